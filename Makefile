@@ -1,0 +1,71 @@
+# Two commands: `make serve` and `make test`. Each sets up what it needs, and is quick when that is there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format bench docs lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter of 3.11 or later; PYTHON=... chooses another.
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+serve: $(VENV)/.server  ## Set everything up and serve on http://127.0.0.1:8080
+	@exec $(BIN)/idp serve
+
+test: $(VENV)/.dev  ## Set everything up and run every test
+	@$(BIN)/python -m tests.prepare
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev  ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev  ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## Measure the token endpoint on this machine (takes minutes)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
+	$(BIN)/idp settings --markdown > docs/settings.md
+	$(BIN)/python -m tests.specifications > docs/specifications.md
+
+lock: $(VENV)/.dev  ## Choose the newest versions of all dependencies, with their hashes
+	$(call compile,server)
+	$(call compile,dev)
+
+clean:  ## Remove the virtual environment and what was built (not the data in var/)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis node_modules
+
+define compile
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
+		--no-emit-index-url --no-emit-find-links --no-annotate \
+		--extra server $(if $(filter dev,$(1)),--extra dev) --output-file requirements/$(1).txt pyproject.toml requirements/build.in
+endef
+
+# A stamp is newer than all that it was made from, so that a second run does nothing.
+$(VENV)/.server: requirements/server.txt pyproject.toml | $(VENV)/bin/python
+	$(call install,requirements/server.txt)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.server
+
+define install
+	@echo "Installing $(1) into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Realmgate needs Python 3.11 or later. Install it, or set PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing. On Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -1,0 +1,143 @@
+"""Grants: given, listed, changed, removed, and read for a token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.orm import Session, selectinload
+
+from idp import audit, clock
+from idp.access.models import Grant, HolderKind, Project, Role
+from idp.access.names import get_project, get_role, publish_holder
+from idp.db import db
+from idp.errors import InvalidValueError, NotFoundError
+from idp.realms import Realm
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a role."""
+
+    kind: HolderKind
+    id: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRole:
+    """A role as a token carries it. `project_uid` and `project` are empty for a role on the realm."""
+
+    role: str
+    project_uid: str
+    project: str
+    until: float
+    """Seconds since 1970; infinite without an end date."""
+
+
+def grant_role(
+    realm: Realm,
+    holder: Holder,
+    role: str,
+    *,
+    project: str | None = None,
+    until: datetime | None = None,
+    past_ok: bool = False,
+) -> Grant:
+    """Give a role on the realm or on one project; change the end date when it is held already.
+
+    :param until: end of the grant, in the future; None for no end.
+    :param past_ok: accept an end that has passed, for realm files that keep ended grants.
+    :raises NotFoundError: the realm has no such role or project.
+    :raises InvalidValueError: the end date has passed.
+    """
+    held_role = get_role(realm, role)
+    on_project = get_project(realm, project) if project is not None else None
+    if until is not None and until <= clock.now() and not past_ok:
+        raise InvalidValueError(f"The grant would end on {until:%Y-%m-%d %H:%M} UTC, which has passed. Use a later date.")
+    grant = db.session.scalar(_held(holder, held_role, on_project))
+    detail: dict[str, Any] = {"role": role, "project": project, "until": until and until.isoformat(timespec="seconds")}
+    if grant is None:
+        grant = Grant(
+            realm_id=realm.id,
+            holder_kind=holder.kind.value,
+            holder_id=holder.id,
+            holder_name=holder.name,
+            role=held_role,
+            project=on_project,
+            until=until,
+            granted_by=audit.current_actor().name,
+        )
+        db.session.add(grant)
+        audit.record(audit.Tag.GRANT_CREATE, realm.name, str(holder), **detail)
+    elif grant.until != until:
+        grant.until = until
+        audit.record(audit.Tag.GRANT_UPDATE, realm.name, str(holder), **detail)
+    publish_holder(realm, holder.name)
+    return grant
+
+
+def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None = None) -> None:
+    """Take a role away.
+
+    :raises NotFoundError: it is not held.
+    """
+    held_role = get_role(realm, role)
+    on_project = get_project(realm, project) if project is not None else None
+    grant = db.session.scalar(_held(holder, held_role, on_project))
+    if grant is None:
+        where = f"project {project!r}" if project else "the realm"
+        raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}. `idp grants list` shows what it holds.")
+    db.session.delete(grant)
+    audit.record(audit.Tag.GRANT_DELETE, realm.name, str(holder), role=role, project=project)
+    publish_holder(realm, holder.name)
+
+
+def remove_all_grants(holder: Holder) -> None:
+    """Remove what a holder held, when it is deleted."""
+    db.session.execute(delete(Grant).where(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id))
+
+
+def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | None = None) -> Sequence[Grant]:
+    """Return grants by holder, project and role: all of the realm, of one holder, or on one project."""
+    query = (
+        select(Grant)
+        .join(Role, Role.id == Grant.role_id)
+        .outerjoin(Project, Project.id == Grant.project_id)
+        .where(Grant.realm_id == realm.id)
+        .options(selectinload(Grant.role), selectinload(Grant.project))
+        .order_by(Grant.holder_name, Project.name.is_not(None), Project.name, Role.name)
+    )
+    if holder is not None:
+        query = query.where(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id)
+    if project is not None:
+        query = query.where(Grant.project_id == get_project(realm, project).id)
+    return db.session.scalars(query).all()
+
+
+def read_held_roles(session: Session, kind: HolderKind, holder_id: int) -> list[HeldRole]:
+    """Read what a holder holds, ended grants included, in one statement."""
+    rows = session.execute(
+        select(Role.name, Project.uid, Project.name, Grant.until)
+        .join(Role, Role.id == Grant.role_id)
+        .outerjoin(Project, Project.id == Grant.project_id)
+        .where(Grant.holder_kind == kind.value, Grant.holder_id == holder_id)
+        .order_by(Project.name, Role.name)
+    ).all()
+    return [
+        HeldRole(role, uid or "", project or "", until.timestamp() if until else float("inf"))
+        for role, uid, project, until in rows
+    ]
+
+
+def _held(holder: Holder, role: Role, project: Project | None) -> Select[Grant]:
+    return select(Grant).where(
+        Grant.holder_kind == holder.kind.value,
+        Grant.holder_id == holder.id,
+        Grant.role_id == role.id,
+        Grant.project_id == project.id if project else Grant.project_id.is_(None),
+    )

@@ -1,0 +1,80 @@
+"""Roles, projects, and grants: who holds which role, on the realm or on one project, until when."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.db import Base, Identified
+
+
+class HolderKind(StrEnum):
+    """What can hold a role."""
+
+    APPLICATION = "application"
+
+
+class Role(Identified, Base):
+    """A role of a realm."""
+
+    __tablename__ = "role"
+    __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
+
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    built_in: Mapped[bool] = mapped_column(default=False)
+
+
+class Project(Identified, Base):
+    """A part of a realm that work is grouped by."""
+
+    __tablename__ = "project"
+    __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
+
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(String(500), default="")
+
+
+class Grant(Identified, Base):
+    """A role held on the realm (`project_id` is None) or on one project, perhaps until a date."""
+
+    __tablename__ = "access_grant"
+    __table_args__ = (
+        Index("ix_access_grant_holder", "holder_kind", "holder_id"),
+        # NULL never equals NULL, so "once on the realm" needs an index of its own
+        Index(
+            "uq_access_grant_on_realm",
+            "holder_kind",
+            "holder_id",
+            "role_id",
+            unique=True,
+            sqlite_where=text("project_id IS NULL"),
+            postgresql_where=text("project_id IS NULL"),
+        ),
+        Index(
+            "uq_access_grant_on_project",
+            "holder_kind",
+            "holder_id",
+            "role_id",
+            "project_id",
+            unique=True,
+            sqlite_where=text("project_id IS NOT NULL"),
+            postgresql_where=text("project_id IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
+    holder_kind: Mapped[str] = mapped_column(String(20))
+    holder_id: Mapped[int]
+    holder_name: Mapped[str] = mapped_column(String(200))
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"), index=True)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"), index=True)
+    until: Mapped[datetime | None]
+    granted_by: Mapped[str] = mapped_column(String(200), default="")
+
+    role: Mapped[Role] = relationship()
+    project: Mapped[Project | None] = relationship()

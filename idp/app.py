@@ -1,0 +1,32 @@
+"""The Flask application: an ordered list of set-up calls and nothing else."""
+
+from flask import Flask
+
+from idp import protocol
+from idp.crypto import load_master_keys
+from idp.db import db, engine_options, prepare_sqlite
+from idp.feed import Feed
+from idp.runtime import Runtime
+from idp.settings import Settings
+from idp.tokens import Usage
+
+
+def create_app(settings: Settings) -> Flask:
+    """Make the application for one process. The database must have been set up, see `idp.setup`.
+
+    :raises MasterKeyError: the master key file is missing or unusable.
+    """
+    app = Flask("idp", static_folder=None)
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    app.url_map.strict_slashes = True
+    app.url_map.redirect_defaults = app.url_map.merge_slashes = False
+    master_keys = load_master_keys(settings.master_key_file)
+    db.init_app(app)
+    with app.app_context():
+        prepare_sqlite(db.engine)
+        feed = Feed(db.engine, settings.cache_size)
+    app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
+    app.extensions["realmgate_usage"] = Usage()
+    protocol.register(app)
+    return app

@@ -1,0 +1,54 @@
+"""Applications: programs with an identity, secrets and grants of their own."""
+
+from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
+from idp.applications.known import KnownApplication, KnownSecret, known_application, must_be_read, read_application
+from idp.applications.models import Application, ApplicationSecret
+from idp.applications.secrets import (
+    NewSecret,
+    add_secret,
+    change_expiry,
+    find_secret,
+    list_secrets,
+    mark_secrets_shown,
+    renew_unshown_secrets,
+    retire_secret,
+    use_up,
+)
+from idp.applications.service import (
+    check_jwks,
+    create_application,
+    delete_application,
+    get_application,
+    holder_of,
+    list_applications,
+    update_application,
+)
+
+__all__ = [
+    "ASSERTION_ALGORITHMS",
+    "Application",
+    "ApplicationSecret",
+    "KnownApplication",
+    "KnownSecret",
+    "NewSecret",
+    "add_secret",
+    "change_expiry",
+    "check_assertion",
+    "check_jwks",
+    "create_application",
+    "delete_application",
+    "find_secret",
+    "forget_expired_assertions",
+    "get_application",
+    "holder_of",
+    "known_application",
+    "list_applications",
+    "list_secrets",
+    "mark_secrets_shown",
+    "must_be_read",
+    "read_application",
+    "renew_unshown_secrets",
+    "retire_secret",
+    "update_application",
+    "use_up",
+]

@@ -1,0 +1,127 @@
+"""What a worker keeps of an application in memory: enough to authenticate it and to issue its tokens without SQL."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from idp import runtime, vault
+from idp.access import HeldRole, HolderKind, read_held_roles
+from idp.applications.models import Application, ApplicationSecret
+from idp.db import reading
+from idp.realms import NAME_PATTERN, KnownRealm
+from idp.verifier.jose import Key, import_key
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSecret:
+    """A secret that was live when it was read."""
+
+    id: int
+    uid: str
+    name: str
+    pepper_id: str
+    secret_hash: bytes
+    expires_at: float
+    single_use: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that an application signs its assertions with."""
+
+    kid: str | None
+    algorithms: tuple[str, ...]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class KnownApplication:
+    """An application as of the last change to it."""
+
+    id: int
+    uid: str
+    client_id: str
+    enabled: bool
+    audience: tuple[str, ...]
+    resources: frozenset[str]
+    algorithm: str
+    secrets: tuple[KnownSecret, ...]
+    public_keys: tuple[PublicKey, ...]
+    held_roles: tuple[HeldRole, ...]
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What others work out from the fields above and want to keep exactly as long as they hold."""
+
+    def matching_secret(self, plain_secret: str, now: float) -> KnownSecret | None:
+        """Return the live secret that was presented, or None. Every live secret is compared, whichever matches."""
+        match = None
+        for secret in self.secrets:
+            if vault.secret_matches(plain_secret, secret.pepper_id, secret.secret_hash) and now < secret.expires_at:
+                match = secret
+        return match
+
+
+def known_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
+    """Return an application from memory, read from the database at its first use; None when there is none."""
+    cache = runtime.current().feed.cache("application")
+    key = f"{realm.name}/{client_id}"
+    found: KnownApplication | None = cache.get(key)
+    if found is None and NAME_PATTERN.fullmatch(client_id):
+        found = cache.load(key, lambda: read_application(realm, client_id))
+    return found
+
+
+def must_be_read(realm: KnownRealm, client_id: str) -> bool:
+    """Tell whether `known_application` would have to ask the database."""
+    in_memory = runtime.current().feed.cache("application").get(f"{realm.name}/{client_id}") is not None
+    return not in_memory and NAME_PATTERN.fullmatch(client_id) is not None
+
+
+def read_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
+    """Read an application in three statements, whether it exists or not, so that both take the same time (threat 88)."""
+    with reading() as session:
+        query = select(Application).where(Application.realm_id == realm.id, Application.name == client_id)
+        row = session.scalar(query)
+        row_id = -1 if row is None else row.id
+        secrets = session.scalars(
+            select(ApplicationSecret)
+            .where(ApplicationSecret.application_id == row_id, ApplicationSecret.retired_at.is_(None))
+            .order_by(ApplicationSecret.id)
+        ).all()
+        held_roles = read_held_roles(session, HolderKind.APPLICATION, row_id)
+        if row is None:
+            return None
+        return KnownApplication(
+            id=row.id,
+            uid=row.uid,
+            client_id=row.name,
+            enabled=row.enabled,
+            audience=tuple(row.audience) or (realm.issuer,),
+            resources=frozenset((*row.resources, row.name)),
+            algorithm=row.signing_algorithm or realm.signing_algorithm,
+            secrets=tuple(_known_secret(secret) for secret in secrets),
+            public_keys=tuple(_public_key(jwk) for jwk in (row.jwks or {}).get("keys", ())),
+            held_roles=tuple(held_roles),
+        )
+
+
+def _known_secret(secret: ApplicationSecret) -> KnownSecret:
+    return KnownSecret(
+        id=secret.id,
+        uid=secret.uid,
+        name=secret.name,
+        pepper_id=secret.pepper_id,
+        secret_hash=secret.secret_hash,
+        expires_at=secret.expires_at.timestamp() if secret.expires_at else float("inf"),
+        single_use=secret.single_use,
+    )
+
+
+_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
+
+
+def _public_key(jwk: dict[str, str]) -> PublicKey:
+    """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1)."""
+    of_type = _ALGORITHMS[jwk["kty"]]
+    algorithms = tuple(each for each in of_type if each == jwk.get("alg", each))
+    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))

@@ -1,0 +1,75 @@
+"""Applications, their secrets, and the client assertions they have used."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp import clock
+from idp.db import Base, Identified
+
+
+class Application(Identified, Base):
+    """A program with its own identity. Its `name` is its `client_id`, its `uid` the `sub` of its tokens."""
+
+    __tablename__ = "application"
+    __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
+
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    description: Mapped[str] = mapped_column(String(500), default="")
+    enabled: Mapped[bool] = mapped_column(default=True)
+    audience: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """What its access tokens are for (`aud`); empty means the realm's issuer."""
+    resources: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Audiences it answers for as a resource server: it may introspect tokens made for them, besides its client_id."""
+    signing_algorithm: Mapped[str | None] = mapped_column(String(10))
+    """None means the realm's."""
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
+    token_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    last_used_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class ApplicationSecret(Identified, Base):
+    """A client secret, kept as a keyed hash. An application has any number of live ones."""
+
+    __tablename__ = "application_secret"
+    __table_args__ = (
+        Index(
+            "uq_application_secret_live",
+            "application_id",
+            "name",
+            unique=True,
+            sqlite_where=text("retired_at IS NULL"),
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    application_id: Mapped[int] = mapped_column(ForeignKey("application.id"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    public_part: Mapped[str] = mapped_column(String(20), index=True)
+    """The beginning of a secret that the server made, to tell it by; empty for one that was brought along."""
+    pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    single_use: Mapped[bool] = mapped_column(default=False)
+    shown: Mapped[bool] = mapped_column(default=True)
+    """False while a first start has not printed it yet; the next start then makes it anew."""
+    expires_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_address: Mapped[str] = mapped_column(String(64), default="")
+    use_count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class UsedAssertion(Base):
+    """The `jti` of a client assertion that was accepted, kept until the assertion has expired."""
+
+    __tablename__ = "used_assertion"
+
+    application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), primary_key=True)
+    jti_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,160 @@
+"""Client secrets: made, shown once, checked in microseconds, retired when nobody uses them any more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from idp import audit, clock, crypto, feed, vault
+from idp.applications.models import Application, ApplicationSecret
+from idp.db import db
+from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.realms import Realm, check_name
+
+SHORTEST_FOREIGN_SECRET = 32
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """A secret that was just made, with the plain text that is shown now or never."""
+
+    realm: str
+    application: str
+    secret: ApplicationSecret
+    plain_secret: str = field(repr=False)
+
+
+def add_secret(
+    realm: Realm,
+    application: Application,
+    name: str,
+    *,
+    plain_secret: str | None = None,
+    expires_at: datetime | None = None,
+    single_use: bool = False,
+) -> tuple[ApplicationSecret, str]:
+    """Give an application one more secret.
+
+    :param name: what it is told by, unique among the application's live secrets.
+    :param plain_secret: a secret that was made elsewhere, of 32 characters or more; by default the server makes one.
+    :param expires_at: when it stops working; None for never.
+    :param single_use: it works once and is then retired.
+    :returns: the stored secret, and the plain one, which is shown now or never.
+    """
+    check_name("a secret", name)
+    if expires_at is not None and expires_at <= clock.now():
+        raise InvalidValueError(f"The secret would expire on {expires_at:%Y-%m-%d %H:%M} UTC, which has passed.")
+    if find_secret(application, name) is not None:
+        raise ConflictError(f"Application {application.name!r} has a live secret {name!r}: choose another name, or retire it.")
+    plain = crypto.make_secret("cs") if plain_secret is None else _checked(plain_secret)
+    pepper_id, secret_hash = vault.hash_secret(plain)
+    secret = ApplicationSecret(
+        application_id=application.id,
+        name=name,
+        public_part=crypto.public_part(plain),
+        pepper_id=pepper_id,
+        secret_hash=secret_hash,
+        expires_at=expires_at,
+        single_use=single_use,
+    )
+    db.session.add(secret)
+    db.session.flush()
+    expires = expires_at and expires_at.isoformat(timespec="seconds")
+    target = f"application:{application.name}"
+    audit.record(audit.Tag.SECRET_CREATE, realm.name, target, secret=name, uid=secret.uid, expires_at=expires)
+    feed.publish("application", f"{realm.name}/{application.name}")
+    return secret, plain
+
+
+def retire_secret(realm: Realm, application: Application, name: str) -> ApplicationSecret:
+    """End a secret for good; every worker refuses it within a second.
+
+    :raises NotFoundError: the application has no live secret of that name.
+    """
+    secret = find_secret(application, name)
+    if secret is None:
+        raise NotFoundError(
+            f"Application {application.name!r} has no live secret {name[:80]!r}. "
+            f"`idp applications secrets list --realm {realm.name} {application.name}` shows those it has."
+        )
+    secret.retired_at = clock.now()
+    target = f"application:{application.name}"
+    audit.record(audit.Tag.SECRET_RETIRE, realm.name, target, secret=name, uid=secret.uid, use_count=secret.use_count)
+    feed.publish("application", f"{realm.name}/{application.name}")
+    return secret
+
+
+def list_secrets(application: Application) -> Sequence[ApplicationSecret]:
+    """Return all secrets, the retired ones too, oldest first."""
+    query = select(ApplicationSecret).where(ApplicationSecret.application_id == application.id)
+    return db.session.scalars(query.order_by(ApplicationSecret.id)).all()
+
+
+def find_secret(application: Application, name: str) -> ApplicationSecret | None:
+    """Return the live secret of this name, or None."""
+    return db.session.scalar(
+        select(ApplicationSecret).where(
+            ApplicationSecret.application_id == application.id,
+            ApplicationSecret.name == name,
+            ApplicationSecret.retired_at.is_(None),
+        )
+    )
+
+
+def change_expiry(realm: Realm, application: Application, secret: ApplicationSecret, expires_at: datetime | None) -> None:
+    """Let a live secret expire at another time, or never."""
+    secret.expires_at = expires_at
+    expires = expires_at and expires_at.isoformat(timespec="seconds")
+    target = f"application:{application.name}"
+    audit.record(audit.Tag.SECRET_UPDATE, realm.name, target, secret=secret.name, uid=secret.uid, expires_at=expires)
+    feed.publish("application", f"{realm.name}/{application.name}")
+
+
+def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
+    """Make the secrets anew that a first start has stored and not shown, so that they can be shown now.
+
+    :param single_use_lifetime: how long those live that work once only.
+    """
+    rows = db.session.execute(
+        select(ApplicationSecret, Application, Realm)
+        .join(Application, Application.id == ApplicationSecret.application_id)
+        .join(Realm, Realm.id == Application.realm_id)
+        .where(ApplicationSecret.shown.is_(False), ApplicationSecret.retired_at.is_(None))
+        .order_by(ApplicationSecret.id)
+    ).all()
+    renewed = []
+    for secret, application, realm in rows:
+        plain = crypto.make_secret("cs")
+        secret.pepper_id, secret.secret_hash = vault.hash_secret(plain)
+        secret.public_part = crypto.public_part(plain)
+        if secret.single_use:
+            secret.expires_at = clock.now() + single_use_lifetime
+        feed.publish("application", f"{realm.name}/{application.name}")
+        renewed.append(NewSecret(realm.name, application.name, secret, plain))
+    return renewed
+
+
+def mark_secrets_shown(shown: Sequence[NewSecret]) -> None:
+    """Note that these secrets have reached the person who started the server."""
+    for new in shown:
+        new.secret.shown = True
+
+
+def use_up(secret_id: int) -> bool:
+    """Claim a single-use secret. One statement decides: True for exactly one caller."""
+    claim = (
+        update(ApplicationSecret)
+        .where(ApplicationSecret.id == secret_id, ApplicationSecret.retired_at.is_(None))
+        .values(retired_at=clock.now())
+    )
+    return bool(db.session.execute(claim).rowcount == 1)  # type: ignore[attr-defined]
+
+
+def _checked(plain_secret: str) -> str:
+    if not SHORTEST_FOREIGN_SECRET <= len(plain_secret) <= 255 or not plain_secret.isascii() or not plain_secret.isprintable():
+        raise InvalidValueError(
+            f"A secret that is brought along must have {SHORTEST_FOREIGN_SECRET} to 255 printable ASCII characters, "
+            "taken from a random source. Leave it out to have one made."
+        )
+    return plain_secret

@@ -1,0 +1,145 @@
+"""The life cycle of applications."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, select
+
+from idp import access, audit, clock, feed
+from idp.access import Holder, HolderKind
+from idp.applications.models import Application, ApplicationSecret, UsedAssertion
+from idp.db import db
+from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.realms import Realm, check_algorithm, check_name
+from idp.verifier.jose import InvalidTokenError, import_key
+
+MOST_AUDIENCES = 20
+MOST_PUBLIC_KEYS = 10
+
+
+def create_application(realm: Realm, name: str, **fields: Any) -> Application:
+    """Add an application, without secrets or grants.
+
+    :param name: its `client_id`. It cannot look like a user or a service account: those have `@` or come from the server.
+    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `jwks`.
+    :raises ConflictError: the name is taken.
+    :raises InvalidValueError: the name or a field has no usable value.
+    """
+    check_name("an application", name)
+    if name.startswith("service-account-"):
+        raise InvalidValueError("The name of an application cannot begin with service-account-, which tokens use.")
+    if db.session.scalar(_by_name(realm, name)) is not None:
+        raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
+    application = Application(realm_id=realm.id, name=name, **_checked(fields))
+    db.session.add(application)
+    db.session.flush()
+    audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
+    _publish(realm, name)
+    return application
+
+
+def update_application(realm: Realm, application: Application, **fields: Any) -> None:
+    """Change an application; see `create_application` for the fields."""
+    changed = {key: value for key, value in _checked(fields).items() if getattr(application, key) != value}
+    if not changed:
+        return
+    for key, value in changed.items():
+        setattr(application, key, value)
+    application.updated_at = clock.now()
+    target = f"application:{application.name}"
+    audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
+    _publish(realm, application.name)
+
+
+def delete_application(realm: Realm, application: Application) -> None:
+    """Delete an application with its secrets and grants. Its `sub` is never given to another."""
+    access.remove_all_grants(holder_of(application))
+    for table in (ApplicationSecret, UsedAssertion):
+        db.session.execute(delete(table).where(table.application_id == application.id))
+    db.session.delete(application)
+    target = f"application:{application.name}"
+    audit.record(audit.Tag.APPLICATION_DELETE, realm.name, target, uid=application.uid)
+    _publish(realm, application.name)
+
+
+def get_application(realm: Realm, name: str) -> Application:
+    """Return an application by name.
+
+    :raises NotFoundError: there is none.
+    """
+    application: Application | None = db.session.scalar(_by_name(realm, name))
+    if application is None:
+        raise NotFoundError(
+            f"Realm {realm.name!r} has no application {name[:80]!r}. "
+            f"`idp applications list --realm {realm.name}` shows those it has."
+        )
+    return application
+
+
+def list_applications(realm: Realm, *, after: str = "", limit: int | None = None) -> Sequence[Application]:
+    """Return applications by name.
+
+    :param after: only those whose name comes after this, to page on.
+    """
+    query = select(Application).where(Application.realm_id == realm.id, Application.name > after).order_by(Application.name)
+    return db.session.scalars(query.limit(limit)).all()
+
+
+def holder_of(application: Application) -> Holder:
+    """Return the application as a holder of roles."""
+    return Holder(HolderKind.APPLICATION, application.id, application.name)
+
+
+def _by_name(realm: Realm, name: str) -> Any:
+    return select(Application).where(Application.realm_id == realm.id, Application.name == name)
+
+
+def _publish(realm: Realm, name: str) -> None:
+    feed.publish("application", f"{realm.name}/{name}")
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("signing_algorithm") is not None:
+        check_algorithm(fields["signing_algorithm"])
+    if len(fields.get("description", "")) > 500:
+        raise InvalidValueError("A description has at most 500 characters.")
+    for name in ("audience", "resources"):
+        if name in fields:
+            fields = {**fields, name: _check_audiences(name, fields[name])}
+    if fields.get("jwks") is not None:
+        fields = {**fields, "jwks": check_jwks(fields["jwks"])}
+    return fields
+
+
+def _check_audiences(name: str, values: Sequence[str]) -> list[str]:
+    if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
+        raise InvalidValueError(f"{name} takes at most {MOST_AUDIENCES} values, each once.")
+    for value in values:
+        if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
+            raise InvalidValueError(f"{name} takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
+        if "://" in value and ("#" in value or not urlsplit(value).netloc):
+            raise InvalidValueError(f"{value[:80]!r} is no absolute URL without a fragment (RFC 8707 §2).")
+    return list(values)
+
+
+def check_jwks(document: Any) -> dict[str, Any]:
+    """Return a JWK set of public keys, reduced to what is needed.
+
+    :raises InvalidValueError: no key, too many, a private one, or one that is too weak.
+    """
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_PUBLIC_KEYS:
+        raise InvalidValueError(f'jwks takes {{"keys": [...]}} with 1 to {MOST_PUBLIC_KEYS} public keys.')
+    for number, jwk in enumerate(keys, 1):
+        try:
+            if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
+                raise InvalidTokenError("The key is private; give the public half only.")
+            import_key(jwk)
+        except InvalidTokenError as error:
+            raise InvalidValueError(f"Key {number} of jwks: {error}") from None
+    if len(json.dumps(keys)) > 20_000:
+        raise InvalidValueError("jwks is larger than 20,000 characters.")
+    kept = ("kty", "crv", "x", "y", "n", "e", "kid", "alg", "use")
+    return {"keys": [{name: jwk[name] for name in kept if name in jwk} for jwk in keys]}

@@ -1,0 +1,102 @@
+"""Writing and reading the audit trail."""
+
+import contextlib
+import getpass
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from idp.audit.models import AuditEvent
+from idp.audit.tags import Tag
+from idp.db import db
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and from where."""
+
+    name: str
+    address: str = "local"
+
+
+SYSTEM = Actor("system")
+_actor: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
+
+
+def current_actor() -> Actor:
+    """Return who acts at this moment."""
+    return _actor.get()
+
+
+def operator() -> Actor:
+    """Return the person at the command line, by login name."""
+    try:
+        return Actor(f"operator:{getpass.getuser()}")
+    except (KeyError, OSError):
+        return Actor("operator:unknown")
+
+
+@contextlib.contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Have everything recorded inside the block name this actor."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **detail: Any) -> None:
+    """Add an event to the current transaction: it is stored exactly when the act itself is.
+
+    :param realm: name of the realm, or empty for the server as a whole.
+    :param target: `<kind>:<name>` of what was acted on.
+    :param detail: further facts, JSON values only; never a secret.
+    """
+    actor = _actor.get()
+    db.session.add(
+        AuditEvent(
+            tag=tag.value,
+            realm=realm,
+            actor=actor.name,
+            address=actor.address,
+            target=target,
+            outcome=outcome,
+            detail=detail,
+        )
+    )
+
+
+def list_events(
+    realm: str | None = None,
+    *,
+    tag: str | None = None,
+    actor: str | None = None,
+    target: str | None = None,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> Sequence[AuditEvent]:
+    """Return events, newest first.
+
+    :param tag: only events whose tag begins with this, such as `admin:` or `admin:secret`.
+    :param before: only events with a smaller number, to page on.
+    """
+    query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)
+    if realm is not None:
+        query = query.where(AuditEvent.realm == realm)
+    if tag is not None:
+        query = query.where(AuditEvent.tag.startswith(tag, autoescape=True))
+    if actor is not None:
+        query = query.where(AuditEvent.actor == actor)
+    if target is not None:
+        query = query.where(AuditEvent.target == target)
+    if since is not None:
+        query = query.where(AuditEvent.at >= since)
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return db.session.scalars(query).all()

@@ -1,0 +1,65 @@
+"""The `idp` command: one command group a file. An edge like HTTP: it calls the domains and has no rule of its own."""
+
+import importlib
+import sys
+from typing import Any
+
+try:
+    import click
+except ImportError:  # pragma: no cover (the verifier alone is installed)
+    sys.exit("The idp command needs the server's dependencies. Install them with: pip install 'realmgate[server]'")
+
+from idp import __version__
+from idp.errors import IdpError
+
+_COMMANDS = {
+    "serve": "idp.cli.serve:serve",
+    "setup": "idp.cli.serve:setup_command",
+    "realms": "idp.cli.realms:realms_group",
+    "applications": "idp.cli.applications:applications_group",
+    "roles": "idp.cli.names:roles_group",
+    "projects": "idp.cli.names:projects_group",
+    "grants": "idp.cli.grants:grants_group",
+    "keys": "idp.cli.keys:keys_group",
+    "token": "idp.cli.token:token",
+    "audit": "idp.cli.audit:audit_group",
+    "doctor": "idp.cli.doctor:doctor",
+    "settings": "idp.cli.settings:settings_command",
+}
+
+
+class _Root(click.Group):
+    """Loads a command when it is used, and ends every expected error with one sentence and status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IdpError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=_Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Settings are environment variables; `idp settings` explains them. Exit status: 0 done, 1 refused, 2 usage.",
+)
+@click.version_option(__version__, prog_name="Realmgate")
+def main() -> None:
+    r"""Realmgate: OpenID Connect identity and tokens for programs.
+
+    \b
+    Begin with:
+      idp serve                                              set everything up and serve
+      idp applications create --realm acme --role viewer my-app   make an application, see its secret
+      idp token --realm acme --client-id my-app                   fetch a token as it would
+    """

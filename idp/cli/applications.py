@@ -1,0 +1,250 @@
+"""`idp applications`: programs and their secrets."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idp.cli.secrets import secrets_group
+from idp.cli.session import (
+    Time,
+    check,
+    json_option,
+    json_time,
+    one_line,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
+from idp.realms import Realm
+
+
+@click.group("applications")
+def applications_group() -> None:
+    """Make, list, disable and delete applications."""
+
+
+applications_group.add_command(secrets_group)
+
+
+@applications_group.command("create")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    metavar="PROJECT[:ROLE]",
+    help="A role on a project; without :ROLE, each of the --role roles. May be repeated.",
+)
+@click.option("--until", type=Time(), help="End of the project grants, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
+@click.option("--audience", multiple=True, help="What its tokens are for (aud); by default the realm's issuer.")
+@click.option("--resource", "resources", multiple=True, help="An audience it answers for: it may introspect its tokens.")
+@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens; by default the realm's.")
+@click.option(
+    "--jwks",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with its public keys (JWK set), for private_key_jwt. It then gets no secret.",
+)
+@click.option("--description", default="", help="What it is.")
+@click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
+@json_option
+def create(  # noqa: PLR0917
+    realm: Realm,
+    name: str,
+    roles: tuple[str, ...],
+    projects: tuple[str, ...],
+    until: datetime | None,
+    audience: tuple[str, ...],
+    resources: tuple[str, ...],
+    algorithm: str | None,
+    jwks: Path | None,
+    description: str,
+    secret_expires: datetime | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    r"""Make an application called NAME, which is its client_id. Its secret is shown once.
+
+    \b
+    Example:
+      idp applications create --realm acme --role researcher --project vision ci-bot
+    """
+    from idp import access, applications, runtime
+    from idp.cli.serve import show_curl
+    from idp.db import commit
+
+    application = applications.create_application(
+        realm,
+        name,
+        description=description,
+        audience=list(audience),
+        resources=list(resources),
+        signing_algorithm=algorithm,
+        jwks=_read_jwks(jwks) if jwks else None,
+    )
+    holder = applications.holder_of(application)
+    for role in roles:
+        access.grant_role(realm, holder, role)
+    for project, role in _project_grants(projects, roles):
+        access.grant_role(realm, holder, role, project=project, until=until)
+    plain = None
+    if jwks is None:
+        _, plain = applications.add_secret(realm, application, "main", expires_at=secret_expires)
+    commit()
+    issuer = runtime.current().settings.issuer(realm.name)
+    if as_json:
+        made = {"client_id": application.name, "client_secret": plain, "uid": application.uid, "issuer": issuer}
+        show_json({key: value for key, value in made.items() if value is not None})
+        return
+    click.echo(f"Made application {application.name} in realm {realm.name} (uid {application.uid}).")
+    if plain is None:
+        click.echo("It authenticates with private_key_jwt by the keys you gave.")
+        return
+    click.echo(f"\nIts secret, shown only now:\n\n    {plain}")
+    show_curl(issuer, application.name, plain)
+
+
+def _read_jwks(path: Path) -> Any:
+    from idp.errors import InvalidValueError
+
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, OSError):
+        raise InvalidValueError(f"{path} is no JSON: it must hold a JWK set of public keys.") from None
+
+
+def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return project and role of each grant that the options ask for."""
+    grants = []
+    for project in projects:
+        name, colon, role = project.partition(":")
+        check(colon or roles, f"--project {name} needs a role: give --role, or --project {name}:ROLE.")
+        grants += [(name, role)] if colon else [(name, each) for each in roles]
+    return grants
+
+
+@applications_group.command("list")
+@with_database
+@realm_option
+@click.option("--after", default="", help="Only names after this one, to page on.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at the most.")
+@json_option
+def list_(realm: Realm, after: str, limit: int, as_json: bool) -> None:  # noqa: FBT001
+    """List applications by name."""
+    from idp import applications
+
+    rows = applications.list_applications(realm, after=after, limit=limit + 1)
+    page = rows[:limit]
+    if as_json:
+        show_json([_facts(application) for application in page])
+        return
+    table = [
+        {
+            "name": each.name,
+            "enabled": "yes" if each.enabled else "no",
+            "tokens": str(each.token_count),
+            "last used": show_time(each.last_used_at, "never"),
+            "description": one_line(each.description)[:50],
+        }
+        for each in page
+    ]
+    show_table(table, "There are no applications. Make one with: idp applications create")
+    if len(rows) > limit:
+        click.echo(f"There are more: idp applications list --realm {realm.name} --after {page[-1].name}")
+
+
+def _facts(application: Any) -> dict[str, Any]:
+    return {
+        "client_id": application.name,
+        "uid": application.uid,
+        "description": application.description,
+        "enabled": application.enabled,
+        "audience": application.audience,
+        "resources": application.resources,
+        "signing_algorithm": application.signing_algorithm,
+        "private_key_jwt": application.jwks is not None,
+        "token_count": application.token_count,
+        "last_used_at": json_time(application.last_used_at),
+        "created_at": json_time(application.created_at),
+        "updated_at": json_time(application.updated_at),
+    }
+
+
+@applications_group.command("show")
+@click.argument("name")
+@with_database
+@realm_option
+@json_option
+def show(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show an application with its roles, project grants and secrets."""
+    from idp import access, applications
+    from idp.cli.grants import grant_facts, grant_row
+    from idp.cli.secrets import secret_facts, show_secrets
+
+    application = applications.get_application(realm, name)
+    grants = access.list_grants(realm, holder=applications.holder_of(application))
+    facts = _facts(application)
+    if as_json:
+        secrets = [secret_facts(secret) for secret in applications.list_secrets(application)]
+        show_json(facts | {"grants": [grant_facts(grant) for grant in grants], "secrets": secrets})
+        return
+    for key, value in facts.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        click.echo(f"{key:18} {'-' if shown in (None, '') else one_line(str(shown))}")
+    click.echo()
+    show_table([grant_row(grant) for grant in grants], "It holds no roles. Grant some with: idp grants add")
+    click.echo()
+    show_secrets(realm, application)
+
+
+def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
+    from idp import applications
+    from idp.db import commit
+
+    applications.update_application(realm, applications.get_application(realm, name), enabled=enabled)
+    commit()
+
+
+@applications_group.command("disable")
+@click.argument("name")
+@with_database
+@realm_option
+def disable(realm: Realm, name: str) -> None:
+    """Refuse an application from now on, on every worker within a second; `enable` undoes it."""
+    _set_enabled(realm, name, enabled=False)
+    click.echo(f"Disabled {name}. It gets no tokens; those it has are inactive at introspection, and expire within 10 hours.")
+
+
+@applications_group.command("enable")
+@click.argument("name")
+@with_database
+@realm_option
+def enable(realm: Realm, name: str) -> None:
+    """Let a disabled application in again."""
+    _set_enabled(realm, name, enabled=True)
+    click.echo(f"Enabled {name}.")
+
+
+@applications_group.command("delete")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
+    """Delete an application with its secrets and grants. This cannot be undone; `disable` can."""
+    from idp import applications
+    from idp.db import commit
+
+    application = applications.get_application(realm, name)
+    if not yes:
+        used = show_time(application.last_used_at, "never")
+        click.confirm(f"Delete {name} ({application.token_count} tokens issued, last used: {used})?", abort=True)
+    applications.delete_application(realm, application)
+    commit()
+    click.echo(f"Deleted {name}.")

@@ -1,0 +1,126 @@
+"""`idp doctor`: is everything as it should be, and if not, what to do."""
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from idp.errors import IdpError
+
+if TYPE_CHECKING:
+    from idp.settings import Settings
+
+
+class SickError(IdpError):
+    """Something has to be done."""
+
+
+@click.command()
+def doctor() -> None:
+    """Check settings, files, database, keys and the running server, and say what to do.
+
+    Changes nothing. Exit status 1 when something has to be done; warnings do not count.
+    """
+    from idp.settings import Settings
+
+    failures = 0
+    for verdict, sentence in _examine(Settings.load()):
+        click.echo(f"{click.style(f'{verdict:4}', fg={'ok': 'green', 'warn': 'yellow', 'FAIL': 'red'}[verdict])}  {sentence}")
+        failures += verdict == "FAIL"
+    if failures:
+        raise SickError(f"{failures} of the checks failed. Do what they say, and run `idp doctor` again.")
+
+
+def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
+    yield "ok", "The settings are sound."
+    yield from _examine_files(settings)
+    yield from _examine_url(settings)
+    if settings.master_key_file.exists():
+        try:
+            yield from _examine_database(settings)
+        except IdpError as error:
+            yield "FAIL", str(error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the finding)
+            yield (
+                "FAIL",
+                f"The database cannot be read ({type(error).__name__}). Check IDP_DATABASE_URL, and run `idp setup`.",
+            )
+    yield from _examine_realm_files(settings)
+
+
+def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
+    if not settings.data_dir.is_dir():
+        yield "FAIL", f"There is no data folder {settings.data_dir}. Run `idp setup`."
+        return
+    if settings.data_dir.stat().st_mode & 0o077:
+        yield "FAIL", f"The data folder can be read by others. Run: chmod 700 {settings.data_dir}"
+    elif not os.access(settings.data_dir, os.W_OK):
+        yield "FAIL", f"The data folder {settings.data_dir} cannot be written by this user."
+    else:
+        yield "ok", f"The data folder {settings.data_dir} is there, for its owner only."
+    if settings.master_key_file.exists():
+        yield "warn", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
+    else:
+        yield "FAIL", f"There is no master key {settings.master_key_file}. Run `idp setup`, or set IDP_MASTER_KEY_FILE."
+
+
+def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
+    url = urlsplit(settings.public_url)
+    if url.scheme == "http" and url.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read on the way."
+    discovery = f"{settings.issuer('master')}/.well-known/openid-configuration"
+    try:
+        with urllib.request.urlopen(discovery, timeout=5) as response:  # noqa: S310 (settings allow http and https only)
+            response.read(1)
+        yield "ok", f"The server answers on {settings.public_url}."
+    except (OSError, urllib.error.URLError) as error:
+        yield (
+            "warn",
+            f"No server answers on {settings.public_url} ({getattr(error, 'reason', error)}). Start it with `idp serve`.",
+        )
+
+
+def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp import clock, keys, realms, setup, vault
+    from idp.app import create_app
+    from idp.db import db
+
+    with create_app(settings).app_context():
+        with db.engine.execution_options(read_only=True).connect() as connection:
+            drift = setup.schema_drift(connection)
+        if drift:
+            yield (
+                "FAIL",
+                f"The schema differs from this version in {len(drift)} places. Run `idp setup` to bring it up to date.",
+            )
+            return
+        yield "ok", "The database answers, and its schema is up to date."
+        vault.ensure_pepper()
+        yield "ok", "The master key opens what the database keeps sealed."
+        now = clock.now()
+        for realm in realms.list_realms():
+            active = {key.algorithm for key in keys.list_keys(realm) if key.state(now) is keys.KeyState.ACTIVE}
+            for missing in sorted(set(realms.SIGNING_ALGORITHMS) - active):
+                yield (
+                    "FAIL",
+                    f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}",
+                )
+        db.session.rollback()
+
+
+def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp import manifest
+
+    if not settings.realms_dir.is_dir():
+        yield "warn", f"There is no folder of realm files {settings.realms_dir.absolute()} (IDP_REALMS_DIR)."
+        return
+    try:
+        files = manifest.read_files(manifest.find_files(settings.realms_dir))
+    except IdpError as error:
+        yield "FAIL", str(error)
+        return
+    yield "ok", f"{len(files)} realm files in {settings.realms_dir.absolute()} are sound."

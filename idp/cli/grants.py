@@ -1,0 +1,100 @@
+"""`idp grants`: which application holds which role, on the realm or on a project, until when."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from idp.cli.session import Time, json_option, json_time, realm_option, show_json, show_table, show_time, with_database
+from idp.realms import Realm
+
+
+@click.group("grants")
+def grants_group() -> None:
+    """Give roles to applications and take them away."""
+
+
+@grants_group.command("add")
+@click.argument("application")
+@click.argument("role")
+@with_database
+@realm_option
+@click.option("--project", help="The project to hold it on; by default the whole realm.")
+@click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
+@json_option
+def add(realm: Realm, application: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
+    """Give APPLICATION the role ROLE. Giving it again changes the end date."""
+    from idp import access, applications
+    from idp.db import commit
+
+    holder = applications.holder_of(applications.get_application(realm, application))
+    grant = access.grant_role(realm, holder, role, project=project, until=until)
+    commit()
+    if as_json:
+        show_json(grant_facts(grant))
+    else:
+        where = f"project {project}" if project else "the realm"
+        click.echo(f"{application} holds {role} on {where}, until {show_time(until, 'it is removed')}.")
+
+
+@grants_group.command("list")
+@with_database
+@realm_option
+@click.option("--application", help="Only what this application holds.")
+@click.option("--project", help="Only what is held on this project.")
+@json_option
+def list_(realm: Realm, application: str | None, project: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List grants: who may do what, where, until when, and who gave it."""
+    from idp import access, applications
+
+    holder = applications.holder_of(applications.get_application(realm, application)) if application else None
+    grants = access.list_grants(realm, holder=holder, project=project)
+    if as_json:
+        show_json([grant_facts(grant) for grant in grants])
+    else:
+        show_table([grant_row(grant) for grant in grants], "There are no grants. Give one with: idp grants add")
+
+
+@grants_group.command("remove")
+@click.argument("application")
+@click.argument("role")
+@with_database
+@realm_option
+@click.option("--project", help="The project it is held on; by default the whole realm.")
+def remove(realm: Realm, application: str, role: str, project: str | None) -> None:
+    """Take the role ROLE away from APPLICATION; its next token is without it."""
+    from idp import access, applications
+    from idp.db import commit
+
+    holder = applications.holder_of(applications.get_application(realm, application))
+    access.remove_grant(realm, holder, role, project=project)
+    commit()
+    click.echo(f"{application} no longer holds {role} on {f'project {project}' if project else 'the realm'}.")
+
+
+def grant_facts(grant: Any) -> dict[str, Any]:
+    """Return a grant for JSON."""
+    return {
+        "uid": grant.uid,
+        "application": grant.holder_name,
+        "role": grant.role.name,
+        "project": grant.project.name if grant.project else None,
+        "until": json_time(grant.until),
+        "granted_by": grant.granted_by,
+        "created_at": json_time(grant.created_at),
+    }
+
+
+def grant_row(grant: Any) -> dict[str, str]:
+    """Return a grant for a table."""
+    from idp import clock
+
+    ended = grant.until is not None and grant.until <= clock.now()
+    return {
+        "application": grant.holder_name,
+        "role": grant.role.name,
+        "on": f"project {grant.project.name}" if grant.project else "the realm",
+        "until": show_time(grant.until, "no end") + (" (ended)" if ended else ""),
+        "since": show_time(grant.created_at),
+        "given by": grant.granted_by,
+    }

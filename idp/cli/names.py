@@ -1,0 +1,82 @@
+"""`idp roles` and `idp projects`: they differ in their nouns only."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from idp.cli.session import json_option, json_time, one_line, realm_option, show_json, show_table, with_database
+from idp.realms import Realm
+
+
+def _group(noun: str, explanation: str) -> click.Group:
+    """Make the command group for roles or projects."""
+    group = click.Group(f"{noun}s", help=explanation)
+
+    def verb(name: str) -> Callable[..., Any]:
+        from idp import access
+
+        function: Callable[..., Any] = getattr(access, name)
+        return function
+
+    @group.command("create", help=f"Add a {noun}.")
+    @click.argument("name")
+    @with_database
+    @realm_option
+    @click.option("--description", default="", help="What it is for.")
+    @json_option
+    def create(realm: Realm, name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
+        from idp.db import commit
+
+        row = verb(f"create_{noun}")(realm, name, description)
+        commit()
+        if as_json:
+            show_json(_facts(row))
+        else:
+            click.echo(f"Made {noun} {name} in realm {realm.name}.")
+
+    @group.command("list", help=f"List the {noun}s of a realm by name.")
+    @with_database
+    @realm_option
+    @json_option
+    def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+        rows = verb(f"list_{noun}s")(realm)
+        if as_json:
+            show_json([_facts(row) for row in rows])
+        else:
+            table = [{"name": row.name, "description": one_line(row.description)} for row in rows]
+            show_table(table, f"There are no {noun}s. Make one with: idp {noun}s create")
+
+    @group.command("describe", help=f"Change the description of a {noun}.")
+    @click.argument("name")
+    @click.argument("description")
+    @with_database
+    @realm_option
+    def describe(realm: Realm, name: str, description: str) -> None:
+        from idp.db import commit
+
+        verb(f"describe_{noun}")(realm, name, description)
+        commit()
+        click.echo(f"Described {noun} {name}.")
+
+    @group.command("delete", help=f"Delete a {noun} that no grant names.")
+    @click.argument("name")
+    @with_database
+    @realm_option
+    def delete(realm: Realm, name: str) -> None:
+        from idp.db import commit
+
+        verb(f"delete_{noun}")(realm, name)
+        commit()
+        click.echo(f"Deleted {noun} {name}.")
+
+    return group
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    facts = {"name": row.name, "uid": row.uid, "description": row.description, "created_at": json_time(row.created_at)}
+    return facts | ({"built_in": row.built_in} if hasattr(row, "built_in") else {})
+
+
+roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.")
+projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.")

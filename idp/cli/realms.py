@@ -1,0 +1,177 @@
+"""`idp realms`: realms, and realms as files."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from idp.cli.session import check, json_option, json_time, show_json, show_table, show_time, with_database
+from idp.manifest import Change
+
+
+@click.group("realms")
+def realms_group() -> None:
+    """List realms, and keep them as files: plan, apply, export."""
+
+
+@realms_group.command("list")
+@json_option
+@with_database
+def list_(as_json: bool) -> None:  # noqa: FBT001
+    """List all realms by name."""
+    from idp import realms, runtime
+
+    issuer = runtime.current().settings.issuer
+    rows = realms.list_realms()
+    if as_json:
+        show_json([{"name": each.name, "uid": each.uid, "enabled": each.enabled, "issuer": issuer(each.name)} for each in rows])
+    else:
+        table = [{"name": e.name, "enabled": "yes" if e.enabled else "no", "issuer": issuer(e.name)} for e in rows]
+        show_table(table, "There are no realms. Run: idp setup")
+
+
+@realms_group.command("show")
+@click.argument("name")
+@json_option
+@with_database
+def show(name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show the settings of a realm, and how much is in it."""
+    from idp import access, applications, realms, runtime
+
+    realm = realms.get_realm(name)
+    issuer = runtime.current().settings.issuer(name)
+    facts = {
+        "name": realm.name,
+        "uid": realm.uid,
+        "display_name": realm.display_name,
+        "enabled": realm.enabled,
+        "issuer": issuer,
+        "discovery": f"{issuer}/.well-known/openid-configuration",
+        "signing_algorithm": realm.signing_algorithm,
+        "key_rotation_days": realm.key_rotation_days,
+        "applications": len(applications.list_applications(realm)),
+        "roles": len(access.list_roles(realm)),
+        "projects": len(access.list_projects(realm)),
+        "created_at": json_time(realm.created_at) if as_json else show_time(realm.created_at),
+        "updated_at": json_time(realm.updated_at) if as_json else show_time(realm.updated_at),
+    }
+    if as_json:
+        show_json(facts)
+    else:
+        for key, value in facts.items():
+            click.echo(f"{key:18} {value}")
+
+
+_files = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+
+
+def _paths(files: tuple[Path, ...]) -> list[Path]:
+    """Return the files named, or those of the realms folder."""
+    from idp import manifest, runtime
+
+    if files:
+        return list(files)
+    folder = runtime.current().settings.realms_dir
+    found = manifest.find_files(folder) if folder.is_dir() else []
+    check(found, f"There are no realm files in {folder}. Name some, or set IDP_REALMS_DIR.")
+    return found
+
+
+@realms_group.command("plan")
+@_files
+@json_option
+@with_database
+def plan(files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
+    """Show what `apply` would change, and change nothing.
+
+    FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR).
+    """
+    from idp import manifest
+
+    plans = {file: manifest.make_plan(file) for file in manifest.read_files(_paths(files))}
+    if as_json:
+        changes = [(file.realm.name, change) for file, plan in plans.items() for change in plan]
+        show_json(
+            [{"realm": realm, "action": c.action, "kind": c.kind, "name": list(c.name), "text": str(c)} for realm, c in changes]
+        )
+        return
+    for file, changes_of_file in plans.items():
+        _show_plan(file.realm.name, file.path, changes_of_file)
+
+
+def _show_plan(realm: str, path: Path, changes: Sequence[Change]) -> None:
+    from collections import Counter
+
+    if not changes:
+        click.echo(f"Realm {realm} is as {path} says.")
+        return
+    click.echo(f"Realm {realm}, to be as {path} says:")
+    for change in changes:
+        click.echo("  " + str(change).replace("\n", "\n  "))
+    counts = Counter(change.action for change in changes)
+    click.echo(f"  {counts['create']} to create, {counts['update']} to update, {counts['delete']} to delete.")
+
+
+@realms_group.command("apply")
+@_files
+@click.option("--yes", is_flag=True, help="Delete what the files do not name without asking.")
+@json_option
+@with_database
+def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Make realms as their files say: all of it, or nothing.
+
+    FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR). Deleting asks first, or needs --yes.
+    Secrets that are made on the way are shown once.
+    """
+    from idp import manifest
+    from idp.db import commit
+
+    plans = [(file, manifest.make_plan(file)) for file in manifest.read_files(_paths(files))]
+    if not as_json:
+        for file, changes in plans:
+            _show_plan(file.realm.name, file.path, changes)
+    deletes = sum(change.action == "delete" for _, changes in plans for change in changes)
+    if deletes and not yes:
+        check(
+            not as_json and sys.stdin.isatty(),
+            f"The plan deletes {deletes} things that the files do not name. Look at it with `idp realms plan`, then add --yes.",
+        )
+        click.confirm(f"Delete {deletes} things?", abort=True)
+    new_secrets = [new for file, changes in plans for new in manifest.apply_plan(file, changes)]
+    commit()
+    if as_json:
+        show_json(
+            {
+                "changes": sum(len(changes) for _, changes in plans),
+                "secrets": [
+                    {
+                        "realm": n.realm,
+                        "client_id": n.application,
+                        "name": n.secret.name,
+                        "client_secret": n.plain_secret,
+                    }
+                    for n in new_secrets
+                ],
+            }
+        )
+        return
+    for new in new_secrets:
+        click.echo(f"Secret {new.secret.name} of application {new.application} in realm {new.realm}, shown only now:")
+        click.echo(f"    {new.plain_secret}")
+
+
+@realms_group.command("export")
+@click.argument("name")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; by default standard output.")
+@with_database
+def export(name: str, output: Path | None) -> None:
+    """Write a realm as a file that applies to an identical realm. Secrets are named in it, and never in it."""
+    from idp import manifest, realms
+
+    text = manifest.export_realm(realms.get_realm(name))
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text)
+        click.echo(f"Wrote {output}.")

@@ -1,0 +1,138 @@
+"""`idp applications secrets`: rotation without a gap. Add one, see when the old one has gone quiet, retire it."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from idp.cli.session import Time, json_option, json_time, realm_option, show_json, show_table, show_time, with_database
+from idp.realms import Realm
+
+
+@click.group("secrets")
+def secrets_group() -> None:
+    r"""Rotate the secrets of an application.
+
+    \b
+    1. idp applications secrets add --realm acme ci-bot next     a second secret, beside the first
+    2. give it to the program; `list` shows which are still in use
+    3. idp applications secrets retire --realm acme ci-bot main  once the old one has gone quiet
+    """
+
+
+@secrets_group.command("add")
+@click.argument("application")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--expires", type=Time(), help="When it stops working; by default never.")
+@click.option("--single-use", is_flag=True, help="It works once and is then retired.")
+@json_option
+def add(realm: Realm, application: str, name: str, expires: datetime | None, single_use: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Give APPLICATION one more secret, called NAME, and show it once. The others keep working."""
+    from idp import applications
+    from idp.db import commit
+
+    owner = applications.get_application(realm, application)
+    secret, plain = applications.add_secret(realm, owner, name, expires_at=expires, single_use=single_use)
+    commit()
+    if as_json:
+        show_json(secret_facts(secret) | {"client_id": application, "client_secret": plain})
+    else:
+        click.echo(f"Secret {name} of {application}, shown only now:\n\n    {plain}")
+
+
+@secrets_group.command("list")
+@click.argument("application")
+@with_database
+@realm_option
+@json_option
+def list_(realm: Realm, application: str, as_json: bool) -> None:  # noqa: FBT001
+    """List the secrets of APPLICATION with their use, the retired ones too."""
+    from idp import applications
+
+    owner = applications.get_application(realm, application)
+    if as_json:
+        show_json([secret_facts(secret) for secret in applications.list_secrets(owner)])
+    else:
+        show_secrets(realm, owner)
+
+
+@secrets_group.command("retire")
+@click.argument("application")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--yes", is_flag=True, help="Do not ask, even if it was used a short while ago.")
+def retire(realm: Realm, application: str, name: str, yes: bool) -> None:  # noqa: FBT001
+    """End the secret NAME of APPLICATION for good; every worker refuses it within a second."""
+    from idp import applications
+    from idp.db import commit
+
+    owner = applications.get_application(realm, application)
+    secret = applications.find_secret(owner, name)
+    if secret is not None and secret.last_used_at is not None and not yes:
+        used = f"{show_time(secret.last_used_at)} from {secret.last_used_address}"
+        click.confirm(f"Secret {name} was last used at {used}. Retire it?", abort=True)
+    applications.retire_secret(realm, owner, name)
+    commit()
+    click.echo(f"Retired secret {name} of {application}.")
+
+
+def secret_facts(secret: Any) -> dict[str, Any]:
+    """Return what is known of a secret, which is everything but the secret."""
+    return {
+        "name": secret.name,
+        "uid": secret.uid,
+        "begins_with": secret.public_part,
+        "state": _state(secret),
+        "single_use": secret.single_use,
+        "created_at": json_time(secret.created_at),
+        "expires_at": json_time(secret.expires_at),
+        "retired_at": json_time(secret.retired_at),
+        "last_used_at": json_time(secret.last_used_at),
+        "last_used_address": secret.last_used_address,
+        "use_count": secret.use_count,
+    }
+
+
+def show_secrets(realm: Realm, application: Any) -> None:
+    """Print the secrets of an application, and which may be retired without anybody noticing."""
+    from idp import applications
+
+    rows = applications.list_secrets(application)
+    table = [
+        {
+            "secret": each.name,
+            "begins with": each.public_part or "(brought along)",
+            "state": _state(each),
+            "created": show_time(each.created_at),
+            "expires": show_time(each.expires_at, "never"),
+            "last used": show_time(each.last_used_at, "never"),
+            "from": each.last_used_address or "-",
+            "uses": str(each.use_count),
+        }
+        for each in rows
+    ]
+    show_table(table, "It has no secrets. Add one with: idp applications secrets add")
+    live = [each for each in rows if _state(each) == "live"]
+    if len(live) > 1:
+        newest = live[-1]
+        for each in live[:-1]:
+            quiet = each.last_used_at is None or (newest.last_used_at and each.last_used_at < newest.last_used_at)
+            if quiet and newest.last_used_at:
+                click.echo(
+                    f"\n{each.name} has not been used since {show_time(each.last_used_at, 'it was made')}, {newest.name} has. "
+                    "Once all its users have moved: "
+                    f"idp applications secrets retire --realm {realm.name} {application.name} {each.name}"
+                )
+
+
+def _state(secret: Any) -> str:
+    from idp import clock
+
+    if secret.retired_at is not None:
+        return "retired"
+    if secret.expires_at is not None and secret.expires_at <= clock.now():
+        return "expired"
+    return "live"

@@ -1,0 +1,94 @@
+"""`idp serve` and `idp setup`."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from idp.setup import SetupReport
+
+
+@click.command()
+@click.option("--host", envvar="IDP_HOST", help="Address to listen on.  [env: IDP_HOST; default: 127.0.0.1]")
+@click.option("--port", envvar="IDP_PORT", help="Port to listen on.  [env: IDP_PORT; default: 8080]")
+@click.option("--workers", envvar="IDP_WORKERS", help="Server processes.  [env: IDP_WORKERS; default: 1]")
+def serve(host: str | None, port: str | None, workers: str | None) -> None:
+    """Set up what is missing, and serve until stopped with Ctrl-C or SIGTERM.
+
+    The first start makes the data folder, the master key, the database, realm `master` and every realm of the realms
+    folder, and prints secrets that are shown once. Later starts find all that and change nothing.
+    """
+    from idp import server, setup
+    from idp.db import db
+    from idp.settings import Settings
+
+    given = {"host": host, "port": port, "workers": workers}
+    settings = Settings.load(**{name: value for name, value in given.items() if value})
+    app, report = setup.set_up(settings)
+    _show(app, report)
+    with app.app_context():
+        setup.rotate_keys_and_tidy()
+        db.session.remove()
+        db.engine.dispose()  # connections are not shared with the workers
+
+    def listening() -> None:
+        click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
+        click.echo("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+
+    server.run(settings, listening)
+
+
+@click.command("setup")
+def setup_command() -> None:
+    """Set up what is missing, as `idp serve` does at its start, and end."""
+    from idp import setup
+    from idp.settings import Settings
+
+    settings = Settings.load()
+    _show(*setup.set_up(settings))
+    click.echo(f"Everything is set up in {settings.data_dir}.")
+
+
+def _show(app: "Flask", report: "SetupReport") -> None:
+    """Print what was made. Secrets count as shown only once they are out."""
+    from idp import applications
+    from idp.db import commit, db
+    from idp.realms import MASTER
+    from idp.runtime import current
+
+    with app.app_context():
+        issuers = {realm: current().settings.issuer(realm) for realm in [*report.created_realms, MASTER]}
+        for realm in report.created_realms:
+            click.echo(f"Made realm {realm}: {issuers[realm]}")
+        for new in report.new_secrets:
+            click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:")
+            click.echo(f"    {new.plain_secret}")
+            if new.realm == MASTER:
+                click.echo(
+                    "  This is the administrator's one-time secret: it fetches one token, once, within 24 hours.\n"
+                    "  Get another with: idp applications secrets add --realm master --single-use administrator NAME"
+                )
+                show_curl(issuers[MASTER], new.application, new.plain_secret)
+        sys.stdout.flush()
+        for new in report.new_secrets:
+            db.session.add(new.secret)
+        applications.mark_secrets_shown(report.new_secrets)
+        commit()
+
+
+def show_curl(issuer: str, client_id: str, plain_secret: str) -> None:
+    """Print the command that fetches a token."""
+    lines: Sequence[str] = (
+        f"curl -X POST '{issuer}/protocol/openid-connect/token' \\",
+        "  --header 'Content-Type: application/x-www-form-urlencoded' \\",
+        "  --data-urlencode 'grant_type=client_credentials' \\",
+        "  --data-urlencode 'scope=openid' \\",
+        "  --data-urlencode 'response_type=id_token' \\",
+        f"  --data-urlencode 'client_id={client_id}' \\",
+        f"  --data-urlencode 'client_secret={plain_secret}'",
+    )
+    click.echo("\nFetch a token with:\n\n" + "\n".join(lines) + "\n")

@@ -1,0 +1,113 @@
+"""What every command shares: the open database, the realm it is about, and how results are shown."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from idp.errors import IdpError, InvalidValueError
+from idp.realms import Realm
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NotSetUpError(IdpError):
+    """There is no database yet."""
+
+
+def with_database(command: Command) -> Command:
+    """Run a command in the application's context, acting as the person at the keyboard."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from idp import audit
+        from idp.app import create_app
+        from idp.db import storage_errors
+        from idp.settings import Settings
+
+        settings = Settings.load()
+        if not settings.master_key_file.exists():
+            raise NotSetUpError(
+                f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
+            )
+        app = create_app(settings)
+        with app.app_context(), audit.acting_as(audit.operator()), storage_errors():
+            return command(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def realm_option(command: Command) -> Command:
+    """Add `--realm`, passed to the command as an open `Realm`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, realm: str, **kwargs: Any) -> Any:
+        from idp import realms
+
+        opened: Realm = realms.get_realm(realm)
+        return command(opened, *args, **kwargs)
+
+    option = click.option("--realm", required=True, envvar="IDP_REALM", help="Name of the realm.  [env: IDP_REALM]")
+    return option(wrapped)  # type: ignore[return-value]
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class Time(click.ParamType[datetime]):
+    """A point in time with a zone, or a date, which means its beginning in UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse ISO 8601."""
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date: use 2027-06-30 or 2027-06-30T12:00:00Z", param, ctx)
+        if time.tzinfo is None:
+            if "T" in value or " " in value:
+                self.fail(f"{value!r} has no zone: add Z for UTC, or an offset such as +02:00", param, ctx)
+            time = time.replace(tzinfo=UTC)
+        return time.astimezone(UTC)
+
+
+def show_time(time: datetime | None, none: str = "-") -> str:
+    """Return a time as people read it, with its zone."""
+    return none if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def json_time(time: datetime | None) -> str | None:
+    """Return a time as RFC 3339."""
+    return None if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def show_json(value: object) -> None:
+    """Print a result as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(rows: Sequence[Mapping[str, str]], empty: str) -> None:
+    """Print rows under their column names, or a sentence when there are none."""
+    if not rows:
+        click.echo(empty)
+        return
+    columns = list(rows[0])
+    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
+    click.echo("  ".join(column.upper().ljust(widths[column]) for column in columns).rstrip())
+    for row in rows:
+        click.echo("  ".join(row[column].ljust(widths[column]) for column in columns).rstrip())
+
+
+def one_line(text: str) -> str:
+    """Return text for a table: control characters, which could steer the terminal, are shown as `?`."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def check(condition: object, sentence: str) -> None:
+    """Refuse with a sentence unless the condition holds."""
+    if not condition:
+        raise InvalidValueError(sentence)

@@ -1,0 +1,82 @@
+"""`idp token`: fetch a token over HTTP, exactly as an application would."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import click
+
+from idp.errors import IdpError
+
+
+class TokenRefusedError(IdpError):
+    """The server gave no token."""
+
+
+@click.command()
+@click.option("--realm", required=True, envvar="IDP_REALM", help="Name of the realm.  [env: IDP_REALM]")
+@click.option("--client-id", required=True, help="The application's name.")
+@click.option(
+    "--client-secret",
+    envvar="IDP_CLIENT_SECRET",
+    help="Its secret; asked for when neither this nor IDP_CLIENT_SECRET is given.",
+)
+@click.option("--scope", default="openid", show_default=True, help="openid, project:<name>.")
+@click.option("--audience", help="One of the application's audiences; by default all of them.")
+@click.option("--url", help="Where the server is; by default IDP_PUBLIC_URL.")
+@click.option("--claims", is_flag=True, help="Print what the access token says instead of the token.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer.")
+def token(
+    realm: str,
+    client_id: str,
+    client_secret: str | None,
+    scope: str,
+    audience: str | None,
+    url: str | None,
+    claims: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    r"""Fetch an access token as an application would, and print it.
+
+    \b
+    Example:
+      curl -H "Authorization: Bearer $(idp token --realm acme --client-id ci-bot)" https://api.example.com/
+    """
+    from idp.settings import Settings
+    from idp.verifier.jose import read_unverified
+
+    base = url or Settings.load().public_url
+    if client_secret is None:
+        client_secret = click.prompt("Client secret", hide_input=True, err=True)
+    parameters = {
+        "grant_type": "client_credentials",
+        "scope": scope,
+        "client_id": client_id,
+        "client_secret": client_secret,
+    }
+    if audience:
+        parameters["audience"] = audience
+    answer = _post(f"{base}/auth/realms/{realm}/protocol/openid-connect/token", parameters)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    elif claims:
+        click.echo(json.dumps(read_unverified(answer["access_token"]).claims, indent=2))
+    else:
+        click.echo(answer["access_token"])
+
+
+def _post(url: str, parameters: dict[str, str]) -> Any:
+    if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+        raise TokenRefusedError(f"{url} is no http or https URL. Give --url, or set IDP_PUBLIC_URL.")
+    body = urllib.parse.urlencode({name: value for name, value in parameters.items() if value}).encode()
+    try:
+        with urllib.request.urlopen(url, body, timeout=10) as response:  # noqa: S310 (checked above)
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            answer = json.load(error)
+        raise TokenRefusedError(f"{answer['error']}: {answer.get('error_description', 'no reason given')}") from None
+    except (OSError, ValueError) as error:
+        raise TokenRefusedError(f"No answer from {url} ({error}). Is the server running? Start it with: idp serve") from None

@@ -1,0 +1,14 @@
+"""The one source of the time of day, so that tests can set it."""
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the current time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp() -> int:
+    """Return the current time in whole seconds since 1970-01-01T00:00:00Z, as JWT claims carry it (RFC 7519 §2)."""
+    return int(time.time())

@@ -1,0 +1,158 @@
+"""Random values, keyed hashes, sealing under the master key, and the format of secrets that the server makes."""
+
+import base64
+import contextlib
+import hmac
+import os
+import re
+import secrets
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from idp.errors import IdpError
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+SECRET_PATTERN = re.compile(r"idp_(?:cs|ak)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
+"""Every secret the server makes: prefix, 8 characters that may be shown, 256 random bits, CRC-32 of all before it."""
+
+
+class MasterKeyError(IdpError):
+    """The master key file cannot be used, or is not the one this database was sealed under."""
+
+
+class DamagedError(IdpError):
+    """A sealed value does not open: it was altered, moved to another row, or sealed under another key."""
+
+
+def base62(number: int, width: int) -> str:
+    """Write a number in base62, left-padded with zeros to `width` characters."""
+    digits = []
+    for _ in range(width):
+        number, rest = divmod(number, 62)
+        digits.append(BASE62[rest])
+    return "".join(reversed(digits))
+
+
+def random_id() -> str:
+    """Return 128 random bits as 22 URL-safe characters, for `jti` and the like (RFC 6749 §10.10)."""
+    return secrets.token_urlsafe(16)
+
+
+def make_secret(kind: str) -> str:
+    """Make a secret that is shown once.
+
+    :param kind: the middle of the prefix, `cs` for a client secret.
+    :returns: `idp_<kind>_` + 8 public characters + 43 characters holding 256 random bits + 6 of checksum.
+    """
+    body = f"idp_{kind}_{base62(secrets.randbits(47), 8)}{base62(secrets.randbits(256), 43)}"
+    return body + checksum(body)
+
+
+def checksum(body: str) -> str:
+    """Return the six base62 characters of the CRC-32 of `body`, which leak scanners can test offline."""
+    return base62(zlib.crc32(body.encode()), 6)
+
+
+def public_part(secret: str) -> str:
+    """Return the part of a secret that may be stored and shown: prefix and 8 characters; empty for a foreign secret."""
+    return secret[: len("idp_cs_") + 8] if SECRET_PATTERN.fullmatch(secret) else ""
+
+
+def keyed_hash(pepper: bytes, plain_secret: str) -> bytes:
+    """Hash a secret under a pepper (HMAC-SHA-256): one way, and useless to who has the database alone."""
+    return hmac.digest(pepper, plain_secret.encode(), "sha256")
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Compare two secrets in constant time. Nothing else in this code base compares secrets."""
+    return hmac.compare_digest(left, right)
+
+
+def b64url(data: bytes) -> bytes:
+    """Encode as base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+@dataclass(frozen=True)
+class MasterKeys:
+    """The keys that seal what the database keeps secret. The first of the file seals, all of them open."""
+
+    current: str
+    by_id: dict[str, bytes]
+
+    def seal(self, plain: bytes, *, context: str) -> str:
+        """Encrypt with AES-256-GCM.
+
+        :param context: what and whose this is, bound as associated data so that rows cannot be swapped.
+        :returns: `v1.<key id>.<nonce and ciphertext>`; the key id lets the master key be replaced.
+        """
+        nonce = os.urandom(12)
+        sealed = AESGCM(self.by_id[self.current]).encrypt(nonce, plain, context.encode())
+        return f"v1.{self.current}.{b64url(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, *, context: str) -> bytes:
+        """Decrypt what `seal` made for the same context.
+
+        :raises MasterKeyError: it was sealed under a key that the file does not hold.
+        :raises DamagedError: it was altered, or belongs to another context.
+        """
+        version, _, rest = sealed.partition(".")
+        key_id, _, body = rest.partition(".")
+        if version != "v1" or key_id not in self.by_id:
+            raise MasterKeyError(
+                f"{context} is sealed under master key {key_id[:16]!r}, which the master key file does not hold. "
+                "Put the file back that belongs to this database (IDP_MASTER_KEY_FILE)."
+            )
+        try:
+            data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+            return AESGCM(self.by_id[key_id]).decrypt(data[:12], data[12:], context.encode())
+        except (InvalidTag, ValueError) as error:
+            raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error
+
+
+def load_master_keys(path: Path) -> MasterKeys:
+    """Read the master key file: a line `<key id>:<base64 of 32 bytes>` for each key, the current one first.
+
+    :raises MasterKeyError: missing, readable by others, or not of that form.
+    """
+    try:
+        mode = path.stat().st_mode & 0o777
+        lines = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MasterKeyError(f"The master key file {path} cannot be read ({error}). Set IDP_MASTER_KEY_FILE.") from error
+    if mode & 0o077:
+        raise MasterKeyError(f"The master key file {path} can be read by others (mode {mode:04o}). Run: chmod 600 {path}")
+    keys: dict[str, bytes] = {}
+    for line in lines:
+        key_id, _, text = line.partition(":")
+        with contextlib.suppress(ValueError):
+            keys[key_id] = base64.b64decode(text, validate=True)
+    if not lines or len(keys) != len(lines) or any(len(key) != 32 for key in keys.values()):
+        raise MasterKeyError(f"The master key file {path} is damaged: each line must be <key id>:<base64 of 32 bytes>.")
+    return MasterKeys(current=next(iter(keys)), by_id=keys)
+
+
+def create_master_key(path: Path) -> None:
+    """Write a new master key file, mode 0600, whole or not at all: it appears under its name only once it is on disk.
+
+    An existing file is left alone, also when another process made it meanwhile.
+    """
+    line = f"{base62(secrets.randbits(47), 8)}:{base64.b64encode(os.urandom(32)).decode()}\n"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

@@ -1,0 +1,151 @@
+"""The database: declarative base, UTC times, the Flask-SQLAlchemy session, and how each engine is set up."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from sqlalchemy.types import TypeDecorator
+
+from idp import clock
+from idp.errors import StorageUnavailableError
+from idp.settings import Settings
+
+WAIT_FOR_LOCK = 5
+"""Seconds that a statement waits for another writer, or for the database server, before it gives up."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time: aware and in UTC in Python, whatever the database makes of it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Refuse naive times, and store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database; use clock.now()")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Mark what SQLite returns without a zone as the UTC it is."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of every table. Constraint names are fixed, so that migrations can name them on every database."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={datetime: UtcDateTime},
+    )
+
+
+class Identified:
+    """Columns of everything that has an identity of its own: a row number for joins, a UUID for the world."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uid: Mapped[str] = mapped_column(String(36), unique=True, default=lambda: str(uuid.uuid4()))
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""Numbers of rows that come by the million. SQLite's INTEGER has 64 bits as it is."""
+
+db = SQLAlchemy(model_class=Base)
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of `create_engine` for the configured database."""
+    if settings.is_sqlite:
+        return {"connect_args": {"timeout": WAIT_FOR_LOCK}, "pool_size": settings.threads + 2}
+    return {
+        "pool_size": settings.threads + 2,
+        "pool_timeout": WAIT_FOR_LOCK,
+        "pool_pre_ping": True,
+        "connect_args": {
+            "connect_timeout": WAIT_FOR_LOCK,
+            "options": f"-c statement_timeout={WAIT_FOR_LOCK * 1000} -c lock_timeout={WAIT_FOR_LOCK * 1000}",
+        },
+    }
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Make SQLite durable and honest about transactions. Other engines are left as they are.
+
+    Writers begin IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once, without
+    waiting, when a neighbour has committed in between.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN comes too late for DDL and savepoints
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        options = connection.get_execution_options()
+        if not options.get("autonomous", False):
+            connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
+
+
+def without_transaction(engine: Engine) -> Engine:
+    """Return the engine in a form whose statements stand alone, for a connection that is kept open for good."""
+    level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
+    return engine.execution_options(autonomous=True, **level)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Session]:
+    """A session for reads that must not wait for writers, on a transaction of its own.
+
+    :raises StorageUnavailableError: the database does not answer.
+    """
+    with storage_errors(), Session(db.engine.execution_options(read_only=True)) as session:
+        yield session
+
+
+def commit() -> None:
+    """Commit the unit of work. An answer is sent only after this has returned.
+
+    :raises StorageUnavailableError: the database does not answer; nothing was stored.
+    """
+    with storage_errors():
+        db.session.commit()
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn "the database does not answer" into our own error; programming errors pass through."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise StorageUnavailableError("The database is busy. Try again in a few seconds.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ == "OperationalError":
+            raise StorageUnavailableError("The database does not answer. Try again in a few seconds.") from error
+        raise

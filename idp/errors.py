@@ -1,0 +1,21 @@
+"""The root of Realmgate's own errors. Domains raise these; an edge decides how they look on its wire."""
+
+
+class IdpError(Exception):
+    """Something that was asked for cannot be done. The text is one sentence for the caller and holds no secret."""
+
+
+class NotFoundError(IdpError):
+    """The named thing does not exist in this realm."""
+
+
+class ConflictError(IdpError):
+    """The thing exists already, or is in a state that rules the act out."""
+
+
+class InvalidValueError(IdpError):
+    """A value does not have the shape that this field takes."""
+
+
+class StorageUnavailableError(IdpError):
+    """The database does not answer; nothing was changed, and the same call may succeed later."""

@@ -1,0 +1,204 @@
+"""The change feed: how a worker keeps what it knows in memory without asking the database for each token.
+
+Every act that alters what a token is made of writes, in its own transaction, a row that names what changed. A worker
+confirms its memory at most 200 ms old before it serves from it: it asks whether anything was committed, reads the rows it
+has not seen, and drops what they name and nothing else. No thread and no message has to arrive for that, so a worker that
+was stopped or cut off cannot serve what is out of date: it confirms first, or refuses.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, delete, event, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp import clock
+from idp.db import Base, BigId, db, without_transaction
+from idp.errors import StorageUnavailableError
+
+CONFIRM_AFTER = 0.2
+"""Seconds for which what is in memory is served without asking whether something changed."""
+
+CONFIRM_AT_LAST = 0.8
+"""Seconds after which a request waits for the confirmation, instead of leaving it to a neighbouring thread."""
+
+KEEP = timedelta(days=1)
+"""How long rows of the feed are kept. A worker that missed more than that drops all it knows."""
+
+Value = TypeVar("Value")
+
+
+class ChangeClock(Base):
+    """One row that counts changes. Taking a number locks it until the commit, so numbers appear in commit order."""
+
+    __tablename__ = "change_clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[int] = mapped_column(BigId)
+
+
+class Change(Base):
+    """One thing that changed: which kind of memory it concerns, and the key in it."""
+
+    __tablename__ = "change"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    key: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+def publish(kind: str, key: str) -> None:
+    """Tell every worker, once the current transaction is committed, that `key` of the `kind` memory is out of date.
+
+    A key that ends in `*` names all keys with that beginning.
+    """
+    db.session.info.setdefault("changes", {})[(kind, key)] = None
+
+
+@event.listens_for(Session, "before_commit")
+def _write_changes(session: Session) -> None:
+    """Write the published changes last, so that the lock on the counter is held as short as can be."""
+    changes = session.info.pop("changes", None)
+    if not changes:
+        return
+    session.flush()
+    taken = update(ChangeClock).values(value=ChangeClock.value + len(changes)).returning(ChangeClock.value)
+    last = session.execute(taken).scalar_one()
+    first = last - len(changes) + 1
+    rows = [{"id": first + n, "kind": kind, "key": key, "at": clock.now()} for n, (kind, key) in enumerate(changes)]
+    session.execute(insert(Change), rows)
+    session.execute(delete(Change).where(Change.at < clock.now() - KEEP))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_changes(session: Session) -> None:
+    session.info.pop("changes", None)
+
+
+class Cache(Generic[Value]):
+    """What a worker knows of one kind, by key. Bounded: the entries longest in it go first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: dict[str, Value] = {}
+        self._drops = 0
+
+    def get(self, key: str) -> Value | None:
+        """Return what is known of `key`, or None."""
+        return self._entries.get(key)
+
+    def load(self, key: str, loader: Callable[[], Value]) -> Value:
+        """Call `loader` and keep its value, unless something was dropped while it read: then it may be out of date.
+
+        None is not kept: asking for many things that do not exist fills nothing.
+        """
+        drops = self._drops
+        value = loader()
+        if value is not None and drops == self._drops:
+            if len(self._entries) >= self._size:
+                self._entries.pop(next(iter(self._entries)), None)
+            self._entries[key] = value
+        return value
+
+    def drop(self, key: str) -> None:
+        """Forget `key`, or every key with that beginning when it ends in `*`."""
+        self._drops += 1
+        if key.endswith("*"):
+            for each in [each for each in list(self._entries) if each.startswith(key[:-1])]:
+                self._entries.pop(each, None)
+        else:
+            self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._drops += 1
+        self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Feed:
+    """A worker's caches, and the check that they are still true."""
+
+    def __init__(self, engine: Engine, cache_size: int) -> None:
+        self._engine = without_transaction(engine)
+        self._cache_size = cache_size
+        self._caches: dict[str, Cache[Any]] = {}
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._data_version = -1
+        self._cursor = -1
+        self._confirmed = 0.0
+
+    def cache(self, kind: str) -> Cache[Any]:
+        """Return the memory of one kind, made at its first use."""
+        found = self._caches.get(kind)
+        return found if found is not None else self._caches.setdefault(kind, Cache(self._cache_size))
+
+    def confirm(self) -> None:
+        """See to it that nothing in memory is more than a second out of date.
+
+        :raises StorageUnavailableError: the database cannot be asked, so nothing in memory may be served.
+        """
+        age = time.monotonic() - self._confirmed
+        if age < CONFIRM_AFTER:
+            return
+        if not self._lock.acquire(blocking=age >= CONFIRM_AT_LAST):
+            return  # a neighbouring thread is asking already
+        try:
+            if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
+                started = time.monotonic()
+                self._catch_up()
+                self._confirmed = started
+        except SQLAlchemyError as error:
+            self._disconnect()
+            if age >= CONFIRM_AT_LAST:
+                raise StorageUnavailableError("The database does not answer. Try again in a few seconds.") from error
+        finally:
+            self._lock.release()
+
+    def expire(self) -> None:
+        """Have the next `confirm` ask, however short ago the last one was."""
+        self._confirmed = 0.0
+
+    def _catch_up(self) -> None:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._data_version = -1
+        if self._connection.dialect.name == "sqlite":
+            version = self._connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+            if version == self._data_version:
+                return
+            self._data_version = version
+        self._drop(self._connection)
+
+    def _drop(self, connection: Connection) -> None:
+        """Read the rows not seen yet and drop what they name; everything when rows are missing."""
+        clock_value = connection.execute(select(func.max(ChangeClock.value))).scalar_one() or 0
+        if clock_value == self._cursor:
+            return
+        query = select(Change.id, Change.kind, Change.key).where(Change.id > self._cursor, Change.id <= clock_value)
+        rows = connection.execute(query).all()
+        if self._cursor < 0 or len(rows) != clock_value - self._cursor:
+            # the first look, rows already cleared away, or a database restored from a backup
+            for cache in list(self._caches.values()):
+                cache.clear()
+        else:
+            self._apply((row.kind, row.key) for row in rows)
+        self._cursor = clock_value
+
+    def _apply(self, changes: Iterable[tuple[str, str]]) -> None:
+        for kind, key in changes:
+            self.cache(kind).drop(key)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()

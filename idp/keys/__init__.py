@@ -1,0 +1,20 @@
+"""Signing keys: one RS256 and one ES256 key in use for each realm. Nothing else signs."""
+
+from idp.keys.models import KeyState, SigningKey
+from idp.keys.service import announcement, create_keys, list_keys, revoke_key, rotate_due_keys, rotate_key
+from idp.keys.signer import KeyRing, Signer, key_ring, public_key_pem_body
+
+__all__ = [
+    "KeyRing",
+    "KeyState",
+    "Signer",
+    "SigningKey",
+    "announcement",
+    "create_keys",
+    "key_ring",
+    "list_keys",
+    "public_key_pem_body",
+    "revoke_key",
+    "rotate_due_keys",
+    "rotate_key",
+]

@@ -1,0 +1,167 @@
+"""The life of signing keys: made, announced, rotated, revoked, destroyed (OpenID Connect Core §10.1.1)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey, RSAKey
+from sqlalchemy import select, update
+
+from idp import audit, clock, feed, runtime, vault
+from idp.db import db
+from idp.errors import ConflictError, NotFoundError
+from idp.keys.models import KeyState, SigningKey
+from idp.realms import SIGNING_ALGORITHMS, Realm
+from idp.settings import CLOCK_LEEWAY, TOKEN_LIFETIME
+
+DESTROY_AFTER = timedelta(hours=1)
+"""How long after its retirement a private key is kept: longer than the clocks of two nodes can differ."""
+
+
+def announcement() -> timedelta:
+    """How long a new key stands in the key set before it signs: twice as long as verifiers may cache the set."""
+    return timedelta(seconds=2 * runtime.current().settings.key_set_max_age)
+
+
+def create_keys(realm: Realm) -> None:
+    """Give a new realm one key for each algorithm, in use from now on."""
+    for algorithm in SIGNING_ALGORITHMS:
+        _create_key(realm, algorithm, active_from=clock.now(), tag=audit.Tag.KEY_CREATE)
+
+
+def list_keys(realm: Realm) -> Sequence[SigningKey]:
+    """Return all keys of a realm, by algorithm and age."""
+    query = select(SigningKey).where(SigningKey.realm_id == realm.id).order_by(SigningKey.algorithm, SigningKey.id)
+    return db.session.scalars(query).all()
+
+
+def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
+    """Announce a successor to the key that signs with `algorithm`.
+
+    It signs once every cached key set is sure to hold it; the old key stays in the set until its last token is dead.
+
+    :raises ConflictError: a successor is announced already.
+    """
+    current = db.session.scalar(
+        select(SigningKey).where(
+            SigningKey.realm_id == realm.id,
+            SigningKey.algorithm == algorithm,
+            SigningKey.retires_at.is_(None),
+            SigningKey.revoked_at.is_(None),
+        )
+    )
+    if current is None:
+        return _create_key(realm, algorithm, active_from=clock.now(), tag=audit.Tag.KEY_CREATE)
+    if current.active_from > clock.now():
+        raise ConflictError(
+            f"Key {current.uid} is announced already and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
+            "Rotate again after that."
+        )
+    takes_over = clock.now() + announcement()
+    dates = {"retires_at": takes_over, "removed_at": takes_over + timedelta(seconds=TOKEN_LIFETIME + 2 * CLOCK_LEEWAY)}
+    # One statement decides which of two rotations at once it is.
+    claim = update(SigningKey).where(SigningKey.id == current.id, SigningKey.retires_at.is_(None)).values(**dates)
+    if db.session.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
+        raise ConflictError("The key is being rotated by somebody else at this moment.")
+    return _create_key(realm, algorithm, active_from=takes_over, tag=audit.Tag.KEY_ROTATE, replaces=current.uid)
+
+
+def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
+    """Take a key that may have leaked out of the key set at once. Its tokens die as the verifiers' caches expire.
+
+    :returns: the key that signs in its place, when it was signing.
+    :raises NotFoundError: the realm has no such key.
+    :raises ConflictError: it is revoked already.
+    """
+    key = db.session.scalar(select(SigningKey).where(SigningKey.realm_id == realm.id, SigningKey.uid == kid))
+    if key is None:
+        raise NotFoundError(f"Realm {realm.name!r} has no key {kid[:80]!r}. `idp keys list` shows those it has.")
+    if key.revoked_at is not None:
+        raise ConflictError(f"Key {kid} was revoked at {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC already.")
+    now = clock.now()
+    state = key.state(now)
+    key.revoked_at, key.revoke_reason, key.sealed_private_key = now, reason, ""
+    audit.record(audit.Tag.KEY_REVOKE, realm.name, f"key:{kid}", reason=reason, algorithm=key.algorithm)
+    feed.publish("keys", realm.name)
+    if state in {KeyState.RETIRED, KeyState.REMOVED}:
+        return None
+    db.session.flush()
+    return _replace_revoked(realm, key, state)
+
+
+def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> SigningKey | None:
+    """Have another key of the same algorithm sign, now and from now on."""
+    now = clock.now()
+    others = [
+        key
+        for key in list_keys(realm)
+        if key.algorithm == revoked.algorithm and key.state(now) in {KeyState.ANNOUNCED, KeyState.ACTIVE}
+    ]
+    if not others:
+        return _create_key(realm, revoked.algorithm, active_from=now, tag=audit.Tag.KEY_CREATE, replaces=revoked.uid)
+    heir = others[-1]
+    if state is KeyState.ACTIVE:
+        heir.active_from = now
+        return heir
+    heir.retires_at = heir.removed_at = None  # its announced successor is the one that was revoked
+    return None
+
+
+def rotate_due_keys() -> list[SigningKey]:
+    """Announce successors to all keys whose realm's rotation period is over, and destroy what signed its last token.
+
+    Safe to call from every worker at once.
+    """
+    now = clock.now()
+    due = db.session.execute(
+        select(SigningKey, Realm)
+        .join(Realm, Realm.id == SigningKey.realm_id)
+        .where(
+            Realm.key_rotation_days > 0,
+            SigningKey.retires_at.is_(None),
+            SigningKey.revoked_at.is_(None),
+            SigningKey.active_from <= now - timedelta(days=1) + announcement(),
+        )
+    ).all()
+    successors = []
+    for key, realm in due:
+        if key.active_from + timedelta(days=realm.key_rotation_days) - announcement() <= now:
+            successors.append(rotate_key(realm, key.algorithm))
+    old = (SigningKey.retires_at < now - DESTROY_AFTER) & (SigningKey.sealed_private_key != "")
+    db.session.execute(update(SigningKey).where(old).values(sealed_private_key=""))
+    return successors
+
+
+def _create_key(
+    realm: Realm, algorithm: str, *, active_from: datetime, tag: audit.Tag, replaces: str | None = None
+) -> SigningKey:
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if algorithm == "RS256":
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        jwk = RSAKey.import_key(private).as_dict(private=False)
+    else:
+        private = ec.generate_private_key(ec.SECP256R1())
+        jwk = ECKey.import_key(private).as_dict(private=False)
+    key = SigningKey(
+        realm_id=realm.id,
+        algorithm=algorithm,
+        sealed_private_key="",
+        public_jwk={},
+        active_from=active_from,
+    )
+    db.session.add(key)
+    db.session.flush()
+    key.public_jwk = {**jwk, "kid": key.uid, "use": "sig", "alg": algorithm}
+    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    key.sealed_private_key = vault.seal(der, context=f"signing key {key.uid} of realm {realm.uid}")
+    audit.record(
+        tag,
+        realm.name,
+        f"key:{key.uid}",
+        algorithm=algorithm,
+        active_from=active_from.isoformat(timespec="seconds"),
+        **({"replaces": replaces} if replaces else {}),
+    )
+    feed.publish("keys", realm.name)
+    return key

@@ -1,0 +1,23 @@
+"""Log lines: one JSON object a line on standard error, so that nothing a client sends can forge a line (threat 106)."""
+
+import json
+import logging
+from datetime import UTC, datetime
+
+LONGEST_TEXT = 2_000
+
+
+class JsonLines(logging.Formatter):
+    """Formats a log record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON; long texts are cut (threat 22)."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage()[:LONGEST_TEXT],
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)[-8 * LONGEST_TEXT :]
+        return json.dumps(line)

@@ -1,0 +1,73 @@
+"""Which line of a TOML file says what. The standard library's parser knows lines only for what it cannot parse."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+_TABLE = re.compile(r"\s*(\[\[?)(.+?)\]\]?\s*(#.*)?")
+_KEY = re.compile(r"\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*\s*=")
+
+Path = tuple[str | int, ...]
+
+
+class LineIndex:
+    """The lines of a document that is known to parse."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Path, int] = {}
+        self._counts: dict[Path, int] = {}
+        self._index(text.splitlines())
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """Return the line of a value, or of the closest thing around it that has one; 1 at the worst."""
+        for length in range(len(path), 0, -1):
+            found = self._lines.get(tuple(path[:length]))
+            if found is not None:
+                return found
+        return 1
+
+    def _index(self, lines: list[str]) -> None:
+        table: Path = ()
+        number = 0
+        while number < len(lines):
+            line = lines[number]
+            header = _TABLE.fullmatch(line)
+            if header:
+                table = self._enter(_keys(f"{header[2]} = 0"), is_array=header[1] == "[[", line=number + 1)
+            elif _KEY.match(line):
+                chunk, first = line, number
+                while not (keys := _keys(chunk)) and number + 1 < len(lines):
+                    number += 1
+                    chunk += "\n" + lines[number]
+                for length in range(1, len(keys) + 1):
+                    self._lines.setdefault((*table, *keys[:length]), first + 1)
+            number += 1
+
+    def _enter(self, keys: Path, *, is_array: bool, line: int) -> Path:
+        path: Path = ()
+        for position, key in enumerate(keys):
+            path = (*path, key)
+            if is_array and position == len(keys) - 1:
+                self._counts[path] = self._counts.get(path, -1) + 1
+            if path in self._counts:
+                path = (*path, self._counts[path])
+            self._lines.setdefault(path, line)
+        return path
+
+
+def _keys(assignment: str) -> Path:
+    """Return the keys of one assignment, or nothing while it is not complete."""
+    try:
+        value: Any = tomllib.loads(assignment)
+    except tomllib.TOMLDecodeError:
+        return ()
+    depth = len(re.findall(r"[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'", assignment.partition("=")[0]))
+    keys: list[str] = []
+    for _ in range(depth):
+        if not isinstance(value, dict) or not value:
+            break
+        key = next(iter(value))
+        keys.append(key)
+        value = value[key]
+    return tuple(keys)

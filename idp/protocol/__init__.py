@@ -1,0 +1,27 @@
+"""OpenID Connect and OAuth 2.0 over HTTP: one endpoint a file. The edge that applications and verifiers talk to."""
+
+from flask import Flask
+
+from idp.protocol.discovery import discovery
+from idp.protocol.errors import handle_errors
+from idp.protocol.introspect import introspect
+from idp.protocol.jwks import jwks
+from idp.protocol.realm import realm_document
+from idp.protocol.revoke import revoke
+from idp.protocol.token import token
+
+__all__ = ["register"]
+
+
+def register(app: Flask) -> None:
+    """Add the URLs below `/auth/realms/<realm>`, and RFC 8414's form of discovery, to the application."""
+    prefix = "/auth/realms/<realm>"
+    base = f"{prefix}/protocol/openid-connect"
+    app.add_url_rule(prefix, view_func=realm_document, methods=["GET"])
+    app.add_url_rule(f"{prefix}/.well-known/openid-configuration", view_func=discovery, methods=["GET"])
+    app.add_url_rule(f"/.well-known/oauth-authorization-server{prefix}", view_func=discovery, methods=["GET"])
+    app.add_url_rule(f"{base}/certs", view_func=jwks, methods=["GET"])
+    app.add_url_rule(f"{base}/token", view_func=token, methods=["POST"])
+    app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
+    app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])
+    handle_errors(app)

@@ -1,0 +1,42 @@
+"""The address of the client behind a request."""
+
+import ipaddress
+from functools import lru_cache
+
+from flask import Request
+
+from idp import runtime
+
+
+def client_address(request: Request) -> str:
+    """Return the client's address: the peer's, or what a trusted proxy says of it (IDP_TRUSTED_PROXIES; threat 84).
+
+    Of `X-Forwarded-For` the last address counts that is not a trusted proxy's own: what stands before it, anybody can
+    have written. Something that is no address ends the search at the proxy that passed it on.
+    """
+    peer: str = request.environ.get("REMOTE_ADDR", "")
+    trusted = runtime.current().settings.trusted_proxies
+    if not trusted or not _is_in(peer, trusted):
+        return peer
+    address = peer
+    for hop in reversed(request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")[-10:]):
+        candidate = hop.strip()
+        if not _is_address(candidate):
+            break
+        address = candidate
+        if not _is_in(candidate, trusted):
+            break
+    return address
+
+
+@lru_cache(maxsize=4096)
+def _is_in(address: str, networks: tuple[str, ...]) -> bool:
+    return _is_address(address) and any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

@@ -1,0 +1,131 @@
+"""Authenticating the application that makes a request (RFC 6749 §2.3, RFC 7523 §2.2)."""
+
+import base64
+import binascii
+import logging
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from flask import Request
+
+from idp import applications, audit, clock, feed, tokens
+from idp.applications import KnownApplication, KnownSecret
+from idp.db import commit
+from idp.protocol.address import client_address
+from idp.protocol.errors import InvalidClientError, InvalidRequestError
+from idp.protocol.forms import Form
+from idp.realms import KnownRealm
+from idp.verifier.jose import InvalidTokenError, read_unverified
+
+CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+"""Methods that `authenticate_application` takes; discovery is made from this."""
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+={0,2})")
+_LONGEST_SECRET = 512
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An application that has proved who it is."""
+
+    application: KnownApplication
+    secret: KnownSecret | None
+    """The secret it presented; None for `private_key_jwt`."""
+    address: str
+
+
+def authenticate_application(realm: KnownRealm, request: Request, form: Form) -> Client:
+    """Authenticate by exactly one of the three methods.
+
+    :raises InvalidRequestError: more than one credential, or an assertion without its type.
+    :raises InvalidClientError: none, or one that will not do; alike for every cause.
+    """
+    address = client_address(request)
+    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
+    presented = (header is not None) + ("client_secret" in form) + ("client_assertion" in form)
+    if presented > 1:
+        # RFC 6749 §2.3: not more than one authentication method in each request.
+        raise InvalidRequestError("The request carries more than one client credential. Send one.")
+    if "client_assertion" in form:
+        return _by_assertion(realm, form, address)
+    if header is not None:
+        client_id, plain_secret = _basic_credentials(header)
+        if form.get("client_id", client_id) != client_id:
+            raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
+    else:
+        client_id, plain_secret = form.text("client_id"), form.text("client_secret")
+    return _by_secret(realm, client_id, plain_secret, address)
+
+
+def _by_secret(realm: KnownRealm, client_id: str, plain_secret: str, address: str) -> Client:
+    was_read = applications.must_be_read(realm, client_id)
+    application = applications.known_application(realm, client_id)
+    if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
+        secret = application.matching_secret(plain_secret, clock.timestamp())
+        if secret is not None and (not secret.single_use or _use_up(realm, application, secret, address)):
+            return Client(application, secret, address)
+    if not was_read:
+        # An unknown client_id has just cost a read. Whatever else is refused costs one too, so that the time taken
+        # does not tell which client_ids exist (threat 88).
+        applications.read_application(realm, "")
+    raise _refuse(realm, client_id, address, "secret")
+
+
+def _use_up(realm: KnownRealm, application: KnownApplication, secret: KnownSecret, address: str) -> bool:
+    """Claim a single-use secret, and make that durable before anything is issued for it."""
+    if not applications.use_up(secret.id):
+        return False
+    feed.publish("application", f"{realm.name}/{application.client_id}")
+    with audit.acting_as(audit.Actor(f"application:{application.client_id}", address)):
+        audit.record(audit.Tag.SECRET_USE_UP, realm.name, f"application:{application.client_id}", secret=secret.name)
+    commit()
+    return True
+
+
+def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
+    if form.text("client_assertion_type") != ASSERTION_TYPE:
+        raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
+    assertion = form["client_assertion"]
+    client_id = form.text("client_id")
+    try:
+        unverified_client_id = read_unverified(assertion).claims.get("sub")
+        if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
+            raise InvalidTokenError("sub of the assertion is not the client_id.")
+        client_id = unverified_client_id
+        application = applications.known_application(realm, client_id)
+        if application is None or not application.enabled:
+            raise InvalidTokenError("There is no such application, or it is disabled.")
+        token_endpoint = f"{realm.issuer}/protocol/openid-connect/token"
+        applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
+    except InvalidTokenError as error:
+        _log.info("client assertion refused: %s", error)
+        raise _refuse(realm, client_id, address, f"assertion: {error}") from error
+    commit()
+    return Client(application, None, address)
+
+
+def _refuse(realm: KnownRealm, unverified_client_id: str, address: str, reason: str) -> InvalidClientError:
+    tokens.usage().refused(realm.name, unverified_client_id, address, reason)
+    return InvalidClientError(realm.name)
+
+
+def _basic_credentials(header: str) -> tuple[str, str]:
+    """Return client_id and secret of a Basic header, empty if it is malformed: that is refused like a wrong secret.
+
+    RFC 6749 §2.3.1: both are form-encoded before they are joined and base64-encoded.
+    """
+    match = _BASIC.fullmatch(header)
+    if match is None or len(header) > 4096:
+        return "", ""
+    try:
+        text = base64.b64decode(match[1], validate=True).decode()
+        client_id, colon, plain_secret = text.partition(":")
+        if not colon:
+            return "", ""
+        return unquote_plus(client_id, errors="strict"), unquote_plus(plain_secret, errors="strict")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""

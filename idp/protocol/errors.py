@@ -1,0 +1,165 @@
+"""One class for each error code of the protocol, and the one place where an error becomes an answer."""
+
+import json
+import logging
+import secrets
+from typing import ClassVar
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from idp.errors import StorageUnavailableError
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""What every answer of these endpoints says about caching, unless it is public (RFC 6749 §5.1)."""
+
+_log = logging.getLogger(__name__)
+
+
+class ProtocolError(Exception):
+    """An error that a client is told (RFC 6749 §5.2). The description is a constant: it never holds what was sent."""
+
+    error: ClassVar[str]
+    status: ClassVar[int] = 400
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description)
+        self.description = description
+
+    def headers(self) -> dict[str, str]:
+        """Return further headers of the answer."""
+        return {}
+
+
+class InvalidRequestError(ProtocolError):
+    """The request is malformed (RFC 6749 §5.2)."""
+
+    error = "invalid_request"
+
+
+class UnsupportedMediaTypeError(InvalidRequestError):
+    """The body is not form-encoded (RFC 9110 §15.5.16)."""
+
+    status = 415
+
+
+class InvalidClientError(ProtocolError):
+    """The client could not be authenticated. One text for every cause, so that nothing can be told from it."""
+
+    error = "invalid_client"
+    status = 401
+
+    def __init__(self, realm: str) -> None:
+        super().__init__(
+            "The client could not be authenticated. Check the realm, the client_id, and that the credential is still live."
+        )
+        self._realm = realm
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge (RFC 6749 §5.2, RFC 7617 §2)."""
+        return {"WWW-Authenticate": f'Basic realm="{self._realm}", charset="UTF-8"'}
+
+
+class InvalidGrantError(ProtocolError):
+    """The grant belongs to another client (RFC 6749 §5.2)."""
+
+    error = "invalid_grant"
+
+
+class UnsupportedGrantTypeError(ProtocolError):
+    """The grant type is not offered here (RFC 6749 §5.2)."""
+
+    error = "unsupported_grant_type"
+
+
+class InvalidScopeError(ProtocolError):
+    """The scope is unknown, malformed, or exceeds what the client has (RFC 6749 §5.2)."""
+
+    error = "invalid_scope"
+
+
+class InvalidTargetError(ProtocolError):
+    """The resource or audience is not the client's to address (RFC 8707 §2)."""
+
+    error = "invalid_target"
+
+
+class UnsupportedTokenTypeError(ProtocolError):
+    """Tokens of this kind cannot be revoked (RFC 7009 §2.2.1)."""
+
+    error = "unsupported_token_type"
+
+
+class AccessDeniedError(ProtocolError):
+    """The realm is disabled."""
+
+    error = "access_denied"
+    status = 403
+
+
+class UnknownRealmError(ProtocolError):
+    """There is no such realm."""
+
+    error = "invalid_request"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no such realm. Check the name in the URL: /auth/realms/<realm>/...")
+
+
+class TemporarilyUnavailableError(ProtocolError):
+    """The database does not answer (RFC 7009 §2.2.1)."""
+
+    error = "temporarily_unavailable"
+    status = 503
+
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": "5"}
+
+
+def render(error: ProtocolError) -> Response:
+    """Return the error as an answer: JSON, and never to be cached."""
+    body = json.dumps({"error": error.error, "error_description": error.description})
+    return Response(body, error.status, NO_STORE | error.headers(), mimetype="application/json")
+
+
+def handle_errors(app: Flask) -> None:
+    """Have the application answer every error as JSON: the protocol's own, HTTP's, and the unexpected."""
+    app.register_error_handler(ProtocolError, render)
+    app.register_error_handler(StorageUnavailableError, _unavailable)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _unavailable(error: StorageUnavailableError) -> Response:
+    _log.warning("the database does not answer: %s", error.__cause__)
+    return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Keep status and headers (`Allow` of a 405, say) of werkzeug's error, and give it the protocol's body."""
+    descriptions = {
+        404: "There is nothing at this URL. /auth/realms/<realm>/.well-known/openid-configuration lists the endpoints.",
+        405: "This endpoint takes another HTTP method; see the Allow header.",
+    }
+    code = error.code or 500
+    body = json.dumps({"error": "invalid_request", "error_description": descriptions.get(code, error.name)})
+    response = Response(body, code, NO_STORE, mimetype="application/json")
+    for name, value in error.get_headers():
+        if name.lower() in {"allow", "retry-after", "location"}:
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    """Tell the caller a reference number and nothing else; the cause goes to the log under that number."""
+    reference = secrets.token_hex(6)
+    _log.error("unexpected error %s in %s", reference, request.endpoint, exc_info=error)
+    body = json.dumps(
+        {
+            "error": "server_error",
+            "error_description": f"Something went wrong. Tell the operator this number: {reference}",
+        }
+    )
+    return Response(body, 500, NO_STORE, mimetype="application/json")

@@ -1,0 +1,87 @@
+"""Reading a request once: the body only, form-encoded, each parameter at most once (RFC 6749 §3.2)."""
+
+from urllib.parse import parse_qsl
+
+from flask import Request
+
+from idp.protocol.errors import InvalidRequestError, UnsupportedMediaTypeError
+
+LARGEST_BODY = 65_536
+MOST_PARAMETERS = 100
+_DRAIN = 4 * 1024 * 1024
+"""Bytes of a body too large that are still read and thrown away, so that its sender gets to read the answer."""
+
+FORM = "application/x-www-form-urlencoded"
+
+
+class Form(dict[str, str]):
+    """The parameters of a request by name. Those sent without a value count as absent."""
+
+    def text(self, name: str) -> str:
+        """Return a parameter, empty if absent."""
+        return self.get(name, "")
+
+    def required(self, name: str) -> str:
+        """Return a parameter that must be there.
+
+        :param name: a constant of ours, since it goes into the answer.
+        :raises InvalidRequestError: it is absent.
+        """
+        value = self.get(name)
+        if value is None:
+            raise InvalidRequestError(f"The parameter {name} is missing from the body.")
+        return value
+
+
+def parse_form(request: Request) -> Form:
+    """Read the parameters of a POST.
+
+    :raises UnsupportedMediaTypeError: the body is of another type.
+    :raises InvalidRequestError: there are parameters in the URL, one is repeated, or the body is too large or not UTF-8.
+    """
+    environ = request.environ
+    if environ.get("QUERY_STRING"):
+        # RFC 6749 §2.3.1: credentials never travel in the URL; nor does anything else here.
+        _read(environ, _DRAIN)
+        raise InvalidRequestError("Send the parameters in the body; this endpoint takes none in the URL.")
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM:
+        _read(environ, _DRAIN)
+        raise UnsupportedMediaTypeError(f"Send the parameters as {FORM}.")
+    body = _read(environ, LARGEST_BODY + 1)
+    if len(body) > LARGEST_BODY:
+        _read(environ, _DRAIN)
+        raise InvalidRequestError(f"The body is larger than {LARGEST_BODY} bytes.")
+    return parse_body(body)
+
+
+def parse_body(body: bytes) -> Form:
+    """Parse a form-encoded body; see `parse_form` for the errors."""
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, max_num_fields=MOST_PARAMETERS, encoding="utf-8", errors="strict"
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The body is not UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(f"The body has more than {MOST_PARAMETERS} parameters.") from None
+    form = Form(pairs)
+    if len(form) != len(pairs):
+        # RFC 6749 §3.2: parameters must not be included more than once.
+        raise InvalidRequestError("A parameter is given more than once. Send each at most once.")
+    if "" in form.values():
+        # RFC 6749 §3.2: a parameter without a value counts as omitted.
+        form = Form((name, value) for name, value in pairs if value)
+    return form
+
+
+def _read(environ: dict[str, object], limit: int) -> bytes:
+    """Read at most `limit` bytes of the body, whether it came with its length or in chunks."""
+    stream = environ["wsgi.input"]
+    parts: list[bytes] = []
+    while limit > 0:
+        part: bytes = stream.read(min(limit, LARGEST_BODY + 1))  # type: ignore[attr-defined]
+        if not part:
+            break
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,39 @@
+"""The client credentials grant (RFC 6749 §4.4)."""
+
+from typing import Any
+
+from idp import tokens
+from idp.protocol.client_auth import Client
+from idp.protocol.errors import InvalidScopeError, InvalidTargetError
+from idp.protocol.forms import Form
+from idp.realms import KnownRealm
+from idp.settings import TOKEN_LIFETIME
+
+
+def client_credentials(realm: KnownRealm, client: Client, form: Form) -> dict[str, Any]:
+    """Issue an access token, and an ID token with `scope=openid`; no refresh token (RFC 6749 §4.4.3).
+
+    :raises InvalidScopeError: see `tokens.issue_tokens`.
+    :raises InvalidTargetError: see `tokens.issue_tokens`.
+    """
+    try:
+        issued = tokens.issue_tokens(
+            realm,
+            client.application,
+            scope=form.text("scope"),
+            resource=form.text("resource"),
+            audience=form.text("audience"),
+        )
+    except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
+        raise InvalidScopeError(str(error)) from error
+    except tokens.TargetError as error:
+        raise InvalidTargetError(str(error)) from error
+    tokens.usage().issued(
+        realm.name, client.application, client.secret, client.address, issued.jti, id_token=bool(issued.id_token)
+    )
+    answer = {"access_token": issued.access_token, "expires_in": TOKEN_LIFETIME, "token_type": "Bearer"}
+    if issued.id_token:
+        answer["id_token"] = issued.id_token
+    if issued.scope:
+        answer["scope"] = issued.scope
+    return answer

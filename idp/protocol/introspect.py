@@ -1,0 +1,36 @@
+"""Token introspection (RFC 7662)."""
+
+from typing import Any
+
+from flask import Response, request
+
+from idp import tokens
+from idp.applications import KnownApplication
+from idp.protocol.answers import no_store
+from idp.protocol.client_auth import authenticate_application
+from idp.protocol.forms import parse_form
+from idp.protocol.realm import open_realm
+
+_SHOWN = ("iss", "sub", "aud", "azp", "client_id", "scope", "exp", "iat", "nbf", "jti", "preferred_username",
+          "realm_access", "resource_access", "projects")  # fmt: skip
+
+
+def introspect(realm: str) -> Response:
+    """Tell an application about a token that it was issued, or that is meant for it; `{"active": false}` about others.
+
+    `token_type_hint` is of no use here and ignored (RFC 7662 §2.1).
+    """
+    known = open_realm(realm)
+    form = parse_form(request)
+    client = authenticate_application(known, request, form)
+    claims = tokens.inspect_token(known, form.required("token"))
+    if claims is None or not _concerns(client.application, claims):
+        return no_store({"active": False})
+    shown = {name: claims[name] for name in _SHOWN if name in claims}
+    return no_store({"active": True, "token_type": "Bearer", "username": claims["preferred_username"], **shown})
+
+
+def _concerns(application: KnownApplication, claims: dict[str, Any]) -> bool:
+    """Tell whether the token was issued to the application, or is meant for it as a resource server (threats 64, 65)."""
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    return claims["sub"] == application.uid or not application.resources.isdisjoint(audience)

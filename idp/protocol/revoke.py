@@ -1,0 +1,29 @@
+"""Token revocation (RFC 7009)."""
+
+from flask import Response, request
+
+from idp import audit, tokens
+from idp.db import commit
+from idp.protocol.client_auth import authenticate_application
+from idp.protocol.errors import NO_STORE, InvalidGrantError, UnsupportedTokenTypeError
+from idp.protocol.forms import parse_form
+from idp.protocol.realm import open_realm
+
+
+def revoke(realm: str) -> Response:
+    """Revoke an access token of the application that asks; the answer is sent once that is durable.
+
+    `token_type_hint` is of no use here and ignored (RFC 7009 §2.1).
+    """
+    known = open_realm(realm)
+    form = parse_form(request)
+    client = authenticate_application(known, request, form)
+    try:
+        with audit.acting_as(audit.Actor(f"application:{client.application.client_id}", client.address)):
+            tokens.revoke_token(known, form.required("token"), by=client.application)
+    except tokens.ForeignTokenError as error:
+        raise InvalidGrantError(str(error)) from error
+    except tokens.NotRevocableError as error:
+        raise UnsupportedTokenTypeError(str(error)) from error
+    commit()
+    return Response(b"", 200, NO_STORE)

@@ -1,0 +1,31 @@
+"""Realms: organisations and their settings. Knows no other domain."""
+
+from idp.realms.models import Realm
+from idp.realms.service import (
+    MASTER,
+    NAME_PATTERN,
+    SIGNING_ALGORITHMS,
+    KnownRealm,
+    check_algorithm,
+    check_name,
+    create_realm,
+    get_realm,
+    known_realm,
+    list_realms,
+    update_realm,
+)
+
+__all__ = [
+    "MASTER",
+    "NAME_PATTERN",
+    "SIGNING_ALGORITHMS",
+    "KnownRealm",
+    "Realm",
+    "check_algorithm",
+    "check_name",
+    "create_realm",
+    "get_realm",
+    "known_realm",
+    "list_realms",
+    "update_realm",
+]

@@ -1,0 +1,147 @@
+"""The life cycle of realms."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from idp import audit, clock, feed, runtime
+from idp.db import db, reading
+from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.realms.models import Realm
+
+MASTER = "master"
+"""The operators' realm."""
+
+SIGNING_ALGORITHMS = ("RS256", "ES256")
+"""Algorithms that realms sign with (RFC 7518 §3.1)."""
+
+NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
+"""What realms, roles, projects and applications may be called. No character of it needs escaping anywhere."""
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return the name if it can be one.
+
+    :raises InvalidValueError: it cannot.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise InvalidValueError(
+            f"{name[:80]!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
+            "a letter first and no - or _ at the end."
+        )
+    return name
+
+
+def check_algorithm(value: str) -> str:
+    """Return the signing algorithm if it is one that realms have keys for.
+
+    :raises InvalidValueError: it is not.
+    """
+    if value not in SIGNING_ALGORITHMS:
+        raise InvalidValueError(f"{value[:80]!r} is no signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.")
+    return value
+
+
+def create_realm(name: str, **fields: Any) -> Realm:
+    """Add a realm. Its keys and built-in roles are added by whoever calls this.
+
+    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`.
+    :raises ConflictError: the name is taken.
+    :raises InvalidValueError: the name or a field has no usable value.
+    """
+    check_name("a realm", name)
+    if db.session.scalar(select(Realm.id).where(Realm.name == name)) is not None:
+        raise ConflictError(f"Realm {name!r} exists already.")
+    realm = Realm(name=name, **_checked(fields))
+    db.session.add(realm)
+    db.session.flush()
+    audit.record(audit.Tag.REALM_CREATE, name, f"realm:{name}", uid=realm.uid)
+    feed.publish("realm", name)
+    return realm
+
+
+def update_realm(realm: Realm, **fields: Any) -> None:
+    """Change settings of a realm; see `create_realm` for the fields."""
+    fields = _checked(fields)
+    if realm.name == MASTER and fields.get("enabled") is False:
+        raise ConflictError("Realm 'master' is the operators' own and cannot be disabled.")
+    changed = {key: value for key, value in fields.items() if getattr(realm, key) != value}
+    if not changed:
+        return
+    for key, value in changed.items():
+        setattr(realm, key, value)
+    realm.updated_at = clock.now()
+    audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
+    feed.publish("realm", realm.name)
+    feed.publish("application", f"{realm.name}/*")
+
+
+def get_realm(name: str) -> Realm:
+    """Return a realm by name.
+
+    :raises NotFoundError: there is none.
+    """
+    realm = db.session.scalar(select(Realm).where(Realm.name == name))
+    if realm is None:
+        raise NotFoundError(f"There is no realm {name[:80]!r}. `idp realms list` shows those there are.")
+    return realm
+
+
+def list_realms() -> Sequence[Realm]:
+    """Return all realms by name."""
+    return db.session.scalars(select(Realm).order_by(Realm.name)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRealm:
+    """What a worker keeps of a realm in memory."""
+
+    id: int
+    uid: str
+    name: str
+    display_name: str
+    enabled: bool
+    signing_algorithm: str
+    issuer: str
+
+
+def known_realm(name: str) -> KnownRealm | None:
+    """Return a realm from memory, read from the database at its first use; None when there is none."""
+    cache = runtime.current().feed.cache("realm")
+    found: KnownRealm | None = cache.get(name)
+    if found is None and NAME_PATTERN.fullmatch(name):
+        found = cache.load(name, _reader(name))
+    return found
+
+
+def _reader(name: str) -> Callable[[], KnownRealm | None]:
+    def read() -> KnownRealm | None:
+        with reading() as session:
+            realm = session.scalar(select(Realm).where(Realm.name == name))
+            if realm is None:
+                return None
+            return KnownRealm(
+                id=realm.id,
+                uid=realm.uid,
+                name=realm.name,
+                display_name=realm.display_name,
+                enabled=realm.enabled,
+                signing_algorithm=realm.signing_algorithm,
+                issuer=runtime.current().settings.issuer(realm.name),
+            )
+
+    return read
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    if "signing_algorithm" in fields:
+        check_algorithm(fields["signing_algorithm"])
+    days = fields.get("key_rotation_days", 0)
+    if not 0 <= days <= 3650:
+        raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
+    if len(fields.get("display_name", "")) > 200:
+        raise InvalidValueError("display_name has at most 200 characters.")
+    return fields

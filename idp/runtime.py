@@ -1,0 +1,25 @@
+"""What one process holds besides the database: its settings, the master keys, and what it knows in memory."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from flask import current_app
+
+from idp.crypto import MasterKeys
+from idp.feed import Feed
+from idp.settings import Settings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Made once by `create_app`."""
+
+    settings: Settings
+    master_keys: MasterKeys
+    feed: Feed
+    peppers: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def current() -> Runtime:
+    """Return the runtime of the application in whose context this runs."""
+    return cast("Runtime", current_app.extensions["realmgate"])

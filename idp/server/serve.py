@@ -1,0 +1,79 @@
+"""Running Granian (https://github.com/emmett-framework/granian) with the application in it."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from idp.errors import IdpError
+from idp.settings import Settings
+
+
+class ServeError(IdpError):
+    """The server cannot listen."""
+
+
+def run(settings: Settings, on_listening: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT: requests in hand are answered, and what is in memory is written, before it returns.
+
+    :param on_listening: called once, when the port is bound and the workers are being started.
+    :raises ServeError: the address cannot be bound.
+    """
+    _check_address(settings.host, settings.port)
+    # Workers read their settings themselves; give them exactly those of this process.
+    for name, value in settings.model_dump(mode="json").items():
+        os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
+    server = Server(
+        "idp.server.worker:load",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, pipeline_flush=False),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=15,
+        log_level=LogLevels.error,
+        log_dictconfig=_logging(settings.log_level),
+    )
+    server.on_startup(on_listening)
+    server.serve()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Find out beforehand whether the address is free, to say so in a sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServeError(
+                f"Cannot listen on {host} port {port} ({error.strerror}). Is a server running already? "
+                "Choose another address with IDP_HOST and IDP_PORT."
+            ) from error
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Return the logging configuration that Granian gives to each of its processes; ours for its own lines too."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "idp.log.JsonLines"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        # Libraries are held at `info` at the lowest: some write tokens and secrets at `debug` (Authlib does).
+        "root": {"handlers": ["stderr"], "level": "INFO" if level == "debug" else level.upper()},
+        "loggers": {
+            "idp": {"level": level.upper()},
+            "_granian": {"handlers": [], "propagate": True},
+            "granian.access": {"handlers": [], "propagate": False},
+        },
+    }

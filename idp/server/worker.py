@@ -1,0 +1,76 @@
+"""One server process: its application, and the thread that does what is not tied to a request."""
+
+import logging
+import threading
+from collections.abc import Callable
+from multiprocessing import util
+
+from flask import Flask
+
+from idp import setup, tokens
+from idp.app import create_app
+from idp.db import db
+from idp.errors import IdpError
+from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
+from idp.settings import Settings
+
+WRITE_USAGE_EVERY = 1.0
+"""Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
+
+TIDY_EVERY = 60
+"""Seconds between two looks for what is due by date."""
+
+_log = logging.getLogger(__name__)
+
+
+class Chores:
+    """The thread that writes usage, rotates keys that are due, and removes what has expired."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """End the thread and write what is left. Called when the worker has answered its last request."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+        self._guarded(self._flush)
+
+    def _run(self) -> None:
+        rounds = 0
+        while not self._stop.wait(WRITE_USAGE_EVERY):
+            self._guarded(self._flush)
+            rounds += 1
+            if rounds % TIDY_EVERY == 0:
+                self._guarded(setup.rotate_keys_and_tidy)
+
+    def _flush(self) -> None:
+        tokens.usage().flush()
+
+    def _guarded(self, chore: Callable[[], object]) -> None:
+        """Do one chore; whatever goes wrong is logged, and tried again the next time."""
+        with self._app.app_context():
+            try:
+                chore()
+            except IdpError as error:
+                db.session.rollback()
+                _log.warning("%s: %s", getattr(chore, "__name__", "chore"), error)
+            except Exception:  # noqa: BLE001 (the thread must live on)
+                db.session.rollback()
+                _log.exception("a chore failed")
+
+
+def load() -> WsgiApp:
+    """Make the WSGI application of a worker; called by Granian in the worker's own process."""
+    settings = Settings.load()
+    app = create_app(settings)
+    chores = Chores(app)
+    chores.start()
+    # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
+    util.Finalize(None, chores.finish, exitpriority=100)
+    return SlowBodyGuard(app.wsgi_app, settings.body_timeout)

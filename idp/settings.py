@@ -1,0 +1,156 @@
+"""Settings, read once at start from environment variables with the prefix `IDP_`.
+
+docs/settings.md is made from the docstring under each field (`idp settings`).
+"""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from idp.errors import IdpError
+
+TOKEN_LIFETIME = 36_000
+"""Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
+
+CLOCK_LEEWAY = 60
+"""Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
+
+
+class SettingsError(IdpError):
+    """A setting has a value that it does not take."""
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Frozen: what was read at start holds until the process ends."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IDP_", frozen=True, extra="ignore", use_attribute_docstrings=True, env_ignore_empty=True
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on. The default is reachable from this machine only; `0.0.0.0` listens on all IPv4 addresses."""
+
+    port: int = Field(default=8080, ge=1, le=65535)
+    """TCP port to listen on."""
+
+    public_url: str = ""
+    """URL under which clients reach the server, without a trailing slash. The issuer of every token begins with it, and
+    it is never taken from a request. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
+
+    data_dir: Path = Path("var")
+    """Folder for the database and the master key; made with mode 0700 if missing."""
+
+    database_url: str = ""
+    """SQLAlchemy URL of the database: `sqlite:////absolute/path.db` or `postgresql+psycopg://user@host/name`.
+    Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
+
+    realms_dir: Path = Path("realms")
+    """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Server processes. One for each core is a good start."""
+
+    threads: int = Field(default=16, ge=1, le=256)
+    """Threads of each worker: how many slow requests it can have in hand at once. Signing does not get faster by it."""
+
+    master_key_file: Path = Path()
+    """File that holds the master key, which seals signing keys and peppers in the database. Made with mode 0600 if
+    missing. Keep a copy apart from the database's backups. Default: `master.key` in the data folder."""
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by commas. From
+    anyone else the header is ignored. Default: none."""
+
+    key_set_max_age: int = Field(default=300, ge=1, le=86_400)
+    """Seconds that verifiers may cache a realm's key set. A new signing key is announced for twice this time before
+    it signs, so that no verifier meets an unknown key."""
+
+    cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
+    """Applications that each worker keeps in memory, ready to answer without the database (about 4 KB each)."""
+
+    body_timeout: int = Field(default=10, ge=1, le=300)
+    """Seconds in which a request's body must have arrived; a connection that takes longer is cut."""
+
+    log_level: str = "info"
+    """How much the server logs: `debug`, `info`, `warning` or `error`."""
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in {"debug", "info", "warning", "error"}:
+            raise ValueError("takes debug, info, warning or error")
+        return value.lower()
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        try:
+            return tuple(str(ipaddress.ip_network(part.strip())) for part in parts if part.strip())
+        except ValueError:
+            raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not re.match(r"(sqlite:///.|postgresql\+psycopg://)", value):
+            raise ValueError("takes sqlite:////absolute/path.db or postgresql+psycopg://user:password@host:port/name")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (
+            parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc
+        ):
+            raise ValueError("takes a URL such as https://id.example.com, without query, fragment or user name")
+        return value.rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived(cls, values: Any) -> Any:
+        """Fill the defaults that depend on other settings."""
+        if isinstance(values, dict):
+            data_dir = Path(values.get("data_dir") or "var").absolute()
+            values["data_dir"] = data_dir
+            values.setdefault("master_key_file", data_dir / "master.key")
+            values.setdefault("database_url", f"sqlite:///{data_dir / 'realmgate.db'}")
+            values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
+        return values
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the settings from the environment.
+
+        :param overrides: values that win over the environment, by field name.
+        :raises SettingsError: one sentence that names the first wrong setting and what it takes.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "IDP_" + str(first["loc"][0]).upper() if first["loc"] else "a setting"
+            raise SettingsError(f"{name}={first['input']!r} cannot be used: {_explain(first)}.") from None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is the embedded one."""
+        return self.database_url.startswith("sqlite")
+
+    def issuer(self, realm: str) -> str:
+        """Return the issuer of a realm: from the configuration only, never from a request (threat 102)."""
+        return f"{self.public_url}/auth/realms/{realm}"
+
+
+def _explain(error: Any) -> str:
+    """Say in half a sentence what a setting takes, from pydantic's description of what was wrong."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"].startswith(("int_", "int")):
+        return "it takes a whole number"
+    return message if message.startswith("takes") else message.replace("Input should be", "it must be")

@@ -1,0 +1,189 @@
+"""The first start: data folder, master key, schema, realm `master`, the realm files, the one-time administrator secret.
+
+Each step is whole or not there, and each start does what is missing: a start that was killed anywhere is completed by the
+next one, and a start that finds everything changes nothing.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import Connection, text
+
+from idp import access, applications, audit, crypto, keys, manifest, realms, tokens, vault
+from idp.app import create_app
+from idp.applications import NewSecret
+from idp.db import commit, db
+from idp.errors import IdpError
+from idp.settings import Settings
+
+ADMINISTRATOR = "administrator"
+"""The application of realm `master` that the one-time secret belongs to."""
+
+FIRST_SECRET_LIFETIME = timedelta(hours=24)
+_SETUP_LOCK = 7_207_201_912
+
+
+class SetupError(IdpError):
+    """The server cannot be set up; the sentence says what to do."""
+
+
+@dataclass
+class SetupReport:
+    """What a start has done, for the person who started it."""
+
+    created_realms: list[str] = field(default_factory=list)
+    new_secrets: list[NewSecret] = field(default_factory=list)
+    """Secrets to show now. Call `applications.mark_secrets_shown` once they are printed."""
+
+
+def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
+    """Do what is missing, and return the application. Two starts at once take turns.
+
+    :raises IdpError: what cannot be done, and what to do about it.
+    """
+    make_data_dir(settings.data_dir)
+    report = SetupReport()
+    with _alone(settings.data_dir):
+        if not settings.master_key_file.exists():
+            _refuse_new_key_for_old_database(settings)
+            crypto.create_master_key(settings.master_key_file)
+        app = create_app(settings)
+        with app.app_context(), audit.acting_as(audit.SYSTEM):
+            with _database_lock():
+                upgrade_schema()
+            vault.ensure_pepper()
+            _create_master_realm()
+            commit()
+            _apply_new_realms(settings.realms_dir, report)
+            # Only now are secrets made that can be shown: had an earlier start been killed before it printed
+            # its own, nobody would know them, so those that were never shown are made anew.
+            report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
+            commit()
+    return app, report
+
+
+def make_data_dir(path: Path) -> None:
+    """Make the data folder, for its owner only.
+
+    :raises SetupError: it cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.chmod(0o700)
+    except OSError as error:
+        raise SetupError(f"The data folder {path} cannot be used ({error.strerror}). Set IDP_DATA_DIR.") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SetupError(f"The data folder {path} cannot be written. Set IDP_DATA_DIR to a folder of this user.")
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Wait for other starts on this machine to finish; a killed one holds no lock."""
+    with (data_dir / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _database_lock() -> Iterator[None]:
+    """Wait for starts on other machines that share a PostgreSQL database."""
+    if db.engine.dialect.name != "postgresql":
+        yield
+        return
+    with db.engine.connect() as connection:
+        connection.execute(text("SET lock_timeout = '60s'; SET statement_timeout = '60s'"))
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _SETUP_LOCK})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _SETUP_LOCK})
+            connection.execute(text("RESET lock_timeout; RESET statement_timeout"))
+
+
+def _refuse_new_key_for_old_database(settings: Settings) -> None:
+    """A new master key would make everything sealed in an existing SQLite database unreadable."""
+    database = Path(settings.database_url.removeprefix("sqlite:///"))
+    if settings.is_sqlite and database.exists() and settings.master_key_file.parent == settings.data_dir:
+        # The key is made before the database, so a database without one has lost it.
+        raise SetupError(
+            f"There is a database ({database}) but no master key ({settings.master_key_file}). "
+            "Put the key file back, or set IDP_MASTER_KEY_FILE to where it is."
+        )
+
+
+def upgrade_schema() -> None:
+    """Bring the schema up to date, in one transaction.
+
+    :raises SetupError: the database was made by a later version.
+    """
+    config = _alembic_config()
+    with db.engine.begin() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if current is not None and current not in known:
+            raise SetupError(
+                f"The database has schema {current}, which this version does not know. Start the version that made it, or later."
+            )
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+
+
+def schema_drift(connection: Connection) -> list[object]:
+    """Return the differences between the migrated schema and the models; none, if the migrations are complete."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
+
+    from idp.db import Base  # noqa: PLC0415
+
+    context = MigrationContext.configure(connection)
+    return list(compare_metadata(context, Base.metadata))
+
+
+def _alembic_config() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _create_master_realm() -> None:
+    if any(realm.name == realms.MASTER for realm in realms.list_realms()):
+        return
+    realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
+    application = applications.create_application(
+        realm, ADMINISTRATOR, description="Signs in the first operator with the one-time secret of the first start."
+    )
+    access.grant_role(realm, applications.holder_of(application), "administrator")
+    secret, _ = applications.add_secret(realm, application, "first-start", single_use=True)
+    secret.shown = False
+    audit.record(audit.Tag.SERVER_SETUP, "", "server:realmgate")
+
+
+def _apply_new_realms(folder: Path, report: SetupReport) -> None:
+    """Make each realm that does not exist yet from its file, whole. Existing ones are left to `idp realms apply`."""
+    existing = {realm.name for realm in realms.list_realms()}
+    files = manifest.read_files(manifest.find_files(folder)) if folder.is_dir() else []
+    for file in files:
+        if file.realm.name not in existing:
+            plan = manifest.make_plan(file)
+            for new in manifest.apply_plan(file, plan):
+                new.secret.shown = False
+            commit()
+            report.created_realms.append(file.realm.name)
+
+
+def rotate_keys_and_tidy() -> None:
+    """Do what is due by date: announce successors to signing keys, and remove what has expired. Every worker may call it."""
+    with audit.acting_as(audit.SYSTEM):
+        keys.rotate_due_keys()
+    applications.forget_expired_assertions()
+    tokens.forget_expired_revocations()
+    commit()

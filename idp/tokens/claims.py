@@ -1,0 +1,149 @@
+"""What a token says: the claims of an application, as of now, and narrowed to what was asked for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from idp.applications import KnownApplication
+from idp.errors import IdpError
+from idp.realms import KnownRealm
+
+LONGEST_SCOPE = 2_000
+"""Characters of a `scope` parameter that are looked at."""
+
+PROJECT_SCOPE = "project:"
+
+_IGNORED_SCOPES = frozenset({"profile", "email", "roles"})
+"""Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
+
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""RFC 6749 §3.3."""
+
+
+class ScopeError(IdpError):
+    """A scope was asked for that cannot be granted."""
+
+
+class TargetError(IdpError):
+    """A token was asked for an audience that the application may not address (RFC 8707 §2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a request wants less of than it could have."""
+
+    scope: str
+    """The granted scope values, in the order asked, joined with spaces; empty when none were asked for."""
+    openid: bool
+    projects: frozenset[str]
+    """Names of the only projects to name in the token; empty for all."""
+    audience: str
+    """The only audience; empty for all."""
+
+
+FULL = Narrowing("", openid=False, projects=frozenset(), audience="")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The claims of an application that do not change from token to token."""
+
+    access: dict[str, Any]
+    id: dict[str, Any]
+    project_names: frozenset[str]
+    valid_until: float
+    """When the next of its grants ends (seconds since 1970)."""
+
+
+def profile_of(realm: KnownRealm, application: KnownApplication, now: float) -> Profile:
+    """Return the unchanging claims, worked out once and kept with the application until a grant ends or it changes."""
+    profile: Profile | None = application.memo.get("profile")
+    if profile is None or now >= profile.valid_until:
+        profile = application.memo["profile"] = _profile(realm, application, now)
+    return profile
+
+
+def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Profile:
+    held = [each for each in application.held_roles if now < each.until]
+    roles = sorted(each.role for each in held if not each.project)
+    projects: dict[str, dict[str, Any]] = {}
+    for each in sorted(held, key=lambda each: (each.project, each.role)):
+        if each.project:
+            entry = projects.setdefault(each.project, {"uid": each.project_uid, "name": each.project, "roles": []})
+            entry["roles"].append(each.role)
+    identity = {
+        "iss": realm.issuer,
+        "sub": application.uid,
+        "azp": application.client_id,
+        "preferred_username": f"service-account-{application.client_id}",
+    }
+    audience = application.audience
+    access = identity | {
+        "typ": "Bearer",
+        "aud": audience[0] if len(audience) == 1 else list(audience),
+        "client_id": application.client_id,
+        "realm_access": {"roles": roles},
+        "resource_access": {application.client_id: {"roles": roles}},
+        "projects": list(projects.values()),
+    }
+    return Profile(
+        access=access,
+        id=identity | {"typ": "ID", "aud": application.client_id},
+        project_names=frozenset(projects),
+        valid_until=min((each.until for each in held), default=float("inf")),
+    )
+
+
+def narrow(application: KnownApplication, profile: Profile, scope: str, resource: str, audience: str) -> Narrowing:
+    """Work out what a request asks for.
+
+    :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.
+    :param resource: the `resource` parameter (RFC 8707 §2), empty if absent.
+    :param audience: the `audience` parameter (RFC 8693 §2.1, used alike here), empty if absent.
+    :raises ScopeError: a scope that is unknown, or a project that the application has no grant on.
+    :raises TargetError: an audience that the application does not have.
+    """
+    if not scope and not resource and not audience:
+        return FULL
+    asked = _split(scope)
+    granted = [each for each in dict.fromkeys(asked) if each not in _IGNORED_SCOPES]
+    projects = frozenset(each.removeprefix(PROJECT_SCOPE) for each in granted if each.startswith(PROJECT_SCOPE))
+    if unknown := [each for each in granted if each != "openid" and not each.startswith(PROJECT_SCOPE)]:
+        raise ScopeError(f"{len(unknown)} of the scopes are unknown. Use openid, and project:<name> to narrow the token.")
+    if not projects <= profile.project_names:
+        raise ScopeError("The application has no grant on one of the projects asked for. Check the name and the grant.")
+    target = _target(application, resource, audience)
+    return Narrowing(" ".join(granted), openid="openid" in granted, projects=projects, audience=target)
+
+
+def _split(scope: str) -> Sequence[str]:
+    if len(scope) > LONGEST_SCOPE:
+        raise ScopeError(f"The scope is longer than {LONGEST_SCOPE} characters.")
+    asked = [each for each in scope.split(" ") if each]
+    if not all(_SCOPE_TOKEN.fullmatch(each) for each in asked):
+        raise ScopeError("The scope has characters that a scope cannot have. Separate its values with single spaces.")
+    return asked
+
+
+def _target(application: KnownApplication, resource: str, audience: str) -> str:
+    if resource and audience and resource != audience:
+        raise TargetError("resource and audience name two different targets. Ask for one token for each.")
+    target = resource or audience
+    if target and target not in application.audience:
+        raise TargetError("The application may not address this target. An administrator can add it to its audience.")
+    return target
+
+
+def access_claims(profile: Profile, narrowing: Narrowing) -> dict[str, Any]:
+    """Return the claims of an access token, but for its times and its id."""
+    if narrowing is FULL:
+        return profile.access.copy()
+    claims = profile.access.copy()
+    if narrowing.scope:
+        claims["scope"] = narrowing.scope
+    if narrowing.projects:
+        claims["projects"] = [each for each in claims["projects"] if each["name"] in narrowing.projects]
+    if narrowing.audience:
+        claims["aud"] = narrowing.audience
+    return claims

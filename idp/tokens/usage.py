@@ -1,0 +1,200 @@
+"""Who used what: gathered in memory while tokens are issued, and written in batches.
+
+A `kill -9` loses what has not been written yet: at most a second's worth, see docs/audit.md. A graceful end loses nothing.
+"""
+
+import logging
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
+
+from flask import current_app
+from sqlalchemy import bindparam, insert, update
+
+from idp import audit, clock
+from idp.applications import Application, ApplicationSecret, KnownApplication, KnownSecret
+from idp.audit import AuditEvent, Tag
+from idp.db import commit, db
+from idp.errors import StorageUnavailableError
+
+MOST_WAITING = 100_000
+"""Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
+
+MOST_KINDS_OF_REFUSAL = 1_000
+"""Different refusals told apart between two writes; the rest are counted as one, so that nobody can flood the trail."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Issue(NamedTuple):
+    at: float
+    realm: str
+    client_id: str
+    application_id: int
+    secret: KnownSecret | None
+    address: str
+    jti: str
+    id_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    realm: str
+    client_id: str
+    address: str
+    reason: str
+
+
+_OTHER = _Refusal("", "", "", "other refusals")
+
+
+class Usage:
+    """What one worker has not written yet."""
+
+    def __init__(self) -> None:
+        self._issues: list[_Issue] = []
+        self._refusals: Counter[_Refusal] = Counter()
+        self._lost = 0
+        self._lock = threading.Lock()
+
+    def issued(
+        self,
+        realm: str,
+        application: KnownApplication,
+        secret: KnownSecret | None,
+        address: str,
+        jti: str,
+        *,
+        id_token: bool,
+    ) -> None:
+        """Note that tokens were issued."""
+        now = clock.timestamp()
+        issue = _Issue(now, realm, application.client_id, application.id, secret, address, jti, id_token)
+        with self._lock:
+            if len(self._issues) < MOST_WAITING:
+                self._issues.append(issue)
+            else:
+                self._lost += 1
+
+    def refused(self, realm: str, unverified_client_id: str, address: str, reason: str) -> None:
+        """Note that a client was refused. The same refusal is counted, not repeated."""
+        refusal = _Refusal(realm, unverified_client_id[:64], address, reason)
+        with self._lock:
+            full = refusal not in self._refusals and len(self._refusals) >= MOST_KINDS_OF_REFUSAL
+            self._refusals[_OTHER if full else refusal] += 1
+
+    def flush(self) -> int:
+        """Write what was gathered, in one transaction, and return the number of events. Runs in an application context.
+
+        When the database does not answer, everything is kept for the next time.
+        """
+        with self._lock:
+            issues, self._issues = self._issues, []
+            refusals, self._refusals = self._refusals, Counter()
+            lost, self._lost = self._lost, 0
+        events = [_issue_event(issue) for issue in issues]
+        events += [_refusal_event(refusal, count) for refusal, count in refusals.items()]
+        if lost:
+            events.append(_event(clock.now(), "", Tag.TOKEN_ISSUE, "system", "events:lost", "local", "refused", count=lost))
+        if not events:
+            return 0
+        try:
+            _write(issues, events)
+        except StorageUnavailableError as error:
+            db.session.rollback()
+            with self._lock:
+                self._issues = issues + self._issues
+                self._refusals.update(refusals)
+                self._lost += lost
+            _log.warning("%d events wait to be written: %s", len(events), error)
+            return 0
+        return len(events)
+
+
+def usage() -> Usage:
+    """Return the usage gathered by the application in whose context this runs."""
+    return cast("Usage", current_app.extensions["realmgate_usage"])
+
+
+def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
+    by_application = Counter(issue.application_id for issue in issues)
+    last_issue = {issue.application_id: issue for issue in issues}
+    secrets = [issue for issue in issues if issue.secret is not None]
+    by_secret = Counter(issue.secret.id for issue in secrets if issue.secret)
+    last_of_secret = {issue.secret.id: issue for issue in secrets if issue.secret}
+    # always in the order of their ids, so that two workers never wait for each other
+    applications = [{"row": row, "n": by_application[row], "at": _time(last_issue[row].at)} for row in sorted(by_application)]
+    used = [
+        {"row": row, "n": by_secret[row], "at": _time(last_of_secret[row].at), "address": last_of_secret[row].address}
+        for row in sorted(by_secret)
+    ]
+    connection = db.session.connection()
+    if applications:
+        connection.execute(
+            update(Application)
+            .where(Application.id == bindparam("row"))
+            .values(token_count=Application.token_count + bindparam("n"), last_used_at=bindparam("at")),
+            applications,
+        )
+    if used:
+        connection.execute(
+            update(ApplicationSecret)
+            .where(ApplicationSecret.id == bindparam("row"))
+            .values(
+                use_count=ApplicationSecret.use_count + bindparam("n"),
+                last_used_at=bindparam("at"),
+                last_used_address=bindparam("address"),
+            ),
+            used,
+        )
+    connection.execute(insert(AuditEvent), events)
+    commit()
+
+
+def _issue_event(issue: _Issue) -> dict[str, Any]:
+    return _event(
+        _time(issue.at),
+        issue.realm,
+        Tag.TOKEN_ISSUE,
+        f"application:{issue.client_id}",
+        f"token:{issue.jti}",
+        issue.address,
+        "success",
+        secret=issue.secret.name if issue.secret else "private_key_jwt",
+        id_token=issue.id_token,
+    )
+
+
+def _refusal_event(refusal: _Refusal, count: int) -> dict[str, Any]:
+    return _event(
+        clock.now(),
+        refusal.realm,
+        Tag.TOKEN_REFUSE,
+        "unauthenticated",
+        f"application:{refusal.client_id}",
+        refusal.address,
+        "refused",
+        reason=refusal.reason,
+        count=count,
+    )
+
+
+def _event(
+    at: datetime, realm: str, tag: audit.Tag, actor: str, target: str, address: str, outcome: str, **detail: Any
+) -> dict[str, Any]:
+    return {
+        "at": at,
+        "realm": realm,
+        "tag": tag.value,
+        "actor": actor,
+        "target": target,
+        "address": address,
+        "outcome": outcome,
+        "detail": detail,
+    }
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,26 @@
+"""For APIs that accept Realmgate's tokens: check one against the realm's key set. Needs joserfc only, not the server.
+
+    from idp.verifier import Verifier
+
+    verifier = Verifier("https://id.example.com/auth/realms/acme", audience="https://api.example.com")
+    identity = verifier.verify(token)          # or InvalidTokenError, KeySetUnavailableError
+    identity.has_role("researcher", project="vision")
+
+`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application.
+"""
+
+from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.jose import InvalidTokenError
+from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.verifier import Identity, Verifier
+
+__all__ = [
+    "Identity",
+    "InvalidTokenError",
+    "KeySetStaleError",
+    "KeySetUnavailableError",
+    "RefusalError",
+    "Verifier",
+    "bearer_token",
+    "require_roles",
+]

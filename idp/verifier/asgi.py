@@ -1,0 +1,77 @@
+"""Protecting an ASGI application."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.jose import InvalidTokenError
+from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.verifier import Identity, Verifier
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class BearerMiddleware:
+    """Lets only callers with an accepted token through; `scope["identity"]` says who calls. WebSockets are refused."""
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        verifier: Verifier,
+        *,
+        roles: Collection[str] = (),
+        open_paths: Collection[str] = (),
+    ) -> None:
+        """Wrap an application.
+
+        :param roles: the caller must hold one of these on the realm; by default any token will do.
+        :param open_paths: paths that need no token, compared as a whole.
+        """
+        self._app, self._verifier = app, verifier
+        self._roles, self._open_paths = roles, frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in self._open_paths):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        try:
+            identity = await self._verify(bearer_token(headers))
+            require_roles(identity, self._roles, None)
+        except InvalidTokenError as error:
+            await _refuse(send, RefusalError(401, "invalid_token", str(error)))
+        except RefusalError as refusal:
+            await _refuse(send, refusal)
+        except KeySetUnavailableError:
+            await _refuse(send, RefusalError(503, "temporarily_unavailable", "No keys to check tokens with."))
+        else:
+            scope["identity"] = identity
+            await self._app(scope, receive, send)
+
+    async def _verify(self, token: str) -> Identity:
+        """Check on the event loop, which takes microseconds; only a fetch of keys goes to a thread."""
+        try:
+            return self._verifier.verify(token, fetch=False)
+        except KeySetStaleError:
+            return await asyncio.to_thread(self._verifier.verify, token)
+
+
+async def _refuse(send: Send, refusal: RefusalError) -> None:
+    body = {"error": refusal.error or "invalid_token", "error_description": refusal.description}
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if refusal.status == 503:
+        headers.append((b"retry-after", b"5"))
+    else:
+        headers.append((b"www-authenticate", refusal.challenge.encode()))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -1,0 +1,45 @@
+"""The bearer token of a request, and what to answer when it will not do (RFC 6750 §2.1 and §3)."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from idp.verifier.verifier import Identity
+
+_CREDENTIALS = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
+
+
+class RefusalError(Exception):
+    """An answer that ends the request: a status, an error code (empty when nothing was presented), a sentence."""
+
+    def __init__(self, status: int, error: str, description: str) -> None:
+        super().__init__(description)
+        self.status, self.error, self.description = status, error, description
+
+    @property
+    def challenge(self) -> str:
+        """Value of `WWW-Authenticate`; bare when the request carried no token at all (RFC 6750 §3.1)."""
+        return f'Bearer error="{self.error}", error_description="{self.description}"' if self.error else "Bearer"
+
+
+def bearer_token(authorization: Sequence[str]) -> str:
+    """Return the one bearer token of a request.
+
+    :param authorization: the values of all its `Authorization` headers.
+    :raises RefusalError: none, several, or another form than one b64token.
+    """
+    if not authorization:
+        raise RefusalError(401, "", "This call needs an access token in the Authorization header.")
+    match = _CREDENTIALS.fullmatch(authorization[0])
+    if len(authorization) > 1 or match is None:
+        raise RefusalError(400, "invalid_request", "Send one Authorization header with Bearer, a space and the token.")
+    return match[1]
+
+
+def require_roles(identity: Identity, roles: Collection[str], project: str | None) -> None:
+    """Check that the caller holds one of the roles, on the realm or on a project.
+
+    :raises RefusalError: it holds none of them.
+    """
+    if roles and not any(identity.has_role(role, project) for role in roles):
+        where = "on this project" if project is not None else "on the realm"
+        raise RefusalError(403, "insufficient_scope", f"This call needs the role {' or '.join(sorted(roles))} {where}.")

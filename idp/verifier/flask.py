@@ -1,0 +1,54 @@
+"""Protecting a Flask view."""
+
+import functools
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from flask import Response, g, jsonify, request
+
+from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.jose import InvalidTokenError
+from idp.verifier.keyset import KeySetUnavailableError
+from idp.verifier.verifier import Verifier
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def require_token(
+    verifier: Verifier, *, roles: Collection[str] = (), project_argument: str | None = None
+) -> Callable[[View], View]:
+    """Decorate a view so that it runs only for callers with an accepted token; `flask.g.identity` says who calls.
+
+    :param roles: the caller must hold one of these; by default any token will do.
+    :param project_argument: name of the view's argument that names a project: the role must be held on that project.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def protected(*args: Any, **kwargs: Any) -> Any:
+            try:
+                token = bearer_token(request.headers.getlist("Authorization"))
+                g.identity = verifier.verify(token)
+                require_roles(g.identity, roles, kwargs[project_argument] if project_argument else None)
+            except InvalidTokenError as error:
+                return _refuse(RefusalError(401, "invalid_token", str(error)))
+            except RefusalError as refusal:
+                return _refuse(refusal)
+            except KeySetUnavailableError:
+                response = jsonify(error="temporarily_unavailable", error_description="No keys to check tokens with.")
+                response.headers["Retry-After"] = "5"
+                response.status_code = 503
+                return response
+            return view(*args, **kwargs)
+
+        return protected  # type: ignore[return-value]
+
+    return decorate
+
+
+def _refuse(refusal: RefusalError) -> Response:
+    response = jsonify(error=refusal.error or "invalid_token", error_description=refusal.description)
+    response.status_code = refusal.status
+    response.headers["WWW-Authenticate"] = refusal.challenge
+    response.headers["Cache-Control"] = "no-store"
+    return response

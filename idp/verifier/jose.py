@@ -1,0 +1,168 @@
+"""Opening a signed JWT with closed eyes for what it says of itself: lengths, shape, algorithm and key come first.
+
+The server opens the tokens it is shown with this module too, so that there is one such piece of code to attack.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+Key = RSAKey | ECKey | OKPKey
+
+MAX_TOKEN = 16_384
+"""Longest token that is looked at, in characters."""
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
+
+_UNDERSTOOD_HEADERS = frozenset({"alg", "kid", "typ", "cty"})
+"""Header members that may be present. Keys and key addresses in a header (`jwk`, `jku`, `x5c`, `x5u`) are not ignored but
+refused, and so is `crit`: no extension is understood here (RFC 7515 §4.1.11, RFC 8725 §3.10)."""
+
+
+class InvalidTokenError(Exception):
+    """The token is refused. The text says why in a sentence without any part of the token in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedToken:
+    """Header and claims of a JWT."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def read_unverified(token: str) -> OpenedToken:
+    """Take a compact JWS apart without checking its signature.
+
+    :raises InvalidTokenError: too long, not three base64url segments, or not JSON objects.
+    """
+    if len(token) > MAX_TOKEN:
+        raise InvalidTokenError(f"The token is longer than {MAX_TOKEN} characters.")
+    if token.count(".") != 2:
+        raise InvalidTokenError("The token is not a signed JWT.")
+    header, payload, signature = token.split(".")
+    if not _SEGMENT.fullmatch(signature):
+        raise InvalidTokenError("The token has no signature.")
+    return OpenedToken(_read_segment(header), _read_segment(payload))
+
+
+def open_token(
+    token: str,
+    *,
+    keys: Callable[[str | None, str], Sequence[Key]],
+    algorithms: Collection[str],
+    types: Collection[str],
+) -> OpenedToken:
+    """Check a compact JWS against keys chosen by the caller, and return what it says (RFC 8725 §3).
+
+    :param keys: returns the keys that a token with this `kid` and `alg` may be signed with, none if there are none.
+    :param algorithms: the algorithms the caller uses; what the token asks for is only looked up among them.
+    :param types: accepted values of the `typ` header in lower case; an empty one accepts a token without it.
+    :raises InvalidTokenError: refused.
+    """
+    unverified = read_unverified(token)
+    header = unverified.header
+    alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
+    if not header.keys() <= _UNDERSTOOD_HEADERS:
+        raise InvalidTokenError("The token's header has members that are not understood here.")
+    if not isinstance(alg, str) or alg not in algorithms:
+        raise InvalidTokenError("The token's algorithm is not one that is accepted here.")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
+        raise InvalidTokenError("The token is of another type than the one that is due here.")
+    if "kid" in header and (not isinstance(kid, str) or len(kid) > 255):
+        raise InvalidTokenError("The token's kid is not a usable text.")
+    for key in keys(kid, alg):
+        try:
+            # joserfc takes strings and checks the signature over exactly what was sent
+            jws.deserialize_compact(token, key, algorithms=[alg])
+        except (JoseError, ValueError):
+            continue
+        return unverified
+    raise InvalidTokenError("The token's signature does not match any key that is accepted here.")
+
+
+def check_times(claims: dict[str, Any], now: float, leeway: float) -> None:
+    """Check `exp`, `nbf` and `iat` with one leeway for clocks that differ (RFC 7519 §4.1.4 to §4.1.6).
+
+    :raises InvalidTokenError: expired, not valid yet, or a date that is no number.
+    """
+    for name in ("exp", "nbf", "iat"):
+        value = claims.get(name)
+        if value is None and name != "exp":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidTokenError(f"The token's {name} is missing or no number.")
+    if claims["exp"] + leeway <= now:
+        raise InvalidTokenError("The token has expired. Fetch a new one.")
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) - leeway > now:
+        raise InvalidTokenError("The token is not valid yet. Check the clocks.")
+
+
+def has_audience(claims: dict[str, Any], accepted: Collection[str]) -> bool:
+    """Tell whether `aud` is or holds one of the accepted values, compared as whole texts (RFC 7519 §4.1.3)."""
+    audience = claims.get("aud")
+    values = audience if isinstance(audience, list) else [audience]
+    return all(isinstance(value, str) for value in values) and any(value and value in accepted for value in values)
+
+
+def import_key(jwk: dict[str, Any]) -> Key:
+    """Make a key of a public JWK (RFC 7517).
+
+    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, or a key on P-256 or Ed25519.
+    """
+    try:
+        key = _import(jwk)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise InvalidTokenError("The key is not a usable JWK.") from error
+    if key is None or key.is_private:
+        raise InvalidTokenError("The key is not a public RSA, EC or OKP key.")
+    if isinstance(key, RSAKey) and not 2048 <= key.raw_value.key_size <= 8192:
+        raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
+    return key
+
+
+def _import(jwk: dict[str, Any]) -> Key | None:
+    match jwk.get("kty"), jwk.get("crv"):
+        case "RSA", _:
+            return RSAKey.import_key(jwk)
+        case "EC", "P-256":
+            return ECKey.import_key(jwk)
+        case "OKP", "Ed25519":
+            return OKPKey.import_key(jwk)
+    return None
+
+
+def _read_segment(segment: str) -> dict[str, Any]:
+    """Decode one segment, strictly: alphabet, padding bits, UTF-8, a JSON object without repeated members."""
+    try:
+        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+        if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:
+            raise InvalidTokenError("The token is not a signed JWT.")
+        text = data.decode()
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not Unicode
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise InvalidTokenError("The token is not a signed JWT.") from error
+    if not isinstance(value, dict):
+        raise InvalidTokenError("The token is not a signed JWT.")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is repeated")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

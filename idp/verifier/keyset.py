@@ -1,0 +1,144 @@
+"""The key set of an issuer, fetched when needed and kept as long as it may be (RFC 7517 §5)."""
+
+import json
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from idp.verifier.jose import InvalidTokenError, Key, import_key
+
+MAX_DOCUMENT = 1_000_000
+DEFAULT_MAX_AGE = 300
+LONGEST_MAX_AGE = 86_400
+
+
+class KeySetUnavailableError(Exception):
+    """The issuer's keys cannot be fetched, so no token can be checked. A fault of the server side: answer 503."""
+
+
+class KeySetStaleError(Exception):
+    """The key set would have to be fetched, and the caller asked not to."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Follow none: keys come from the configured issuer, and from nowhere else."""
+
+
+class KeySet:
+    """The keys of one issuer.
+
+    They are fetched again when the `max-age` they came with is over, and when a token names an unknown `kid`; for the
+    latter at most once in `cooldown` seconds, so that made-up key ids cannot be used to flood the issuer.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        jwks_uri: str | None = None,
+        cooldown: float = 10,
+        stale_for: float = 600,
+        timeout: float = 5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """See `Verifier` for the parameters.
+
+        :param stale_for: seconds past `max-age` in which known keys still serve when the issuer cannot be reached.
+        """
+        for url in filter(None, (issuer, jwks_uri)):
+            if urlsplit(url).scheme not in {"http", "https"}:
+                raise ValueError(f"{url!r} is no http or https URL")
+        self._issuer, self._jwks_uri = issuer, jwks_uri
+        self._cooldown, self._stale_for, self._timeout = cooldown, stale_for, timeout
+        self._clock = clock
+        self._open = urllib.request.build_opener(_NoRedirects).open
+        self._lock = threading.Lock()
+        self._keys: dict[str, tuple[str, Key]] = {}
+        self._expires = self._last_try = float("-inf")
+
+    def find(self, kid: str, algorithm: str, *, fetch: bool = True) -> list[Key]:
+        """Return the key with this id if it is for this algorithm, as a list of one or none.
+
+        :param fetch: False raises KeySetStaleError instead of asking the issuer, for callers on an event loop.
+        :raises KeySetUnavailableError: the keys could not be fetched and none are fresh enough.
+        """
+        if self._must_fetch(kid):
+            if not fetch:
+                raise KeySetStaleError
+            with self._lock:
+                if self._must_fetch(kid):
+                    self._refresh()
+        found = self._keys.get(kid)
+        return [found[1]] if found is not None and found[0] == algorithm else []
+
+    def _must_fetch(self, kid: str) -> bool:
+        now = self._clock()
+        if now >= self._expires:
+            return not self._keys or now >= self._last_try + min(self._cooldown, 1)
+        return kid not in self._keys and now >= self._last_try + self._cooldown
+
+    def _refresh(self) -> None:
+        self._last_try = self._clock()
+        try:
+            document, max_age = self._get(self._jwks_uri or self._discover())
+            self._keys = _usable_keys(document)
+            self._expires = self._clock() + max_age
+        except (OSError, ValueError) as error:
+            if not self._keys or self._clock() >= self._expires + self._stale_for:
+                self._keys = {}
+                raise KeySetUnavailableError(f"The keys of {self._issuer} cannot be fetched: {error}") from error
+
+    def _discover(self) -> str:
+        """Ask the issuer where its keys are (OpenID Connect Discovery §4; the issuer must name itself, §4.3)."""
+        document, _ = self._get(self._issuer + "/.well-known/openid-configuration")
+        if document.get("issuer") != self._issuer:
+            raise ValueError("its discovery document names another issuer")
+        jwks_uri = document.get("jwks_uri")
+        if not isinstance(jwks_uri, str) or urlsplit(jwks_uri).scheme not in {"http", "https"}:
+            raise ValueError("its discovery document has no jwks_uri")
+        if urlsplit(self._issuer).scheme == "https" != urlsplit(jwks_uri).scheme:
+            raise ValueError("its keys are not served over https")
+        self._jwks_uri = jwks_uri
+        return jwks_uri
+
+    def _get(self, url: str) -> tuple[dict[str, Any], float]:
+        request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 (scheme is checked)
+        try:
+            with self._open(request, timeout=self._timeout) as response:
+                body = response.read(MAX_DOCUMENT + 1)
+                cache_control = response.headers.get("Cache-Control", "")
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise ValueError(f"{url} answered {error.code}") from error
+        if len(body) > MAX_DOCUMENT:
+            raise ValueError(f"{url} answered more than {MAX_DOCUMENT} bytes")
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            raise ValueError(f"{url} did not answer a JSON object")
+        match = re.search(r"max-age=(\d{1,9})", cache_control)
+        return document, min(int(match[1]) if match else DEFAULT_MAX_AGE, LONGEST_MAX_AGE)
+
+
+def _usable_keys(document: dict[str, Any]) -> dict[str, tuple[str, Key]]:
+    """Return signature keys by id with the one algorithm each is for; what cannot be used is passed over."""
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        raise ValueError("the key set has no keys member")
+    keys: dict[str, tuple[str, Key]] = {}
+    for jwk in entries:
+        if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not isinstance(jwk.get("kid"), str):
+            continue
+        algorithm = jwk.get("alg") or {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}.get(str(jwk.get("kty")))
+        try:
+            keys[jwk["kid"]] = (str(algorithm), import_key(jwk))
+        except InvalidTokenError:
+            continue
+    if not keys:
+        raise ValueError("the key set holds no usable key")
+    return keys

@@ -1,0 +1,117 @@
+"""Checking an access token as a resource server (RFC 9068 §4)."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from idp.verifier.jose import InvalidTokenError, check_times, has_audience, open_token
+from idp.verifier.keyset import KeySet
+
+ALGORITHMS = ("RS256", "ES256")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls, as an accepted token says."""
+
+    subject: str
+    """`sub`: the application's id, which never changes and is never given to another."""
+    client_id: str
+    """The application's name."""
+    roles: frozenset[str]
+    """Roles on the whole realm."""
+    projects: dict[str, frozenset[str]]
+    """Roles by project name."""
+    claims: dict[str, Any] = field(repr=False)
+    """All claims of the token."""
+
+    def has_role(self, role: str, project: str | None = None) -> bool:
+        """Tell whether the caller holds a role: on the realm, or on one project when that is named."""
+        return role in (self.roles if project is None else self.projects.get(project, frozenset()))
+
+
+class Verifier:
+    """Checks tokens of one issuer for one API. Thread-safe; make one and keep it."""
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str | Collection[str],
+        *,
+        algorithms: Collection[str] = ALGORITHMS,
+        id_token_audience: Collection[str] = (),
+        leeway: float = 30,
+        jwks_uri: str | None = None,
+        cooldown: float = 10,
+        timeout: float = 5,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare to check tokens; nothing is fetched before the first one comes.
+
+        :param issuer: the realm's issuer, `<public url>/auth/realms/<realm>`, compared as a whole.
+        :param audience: what this API is called in `aud`; mandatory, for a token made for another API is none for this.
+        :param algorithms: signature algorithms to accept.
+        :param id_token_audience: client ids whose *ID tokens* are accepted as well; by default none are. An ID token
+            carries no roles or projects.
+        :param leeway: seconds that clocks may differ, at most 60.
+        :param jwks_uri: address of the key set; by default the issuer is asked for it.
+        :param cooldown: seconds between two fetches that unknown key ids may cause.
+        :param timeout: seconds that a fetch may take.
+        """
+        self._audience = frozenset({audience} if isinstance(audience, str) else audience)
+        if not self._audience or not all(self._audience):
+            raise ValueError("audience is mandatory: name this API as the tokens' `aud` does")
+        if not 0 <= leeway <= 60:
+            raise ValueError("leeway takes 0 to 60 seconds")
+        if not algorithms or not set(algorithms) <= {"RS256", "PS256", "ES256", "EdDSA"}:
+            raise ValueError("algorithms takes RS256, PS256, ES256 and EdDSA")
+        self._issuer = issuer
+        self._algorithms = frozenset(algorithms)
+        self._id_token_audience = frozenset(id_token_audience)
+        self._types = ("at+jwt", "jwt") if self._id_token_audience else ("at+jwt",)
+        self._leeway = leeway
+        self._clock = clock
+        self._key_set = KeySet(issuer, jwks_uri=jwks_uri, cooldown=cooldown, timeout=timeout)
+
+    def verify(self, token: str, *, fetch: bool = True) -> Identity:
+        """Check a token and return who calls.
+
+        :param token: the bearer token as it was sent.
+        :param fetch: False raises KeySetStaleError where the issuer would have to be asked, for use on an event loop.
+        :raises InvalidTokenError: the token is refused; answer 401 `invalid_token`.
+        :raises KeySetUnavailableError: no keys to check with; answer 503.
+        """
+        opened = open_token(
+            token,
+            keys=lambda kid, alg: [] if kid is None else self._key_set.find(kid, alg, fetch=fetch),
+            algorithms=self._algorithms,
+            types=self._types,
+        )
+        claims = opened.claims
+        if claims.get("iss") != self._issuer:
+            raise InvalidTokenError("The token was issued by somebody else.")
+        check_times(claims, self._clock(), self._leeway)
+        is_access_token = opened.header["typ"].lower().endswith("at+jwt")
+        if not has_audience(claims, self._audience if is_access_token else self._id_token_audience):
+            raise InvalidTokenError("The token is meant for another API.")
+        return _identity(claims)
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    try:
+        return Identity(
+            subject=_text(claims["sub"]),
+            client_id=_text(claims.get("client_id", claims.get("azp", ""))),
+            roles=frozenset(map(_text, claims.get("realm_access", {}).get("roles", ()))),
+            projects={_text(project["name"]): frozenset(map(_text, project["roles"])) for project in claims.get("projects", ())},
+            claims=claims,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidTokenError("The token's claims do not have the shape that is due here.") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
