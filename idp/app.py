@@ -1,6 +1,7 @@
 """The Flask application: an ordered list of set-up calls and nothing else."""
 
-from flask import Flask
+from flask import Flask, Request, Response
+from flask.sessions import SessionInterface, SessionMixin
 
 from idp import protocol
 from idp.crypto import load_master_keys
@@ -8,7 +9,21 @@ from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
 from idp.runtime import Runtime
 from idp.settings import Settings
-from idp.tokens import Usage
+
+
+class _NoSessions(SessionInterface):
+    """Programs have no session: nothing is read from cookies, and none is set."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # noqa: ARG002
+        """Open none."""
+        return self.make_null_session(app)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Save none."""
+
+    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002
+        """Spare Flask the saving."""
+        return True
 
 
 def create_app(settings: Settings) -> Flask:
@@ -19,6 +34,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("idp", static_folder=None)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    app.session_interface = _NoSessions()
     app.url_map.strict_slashes = True
     app.url_map.redirect_defaults = app.url_map.merge_slashes = False
     master_keys = load_master_keys(settings.master_key_file)
@@ -27,6 +43,5 @@ def create_app(settings: Settings) -> Flask:
         prepare_sqlite(db.engine)
         feed = Feed(db.engine, settings.cache_size)
     app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
-    app.extensions["realmgate_usage"] = Usage()
     protocol.register(app)
     return app

@@ -1,7 +1,7 @@
 """What one process holds besides the database: its settings, the master keys, and what it knows in memory."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from flask import current_app
 
@@ -18,6 +18,8 @@ class Runtime:
     master_keys: MasterKeys
     feed: Feed
     peppers: dict[str, bytes] = field(default_factory=dict, repr=False)
+    extensions: dict[str, Any] = field(default_factory=dict)
+    """What domains further up keep for the process, by their names."""
 
 
 def current() -> Runtime:

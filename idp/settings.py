@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
     """Applications that each worker keeps in memory, ready to answer without the database (about 4 KB each)."""
 
-    body_timeout: int = Field(default=10, ge=1, le=300)
-    """Seconds in which a request's body must have arrived; a connection that takes longer is cut."""
+    request_timeout: int = Field(default=10, ge=1, le=300)
+    """Seconds that a request may take, the arrival of its body included; a connection that takes longer is cut."""
 
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""

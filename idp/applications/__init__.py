@@ -1,7 +1,7 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
-from idp.applications.known import KnownApplication, KnownSecret, known_application, must_be_read, read_application
+from idp.applications.known import KnownApplication, KnownSecret, known_application, read_application, recall_application
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.secrets import (
     NewSecret,
@@ -45,8 +45,8 @@ __all__ = [
     "list_applications",
     "list_secrets",
     "mark_secrets_shown",
-    "must_be_read",
     "read_application",
+    "recall_application",
     "renew_unshown_secrets",
     "retire_secret",
     "update_application",

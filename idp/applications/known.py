@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from idp import runtime, vault
+from idp import crypto, vault
 from idp.access import HeldRole, HolderKind, read_held_roles
 from idp.applications.models import Application, ApplicationSecret
 from idp.db import reading
@@ -20,7 +20,7 @@ class KnownSecret:
     id: int
     uid: str
     name: str
-    pepper_id: str
+    pepper: bytes = field(repr=False)
     secret_hash: bytes
     expires_at: float
     single_use: bool
@@ -49,36 +49,42 @@ class KnownApplication:
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
     held_roles: tuple[HeldRole, ...]
-    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
     def matching_secret(self, plain_secret: str, now: float) -> KnownSecret | None:
         """Return the live secret that was presented, or None. Every live secret is compared, whichever matches."""
         match = None
         for secret in self.secrets:
-            if vault.secret_matches(plain_secret, secret.pepper_id, secret.secret_hash) and now < secret.expires_at:
+            matches = crypto.same(crypto.keyed_hash(secret.pepper, plain_secret), secret.secret_hash)
+            if matches and now < secret.expires_at:
                 match = secret
         return match
 
 
 def known_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
     """Return an application from memory, read from the database at its first use; None when there is none."""
-    cache = runtime.current().feed.cache("application")
-    key = f"{realm.name}/{client_id}"
-    found: KnownApplication | None = cache.get(key)
-    if found is None and NAME_PATTERN.fullmatch(client_id):
-        found = cache.load(key, lambda: read_application(realm, client_id))
+    return recall_application(realm, client_id) or read_application(realm, client_id)
+
+
+def recall_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
+    """Return an application if it is in memory."""
+    found: KnownApplication | None = realm.runtime.feed.cache("application").get(f"{realm.name}/{client_id}")
     return found
 
 
-def must_be_read(realm: KnownRealm, client_id: str) -> bool:
-    """Tell whether `known_application` would have to ask the database."""
-    in_memory = runtime.current().feed.cache("application").get(f"{realm.name}/{client_id}") is not None
-    return not in_memory and NAME_PATTERN.fullmatch(client_id) is not None
-
-
 def read_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
-    """Read an application in three statements, whether it exists or not, so that both take the same time (threat 88)."""
+    """Read an application from the database into memory; None when there is none.
+
+    It takes the same three statements whether the application exists or not, so that the time tells nothing (threat 88).
+    """
+    cache = realm.runtime.feed.cache("application")
+    name = client_id if NAME_PATTERN.fullmatch(client_id) else ""
+    found: KnownApplication | None = cache.load(f"{realm.name}/{name}", lambda: _read(realm, name))
+    return found
+
+
+def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
     with reading() as session:
         query = select(Application).where(Application.realm_id == realm.id, Application.name == client_id)
         row = session.scalar(query)
@@ -110,7 +116,7 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
         id=secret.id,
         uid=secret.uid,
         name=secret.name,
-        pepper_id=secret.pepper_id,
+        pepper=vault.pepper(secret.pepper_id),
         secret_hash=secret.secret_hash,
         expires_at=secret.expires_at.timestamp() if secret.expires_at else float("inf"),
         single_use=secret.single_use,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc.jwk import RSAKey
 from sqlalchemy import select
 
-from idp import clock, runtime, vault
+from idp import clock, vault
 from idp.crypto import b64url
 from idp.db import reading
 from idp.errors import StorageUnavailableError
@@ -51,12 +51,13 @@ class Signer:
     def _header(self, typ: str) -> bytes:
         return b64url(_encode({"alg": self.algorithm, "kid": self.kid, "typ": typ}).encode()) + b"."
 
-    def sign(self, typ: str, claims: dict[str, Any]) -> str:
+    def sign(self, typ: str, claims: str) -> str:
         """Return a compact JWS.
 
         :param typ: `at+jwt` or `JWT`.
+        :param claims: a JSON object.
         """
-        message = self._headers[typ] + b64url(_encode(claims).encode())
+        message = self._headers[typ] + b64url(claims.encode())
         with _lane:
             signature = self._sign(message)
         return (message + b"." + b64url(signature)).decode()
@@ -138,7 +139,7 @@ class KeyRing:
 
 def key_ring(realm: KnownRealm) -> KeyRing:
     """Return the keys of a realm from memory, read from the database at their first use."""
-    cache = runtime.current().feed.cache("keys")
+    cache = realm.runtime.feed.cache("keys")
     ring: KeyRing | None = cache.get(realm.name)
     return ring if ring is not None else cache.load(realm.name, lambda: _read(realm))
 

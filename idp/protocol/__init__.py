@@ -1,9 +1,10 @@
 """OpenID Connect and OAuth 2.0 over HTTP: one endpoint a file. The edge that applications and verifiers talk to."""
 
-from flask import Flask
+from flask import Flask, request
 
 from idp.protocol.discovery import discovery
 from idp.protocol.errors import handle_errors
+from idp.protocol.express import TokenExpress
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
@@ -21,7 +22,8 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{prefix}/.well-known/openid-configuration", view_func=discovery, methods=["GET"])
     app.add_url_rule(f"/.well-known/oauth-authorization-server{prefix}", view_func=discovery, methods=["GET"])
     app.add_url_rule(f"{base}/certs", view_func=jwks, methods=["GET"])
-    app.add_url_rule(f"{base}/token", view_func=token, methods=["POST"])
+    app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
     app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
     app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])
     handle_errors(app)
+    app.wsgi_app = TokenExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -3,23 +3,22 @@
 import ipaddress
 from functools import lru_cache
 
-from flask import Request
-
-from idp import runtime
+from idp.protocol.forms import Environ
 
 
-def client_address(request: Request) -> str:
-    """Return the client's address: the peer's, or what a trusted proxy says of it (IDP_TRUSTED_PROXIES; threat 84).
+def client_address(environ: Environ, trusted: tuple[str, ...]) -> str:
+    """Return the client's address: the peer's, or what a trusted proxy says of it (threat 84).
+
+    :param trusted: networks of the proxies that are believed (IDP_TRUSTED_PROXIES).
 
     Of `X-Forwarded-For` the last address counts that is not a trusted proxy's own: what stands before it, anybody can
     have written. Something that is no address ends the search at the proxy that passed it on.
     """
-    peer: str = request.environ.get("REMOTE_ADDR", "")
-    trusted = runtime.current().settings.trusted_proxies
+    peer: str = environ.get("REMOTE_ADDR", "")
     if not trusted or not _is_in(peer, trusted):
         return peer
     address = peer
-    for hop in reversed(request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")[-10:]):
+    for hop in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")[-10:]):
         candidate = hop.strip()
         if not _is_address(candidate):
             break

@@ -7,14 +7,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from flask import Request
-
 from idp import applications, audit, clock, feed, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.protocol.address import client_address
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
-from idp.protocol.forms import Form
+from idp.protocol.forms import Environ, Form
 from idp.realms import KnownRealm
 from idp.verifier.jose import InvalidTokenError, read_unverified
 
@@ -38,14 +36,14 @@ class Client:
     address: str
 
 
-def authenticate_application(realm: KnownRealm, request: Request, form: Form) -> Client:
+def authenticate_application(realm: KnownRealm, environ: Environ, form: Form) -> Client:
     """Authenticate by exactly one of the three methods.
 
     :raises InvalidRequestError: more than one credential, or an assertion without its type.
     :raises InvalidClientError: none, or one that will not do; alike for every cause.
     """
-    address = client_address(request)
-    header: str | None = request.environ.get("HTTP_AUTHORIZATION")
+    address = client_address(environ, realm.runtime.settings.trusted_proxies)
+    header: str | None = environ.get("HTTP_AUTHORIZATION")
     presented = (header is not None) + ("client_secret" in form) + ("client_assertion" in form)
     if presented > 1:
         # RFC 6749 §2.3: not more than one authentication method in each request.
@@ -62,15 +60,15 @@ def authenticate_application(realm: KnownRealm, request: Request, form: Form) ->
 
 
 def _by_secret(realm: KnownRealm, client_id: str, plain_secret: str, address: str) -> Client:
-    was_read = applications.must_be_read(realm, client_id)
-    application = applications.known_application(realm, client_id)
+    recalled = applications.recall_application(realm, client_id)
+    application = recalled or applications.read_application(realm, client_id)
     if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
         secret = application.matching_secret(plain_secret, clock.timestamp())
         if secret is not None and (not secret.single_use or _use_up(realm, application, secret, address)):
             return Client(application, secret, address)
-    if not was_read:
-        # An unknown client_id has just cost a read. Whatever else is refused costs one too, so that the time taken
-        # does not tell which client_ids exist (threat 88).
+    if recalled is not None:
+        # An unknown client_id has just cost a read. A wrong secret of a known one costs one too, so that the time
+        # taken does not tell which client_ids exist (threat 88).
         applications.read_application(realm, "")
     raise _refuse(realm, client_id, address, "secret")
 
@@ -109,7 +107,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
 
 
 def _refuse(realm: KnownRealm, unverified_client_id: str, address: str, reason: str) -> InvalidClientError:
-    tokens.usage().refused(realm.name, unverified_client_id, address, reason)
+    tokens.usage(realm.runtime).refused(realm.name, unverified_client_id, address, reason)
     return InvalidClientError(realm.name)
 
 

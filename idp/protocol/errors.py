@@ -5,7 +5,7 @@ import logging
 import secrets
 from typing import ClassVar
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from idp.errors import StorageUnavailableError
@@ -125,16 +125,21 @@ def render(error: ProtocolError) -> Response:
 
 
 def handle_errors(app: Flask) -> None:
-    """Have the application answer every error as JSON: the protocol's own, HTTP's, and the unexpected."""
-    app.register_error_handler(ProtocolError, render)
-    app.register_error_handler(StorageUnavailableError, _unavailable)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    """Have Flask answer every error as JSON: the protocol's own, HTTP's, and the unexpected."""
+    app.register_error_handler(Exception, answer_error)
 
 
-def _unavailable(error: StorageUnavailableError) -> Response:
-    _log.warning("the database does not answer: %s", error.__cause__)
-    return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+def answer_error(error: Exception) -> Response:
+    """Return the answer to any error."""
+    match error:
+        case ProtocolError():
+            return render(error)
+        case StorageUnavailableError():
+            _log.warning("the database does not answer: %s", error.__cause__)
+            return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+        case HTTPException():
+            return _http_error(error)
+    return _unexpected(error)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -155,7 +160,7 @@ def _http_error(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     """Tell the caller a reference number and nothing else; the cause goes to the log under that number."""
     reference = secrets.token_hex(6)
-    _log.error("unexpected error %s in %s", reference, request.endpoint, exc_info=error)
+    _log.error("unexpected error %s", reference, exc_info=error)
     body = json.dumps(
         {
             "error": "server_error",

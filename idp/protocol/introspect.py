@@ -21,8 +21,8 @@ def introspect(realm: str) -> Response:
     `token_type_hint` is of no use here and ignored (RFC 7662 §2.1).
     """
     known = open_realm(realm)
-    form = parse_form(request)
-    client = authenticate_application(known, request, form)
+    form = parse_form(request.environ)
+    client = authenticate_application(known, request.environ, form)
     claims = tokens.inspect_token(known, form.required("token"))
     if claims is None or not _concerns(client.application, claims):
         return no_store({"active": False})

@@ -15,8 +15,9 @@ def open_realm(name: str) -> KnownRealm:
     :raises UnknownRealmError: there is none.
     :raises AccessDeniedError: it is disabled.
     """
-    runtime.current().feed.confirm()
-    realm = realms.known_realm(name)
+    process = runtime.current()
+    process.feed.confirm()
+    realm = realms.known_realm(process, name)
     if realm is None:
         raise UnknownRealmError
     if not realm.enabled:

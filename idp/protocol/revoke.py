@@ -16,8 +16,8 @@ def revoke(realm: str) -> Response:
     `token_type_hint` is of no use here and ignored (RFC 7009 §2.1).
     """
     known = open_realm(realm)
-    form = parse_form(request)
-    client = authenticate_application(known, request, form)
+    form = parse_form(request.environ)
+    client = authenticate_application(known, request.environ, form)
     try:
         with audit.acting_as(audit.Actor(f"application:{client.application.client_id}", client.address)):
             tokens.revoke_token(known, form.required("token"), by=client.application)

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
-from idp import audit, clock, feed, runtime
+from idp import audit, clock, feed
 from idp.db import db, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms.models import Realm
+from idp.runtime import Runtime
 
 MASTER = "master"
 """The operators' realm."""
@@ -106,18 +107,20 @@ class KnownRealm:
     enabled: bool
     signing_algorithm: str
     issuer: str
+    runtime: Runtime = field(repr=False, compare=False)
+    """The process that this is the memory of; domains find their own caches through it."""
 
 
-def known_realm(name: str) -> KnownRealm | None:
+def known_realm(process: Runtime, name: str) -> KnownRealm | None:
     """Return a realm from memory, read from the database at its first use; None when there is none."""
-    cache = runtime.current().feed.cache("realm")
+    cache = process.feed.cache("realm")
     found: KnownRealm | None = cache.get(name)
     if found is None and NAME_PATTERN.fullmatch(name):
-        found = cache.load(name, _reader(name))
+        found = cache.load(name, _reader(process, name))
     return found
 
 
-def _reader(name: str) -> Callable[[], KnownRealm | None]:
+def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
     def read() -> KnownRealm | None:
         with reading() as session:
             realm = session.scalar(select(Realm).where(Realm.name == name))
@@ -130,7 +133,8 @@ def _reader(name: str) -> Callable[[], KnownRealm | None]:
                 display_name=realm.display_name,
                 enabled=realm.enabled,
                 signing_algorithm=realm.signing_algorithm,
-                issuer=runtime.current().settings.issuer(realm.name),
+                issuer=process.settings.issuer(realm.name),
+                runtime=process,
             )
 
     return read

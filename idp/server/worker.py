@@ -1,5 +1,6 @@
 """One server process: its application, and the thread that does what is not tied to a request."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -7,11 +8,11 @@ from multiprocessing import util
 
 from flask import Flask
 
-from idp import setup, tokens
+from idp import runtime, setup, tokens
 from idp.app import create_app
 from idp.db import db
 from idp.errors import IdpError
-from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
+from idp.server.slow_requests import SlowRequestGuard, WsgiApp
 from idp.settings import Settings
 
 WRITE_USAGE_EVERY = 1.0
@@ -50,7 +51,7 @@ class Chores:
                 self._guarded(setup.rotate_keys_and_tidy)
 
     def _flush(self) -> None:
-        tokens.usage().flush()
+        tokens.usage(runtime.current()).flush()
 
     def _guarded(self, chore: Callable[[], object]) -> None:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""
@@ -71,6 +72,9 @@ def load() -> WsgiApp:
     app = create_app(settings)
     chores = Chores(app)
     chores.start()
+    # What was made so far lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
-    return SlowBodyGuard(app.wsgi_app, settings.body_timeout)
+    return SlowRequestGuard(app.wsgi_app, settings.request_timeout)

@@ -1,5 +1,6 @@
 """What a token says: the claims of an application, as of now, and narrowed to what was asked for."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
 
 PROJECT_SCOPE = "project:"
+
+MOST_TEMPLATES = 50
+"""Different requests of one application that are remembered."""
 
 _IGNORED_SCOPES = frozenset({"profile", "email", "roles"})
 """Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
@@ -135,10 +139,35 @@ def _target(application: KnownApplication, resource: str, audience: str) -> str:
     return target
 
 
-def access_claims(profile: Profile, narrowing: Narrowing) -> dict[str, Any]:
-    """Return the claims of an access token, but for its times and its id."""
-    if narrowing is FULL:
-        return profile.access.copy()
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Everything of a token that does not change from one request to the next like it, written out once."""
+
+    access: str
+    """The access token's claims as JSON, without the closing brace."""
+    id: str
+    """The ID token's likewise; empty when `openid` was not asked for."""
+    scope: str
+    project_count: int
+    valid_until: float
+
+
+def template_for(
+    realm: KnownRealm, application: KnownApplication, now: float, *, scope: str, resource: str, audience: str
+) -> Template:
+    """Return the template for a request, made once and kept with the application while it holds; see `narrow`."""
+    key = (scope, resource, audience)
+    template: Template | None = application.memo.get(key)
+    if template is None or now >= template.valid_until:
+        template = _template(realm, application, now, narrow(application, profile_of(realm, application, now), *key))
+        if len(application.memo) >= MOST_TEMPLATES:
+            application.memo.clear()
+        application.memo[key] = template
+    return template
+
+
+def _template(realm: KnownRealm, application: KnownApplication, now: float, narrowing: Narrowing) -> Template:
+    profile = profile_of(realm, application, now)
     claims = profile.access.copy()
     if narrowing.scope:
         claims["scope"] = narrowing.scope
@@ -146,4 +175,14 @@ def access_claims(profile: Profile, narrowing: Narrowing) -> dict[str, Any]:
         claims["projects"] = [each for each in claims["projects"] if each["name"] in narrowing.projects]
     if narrowing.audience:
         claims["aud"] = narrowing.audience
-    return claims
+    return Template(
+        access=_open_json(claims),
+        id=_open_json(profile.id) if narrowing.openid else "",
+        scope=narrowing.scope,
+        project_count=len(claims["projects"]),
+        valid_until=profile.valid_until,
+    )
+
+
+def _open_json(claims: dict[str, Any]) -> str:
+    return json.dumps(claims, separators=(",", ":"))[:-1]

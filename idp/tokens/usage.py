@@ -8,9 +8,8 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from flask import current_app
 from sqlalchemy import bindparam, insert, update
 
 from idp import audit, clock
@@ -18,6 +17,7 @@ from idp.applications import Application, ApplicationSecret, KnownApplication, K
 from idp.audit import AuditEvent, Tag
 from idp.db import commit, db
 from idp.errors import StorageUnavailableError
+from idp.runtime import Runtime
 
 MOST_WAITING = 100_000
 """Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
@@ -113,9 +113,10 @@ class Usage:
         return len(events)
 
 
-def usage() -> Usage:
-    """Return the usage gathered by the application in whose context this runs."""
-    return cast("Usage", current_app.extensions["realmgate_usage"])
+def usage(process: Runtime) -> Usage:
+    """Return the usage gathered by this process."""
+    found: Usage | None = process.extensions.get("usage")
+    return found if found is not None else process.extensions.setdefault("usage", Usage())
 
 
 def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:

@@ -28,7 +28,7 @@ def client_credentials(realm: KnownRealm, client: Client, form: Form) -> dict[st
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
-    tokens.usage().issued(
+    tokens.usage(realm.runtime).issued(
         realm.name, client.application, client.secret, client.address, issued.jti, id_token=bool(issued.id_token)
     )
     answer = {"access_token": issued.access_token, "expires_in": TOKEN_LIFETIME, "token_type": "Bearer"}
