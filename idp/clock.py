@@ -9,6 +9,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def this_second() -> datetime:
+    """Return the beginning of the current second, for dates that tokens, which know whole seconds only, depend on."""
+    return now().replace(microsecond=0)
+
+
 def timestamp() -> int:
     """Return the current time in whole seconds since 1970-01-01T00:00:00Z, as JWT claims carry it (RFC 7519 §2)."""
     return int(time.time())

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
@@ -143,9 +143,12 @@ def storage_errors() -> Iterator[None]:
     """Turn "the database does not answer" into our own error; programming errors pass through."""
     try:
         yield
-    except PoolTimeoutError as error:
-        raise StorageUnavailableError("The database is busy. Try again in a few seconds.") from error
-    except DBAPIError as error:
-        if error.connection_invalidated or type(error).__name__ == "OperationalError":
+    except SQLAlchemyError as error:
+        if is_unavailable(error):
             raise StorageUnavailableError("The database does not answer. Try again in a few seconds.") from error
         raise
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error says that the database is locked, full, away or overloaded, and not that we asked wrongly."""
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)

@@ -167,6 +167,11 @@ class Feed:
         """Have the next `confirm` ask, however short ago the last one was."""
         self._confirmed = 0.0
 
+    def close(self) -> None:
+        """Give the connection back. The next `confirm` opens another."""
+        with self._lock:
+            self._disconnect()
+
     def _catch_up(self) -> None:
         if self._connection is None:
             self._connection = self._engine.connect()

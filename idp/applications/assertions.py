@@ -14,7 +14,7 @@ from idp.db import db
 from idp.settings import CLOCK_LEEWAY
 from idp.verifier.jose import InvalidTokenError, check_times, open_token
 
-ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
 LONGEST_LIFETIME = 300
 """Seconds that an assertion may be valid for from now on (requirement 96)."""
 

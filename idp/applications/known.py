@@ -123,7 +123,7 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
     )
 
 
-_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
+_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
 
 
 def _public_key(jwk: dict[str, str]) -> PublicKey:

@@ -11,9 +11,11 @@ from idp.cli.secrets import secrets_group
 from idp.cli.session import (
     Time,
     check,
+    confirm,
     json_option,
     json_time,
     one_line,
+    reads_database,
     realm_option,
     show_json,
     show_table,
@@ -130,7 +132,7 @@ def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[t
 
 
 @applications_group.command("list")
-@with_database
+@reads_database
 @realm_option
 @click.option("--after", default="", help="Only names after this one, to page on.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at the most.")
@@ -178,7 +180,7 @@ def _facts(application: Any) -> dict[str, Any]:
 
 @applications_group.command("show")
 @click.argument("name")
-@with_database
+@reads_database
 @realm_option
 @json_option
 def show(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
@@ -244,7 +246,8 @@ def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
     application = applications.get_application(realm, name)
     if not yes:
         used = show_time(application.last_used_at, "never")
-        click.confirm(f"Delete {name} ({application.token_count} tokens issued, last used: {used})?", abort=True)
+        confirm(f"Delete {name} ({application.token_count} tokens issued, last used: {used})?")
+        application = applications.get_application(realm, name)
     applications.delete_application(realm, application)
     commit()
     click.echo(f"Deleted {name}.")

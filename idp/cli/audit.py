@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from idp.cli.session import Time, json_option, json_time, one_line, show_json, show_table, show_time, with_database
+from idp.cli.session import (
+    Time,
+    json_option,
+    json_time,
+    one_line,
+    reads_database,
+    show_json,
+    show_table,
+    show_time,
+)
 
 
 @click.group("audit")
@@ -22,7 +31,7 @@ def audit_group() -> None:
 @click.option("--before", type=int, help="Only events with a smaller number, to page on.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at the most.")
 @json_option
-@with_database
+@reads_database
 def list_(
     realm: str | None,
     tag: str | None,

@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from idp.cli.session import Time, json_option, json_time, realm_option, show_json, show_table, show_time, with_database
+from idp.cli.session import (
+    Time,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
 from idp.realms import Realm
 
 
@@ -38,7 +48,7 @@ def add(realm: Realm, application: str, role: str, project: str | None, until: d
 
 
 @grants_group.command("list")
-@with_database
+@reads_database
 @realm_option
 @click.option("--application", help="Only what this application holds.")
 @click.option("--project", help="Only what is held on this project.")

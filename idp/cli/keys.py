@@ -4,7 +4,17 @@ from typing import Any
 
 import click
 
-from idp.cli.session import json_option, json_time, realm_option, show_json, show_table, show_time, with_database
+from idp.cli.session import (
+    confirm,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
 from idp.realms import SIGNING_ALGORITHMS, Realm
 
 
@@ -14,7 +24,7 @@ def keys_group() -> None:
 
 
 @keys_group.command("list")
-@with_database
+@reads_database
 @realm_option
 @json_option
 def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
@@ -88,7 +98,7 @@ def revoke(realm: Realm, kid: str, reason: str, yes: bool) -> None:  # noqa: FBT
     from idp.db import commit
 
     if not yes:
-        click.confirm("Every token that this key has signed stops working. Revoke it?", abort=True)
+        confirm("Every token that this key has signed stops working. Revoke it?")
     heir = keys.revoke_key(realm, kid, reason)
     commit()
     click.echo(f"Revoked key {kid}." + (f" Key {heir.uid} signs in its place." if heir else ""))

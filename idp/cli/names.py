@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from idp.cli.session import json_option, json_time, one_line, realm_option, show_json, show_table, with_database
+from idp.cli.session import json_option, json_time, one_line, reads_database, realm_option, show_json, show_table, with_database
 from idp.realms import Realm
 
 
@@ -36,7 +36,7 @@ def _group(noun: str, explanation: str) -> click.Group:
             click.echo(f"Made {noun} {name} in realm {realm.name}.")
 
     @group.command("list", help=f"List the {noun}s of a realm by name.")
-    @with_database
+    @reads_database
     @realm_option
     @json_option
     def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001

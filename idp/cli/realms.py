@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from idp.cli.session import check, json_option, json_time, show_json, show_table, show_time, with_database
+from idp.cli.session import (
+    check,
+    confirm,
+    json_option,
+    json_time,
+    reads_database,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
 from idp.manifest import Change
 
 
@@ -17,7 +27,7 @@ def realms_group() -> None:
 
 @realms_group.command("list")
 @json_option
-@with_database
+@reads_database
 def list_(as_json: bool) -> None:  # noqa: FBT001
     """List all realms by name."""
     from idp import realms, runtime
@@ -34,7 +44,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001
 @realms_group.command("show")
 @click.argument("name")
 @json_option
-@with_database
+@reads_database
 def show(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show the settings of a realm, and how much is in it."""
     from idp import access, applications, realms, runtime
@@ -81,7 +91,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
 @realms_group.command("plan")
 @_files
 @json_option
-@with_database
+@reads_database
 def plan(files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
     """Show what `apply` would change, and change nothing.
 
@@ -137,7 +147,11 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
             not as_json and sys.stdin.isatty(),
             f"The plan deletes {deletes} things that the files do not name. Look at it with `idp realms plan`, then add --yes.",
         )
-        click.confirm(f"Delete {deletes} things?", abort=True)
+        confirm(f"Delete {deletes} things?")
+        check(
+            [manifest.make_plan(file) for file, _ in plans] == [changes for _, changes in plans],
+            "The realm was changed meanwhile. Run `idp realms apply` again, and look at the new plan.",
+        )
     new_secrets = [new for file, changes in plans for new in manifest.apply_plan(file, changes)]
     commit()
     if as_json:
@@ -164,7 +178,7 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
 @realms_group.command("export")
 @click.argument("name")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; by default standard output.")
-@with_database
+@reads_database
 def export(name: str, output: Path | None) -> None:
     """Write a realm as a file that applies to an identical realm. Secrets are named in it, and never in it."""
     from idp import manifest, realms

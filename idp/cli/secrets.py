@@ -5,7 +5,18 @@ from typing import Any
 
 import click
 
-from idp.cli.session import Time, json_option, json_time, realm_option, show_json, show_table, show_time, with_database
+from idp.cli.session import (
+    Time,
+    confirm,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
 from idp.realms import Realm
 
 
@@ -44,7 +55,7 @@ def add(realm: Realm, application: str, name: str, expires: datetime | None, sin
 
 @secrets_group.command("list")
 @click.argument("application")
-@with_database
+@reads_database
 @realm_option
 @json_option
 def list_(realm: Realm, application: str, as_json: bool) -> None:  # noqa: FBT001
@@ -73,7 +84,7 @@ def retire(realm: Realm, application: str, name: str, yes: bool) -> None:  # noq
     secret = applications.find_secret(owner, name)
     if secret is not None and secret.last_used_at is not None and not yes:
         used = f"{show_time(secret.last_used_at)} from {secret.last_used_address}"
-        click.confirm(f"Secret {name} was last used at {used}. Retire it?", abort=True)
+        confirm(f"Secret {name} was last used at {used}. Retire it?")
     applications.retire_secret(realm, owner, name)
     commit()
     click.echo(f"Retired secret {name} of {application}.")

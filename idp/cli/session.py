@@ -19,13 +19,21 @@ class NotSetUpError(IdpError):
 
 
 def with_database(command: Command) -> Command:
-    """Run a command in the application's context, acting as the person at the keyboard."""
+    """Run a command that changes things in the application's context, acting as the person at the keyboard."""
+    return _in_context(command, read_only=False)
 
+
+def reads_database(command: Command) -> Command:
+    """Run a command that only reads in the application's context: it keeps no writer waiting, however long it prints."""
+    return _in_context(command, read_only=True)
+
+
+def _in_context(command: Command, *, read_only: bool) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
         from idp.app import create_app
-        from idp.db import storage_errors
+        from idp.db import db, storage_errors
         from idp.settings import Settings
 
         settings = Settings.load()
@@ -35,9 +43,22 @@ def with_database(command: Command) -> Command:
             )
         app = create_app(settings)
         with app.app_context(), audit.acting_as(audit.operator()), storage_errors():
+            if read_only:
+                db.session.connection(execution_options={"read_only": True})
             return command(*args, **kwargs)
 
     return wrapped  # type: ignore[return-value]
+
+
+def confirm(question: str) -> None:
+    """Ask, without keeping other writers waiting for the answer; end the command unless it is yes.
+
+    What was read before may have changed meanwhile: read it again.
+    """
+    from idp.db import db
+
+    db.session.rollback()
+    click.confirm(question, abort=True)
 
 
 def realm_option(command: Command) -> Command:

@@ -27,7 +27,7 @@ def announcement() -> timedelta:
 def create_keys(realm: Realm) -> None:
     """Give a new realm one key for each algorithm, in use from now on."""
     for algorithm in SIGNING_ALGORITHMS:
-        _create_key(realm, algorithm, active_from=clock.now(), tag=audit.Tag.KEY_CREATE)
+        _create_key(realm, algorithm, active_from=clock.this_second(), tag=audit.Tag.KEY_CREATE)
 
 
 def list_keys(realm: Realm) -> Sequence[SigningKey]:
@@ -52,13 +52,13 @@ def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
         )
     )
     if current is None:
-        return _create_key(realm, algorithm, active_from=clock.now(), tag=audit.Tag.KEY_CREATE)
+        return _create_key(realm, algorithm, active_from=clock.this_second(), tag=audit.Tag.KEY_CREATE)
     if current.active_from > clock.now():
         raise ConflictError(
             f"Key {current.uid} is announced already and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
             "Rotate again after that."
         )
-    takes_over = clock.now() + announcement()
+    takes_over = clock.this_second() + announcement()
     dates = {"retires_at": takes_over, "removed_at": takes_over + timedelta(seconds=TOKEN_LIFETIME + 2 * CLOCK_LEEWAY)}
     # One statement decides which of two rotations at once it is.
     claim = update(SigningKey).where(SigningKey.id == current.id, SigningKey.retires_at.is_(None)).values(**dates)
@@ -92,7 +92,7 @@ def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
 
 def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> SigningKey | None:
     """Have another key of the same algorithm sign, now and from now on."""
-    now = clock.now()
+    now = clock.this_second()
     others = [
         key
         for key in list_keys(realm)

@@ -8,6 +8,7 @@ from typing import ClassVar
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from idp.db import is_unavailable
 from idp.errors import StorageUnavailableError
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -134,8 +135,8 @@ def answer_error(error: Exception) -> Response:
     match error:
         case ProtocolError():
             return render(error)
-        case StorageUnavailableError():
-            _log.warning("the database does not answer: %s", error.__cause__)
+        case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
+            _log.warning("unavailable: %s (%s)", error, error.__cause__)
             return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
         case HTTPException():
             return _http_error(error)

@@ -13,9 +13,9 @@ from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
-Key = RSAKey | ECKey | OKPKey
+Key = RSAKey | ECKey
 
 MAX_TOKEN = 16_384
 """Longest token that is looked at, in characters."""
@@ -116,14 +116,17 @@ def has_audience(claims: dict[str, Any], accepted: Collection[str]) -> bool:
 def import_key(jwk: dict[str, Any]) -> Key:
     """Make a key of a public JWK (RFC 7517).
 
-    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, or a key on P-256 or Ed25519.
+    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, and no public key on P-256.
     """
+    modulus = jwk.get("n", "")
+    if jwk.get("kty") == "RSA" and not (isinstance(modulus, str) and 342 <= len(modulus) <= 1366):
+        raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
     try:
         key = _import(jwk)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise InvalidTokenError("The key is not a usable JWK.") from error
     if key is None or key.is_private:
-        raise InvalidTokenError("The key is not a public RSA, EC or OKP key.")
+        raise InvalidTokenError("The key is neither a public RSA key nor a public key on P-256.")
     if isinstance(key, RSAKey) and not 2048 <= key.raw_value.key_size <= 8192:
         raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
     return key
@@ -135,8 +138,6 @@ def _import(jwk: dict[str, Any]) -> Key | None:
             return RSAKey.import_key(jwk)
         case "EC", "P-256":
             return ECKey.import_key(jwk)
-        case "OKP", "Ed25519":
-            return OKPKey.import_key(jwk)
     return None
 
 

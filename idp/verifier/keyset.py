@@ -134,7 +134,7 @@ def _usable_keys(document: dict[str, Any]) -> dict[str, tuple[str, Key]]:
     for jwk in entries:
         if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not isinstance(jwk.get("kid"), str):
             continue
-        algorithm = jwk.get("alg") or {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}.get(str(jwk.get("kty")))
+        algorithm = jwk.get("alg") or {"RSA": "RS256", "EC": "ES256"}.get(str(jwk.get("kty")))
         try:
             keys[jwk["kid"]] = (str(algorithm), import_key(jwk))
         except InvalidTokenError:

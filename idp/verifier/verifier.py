@@ -64,8 +64,8 @@ class Verifier:
             raise ValueError("audience is mandatory: name this API as the tokens' `aud` does")
         if not 0 <= leeway <= 60:
             raise ValueError("leeway takes 0 to 60 seconds")
-        if not algorithms or not set(algorithms) <= {"RS256", "PS256", "ES256", "EdDSA"}:
-            raise ValueError("algorithms takes RS256, PS256, ES256 and EdDSA")
+        if not algorithms or not set(algorithms) <= {"RS256", "PS256", "ES256"}:
+            raise ValueError("algorithms takes RS256, PS256 and ES256")
         self._issuer = issuer
         self._algorithms = frozenset(algorithms)
         self._id_token_audience = frozenset(id_token_audience)

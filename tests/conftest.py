@@ -1,0 +1,114 @@
+"""Fixtures: a fresh database for each test, copied from one that was set up once; and the served program."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from idp import clock, setup
+from idp.app import create_app
+from idp.db import db
+from idp.realms import Realm, get_realm
+from idp.settings import Settings
+from tests.factories import Factory
+from tests.serving import PROJECT, Server
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the machine's settings out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("IDP_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with realms master and acme, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    app, _ = setup.set_up(Settings.load(data_dir=folder, realms_dir=PROJECT / "realms"))
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def settings(template: Path, tmp_path: Path) -> Settings:
+    data_dir = tmp_path / "data"
+    shutil.copytree(template, data_dir)
+    return Settings.load(data_dir=data_dir, realms_dir=PROJECT / "realms", public_url="http://localhost:8080")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    with app.app_context():
+        app.extensions["realmgate"].feed.close()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def realm(context: Flask) -> Realm:
+    return get_realm("acme")
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def make(app: Flask) -> Factory:
+    return Factory(app)
+
+
+class FrozenClock:
+    """The time of day, as the test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = clock.now()
+        monkeypatch.setattr(clock, "now", lambda: self._now)
+        monkeypatch.setattr(clock, "timestamp", lambda: int(self._now.timestamp()))
+
+    def now(self):  # type: ignore[no-untyped-def]
+        return self._now
+
+    def advance(self, **delta: float) -> None:
+        from datetime import timedelta
+
+        self._now += timedelta(**delta)
+
+
+@pytest.fixture
+def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
+    return FrozenClock(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The served program with one worker, shared by the tests that do not stop it."""
+    server = Server(tmp_path_factory.mktemp("served"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server for one test, not started yet."""
+    server = Server(tmp_path / "data")
+    yield server
+    server.stop()

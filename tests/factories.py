@@ -1,0 +1,155 @@
+"""Making what tests need, and asking the endpoints as applications do."""
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote_plus
+
+from flask import Flask
+from flask.testing import FlaskClient
+from joserfc import jwt
+from joserfc.jwk import ECKey, Key, RSAKey
+from werkzeug.test import TestResponse
+
+from idp import access, applications, clock, realms, runtime
+from idp.db import commit
+from idp.verifier.jose import read_unverified
+
+BASE = "/auth/realms/{realm}/protocol/openid-connect/"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An application and its plain secret."""
+
+    client_id: str
+    secret: str
+    uid: str
+
+    @property
+    def form(self) -> dict[str, str]:
+        """Return its credentials as form parameters."""
+        return {"client_id": self.client_id, "client_secret": self.secret}
+
+
+class Factory:
+    """Makes applications in a test's database."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def application(
+        self,
+        name: str = "ci-bot",
+        *,
+        realm: str = "acme",
+        roles: tuple[str, ...] = ("researcher",),
+        projects: tuple[str, ...] = (),
+        until: datetime | None = None,
+        secret: bool = True,
+        **fields: Any,
+    ) -> Made:
+        """Make an application with roles on the realm, `researcher` on projects, and one secret."""
+        with self.app.app_context():
+            owner = realms.get_realm(realm)
+            application = applications.create_application(owner, name, **fields)
+            holder = applications.holder_of(application)
+            for role in roles:
+                access.grant_role(owner, holder, role)
+            for project in projects:
+                access.grant_role(owner, holder, "researcher", project=project, until=until)
+            plain = applications.add_secret(owner, application, "main")[1] if secret else ""
+            commit()
+            self.forget()
+            return Made(name, plain, application.uid)
+
+    def change(self, action: Any, name: str = "ci-bot", realm: str = "acme") -> Any:
+        """Do something to an application, by `action(realm, application)`, and commit it."""
+        with self.app.app_context():
+            owner = realms.get_realm(realm)
+            result = action(owner, applications.get_application(owner, name))
+            commit()
+            self.forget()
+            return result
+
+    def realm(self, name: str = "other") -> None:
+        """Make a second realm."""
+        from idp import manifest
+
+        with self.app.app_context():
+            manifest.create_empty_realm(name)
+            commit()
+
+    def forget(self) -> None:
+        """Have the next request look for changes, as one more than 200 ms later would."""
+        with self.app.app_context():
+            runtime.current().feed.expire()
+
+
+def ask(client: FlaskClient, endpoint: str, form: Any = None, *, realm: str = "acme", **options: Any) -> TestResponse:
+    """POST a form to an endpoint."""
+    options.setdefault("content_type", FORM)
+    return client.post(BASE.format(realm=realm) + endpoint, data=form, **options)
+
+
+def ask_token(client: FlaskClient, made: Made, *, realm: str = "acme", **parameters: str) -> TestResponse:
+    """Ask for a token with the secret in the body."""
+    return ask(client, "token", {"grant_type": "client_credentials", **made.form, **parameters}, realm=realm)
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return what a token says, unverified."""
+    return read_unverified(token).claims
+
+
+def basic(client_id: str, secret: str) -> str:
+    """Return a Basic header, form-encoded as RFC 6749 §2.3.1 has it."""
+    return "Basic " + base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
+
+
+def key_pair(kind: str = "ES256") -> tuple[Key, dict[str, Any]]:
+    """Return a private key and the JWK set with its public half."""
+    key: Any = RSAKey.generate_key(2048) if kind in {"RS256", "PS256"} else ECKey.generate_key("P-256")
+    public = key.as_dict(private=False) | {"kid": "client-key", "alg": kind, "use": "sig"}
+    return key, {"keys": [public]}
+
+
+def assertion(
+    key: Key, client_id: str, audience: Any, *, alg: str = "ES256", header: dict[str, Any] | None = None, **claims: Any
+) -> str:
+    """Sign a client assertion; a claim given as None is left out."""
+    now = clock.timestamp()
+    body = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": audience,
+        "iat": now,
+        "exp": now + 120,
+        "jti": secrets.token_hex(16),
+    } | claims
+    body = {name: value for name, value in body.items() if value is not None}
+    return jwt.encode({"alg": alg, "kid": "client-key", **(header or {})}, body, key, algorithms=[alg])
+
+
+def assertion_form(token: str, **parameters: str) -> dict[str, str]:
+    """Return the form that authenticates with an assertion."""
+    return {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": token,
+        **parameters,
+    }
+
+
+def compact(header: Any, claims: Any, signature: bytes = b"x" * 64) -> str:
+    """Put a JWS together by hand, however wrong it is."""
+
+    def segment(value: Any) -> str:
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    return ".".join((segment(header), segment(claims), segment(signature)))

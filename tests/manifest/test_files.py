@@ -1,0 +1,262 @@
+"""Realm files: read, refused with line and reason, planned, applied, exported."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from idp import access, applications, manifest, realms, runtime
+from idp.db import commit, db
+from idp.manifest import RealmFileError
+from idp.verifier.jose import read_unverified
+from tests.factories import Factory, Made, ask_token, key_pair
+from tests.serving import PROJECT
+
+ACME = PROJECT / "realms" / "acme.toml"
+SMALL = '[realm]\nname = "small"\n'
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str, name: str = "realm.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def apply(path: Path) -> list[Any]:
+    file = manifest.read_file(path)
+    new = manifest.apply_plan(file, manifest.make_plan(file))
+    commit()
+    return new
+
+
+def plan(path: Path) -> list[str]:
+    return [str(change).partition("\n")[0] for change in manifest.make_plan(manifest.read_file(path))]
+
+
+def test_shipped_example_is_in_force_after_the_first_start(context: Flask) -> None:
+    assert plan(ACME) == []
+    realm = realms.get_realm("acme")
+    assert [project.name for project in access.list_projects(realm)] == ["speech", "vision"]
+    assert {role.name for role in access.list_roles(realm)} >= {"administrator", "editor", "researcher", "viewer", "ml-engineer"}
+    assert [each.name for each in applications.list_applications(realm)] == ["reporting", "train-scheduler"]
+
+
+def test_every_setting_is_explained_in_the_example() -> None:
+    from idp.manifest import schema
+
+    text = ACME.read_text()
+    for part in (schema.RealmPart, schema.NamedPart, schema.ApplicationPart, schema.GrantPart, schema.SecretPart):
+        for name in part.model_fields:
+            assert f"{name} = " in text or f".{name}" in text, name
+
+
+def test_export_applies_to_an_identical_realm(context: Flask, write: Callable[..., Path]) -> None:
+    text = manifest.export_realm(realms.get_realm("acme"))
+    assert plan(write(text)) == []
+    copy = write(text.replace('name = "acme"', 'name = "copy"', 1), "copy.toml")
+    new = apply(copy)
+    assert sorted(each.application for each in new) == ["reporting", "train-scheduler"]
+    assert plan(copy) == []
+    assert manifest.export_realm(realms.get_realm("copy")) == text.replace('name = "acme"', 'name = "copy"', 1)
+
+
+def test_export_holds_no_secret(context: Flask, write: Callable[..., Path]) -> None:
+    made = Factory(context).application()
+    text = manifest.export_realm(realms.get_realm("acme"))
+    assert made.secret not in text
+    assert made.secret[:15] not in text
+    assert "idp_cs_" not in text
+
+
+def test_export_keeps_public_keys_and_no_secrets(context: Flask, write: Callable[..., Path]) -> None:
+    jwks = key_pair()[1]
+    Factory(context).application(jwks=jwks, secret=False, resources=["https://api.example"])
+    text = manifest.export_realm(realms.get_realm("acme"))
+    assert plan(write(text)) == []
+    assert apply(write(text.replace('"acme"', '"copy"', 1), "copy.toml")) != []
+    copied = applications.get_application(realms.get_realm("copy"), "ci-bot")
+    assert copied.jwks == jwks
+    assert applications.list_secrets(copied) == []
+
+
+def test_plan_shows_each_kind_of_drift_and_apply_mends_it(context: Flask) -> None:
+    realm = realms.get_realm("acme")
+    holder = applications.holder_of(applications.get_application(realm, "reporting"))
+    access.create_role(realm, "by-hand")
+    access.create_project(realm, "by-hand")
+    access.describe_project(realm, "vision", "Changed.")
+    access.remove_grant(realm, holder, "viewer")
+    access.grant_role(realm, holder, "editor", project="speech")
+    realms.update_realm(realm, display_name="Other", key_rotation_days=7)
+    applications.create_application(realm, "by-hand")
+    applications.update_application(realm, applications.get_application(realm, "train-scheduler"), enabled=False)
+    commit()
+    assert plan(ACME) == [
+        "~ realm acme",
+        "~ project vision",
+        "~ application train-scheduler",
+        "+ grant reporting: viewer on the realm",
+        "- grant reporting: editor on project speech",
+        "- application by-hand",
+        "- project by-hand",
+        "- role by-hand",
+    ]
+    changed = str(manifest.make_plan(manifest.read_file(ACME))[0])
+    assert 'display_name: "Other" -> "Acme Research"' in changed
+    assert "key_rotation_days: 7 -> 90" in changed
+    apply(ACME)
+    assert plan(ACME) == []
+
+
+def test_plan_changes_nothing(context: Flask, write: Callable[..., Path]) -> None:
+    path = write(SMALL + '[applications.app]\nroles = ["viewer"]\n')
+    before = len(realms.list_realms())
+    assert len(plan(path)) == 3
+    db.session.rollback()
+    assert len(realms.list_realms()) == before
+
+
+def test_built_in_roles_are_neither_planned_nor_exported(context: Flask, write: Callable[..., Path]) -> None:
+    apply(write(SMALL))
+    assert plan(write(SMALL)) == []
+    assert "viewer" not in manifest.export_realm(realms.get_realm("small"))
+
+
+def test_secret_comes_from_the_environment_or_a_file(
+    app: Flask, context: Flask, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.txt").write_text("f" * 40 + "\n")
+    monkeypatch.setenv("SMALL_APP_SECRET", "e" * 40)
+    path = write(
+        SMALL + '[applications.one.secrets.main]\nenv = "SMALL_APP_SECRET"\n'
+        '[applications.two.secrets.main]\nfile = "secret.txt"\nexpires = 2099-01-01T00:00:00Z\n'
+    )
+    assert apply(path) == []
+    client = app.test_client()
+    Factory(app).forget()
+    for name, secret in (("one", "e" * 40), ("two", "f" * 40)):
+        assert ask_token(client, Made(name, secret, ""), realm="small").status_code == 200
+    assert plan(path) == []
+    monkeypatch.setenv("SMALL_APP_SECRET", "n" * 40)
+    (change,) = manifest.make_plan(manifest.read_file(path))
+    assert "hidden" in str(change)
+    assert "nnnn" not in str(change)
+    apply(path)
+    Factory(app).forget()
+    assert ask_token(client, Made("one", "e" * 40, ""), realm="small").status_code == 401
+    assert ask_token(client, Made("one", "n" * 40, ""), realm="small").status_code == 200
+
+
+def test_secrets_are_left_alone_when_the_file_names_none(context: Flask) -> None:
+    realm = realms.get_realm("acme")
+    applications.add_secret(realm, applications.get_application(realm, "reporting"), "second")
+    commit()
+    assert plan(ACME) == []
+
+
+def test_secrets_are_managed_when_the_file_names_some(context: Flask, write: Callable[..., Path]) -> None:
+    path = write(SMALL + "[applications.app.secrets.main]\n")
+    (new,) = apply(path)
+    assert new.plain_secret.startswith("idp_cs_")
+    realm = realms.get_realm("small")
+    application = applications.get_application(realm, "app")
+    applications.add_secret(realm, application, "by-hand")
+    commit()
+    assert plan(path) == ["- secret app / by-hand"]
+    apply(path)
+    assert [each.name for each in applications.list_secrets(application) if each.retired_at is None] == ["main"]
+
+
+def test_apply_is_all_or_nothing(context: Flask, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORT", "too short")
+    path = write(SMALL + '[applications.app]\n[applications.zzz.secrets.main]\nenv = "SHORT"\n')
+    file = manifest.read_file(path)
+    with pytest.raises(RealmFileError, match=r"realm\.toml:4: .*32 to 255"):
+        manifest.apply_plan(file, manifest.make_plan(file))
+    db.session.rollback()
+    assert [realm.name for realm in realms.list_realms()] == ["acme", "master"]
+
+
+BROKEN = {
+    "no TOML": ('[realm]\nname = "x\n', 2, "is no TOML"),
+    "no TOML at the end": ('[realm]\nname = "x"\na = [', 3, "is no TOML"),
+    "no realm": ("[projects.a]\n", 1, "realm: is missing"),
+    "no name": ("[realm]\nenabled = true\n", 1, "realm.name: is missing"),
+    "unknown table": (SMALL + "[users.alice]\n", 3, "users: is not a setting"),
+    "unknown setting": (SMALL + "colour = 'red'\n", 3, "realm.colour: is not a setting"),
+    "unknown setting deep down": (
+        SMALL + "[applications.a]\n\n[[applications.a.grants]]\nrole = 'viewer'\nuntill = 1\n",
+        7,
+        "untill",
+    ),
+    "wrong type": (SMALL + "enabled = 'yes'\n", 3, "realm.enabled: must be a valid boolean"),
+    "number as text": (SMALL + "key_rotation_days = '9'\n", 3, "must be a valid integer"),
+    "negative": (SMALL + "key_rotation_days = -1\n", 3, "greater than or equal to 0"),
+    "algorithm": (SMALL + "signing_algorithm = 'none'\n", 3, "use RS256 or ES256"),
+    "bad realm name": ('[realm]\nname = "Big Corp"\n', 2, "cannot be the name of a realm"),
+    "bad role name": (SMALL + "[roles.UPPER]\n", 3, "cannot be the name of a role"),
+    "bad project name": (SMALL + '[projects."a b"]\n', 3, "cannot be the name of a project"),
+    "bad application name": (SMALL + '[applications."-x"]\n', 3, "cannot be the name of a application"),
+    "built-in role": (SMALL + "[roles.viewer]\n", 3, "is built in"),
+    "unknown role": (SMALL + "[applications.a]\nroles = ['boss']\n", 4, "there is no role 'boss'"),
+    "unknown project": (SMALL + "[[applications.a.grants]]\nrole = 'viewer'\nproject = 'x'\n", 3, "there is no project 'x'"),
+    "second grant": (SMALL + "[[applications.a.grants]]\nrole='viewer'\n[[applications.a.grants]]\nrole='nobody'\n", 5, "nobody"),
+    "granted twice": (
+        SMALL + "[applications.a]\nroles=['viewer']\n[[applications.a.grants]]\nrole='viewer'\n",
+        5,
+        "granted twice",
+    ),
+    "date without a zone": (SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=2027-01-01T00:00:00\n", 5, "with a zone"),
+    "date alone": (SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=2027-01-01\n", 5, "with a zone"),
+    "keys that are no JSON": (SMALL + "[applications.a]\njwks = 'x'\n", 4, "JWK set"),
+    "private keys": (SMALL + '[applications.a]\njwks = \'{"keys":[{"kty":"EC","d":"x"}]}\'\n', 4, "private"),
+    "audience": (SMALL + "[applications.a]\naudience = ['a b']\n", 3, "visible ASCII"),
+    "secret twice": (SMALL + "[applications.a.secrets.main]\nenv='A'\nfile='b'\n", 3, "env or file, not both"),
+    "missing variable": (SMALL + "[applications.a.secrets.main]\nenv='NOT_SET_ANYWHERE'\n", 4, "is not set"),
+    "missing file": (SMALL + "[applications.a.secrets.main]\nfile='nowhere'\n", 4, "cannot be read"),
+    "after a text of several lines": (SMALL + 'display_name = """\na = [\n"""\nenabled = 1\n', 6, "realm.enabled"),
+    "after a list of several lines": (
+        SMALL + "[applications.a]\naudience = [\n  'x', # [\n  'y',\n]\nenabled = 1\n",
+        8,
+        "enabled",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_file_is_refused_whole_with_line_and_reason(context: Flask, write: Callable[..., Path], name: str) -> None:
+    text, line, reason = BROKEN[name]
+    path = write(text)
+    with pytest.raises(RealmFileError) as caught:
+        apply(path)
+    db.session.rollback()
+    assert str(caught.value).startswith(f"{path}:{line}: "), caught.value
+    assert reason in str(caught.value)
+    assert [realm.name for realm in realms.list_realms()] == ["acme", "master"]
+
+
+def test_two_files_of_one_realm_are_refused(write: Callable[..., Path]) -> None:
+    paths = [write(SMALL, "a.toml"), write(SMALL, "b.toml")]
+    with pytest.raises(RealmFileError, match=r"b\.toml:2: .*a\.toml is of realm 'small' already"):
+        manifest.read_files(paths)
+
+
+def test_realm_from_a_file_issues_tokens(app: Flask, context: Flask, write: Callable[..., Path]) -> None:
+    text = SMALL + 'signing_algorithm = "ES256"\n[projects.p]\n[applications.app]\naudience = ["https://x.example"]\n'
+    text += '[[applications.app.grants]]\nproject = "p"\nrole = "editor"\n'
+    (new,) = apply(write(text))
+    Factory(app).forget()
+    answer = ask_token(app.test_client(), Made("app", new.plain_secret, ""), realm="small")
+    opened = read_unverified(answer.json["access_token"])
+    assert opened.header["alg"] == "ES256"
+    assert opened.claims["aud"] == "https://x.example"
+    assert opened.claims["projects"][0]["roles"] == ["editor"]
+    assert json.dumps(opened.claims)
+    assert runtime.current().settings.issuer("small") == opened.claims["iss"]

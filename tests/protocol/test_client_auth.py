@@ -1,0 +1,409 @@
+"""Authenticating applications: the three methods, one credential at a time, and one answer for every failure."""
+
+import json
+import threading
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from idp import applications, clock
+from tests.conftest import FrozenClock
+from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, basic, claims_of, compact, key_pair
+
+ISSUER = "http://localhost:8080/auth/realms/acme"
+ENDPOINT = f"{ISSUER}/protocol/openid-connect/token"
+HEADERS = json.loads((Path(__file__).parents[1] / "vectors" / "authorization_headers.json").read_text())
+
+
+def by_basic(client: FlaskClient, header: str, **form: str) -> Any:
+    return ask(client, "token", {"grant_type": "client_credentials", **form}, headers={"Authorization": header})
+
+
+@pytest.mark.spec("R30", "R47")
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "bAsIc"])
+def test_basic_works_in_any_letter_case(client: FlaskClient, make: Factory, scheme: str) -> None:
+    made = make.application()
+    header = basic(made.client_id, made.secret).replace("Basic", scheme)
+    assert by_basic(client, header).status_code == 200
+    assert by_basic(client, header, client_id=made.client_id).status_code == 200
+
+
+@pytest.mark.spec("R30")
+def test_basic_credentials_are_form_decoded(client: FlaskClient, make: Factory) -> None:
+    odd = "a+b%c:d e~" + "x" * 32
+    made = make.application(secret=False)
+    make.change(lambda realm, application: applications.add_secret(realm, application, "odd", plain_secret=odd))
+    assert by_basic(client, basic(made.client_id, odd)).status_code == 200
+
+
+@pytest.mark.spec("R34", "T29")
+@pytest.mark.parametrize("vector", HEADERS, ids=[vector["name"] for vector in HEADERS])
+def test_malformed_authorization_is_refused(client: FlaskClient, make: Factory, vector: dict[str, Any]) -> None:
+    make.application()
+    answer = by_basic(client, vector["header"] * vector.get("repeat", 1))
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+    assert answer.headers["WWW-Authenticate"] == 'Basic realm="acme", charset="UTF-8"'
+
+
+def break_nothing(_realm: Any, _application: Any) -> None:
+    """Leave the application as it is."""
+
+
+def disable(realm: Any, application: Any) -> None:
+    applications.update_application(realm, application, enabled=False)
+
+
+def retire(realm: Any, application: Any) -> None:
+    applications.retire_secret(realm, application, "main")
+
+
+def expire(realm: Any, application: Any) -> None:
+    secret = applications.find_secret(application, "main")
+    assert secret is not None
+    applications.change_expiry(realm, application, secret, clock.now() - timedelta(seconds=1))
+
+
+def delete(realm: Any, application: Any) -> None:
+    applications.delete_application(realm, application)
+
+
+FAILURES = {
+    "disabled application": (disable, {}),
+    "retired secret": (retire, {}),
+    "expired secret": (expire, {}),
+    "deleted application": (delete, {}),
+    "wrong secret": (break_nothing, {"client_secret": "idp_cs_" + "0" * 57}),
+    "secret with a space": (break_nothing, {"client_secret": "{secret} "}),
+    "secret cut short": (break_nothing, {"client_secret": "{short}"}),
+    "secret in capitals": (break_nothing, {"client_secret": "{upper}"}),
+    "no secret": (break_nothing, {"client_secret": ""}),
+    "very long secret": (break_nothing, {"client_secret": "x" * 10_000}),
+    "unknown application": (break_nothing, {"client_id": "nobody"}),
+    "no application": (break_nothing, {"client_id": ""}),
+    "application in capitals": (break_nothing, {"client_id": "CI-BOT"}),
+    "impossible application": (break_nothing, {"client_id": "ci-bot\0' OR 1=1 --"}),
+}
+
+
+@pytest.mark.spec("R34", "T69", "T88", "AUTHLIB-7")
+@pytest.mark.parametrize("cause", FAILURES)
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_every_failure_looks_the_same(client: FlaskClient, make: Factory, cause: str, warm: bool) -> None:
+    break_it, changes = FAILURES[cause]
+    made = make.application()
+    if warm:
+        assert ask_token(client, made).status_code == 200
+    make.change(break_it)
+    texts = {"secret": made.secret, "short": made.secret[:-1], "upper": made.secret.upper()}
+    form = {name: value.format(**texts) for name, value in (made.form | changes).items()}
+    answer = ask(client, "token", {"grant_type": "client_credentials", **form})
+    reference = ask(client, "token", {"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"})
+    assert answer.status_code == 401
+    assert answer.json["error"] == "invalid_client"
+    assert answer.data == reference.data
+    assert list(answer.headers) == list(reference.headers)
+
+
+@pytest.mark.spec("T88")
+def test_every_failure_costs_the_same_reads(client: FlaskClient, make: Factory) -> None:
+    from sqlalchemy import event
+
+    from idp.db import db
+
+    made = make.application()
+    ask_token(client, made)
+    reads: Counter[str] = Counter()
+    with make.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *args: reads.update([args[2]]))
+    seen = []
+    for client_id in ("ci-bot", "nobody", "", "impossible name"):
+        reads.clear()
+        ask(client, "token", {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "wrong"})
+        seen.append({text: count for text, count in reads.items() if "FROM" in text and "change" not in text})
+    assert seen[0], "a wrong secret must cost a read"
+    assert seen == [seen[0]] * 4
+
+
+@pytest.mark.spec("R29", "AUTHLIB-10")
+@pytest.mark.parametrize("basic_right", [True, False])
+@pytest.mark.parametrize("form_right", [True, False])
+def test_two_credentials_are_refused_even_if_both_are_right(
+    client: FlaskClient, make: Factory, basic_right: bool, form_right: bool
+) -> None:
+    made = make.application()
+    header = basic(made.client_id, made.secret if basic_right else "wrong")
+    answer = by_basic(client, header, client_id=made.client_id, client_secret=made.secret if form_right else "wrong")
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.spec("R29")
+def test_secret_and_assertion_together_are_refused(client: FlaskClient, make: Factory) -> None:
+    key, jwks = key_pair()
+    made = make.application(jwks=jwks)
+    form = assertion_form(assertion(key, "ci-bot", ISSUER)) | made.form
+    assert ask(client, "token", form).json["error"] == "invalid_request"
+
+
+def test_client_id_beside_basic_must_be_the_same(client: FlaskClient, make: Factory) -> None:
+    made = make.application()
+    answer = by_basic(client, basic(made.client_id, made.secret), client_id="somebody-else")
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
+
+
+def test_any_number_of_secrets_works_until_one_is_retired(client: FlaskClient, make: Factory) -> None:
+    made = make.application()
+    second = make.change(lambda realm, application: applications.add_secret(realm, application, "next")[1])
+    new = Made(made.client_id, second, made.uid)
+    assert [ask_token(client, each).status_code for each in (made, new)] == [200, 200]
+    make.change(retire)
+    assert [ask_token(client, each).status_code for each in (made, new)] == [401, 200]
+
+
+@pytest.mark.spec("R108")
+def test_single_use_secret_works_once_in_a_race(client: FlaskClient, make: Factory) -> None:
+    made = make.application(secret=False)
+    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    statuses: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def race() -> None:
+        barrier.wait()
+        statuses.append(ask_token(make.app.test_client(), Made("ci-bot", plain, made.uid)).status_code)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(statuses) == {200: 1, 401: 7}
+
+
+# private_key_jwt (RFC 7523)
+
+
+@pytest.fixture(scope="module")
+def pairs() -> dict[str, Any]:
+    return {"ES256": key_pair("ES256"), "RS256": key_pair("RS256"), "PS256": key_pair("PS256")}
+
+
+@pytest.mark.spec("R14", "R96")
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256"])
+@pytest.mark.parametrize("audience", [ISSUER, ENDPOINT, [ISSUER], [ISSUER, ENDPOINT]])
+def test_assertion_authenticates(client: FlaskClient, make: Factory, pairs: Any, alg: str, audience: Any) -> None:
+    key, jwks = pairs[alg]
+    made = make.application(jwks=jwks, secret=False)
+    answer = ask(client, "token", assertion_form(assertion(key, "ci-bot", audience, alg=alg)))
+    assert answer.status_code == 200
+    assert claims_of(answer.json["access_token"])["sub"] == made.uid
+
+
+BAD_CLAIMS: dict[str, dict[str, Any]] = {
+    "no iss": {"iss": None},
+    "other iss": {"iss": "reporting"},
+    "no sub": {"sub": None},
+    "other sub": {"sub": "reporting"},
+    "sub is a list": {"sub": ["ci-bot"]},
+    "no aud": {"aud": None},
+    "empty aud": {"aud": []},
+    "aud of another server": {"aud": "https://other.example"},
+    "aud with another beside": {"aud": [ISSUER, "https://other.example"]},
+    "aud is a prefix": {"aud": ISSUER[:-1]},
+    "aud of another realm": {"aud": ISSUER.replace("acme", "master")},
+    "aud is a number": {"aud": 1},
+    "aud holds null": {"aud": [None]},
+    "no exp": {"exp": None},
+    "exp is text": {"exp": "2030-01-01"},
+    "exp is true": {"exp": True},
+    "expired": {"exp": -120},
+    "lives too long": {"exp": 3600},
+    "lives for ever": {"exp": 10**12},
+    "not valid yet": {"nbf": 300},
+    "issued in the future": {"iat": 300},
+    "no jti": {"jti": None},
+    "empty jti": {"jti": ""},
+    "jti is a number": {"jti": 7},
+    "long jti": {"jti": "x" * 256},
+}
+
+
+@pytest.mark.spec("R96", "R97", "T11", "T12", "T14")
+@pytest.mark.parametrize("name", BAD_CLAIMS)
+def test_assertion_with_wrong_claims_is_refused(client: FlaskClient, make: Factory, pairs: Any, name: str) -> None:
+    key, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    relative = ("exp", "nbf", "iat")
+    claims = {
+        key_: clock.timestamp() + value if key_ in relative and type(value) is int else value
+        for key_, value in BAD_CLAIMS[name].items()
+    }
+    audience = claims.pop("aud", ISSUER)
+    answer = ask(client, "token", assertion_form(assertion(key, "ci-bot", audience, **claims)))
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.spec("R94", "T5", "T6", "T7")
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "none"}, {"alg": "None"}, {"alg": "nOnE"}, {"alg": ""}, {"alg": None}, {"alg": 1}, {"alg": ["ES256"]},
+        {"alg": "HS256"}, {"alg": "ES384"}, {"alg": "RS256"}, {"alg": "ES256K"}, {"alg": "RSA1_5"}, {},
+        {"alg": "ES256", "crit": ["bork"], "bork": 1}, {"alg": "ES256", "crit": []}, {"alg": "ES256", "crit": ["exp"]},
+        {"alg": "ES256", "crit": "x"}, {"alg": "ES256", "b64": False, "crit": ["b64"]}, {"alg": "ES256", "zip": "DEF"},
+        {"alg": "ES256", "jku": "http://127.0.0.1:9/"}, {"alg": "ES256", "x5u": "http://127.0.0.1:9/"},
+        {"alg": "ES256", "jwk": {"kty": "EC"}}, {"alg": "ES256", "x5c": ["AAAA"]}, {"alg": "ES256", "kid": 1},
+        {"alg": "ES256", "kid": "../../etc/passwd"}, {"alg": "ES256", "kid": "' OR 1=1 --"}, {"alg": "ES256", "kid": "x" * 999},
+        {"alg": "ES256", "typ": "at+jwt"}, {"alg": "ES256", "typ": "logout+jwt"}, {"alg": "ES256", "typ": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_assertion_with_a_tricky_header_is_refused(client: FlaskClient, make: Factory, pairs: Any, header: Any) -> None:
+    _, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    now = clock.timestamp()
+    claims = {"iss": "ci-bot", "sub": "ci-bot", "aud": ISSUER, "exp": now + 60, "jti": "j"}
+    for signature in (b"", b"x" * 64):
+        answer = ask(client, "token", assertion_form(compact(header, claims, signature)))
+        assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.spec("R89", "R91", "T1", "T2", "T3", "T4")
+def test_assertion_signed_with_the_public_key_as_a_password_is_refused(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    import base64
+    import hmac
+
+    for kind in ("ES256", "RS256"):
+        key, jwks = pairs[kind]
+        name = f"app-{kind.lower()}"
+        make.application(name, jwks=jwks, secret=False)
+        public = jwks["keys"][0]
+        passwords = [
+            key.as_pem(private=False),
+            key.as_pem(private=False).strip(),
+            key.as_der(private=False),
+            json.dumps(public).encode(),
+            json.dumps(public, separators=(",", ":")).encode(),
+            json.dumps(jwks).encode(),
+            b"",
+        ]
+        for password in passwords:
+            for alg, digest in (("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512")):
+                now = clock.timestamp()
+                claims = {"iss": name, "sub": name, "aud": ISSUER, "exp": now + 60, "jti": "j"}
+                unsigned = compact({"alg": alg, "kid": "client-key"}, claims, b"").rpartition(".")[0]
+                signature = hmac.digest(password, unsigned.encode(), digest)
+                token = unsigned + "." + base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+                assert ask(client, "token", assertion_form(token)).status_code == 401
+
+
+@pytest.mark.spec("R98")
+def test_assertion_by_another_applications_key_is_refused(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    _, jwks = pairs["ES256"]
+    other_key, other_jwks = key_pair("ES256")
+    make.application("ci-bot", jwks=jwks, secret=False)
+    make.application("other-bot", jwks=other_jwks, secret=False)
+    assert ask(client, "token", assertion_form(assertion(other_key, "other-bot", ISSUER))).status_code == 200
+    assert ask(client, "token", assertion_form(assertion(other_key, "ci-bot", ISSUER))).status_code == 401
+
+
+@pytest.mark.spec("R96", "T56")
+def test_assertion_works_once_in_a_race(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    key, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    form = assertion_form(assertion(key, "ci-bot", ISSUER))
+    statuses: list[int] = []
+    barrier = threading.Barrier(10)
+
+    def race() -> None:
+        barrier.wait()
+        statuses.append(ask(make.app.test_client(), "token", form).status_code)
+
+    threads = [threading.Thread(target=race) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(statuses) == {200: 1, 401: 9}
+    assert ask(client, "token", form).status_code == 401
+
+
+@pytest.mark.spec("R96")
+def test_used_assertions_are_forgotten_only_once_they_have_expired(
+    client: FlaskClient, make: Factory, pairs: Any, frozen_clock: FrozenClock
+) -> None:
+    from idp.setup import rotate_keys_and_tidy
+
+    key, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    form = assertion_form(assertion(key, "ci-bot", ISSUER))
+    assert ask(client, "token", form).status_code == 200
+    for _ in range(6):
+        frozen_clock.advance(seconds=30)
+        with make.app.app_context():
+            rotate_keys_and_tidy()
+        assert ask(client, "token", form).status_code == 401
+
+
+@pytest.mark.spec("T17", "T20")
+@pytest.mark.parametrize(
+    "token", ["", "a.b", "a.b.c.d", "..", "." * 50_000, "a" * 60_000, "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.eA"]
+)
+def test_assertion_that_is_no_jwt_is_refused(client: FlaskClient, make: Factory, token: str) -> None:
+    make.application(secret=False, jwks=key_pair()[1])
+    answer = ask(client, "token", assertion_form(token) | {"client_id": "ci-bot"})
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
+
+
+def test_assertion_needs_its_type(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    key, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    form = assertion_form(assertion(key, "ci-bot", ISSUER)) | {"client_assertion_type": "jwt"}
+    assert ask(client, "token", form).json["error"] == "invalid_request"
+
+
+@pytest.mark.spec("R88")
+def test_own_access_token_is_no_assertion(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    made = make.application(jwks=pairs["ES256"][1])
+    answer = ask_token(client, made, scope="openid").json
+    for token in (answer["access_token"], answer["id_token"]):
+        assert ask(client, "token", assertion_form(token)).status_code == 401
+
+
+def test_refusals_are_recorded_with_their_count_and_no_secret(client: FlaskClient, make: Factory) -> None:
+    from idp import audit, runtime, tokens
+
+    make.application()
+    for _ in range(5):
+        ask(client, "token", {"grant_type": "client_credentials", "client_id": "ci-bot\n", "client_secret": "canary-1234"})
+    with make.app.app_context():
+        tokens.usage(runtime.current()).flush()
+        (event,) = audit.list_events("acme", tag="client:token:refuse")
+        assert event.detail == {"reason": "secret", "count": 5}
+        assert event.target == "application:ci-bot\n"
+        assert event.outcome == "refused"
+        assert "canary" not in str(vars(event))
+
+
+@pytest.mark.spec("T84")
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1, 10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1, rubbish", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.1", "fe80::1%eth0", "10.0.0.1"),
+    ],
+)
+def test_forwarded_address_is_believed_from_trusted_proxies_only(peer: str, forwarded: str, expected: str) -> None:
+    from idp.protocol.address import client_address
+
+    environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
+    assert client_address(environ, ("10.0.0.0/8",)) == expected
+    assert client_address(environ, ()) == peer

@@ -1,0 +1,101 @@
+"""Secrets, sealing, the master key file."""
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp import crypto
+from idp.crypto import DamagedError, MasterKeyError, MasterKeys
+
+
+@pytest.mark.spec("R44")
+def test_secret_has_prefix_entropy_and_checksum() -> None:
+    made = {crypto.make_secret("cs") for _ in range(200)}
+    assert len(made) == 200
+    for secret in made:
+        assert crypto.SECRET_PATTERN.fullmatch(secret)
+        assert secret[-6:] == crypto.checksum(secret[:-6])
+        assert len(secret) == 64
+        assert crypto.public_part(secret) == secret[:15]
+
+
+def test_checksum_can_be_tested_offline_by_anyone() -> None:
+    """The published recipe: CRC-32 of all before the last six characters, in base62 with digits, capitals, small letters."""
+    import zlib
+
+    secret = crypto.make_secret("ak")
+    number = 0
+    for character in secret[-6:]:
+        number = number * 62 + crypto.BASE62.index(character)
+    assert number == zlib.crc32(secret[:-6].encode())
+
+
+def test_random_texts_do_not_look_like_secrets() -> None:
+    import secrets
+
+    texts = (f"idp_cs_{secrets.token_hex(28)}x" for _ in range(2_000))
+    assert sum(crypto.checksum(text[:-6]) == text[-6:] for text in texts) == 0
+
+
+def test_foreign_secrets_have_no_public_part() -> None:
+    assert crypto.public_part("s3cr3t" * 10) == ""
+
+
+@given(plain=st.binary(max_size=200), context=st.text(max_size=50))
+def test_what_was_sealed_opens_in_its_context_only(plain: bytes, context: str) -> None:
+    keys = MasterKeys("k1", {"k1": bytes(32)})
+    sealed = keys.seal(plain, context=context)
+    assert keys.open(sealed, context=context) == plain
+    with pytest.raises(DamagedError):
+        keys.open(sealed, context=context + "x")
+
+
+def test_every_flipped_character_of_a_sealed_value_is_noticed() -> None:
+    keys = MasterKeys("k1", {"k1": bytes(32)})
+    sealed = keys.seal(b"private key", context="x")
+    for position in range(len(sealed)):
+        other = "A" if sealed[position] != "A" else "B"
+        with pytest.raises((DamagedError, MasterKeyError)):
+            assert keys.open(sealed[:position] + other + sealed[position + 1 :], context="x") == b"private key"
+            raise DamagedError("the last character holds bits that are not used")
+
+
+def test_older_master_keys_still_open() -> None:
+    old = MasterKeys("k1", {"k1": bytes(32)})
+    new = MasterKeys("k2", {"k2": bytes([1] * 32), "k1": bytes(32)})
+    assert new.open(old.seal(b"x", context="c"), context="c") == b"x"
+    assert new.seal(b"x", context="c").split(".")[1] == "k2"
+    with pytest.raises(MasterKeyError, match="IDP_MASTER_KEY_FILE"):
+        old.open(new.seal(b"x", context="c"), context="c")
+
+
+def test_master_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "master.key"
+    crypto.create_master_key(path)
+    first = path.read_text()
+    crypto.create_master_key(path)
+    assert path.read_text() == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["master.key"]
+    assert re.fullmatch(r"[0-9A-Za-z]{8}:[0-9A-Za-z+/]{43}=\n", first)
+
+
+@pytest.mark.parametrize("content", ["", "x", "k1:AAAA\n", "k1:" + "A" * 43 + "=\nrubbish\n", "\xff"])
+def test_damaged_master_key_file_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "master.key"
+    path.write_bytes(content.encode("latin-1"))
+    path.chmod(0o600)
+    with pytest.raises(MasterKeyError, match=r"master\.key"):
+        crypto.load_master_keys(path)
+
+
+def test_master_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    crypto.create_master_key(path)
+    path.chmod(0o640)
+    with pytest.raises(MasterKeyError, match="chmod 600"):
+        crypto.load_master_keys(path)

@@ -1,0 +1,130 @@
+"""The change feed: a worker's memory is true, and loses no more than it must."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from idp import feed, runtime
+from idp.app import create_app
+from idp.db import commit, db
+from idp.errors import StorageUnavailableError
+from idp.feed import Cache, Feed
+from idp.settings import Settings
+
+
+@pytest.fixture
+def neighbour(settings: Settings) -> Flask:
+    """Another worker on the same database."""
+    return create_app(settings)
+
+
+def look(app: Flask) -> Feed:
+    with app.app_context():
+        found = runtime.current().feed
+        found.expire()
+        found.confirm()
+        return found
+
+
+def publish(app: Flask, kind: str, key: str) -> None:
+    with app.app_context():
+        feed.publish(kind, key)
+        commit()
+
+
+def test_only_what_is_named_is_dropped(app: Flask, neighbour: Flask) -> None:
+    mine = look(app)
+    for key in ("acme/a", "acme/b", "other/a"):
+        mine.cache("application").load(key, lambda: "known")
+    publish(neighbour, "application", "acme/a")
+    kept = look(app).cache("application")
+    assert [kept.get(key) for key in ("acme/a", "acme/b", "other/a")] == [None, "known", "known"]
+    publish(neighbour, "application", "acme/*")
+    assert [kept.get(key) for key in ("acme/b", "other/a") if look(app)] == [None, "known"]
+
+
+def test_commits_that_publish_nothing_drop_nothing(app: Flask, neighbour: Flask) -> None:
+    look(app).cache("realm").load("acme", lambda: "known")
+    with neighbour.app_context():
+        db.session.execute(text("UPDATE application SET token_count = token_count + 1"))
+        commit()
+    assert look(app).cache("realm").get("acme") == "known"
+
+
+def test_rolled_back_changes_are_not_published(app: Flask, neighbour: Flask) -> None:
+    look(app).cache("realm").load("acme", lambda: "known")
+    with neighbour.app_context():
+        feed.publish("realm", "acme")
+        db.session.execute(text("UPDATE realm SET display_name = 'x'"))
+        db.session.rollback()
+        db.session.execute(text("UPDATE realm SET display_name = 'y'"))
+        commit()
+    assert look(app).cache("realm").get("acme") == "known"
+
+
+def test_worker_that_missed_cleared_rows_drops_everything(app: Flask, neighbour: Flask) -> None:
+    look(app).cache("realm").load("acme", lambda: "known")
+    publish(neighbour, "application", "acme/a")
+    with neighbour.app_context():
+        db.session.execute(text("DELETE FROM change"))
+        commit()
+    assert look(app).cache("realm").get("acme") is None
+
+
+def test_restored_backup_drops_everything(app: Flask, neighbour: Flask) -> None:
+    publish(neighbour, "realm", "other")
+    look(app).cache("realm").load("acme", lambda: "known")
+    with neighbour.app_context():
+        db.session.execute(text("UPDATE change_clock SET value = 0"))
+        db.session.execute(text("DELETE FROM change"))
+        commit()
+    assert look(app).cache("realm").get("acme") is None
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
+    cache: Cache[str] = Cache(10)
+
+    def read_while_it_changes() -> str:
+        cache.drop("acme/other")
+        return "old"
+
+    assert cache.load("acme/a", read_while_it_changes) == "old"
+    assert cache.get("acme/a") is None
+
+
+def test_cache_is_bounded_and_keeps_nothing_of_what_is_not_there() -> None:
+    cache: Cache[int] = Cache(3)
+    for number in range(10):
+        cache.load(f"k{number}", lambda number=number: number)  # type: ignore[misc]
+    assert cache.load("none", lambda: None) is None  # type: ignore[arg-type,return-value]
+    assert len(cache) == 3
+    assert [cache.get(f"k{number}") for number in (6, 7, 8, 9)] == [None, 7, 8, 9]
+
+
+def test_nothing_is_served_from_memory_that_cannot_be_confirmed(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    mine = look(app)
+
+    def away() -> None:
+        raise OperationalError("SELECT 1", {}, Exception("away"))
+
+    monkeypatch.setattr(mine, "_catch_up", away)
+    mine.confirm()  # a moment ago it was true
+    mine.expire()
+    with pytest.raises(StorageUnavailableError):
+        mine.confirm()
+    monkeypatch.undo()
+    mine.confirm()
+
+
+def test_memory_is_asked_about_five_times_a_second_at_the_most(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    mine = look(app)
+    asked: list[float] = []
+    monkeypatch.setattr(mine, "_catch_up", lambda: asked.append(now[0]))
+    for _ in range(100):
+        now[0] += 0.01
+        mine.confirm()
+    assert 4 <= len(asked) <= 5

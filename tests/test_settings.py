@@ -1,0 +1,81 @@
+"""Settings: defaults, what they take, and the sentence when they do not."""
+
+from pathlib import Path
+
+import pytest
+
+from idp.settings import Settings, SettingsError
+from tests.serving import PROJECT
+
+
+def test_defaults_follow_from_port_and_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_PORT", "9000")
+    monkeypatch.setenv("IDP_DATA_DIR", "/tmp/x")
+    settings = Settings.load()
+    assert settings.host == "127.0.0.1"
+    assert settings.public_url == "http://127.0.0.1:9000"
+    assert settings.database_url == "sqlite:////tmp/x/realmgate.db"
+    assert settings.master_key_file == Path("/tmp/x/master.key")
+    assert Settings.load(data_dir="var").data_dir == Path.cwd() / "var"
+
+
+def test_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDP_PORT", "IDP_PUBLIC_URL", "IDP_DATABASE_URL", "IDP_TRUSTED_PROXIES", "IDP_DATA_DIR"):
+        monkeypatch.setenv(name, "")
+    settings = Settings.load()
+    assert (settings.port, settings.trusted_proxies) == (8080, ())
+    assert settings.data_dir == Path.cwd() / "var"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("IDP_PORT", "http", "whole number"),
+        ("IDP_PORT", "0", "greater than or equal to 1"),
+        ("IDP_PORT", "65536", "65535"),
+        ("IDP_WORKERS", "0", "1"),
+        ("IDP_WORKERS", "many", "whole number"),
+        ("IDP_THREADS", "1000", "256"),
+        ("IDP_PUBLIC_URL", "id.example.com", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "ftp://id.example.com", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "https://user@id.example.com", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "https://id.example.com/?x=1", "takes a URL such as"),
+        ("IDP_DATABASE_URL", "mysql://x/y", "takes sqlite:"),
+        ("IDP_DATABASE_URL", "postgres://x/y", "postgresql+psycopg"),
+        ("IDP_TRUSTED_PROXIES", "proxy.example", "takes addresses or networks"),
+        ("IDP_TRUSTED_PROXIES", "10.0.0.1/8", "takes addresses or networks"),
+        ("IDP_KEY_SET_MAX_AGE", "0", "1"),
+        ("IDP_LOG_LEVEL", "chatty", "takes debug, info, warning or error"),
+    ],
+)
+def test_wrong_value_is_one_sentence_with_the_name_and_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name}=")
+    assert value in sentence
+    assert hint in sentence
+    assert sentence.count("\n") == 0
+
+
+def test_public_url_loses_its_slash_and_makes_the_issuer() -> None:
+    assert Settings.load(public_url="https://id.example.com/").issuer("acme") == "https://id.example.com/auth/realms/acme"
+
+
+def test_networks_are_read_from_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_TRUSTED_PROXIES", "10.0.0.5, 192.168.0.0/16,::1")
+    assert Settings.load().trusted_proxies == ("10.0.0.5/32", "192.168.0.0/16", "::1/128")
+
+
+def test_reference_page_is_what_the_code_says() -> None:
+    from idp.cli.settings import reference_page
+
+    assert (PROJECT / "docs" / "settings.md").read_text() == reference_page(), "run `make docs`"
+
+
+def test_every_setting_is_explained() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
