@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from idp import protocol
+from idp import protocol, runtime
 from idp.crypto import load_master_keys
 from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
@@ -45,3 +45,11 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
     protocol.register(app)
     return app
+
+
+def close_app(app: Flask) -> None:
+    """Give back the database connections that an application holds."""
+    with app.app_context():
+        runtime.current().feed.close()
+        db.session.remove()
+        db.engine.dispose()

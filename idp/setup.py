@@ -20,7 +20,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 
 from idp import access, applications, audit, crypto, keys, manifest, realms, tokens, vault
-from idp.app import create_app
+from idp.app import close_app, create_app
 from idp.applications import NewSecret
 from idp.db import commit, db
 from idp.errors import IdpError
@@ -58,7 +58,8 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             _refuse_new_key_for_old_database(settings)
             crypto.create_master_key(settings.master_key_file)
         app = create_app(settings)
-        with app.app_context(), audit.acting_as(audit.SYSTEM):
+        with contextlib.ExitStack() as on_failure, app.app_context(), audit.acting_as(audit.SYSTEM):
+            on_failure.callback(close_app, app)
             with _database_lock():
                 upgrade_schema()
             vault.ensure_pepper()
@@ -69,6 +70,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             # its own, nobody would know them, so those that were never shown are made anew.
             report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
             commit()
+            on_failure.pop_all()
     return app, report
 
 

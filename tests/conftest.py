@@ -10,8 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp import clock, setup
-from idp.app import create_app
-from idp.db import db
+from idp.app import close_app, create_app
 from idp.realms import Realm, get_realm
 from idp.settings import Settings
 from tests.factories import Factory
@@ -31,9 +30,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with realms master and acme, to be copied."""
     folder = tmp_path_factory.mktemp("template")
     app, _ = setup.set_up(Settings.load(data_dir=folder, realms_dir=PROJECT / "realms"))
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    close_app(app)
     return folder
 
 
@@ -48,10 +45,7 @@ def settings(template: Path, tmp_path: Path) -> Settings:
 def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     yield app
-    with app.app_context():
-        app.extensions["realmgate"].feed.close()
-        db.session.remove()
-        db.engine.dispose()
+    close_app(app)
 
 
 @pytest.fixture

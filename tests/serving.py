@@ -80,6 +80,7 @@ class Server:
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     output: list[str] = field(default_factory=list)
+    reader: threading.Thread = field(default_factory=threading.Thread)
 
     @property
     def url(self) -> str:
@@ -114,7 +115,13 @@ class Server:
         )
         stream = self.process.stdout
         assert stream is not None
-        threading.Thread(target=lambda: self.output.extend(stream), daemon=True).start()
+
+        def gather() -> None:
+            with stream:
+                self.output.extend(stream)
+
+        self.reader = threading.Thread(target=gather, daemon=True)
+        self.reader.start()
 
     def start(self) -> "Server":
         """Start the process and wait until it answers."""
@@ -136,12 +143,14 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(PATIENCE)
+            self.reader.join(PATIENCE)
 
     def kill(self) -> None:
         """End it and its workers with SIGKILL."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
+            self.reader.join(PATIENCE)
 
     def idp(self, *arguments: str, status: int = 0, **environment: str) -> str:
         """Run the command in this server's settings, and return what it prints."""

@@ -1,11 +1,13 @@
 """The change feed: a worker's memory is true, and loses no more than it must."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from idp import feed, runtime
-from idp.app import create_app
+from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.errors import StorageUnavailableError
 from idp.feed import Cache, Feed
@@ -13,9 +15,11 @@ from idp.settings import Settings
 
 
 @pytest.fixture
-def neighbour(settings: Settings) -> Flask:
+def neighbour(settings: Settings) -> Iterator[Flask]:
     """Another worker on the same database."""
-    return create_app(settings)
+    app = create_app(settings)
+    yield app
+    close_app(app)
 
 
 def look(app: Flask) -> Feed:

@@ -1,5 +1,6 @@
 """`idp doctor`: is everything as it should be, and if not, what to do."""
 
+import contextlib
 import os
 import urllib.error
 import urllib.request
@@ -86,10 +87,13 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp import clock, keys, realms, setup, vault
-    from idp.app import create_app
+    from idp.app import close_app, create_app
     from idp.db import db
 
-    with create_app(settings).app_context():
+    app = create_app(settings)
+    with contextlib.ExitStack() as stack:
+        stack.callback(close_app, app)
+        stack.enter_context(app.app_context())
         with db.engine.execution_options(read_only=True).connect() as connection:
             drift = setup.schema_drift(connection)
         if drift:

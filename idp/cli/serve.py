@@ -23,7 +23,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     folder, and prints secrets that are shown once. Later starts find all that and change nothing.
     """
     from idp import server, setup
-    from idp.db import db
+    from idp.app import close_app
     from idp.settings import Settings
 
     given = {"host": host, "port": port, "workers": workers}
@@ -32,8 +32,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     _show(app, report)
     with app.app_context():
         setup.rotate_keys_and_tidy()
-        db.session.remove()
-        db.engine.dispose()  # connections are not shared with the workers
+    close_app(app)  # connections are not shared with the workers
 
     def listening() -> None:
         click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
@@ -46,10 +45,13 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
 def setup_command() -> None:
     """Set up what is missing, as `idp serve` does at its start, and end."""
     from idp import setup
+    from idp.app import close_app
     from idp.settings import Settings
 
     settings = Settings.load()
-    _show(*setup.set_up(settings))
+    app, report = setup.set_up(settings)
+    _show(app, report)
+    close_app(app)
     click.echo(f"Everything is set up in {settings.data_dir}.")
 
 

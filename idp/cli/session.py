@@ -32,7 +32,7 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
-        from idp.app import create_app
+        from idp.app import close_app, create_app
         from idp.db import db, storage_errors
         from idp.settings import Settings
 
@@ -42,10 +42,13 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
                 f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
             )
         app = create_app(settings)
-        with app.app_context(), audit.acting_as(audit.operator()), storage_errors():
-            if read_only:
-                db.session.connection(execution_options={"read_only": True})
-            return command(*args, **kwargs)
+        try:
+            with app.app_context(), audit.acting_as(audit.operator()), storage_errors():
+                if read_only:
+                    db.session.connection(execution_options={"read_only": True})
+                return command(*args, **kwargs)
+        finally:
+            close_app(app)
 
     return wrapped  # type: ignore[return-value]
 

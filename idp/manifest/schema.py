@@ -199,7 +199,7 @@ def _line_of(message: str, text: str) -> int:
     """Find the line in the parser's message; an error at the end of the file has none."""
     _, _, rest = message.partition("at line ")
     number = rest.partition(",")[0]
-    return int(number) if number.isdigit() else max(1, text.count("\n"))
+    return int(number) if number.isdigit() else max(1, len(text.splitlines()))
 
 
 def _reason(error: Any) -> str:
@@ -215,7 +215,11 @@ def _reason(error: Any) -> str:
 def _check_names(file: RealmFile) -> None:
     kinds: dict[str, Mapping[str, object]] = {"role": file.roles, "project": file.projects, "application": file.applications}
     named: list[tuple[list[str | int], str, str]] = [(["realm", "name"], "a realm", file.realm.name)]
-    named += [([f"{kind}s", name], f"a {kind}", name) for kind, parts in kinds.items() for name in parts]
+    named += [
+        ([f"{kind}s", name], "an application" if kind == "application" else f"a {kind}", name)
+        for kind, parts in kinds.items()
+        for name in parts
+    ]
     for where, what, name in named:
         try:
             check_name(what, name)

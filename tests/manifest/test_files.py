@@ -203,7 +203,7 @@ BROKEN = {
     "bad realm name": ('[realm]\nname = "Big Corp"\n', 2, "cannot be the name of a realm"),
     "bad role name": (SMALL + "[roles.UPPER]\n", 3, "cannot be the name of a role"),
     "bad project name": (SMALL + '[projects."a b"]\n', 3, "cannot be the name of a project"),
-    "bad application name": (SMALL + '[applications."-x"]\n', 3, "cannot be the name of a application"),
+    "bad application name": (SMALL + '[applications."-x"]\n', 3, "cannot be the name of an application"),
     "built-in role": (SMALL + "[roles.viewer]\n", 3, "is built in"),
     "unknown role": (SMALL + "[applications.a]\nroles = ['boss']\n", 4, "there is no role 'boss'"),
     "unknown project": (SMALL + "[[applications.a.grants]]\nrole = 'viewer'\nproject = 'x'\n", 3, "there is no project 'x'"),

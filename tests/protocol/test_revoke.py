@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp import audit
-from idp.app import create_app
+from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, claims_of
@@ -108,3 +108,4 @@ def test_revocation_that_cannot_be_stored_is_503(settings: Settings, monkeypatch
     assert is_active(client, made, token)
     assert revoke(client, made, token).status_code == 200
     assert not is_active(client, made, token)
+    close_app(app)

@@ -1,0 +1,257 @@
+"""The command line, run as a program."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from idp.cli import main
+from idp.settings import Settings
+from tests.serving import PROJECT
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a command in process on the test's database, and return its output."""
+    monkeypatch.setenv("IDP_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("IDP_REALMS_DIR", str(PROJECT / "realms"))
+
+    def run(*arguments: str, status: int = 0, answer: str = "") -> str:
+        result = CliRunner().invoke(main, arguments, input=answer)
+        assert result.exit_code == status, result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.output
+
+    yield run
+
+
+def as_json(output: str) -> Any:
+    return json.loads(output)
+
+
+def test_create_prints_what_an_application_needs(run: Run) -> None:
+    made = as_json(
+        run("applications", "create", "--realm", "acme", "--role", "researcher", "--project", "vision", "--json", "ci-bot")
+    )
+    assert sorted(made) == ["client_id", "client_secret", "issuer", "uid"]
+    shown = as_json(run("applications", "show", "--realm", "acme", "--json", "ci-bot"))
+    assert shown["uid"] == made["uid"]
+    assert [(grant["role"], grant["project"]) for grant in shown["grants"]] == [("researcher", None), ("researcher", "vision")]
+    assert made["client_secret"] not in json.dumps(shown)
+    text = run("applications", "create", "--realm", "acme", "other-bot")
+    assert "curl -X POST 'http://127.0.0.1:8080/auth/realms/acme/protocol/openid-connect/token'" in text
+    assert "shown only now" in text
+
+
+def test_every_listing_has_text_and_json(run: Run) -> None:
+    run(
+        "applications",
+        "create",
+        "--realm",
+        "acme",
+        "--role",
+        "viewer",
+        "--project",
+        "vision:editor",
+        "--until",
+        "2090-01-01",
+        "ci-bot",
+    )
+    for command in (
+        ["realms", "list"], ["realms", "show", "acme"], ["realms", "plan"], ["applications", "list", "--realm", "acme"],
+        ["applications", "show", "--realm", "acme", "ci-bot"], ["applications", "secrets", "list", "--realm", "acme", "ci-bot"],
+        ["roles", "list", "--realm", "acme"], ["projects", "list", "--realm", "acme"], ["grants", "list", "--realm", "acme"],
+        ["keys", "list", "--realm", "acme"], ["audit", "list"],
+    ):  # fmt: skip
+        assert run(*command).strip()
+        assert as_json(run(*command, "--json"))
+
+
+def test_rotation_shows_which_secret_is_still_in_use(run: Run, app: Any) -> None:
+    from tests.factories import Factory, Made, ask_token
+
+    first = as_json(run("applications", "create", "--realm", "acme", "--json", "ci-bot"))["client_secret"]
+    second = as_json(run("applications", "secrets", "add", "--realm", "acme", "--json", "ci-bot", "next"))["client_secret"]
+    client = app.test_client()
+
+    def use(secret: str) -> int:
+        from idp import runtime, tokens
+
+        Factory(app).forget()
+        status: int = ask_token(client, Made("ci-bot", secret, "")).status_code
+        with app.app_context():
+            tokens.usage(runtime.current()).flush()
+        return status
+
+    assert [use(first), use(first), use(second)] == [200, 200, 200]
+    listed = as_json(run("applications", "secrets", "list", "--realm", "acme", "--json", "ci-bot"))
+    assert [(each["name"], each["use_count"], each["last_used_address"]) for each in listed] == [
+        ("main", 2, "127.0.0.1"),
+        ("next", 1, "127.0.0.1"),
+    ]
+    run("applications", "secrets", "retire", "--realm", "acme", "ci-bot", "main", status=1, answer="n\n")
+    run("applications", "secrets", "retire", "--realm", "acme", "ci-bot", "main", answer="y\n")
+    assert [use(first), use(second)] == [401, 200]
+    assert "retired" in run("applications", "secrets", "list", "--realm", "acme", "ci-bot")
+
+
+def test_disable_enable_delete(run: Run) -> None:
+    run("applications", "create", "--realm", "acme", "ci-bot")
+    run("applications", "disable", "--realm", "acme", "ci-bot")
+    assert as_json(run("applications", "show", "--realm", "acme", "--json", "ci-bot"))["enabled"] is False
+    run("applications", "enable", "--realm", "acme", "ci-bot")
+    assert as_json(run("applications", "show", "--realm", "acme", "--json", "ci-bot"))["enabled"] is True
+    run("applications", "delete", "--realm", "acme", "ci-bot", status=1, answer="\n")
+    run("applications", "delete", "--realm", "acme", "--yes", "ci-bot")
+    assert "has no application 'ci-bot'" in run("applications", "show", "--realm", "acme", "ci-bot", status=1)
+
+
+def test_roles_projects_and_grants(run: Run) -> None:
+    run("applications", "create", "--realm", "acme", "ci-bot")
+    run("roles", "create", "--realm", "acme", "--description", "Tests.", "tester")
+    run("projects", "create", "--realm", "acme", "robots")
+    run("grants", "add", "--realm", "acme", "--project", "robots", "--until", "2090-01-01T12:00:00+02:00", "ci-bot", "tester")
+    (grant,) = as_json(run("grants", "list", "--realm", "acme", "--application", "ci-bot", "--json"))
+    assert (grant["project"], grant["role"], grant["until"]) == ("robots", "tester", "2090-01-01T10:00:00Z")
+    run("grants", "add", "--realm", "acme", "--project", "robots", "ci-bot", "tester")
+    assert as_json(run("grants", "list", "--realm", "acme", "--project", "robots", "--json"))[0]["until"] is None
+    assert "remove those" in run("roles", "delete", "--realm", "acme", "tester", status=1)
+    assert "remove those" in run("projects", "delete", "--realm", "acme", "robots", status=1)
+    run("grants", "remove", "--realm", "acme", "--project", "robots", "ci-bot", "tester")
+    for noun, name in (("roles", "tester"), ("projects", "robots")):
+        run(noun, "describe", "--realm", "acme", name, "Changed.")
+        assert "Changed." in run(noun, "list", "--realm", "acme")
+        run(noun, "delete", "--realm", "acme", name)
+        assert name not in run(noun, "list", "--realm", "acme")
+    assert "built in" in run("roles", "delete", "--realm", "acme", "viewer", status=1)
+
+
+def test_keys_rotate_and_revoke(run: Run) -> None:
+    new = as_json(run("keys", "rotate", "--realm", "acme", "--json"))
+    assert [key["state"] for key in new] == ["announced", "announced"]
+    assert "announced already" in run("keys", "rotate", "--realm", "acme", status=1)
+    listed = as_json(run("keys", "list", "--realm", "acme", "--json"))
+    active = next(key["kid"] for key in listed if key["state"] == "active")
+    assert "signs in its place" in run("keys", "revoke", "--realm", "acme", "--reason", "leaked", "--yes", active)
+    assert "revoked" in run("keys", "list", "--realm", "acme")
+
+
+def test_realm_files_by_command(run: Run, tmp_path: Path) -> None:
+    exported = tmp_path / "acme.toml"
+    run("realms", "export", "acme", "--output", str(exported))
+    assert "is as" in run("realms", "plan", str(exported))
+    run("roles", "create", "--realm", "acme", "by-hand")
+    assert "- role by-hand" in run("realms", "plan", str(exported))
+    assert "add --yes" in run("realms", "apply", str(exported), status=1)
+    assert "by-hand" in run("roles", "list", "--realm", "acme")
+    run("realms", "apply", "--yes", str(exported))
+    assert "by-hand" not in run("roles", "list", "--realm", "acme")
+    new = tmp_path / "new.toml"
+    new.write_text('[realm]\nname = "new"\n[applications.app]\n')
+    assert "shown only now" in run("realms", "apply", str(new))
+    assert "is as" in run("realms", "apply", str(new))
+    new.write_text("[realm]\nname = 7\n")
+    assert f"{new}:2: realm.name: must be a valid string" in run("realms", "apply", str(new), status=1)
+    assert as_json(run("realms", "show", "new", "--json"))["applications"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["applications", "create", "--realm", "nowhere", "x"], "There is no realm 'nowhere'"),
+        (["applications", "create", "--realm", "acme", "Bad Name"], "cannot be the name of an application"),
+        (["applications", "create", "--realm", "acme", "reporting"], "has an application 'reporting' already"),
+        (["applications", "create", "--realm", "acme", "--role", "boss", "x"], "has no role 'boss'"),
+        (["applications", "create", "--realm", "acme", "--project", "vision", "x"], "needs a role"),
+        (["applications", "create", "--realm", "acme", "--project", "x:viewer", "x"], "has no project 'x'"),
+        (["applications", "create", "--realm", "acme", "--audience", "a b", "x"], "visible ASCII"),
+        (["applications", "create", "--realm", "acme", "service-account-x"], "cannot begin with service-account-"),
+        (["applications", "secrets", "add", "--realm", "acme", "reporting", "main"], "has a live secret 'main'"),
+        (["applications", "secrets", "add", "--realm", "acme", "--expires", "2001-01-01", "reporting", "x"], "has passed"),
+        (["applications", "secrets", "retire", "--realm", "acme", "reporting", "x"], "has no live secret 'x'"),
+        (["grants", "add", "--realm", "acme", "--until", "2001-01-01", "reporting", "viewer"], "has passed"),
+        (["grants", "remove", "--realm", "acme", "reporting", "editor"], "does not hold role 'editor'"),
+        (["keys", "revoke", "--realm", "acme", "--reason", "x", "--yes", "nokey"], "has no key 'nokey'"),
+        (["realms", "show", "nowhere"], "There is no realm 'nowhere'"),
+        (["realms", "plan", "/nowhere.toml"], "/nowhere.toml:1: cannot be read"),
+        (["token", "--realm", "acme", "--client-id", "x", "--client-secret", "y", "--url", "http://127.0.0.1:1"], "Is the server running"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_refusals_are_one_sentence_and_status_1(run: Run, arguments: list[str], sentence: str) -> None:
+    before = run("audit", "list", "--json")
+    output = run(*arguments, status=1)
+    assert sentence in output
+    assert output.startswith("Error: ")
+    assert output.count("\n") == 1
+    assert "Traceback" not in output
+    assert run("audit", "list", "--json") == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["applications", "create"], ["applications", "create", "x"], ["keys", "rotate", "--realm", "acme", "--algorithm", "none"],
+     ["grants", "add", "--realm", "acme", "--until", "tomorrow", "a", "b"], ["grants", "add", "--realm", "acme", "--until", "2030-01-01T10:00", "a", "b"],
+     ["audit", "list", "--limit", "0"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_usage_errors_are_status_2(run: Run, arguments: list[str]) -> None:
+    assert "Usage:" in run(*arguments, status=2)
+
+
+def test_help_teaches(run: Run) -> None:
+    assert "idp serve" in run("--help")
+    assert "Example" in run("applications", "create", "--help")
+    assert "idp applications secrets retire" in run("applications", "secrets", "--help")
+
+
+def test_nothing_set_up_says_what_to_do(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_DATA_DIR", str(tmp_path / "empty"))
+    assert "run `idp serve` or `idp setup` first" in run("realms", "list", status=1)
+    assert not (tmp_path / "empty").exists()
+
+
+def test_doctor_finds_what_is_wrong(run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_PUBLIC_URL", "http://127.0.0.1:1")
+    report = run("doctor")
+    assert "FAIL" not in report
+    assert "Start it with `idp serve`" in report
+    settings.data_dir.chmod(0o755)
+    assert f"chmod 700 {settings.data_dir}" in run("doctor", status=1)
+    settings.data_dir.chmod(0o700)
+    settings.master_key_file.write_text("k1:" + "A" * 43 + "=\n")
+    assert "sealed under master key" in run("doctor", status=1)
+    settings.master_key_file.unlink()
+    assert "There is no master key" in run("doctor", status=1)
+    assert not settings.master_key_file.exists()
+
+
+def test_acts_are_recorded_with_the_operators_name(run: Run) -> None:
+    import getpass
+
+    run("applications", "create", "--realm", "acme", "--role", "viewer", "ci-bot")
+    events = as_json(run("audit", "list", "--realm", "acme", "--limit", "3", "--json"))
+    assert [event["tag"] for event in events] == ["admin:secret:create", "admin:grant:create", "admin:application:create"]
+    assert {event["actor"] for event in events} == {f"operator:{getpass.getuser()}"}
+    assert {event["address"] for event in events} == {"local"}
+
+
+def test_long_lists_are_paged(run: Run) -> None:
+    for number in range(3):
+        run("applications", "create", "--realm", "acme", f"app-{number}")
+    page = run("applications", "list", "--realm", "acme", "--limit", "2")
+    assert "--after app-1" in page
+    assert "app-2" not in page
+    assert "app-2" in run("applications", "list", "--realm", "acme", "--after", "app-1")
+    assert "--before" in run("audit", "list", "--limit", "2")
+
+
+def test_control_characters_do_not_reach_the_terminal(run: Run) -> None:
+    run("applications", "create", "--realm", "acme", "--description", "a\x1b[31mred\nline", "ci-bot")
+    for command in (["applications", "list", "--realm", "acme"], ["applications", "show", "--realm", "acme", "ci-bot"]):
+        assert "\x1b" not in run(*command)

@@ -1,0 +1,212 @@
+"""The first start: complete, private, repeatable, and able to go on wherever an earlier one was killed."""
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flask import Flask
+
+from idp import applications, audit, realms, setup
+from idp.app import close_app
+from idp.db import db
+from idp.errors import IdpError
+from idp.settings import Settings
+from idp.setup import SetupReport
+from tests.serving import IDP, PROJECT, Server, wait_until
+
+
+def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
+    """Set up, and see that connections are given back when the test is over."""
+    app, report = setup.set_up(settings)
+    _apps.append(app)
+    return app, report
+
+
+_apps: list[Flask] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_apps() -> Iterator[None]:
+    yield
+    while _apps:
+        close_app(_apps.pop())
+
+
+def fresh(tmp_path: Path) -> Settings:
+    return Settings.load(data_dir=tmp_path / "data", realms_dir=PROJECT / "realms")
+
+
+def test_first_start_makes_everything_and_shows_secrets_once(tmp_path: Path) -> None:
+    settings = fresh(tmp_path)
+    app, report = set_up(settings)
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.master_key_file.stat().st_mode) == 0o600
+    assert report.created_realms == ["acme"]
+    assert [new.application for new in report.new_secrets] == ["administrator", "train-scheduler", "reporting"]
+    with app.app_context():
+        for new in report.new_secrets:
+            db.session.add(new.secret)
+        applications.mark_secrets_shown(report.new_secrets)
+        db.session.commit()
+        (secret,) = applications.list_secrets(applications.get_application(realms.get_realm("master"), "administrator"))
+        assert secret.single_use
+        assert secret.expires_at is not None
+        assert (secret.expires_at - secret.created_at).total_seconds() == pytest.approx(86_400, abs=60)
+
+
+@pytest.mark.spec("R108", "T109")
+def test_second_start_changes_nothing(tmp_path: Path, own_server: Server) -> None:
+    own_server.start()
+    own_server.stop()
+    before = own_server.idp("audit", "list", "--json", "--limit", "1000")
+    exported = own_server.idp("realms", "export", "acme")
+    assert "administrator's one-time secret" in "".join(own_server.output)
+    own_server.output.clear()
+    own_server.start()
+    own_server.stop()
+    assert "shown only now" not in "".join(own_server.output)
+    assert own_server.idp("audit", "list", "--json", "--limit", "1000") == before
+    assert own_server.idp("realms", "export", "acme") == exported
+
+
+@pytest.mark.spec("R108", "T109")
+def test_one_time_secret_fetches_one_administrators_token(own_server: Server) -> None:
+    from tests.factories import claims_of
+
+    own_server.start()
+    lines = "".join(own_server.output).splitlines()
+    secret = next(line.strip() for line in lines if line.startswith("    idp_cs_"))
+    application = {"client_id": "administrator", "client_secret": secret}
+    first = own_server.token(application, "master")
+    assert first.status == 200
+    assert claims_of(first.json["access_token"])["realm_access"]["roles"] == ["administrator"]
+    assert own_server.token(application, "master").status == 401
+
+
+def test_schema_is_what_the_models_say(tmp_path: Path) -> None:
+    app, _ = set_up(fresh(tmp_path))
+    with app.app_context(), db.engine.connect() as connection:
+        assert setup.schema_drift(connection) == []
+
+
+def test_secrets_that_were_never_shown_are_made_anew(tmp_path: Path) -> None:
+    first = set_up(fresh(tmp_path))[1]
+    second = set_up(fresh(tmp_path))[1]
+    assert [new.application for new in second.new_secrets] == [new.application for new in first.new_secrets]
+    plain = {new.plain_secret for new in first.new_secrets + second.new_secrets}
+    assert len(plain) == 6
+    assert second.created_realms == []
+
+
+def test_killed_first_starts_are_completed(tmp_path: Path) -> None:
+    """Kill first starts at all kinds of moments; whatever they leave, the next start completes it."""
+    for number in range(12):
+        data_dir = tmp_path / f"data-{number}"
+        environment = {"IDP_DATA_DIR": str(data_dir), "IDP_REALMS_DIR": str(PROJECT / "realms"), "PATH": os.environ["PATH"]}
+        process = subprocess.Popen(
+            [IDP, "setup"], env=environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.25 + number * 0.06)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = subprocess.run([IDP, "setup"], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        app, report = set_up(Settings.load(data_dir=data_dir, realms_dir=PROJECT / "realms"))
+        assert report.new_secrets == []
+        with app.app_context():
+            assert [realm.name for realm in realms.list_realms()] == ["acme", "master"]
+            assert len(audit.list_events(tag="admin:realm:create")) == 2
+            for realm in realms.list_realms():
+                for application in applications.list_applications(realm):
+                    assert len(applications.list_secrets(application)) == 1
+
+
+def test_two_first_starts_at_once_make_one_set_up(tmp_path: Path) -> None:
+    environment = {"IDP_DATA_DIR": str(tmp_path / "data"), "IDP_REALMS_DIR": str(PROJECT / "realms"), "PATH": os.environ["PATH"]}
+    both = [
+        subprocess.Popen([IDP, "setup"], env=environment, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sum("Made realm acme" in out for out, _ in outputs) == 1
+
+
+def test_lost_master_key_is_not_replaced(tmp_path: Path) -> None:
+    settings = fresh(tmp_path)
+    set_up(settings)
+    settings.master_key_file.unlink()
+    with pytest.raises(IdpError, match="no master key"):
+        set_up(settings)
+    assert not settings.master_key_file.exists()
+
+
+def test_foreign_master_key_stops_the_start(tmp_path: Path) -> None:
+    settings = fresh(tmp_path)
+    set_up(settings)
+    settings.master_key_file.write_text("other:" + "A" * 43 + "=\n")
+    with pytest.raises(IdpError, match="does not hold"):
+        set_up(settings)
+
+
+def test_database_of_a_later_version_stops_the_start(tmp_path: Path) -> None:
+    from sqlalchemy import text
+
+    settings = fresh(tmp_path)
+    app, _ = set_up(settings)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(IdpError, match="schema 9999, which this version does not know"):
+        set_up(settings)
+
+
+def test_broken_realm_file_stops_the_first_start_and_the_mended_one_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "realms"
+    folder.mkdir()
+    (folder / "good.toml").write_text('[realm]\nname = "good"\n')
+    (folder / "later.toml").write_text('[realm]\nname = "later"\ncolour = 1\n')
+    settings = Settings.load(data_dir=tmp_path / "data", realms_dir=folder)
+    with pytest.raises(IdpError, match=r"later\.toml:3: realm\.colour"):
+        set_up(settings)
+    (folder / "later.toml").write_text('[realm]\nname = "later"\n')
+    assert set_up(settings)[1].created_realms == ["good", "later"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("IDP_PORT", "http"), ("IDP_DATA_DIR", "/proc/nowhere"), ("IDP_DATABASE_URL", "oracle://x"), ("IDP_WORKERS", "-1")],
+)
+def test_wrong_setting_stops_the_program_with_one_sentence(own_server: Server, name: str, value: str) -> None:
+    output = own_server.idp("serve", status=1, **{name: value})
+    assert output.startswith("Error: ")
+    assert name in output
+    assert output.count("\n") == 1
+
+
+def test_taken_port_is_said(own_server: Server, tmp_path: Path) -> None:
+    own_server.start()
+    second = Server(tmp_path / "second", port=own_server.port)
+    assert "IDP_PORT" in second.idp("serve", status=1)
+
+
+def test_stop_is_graceful_and_quick(own_server: Server) -> None:
+    own_server.start()
+    application = own_server.create_application("ci-bot")
+    wait_until(lambda: own_server.token(application).status == 200, "a token")
+    for _ in range(10):
+        assert own_server.token(application).status == 200
+    started = time.monotonic()
+    own_server.stop()
+    assert own_server.process is not None
+    assert own_server.process.returncode == 0
+    assert time.monotonic() - started < 15
+    shown = own_server.idp("applications", "show", "--realm", "acme", "ci-bot")
+    assert "token_count        11" in shown
