@@ -76,13 +76,19 @@ db = SQLAlchemy(model_class=Base)
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments of `create_engine` for the configured database."""
     if settings.is_sqlite:
-        return {"connect_args": {"timeout": WAIT_FOR_LOCK}, "pool_size": settings.threads + 2}
+        return {"connect_args": {"timeout": WAIT_FOR_LOCK}, "pool_size": settings.threads + 2, "hide_parameters": True}
     return {
+        "hide_parameters": True,
         "pool_size": settings.threads + 2,
         "pool_timeout": WAIT_FOR_LOCK,
         "pool_pre_ping": True,
         "connect_args": {
             "connect_timeout": WAIT_FOR_LOCK,
+            # a server that has silently gone is noticed by the operating system, not by a request that hangs
+            "keepalives_idle": WAIT_FOR_LOCK,
+            "keepalives_interval": 1,
+            "keepalives_count": 3,
+            "tcp_user_timeout": WAIT_FOR_LOCK * 1000,
             "options": f"-c statement_timeout={WAIT_FOR_LOCK * 1000} -c lock_timeout={WAIT_FOR_LOCK * 1000}",
         },
     }

@@ -87,6 +87,7 @@ class Cache(Generic[Value]):
         self._size = size
         self._entries: dict[str, Value] = {}
         self._drops = 0
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> Value | None:
         """Return what is known of `key`, or None."""
@@ -99,25 +100,28 @@ class Cache(Generic[Value]):
         """
         drops = self._drops
         value = loader()
-        if value is not None and drops == self._drops:
-            if len(self._entries) >= self._size:
-                self._entries.pop(next(iter(self._entries)), None)
-            self._entries[key] = value
+        if value is not None:
+            with self._lock:
+                if drops == self._drops:
+                    if len(self._entries) >= self._size:
+                        self._entries.pop(next(iter(self._entries)))
+                    self._entries[key] = value
         return value
 
     def drop(self, key: str) -> None:
         """Forget `key`, or every key with that beginning when it ends in `*`."""
-        self._drops += 1
-        if key.endswith("*"):
-            for each in [each for each in list(self._entries) if each.startswith(key[:-1])]:
-                self._entries.pop(each, None)
-        else:
-            self._entries.pop(key, None)
+        with self._lock:
+            self._drops += 1
+            if key.endswith("*"):
+                self._entries = {each: value for each, value in self._entries.items() if not each.startswith(key[:-1])}
+            else:
+                self._entries.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._drops += 1
-        self._entries.clear()
+        with self._lock:
+            self._drops += 1
+            self._entries = {}
 
     def __len__(self) -> int:
         return len(self._entries)

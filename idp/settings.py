@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     """Server processes. One for each core is a good start."""
 
-    threads: int = Field(default=16, ge=1, le=256)
+    threads: int = Field(default=32, ge=1, le=256)
     """Threads of each worker: how many slow requests it can have in hand at once. Signing does not get faster by it."""
 
     master_key_file: Path = Path()
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value and not re.match(r"(sqlite:///.|postgresql\+psycopg://)", value):
+        if value and not re.fullmatch(r"sqlite:///.+|postgresql\+psycopg://([^/]*@)?[^/@:]*(:\d{1,5})?/.+", value):
             raise ValueError("takes sqlite:////absolute/path.db or postgresql+psycopg://user:password@host:port/name")
         return value
 
@@ -136,7 +136,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "IDP_" + str(first["loc"][0]).upper() if first["loc"] else "a setting"
-            raise SettingsError(f"{name}={first['input']!r} cannot be used: {_explain(first)}.") from None
+            value = "" if name == "IDP_DATABASE_URL" else f"={first['input']!r}"  # that one may hold a password
+            raise SettingsError(f"{name}{value} cannot be used: {_explain(first)}.") from None
 
     @property
     def is_sqlite(self) -> bool:

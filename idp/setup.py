@@ -58,30 +58,35 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             _refuse_new_key_for_old_database(settings)
             crypto.create_master_key(settings.master_key_file)
         app = create_app(settings)
-        with contextlib.ExitStack() as on_failure, app.app_context(), audit.acting_as(audit.SYSTEM):
-            on_failure.callback(close_app, app)
-            with _database_lock():
-                upgrade_schema()
-            vault.ensure_pepper()
-            _create_master_realm()
-            commit()
-            _apply_new_realms(settings.realms_dir, report)
-            # Only now are secrets made that can be shown: had an earlier start been killed before it printed
-            # its own, nobody would know them, so those that were never shown are made anew.
-            report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
-            commit()
-            on_failure.pop_all()
+        try:
+            with app.app_context(), audit.acting_as(audit.SYSTEM), _database_lock():
+                _complete(settings, report)
+        except BaseException:
+            close_app(app)
+            raise
     return app, report
 
 
+def _complete(settings: Settings, report: SetupReport) -> None:
+    upgrade_schema()
+    vault.ensure_pepper()
+    _create_master_realm()
+    commit()
+    _apply_new_realms(settings.realms_dir, report)
+    # Only now are secrets made that can be shown: had an earlier start been killed before it printed its own, nobody
+    # would know them, so those that were never shown are made anew.
+    report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
+    commit()
+
+
 def make_data_dir(path: Path) -> None:
-    """Make the data folder, for its owner only.
+    """Make the data folder, for its owner only. One that is there is left as it is; `idp doctor` looks at its mode.
 
     :raises SetupError: it cannot be made or written.
     """
+    os.umask(0o077)  # whatever this process makes from now on, the database too, is for its owner only
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)
     except OSError as error:
         raise SetupError(f"The data folder {path} cannot be used ({error.strerror}). Set IDP_DATA_DIR.") from error
     if not os.access(path, os.W_OK | os.X_OK):
@@ -115,7 +120,7 @@ def _database_lock() -> Iterator[None]:
 def _refuse_new_key_for_old_database(settings: Settings) -> None:
     """A new master key would make everything sealed in an existing SQLite database unreadable."""
     database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if settings.is_sqlite and database.exists() and settings.master_key_file.parent == settings.data_dir:
+    if settings.is_sqlite and database.exists() and database.stat().st_size > 0:
         # The key is made before the database, so a database without one has lost it.
         raise SetupError(
             f"There is a database ({database}) but no master key ({settings.master_key_file}). "

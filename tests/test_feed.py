@@ -132,3 +132,30 @@ def test_memory_is_asked_about_five_times_a_second_at_the_most(app: Flask, monke
         now[0] += 0.01
         mine.confirm()
     assert 4 <= len(asked) <= 5
+
+
+def test_full_cache_is_safe_with_many_threads() -> None:
+    import sys
+    from threading import Thread
+
+    cache: Cache[int] = Cache(10)
+    errors: list[BaseException] = []
+
+    def churn(start: int) -> None:
+        try:
+            for number in range(2_000):
+                cache.load(f"k{start}-{number}", lambda number=number: number)  # type: ignore[misc]
+                cache.drop(f"k{start}-{number - 3}")
+        except BaseException as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [Thread(target=churn, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    assert errors == []
+    assert len(cache) <= 10

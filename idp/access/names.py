@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from idp import audit, feed
 from idp.access.models import Grant, Project, Role
 from idp.db import db
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms import Realm, check_name
+from idp.errors import ConflictError, NotFoundError
+from idp.realms import Realm, check_name, check_text
 
 Named = TypeVar("Named", Role, Project)
 
@@ -136,9 +136,7 @@ def _refuse_if_held(condition: object, what: str) -> None:
 
 
 def _checked(text: str) -> str:
-    if len(text) > 500:
-        raise InvalidValueError("A description has at most 500 characters.")
-    return text
+    return check_text("A description", text, 500)
 
 
 def publish_holder(realm: Realm, holder_name: str) -> None:

@@ -15,6 +15,8 @@ from idp.applications.secrets import (
     use_up,
 )
 from idp.applications.service import (
+    check_audiences,
+    check_client_id,
     check_jwks,
     create_application,
     delete_application,
@@ -34,6 +36,8 @@ __all__ = [
     "add_secret",
     "change_expiry",
     "check_assertion",
+    "check_audiences",
+    "check_client_id",
     "check_jwks",
     "create_application",
     "delete_application",

@@ -40,7 +40,7 @@ def check_assertion(application: KnownApplication, assertion: str, audiences: Co
     values = audience if isinstance(audience, list) else [audience]
     if not values or not all(isinstance(value, str) and value in audiences for value in values):
         raise InvalidTokenError("aud of the assertion must be the issuer or the token endpoint, and nothing else.")
-    check_times(claims, now, CLOCK_LEEWAY)
+    check_times(claims, now, early=CLOCK_LEEWAY, late=CLOCK_LEEWAY)
     if claims["exp"] > now + LONGEST_LIFETIME + CLOCK_LEEWAY:
         raise InvalidTokenError(f"The assertion lives longer than {LONGEST_LIFETIME} seconds.")
     jti = claims.get("jti")
@@ -61,8 +61,9 @@ def _claim(application: KnownApplication, jti: str, exp: float) -> bool:
             expires_at=datetime.fromtimestamp(exp + 2 * CLOCK_LEEWAY, UTC),
         )
         .on_conflict_do_nothing()
+        .returning(UsedAssertion.jti_hash)
     )
-    return bool(db.session.execute(claim).rowcount == 1)  # type: ignore[attr-defined]
+    return db.session.execute(claim).scalar_one_or_none() is not None
 
 
 def forget_expired_assertions() -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from idp import crypto, vault
 from idp.access import HeldRole, HolderKind, read_held_roles
 from idp.applications.models import Application, ApplicationSecret
+from idp.applications.service import KEY_ALGORITHMS
 from idp.db import reading
 from idp.realms import NAME_PATTERN, KnownRealm
 from idp.verifier.jose import Key, import_key
@@ -46,6 +47,7 @@ class KnownApplication:
     audience: tuple[str, ...]
     resources: frozenset[str]
     algorithm: str
+    """Empty for the realm's."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
     held_roles: tuple[HeldRole, ...]
@@ -104,7 +106,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             enabled=row.enabled,
             audience=tuple(row.audience) or (realm.issuer,),
             resources=frozenset((*row.resources, row.name)),
-            algorithm=row.signing_algorithm or realm.signing_algorithm,
+            algorithm=row.signing_algorithm or "",
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=tuple(_public_key(jwk) for jwk in (row.jwks or {}).get("keys", ())),
             held_roles=tuple(held_roles),
@@ -123,11 +125,8 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
     )
 
 
-_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
-
-
 def _public_key(jwk: dict[str, str]) -> PublicKey:
     """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1)."""
-    of_type = _ALGORITHMS[jwk["kty"]]
+    of_type = KEY_ALGORITHMS[jwk["kty"]]
     algorithms = tuple(each for each in of_type if each == jwk.get("alg", each))
     return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))

@@ -12,8 +12,11 @@ from idp.access import Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms import Realm, check_algorithm, check_name
+from idp.realms import Realm, check_algorithm, check_name, check_text
 from idp.verifier.jose import InvalidTokenError, import_key
+
+KEY_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
+"""What a key of each type may sign an assertion with."""
 
 MOST_AUDIENCES = 20
 MOST_PUBLIC_KEYS = 10
@@ -27,9 +30,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
-    check_name("an application", name)
-    if name.startswith("service-account-"):
-        raise InvalidValueError("The name of an application cannot begin with service-account-, which tokens use.")
+    check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
     application = Application(realm_id=realm.id, name=name, **_checked(fields))
@@ -38,6 +39,16 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
     _publish(realm, name)
     return application
+
+
+def check_client_id(name: str) -> str:
+    """Return the name if an application can have it.
+
+    :raises InvalidValueError: it cannot.
+    """
+    if name.startswith("service-account-"):
+        raise InvalidValueError("The name of an application cannot begin with service-account-, which tokens use.")
+    return check_name("an application", name)
 
 
 def update_application(realm: Realm, application: Application, **fields: Any) -> None:
@@ -103,17 +114,20 @@ def _publish(realm: Realm, name: str) -> None:
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("signing_algorithm") is not None:
         check_algorithm(fields["signing_algorithm"])
-    if len(fields.get("description", "")) > 500:
-        raise InvalidValueError("A description has at most 500 characters.")
+    check_text("A description", fields.get("description", ""), 500)
     for name in ("audience", "resources"):
         if name in fields:
-            fields = {**fields, name: _check_audiences(name, fields[name])}
+            fields = {**fields, name: check_audiences(name, fields[name])}
     if fields.get("jwks") is not None:
         fields = {**fields, "jwks": check_jwks(fields["jwks"])}
     return fields
 
 
-def _check_audiences(name: str, values: Sequence[str]) -> list[str]:
+def check_audiences(name: str, values: Sequence[str]) -> list[str]:
+    """Return the values of `audience` or `resources` if they can be that.
+
+    :raises InvalidValueError: too many, repeated, or no name or URL.
+    """
     if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
         raise InvalidValueError(f"{name} takes at most {MOST_AUDIENCES} values, each once.")
     for value in values:
@@ -137,6 +151,8 @@ def check_jwks(document: Any) -> dict[str, Any]:
             if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
                 raise InvalidTokenError("The key is private; give the public half only.")
             import_key(jwk)
+            if jwk.get("alg") not in (None, *KEY_ALGORITHMS[jwk["kty"]]) or jwk.get("use", "sig") != "sig":
+                raise InvalidTokenError("It is for another algorithm or use than signing with RS256, PS256 or ES256.")
         except InvalidTokenError as error:
             raise InvalidValueError(f"Key {number} of jwks: {error}") from None
     if len(json.dumps(keys)) > 20_000:

@@ -117,7 +117,7 @@ def _read_jwks(path: Path) -> Any:
 
     try:
         return json.loads(path.read_text())
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         raise InvalidValueError(f"{path} is no JSON: it must hold a JWK set of public keys.") from None
 
 

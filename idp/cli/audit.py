@@ -28,7 +28,7 @@ def audit_group() -> None:
 @click.option("--actor", help="Only this actor, such as operator:alice or application:ci-bot.")
 @click.option("--target", help="Only this target, such as application:ci-bot.")
 @click.option("--since", type=Time(), help="Only from then on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
-@click.option("--before", type=int, help="Only events with a smaller number, to page on.")
+@click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, to page on.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at the most.")
 @json_option
 @reads_database

@@ -5,6 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -40,7 +41,10 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield "ok", "The settings are sound."
     yield from _examine_files(settings)
     yield from _examine_url(settings)
-    if settings.master_key_file.exists():
+    database = Path(settings.database_url.removeprefix("sqlite:///"))
+    if settings.is_sqlite and not database.exists():
+        yield "FAIL", f"There is no database {database}. Run `idp setup`."
+    elif settings.master_key_file.exists():
         try:
             yield from _examine_database(settings)
         except IdpError as error:

@@ -4,6 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -37,7 +38,8 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
         from idp.settings import Settings
 
         settings = Settings.load()
-        if not settings.master_key_file.exists():
+        database = Path(settings.database_url.removeprefix("sqlite:///"))
+        if not settings.master_key_file.exists() or (settings.is_sqlite and not database.exists()):
             raise NotSetUpError(
                 f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
             )
@@ -96,7 +98,10 @@ class Time(click.ParamType[datetime]):
             if "T" in value or " " in value:
                 self.fail(f"{value!r} has no zone: add Z for UTC, or an offset such as +02:00", param, ctx)
             time = time.replace(tzinfo=UTC)
-        return time.astimezone(UTC)
+        try:
+            return time.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} is out of range: use a year between 2 and 9998", param, ctx)
 
 
 def show_time(time: datetime | None, none: str = "-") -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from idp.cli.session import one_line
 from idp.errors import IdpError
 
 
@@ -76,7 +77,15 @@ def _post(url: str, parameters: dict[str, str]) -> Any:
             return json.load(response)
     except urllib.error.HTTPError as error:
         with error:
-            answer = json.load(error)
-        raise TokenRefusedError(f"{answer['error']}: {answer.get('error_description', 'no reason given')}") from None
+            raise TokenRefusedError(_reason(error)) from None
     except (OSError, ValueError) as error:
         raise TokenRefusedError(f"No answer from {url} ({error}). Is the server running? Start it with: idp serve") from None
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Return what the server says is wrong; another kind of server may say it in HTML."""
+    try:
+        answer = json.load(error)
+        return one_line(f"{answer['error']}: {answer.get('error_description', 'no reason given')}")
+    except (ValueError, KeyError, TypeError):
+        return f"{error.url} answered {error.code}, and not as a token endpoint does. Check --url and --realm."

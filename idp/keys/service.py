@@ -121,7 +121,7 @@ def rotate_due_keys() -> list[SigningKey]:
             Realm.key_rotation_days > 0,
             SigningKey.retires_at.is_(None),
             SigningKey.revoked_at.is_(None),
-            SigningKey.active_from <= now - timedelta(days=1) + announcement(),
+            SigningKey.active_from <= now,
         )
     ).all()
     successors = []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import select
 
 from idp import clock, vault
-from idp.crypto import b64url
+from idp.crypto import DamagedError, MasterKeyError, b64url
 from idp.db import reading
 from idp.errors import StorageUnavailableError
 from idp.keys.models import KeyState, SigningKey
@@ -27,6 +28,8 @@ _SHA256 = hashes.SHA256()
 _ECDSA = ec.ECDSA(_SHA256)
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+_log = logging.getLogger(__name__)
 
 _lane = threading.Lock()
 """Signing releases the interpreter lock. Without this lane, the threads of a worker would each start a signature, and
@@ -120,7 +123,10 @@ class KeyRing:
         signers: dict[str, Signer] = {}
         for key in self.keys:
             if key.active_from <= now < key.retires_at:
-                signers[key.algorithm] = self._opened.get(key.kid) or self._open(key)
+                try:
+                    signers[key.algorithm] = self._opened.get(key.kid) or self._open(key)
+                except (DamagedError, MasterKeyError) as error:
+                    _log.error("%s", error)
         published = self.published(now)
         document = _encode({"keys": [key.public_jwk for key in published]}).encode()
         self._key_set = document, f'"{hashlib.sha256(document).hexdigest()[:32]}"'

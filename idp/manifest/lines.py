@@ -8,6 +8,9 @@ from typing import Any
 _TABLE = re.compile(r"\s*(\[\[?)(.+?)\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*\s*=")
 
+_CLOSES = re.compile(r"[\]}]\s*(#.*)?$|[\"']{3}")
+"""A line that may end a value of several lines: only then is it worth looking whether it does."""
+
 Path = tuple[str | int, ...]
 
 
@@ -17,7 +20,7 @@ class LineIndex:
     def __init__(self, text: str) -> None:
         self._lines: dict[Path, int] = {}
         self._counts: dict[Path, int] = {}
-        self._index(text.splitlines())
+        self._index(text.split("\n"))
 
     def line(self, path: Sequence[str | int]) -> int:
         """Return the line of a value, or of the closest thing around it that has one; 1 at the worst."""
@@ -36,10 +39,13 @@ class LineIndex:
             if header:
                 table = self._enter(_keys(f"{header[2]} = 0"), is_array=header[1] == "[[", line=number + 1)
             elif _KEY.match(line):
-                chunk, first = line, number
-                while not (keys := _keys(chunk)) and number + 1 < len(lines):
+                chunk, first = [line], number
+                while not (keys := _keys("\n".join(chunk))) and number + 1 < len(lines):
                     number += 1
-                    chunk += "\n" + lines[number]
+                    chunk.append(lines[number])
+                    while not _CLOSES.search(lines[number]) and number + 1 < len(lines):
+                        number += 1
+                        chunk.append(lines[number])
                 for length in range(1, len(keys) + 1):
                     self._lines.setdefault((*table, *keys[:length]), first + 1)
             number += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from idp import access, applications, keys, realms, vault
+from idp import access, applications, clock, keys, realms, vault
 from idp.applications import Application, NewSecret
 from idp.db import db
 from idp.errors import IdpError
@@ -73,7 +73,7 @@ def state_of_realm(realm: Realm) -> State:
         fields = {name: getattr(application, name) for name in _APPLICATION_FIELDS}
         state["application"][(application.name,)] = fields
         for secret in applications.list_secrets(application):
-            if secret.retired_at is None:
+            if secret.retired_at is None and not secret.single_use and not _is_over(secret.expires_at):
                 state["secret"][application.name, secret.name] = {"expires": secret.expires_at}
     for grant in access.list_grants(realm):
         name = (grant.holder_name, grant.project.name if grant.project else "", grant.role.name)
@@ -94,8 +94,14 @@ def state_of_file(file: RealmFile) -> State:
         for (project_name, role_name), (until, _) in file.grants(name).items():
             state["grant"][name, project_name, role_name] = {"until": until}
         for secret_name, secret in (application.secrets or {}).items():
+            if _is_over(secret.expires):
+                continue  # what has expired is neither made nor missed
             state["secret"][name, secret_name] = {"expires": secret.expires}
     return state
+
+
+def _is_over(expires: datetime | None) -> bool:
+    return expires is not None and expires <= clock.now()
 
 
 def make_plan(file: RealmFile) -> list[Change]:

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +11,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from idp.access import BUILT_IN_ROLES
-from idp.applications import check_jwks
+from idp.applications import check_audiences, check_client_id, check_jwks
 from idp.errors import IdpError, InvalidValueError
 from idp.manifest.lines import LineIndex
-from idp.realms import check_algorithm, check_name
+from idp.realms import check_algorithm, check_name, check_text
 
 
 class RealmFileError(IdpError):
@@ -24,27 +24,39 @@ class RealmFileError(IdpError):
 def _aware(value: Any) -> Any:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("takes a date and time with a zone, such as 2027-06-30T12:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("takes a date between the years 1 and 9999") from None
 
 
 def _public_keys(value: Any) -> Any:
     try:
         return check_jwks(json.loads(value) if isinstance(value, str) else value)
-    except (json.JSONDecodeError, InvalidValueError) as error:
-        raise ValueError(f"takes a JWK set of public keys as JSON text ({error})") from None
-
-
-def _algorithm(value: str) -> str:
-    try:
-        return check_algorithm(value)
     except InvalidValueError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"takes a JWK set of public keys as JSON text ({error})") from None
+    except (ValueError, RecursionError):
+        raise ValueError("takes a JWK set of public keys as JSON text") from None
+
+
+def _checked_by(check: Callable[[Any], Any]) -> AfterValidator:
+    """Have pydantic refuse what a domain's own check refuses, with the domain's sentence."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except InvalidValueError as error:
+            raise ValueError(str(error)) from None
+
+    return AfterValidator(validate)
 
 
 Name = Annotated[str, Field(max_length=64)]
-Description = Annotated[str, Field(max_length=500)]
+DisplayName = Annotated[str, _checked_by(lambda text: check_text("display_name", text, 200))]
+Description = Annotated[str, _checked_by(lambda text: check_text("description", text, 500))]
 Time = Annotated[datetime, BeforeValidator(_aware)]
-Algorithm = Annotated[str, AfterValidator(_algorithm)]
+Algorithm = Annotated[str, _checked_by(check_algorithm)]
+Audiences = Annotated[list[str], _checked_by(lambda values: check_audiences("the list", values))]
 
 
 class _Part(BaseModel):
@@ -55,7 +67,7 @@ class RealmPart(_Part):
     """`[realm]`."""
 
     name: Name
-    display_name: Annotated[str, Field(max_length=200)] = ""
+    display_name: DisplayName = ""
     enabled: bool = True
     signing_algorithm: Algorithm = "RS256"
     key_rotation_days: Annotated[int, Field(ge=0, le=3650)] = 90
@@ -88,8 +100,8 @@ class ApplicationPart(_Part):
 
     description: Description = ""
     enabled: bool = True
-    audience: list[str] = []
-    resources: list[str] = []
+    audience: Audiences = []
+    resources: Audiences = []
     signing_algorithm: Algorithm | None = None
     jwks: Annotated[dict[str, Any] | None, BeforeValidator(_public_keys)] = None
     roles: list[Name] = []
@@ -115,7 +127,7 @@ class RealmFile:
 
     def error(self, where: Sequence[str | int], reason: str) -> RealmFileError:
         """Return an error that names file, line and reason."""
-        place = ".".join(str(each) for each in where)
+        place = _clean(".".join(str(each) for each in where))
         return RealmFileError(f"{self.path}:{self._lines.line(where)}: {place}: {reason}")
 
     def grants(self, application: str) -> dict[tuple[str, str], tuple[datetime | None, list[str | int]]]:
@@ -148,7 +160,7 @@ class RealmFile:
             path = self.path.parent / part.file
             try:
                 return path.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 raise self.error([*where, "file"], f"{path} cannot be read ({type(error).__name__})") from None
         return None
 
@@ -181,18 +193,25 @@ def read_file(path: Path) -> RealmFile:
         raise RealmFileError(f"{path}:1: cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         line = getattr(error, "lineno", None) or _line_of(str(error), text)
-        raise RealmFileError(f"{path}:{line}: is no TOML: {error}") from None
+        raise RealmFileError(f"{path}:{line}: is no TOML: {_clean(str(error))}") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise RealmFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
     lines = LineIndex(text)
     try:
         file = RealmFile(path, _Document.model_validate(data), lines)
     except ValidationError as error:
         first = error.errors()[0]
         where = [each for each in first["loc"] if each not in {"function-before", "constrained-str"}]
-        place = ".".join(str(each) for each in where)
-        raise RealmFileError(f"{path}:{lines.line(where)}: {place}: {_reason(first)}") from None
+        place = _clean(".".join(str(each) for each in where))
+        raise RealmFileError(f"{path}:{lines.line(where)}: {place}: {_clean(_reason(first))}") from None
     _check_names(file)
     _check_references(file)
     return file
+
+
+def _clean(text: str) -> str:
+    """Return text from a file for a message: what could forge a line or steer a terminal is shown as `?`."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _line_of(message: str, text: str) -> int:
@@ -213,16 +232,21 @@ def _reason(error: Any) -> str:
 
 
 def _check_names(file: RealmFile) -> None:
-    kinds: dict[str, Mapping[str, object]] = {"role": file.roles, "project": file.projects, "application": file.applications}
-    named: list[tuple[list[str | int], str, str]] = [(["realm", "name"], "a realm", file.realm.name)]
-    named += [
-        ([f"{kind}s", name], "an application" if kind == "application" else f"a {kind}", name)
-        for kind, parts in kinds.items()
-        for name in parts
+    checks: list[tuple[list[str | int], Callable[[], object]]] = [
+        (["realm", "name"], lambda: check_name("a realm", file.realm.name))
     ]
-    for where, what, name in named:
+    for kind, parts in {"role": file.roles, "project": file.projects}.items():
+        checks += [([f"{kind}s", name], lambda kind=kind, name=name: check_name(f"a {kind}", name)) for name in parts]  # type: ignore[misc]
+    for name, part in file.applications.items():
+        place: list[str | int] = ["applications", name]
+        checks.append((place, lambda name=name: check_client_id(name)))  # type: ignore[misc]
+        checks += [
+            ([*place, "secrets", secret], lambda secret=secret: check_name("a secret", secret))  # type: ignore[misc]
+            for secret in part.secrets or {}
+        ]
+    for where, check in checks:
         try:
-            check_name(what, name)
+            check()
         except InvalidValueError as error:
             raise file.error(where, str(error)) from None
     for name in file.roles:

@@ -35,10 +35,26 @@ class Client:
     """The secret it presented; None for `private_key_jwt`."""
     address: str
 
+    def use_up_secret(self, realm: KnownRealm) -> None:
+        """Claim a secret that works only once, and make that durable, before anything is issued for it.
 
-def authenticate_application(realm: KnownRealm, environ: Environ, form: Form) -> Client:
+        :raises InvalidClientError: somebody else was first.
+        """
+        if self.secret is None or not self.secret.single_use:
+            return
+        name = self.application.client_id
+        if not applications.use_up(self.secret.id):
+            raise _refuse(realm, self.application, self.address, "secret")
+        feed.publish("application", f"{realm.name}/{name}")
+        with audit.acting_as(audit.Actor(f"application:{name}", self.address)):
+            audit.record(audit.Tag.SECRET_USE_UP, realm.name, f"application:{name}", secret=self.secret.name)
+        commit()
+
+
+def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool = False) -> Client:
     """Authenticate by exactly one of the three methods.
 
+    :param single_use: accept a secret that works once; the caller must then call `use_up_secret`.
     :raises InvalidRequestError: more than one credential, or an assertion without its type.
     :raises InvalidClientError: none, or one that will not do; alike for every cause.
     """
@@ -56,58 +72,51 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form) ->
             raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
     else:
         client_id, plain_secret = form.text("client_id"), form.text("client_secret")
-    return _by_secret(realm, client_id, plain_secret, address)
-
-
-def _by_secret(realm: KnownRealm, client_id: str, plain_secret: str, address: str) -> Client:
     recalled = applications.recall_application(realm, client_id)
     application = recalled or applications.read_application(realm, client_id)
     if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
         secret = application.matching_secret(plain_secret, clock.timestamp())
-        if secret is not None and (not secret.single_use or _use_up(realm, application, secret, address)):
+        if secret is not None and (single_use or not secret.single_use):
             return Client(application, secret, address)
-    if recalled is not None:
-        # An unknown client_id has just cost a read. A wrong secret of a known one costs one too, so that the time
-        # taken does not tell which client_ids exist (threat 88).
-        applications.read_application(realm, "")
-    raise _refuse(realm, client_id, address, "secret")
-
-
-def _use_up(realm: KnownRealm, application: KnownApplication, secret: KnownSecret, address: str) -> bool:
-    """Claim a single-use secret, and make that durable before anything is issued for it."""
-    if not applications.use_up(secret.id):
-        return False
-    feed.publish("application", f"{realm.name}/{application.client_id}")
-    with audit.acting_as(audit.Actor(f"application:{application.client_id}", address)):
-        audit.record(audit.Tag.SECRET_USE_UP, realm.name, f"application:{application.client_id}", secret=secret.name)
-    commit()
-    return True
+    _equalise(realm, recalled)
+    raise _refuse(realm, application, address, "secret")
 
 
 def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     if form.text("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
-    assertion = form["client_assertion"]
-    client_id = form.text("client_id")
+    assertion, client_id = form["client_assertion"], form.text("client_id")
+    application = recalled = None
     try:
         unverified_client_id = read_unverified(assertion).claims.get("sub")
         if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
             raise InvalidTokenError("sub of the assertion is not the client_id.")
-        client_id = unverified_client_id
-        application = applications.known_application(realm, client_id)
+        recalled = applications.recall_application(realm, unverified_client_id)
+        application = recalled or applications.read_application(realm, unverified_client_id)
         if application is None or not application.enabled:
             raise InvalidTokenError("There is no such application, or it is disabled.")
         token_endpoint = f"{realm.issuer}/protocol/openid-connect/token"
         applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
     except InvalidTokenError as error:
         _log.info("client assertion refused: %s", error)
-        raise _refuse(realm, client_id, address, f"assertion: {error}") from error
+        _equalise(realm, recalled)
+        raise _refuse(realm, application, address, f"assertion: {error}") from error
     commit()
     return Client(application, None, address)
 
 
-def _refuse(realm: KnownRealm, unverified_client_id: str, address: str, reason: str) -> InvalidClientError:
-    tokens.usage(realm.runtime).refused(realm.name, unverified_client_id, address, reason)
+def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
+    """Have a refusal cost one read, whoever is refused.
+
+    An unknown client_id has just cost one. A wrong credential of an application in memory costs one too, so that the time
+    taken does not tell which client_ids exist (threat 88).
+    """
+    if recalled is not None:
+        applications.read_application(realm, "")
+
+
+def _refuse(realm: KnownRealm, application: KnownApplication | None, address: str, reason: str) -> InvalidClientError:
+    tokens.usage(realm.runtime).refused(realm.name, application, address, reason)
     return InvalidClientError(realm.name)
 
 

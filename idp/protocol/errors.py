@@ -44,6 +44,12 @@ class UnsupportedMediaTypeError(InvalidRequestError):
     status = 415
 
 
+class LengthRequiredError(InvalidRequestError):
+    """The body comes without its length (RFC 9110 §15.5.12)."""
+
+    status = 411
+
+
 class InvalidClientError(ProtocolError):
     """The client could not be authenticated. One text for every cause, so that nothing can be told from it."""
 

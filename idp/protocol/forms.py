@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
-from idp.protocol.errors import InvalidRequestError, UnsupportedMediaTypeError
+from idp.protocol.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
 
 LARGEST_BODY = 65_536
 MOST_PARAMETERS = 100
@@ -39,20 +39,36 @@ def parse_form(environ: Environ) -> Form:
     """Read the parameters of a POST.
 
     :raises UnsupportedMediaTypeError: the body is of another type.
-    :raises InvalidRequestError: there are parameters in the URL, one is repeated, or the body is too large or not UTF-8.
+    :raises LengthRequiredError: the body comes without its length.
+    :raises InvalidRequestError: there are parameters in the URL, one is repeated, or the body is too large, cut, not UTF-8.
     """
+    length = _length(environ)
+    body = _read(environ, min(length, LARGEST_BODY))
+    if length > LARGEST_BODY:
+        _read(environ, min(length, _DRAIN) - LARGEST_BODY)
+        raise InvalidRequestError(f"The body is larger than {LARGEST_BODY} bytes.")
+    if len(body) < length:
+        # A request that was cut says less than was meant: a scope that is missing would widen the token.
+        raise InvalidRequestError("The body ended before its Content-Length.")
     if environ.get("QUERY_STRING"):
         # RFC 6749 §2.3.1: credentials never travel in the URL; nor does anything else here.
-        _read(environ, _DRAIN)
         raise InvalidRequestError("Send the parameters in the body; this endpoint takes none in the URL.")
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM:
-        _read(environ, _DRAIN)
         raise UnsupportedMediaTypeError(f"Send the parameters as {FORM}.")
-    body = _read(environ, LARGEST_BODY + 1)
-    if len(body) > LARGEST_BODY:
-        _read(environ, _DRAIN)
-        raise InvalidRequestError(f"The body is larger than {LARGEST_BODY} bytes.")
     return parse_body(body)
+
+
+def _length(environ: Environ) -> int:
+    """Return the length of the body.
+
+    :raises LengthRequiredError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
+    """
+    text: str = environ.get("CONTENT_LENGTH", "")
+    if text.isascii() and text.isdigit():
+        return int(text[:12])
+    if "HTTP_TRANSFER_ENCODING" in environ or text:
+        raise LengthRequiredError("Send the length of the body in Content-Length.")
+    return 0
 
 
 def parse_body(body: bytes) -> Form:
@@ -76,15 +92,9 @@ def parse_body(body: bytes) -> Form:
 
 
 def _read(environ: Environ, limit: int) -> bytes:
-    """Read at most `limit` bytes of the body, whether it came with its length or in chunks.
-
-    With a length one read is enough: asking again for an end that is known would cost a switch of threads.
-    """
-    stream = environ["wsgi.input"]
-    length: str = environ.get("CONTENT_LENGTH", "")
-    left = min(limit, int(length)) if length.isascii() and length.isdigit() else limit
-    parts: list[bytes] = []
-    while left > 0 and (part := stream.read(min(left, LARGEST_BODY + 1))):
+    """Read that many bytes of the body, fewer when it ends before."""
+    stream, parts = environ["wsgi.input"], []
+    while limit > 0 and (part := stream.read(limit)):
         parts.append(part)
-        left -= len(part)
+        limit -= len(part)
     return b"".join(parts)

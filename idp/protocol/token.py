@@ -17,5 +17,5 @@ def token(realm: str, environ: Environ) -> Response:
     grant = GRANTS.get(form.required("grant_type"))
     if grant is None:
         raise UnsupportedGrantTypeError("This grant type is not offered here. Use grant_type=client_credentials.")
-    client = authenticate_application(known, environ, form)
+    client = authenticate_application(known, environ, form, single_use=True)
     return no_store(grant(known, client, form))

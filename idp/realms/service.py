@@ -36,6 +36,16 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def check_text(what: str, text: str, longest: int) -> str:
+    """Return a text for people if it is one line of printable characters.
+
+    :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
+    """
+    if len(text) > longest or not text.isprintable():
+        raise InvalidValueError(f"{what} takes one line of at most {longest} printable characters.")
+    return text
+
+
 def check_algorithm(value: str) -> str:
     """Return the signing algorithm if it is one that realms have keys for.
 
@@ -146,6 +156,5 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
         raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
-    if len(fields.get("display_name", "")) > 200:
-        raise InvalidValueError("display_name has at most 200 characters.")
+    check_text("display_name", fields.get("display_name", ""), 200)
     return fields

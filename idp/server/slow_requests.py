@@ -22,11 +22,22 @@ _LAST_DATA_SENT = struct.Struct("=8x10I")
 """Beginning of Linux's `struct tcp_info`: 8 bytes of flags, then 32-bit numbers; the 10th is `tcpi_last_data_sent`."""
 
 
+HURRY = 1.0
+"""Seconds that a request may take while half of the threads wait for slow ones."""
+
+
 class SlowRequestGuard:
     """WSGI middleware that gives each request a time to be done in, the arrival of its body included."""
 
-    def __init__(self, app: WsgiApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: WsgiApp, *, port: int, threads: int, seconds: float) -> None:
+        """Wrap an application.
+
+        :param port: the port that the server listens on; only its connections are touched.
+        :param threads: how many requests the server can have in hand. When half of them are slow the time is cut to one
+            second, so that a few clients cannot keep the others out for long.
+        :param seconds: the time of a request otherwise.
+        """
+        self._app, self._port, self._threads, self._seconds = app, port, threads, seconds
         self._under_way: dict[int, tuple[float, str]] = {}
         """By thread, since when it serves a request, and whose."""
         if sys.platform == "linux":
@@ -43,15 +54,17 @@ class SlowRequestGuard:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(min(1, self._seconds / 4))
-            late = time.monotonic() - self._seconds
-            addresses = {address for since, address in list(self._under_way.values()) if since < late}
+            time.sleep(0.25)
+            now = time.monotonic()
+            slow = [(now - since, address) for since, address in list(self._under_way.values()) if now - since >= HURRY]
+            limit = HURRY if 2 * len(slow) >= self._threads else self._seconds
+            addresses = {address for age, address in slow if age >= limit}
             if addresses:
-                shut_down_silent_connections(addresses, self._seconds)
+                shut_down_silent_connections(self._port, addresses, limit)
 
 
-def shut_down_silent_connections(addresses: set[str], seconds: float) -> int:
-    """Shut down connections from these addresses to which nothing was sent for some seconds; return how many.
+def shut_down_silent_connections(port: int, addresses: set[str], seconds: float) -> int:
+    """Shut down connections to `port` from these addresses to which nothing was sent for some seconds; return how many.
 
     The server does not tell which connection a request came over. Those that wait for a body have been sent nothing
     since; the others that this meets are idle, and idle connections may be closed at any time (RFC 9112 §9.5).
@@ -60,10 +73,10 @@ def shut_down_silent_connections(addresses: set[str], seconds: float) -> int:
     for file in Path("/proc/self/fd").iterdir():
         try:
             with socket.socket(fileno=os.dup(int(file.name))) as connection:
-                peer = connection.getpeername()[0]
+                if connection.getsockname()[1] != port or connection.getpeername()[0] not in addresses:
+                    continue
                 info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_SENT.size)
-                silent_for = _LAST_DATA_SENT.unpack(info)[9] / 1000
-                if peer in addresses and silent_for >= seconds:
+                if _LAST_DATA_SENT.unpack(info)[9] / 1000 >= seconds:
                     connection.shutdown(socket.SHUT_RDWR)
                     closed += 1
         except (OSError, struct.error, IndexError):

@@ -77,4 +77,4 @@ def load() -> WsgiApp:
     gc.freeze()
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
-    return SlowRequestGuard(app.wsgi_app, settings.request_timeout)
+    return SlowRequestGuard(app.wsgi_app, port=settings.port, threads=settings.threads, seconds=settings.request_timeout)

@@ -8,7 +8,7 @@ from idp.tokens.inspect import (
     inspect_token,
     revoke_token,
 )
-from idp.tokens.issue import LONGEST_TOKEN, IssuedTokens, TokenTooLargeError, issue_tokens
+from idp.tokens.issue import LONGEST_TOKEN, IssuedTokens, TokenTooLargeError, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
 from idp.tokens.usage import Usage, usage
 
@@ -23,6 +23,7 @@ __all__ = [
     "TargetError",
     "TokenTooLargeError",
     "Usage",
+    "check_request",
     "forget_expired_revocations",
     "inspect_token",
     "issue_tokens",

@@ -43,7 +43,7 @@ def issue_tokens(
     """
     now = clock.timestamp()
     template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
-    signer = keys.key_ring(realm).signer(application.algorithm, now)
+    signer = keys.key_ring(realm).signer(application.algorithm or realm.signing_algorithm, now)
     times = f'"iat":{now},"nbf":{now},"exp":{now + TOKEN_LIFETIME}'
 
     jti = random_id()
@@ -58,6 +58,11 @@ def issue_tokens(
         hashed = at_hash(access_token)
         id_token = signer.sign("JWT", f'{template.id},{times},"jti":"{random_id()}","at_hash":"{hashed}"}}')
     return IssuedTokens(access_token, id_token, template.scope, jti)
+
+
+def check_request(realm: KnownRealm, application: KnownApplication, *, scope: str, resource: str, audience: str) -> None:
+    """Raise what `issue_tokens` would raise for what is asked, and issue nothing; the work is remembered for it."""
+    template_for(realm, application, clock.timestamp(), scope=scope, resource=resource, audience=audience)
 
 
 def at_hash(access_token: str) -> str:

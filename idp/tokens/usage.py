@@ -15,8 +15,7 @@ from sqlalchemy import bindparam, insert, update
 from idp import audit, clock
 from idp.applications import Application, ApplicationSecret, KnownApplication, KnownSecret
 from idp.audit import AuditEvent, Tag
-from idp.db import commit, db
-from idp.errors import StorageUnavailableError
+from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
 
 MOST_WAITING = 100_000
@@ -24,6 +23,9 @@ MOST_WAITING = 100_000
 
 MOST_KINDS_OF_REFUSAL = 1_000
 """Different refusals told apart between two writes; the rest are counted as one, so that nobody can flood the trail."""
+
+UNKNOWN = "(unknown)"
+"""Stands for every client_id that no application has. No application can be called that."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,9 +80,13 @@ class Usage:
             else:
                 self._lost += 1
 
-    def refused(self, realm: str, unverified_client_id: str, address: str, reason: str) -> None:
-        """Note that a client was refused. The same refusal is counted, not repeated."""
-        refusal = _Refusal(realm, unverified_client_id[:64], address, reason)
+    def refused(self, realm: str, application: KnownApplication | None, address: str, reason: str) -> None:
+        """Note that a client was refused. The same refusal is counted, not repeated.
+
+        :param application: the one it claimed to be; None when there is no such application. What was sent in its place is
+            not recorded: a secret that was put into the wrong field would stand in the trail for good.
+        """
+        refusal = _Refusal(realm, application.client_id if application else UNKNOWN, address, reason)
         with self._lock:
             full = refusal not in self._refusals and len(self._refusals) >= MOST_KINDS_OF_REFUSAL
             self._refusals[_OTHER if full else refusal] += 1
@@ -88,7 +94,7 @@ class Usage:
     def flush(self) -> int:
         """Write what was gathered, in one transaction, and return the number of events. Runs in an application context.
 
-        When the database does not answer, everything is kept for the next time.
+        When they cannot be written, everything is kept for the next time.
         """
         with self._lock:
             issues, self._issues = self._issues, []
@@ -101,15 +107,15 @@ class Usage:
         if not events:
             return 0
         try:
-            _write(issues, events)
-        except StorageUnavailableError as error:
-            db.session.rollback()
+            with storage_errors():
+                _write(issues, events)
+        except BaseException:
             with self._lock:
                 self._issues = issues + self._issues
                 self._refusals.update(refusals)
                 self._lost += lost
-            _log.warning("%d events wait to be written: %s", len(events), error)
-            return 0
+            _log.warning("%d events wait to be written", len(events))
+            raise
         return len(events)
 
 

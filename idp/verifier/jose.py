@@ -20,6 +20,9 @@ Key = RSAKey | ECKey
 MAX_TOKEN = 16_384
 """Longest token that is looked at, in characters."""
 
+_LATEST = 253_402_300_800
+"""The end of the year 9999 in seconds since 1970; no token is about later times."""
+
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 
 _UNDERSTOOD_HEADERS = frozenset({"alg", "kid", "typ", "cty"})
@@ -89,20 +92,22 @@ def open_token(
     raise InvalidTokenError("The token's signature does not match any key that is accepted here.")
 
 
-def check_times(claims: dict[str, Any], now: float, leeway: float) -> None:
-    """Check `exp`, `nbf` and `iat` with one leeway for clocks that differ (RFC 7519 §4.1.4 to §4.1.6).
+def check_times(claims: dict[str, Any], now: float, *, early: float, late: float) -> None:
+    """Check `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6).
 
-    :raises InvalidTokenError: expired, not valid yet, or a date that is no number.
+    :param early: seconds by which a token may be from the future, since clocks differ.
+    :param late: seconds for which it is accepted past its end.
+    :raises InvalidTokenError: expired, not valid yet, or a date that is no usable number.
     """
     for name in ("exp", "nbf", "iat"):
         value = claims.get(name)
-        if value is None and name != "exp":
+        if name not in claims and name != "exp":
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidTokenError(f"The token's {name} is missing or no number.")
-    if claims["exp"] + leeway <= now:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+            raise InvalidTokenError(f"The token's {name} is missing or no usable number.")
+    if claims["exp"] + late <= now:
         raise InvalidTokenError("The token has expired. Fetch a new one.")
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) - leeway > now:
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) - early > now:
         raise InvalidTokenError("The token is not valid yet. Check the clocks.")
 
 

@@ -1,5 +1,6 @@
 """The key set of an issuer, fetched when needed and kept as long as it may be (RFC 7517 §5)."""
 
+import http.client
 import json
 import re
 import threading
@@ -60,7 +61,7 @@ class KeySet:
         self._open = urllib.request.build_opener(_NoRedirects).open
         self._lock = threading.Lock()
         self._keys: dict[str, tuple[str, Key]] = {}
-        self._expires = self._last_try = float("-inf")
+        self._expires = self._last_fetch = self._next_try = float("-inf")
 
     def find(self, kid: str, algorithm: str, *, fetch: bool = True) -> list[Key]:
         """Return the key with this id if it is for this algorithm, as a list of one or none.
@@ -71,27 +72,37 @@ class KeySet:
         if self._must_fetch(kid):
             if not fetch:
                 raise KeySetStaleError
-            with self._lock:
-                if self._must_fetch(kid):
-                    self._refresh()
+            # Who holds a key that may still serve does not wait for somebody else's fetch.
+            if self._lock.acquire(blocking=not self._may_serve(kid)):
+                try:
+                    if self._must_fetch(kid):
+                        self._refresh()
+                finally:
+                    self._lock.release()
+        if self._clock() >= self._expires + self._stale_for:
+            raise KeySetUnavailableError(f"The keys of {self._issuer} could not be fetched.")
         found = self._keys.get(kid)
         return [found[1]] if found is not None and found[0] == algorithm else []
 
     def _must_fetch(self, kid: str) -> bool:
         now = self._clock()
         if now >= self._expires:
-            return not self._keys or now >= self._last_try + min(self._cooldown, 1)
-        return kid not in self._keys and now >= self._last_try + self._cooldown
+            return now >= self._next_try
+        return kid not in self._keys and now >= self._last_fetch + self._cooldown
+
+    def _may_serve(self, kid: str) -> bool:
+        return kid in self._keys and self._clock() < self._expires + self._stale_for
 
     def _refresh(self) -> None:
-        self._last_try = self._clock()
+        self._last_fetch = self._clock()
         try:
             document, max_age = self._get(self._jwks_uri or self._discover())
             self._keys = _usable_keys(document)
             self._expires = self._clock() + max_age
-        except (OSError, ValueError) as error:
-            if not self._keys or self._clock() >= self._expires + self._stale_for:
-                self._keys = {}
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
+            serves_on = self._clock() < self._expires + self._stale_for
+            self._next_try = self._clock() + (self._cooldown if serves_on else min(self._cooldown, 1))
+            if not serves_on:
                 raise KeySetUnavailableError(f"The keys of {self._issuer} cannot be fetched: {error}") from error
 
     def _discover(self) -> str:
@@ -107,17 +118,25 @@ class KeySet:
         self._jwks_uri = jwks_uri
         return jwks_uri
 
+    def _read(self, response: Any) -> bytes:
+        """Read an answer within the time for the whole of it, however slowly it drips."""
+        end = self._clock() + self._timeout
+        body = b""
+        while part := response.read1(65_536):
+            body += part
+            if len(body) > MAX_DOCUMENT or self._clock() > end:
+                raise ValueError(f"the answer was larger than {MAX_DOCUMENT} bytes, or took longer than {self._timeout} s")
+        return body
+
     def _get(self, url: str) -> tuple[dict[str, Any], float]:
         request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 (scheme is checked)
         try:
             with self._open(request, timeout=self._timeout) as response:
-                body = response.read(MAX_DOCUMENT + 1)
+                body = self._read(response)
                 cache_control = response.headers.get("Cache-Control", "")
         except urllib.error.HTTPError as error:
             error.close()
             raise ValueError(f"{url} answered {error.code}") from error
-        if len(body) > MAX_DOCUMENT:
-            raise ValueError(f"{url} answered more than {MAX_DOCUMENT} bytes")
         document = json.loads(body)
         if not isinstance(document, dict):
             raise ValueError(f"{url} did not answer a JSON object")

@@ -91,7 +91,7 @@ class Verifier:
         claims = opened.claims
         if claims.get("iss") != self._issuer:
             raise InvalidTokenError("The token was issued by somebody else.")
-        check_times(claims, self._clock(), self._leeway)
+        check_times(claims, self._clock(), early=self._leeway, late=self._leeway)
         is_access_token = opened.header["typ"].lower().endswith("at+jwt")
         if not has_audience(claims, self._audience if is_access_token else self._id_token_audience):
             raise InvalidTokenError("The token is meant for another API.")

@@ -197,7 +197,8 @@ def test_refusals_are_one_sentence_and_status_1(run: Run, arguments: list[str], 
     "arguments",
     [["nothing"], ["applications", "create"], ["applications", "create", "x"], ["keys", "rotate", "--realm", "acme", "--algorithm", "none"],
      ["grants", "add", "--realm", "acme", "--until", "tomorrow", "a", "b"], ["grants", "add", "--realm", "acme", "--until", "2030-01-01T10:00", "a", "b"],
-     ["audit", "list", "--limit", "0"]],
+     ["audit", "list", "--limit", "0"], ["audit", "list", "--before", "9" * 30],
+     ["grants", "add", "--realm", "acme", "--until", "0001-01-01T00:00:00+14:00", "a", "b"]],
     ids=" ".join,
 )  # fmt: skip
 def test_usage_errors_are_status_2(run: Run, arguments: list[str]) -> None:
@@ -251,7 +252,46 @@ def test_long_lists_are_paged(run: Run) -> None:
     assert "--before" in run("audit", "list", "--limit", "2")
 
 
-def test_control_characters_do_not_reach_the_terminal(run: Run) -> None:
-    run("applications", "create", "--realm", "acme", "--description", "a\x1b[31mred\nline", "ci-bot")
-    for command in (["applications", "list", "--realm", "acme"], ["applications", "show", "--realm", "acme", "ci-bot"]):
-        assert "\x1b" not in run(*command)
+@pytest.mark.parametrize("text", ["a\x1b[31mred", "two\nlines", "\x00", "\u202e", "\ud800"])
+def test_control_characters_are_refused(run: Run, text: str) -> None:
+    for command in (["applications", "create"], ["roles", "create"], ["projects", "create"]):
+        assert "printable" in run(*command, "--realm", "acme", "--description", text, "x", status=1)
+
+
+def test_commands_that_read_keep_no_writer_waiting(run: Run, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a list is being printed, and while a question waits for its answer, somebody else can write."""
+    import click
+
+    from tests.factories import Factory
+
+    monkeypatch.setattr("idp.db.WAIT_FOR_LOCK", 0.1)
+    run("applications", "create", "--realm", "acme", "ci-bot")
+    made: list[str] = []
+
+    def write(*_arguments: Any, **_options: Any) -> bool:
+        made.append(Factory(app).application(f"meanwhile-{len(made)}").client_id)
+        return True
+
+    real_echo = click.echo
+
+    def echo_and_write(*arguments: Any, **options: Any) -> None:
+        write()
+        real_echo(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(click, "echo", echo_and_write)
+        run("applications", "list", "--realm", "acme")
+    with monkeypatch.context() as patch:
+        patch.setattr(click, "confirm", write)
+        run("applications", "delete", "--realm", "acme", "ci-bot")
+    assert len(made) > 1
+
+
+def test_database_password_is_not_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("postgresql://u:S3cretPw@h/db", "postgresql+psycopg://u:S3cretPw@h:port/db"):
+        monkeypatch.setenv("IDP_DATABASE_URL", url)
+        output = run("realms", "list", status=1)
+        assert "IDP_DATABASE_URL" in output
+        assert "S3cretPw" not in output
+    monkeypatch.setenv("IDP_DATABASE_URL", "postgresql+psycopg://u:S3cretPw@h:5432/db")
+    assert "S3cretPw" not in run("settings")

@@ -1,5 +1,6 @@
 """The calendar of signing keys."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Thread
@@ -7,11 +8,13 @@ from threading import Barrier, Thread
 import pytest
 from flask import Flask
 
-from idp import audit, keys, realms, runtime, setup
+from idp import audit, clock, keys, realms, runtime, setup
+from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.errors import ConflictError, IdpError, NotFoundError
 from idp.keys import KeyState
 from idp.realms import Realm
+from idp.settings import Settings
 from tests.conftest import FrozenClock
 
 
@@ -143,14 +146,30 @@ def test_key_of_another_realm_is_not_found(realm: Realm) -> None:
         keys.revoke_key(realm, foreign.uid, "mistake")
 
 
-def test_private_keys_are_sealed_to_their_row(realm: Realm) -> None:
-    """A row that is swapped for another does not open (AES-GCM with the key's identity as associated data)."""
-    from idp.crypto import DamagedError
-
-    first, second = keys.list_keys(realm)
-    first.sealed_private_key, second.sealed_private_key = second.sealed_private_key, first.sealed_private_key
+def test_damaged_key_stops_its_own_algorithm_only(realm: Realm, caplog: pytest.LogCaptureFixture) -> None:
+    """A private key that stands in another row does not open (AES-GCM with the key's identity as associated data)."""
+    by_algorithm = {key.algorithm: key for key in keys.list_keys(realm)}
+    by_algorithm["RS256"].sealed_private_key = by_algorithm["ES256"].sealed_private_key
     commit()
     known = realms.known_realm(runtime.current(), "acme")
     assert known is not None
-    with pytest.raises(DamagedError, match="damaged"):
-        keys.key_ring(known).signer("RS256", first.active_from.timestamp() + 1)
+    now = clock.timestamp() + 1
+    ring = keys.key_ring(known)
+    assert ring.signer("ES256", now).kid == by_algorithm["ES256"].uid
+    with pytest.raises(IdpError, match="no active RS256 key"):
+        ring.signer("RS256", now)
+    assert len(json.loads(ring.key_set(now)[0])["keys"]) == 2
+    assert "is damaged in the database" in caplog.text
+
+
+def test_long_announcement_and_short_rotation_do_not_collide(app: Flask, settings: Settings, frozen_clock: FrozenClock) -> None:
+    slow = create_app(settings.model_copy(update={"key_set_max_age": 86_400}))
+    with slow.app_context():
+        realms.update_realm(realms.get_realm("acme"), key_rotation_days=1)
+        commit()
+        for _ in range(120):
+            frozen_clock.advance(hours=1)
+            setup.rotate_keys_and_tidy()
+            found = keys.list_keys(realms.get_realm("acme"))
+            assert sum(key.state(frozen_clock.now()) is KeyState.ACTIVE for key in found) == 2
+    close_app(slow)

@@ -217,17 +217,56 @@ BROKEN = {
     "date alone": (SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=2027-01-01\n", 5, "with a zone"),
     "keys that are no JSON": (SMALL + "[applications.a]\njwks = 'x'\n", 4, "JWK set"),
     "private keys": (SMALL + '[applications.a]\njwks = \'{"keys":[{"kty":"EC","d":"x"}]}\'\n', 4, "private"),
-    "audience": (SMALL + "[applications.a]\naudience = ['a b']\n", 3, "visible ASCII"),
+    "audience": (SMALL + "[applications.a]\naudience = ['a b']\n", 4, "visible ASCII"),
     "secret twice": (SMALL + "[applications.a.secrets.main]\nenv='A'\nfile='b'\n", 3, "env or file, not both"),
     "missing variable": (SMALL + "[applications.a.secrets.main]\nenv='NOT_SET_ANYWHERE'\n", 4, "is not set"),
     "missing file": (SMALL + "[applications.a.secrets.main]\nfile='nowhere'\n", 4, "cannot be read"),
-    "after a text of several lines": (SMALL + 'display_name = """\na = [\n"""\nenabled = 1\n', 6, "realm.enabled"),
+    "nested deeply": (SMALL + "[applications.a]\njwks = '" + "[" * 30_000 + "'\n", 4, "JWK set"),
+    "arrays in arrays": (SMALL + "x = " + "[" * 20_000 + "]" * 20_000 + "\n", 1, "cannot be read"),
+    "enormous number": (SMALL + "key_rotation_days = " + "9" * 5_000 + "\n", 1, "cannot be read"),
+    "time before time": (
+        SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=0001-01-01T00:00:00+14:00\n",
+        5,
+        "years 1 and 9999",
+    ),
+    "NUL in a path": (SMALL + '[applications.a.secrets.main]\nfile="\\u0000"\n', 4, "cannot be read"),
+    "control characters": (SMALL + 'display_name = "a\\u0000b"\n', 3, "printable"),
+    "forged line": (SMALL + '"x\\nError: all fine" = 1\n', 3, "x?Error: all fine"),
+    "secret name": (SMALL + '[applications.a.secrets."BAD NAME"]\n', 3, "cannot be the name of a secret"),
+    "service account": (SMALL + "[applications.service-account-x]\n", 3, "service-account-"),
+    "line separators that are none": (SMALL + "# \u2028 \u0085\ncolour = 1\n", 4, "colour"),
+    "after a text of several lines": (SMALL + 'display_name = """\\\na = [ \\\n"""\nenabled = 1\n', 6, "realm.enabled"),
     "after a list of several lines": (
         SMALL + "[applications.a]\naudience = [\n  'x', # [\n  'y',\n]\nenabled = 1\n",
         8,
         "enabled",
     ),
 }
+
+
+def test_long_file_is_read_in_time_that_grows_with_its_length(write: Callable[..., Path]) -> None:
+    values = ",\n".join(f'  "https://api-{number}.example"' for number in range(20_000))
+    with pytest.raises(RealmFileError, match=r"realm\.toml:4: .*at most 20 values"):
+        manifest.read_file(write(SMALL + f"[applications.a]\naudience = [\n{values}\n]\n"))
+
+
+def test_expired_and_single_use_secrets_are_neither_exported_nor_made(context: Flask, write: Callable[..., Path]) -> None:
+    from datetime import timedelta
+
+    from idp import clock
+
+    realm = realms.get_realm("acme")
+    application = applications.get_application(realm, "reporting")
+    applications.add_secret(realm, application, "once", single_use=True)
+    expired, _ = applications.add_secret(realm, application, "expired")
+    applications.change_expiry(realm, application, expired, clock.now() - timedelta(days=1))
+    commit()
+    text = manifest.export_realm(realm)
+    assert "once" not in text
+    assert "expired" not in text
+    old = write(SMALL + "[applications.app.secrets.old]\nexpires = 2001-01-01T00:00:00Z\n")
+    assert apply(old) == []
+    assert plan(old) == []
 
 
 @pytest.mark.parametrize("name", BROKEN)

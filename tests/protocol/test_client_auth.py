@@ -19,6 +19,11 @@ ENDPOINT = f"{ISSUER}/protocol/openid-connect/token"
 HEADERS = json.loads((Path(__file__).parents[1] / "vectors" / "authorization_headers.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def pairs() -> dict[str, Any]:
+    return {"ES256": key_pair("ES256"), "RS256": key_pair("RS256"), "PS256": key_pair("PS256")}
+
+
 def by_basic(client: FlaskClient, header: str, **form: str) -> Any:
     return ask(client, "token", {"grant_type": "client_credentials", **form}, headers={"Authorization": header})
 
@@ -109,12 +114,12 @@ def test_every_failure_looks_the_same(client: FlaskClient, make: Factory, cause:
 
 
 @pytest.mark.spec("T88")
-def test_every_failure_costs_the_same_reads(client: FlaskClient, make: Factory) -> None:
+def test_every_failure_costs_the_same_reads(client: FlaskClient, make: Factory, pairs: Any) -> None:
     from sqlalchemy import event
 
     from idp.db import db
 
-    made = make.application()
+    made = make.application(jwks=pairs["ES256"][1])
     ask_token(client, made)
     reads: Counter[str] = Counter()
     with make.app.app_context():
@@ -124,8 +129,13 @@ def test_every_failure_costs_the_same_reads(client: FlaskClient, make: Factory) 
         reads.clear()
         ask(client, "token", {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "wrong"})
         seen.append({text: count for text, count in reads.items() if "FROM" in text and "change" not in text})
+    foreign_key, _ = key_pair("ES256")
+    for client_id in ("ci-bot", "nobody"):
+        reads.clear()
+        ask(client, "token", assertion_form(assertion(foreign_key, client_id, ISSUER)))
+        seen.append({text: count for text, count in reads.items() if "FROM" in text and "change" not in text})
     assert seen[0], "a wrong secret must cost a read"
-    assert seen == [seen[0]] * 4
+    assert seen == [seen[0]] * 6
 
 
 @pytest.mark.spec("R29", "AUTHLIB-10")
@@ -182,12 +192,20 @@ def test_single_use_secret_works_once_in_a_race(client: FlaskClient, make: Facto
     assert Counter(statuses) == {200: 1, 401: 7}
 
 
+def test_single_use_secret_is_used_up_by_a_token_and_nothing_else(client: FlaskClient, make: Factory) -> None:
+    made = make.application(secret=False)
+    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    once = Made("ci-bot", plain, made.uid)
+    assert ask_token(client, once, scope="nonsense").json["error"] == "invalid_scope"
+    assert ask_token(client, once, audience="nonsense").json["error"] == "invalid_target"
+    assert ask(client, "token/introspect", {"token": "x", **once.form}).status_code == 401
+    assert ask(client, "revoke", {"token": "x", **once.form}).status_code == 401
+    assert ask_token(client, once).status_code == 200
+    make.forget()
+    assert ask_token(client, once).status_code == 401
+
+
 # private_key_jwt (RFC 7523)
-
-
-@pytest.fixture(scope="module")
-def pairs() -> dict[str, Any]:
-    return {"ES256": key_pair("ES256"), "RS256": key_pair("RS256"), "PS256": key_pair("PS256")}
 
 
 @pytest.mark.spec("R14", "R96")
@@ -221,6 +239,7 @@ BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "expired": {"exp": -120},
     "lives too long": {"exp": 3600},
     "lives for ever": {"exp": 10**12},
+    "exp is enormous": {"exp": 10**400},
     "not valid yet": {"nbf": 300},
     "issued in the future": {"iat": 300},
     "no jti": {"jti": None},
@@ -299,6 +318,28 @@ def test_assertion_signed_with_the_public_key_as_a_password_is_refused(client: F
                 assert ask(client, "token", assertion_form(token)).status_code == 401
 
 
+def test_dates_that_are_null_are_refused(client: FlaskClient, make: Factory, pairs: Any) -> None:
+    from joserfc import jwt
+
+    key, jwks = pairs["ES256"]
+    make.application(jwks=jwks, secret=False)
+    now = clock.timestamp()
+    for name in ("iat", "nbf", "exp"):
+        claims = {"iss": "ci-bot", "sub": "ci-bot", "aud": ISSUER, "exp": now + 60, "jti": "j"} | {name: None}
+        token = jwt.encode({"alg": "ES256", "kid": "client-key"}, claims, key)
+        assert ask(client, "token", assertion_form(token)).status_code == 401
+
+
+@pytest.mark.parametrize("alg", ["none", "HS256", "ES384", "RS256"])
+def test_key_for_another_algorithm_is_refused_at_registration(make: Factory, pairs: Any, alg: str) -> None:
+    from idp.errors import InvalidValueError
+
+    jwk = pairs["ES256"][1]["keys"][0]
+    for wrong in (jwk | {"alg": alg}, jwk | {"use": "enc"}):
+        with pytest.raises(InvalidValueError, match="Key 1 of jwks"):
+            make.application(jwks={"keys": [wrong]})
+
+
 @pytest.mark.spec("R98")
 def test_assertion_by_another_applications_key_is_refused(client: FlaskClient, make: Factory, pairs: Any) -> None:
     _, jwks = pairs["ES256"]
@@ -372,19 +413,50 @@ def test_own_access_token_is_no_assertion(client: FlaskClient, make: Factory, pa
         assert ask(client, "token", assertion_form(token)).status_code == 401
 
 
-def test_refusals_are_recorded_with_their_count_and_no_secret(client: FlaskClient, make: Factory) -> None:
+def refusals(make: Factory) -> list[Any]:
     from idp import audit, runtime, tokens
 
-    make.application()
-    for _ in range(5):
-        ask(client, "token", {"grant_type": "client_credentials", "client_id": "ci-bot\n", "client_secret": "canary-1234"})
     with make.app.app_context():
         tokens.usage(runtime.current()).flush()
-        (event,) = audit.list_events("acme", tag="client:token:refuse")
-        assert event.detail == {"reason": "secret", "count": 5}
-        assert event.target == "application:ci-bot\n"
-        assert event.outcome == "refused"
-        assert "canary" not in str(vars(event))
+        return [(event.target, event.detail) for event in audit.list_events("acme", tag="client:token:refuse")]
+
+
+def test_refusals_are_recorded_with_their_count(client: FlaskClient, make: Factory) -> None:
+    make.application()
+    for _ in range(5):
+        ask(client, "token", {"grant_type": "client_credentials", "client_id": "ci-bot", "client_secret": "canary-1234"})
+    assert refusals(make) == [("application:ci-bot", {"reason": "secret", "count": 5})]
+
+
+@pytest.mark.spec("R124", "T106", "T107")
+def test_what_was_sent_as_an_unknown_client_id_is_not_recorded(client: FlaskClient, make: Factory) -> None:
+    """A secret in the wrong field would stay in the trail for good; made-up names would flood it; NUL stops PostgreSQL."""
+    made = make.application()
+    for client_id in (made.secret, "\0", "nobody\n", *(f"made-up-{number}" for number in range(20))):
+        ask(client, "token", {"grant_type": "client_credentials", "client_id": client_id, "client_secret": made.client_id})
+    assert refusals(make) == [("application:(unknown)", {"reason": "secret", "count": 23})]
+
+
+def test_events_wait_while_the_database_cannot_be_written(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlite3
+
+    from idp import audit, runtime, tokens
+    from idp.app import close_app, create_app
+    from idp.errors import StorageUnavailableError
+
+    monkeypatch.setattr("idp.db.WAIT_FOR_LOCK", 0.1)
+    app = create_app(settings)
+    made = Factory(app).application()
+    assert ask_token(app.test_client(), made).status_code == 200
+    other_writer = sqlite3.connect(settings.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other_writer.execute("BEGIN IMMEDIATE")
+    with app.app_context(), pytest.raises(StorageUnavailableError):
+        tokens.usage(runtime.current()).flush()
+    other_writer.close()
+    with app.app_context():
+        assert tokens.usage(runtime.current()).flush() == 1
+        assert len(audit.list_events("acme", tag="client:token:issue")) == 1
+    close_app(app)
 
 
 @pytest.mark.spec("T84")

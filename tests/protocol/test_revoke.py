@@ -78,6 +78,26 @@ def test_revocation_is_recorded(client: FlaskClient, make: Factory) -> None:
         assert event.target == f"token:{claims_of(token)['jti']}"
 
 
+def test_token_from_a_node_whose_clock_is_ahead_can_be_revoked(
+    client: FlaskClient, make: Factory, frozen_clock: FrozenClock
+) -> None:
+    made = make.application()
+    token = ask_token(client, made).json["access_token"]
+    frozen_clock.advance(seconds=-30)
+    assert is_active(client, made, token)
+    revoke(client, made, token)
+    assert not is_active(client, made, token)
+
+
+def test_revocation_is_recorded_once(client: FlaskClient, make: Factory) -> None:
+    made = make.application()
+    token = ask_token(client, made).json["access_token"]
+    for _ in range(5):
+        assert revoke(client, made, token).status_code == 200
+    with make.app.app_context():
+        assert len(audit.list_events("acme", tag="client:token:revoke")) == 1
+
+
 def test_revocations_are_kept_until_the_token_has_expired(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     from idp.db import db
     from idp.setup import rotate_keys_and_tidy

@@ -128,6 +128,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "not yet": {"nbf": 99999999999},
     "from the future": {"iat": 99999999999},
     "nbf is text": {"nbf": "now"},
+    "exp is enormous": {"exp": 10**400},
+    "exp is negative": {"exp": -1},
     "no sub": {"sub": None},
     "sub is a number": {"sub": 7},
     "roles are no texts": {"realm_access": {"roles": [1]}},
@@ -416,6 +418,62 @@ def test_server_that_is_away_is_a_fault_of_its_own(issuer: Issuer) -> None:
     verifier = Verifier("http://127.0.0.1:1/auth/realms/acme", AUDIENCE, timeout=1)
     with pytest.raises(KeySetUnavailableError):
         verifier.verify(issuer.token())
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+def test_dates_that_are_null_are_refused(issuer: Issuer, verifier: Verifier, name: str) -> None:
+    claims = issuer.claims() | {name: None}
+    token = jwt.encode({"alg": "ES256", "kid": "ec-1", "typ": "at+jwt"}, claims, issuer.ec)
+    with pytest.raises(InvalidTokenError):
+        verifier.verify(token)
+
+
+@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", b"",
+                                    b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"])  # fmt: skip
+def test_broken_answers_of_the_issuer_are_a_fault_of_its_own(answer: bytes) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+        thread = Thread(target=serve)
+        thread.start()
+        verifier = Verifier(f"http://127.0.0.1:{server.getsockname()[1]}/auth/realms/acme", AUDIENCE)
+        with pytest.raises(KeySetUnavailableError):
+            verifier.verify(jwt.encode({"alg": "ES256", "kid": "ec-1", "typ": "at+jwt"}, {"exp": 1}, EC))
+        thread.join()
+
+
+def test_who_holds_the_key_does_not_wait_for_a_hanging_issuer(issuer: Issuer) -> None:
+    from threading import Event
+
+    now = [0.0]
+    verifier = Verifier(issuer.url, AUDIENCE)
+    keys: Any = verifier._key_set
+    keys._clock = lambda: now[0]
+    token = issuer.token()
+    verifier.verify(token)
+    now[0] = 301
+    hangs, go_on = Event(), Event()
+
+    def hang(_url: str) -> Any:
+        hangs.set()
+        go_on.wait(30)
+        raise OSError("no answer")
+
+    keys._get = hang
+    fetching = Thread(target=verifier.verify, args=(token,))
+    fetching.start()
+    assert hangs.wait(30)
+    assert verifier.verify(token)  # at once, while the other thread still waits
+    assert fetching.is_alive()
+    go_on.set()
+    fetching.join()
 
 
 def test_on_an_event_loop_it_does_not_fetch(issuer: Issuer, verifier: Verifier) -> None:

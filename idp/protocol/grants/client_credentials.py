@@ -16,14 +16,11 @@ def client_credentials(realm: KnownRealm, client: Client, form: Form) -> dict[st
     :raises InvalidScopeError: see `tokens.issue_tokens`.
     :raises InvalidTargetError: see `tokens.issue_tokens`.
     """
+    asked = {name: form.text(name) for name in ("scope", "resource", "audience")}
     try:
-        issued = tokens.issue_tokens(
-            realm,
-            client.application,
-            scope=form.text("scope"),
-            resource=form.text("resource"),
-            audience=form.text("audience"),
-        )
+        tokens.check_request(realm, client.application, **asked)
+        client.use_up_secret(realm)
+        issued = tokens.issue_tokens(realm, client.application, **asked)
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:

