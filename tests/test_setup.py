@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from flask import Flask
 
 from idp import applications, audit, realms, setup

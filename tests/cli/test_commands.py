@@ -1,7 +1,7 @@
 """The command line, run as a program."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command in process on the test's database, and return its output."""
     monkeypatch.setenv("IDP_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("IDP_REALMS_DIR", str(PROJECT / "realms"))
@@ -27,7 +27,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result.output
 
-    yield run
+    return run
 
 
 def as_json(output: str) -> Any:

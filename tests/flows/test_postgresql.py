@@ -196,5 +196,7 @@ def test_two_workers_and_an_outage(postgres: Any, tmp_path: Path, database_url: 
         assert send(f"{server.issuer()}/.well-known/openid-configuration").status == 200
     finally:
         server.stop()
-    events = json.loads(server.idp("audit", "list", "--realm", "acme", "--tag", "client:token:issue", "--limit", "1000", "--json"))
+    events = json.loads(
+        server.idp("audit", "list", "--realm", "acme", "--tag", "client:token:issue", "--limit", "1000", "--json")
+    )
     assert len(events) >= 10
