@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 _lane = threading.Lock()
 """Signing releases the interpreter lock. Without this lane, the threads of a worker would each start a signature, and
-then fight for the interpreter to finish it; see docs/benchmarks.md."""
+may then fight for the interpreter to finish it; see docs/benchmarks.md."""
 
 
 class Signer:

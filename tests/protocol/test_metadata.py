@@ -236,3 +236,30 @@ def test_answers_are_json_for_every_error(client: FlaskClient) -> None:
     for answer in (client.post("/x"), client.get(f"{REALM}/protocol/openid-connect/token"), client.put(REALM)):
         assert json.loads(answer.data)["error"]
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.spec("R7", "R121", "AUTHLIB-9")
+@pytest.mark.parametrize("query", ["", "?response_type=%27", "?response_type=%C3%A9", "?response_type=token&client_id=x"])
+def test_there_is_no_authorization_endpoint(client: FlaskClient, query: str) -> None:
+    assert client.get(f"{REALM}/protocol/openid-connect/auth{query}").status_code == 404
+
+
+@pytest.mark.spec("R123")
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-User", "X-Remote-User", "X-Client-Cert", "X-SSL-Client-Cert", "X-Auth-Subject", "Remote-User"]
+)
+def test_identity_headers_of_a_proxy_mean_nothing(client: FlaskClient, header: str) -> None:
+    answer = ask(client, "token", {"grant_type": "client_credentials", "client_id": "reporting"}, headers={header: "reporting"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.spec("AUTHLIB-8", "AUTHLIB-6")
+def test_server_imports_nothing_of_authlib() -> None:
+    """What `docs/architecture.md` says: JOSE is joserfc's, and the grant is ours."""
+    import subprocess
+    import sys
+
+    script = (
+        "import idp.server, idp.server.worker, idp.cli.serve, sys; print([n for n in sys.modules if n.startswith('authlib')])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

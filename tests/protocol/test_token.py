@@ -15,7 +15,7 @@ from tests.factories import FORM, Factory, ask, ask_token, basic, claims_of
 ISSUER = "http://localhost:8080/auth/realms/acme"
 
 
-@pytest.mark.spec("R31", "R32", "R43", "R73")
+@pytest.mark.spec("R31", "R32", "R43", "R73", "AUTHLIB-11")
 def test_answer_has_access_token_and_lifetime_and_is_not_stored(client: FlaskClient, make: Factory) -> None:
     answer = ask_token(client, make.application())
     assert answer.status_code == 200
@@ -142,7 +142,7 @@ def test_body_type_may_have_parameters_and_any_case(client: FlaskClient, make: F
         assert ask(client, "token", body, content_type=content_type).status_code == 200
 
 
-@pytest.mark.spec("R36")
+@pytest.mark.spec("R36", "R8", "AUTHLIB-1", "AUTHLIB-2", "AUTHLIB-3")
 @pytest.mark.parametrize("grant_type", ["password", "authorization_code", "refresh_token", "x", "client_credentials "])
 def test_unknown_grant_is_named_so(client: FlaskClient, make: Factory, grant_type: str) -> None:
     answer = ask(client, "token", {"grant_type": grant_type, **make.application().form})

@@ -1,0 +1,144 @@
+"""Makes docs/specifications.md: which rule is proved by which test, from the marks of the tests (`make docs`)."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+RULES = {
+    "R7": "RFC 9700 §2.1.2: no token in the front channel",
+    "R8": "RFC 9700 §2.4: no password grant",
+    "R14": "RFC 9700 §2.5: asymmetric client authentication is offered",
+    "R23": "RFC 9700 §2.6: metadata is published and true",
+    "R24": "An unknown realm is refused whatever comes with it",
+    "R26": "RFC 6749 §3.2: empty parameters count as absent, unknown ones are ignored, repeated ones refused",
+    "R27": "RFC 6749 §3.2: POST and form encoding only",
+    "R28": "RFC 6749 §2.3.1: credentials never in the URL",
+    "R29": "RFC 6749 §2.3: one client credential in a request",
+    "R30": "RFC 6749 §2.3.1: Basic credentials are form-decoded",
+    "R31": "RFC 6749 §5.1: success is JSON and not stored",
+    "R32": "RFC 6749 §5.1: access_token, token_type, expires_in, scope",
+    "R34": "RFC 6749 §5.2: failed authentication is 401 invalid_client with a challenge",
+    "R35": "RFC 6749 §5.2: characters of error_description",
+    "R36": "RFC 6749 §5.2: the right error code",
+    "R43": "RFC 6749 §4.4.3: no refresh token",
+    "R44": "RFC 6749 §10.10: at least 128 random bits",
+    "R45": "RFC 6750 §3: answers of a resource server",
+    "R46": "RFC 6750 §2: one way of presenting a token, and not in the URL",
+    "R47": "RFC 6750 §2.1: scheme in any case, one b64token",
+    "R48": "RFC 7009 §2.1: the client's own authentication, its own tokens",
+    "R49": "RFC 7009 §2.2: unknown and dead tokens are success",
+    "R50": "RFC 7009 §2.1: an unknown hint is ignored",
+    "R51": "RFC 7009 §2.1: a revoked token is dead",
+    "R52": "RFC 7009 §2.2.1: unsupported_token_type; 503 when storage is down",
+    "R53": "Every worker knows within a second",
+    "R54": "RFC 7662 §2.1: the caller authenticates",
+    "R55": "RFC 7662 §2.2: inactive, and nothing more",
+    "R56": "RFC 7662 §2.1: POST only, nothing in the URL",
+    "R57": "RFC 7662 §2.2: a resource server sees what concerns it",
+    "R58": "RFC 7662 §4: active only after every check",
+    "R59": "OpenID Discovery §4.3: the issuer, byte for byte",
+    "R60": "RFC 8414 §3.1: both well-known URLs",
+    "R61": "RFC 8414 §3.2: no empty lists; every capability is exercised",
+    "R62": "OpenID Core §10.1.1: keys are published before they sign and until their tokens are dead",
+    "R63": "OpenID Core §10.1.1: the key set is cached shorter than keys are announced",
+    "R64": "OpenID Core §2: claims of an ID token",
+    "R65": "OpenID Core §2: its audience is the client",
+    "R68": "OpenID Core §3.1.3.6: at_hash",
+    "R69": "OpenID Core §2: signed with the chosen algorithm",
+    "R73": "OpenID Core §3.1.2.1: no ID token without scope openid",
+    "R84": "RFC 9068 §2: header and claims of an access token",
+    "R85": "RFC 9068 §3, RFC 8707: audience and resource",
+    "R86": "RFC 9068 §2.2: sub is the server's own id of the application",
+    "R87": "RFC 9068 §4: what a verifier checks",
+    "R88": "RFC 8725 §3.11: no token passes for another kind",
+    "R89": "RFC 8725 §3.1: algorithms are fixed by key and use",
+    "R91": "RFC 8725 §3.4: weak and foreign keys are refused",
+    "R93": "RFC 8725 §3.7: UTF-8, iss, sub and aud are checked",
+    "R94": "RFC 8725 §3.10: keys and addresses in a header mean nothing",
+    "R95": "RFC 8725 §3.8: one leeway of at most 60 seconds",
+    "R96": "RFC 7523 §3: what an assertion must say; five minutes; once",
+    "R97": "RFC 7521 §4.2.1: a bad assertion is invalid_client",
+    "R98": "RFC 7523 §3: another client's key does not do",
+    "R100": "RFC 8707 §2: an unknown target is invalid_target",
+    "R108": "ASVS 6.3.2: no default accounts; initial secrets are random, short-lived, single use",
+    "R117": "ASVS 9: self-contained tokens",
+    "R120": "ASVS 10.4.10: clients authenticate at token, introspection and revocation",
+    "R121": "ASVS 10.6.1: no response type that holds a token",
+    "R123": "ASVS 4.1.3: headers of intermediaries cannot be set by users",
+    "R124": "ASVS 16: events are recorded, without secrets",
+}
+
+NOT_OFFERED = [
+    ("R1 to R6, R15 to R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint, no code and no login yet. For the same reason discovery has no `authorization_endpoint` and no `response_types_supported`, which OpenID Connect Discovery §3 requires: an empty list would be untrue."),
+    ("R10 to R13, R41, R42", "No refresh tokens are issued."),
+    ("R9, R103 to R105", "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) and pushed authorization requests are not offered."),
+    ("R83", "No logout tokens are issued."),
+    ("R99, R101", "No token exchange yet."),
+    ("R106, R107, R109 to R116, R118, R119, R122", "No people sign in yet."),
+]  # fmt: skip
+
+PARTLY = [
+    ("R24 (RFC 9700 §2.6)", "TLS is left to a proxy in front; `idp doctor` warns when the public URL is plain http and not loopback. The default listens on loopback only."),
+    ("R33", "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411, 415 and 503."),
+    ("R53", "A verifier that checks signatures by itself accepts a revoked token until it expires, at most ten hours; introspection knows within a second. A revoked *key* is gone from verifiers after `max-age`."),
+    ("R57", "JWT answers of introspection (RFC 9701) are not offered."),
+    ("R62", "After `idp keys revoke` the key that takes over signs at once: a verifier within its fetch cool-down may refuse the first tokens. That is the price of not accepting a leaked key."),
+    ("A grant's end date", "New tokens are without it from that second on, and introspection leaves it out; a token issued before carries it until it expires, at most ten hours."),
+    ("T28", "Bodies that arrive slowly are cut after 10 s, after 1 s when half of the threads wait for such. A flood of them still slows a worker that faces the network bare; a proxy that buffers bodies does not let them through."),
+    ("T88", "Refusals cost the same statements whether the application exists or not; a difference of some microseconds is left (a keyed hash, a signature check) and not measured against a threshold."),
+]  # fmt: skip
+
+
+def proofs() -> dict[str, list[str]]:
+    """Return the tests that carry each mark."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.spec":
+                    for argument in decorator.args:
+                        found[ast.literal_eval(argument)].append(f"{path.relative_to(TESTS)}: {node.name}")
+    return found
+
+
+def _order(rule: str) -> tuple[str, int]:
+    match = re.fullmatch(r"([A-Z]+)-?(\d+)", rule)
+    assert match is not None, rule
+    return match[1], int(match[2])
+
+
+def page() -> str:
+    """Return the page."""
+    found = proofs()
+    lines = [
+        "# Specifications",
+        "",
+        "Which rule is met, and the tests that prove it. Made from the marks of the tests by `make docs`; a test sees to it that",
+        "this page is current. R numbers are the project's own list of rules drawn from RFC 6749, 6750, 7009, 7523, 7662, 8414, 8707,",
+        "8725, 9068, 9700, OpenID Connect Core and Discovery, and OWASP ASVS 5.0. T numbers are published vulnerabilities of",
+        "products of this kind, AUTHLIB numbers behaviours of Authlib's framework that are below the bar here.",
+        "",
+        "## Done",
+        "",
+        "| rule | what | proved by |",
+        "|---|---|---|",
+    ]
+    for rule in sorted(RULES, key=_order):
+        lines.append(f"| {rule} | {RULES[rule]} | {'<br>'.join(f'`{each}`' for each in found[rule])} |")
+    lines += ["", "## Met in part, and limits", "", "| rule | what is left |", "|---|---|"]
+    lines += [f"| {rule} | {text} |" for rule, text in PARTLY]
+    lines += ["", "## Not offered", "", "| rules | why |", "|---|---|"]
+    lines += [f"| {rules} | {text} |" for rules, text in NOT_OFFERED]
+    lines += ["", "## Known failures of other products", "", "| number | proved by |", "|---|---|"]
+    others = [rule for rule in found if not rule.startswith("R")]
+    lines += [f"| {rule} | {'<br>'.join(f'`{each}`' for each in found[rule])} |" for rule in sorted(others, key=_order)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
