@@ -128,8 +128,9 @@ def page() -> str:
         "| rule | what | proved by |",
         "|---|---|---|",
     ]
-    for rule in sorted(RULES, key=_order):
-        lines.append(f"| {rule} | {RULES[rule]} | {'<br>'.join(f'`{each}`' for each in found[rule])} |")
+    lines += [
+        f"| {rule} | {RULES[rule]} | {'<br>'.join(f'`{each}`' for each in found[rule])} |" for rule in sorted(RULES, key=_order)
+    ]
     lines += ["", "## Met in part, and limits", "", "| rule | what is left |", "|---|---|"]
     lines += [f"| {rule} | {text} |" for rule, text in PARTLY]
     lines += ["", "## Not offered", "", "| rules | why |", "|---|---|"]

@@ -1,6 +1,5 @@
 """The tutorial works word by word: its commands are run as they stand, with other ports only."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from tests.serving import PROJECT, Server, free_port, send, wait_until
 
 TUTORIAL = (PROJECT / "docs" / "tutorial.md").read_text()
-BLOCKS = re.findall(r"```sh( \w+)?\n(.*?)```", TUTORIAL, flags=re.S)
+BLOCKS = re.findall(r"```sh( \w+)?\n(.*?)```", TUTORIAL, flags=re.DOTALL)
 
 
 @pytest.fixture
