@@ -3,6 +3,8 @@
 import base64
 import json
 import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -153,3 +155,21 @@ def compact(header: Any, claims: Any, signature: bytes = b"x" * 64) -> str:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     return ".".join((segment(header), segment(claims), segment(signature)))
+
+
+def at_once(count: int, act: Callable[[], Any]) -> list[Any]:
+    """Do the same from several threads at the same moment, and return what each returned."""
+    barrier = threading.Barrier(count)
+    results: list[Any] = []
+
+    def run() -> None:
+        barrier.wait()
+        results.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == count, "a thread failed"
+    return results

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from idp import setup
 from idp.app import close_app, create_app
 from idp.settings import Settings
-from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, key_pair
+from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
 from tests.serving import PROJECT, Server, send, wait_until
 
 ISSUER = "http://127.0.0.1:8080/auth/realms/acme"
@@ -131,18 +131,7 @@ def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
     form = assertion_form(assertion(key, "ci-bot", ISSUER))
     once = {"grant_type": "client_credentials", **Made("ci-bot", plain, made.uid).form}
     for body in (form, once):
-        statuses: list[int] = []
-        barrier = threading.Barrier(8)
-
-        def race(body: dict[str, str] = body, statuses: list[int] = statuses, barrier: threading.Barrier = barrier) -> None:
-            barrier.wait()
-            statuses.append(ask(make.app.test_client(), "token", body).status_code)
-
-        threads = [threading.Thread(target=race) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        statuses = at_once(8, lambda body=body: ask(make.app.test_client(), "token", body).status_code)  # type: ignore[misc]
         assert Counter(statuses) == {200: 1, 401: 7}
 
 

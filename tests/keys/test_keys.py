@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Barrier, Thread
 
 import pytest
 from flask import Flask
@@ -16,6 +15,7 @@ from idp.keys import KeyState
 from idp.realms import Realm
 from idp.settings import Settings
 from tests.conftest import FrozenClock
+from tests.factories import at_once
 
 
 def states(realm: Realm, now: Callable[[], object], algorithm: str = "RS256") -> list[str]:
@@ -49,25 +49,17 @@ def test_one_successor_at_a_time(realm: Realm, frozen_clock: FrozenClock) -> Non
 
 @pytest.mark.spec("T54")
 def test_rotations_at_once_make_one_successor(app: Flask) -> None:
-    barrier = Barrier(6)
-    outcomes: list[str] = []
-
-    def rotate() -> None:
+    def rotate() -> str:
         with app.app_context():
-            barrier.wait()
             try:
                 keys.rotate_key(realms.get_realm("acme"), "ES256")
                 commit()
-                outcomes.append("rotated")
             except IdpError:
                 db.session.rollback()
-                outcomes.append("refused")
+                return "refused"
+            return "rotated"
 
-    threads = [Thread(target=rotate) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = at_once(6, rotate)
     assert sorted(outcomes) == ["refused"] * 5 + ["rotated"]
 
 

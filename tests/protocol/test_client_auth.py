@@ -1,7 +1,6 @@
 """Authenticating applications: the three methods, one credential at a time, and one answer for every failure."""
 
 import json
-import threading
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from flask.testing import FlaskClient
 
 from idp import applications, clock
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, basic, claims_of, compact, key_pair
+from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, basic, claims_of, compact, key_pair
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
 ENDPOINT = f"{ISSUER}/protocol/openid-connect/token"
@@ -177,18 +176,8 @@ def test_any_number_of_secrets_works_until_one_is_retired(client: FlaskClient, m
 def test_single_use_secret_works_once_in_a_race(client: FlaskClient, make: Factory) -> None:
     made = make.application(secret=False)
     plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
-    statuses: list[int] = []
-    barrier = threading.Barrier(8)
-
-    def race() -> None:
-        barrier.wait()
-        statuses.append(ask_token(make.app.test_client(), Made("ci-bot", plain, made.uid)).status_code)
-
-    threads = [threading.Thread(target=race) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    once = Made("ci-bot", plain, made.uid)
+    statuses = at_once(8, lambda: ask_token(make.app.test_client(), once).status_code)
     assert Counter(statuses) == {200: 1, 401: 7}
 
 
@@ -355,18 +344,7 @@ def test_assertion_works_once_in_a_race(client: FlaskClient, make: Factory, pair
     key, jwks = pairs["ES256"]
     make.application(jwks=jwks, secret=False)
     form = assertion_form(assertion(key, "ci-bot", ISSUER))
-    statuses: list[int] = []
-    barrier = threading.Barrier(10)
-
-    def race() -> None:
-        barrier.wait()
-        statuses.append(ask(make.app.test_client(), "token", form).status_code)
-
-    threads = [threading.Thread(target=race) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = at_once(10, lambda: ask(make.app.test_client(), "token", form).status_code)
     assert Counter(statuses) == {200: 1, 401: 9}
     assert ask(client, "token", form).status_code == 401
 
