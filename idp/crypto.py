@@ -146,7 +146,10 @@ def create_master_key(path: Path) -> None:
     An existing file is left alone, also when another process made it meanwhile.
     """
     line = f"{base62(secrets.randbits(47), 8)}:{base64.b64encode(os.urandom(32)).decode()}\n"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise MasterKeyError(f"The folder {path.parent} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()

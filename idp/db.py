@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, event
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, event, inspect
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
@@ -144,6 +145,13 @@ def commit() -> None:
         db.session.commit()
 
 
+def insert_if_new(table: type[Base], **values: Any) -> bool:
+    """Insert a row unless one with its key is there. One statement decides: of several callers at once, one gets True."""
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    claim = insert(table).values(**values).on_conflict_do_nothing().returning(*inspect(table).primary_key)
+    return db.session.execute(claim).first() is not None
+
+
 @contextlib.contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn "the database does not answer" into our own error; programming errors pass through."""
@@ -157,4 +165,6 @@ def storage_errors() -> Iterator[None]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether an error says that the database is locked, full, away or overloaded, and not that we asked wrongly."""
+    if isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
+        return False  # a wrong statement, such as one for a table that is not there
     return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object a line on standard error, so that nothing a client sends can forge a line (threat 106)."""
+"""Log lines: one JSON object a line on standard error, so that nothing a client sends can forge a line (T106)."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ class JsonLines(logging.Formatter):
     """Formats a log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line of JSON; long texts are cut (threat 22)."""
+        """Return the record as one line of JSON; long texts are cut (T22)."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -73,8 +73,9 @@ class Settings(BaseSettings):
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
     """Applications that each worker keeps in memory, ready to answer without the database (about 4 KB each)."""
 
-    request_timeout: int = Field(default=10, ge=1, le=300)
-    """Seconds that a request may take, the arrival of its body included; a connection that takes longer is cut."""
+    body_timeout: int = Field(default=10, ge=1, le=300)
+    """Seconds in which a request's body must have arrived; a connection that takes longer is cut, after one second
+    already while half of the threads wait for such bodies. On Linux only. Headers always have ten seconds."""
 
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""
@@ -95,19 +96,38 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            return str(ipaddress.ip_address(value))
+        except ValueError:
+            raise ValueError("takes an IP address, such as 127.0.0.1, 0.0.0.0 or ::1") from None
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value and not re.fullmatch(r"sqlite:///.+|postgresql\+psycopg://([^/]*@)?[^/@:]*(:\d{1,5})?/.+", value):
+        if value and not re.fullmatch(r"sqlite:////.+|postgresql\+psycopg://([^/]*@)?[^/@:]*(:\d{1,5})?/.+", value):
             raise ValueError("takes sqlite:////absolute/path.db or postgresql+psycopg://user:password@host:port/name")
         return value
 
     @field_validator("public_url")
     @classmethod
     def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            port_is_sound = parts.port is None or parts.port > 0
+        except ValueError:
+            parts, port_is_sound = urlsplit(""), False
         if value and (
-            parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc
+            not port_is_sound
+            or not value.isprintable()
+            or " " in value
+            or parts.scheme not in {"http", "https"}
+            or not parts.netloc
+            or parts.query
+            or parts.fragment
+            or "@" in parts.netloc
         ):
             raise ValueError("takes a URL such as https://id.example.com, without query, fragment or user name")
         return value.rstrip("/")
@@ -144,8 +164,13 @@ class Settings(BaseSettings):
         """Whether the database is the embedded one."""
         return self.database_url.startswith("sqlite")
 
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file of the embedded database; None with another database."""
+        return Path(self.database_url.removeprefix("sqlite:///")) if self.is_sqlite else None
+
     def issuer(self, realm: str) -> str:
-        """Return the issuer of a realm: from the configuration only, never from a request (threat 102)."""
+        """Return the issuer of a realm: from the configuration only, never from a request (T102)."""
         return f"{self.public_url}/auth/realms/{realm}"
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from idp import access, applications, audit, crypto, keys, manifest, realms, tokens, vault
 from idp.app import close_app, create_app
 from idp.applications import NewSecret
-from idp.db import commit, db
+from idp.db import commit, db, storage_errors
 from idp.errors import IdpError
 from idp.settings import Settings
 
@@ -59,7 +59,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             crypto.create_master_key(settings.master_key_file)
         app = create_app(settings)
         try:
-            with app.app_context(), audit.acting_as(audit.SYSTEM), _database_lock():
+            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), _database_lock():
                 _complete(settings, report)
         except BaseException:
             close_app(app)
@@ -77,6 +77,7 @@ def _complete(settings: Settings, report: SetupReport) -> None:
     # would know them, so those that were never shown are made anew.
     report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
     commit()
+    rotate_keys_and_tidy()
 
 
 def make_data_dir(path: Path) -> None:
@@ -119,8 +120,8 @@ def _database_lock() -> Iterator[None]:
 
 def _refuse_new_key_for_old_database(settings: Settings) -> None:
     """A new master key would make everything sealed in an existing SQLite database unreadable."""
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if settings.is_sqlite and database.exists() and database.stat().st_size > 0:
+    database = settings.sqlite_path
+    if database is not None and database.exists() and database.stat().st_size > 0:
         # The key is made before the database, so a database without one has lost it.
         raise SetupError(
             f"There is a database ({database}) but no master key ({settings.master_key_file}). "
@@ -135,6 +136,8 @@ def upgrade_schema() -> None:
     """
     config = _alembic_config()
     with db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # a migration may take its time
         current = MigrationContext.configure(connection).get_current_revision()
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if current is not None and current not in known:
@@ -166,7 +169,7 @@ def _create_master_realm() -> None:
         return
     realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
     application = applications.create_application(
-        realm, ADMINISTRATOR, description="Signs in the first operator with the one-time secret of the first start."
+        realm, ADMINISTRATOR, description="Holds the one-time secret of the first start: one token with the role administrator."
     )
     access.grant_role(realm, applications.holder_of(application), "administrator")
     secret, _ = applications.add_secret(realm, application, "first-start", single_use=True)

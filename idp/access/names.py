@@ -14,7 +14,7 @@ from idp.realms import Realm, check_name, check_text
 Named = TypeVar("Named", Role, Project)
 
 BUILT_IN_ROLES = {
-    "administrator": "Manages users, settings and credentials of the realm.",
+    "administrator": "Manages settings, applications and credentials of the realm.",
     "editor": "Manages projects and what is in them.",
     "researcher": "Works in the projects it is granted.",
     "viewer": "Reads, and changes nothing.",
@@ -131,7 +131,7 @@ def _refuse_if_held(condition: object, what: str) -> None:
     if holders:
         count = db.session.scalar(select(func.count()).select_from(Grant).where(condition))  # type: ignore[arg-type]
         raise ConflictError(
-            f"{what} is in use by {count} grants (of {', '.join(holders)} …): remove those with `idp grants remove` first."
+            f"{what} is in use, by {count} of the grants (of {', '.join(holders)} …): remove them with `idp grants remove` first."
         )
 
 

@@ -5,18 +5,17 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy import delete
-from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import clock
 from idp.applications.known import KnownApplication
 from idp.applications.models import UsedAssertion
-from idp.db import db
+from idp.db import db, insert_if_new
 from idp.settings import CLOCK_LEEWAY
 from idp.verifier.jose import InvalidTokenError, check_times, open_token
 
 ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
 LONGEST_LIFETIME = 300
-"""Seconds that an assertion may be valid for from now on (requirement 96)."""
+"""Seconds that an assertion may be valid for from now on (R96)."""
 
 
 def check_assertion(application: KnownApplication, assertion: str, audiences: Collection[str]) -> None:
@@ -52,18 +51,12 @@ def check_assertion(application: KnownApplication, assertion: str, audiences: Co
 
 def _claim(application: KnownApplication, jti: str, exp: float) -> bool:
     """Use the assertion up. One statement decides, on every worker and node: True for exactly one caller."""
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    claim = (
-        insert(UsedAssertion)
-        .values(
-            application_id=application.id,
-            jti_hash=hashlib.sha256(jti.encode()).hexdigest(),
-            expires_at=datetime.fromtimestamp(exp + 2 * CLOCK_LEEWAY, UTC),
-        )
-        .on_conflict_do_nothing()
-        .returning(UsedAssertion.jti_hash)
+    return insert_if_new(
+        UsedAssertion,
+        application_id=application.id,
+        jti_hash=hashlib.sha256(jti.encode()).hexdigest(),
+        expires_at=datetime.fromtimestamp(exp + 2 * CLOCK_LEEWAY, UTC),
     )
-    return db.session.execute(claim).scalar_one_or_none() is not None
 
 
 def forget_expired_assertions() -> None:

@@ -78,7 +78,7 @@ def recall_application(realm: KnownRealm, client_id: str) -> KnownApplication | 
 def read_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
     """Read an application from the database into memory; None when there is none.
 
-    It takes the same three statements whether the application exists or not, so that the time tells nothing (threat 88).
+    It takes the same three statements whether the application exists or not, so that the time tells nothing (T88).
     """
     cache = realm.runtime.feed.cache("application")
     name = client_id if NAME_PATTERN.fullmatch(client_id) else ""

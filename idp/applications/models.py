@@ -51,7 +51,7 @@ class ApplicationSecret(Identified, Base):
 
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id"), index=True)
     name: Mapped[str] = mapped_column(String(64))
-    public_part: Mapped[str] = mapped_column(String(20), index=True)
+    public_part: Mapped[str] = mapped_column(String(20))
     """The beginning of a secret that the server made, to tell it by; empty for one that was brought along."""
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

@@ -1,4 +1,4 @@
-"""Client secrets: made, shown once, checked in microseconds, retired when nobody uses them any more."""
+"""Client secrets: made, shown once, retired when nobody uses them any more. `known.py` checks them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,11 @@ def add_secret(
     check_name("a secret", name)
     if expires_at is not None and expires_at <= clock.now():
         raise InvalidValueError(f"The secret would expire on {expires_at:%Y-%m-%d %H:%M} UTC, which has passed.")
-    if find_secret(application, name) is not None:
+    namesake = find_secret(application, name)
+    if namesake is not None and namesake.expires_at is not None and namesake.expires_at <= clock.now():
+        retire_secret(realm, application, name)
+        db.session.flush()
+    elif namesake is not None:
         raise ConflictError(f"Application {application.name!r} has a live secret {name!r}: choose another name, or retire it.")
     plain = crypto.make_secret("cs") if plain_secret is None else _checked(plain_secret)
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -130,6 +134,8 @@ def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
         secret.public_part = crypto.public_part(plain)
         if secret.single_use:
             secret.expires_at = clock.now() + single_use_lifetime
+        target = f"application:{application.name}"
+        audit.record(audit.Tag.SECRET_UPDATE, realm.name, target, secret=secret.name, uid=secret.uid, made_anew=True)
         feed.publish("application", f"{realm.name}/{application.name}")
         renewed.append(NewSecret(realm.name, application.name, secret, plain))
     return renewed

@@ -25,7 +25,7 @@ MOST_PUBLIC_KEYS = 10
 def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """Add an application, without secrets or grants.
 
-    :param name: its `client_id`. It cannot look like a user or a service account: those have `@` or come from the server.
+    :param name: its `client_id`. It cannot look like a service account or a user's address.
     :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `jwks`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.

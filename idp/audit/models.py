@@ -28,7 +28,8 @@ class AuditEvent(Base):
     """Name of the realm, or empty for the server as a whole."""
     tag: Mapped[str] = mapped_column(String(40))
     actor: Mapped[str] = mapped_column(String(200))
-    """Who: `operator:<login name>` at the command line, `application:<client_id>`, `system`."""
+    """Who: `operator:<login name>` at the command line, `application:<client_id>`, `system`,
+    and `unauthenticated` for a client that was refused."""
     target: Mapped[str] = mapped_column(String(300))
     """On what: `<kind>:<name>`."""
     address: Mapped[str] = mapped_column(String(64))

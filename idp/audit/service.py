@@ -1,7 +1,8 @@
 """Writing and reading the audit trail."""
 
 import contextlib
-import getpass
+import os
+import pwd
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,11 +34,11 @@ def current_actor() -> Actor:
 
 
 def operator() -> Actor:
-    """Return the person at the command line, by login name."""
+    """Return the person at the command line, by the login name of the process and not by what the environment says."""
     try:
-        return Actor(f"operator:{getpass.getuser()}")
-    except (KeyError, OSError):
-        return Actor("operator:unknown")
+        return Actor(f"operator:{pwd.getpwuid(os.getuid()).pw_name}")
+    except KeyError:
+        return Actor(f"operator:uid-{os.getuid()}")
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **detail: Any) -> None:
+def record(tag: Tag, realm: str, target: str, **detail: Any) -> None:
     """Add an event to the current transaction: it is stored exactly when the act itself is.
 
     :param realm: name of the realm, or empty for the server as a whole.
@@ -65,7 +66,7 @@ def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **det
             actor=actor.name,
             address=actor.address,
             target=target,
-            outcome=outcome,
+            outcome="success",
             detail=detail,
         )
     )

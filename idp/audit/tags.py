@@ -8,6 +8,8 @@ class Tag(StrEnum):
 
     SERVER_SETUP = "system:server:setup"
 
+    EVENTS_LOST = "system:events:lost"
+
     REALM_CREATE = "admin:realm:create"
     REALM_UPDATE = "admin:realm:update"
 

@@ -46,6 +46,13 @@ class _Root(click.Group):
             return super().invoke(ctx)
         except IdpError as error:
             raise click.ClickException(str(error)) from error
+        except Exception as error:
+            if type(error).__module__.startswith("sqlalchemy."):
+                reason = " ".join(str(getattr(error, "orig", error)).split())[:200]
+                raise click.ClickException(
+                    f"The database cannot be used ({reason}). Run `idp doctor`; `idp setup` makes or updates its schema."
+                ) from error
+            raise
 
 
 @click.group(
@@ -55,11 +62,11 @@ class _Root(click.Group):
 )
 @click.version_option(__version__, prog_name="Realmgate")
 def main() -> None:
-    r"""Realmgate: OpenID Connect identity and tokens for programs.
+    """Realmgate: OpenID Connect identity and tokens for programs.
 
     \b
     Begin with:
       idp serve                                              set everything up and serve
       idp applications create --realm acme --role viewer my-app   make an application, see its secret
       idp token --realm acme --client-id my-app                   fetch a token as it would
-    """
+    """  # noqa: D301 (\b is what click needs here)

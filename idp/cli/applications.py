@@ -71,12 +71,12 @@ def create(  # noqa: PLR0917
     secret_expires: datetime | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    r"""Make an application called NAME, which is its client_id. Its secret is shown once.
+    """Make an application called NAME, which is its client_id. Its secret is shown once.
 
     \b
     Example:
       idp applications create --realm acme --role researcher --project vision ci-bot
-    """
+    """  # noqa: D301 (\b is what click needs here)
     from idp import access, applications, runtime
     from idp.cli.serve import show_curl
     from idp.db import commit

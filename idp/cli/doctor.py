@@ -1,11 +1,10 @@
 """`idp doctor`: is everything as it should be, and if not, what to do."""
 
 import contextlib
+import http.client
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,10 +38,13 @@ def doctor() -> None:
 
 def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield "ok", "The settings are sound."
+    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
+    for name in sorted(name for name in os.environ if name.startswith("IDP_") and name not in known):
+        yield "warn", f"{name} is no setting here, and does nothing. `idp settings` lists those there are."
     yield from _examine_files(settings)
     yield from _examine_url(settings)
-    database = Path(settings.database_url.removeprefix("sqlite:///"))
-    if settings.is_sqlite and not database.exists():
+    database = settings.sqlite_path
+    if database is not None and not database.exists():
         yield "FAIL", f"There is no database {database}. Run `idp setup`."
     elif settings.master_key_file.exists():
         try:
@@ -68,7 +70,7 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     else:
         yield "ok", f"The data folder {settings.data_dir} is there, for its owner only."
     if settings.master_key_file.exists():
-        yield "warn", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
+        yield "ok", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
     else:
         yield "FAIL", f"There is no master key {settings.master_key_file}. Run `idp setup`, or set IDP_MASTER_KEY_FILE."
 
@@ -82,7 +84,7 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
         with urllib.request.urlopen(discovery, timeout=5) as response:  # noqa: S310 (settings allow http and https only)
             response.read(1)
         yield "ok", f"The server answers on {settings.public_url}."
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         yield (
             "warn",
             f"No server answers on {settings.public_url} ({getattr(error, 'reason', error)}). Start it with `idp serve`.",
@@ -107,16 +109,16 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             )
             return
         yield "ok", "The database answers, and its schema is up to date."
-        vault.ensure_pepper()
-        yield "ok", "The master key opens what the database keeps sealed."
+        db.session.connection(execution_options={"read_only": True})
+        vault.open_all_peppers()
         now = clock.now()
         for realm in realms.list_realms():
-            active = {key.algorithm for key in keys.list_keys(realm) if key.state(now) is keys.KeyState.ACTIVE}
-            for missing in sorted(set(realms.SIGNING_ALGORITHMS) - active):
-                yield (
-                    "FAIL",
-                    f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}",
-                )
+            active = [key for key in keys.list_keys(realm) if key.state(now) is keys.KeyState.ACTIVE]
+            for key in active:
+                vault.unseal(key.sealed_private_key, context=f"signing key {key.uid} of realm {realm.uid}")
+            for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
+                yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
+        yield "ok", "The master key opens every pepper and every active signing key."
         db.session.rollback()
 
 
@@ -131,4 +133,4 @@ def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     except IdpError as error:
         yield "FAIL", str(error)
         return
-    yield "ok", f"{len(files)} realm files in {settings.realms_dir.absolute()} are sound."
+    yield "ok", f"The realm files in {settings.realms_dir.absolute()} are sound ({len(files)})."

@@ -97,7 +97,8 @@ def revoke(realm: Realm, kid: str, reason: str, yes: bool) -> None:  # noqa: FBT
     from idp import keys
     from idp.db import commit
 
-    if not yes:
+    known = [key.uid for key in keys.list_keys(realm)]
+    if not yes and kid in known:
         confirm("Every token that this key has signed stops working. Revoke it?")
     heir = keys.revoke_key(realm, kid, reason)
     commit()

@@ -17,6 +17,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.errors import InvalidValueError
 from idp.manifest import Change
 
 
@@ -147,7 +148,7 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
             not as_json and sys.stdin.isatty(),
             f"The plan deletes {deletes} things that the files do not name. Look at it with `idp realms plan`, then add --yes.",
         )
-        confirm(f"Delete {deletes} things?")
+        confirm(f"Delete what the files do not name ({deletes})?")
         check(
             [manifest.make_plan(file) for file, _ in plans] == [changes for _, changes in plans],
             "The realm was changed meanwhile. Run `idp realms apply` again, and look at the new plan.",
@@ -187,5 +188,8 @@ def export(name: str, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.write_text(text)
+        try:
+            output.write_text(text)
+        except OSError as error:
+            raise InvalidValueError(f"{output} cannot be written ({error.strerror}).") from None
         click.echo(f"Wrote {output}.")

@@ -30,8 +30,6 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     settings = Settings.load(**{name: value for name, value in given.items() if value})
     app, report = setup.set_up(settings)
     _show(app, report)
-    with app.app_context():
-        setup.rotate_keys_and_tidy()
     close_app(app)  # connections are not shared with the workers
 
     def listening() -> None:

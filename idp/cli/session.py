@@ -4,7 +4,6 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -38,8 +37,8 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
         from idp.settings import Settings
 
         settings = Settings.load()
-        database = Path(settings.database_url.removeprefix("sqlite:///"))
-        if not settings.master_key_file.exists() or (settings.is_sqlite and not database.exists()):
+        database = settings.sqlite_path
+        if not settings.master_key_file.exists() or (database is not None and not database.exists()):
             raise NotSetUpError(
                 f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
             )

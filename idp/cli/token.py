@@ -1,5 +1,6 @@
 """`idp token`: fetch a token over HTTP, exactly as an application would."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -39,12 +40,12 @@ def token(
     claims: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    r"""Fetch an access token as an application would, and print it.
+    """Fetch an access token as an application would, and print it.
 
     \b
     Example:
       curl -H "Authorization: Bearer $(idp token --realm acme --client-id ci-bot)" https://api.example.com/
-    """
+    """  # noqa: D301 (\b is what click needs here)
     from idp.settings import Settings
     from idp.verifier.jose import read_unverified
 
@@ -78,7 +79,7 @@ def _post(url: str, parameters: dict[str, str]) -> Any:
     except urllib.error.HTTPError as error:
         with error:
             raise TokenRefusedError(_reason(error)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise TokenRefusedError(f"No answer from {url} ({error}). Is the server running? Start it with: idp serve") from None
 
 

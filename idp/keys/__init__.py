@@ -2,13 +2,14 @@
 
 from idp.keys.models import KeyState, SigningKey
 from idp.keys.service import announcement, create_keys, list_keys, revoke_key, rotate_due_keys, rotate_key
-from idp.keys.signer import KeyRing, Signer, key_ring, public_key_pem_body
+from idp.keys.signer import KeyRing, Signer, SigningKeyMissingError, key_ring, public_key_pem_body
 
 __all__ = [
     "KeyRing",
     "KeyState",
     "Signer",
     "SigningKey",
+    "SigningKeyMissingError",
     "announcement",
     "create_keys",
     "key_ring",

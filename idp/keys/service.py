@@ -12,7 +12,7 @@ from idp import audit, clock, feed, runtime, vault
 from idp.db import db
 from idp.errors import ConflictError, NotFoundError
 from idp.keys.models import KeyState, SigningKey
-from idp.realms import SIGNING_ALGORITHMS, Realm
+from idp.realms import SIGNING_ALGORITHMS, Realm, check_text
 from idp.settings import CLOCK_LEEWAY, TOKEN_LIFETIME
 
 DESTROY_AFTER = timedelta(hours=1)
@@ -74,6 +74,7 @@ def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
     :raises NotFoundError: the realm has no such key.
     :raises ConflictError: it is revoked already.
     """
+    check_text("The reason", reason, 500)
     key = db.session.scalar(select(SigningKey).where(SigningKey.realm_id == realm.id, SigningKey.uid == kid))
     if key is None:
         raise NotFoundError(f"Realm {realm.name!r} has no key {kid[:80]!r}. `idp keys list` shows those it has.")
@@ -108,7 +109,7 @@ def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> Sign
     return None
 
 
-def rotate_due_keys() -> list[SigningKey]:
+def rotate_due_keys() -> None:
     """Announce successors to all keys whose realm's rotation period is over, and destroy what signed its last token.
 
     Safe to call from every worker at once.
@@ -124,13 +125,11 @@ def rotate_due_keys() -> list[SigningKey]:
             SigningKey.active_from <= now,
         )
     ).all()
-    successors = []
     for key, realm in due:
         if key.active_from + timedelta(days=realm.key_rotation_days) - announcement() <= now:
-            successors.append(rotate_key(realm, key.algorithm))
+            rotate_key(realm, key.algorithm)
     old = (SigningKey.retires_at < now - DESTROY_AFTER) & (SigningKey.sealed_private_key != "")
     db.session.execute(update(SigningKey).where(old).values(sealed_private_key=""))
-    return successors
 
 
 def _create_key(

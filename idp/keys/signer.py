@@ -19,7 +19,7 @@ from sqlalchemy import select
 from idp import clock, vault
 from idp.crypto import DamagedError, MasterKeyError, b64url
 from idp.db import reading
-from idp.errors import StorageUnavailableError
+from idp.errors import IdpError
 from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
 
@@ -34,6 +34,10 @@ _log = logging.getLogger(__name__)
 _lane = threading.Lock()
 """Signing releases the interpreter lock. Without this lane, the threads of a worker would each start a signature, and
 may then fight for the interpreter to finish it; see docs/benchmarks.md."""
+
+
+class SigningKeyMissingError(IdpError):
+    """A realm cannot sign."""
 
 
 class Signer:
@@ -99,13 +103,13 @@ class KeyRing:
     def signer(self, algorithm: str, now: float) -> Signer:
         """Return the signer of the key that is active at `now` (seconds since 1970).
 
-        :raises StorageUnavailableError: the realm has no active key for the algorithm.
+        :raises SigningKeyMissingError: the realm has no active key for the algorithm.
         """
         if now >= self._valid_until:
             self._turn(now)
         signer = self._signers.get(algorithm)
         if signer is None:
-            raise StorageUnavailableError(f"The realm has no active {algorithm} key. Run: idp keys list, idp keys rotate")
+            raise SigningKeyMissingError(f"The realm has no usable {algorithm} key. An operator finds out why with: idp doctor")
         return signer
 
     def key_set(self, now: float) -> tuple[bytes, str]:

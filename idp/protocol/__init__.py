@@ -22,6 +22,7 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{prefix}/.well-known/openid-configuration", view_func=discovery, methods=["GET"])
     app.add_url_rule(f"/.well-known/oauth-authorization-server{prefix}", view_func=discovery, methods=["GET"])
     app.add_url_rule(f"{base}/certs", view_func=jwks, methods=["GET"])
+    # TokenExpress takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
     app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
     app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
     app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])

@@ -7,7 +7,7 @@ from idp.protocol.forms import Environ
 
 
 def client_address(environ: Environ, trusted: tuple[str, ...]) -> str:
-    """Return the client's address: the peer's, or what a trusted proxy says of it (threat 84).
+    """Return the client's address: the peer's, or what a trusted proxy says of it (T84).
 
     :param trusted: networks of the proxies that are believed (IDP_TRUSTED_PROXIES).
 

@@ -109,7 +109,7 @@ def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
     """Have a refusal cost one read, whoever is refused.
 
     An unknown client_id has just cost one. A wrong credential of an application in memory costs one too, so that the time
-    taken does not tell which client_ids exist (threat 88).
+    taken does not tell which client_ids exist (T88).
     """
     if recalled is not None:
         applications.read_application(realm, "")

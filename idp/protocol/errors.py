@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from idp.db import is_unavailable
 from idp.errors import StorageUnavailableError
+from idp.keys import SigningKeyMissingError
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """What every answer of these endpoints says about caching, unless it is public (RFC 6749 §5.1)."""
@@ -115,7 +116,7 @@ class UnknownRealmError(ProtocolError):
 
 
 class TemporarilyUnavailableError(ProtocolError):
-    """The database does not answer (RFC 7009 §2.2.1)."""
+    """The database does not answer, or the realm cannot sign (RFC 7009 §2.2.1)."""
 
     error = "temporarily_unavailable"
     status = 503
@@ -144,6 +145,9 @@ def answer_error(error: Exception) -> Response:
         case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
             _log.warning("unavailable: %s (%s)", error, error.__cause__)
             return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+        case SigningKeyMissingError():
+            _log.error("a realm cannot sign: %s", error)
+            return render(TemporarilyUnavailableError(str(error)))
         case HTTPException():
             return _http_error(error)
     return _unexpected(error)

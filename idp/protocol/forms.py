@@ -46,6 +46,9 @@ def parse_form(environ: Environ) -> Form:
     body = _read(environ, min(length, LARGEST_BODY))
     if length > LARGEST_BODY:
         _read(environ, min(length, _DRAIN) - LARGEST_BODY)
+    if "realmgate.body_arrived" in environ:
+        environ["realmgate.body_arrived"]()
+    if length > LARGEST_BODY:
         raise InvalidRequestError(f"The body is larger than {LARGEST_BODY} bytes.")
     if len(body) < length:
         # A request that was cut says less than was meant: a scope that is missing would widen the token.

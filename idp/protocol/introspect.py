@@ -31,6 +31,6 @@ def introspect(realm: str) -> Response:
 
 
 def _concerns(application: KnownApplication, claims: dict[str, Any]) -> bool:
-    """Tell whether the token was issued to the application, or is meant for it as a resource server (threats 64, 65)."""
+    """Tell whether the token was issued to the application, or is meant for it as a resource server (T64, T65)."""
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     return claims["sub"] == application.uid or not application.resources.isdisjoint(audience)

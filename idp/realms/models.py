@@ -13,7 +13,7 @@ class Realm(Identified, Base):
     """An organisation. `master` is the operators' own."""
 
     __tablename__ = "realm"
-    __table_args__ = ({"sqlite_autoincrement": True},)  # ids are never used again (threat 73)
+    __table_args__ = ({"sqlite_autoincrement": True},)  # ids are never used again (T73)
 
     name: Mapped[str] = mapped_column(String(64), unique=True)
     display_name: Mapped[str] = mapped_column(String(200), default="")

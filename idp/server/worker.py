@@ -12,7 +12,7 @@ from idp import runtime, setup, tokens
 from idp.app import create_app
 from idp.db import db
 from idp.errors import IdpError
-from idp.server.slow_requests import SlowRequestGuard, WsgiApp
+from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
 from idp.settings import Settings
 
 WRITE_USAGE_EVERY = 1.0
@@ -77,4 +77,4 @@ def load() -> WsgiApp:
     gc.freeze()
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
-    return SlowRequestGuard(app.wsgi_app, port=settings.port, threads=settings.threads, seconds=settings.request_timeout)
+    return SlowBodyGuard(app.wsgi_app, port=settings.port, threads=settings.threads, seconds=settings.body_timeout)

@@ -15,6 +15,9 @@ LONGEST_SCOPE = 2_000
 
 PROJECT_SCOPE = "project:"
 
+LONGEST_CLAIMS = 5_500
+"""Characters of an access token's claims, so that the token stays under 8,000 and fits a header of 8 KB with its name."""
+
 MOST_TEMPLATES = 50
 """Different requests of one application that are remembered."""
 
@@ -31,6 +34,10 @@ class ScopeError(IdpError):
 
 class TargetError(IdpError):
     """A token was asked for an audience that the application may not address (RFC 8707 §2)."""
+
+
+class TokenTooLargeError(IdpError):
+    """The grants of the application do not fit a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ def _target(application: KnownApplication, resource: str, audience: str) -> str:
         raise TargetError("resource and audience name two different targets. Ask for one token for each.")
     target = resource or audience
     if target and target not in application.audience:
-        raise TargetError("The application may not address this target. An administrator can add it to its audience.")
+        raise TargetError("The application may not address this target. Add it to the audience in the realm file.")
     return target
 
 
@@ -148,7 +155,6 @@ class Template:
     id: str
     """The ID token's likewise; empty when `openid` was not asked for."""
     scope: str
-    project_count: int
     valid_until: float
 
 
@@ -175,11 +181,16 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, narr
         claims["projects"] = [each for each in claims["projects"] if each["name"] in narrowing.projects]
     if narrowing.audience:
         claims["aud"] = narrowing.audience
+    access = _open_json(claims)
+    if len(access) > LONGEST_CLAIMS:
+        raise TokenTooLargeError(
+            f"The application has grants on {len(claims['projects'])} projects, which do not fit one token. "
+            "Name those that are needed: scope=project:<name> project:<name>."
+        )
     return Template(
-        access=_open_json(claims),
+        access=access,
         id=_open_json(profile.id) if narrowing.openid else "",
         scope=narrowing.scope,
-        project_count=len(claims["projects"]),
         valid_until=profile.valid_until,
     )
 

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import audit, clock, keys
 from idp.applications import KnownApplication, known_application
-from idp.db import db, reading
+from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
 from idp.realms import SIGNING_ALGORITHMS, KnownRealm
 from idp.settings import CLOCK_LEEWAY
@@ -95,11 +94,8 @@ def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None
         raise ForeignTokenError("The token was issued to another application.")
     if opened.header["typ"].lower() == "jwt":
         raise NotRevocableError("ID tokens cannot be revoked. Revoke the access token.")
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     expires_at = datetime.fromtimestamp(claims["exp"] + 2 * CLOCK_LEEWAY, UTC)
-    row = {"realm_id": realm.id, "jti": claims["jti"], "expires_at": expires_at, "revoked_at": clock.now()}
-    claim = insert(RevokedToken).values(row).on_conflict_do_nothing().returning(RevokedToken.jti)
-    if db.session.execute(claim).scalar_one_or_none() is not None:
+    if insert_if_new(RevokedToken, realm_id=realm.id, jti=claims["jti"], expires_at=expires_at, revoked_at=clock.now()):
         audit.record(audit.Tag.TOKEN_REVOKE, realm.name, f"token:{claims['jti']}")
 
 

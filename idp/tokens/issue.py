@@ -6,17 +6,9 @@ from dataclasses import dataclass
 from idp import clock, keys
 from idp.applications import KnownApplication
 from idp.crypto import b64url, random_id
-from idp.errors import IdpError
 from idp.realms import KnownRealm
 from idp.settings import TOKEN_LIFETIME
 from idp.tokens.claims import template_for
-
-LONGEST_TOKEN = 8_000
-"""Characters of an access token, so that it fits a header of 8 KB with the header's name and scheme."""
-
-
-class TokenTooLargeError(IdpError):
-    """The grants of the application do not fit a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +35,11 @@ def issue_tokens(
     """
     now = clock.timestamp()
     template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
-    signer = keys.key_ring(realm).signer(application.algorithm or realm.signing_algorithm, now)
+    signer = _signer(realm, application, now)
     times = f'"iat":{now},"nbf":{now},"exp":{now + TOKEN_LIFETIME}'
 
     jti = random_id()
     access_token = signer.sign("at+jwt", f'{template.access},{times},"jti":"{jti}"}}')
-    if len(access_token) > LONGEST_TOKEN:
-        raise TokenTooLargeError(
-            f"The application has grants on {template.project_count} projects, which do not fit one token. "
-            "Name those that are needed: scope=project:<name> project:<name>."
-        )
     id_token = ""
     if template.id:
         hashed = at_hash(access_token)
@@ -62,7 +49,13 @@ def issue_tokens(
 
 def check_request(realm: KnownRealm, application: KnownApplication, *, scope: str, resource: str, audience: str) -> None:
     """Raise what `issue_tokens` would raise for what is asked, and issue nothing; the work is remembered for it."""
-    template_for(realm, application, clock.timestamp(), scope=scope, resource=resource, audience=audience)
+    now = clock.timestamp()
+    template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
+    _signer(realm, application, now)
+
+
+def _signer(realm: KnownRealm, application: KnownApplication, now: int) -> keys.Signer:
+    return keys.key_ring(realm).signer(application.algorithm or realm.signing_algorithm, now)
 
 
 def at_hash(access_token: str) -> str:

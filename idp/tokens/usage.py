@@ -88,8 +88,20 @@ class Usage:
         """
         refusal = _Refusal(realm, application.client_id if application else UNKNOWN, address, reason)
         with self._lock:
-            full = refusal not in self._refusals and len(self._refusals) >= MOST_KINDS_OF_REFUSAL
-            self._refusals[_OTHER if full else refusal] += 1
+            self._count(refusal, 1)
+
+    def _count(self, refusal: _Refusal, number: int) -> None:
+        full = refusal not in self._refusals and len(self._refusals) >= MOST_KINDS_OF_REFUSAL
+        self._refusals[_OTHER if full else refusal] += number
+
+    def _take_back(self, issues: list[_Issue], refusals: Counter[_Refusal], lost: int) -> None:
+        """Keep what could not be written for the next time, within the same bounds."""
+        with self._lock:
+            kept = (issues + self._issues)[:MOST_WAITING]
+            self._lost += lost + len(issues) + len(self._issues) - len(kept)
+            self._issues = kept
+            for refusal, number in refusals.items():
+                self._count(refusal, number)
 
     def flush(self) -> int:
         """Write what was gathered, in one transaction, and return the number of events. Runs in an application context.
@@ -103,17 +115,14 @@ class Usage:
         events = [_issue_event(issue) for issue in issues]
         events += [_refusal_event(refusal, count) for refusal, count in refusals.items()]
         if lost:
-            events.append(_event(clock.now(), "", Tag.TOKEN_ISSUE, "system", "events:lost", "local", "refused", count=lost))
+            events.append(_event(clock.now(), "", Tag.EVENTS_LOST, "system", "events:token", "local", "success", count=lost))
         if not events:
             return 0
         try:
             with storage_errors():
                 _write(issues, events)
         except BaseException:
-            with self._lock:
-                self._issues = issues + self._issues
-                self._refusals.update(refusals)
-                self._lost += lost
+            self._take_back(issues, refusals, lost)
             _log.warning("%d events wait to be written", len(events))
             raise
         return len(events)
@@ -169,7 +178,8 @@ def _issue_event(issue: _Issue) -> dict[str, Any]:
         f"token:{issue.jti}",
         issue.address,
         "success",
-        secret=issue.secret.name if issue.secret else "private_key_jwt",
+        method="client_secret" if issue.secret else "private_key_jwt",
+        secret=issue.secret.name if issue.secret else None,
         id_token=issue.id_token,
     )
 

@@ -35,6 +35,16 @@ def ensure_pepper() -> None:
         _open(newest.id, newest.sealed)
 
 
+def open_all_peppers() -> None:
+    """Open every pepper, to find out whether the master key file is complete.
+
+    :raises MasterKeyError: it lacks a key.
+    :raises DamagedError: a pepper does not open.
+    """
+    for pepper_row in db.session.scalars(select(Pepper)):
+        unseal(pepper_row.sealed, context=f"pepper {pepper_row.id}")
+
+
 def hash_secret(plain_secret: str) -> tuple[str, bytes]:
     """Hash a new secret under the newest pepper.
 

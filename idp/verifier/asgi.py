@@ -8,7 +8,7 @@ from typing import Any
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
-from idp.verifier.verifier import Identity, Verifier
+from idp.verifier.verifier import Identity, Verifier, names
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -23,7 +23,7 @@ class BearerMiddleware:
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
         verifier: Verifier,
         *,
-        roles: Collection[str] = (),
+        roles: str | Collection[str] = (),
         open_paths: Collection[str] = (),
     ) -> None:
         """Wrap an application.
@@ -32,7 +32,7 @@ class BearerMiddleware:
         :param open_paths: paths that need no token, compared as a whole.
         """
         self._app, self._verifier = app, verifier
-        self._roles, self._open_paths = roles, frozenset(open_paths)
+        self._roles, self._open_paths = names(roles), frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""

@@ -1,6 +1,7 @@
 """Protecting a Flask view."""
 
 import functools
+import inspect
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -9,27 +10,32 @@ from flask import Response, g, jsonify, request
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetUnavailableError
-from idp.verifier.verifier import Verifier
+from idp.verifier.verifier import Verifier, names
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def require_token(
-    verifier: Verifier, *, roles: Collection[str] = (), project_argument: str | None = None
+    verifier: Verifier, *, roles: str | Collection[str] = (), project_argument: str | None = None
 ) -> Callable[[View], View]:
     """Decorate a view so that it runs only for callers with an accepted token; `flask.g.identity` says who calls.
 
     :param roles: the caller must hold one of these; by default any token will do.
     :param project_argument: name of the view's argument that names a project: the role must be held on that project.
     """
+    required = names(roles)
 
     def decorate(view: View) -> View:
+        parameters = inspect.signature(view).parameters.values()
+        if project_argument and not any(each.name == project_argument or each.kind is each.VAR_KEYWORD for each in parameters):
+            raise ValueError(f"{view.__name__} has no argument {project_argument!r} to name the project")
+
         @functools.wraps(view)
         def protected(*args: Any, **kwargs: Any) -> Any:
             try:
                 token = bearer_token(request.headers.getlist("Authorization"))
                 g.identity = verifier.verify(token)
-                require_roles(g.identity, roles, kwargs[project_argument] if project_argument else None)
+                require_roles(g.identity, required, kwargs[project_argument] if project_argument else None)
             except InvalidTokenError as error:
                 return _refuse(RefusalError(401, "invalid_token", str(error)))
             except RefusalError as refusal:
@@ -37,6 +43,7 @@ def require_token(
             except KeySetUnavailableError:
                 response = jsonify(error="temporarily_unavailable", error_description="No keys to check tokens with.")
                 response.headers["Retry-After"] = "5"
+                response.headers["Cache-Control"] = "no-store"
                 response.status_code = 503
                 return response
             return view(*args, **kwargs)

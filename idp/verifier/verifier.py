@@ -40,7 +40,7 @@ class Verifier:
         audience: str | Collection[str],
         *,
         algorithms: Collection[str] = ALGORITHMS,
-        id_token_audience: Collection[str] = (),
+        id_token_audience: str | Collection[str] = (),
         leeway: float = 30,
         jwks_uri: str | None = None,
         cooldown: float = 10,
@@ -59,7 +59,7 @@ class Verifier:
         :param cooldown: seconds between two fetches that unknown key ids may cause.
         :param timeout: seconds that a fetch may take.
         """
-        self._audience = frozenset({audience} if isinstance(audience, str) else audience)
+        self._audience = names(audience)
         if not self._audience or not all(self._audience):
             raise ValueError("audience is mandatory: name this API as the tokens' `aud` does")
         if not 0 <= leeway <= 60:
@@ -68,7 +68,7 @@ class Verifier:
             raise ValueError("algorithms takes RS256, PS256 and ES256")
         self._issuer = issuer
         self._algorithms = frozenset(algorithms)
-        self._id_token_audience = frozenset(id_token_audience)
+        self._id_token_audience = names(id_token_audience)
         self._types = ("at+jwt", "jwt") if self._id_token_audience else ("at+jwt",)
         self._leeway = leeway
         self._clock = clock
@@ -96,6 +96,11 @@ class Verifier:
         if not has_audience(claims, self._audience if is_access_token else self._id_token_audience):
             raise InvalidTokenError("The token is meant for another API.")
         return _identity(claims)
+
+
+def names(value: str | Collection[str]) -> frozenset[str]:
+    """Return one name or several as a set; a text is one name, not its letters."""
+    return frozenset({value} if isinstance(value, str) else value)
 
 
 def _identity(claims: dict[str, Any]) -> Identity:

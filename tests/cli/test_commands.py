@@ -120,8 +120,8 @@ def test_roles_projects_and_grants(run: Run) -> None:
     assert (grant["project"], grant["role"], grant["until"]) == ("robots", "tester", "2090-01-01T10:00:00Z")
     run("grants", "add", "--realm", "acme", "--project", "robots", "ci-bot", "tester")
     assert as_json(run("grants", "list", "--realm", "acme", "--project", "robots", "--json"))[0]["until"] is None
-    assert "remove those" in run("roles", "delete", "--realm", "acme", "tester", status=1)
-    assert "remove those" in run("projects", "delete", "--realm", "acme", "robots", status=1)
+    assert "remove them" in run("roles", "delete", "--realm", "acme", "tester", status=1)
+    assert "remove them" in run("projects", "delete", "--realm", "acme", "robots", status=1)
     run("grants", "remove", "--realm", "acme", "--project", "robots", "ci-bot", "tester")
     for noun, name in (("roles", "tester"), ("projects", "robots")):
         run(noun, "describe", "--realm", "acme", name, "Changed.")
@@ -206,7 +206,8 @@ def test_usage_errors_are_status_2(run: Run, arguments: list[str]) -> None:
 
 
 def test_help_teaches(run: Run) -> None:
-    assert "idp serve" in run("--help")
+    assert "\n    idp serve  " in run("--help")
+    assert "\\b" not in run("--help") + run("applications", "create", "--help") + run("token", "--help")
     assert "Example" in run("applications", "create", "--help")
     assert "idp applications secrets retire" in run("applications", "secrets", "--help")
 
@@ -217,7 +218,7 @@ def test_nothing_set_up_says_what_to_do(run: Run, tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "empty").exists()
 
 
-def test_doctor_finds_what_is_wrong(run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_finds_what_is_wrong(run: Run, app: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDP_PUBLIC_URL", "http://127.0.0.1:1")
     report = run("doctor")
     assert "FAIL" not in report
@@ -225,6 +226,15 @@ def test_doctor_finds_what_is_wrong(run: Run, settings: Settings, monkeypatch: p
     settings.data_dir.chmod(0o755)
     assert f"chmod 700 {settings.data_dir}" in run("doctor", status=1)
     settings.data_dir.chmod(0o700)
+    with app.app_context():
+        from idp import keys, realms
+        from idp.db import commit
+
+        keys.list_keys(realms.get_realm("acme"))[0].sealed_private_key = "v1.damaged"
+        commit()
+    assert "signing key" in run("doctor", status=1)
+    monkeypatch.setenv("IDP_PROT", "8080")
+    assert "IDP_PROT is no setting here" in run("doctor", status=1)
     settings.master_key_file.write_text("k1:" + "A" * 43 + "=\n")
     assert "sealed under master key" in run("doctor", status=1)
     settings.master_key_file.unlink()
@@ -232,13 +242,15 @@ def test_doctor_finds_what_is_wrong(run: Run, settings: Settings, monkeypatch: p
     assert not settings.master_key_file.exists()
 
 
-def test_acts_are_recorded_with_the_operators_name(run: Run) -> None:
-    import getpass
+def test_acts_are_recorded_with_the_operators_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import pwd
 
+    monkeypatch.setenv("LOGNAME", "somebody-else")
     run("applications", "create", "--realm", "acme", "--role", "viewer", "ci-bot")
     events = as_json(run("audit", "list", "--realm", "acme", "--limit", "3", "--json"))
     assert [event["tag"] for event in events] == ["admin:secret:create", "admin:grant:create", "admin:application:create"]
-    assert {event["actor"] for event in events} == {f"operator:{getpass.getuser()}"}
+    assert {event["actor"] for event in events} == {f"operator:{pwd.getpwuid(os.getuid()).pw_name}"}
     assert {event["address"] for event in events} == {"local"}
 
 
@@ -295,3 +307,32 @@ def test_database_password_is_not_printed(run: Run, monkeypatch: pytest.MonkeyPa
         assert "S3cretPw" not in output
     monkeypatch.setenv("IDP_DATABASE_URL", "postgresql+psycopg://u:S3cretPw@h:5432/db")
     assert "S3cretPw" not in run("settings")
+
+
+def test_database_without_its_tables_says_what_to_do(run: Run, settings: Settings) -> None:
+    assert settings.sqlite_path is not None
+    for path in settings.data_dir.glob("realmgate.db*"):
+        path.unlink()
+    settings.sqlite_path.touch()
+    assert "`idp setup` makes or updates its schema" in run("realms", "list", status=1)
+    settings.sqlite_path.write_text("this is no database " * 100)
+    assert "The database cannot be used" in run("realms", "list", status=1)
+
+
+def test_expired_secret_makes_room_for_one_of_its_name(run: Run, app: Any) -> None:
+    from datetime import timedelta
+
+    from idp import applications, clock
+    from tests.factories import Factory
+
+    run("applications", "create", "--realm", "acme", "ci-bot")
+
+    def expire(realm: Any, application: Any) -> None:
+        secret = applications.find_secret(application, "main")
+        assert secret is not None
+        applications.change_expiry(realm, application, secret, clock.now() - timedelta(days=1))
+
+    Factory(app).change(expire)
+    run("applications", "secrets", "add", "--realm", "acme", "ci-bot", "main")
+    states = [each["state"] for each in as_json(run("applications", "secrets", "list", "--realm", "acme", "--json", "ci-bot"))]
+    assert states == ["retired", "live"]

@@ -56,12 +56,12 @@ def test_every_command_of_the_tutorial_works(folder: Path, server: Server) -> No
         api.wait(30)
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in (
-        '"application":"ci-bot"',
+        '"application":"tutorial-bot"',
         '"project":"vision"',
         "insufficient_scope",
         "invalid_token",
         "Retired secret main",
-        "Deleted ci-bot",
+        "Deleted tutorial-bot",
     ):
         assert expected in done.stdout, expected
     assert '"client_secret": "idp_cs_' in done.stdout

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import setup
+from idp import applications, setup
 from idp.app import close_app, create_app
+from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
 from tests.serving import PROJECT, Server, send, wait_until
@@ -48,14 +49,18 @@ def pg_settings(tmp_path: Path, database_url: str) -> Settings:
 
 @pytest.fixture
 def make(pg_settings: Settings) -> Iterator[Factory]:
-    app, _ = setup.set_up(pg_settings)
+    app, report = setup.set_up(pg_settings)
+    with app.app_context():
+        for new in report.new_secrets:
+            db.session.add(new.secret)
+        applications.mark_secrets_shown(report.new_secrets)
+        commit()
     yield Factory(app)
     close_app(app)
 
 
 def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, pg_settings: Settings) -> None:
     from idp import audit
-    from idp.db import db
 
     with make.app.app_context():
         with db.engine.connect() as connection:
@@ -123,8 +128,6 @@ def test_audit_trail_cannot_be_changed(make: Factory, database_url: str, stateme
 
 @pytest.mark.spec("T56", "T54")
 def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
-    from idp import applications
-
     key, jwks = key_pair()
     made = make.application(jwks=jwks, secret=False)
     plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
@@ -138,7 +141,6 @@ def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
 def test_changes_of_many_writers_reach_another_worker_without_a_gap(make: Factory, pg_settings: Settings) -> None:
     """Numbers of the feed appear in commit order: a reader never passes one that is committed later."""
     from idp import feed, runtime
-    from idp.db import commit
 
     reader = create_app(pg_settings)
     with reader.app_context():

@@ -181,15 +181,25 @@ def test_single_use_secret_works_once_in_a_race(client: FlaskClient, make: Facto
     assert Counter(statuses) == {200: 1, 401: 7}
 
 
+def grant_too_much(realm: Any, application: Any) -> None:
+    from idp import access
+
+    for number in range(80):
+        access.create_project(realm, f"project-{number:03}")
+        access.grant_role(realm, applications.holder_of(application), "viewer", project=f"project-{number:03}")
+
+
 def test_single_use_secret_is_used_up_by_a_token_and_nothing_else(client: FlaskClient, make: Factory) -> None:
     made = make.application(secret=False)
     plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
     once = Made("ci-bot", plain, made.uid)
     assert ask_token(client, once, scope="nonsense").json["error"] == "invalid_scope"
     assert ask_token(client, once, audience="nonsense").json["error"] == "invalid_target"
+    make.change(grant_too_much)
+    assert "scope=project:" in ask_token(client, once).json["error_description"]
     assert ask(client, "token/introspect", {"token": "x", **once.form}).status_code == 401
     assert ask(client, "revoke", {"token": "x", **once.form}).status_code == 401
-    assert ask_token(client, once).status_code == 200
+    assert ask_token(client, once, scope="project:project-001").status_code == 200
     make.forget()
     assert ask_token(client, once).status_code == 401
 
@@ -417,6 +427,7 @@ def test_what_was_sent_as_an_unknown_client_id_is_not_recorded(client: FlaskClie
 
 def test_events_wait_while_the_database_cannot_be_written(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import sqlite3
+    import sys
 
     from idp import audit, runtime, tokens
     from idp.app import close_app, create_app
@@ -428,12 +439,18 @@ def test_events_wait_while_the_database_cannot_be_written(settings: Any, monkeyp
     assert ask_token(app.test_client(), made).status_code == 200
     other_writer = sqlite3.connect(settings.database_url.removeprefix("sqlite:///"), isolation_level=None)
     other_writer.execute("BEGIN IMMEDIATE")
-    with app.app_context(), pytest.raises(StorageUnavailableError):
-        tokens.usage(runtime.current()).flush()
+    monkeypatch.setattr(sys.modules["idp.tokens.usage"], "MOST_WAITING", 3)  # the name is a function's too
+    for _ in range(3):
+        with app.app_context(), pytest.raises(StorageUnavailableError):
+            tokens.usage(runtime.current()).flush()
+        for _ in range(3):
+            ask_token(app.test_client(), made)
     other_writer.close()
     with app.app_context():
-        assert tokens.usage(runtime.current()).flush() == 1
-        assert len(audit.list_events("acme", tag="client:token:issue")) == 1
+        assert tokens.usage(runtime.current()).flush() == 4
+        (lost,) = audit.list_events(tag="system:events:lost")
+        assert lost.detail == {"count": 7}
+        assert len(audit.list_events("acme", tag="client:token:issue")) == 3
     close_app(app)
 
 

@@ -233,8 +233,8 @@ def test_token_is_counted_and_recorded(client: FlaskClient, make: Factory) -> No
         assert tokens.usage(runtime.current()).flush() == 3
         events = audit.list_events("acme", tag="client:token:issue")
         assert sorted(event.target for event in events) == sorted(f"token:{jti}" for jti in issued)
-        assert {(event.actor, event.address, event.detail["secret"]) for event in events} == {
-            ("application:ci-bot", "127.0.0.1", "main")
+        assert {(event.actor, event.address, event.detail["method"], event.detail["secret"]) for event in events} == {
+            ("application:ci-bot", "127.0.0.1", "client_secret", "main")
         }
 
     def check(_realm: Any, application: Any) -> None:

@@ -136,3 +136,19 @@ def test_asgi_checks_roles_and_says_when_it_cannot_check(issuer: Issuer) -> None
     issuer.status = 500
     status, headers, _ = call(BearerMiddleware(hello, Verifier(issuer.url, AUDIENCE)), f"Bearer {issuer.token()}")
     assert (status, headers[b"retry-after"]) == (503, b"5")
+
+
+def test_names_may_be_given_as_one_text(issuer: Issuer) -> None:  # noqa: F811
+    token = f"Bearer {issuer.token()}"
+    verifier = Verifier(issuer.url, AUDIENCE, id_token_audience="ci-bot")
+    assert verifier.verify(issuer.token(header={"typ": "JWT"}, aud="ci-bot")).client_id == "ci-bot"
+    assert call(BearerMiddleware(hello, verifier, roles="viewer"), token)[0] == 200
+    assert call(BearerMiddleware(hello, verifier, roles="editor"), token)[0] == 403
+
+
+def test_misspelt_project_argument_is_noticed_at_once(issuer: Issuer) -> None:  # noqa: F811
+    with pytest.raises(ValueError, match="has no argument 'porject'"):
+
+        @require_token(Verifier(issuer.url, AUDIENCE), project_argument="porject")
+        def view(project: str) -> str:
+            return project

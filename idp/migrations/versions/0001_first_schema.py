@@ -228,7 +228,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("application_secret", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_application_secret_application_id"), ["application_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_application_secret_public_part"), ["public_part"], unique=False)
         batch_op.create_index(
             "uq_application_secret_live",
             ["application_id", "name"],

@@ -1,7 +1,7 @@
-"""Cutting off clients that hold a thread by sending their request too slowly (threat 28).
+"""Cutting off clients that hold a thread by sending their request's body too slowly (T28).
 
 The HTTP server limits the time for headers, and has none for bodies. A body is read by the thread that serves the request,
-so a handful of connections that never finish theirs would stop a worker. A watch ends such requests from outside: it shuts
+so a handful of connections that never finish theirs would stop a worker. A watch ends such reads from outside: it shuts
 down the connection that the thread waits for, and its read ends.
 """
 
@@ -23,53 +23,56 @@ _LAST_DATA_SENT = struct.Struct("=8x10I")
 
 
 HURRY = 1.0
-"""Seconds that a request may take while half of the threads wait for slow ones."""
+"""Seconds that a body may take while half of the threads wait for slow ones."""
 
 
-class SlowRequestGuard:
-    """WSGI middleware that gives each request a time to be done in, the arrival of its body included."""
+class SlowBodyGuard:
+    """WSGI middleware that gives each request's body a time to arrive in."""
 
     def __init__(self, app: WsgiApp, *, port: int, threads: int, seconds: float) -> None:
-        """Wrap an application.
+        """Wrap an application. It tells that a body has arrived by calling `environ["realmgate.body_arrived"]`.
 
         :param port: the port that the server listens on; only its connections are touched.
-        :param threads: how many requests the server can have in hand. When half of them are slow the time is cut to one
-            second, so that a few clients cannot keep the others out for long.
-        :param seconds: the time of a request otherwise.
+        :param threads: how many requests the server can have in hand. When half of them wait for bodies the time is cut to
+            one second, so that a few clients cannot keep the others out for long.
+        :param seconds: the time of a body otherwise.
         """
         self._app, self._port, self._threads, self._seconds = app, port, threads, seconds
-        self._under_way: dict[int, tuple[float, str]] = {}
-        """By thread, since when it serves a request, and whose."""
+        self._waiting: dict[int, tuple[float, str]] = {}
+        """By thread, since when it serves a request whose body has not arrived, and whose."""
         if sys.platform == "linux":
-            threading.Thread(target=self._watch, name="slow-requests", daemon=True).start()
+            threading.Thread(target=self._watch, name="slow-bodies", daemon=True).start()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve a request."""
         thread = threading.get_ident()
-        self._under_way[thread] = (time.monotonic(), environ["REMOTE_ADDR"])
+        self._waiting[thread] = (time.monotonic(), environ["REMOTE_ADDR"])
+        environ["realmgate.body_arrived"] = self._body_arrived
         try:
             return self._app(environ, start_response)
         finally:
-            del self._under_way[thread]
+            self._waiting.pop(thread, None)
+
+    def _body_arrived(self) -> None:
+        self._waiting.pop(threading.get_ident(), None)
 
     def _watch(self) -> None:
         while True:
             time.sleep(0.25)
             now = time.monotonic()
-            slow = [(now - since, address) for since, address in list(self._under_way.values()) if now - since >= HURRY]
+            slow = [(now - since, address) for since, address in list(self._waiting.values()) if now - since >= HURRY]
             limit = HURRY if 2 * len(slow) >= self._threads else self._seconds
             addresses = {address for age, address in slow if age >= limit}
             if addresses:
                 shut_down_silent_connections(self._port, addresses, limit)
 
 
-def shut_down_silent_connections(port: int, addresses: set[str], seconds: float) -> int:
-    """Shut down connections to `port` from these addresses to which nothing was sent for some seconds; return how many.
+def shut_down_silent_connections(port: int, addresses: set[str], seconds: float) -> None:
+    """Shut down connections to `port` from these addresses to which nothing was sent for some seconds.
 
     The server does not tell which connection a request came over. Those that wait for a body have been sent nothing
     since; the others that this meets are idle, and idle connections may be closed at any time (RFC 9112 §9.5).
     """
-    closed = 0
     for file in Path("/proc/self/fd").iterdir():
         try:
             with socket.socket(fileno=os.dup(int(file.name))) as connection:
@@ -78,7 +81,5 @@ def shut_down_silent_connections(port: int, addresses: set[str], seconds: float)
                 info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_SENT.size)
                 if _LAST_DATA_SENT.unpack(info)[9] / 1000 >= seconds:
                     connection.shutdown(socket.SHUT_RDWR)
-                    closed += 1
         except (OSError, struct.error, IndexError):
             continue  # not a TCP connection, or gone meanwhile
-    return closed
