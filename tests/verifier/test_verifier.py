@@ -239,6 +239,14 @@ def test_key_signs_with_its_own_algorithm_only(issuer: Issuer) -> None:
         verifier.verify(token)
 
 
+@pytest.mark.spec("R89")
+def test_algorithms_can_be_narrowed(issuer: Issuer) -> None:
+    verifier = Verifier(issuer.url, AUDIENCE, algorithms=["ES256"])
+    assert verifier.verify(issuer.token(issuer.ec))
+    with pytest.raises(InvalidTokenError, match="algorithm"):
+        verifier.verify(issuer.token(issuer.rsa))
+
+
 @pytest.mark.spec("T13", "T16", "T71")
 def test_altered_tokens_are_refused_with_one_reason_and_no_claims(issuer: Issuer, verifier: Verifier) -> None:
     token = issuer.token(exp=1)  # expired as well: a wrong signature must be found first
