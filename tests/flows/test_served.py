@@ -135,12 +135,12 @@ def test_retired_secret_and_disabled_application_are_refused_by_every_worker_at_
     second = json.loads(two_workers.idp("applications", "secrets", "add", "--realm", "acme", "--json", "rotating", "next"))
     assert statuses(two_workers, second) == {200}
     two_workers.idp("applications", "secrets", "retire", "--realm", "acme", "--yes", "rotating", "main")
-    wait_until(lambda: 200 not in statuses(two_workers, application), "the refusal of the retired secret", 5)
+    wait_until(lambda: 200 not in statuses(two_workers, application), "the refusal of the retired secret")
     assert statuses(two_workers, second) == {200}
     two_workers.idp("applications", "disable", "--realm", "acme", "rotating")
-    wait_until(lambda: statuses(two_workers, second) == {401}, "the refusal of the disabled application", 5)
+    wait_until(lambda: statuses(two_workers, second) == {401}, "the refusal of the disabled application")
     two_workers.idp("applications", "enable", "--realm", "acme", "rotating")
-    wait_until(lambda: statuses(two_workers, second) == {200}, "the return of the application", 5)
+    wait_until(lambda: statuses(two_workers, second) == {200}, "the return of the application")
 
 
 @pytest.mark.spec("R53")
