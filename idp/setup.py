@@ -165,7 +165,7 @@ def _alembic_config() -> alembic.config.Config:
 
 
 def _create_master_realm() -> None:
-    if any(realm.name == realms.MASTER for realm in realms.list_realms()):
+    if realms.find_realm(realms.MASTER) is not None:
         return
     realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
     application = applications.create_application(

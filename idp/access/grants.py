@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
 from idp.access.models import Grant, HolderKind, Project, Role
-from idp.access.names import get_project, get_role, publish_holder
+from idp.access.names import get_project, get_role
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
-from idp.realms import Realm
+from idp.realms import Realm, publish_application
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def grant_role(
     elif grant.until != until:
         grant.until = until
         audit.record(audit.Tag.GRANT_UPDATE, realm.name, str(holder), **detail)
-    publish_holder(realm, holder.name)
+    publish_application(realm.name, holder.name)
     return grant
 
 
@@ -94,7 +94,7 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
         raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}. `idp grants list` shows what it holds.")
     db.session.delete(grant)
     audit.record(audit.Tag.GRANT_DELETE, realm.name, str(holder), role=role, project=project)
-    publish_holder(realm, holder.name)
+    publish_application(realm.name, holder.name)
 
 
 def remove_all_grants(holder: Holder) -> None:

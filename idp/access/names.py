@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from sqlalchemy import func, select
 
-from idp import audit, feed
+from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.db import db
 from idp.errors import ConflictError, NotFoundError
@@ -137,8 +137,3 @@ def _refuse_if_held(condition: object, what: str) -> None:
 
 def _checked(text: str) -> str:
     return check_text("A description", text, 500)
-
-
-def publish_holder(realm: Realm, holder_name: str) -> None:
-    """Tell the workers that what this application holds has changed."""
-    feed.publish("application", f"{realm.name}/{holder_name}")

@@ -19,7 +19,6 @@ class KnownSecret:
     """A secret that was live when it was read."""
 
     id: int
-    uid: str
     name: str
     pepper: bytes = field(repr=False)
     secret_hash: bytes
@@ -116,7 +115,6 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
 def _known_secret(secret: ApplicationSecret) -> KnownSecret:
     return KnownSecret(
         id=secret.id,
-        uid=secret.uid,
         name=secret.name,
         pepper=vault.pepper(secret.pepper_id),
         secret_hash=secret.secret_hash,

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from idp import audit, clock, crypto, feed, vault
+from idp import audit, clock, crypto, vault
 from idp.applications.models import Application, ApplicationSecret
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms import Realm, check_name
+from idp.realms import Realm, check_name, publish_application
 
 SHORTEST_FOREIGN_SECRET = 32
 
@@ -67,7 +67,7 @@ def add_secret(
     expires = expires_at and expires_at.isoformat(timespec="seconds")
     target = f"application:{application.name}"
     audit.record(audit.Tag.SECRET_CREATE, realm.name, target, secret=name, uid=secret.uid, expires_at=expires)
-    feed.publish("application", f"{realm.name}/{application.name}")
+    publish_application(realm.name, application.name)
     return secret, plain
 
 
@@ -85,7 +85,7 @@ def retire_secret(realm: Realm, application: Application, name: str) -> Applicat
     secret.retired_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.SECRET_RETIRE, realm.name, target, secret=name, uid=secret.uid, use_count=secret.use_count)
-    feed.publish("application", f"{realm.name}/{application.name}")
+    publish_application(realm.name, application.name)
     return secret
 
 
@@ -112,7 +112,7 @@ def change_expiry(realm: Realm, application: Application, secret: ApplicationSec
     expires = expires_at and expires_at.isoformat(timespec="seconds")
     target = f"application:{application.name}"
     audit.record(audit.Tag.SECRET_UPDATE, realm.name, target, secret=secret.name, uid=secret.uid, expires_at=expires)
-    feed.publish("application", f"{realm.name}/{application.name}")
+    publish_application(realm.name, application.name)
 
 
 def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
@@ -136,7 +136,7 @@ def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
             secret.expires_at = clock.now() + single_use_lifetime
         target = f"application:{application.name}"
         audit.record(audit.Tag.SECRET_UPDATE, realm.name, target, secret=secret.name, uid=secret.uid, made_anew=True)
-        feed.publish("application", f"{realm.name}/{application.name}")
+        publish_application(realm.name, application.name)
         renewed.append(NewSecret(realm.name, application.name, secret, plain))
     return renewed
 

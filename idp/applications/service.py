@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
 
-from idp import access, audit, clock, feed
+from idp import access, audit, clock
 from idp.access import Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms import Realm, check_algorithm, check_name, check_text
+from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
 from idp.verifier.jose import InvalidTokenError, import_key
 
 KEY_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
@@ -37,7 +37,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     db.session.add(application)
     db.session.flush()
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
-    _publish(realm, name)
+    publish_application(realm.name, name)
     return application
 
 
@@ -61,7 +61,7 @@ def update_application(realm: Realm, application: Application, **fields: Any) ->
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
-    _publish(realm, application.name)
+    publish_application(realm.name, application.name)
 
 
 def delete_application(realm: Realm, application: Application) -> None:
@@ -72,7 +72,7 @@ def delete_application(realm: Realm, application: Application) -> None:
     db.session.delete(application)
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_DELETE, realm.name, target, uid=application.uid)
-    _publish(realm, application.name)
+    publish_application(realm.name, application.name)
 
 
 def get_application(realm: Realm, name: str) -> Application:
@@ -105,10 +105,6 @@ def holder_of(application: Application) -> Holder:
 
 def _by_name(realm: Realm, name: str) -> Any:
     return select(Application).where(Application.realm_id == realm.id, Application.name == name)
-
-
-def _publish(realm: Realm, name: str) -> None:
-    feed.publish("application", f"{realm.name}/{name}")
 
 
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from idp.cli.session import (
     confirm,
     json_option,
     json_time,
-    one_line,
     reads_database,
     realm_option,
     show_json,
@@ -22,6 +21,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.errors import one_line
 from idp.realms import Realm
 
 

@@ -9,12 +9,12 @@ from idp.cli.session import (
     Time,
     json_option,
     json_time,
-    one_line,
     reads_database,
     show_json,
     show_table,
     show_time,
 )
+from idp.errors import one_line
 
 
 @click.group("audit")

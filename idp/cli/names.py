@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from idp.cli.session import json_option, json_time, one_line, reads_database, realm_option, show_json, show_table, with_database
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, with_database
+from idp.errors import one_line
 from idp.realms import Realm
 
 

@@ -130,11 +130,6 @@ def show_table(rows: Sequence[Mapping[str, str]], empty: str) -> None:
         click.echo("  ".join(row[column].ljust(widths[column]) for column in columns).rstrip())
 
 
-def one_line(text: str) -> str:
-    """Return text for a table: control characters, which could steer the terminal, are shown as `?`."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def check(condition: object, sentence: str) -> None:
     """Refuse with a sentence unless the condition holds."""
     if not condition:

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from idp.cli.session import one_line
-from idp.errors import IdpError
+from idp.errors import IdpError, one_line
 
 
 class TokenRefusedError(IdpError):

@@ -1,7 +1,7 @@
 """Realms as files: read, compare with the database, apply, export."""
 
 from idp.manifest.export import export_realm
-from idp.manifest.plan import Change, apply_plan, create_empty_realm, find_realm, make_plan
+from idp.manifest.plan import Change, apply_plan, create_empty_realm, make_plan
 from idp.manifest.schema import RealmFile, RealmFileError, find_files, read_file, read_files
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "create_empty_realm",
     "export_realm",
     "find_files",
-    "find_realm",
     "make_plan",
     "read_file",
     "read_files",

@@ -55,11 +55,6 @@ def create_empty_realm(name: str, **fields: Any) -> Realm:
     return realm
 
 
-def find_realm(name: str) -> Realm | None:
-    """Return the realm of this name, or None."""
-    return next((realm for realm in realms.list_realms() if realm.name == name), None)
-
-
 def state_of_realm(realm: Realm) -> State:
     """Return what the database says of a realm. Built-in roles are left out: they are always there."""
     state = _empty_state()
@@ -111,7 +106,7 @@ def make_plan(file: RealmFile) -> list[Change]:
 
     :raises RealmFileError: a secret that the file points to is not there.
     """
-    realm = find_realm(file.realm.name)
+    realm = realms.find_realm(file.realm.name)
     wanted = state_of_file(file)
     current = _empty_state() if realm is None else state_of_realm(realm)
     for name in list(current["secret"]):
@@ -159,7 +154,7 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
     :returns: the secrets that were made, to be shown once.
     :raises IdpError: something cannot be done; nothing must then be committed.
     """
-    realm = find_realm(file.realm.name)
+    realm = realms.find_realm(file.realm.name)
     if realm is None:
         fields = {name: getattr(file.realm, name) for name in _REALM_FIELDS}
         realm = create_empty_realm(file.realm.name, **fields)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from idp.access import BUILT_IN_ROLES
 from idp.applications import check_audiences, check_client_id, check_jwks
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import IdpError, InvalidValueError, one_line
 from idp.manifest.lines import LineIndex
 from idp.realms import check_algorithm, check_name, check_text
 
@@ -127,7 +127,7 @@ class RealmFile:
 
     def error(self, where: Sequence[str | int], reason: str) -> RealmFileError:
         """Return an error that names file, line and reason."""
-        place = _clean(".".join(str(each) for each in where))
+        place = one_line(".".join(str(each) for each in where))
         return RealmFileError(f"{self.path}:{self._lines.line(where)}: {place}: {reason}")
 
     def grants(self, application: str) -> dict[tuple[str, str], tuple[datetime | None, list[str | int]]]:
@@ -193,7 +193,7 @@ def read_file(path: Path) -> RealmFile:
         raise RealmFileError(f"{path}:1: cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         line = getattr(error, "lineno", None) or _line_of(str(error), text)
-        raise RealmFileError(f"{path}:{line}: is no TOML: {_clean(str(error))}") from None
+        raise RealmFileError(f"{path}:{line}: is no TOML: {one_line(str(error))}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise RealmFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
     lines = LineIndex(text)
@@ -202,16 +202,11 @@ def read_file(path: Path) -> RealmFile:
     except ValidationError as error:
         first = error.errors()[0]
         where = [each for each in first["loc"] if each not in {"function-before", "constrained-str"}]
-        place = _clean(".".join(str(each) for each in where))
-        raise RealmFileError(f"{path}:{lines.line(where)}: {place}: {_clean(_reason(first))}") from None
+        place = one_line(".".join(str(each) for each in where))
+        raise RealmFileError(f"{path}:{lines.line(where)}: {place}: {one_line(_reason(first))}") from None
     _check_names(file)
     _check_references(file)
     return file
-
-
-def _clean(text: str) -> str:
-    """Return text from a file for a message: what could forge a line or steer a terminal is shown as `?`."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _line_of(message: str, text: str) -> int:

@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from idp import applications, audit, clock, feed, tokens
+from idp import applications, audit, clock, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.protocol.address import client_address
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Environ, Form
-from idp.realms import KnownRealm
+from idp.realms import KnownRealm, publish_application
 from idp.verifier.jose import InvalidTokenError, read_unverified
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -45,7 +45,7 @@ class Client:
         name = self.application.client_id
         if not applications.use_up(self.secret.id):
             raise _refuse(realm, self.application, self.address, "secret")
-        feed.publish("application", f"{realm.name}/{name}")
+        publish_application(realm.name, name)
         with audit.acting_as(audit.Actor(f"application:{name}", self.address)):
             audit.record(audit.Tag.SECRET_USE_UP, realm.name, f"application:{name}", secret=self.secret.name)
         commit()

@@ -10,9 +10,11 @@ from idp.realms.service import (
     check_name,
     check_text,
     create_realm,
+    find_realm,
     get_realm,
     known_realm,
     list_realms,
+    publish_application,
     update_realm,
 )
 
@@ -26,8 +28,10 @@ __all__ = [
     "check_name",
     "check_text",
     "create_realm",
+    "find_realm",
     "get_realm",
     "known_realm",
     "list_realms",
+    "publish_application",
     "update_realm",
 ]

@@ -64,7 +64,7 @@ def create_realm(name: str, **fields: Any) -> Realm:
     :raises InvalidValueError: the name or a field has no usable value.
     """
     check_name("a realm", name)
-    if db.session.scalar(select(Realm.id).where(Realm.name == name)) is not None:
+    if find_realm(name) is not None:
         raise ConflictError(f"Realm {name!r} exists already.")
     realm = Realm(name=name, **_checked(fields))
     db.session.add(realm)
@@ -87,7 +87,17 @@ def update_realm(realm: Realm, **fields: Any) -> None:
     realm.updated_at = clock.now()
     audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
     feed.publish("realm", realm.name)
-    feed.publish("application", f"{realm.name}/*")
+    publish_application(realm.name, "*")
+
+
+def publish_application(realm: str, client_id: str) -> None:
+    """Tell every worker that what it knows of an application is out of date; `*` means all of the realm's."""
+    feed.publish("application", f"{realm}/{client_id}")
+
+
+def find_realm(name: str) -> Realm | None:
+    """Return a realm by name, or None."""
+    return db.session.scalar(select(Realm).where(Realm.name == name))
 
 
 def get_realm(name: str) -> Realm:
@@ -95,7 +105,7 @@ def get_realm(name: str) -> Realm:
 
     :raises NotFoundError: there is none.
     """
-    realm = db.session.scalar(select(Realm).where(Realm.name == name))
+    realm = find_realm(name)
     if realm is None:
         raise NotFoundError(f"There is no realm {name[:80]!r}. `idp realms list` shows those there are.")
     return realm
