@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from idp import protocol, runtime
+from idp import api, compat, gateway, protocol, runtime
 from idp.crypto import load_master_keys
 from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
@@ -42,14 +42,18 @@ def create_app(settings: Settings) -> Flask:
     with app.app_context():
         prepare_sqlite(db.engine)
         feed = Feed(db.engine, settings.cache_size)
+    app.extensions["realmgate.feed"] = feed
     app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
     protocol.register(app)
+    api.register(app)
+    compat.register(app)
+    gateway.register(app)
     return app
 
 
 def close_app(app: Flask) -> None:
     """Give back the database connections that an application holds."""
     with app.app_context():
-        runtime.current().feed.close()
+        runtime.current().close()
         db.session.remove()
         db.engine.dispose()

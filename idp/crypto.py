@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from idp.errors import IdpError
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SECRET_PATTERN = re.compile(r"idp_(?:cs|ak)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
-"""Every secret the server makes: prefix, 8 characters that may be shown, 256 random bits, CRC-32 of all before it."""
+SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
+"""Every secret the server makes: prefix, 8 characters that may be shown, 256 random bits, CRC-32 of all before it.
+`cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link."""
 
 
 class MasterKeyError(IdpError):
@@ -61,6 +62,11 @@ def checksum(body: str) -> str:
 def public_part(secret: str) -> str:
     """Return the part of a secret that may be stored and shown: prefix and 8 characters; empty for a foreign secret."""
     return secret[: len("idp_cs_") + 8] if SECRET_PATTERN.fullmatch(secret) else ""
+
+
+def is_well_formed(secret: str, kind: str) -> bool:
+    """Tell whether a text is a secret of this kind with its right checksum; most slips and guesses end here."""
+    return bool(SECRET_PATTERN.fullmatch(secret)) and secret[4:6] == kind and checksum(secret[:-6]) == secret[-6:]
 
 
 def keyed_hash(pepper: bytes, plain_secret: str) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from flask import current_app
 from sqlalchemy import Connection, Engine, delete, event, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -73,11 +74,21 @@ def _write_changes(session: Session) -> None:
     rows = [{"id": first + n, "kind": kind, "key": key, "at": clock.now()} for n, (kind, key) in enumerate(changes)]
     session.execute(insert(Change), rows)
     session.execute(delete(Change).where(Change.at < clock.now() - KEEP))
+    session.info["written"] = list(changes)
+
+
+@event.listens_for(Session, "after_commit")
+def _apply_here(session: Session) -> None:
+    """Have this process itself forget at once what it has just changed: who asks it next reads what was written."""
+    changes = session.info.pop("written", None)
+    if changes and "realmgate.feed" in current_app.extensions:
+        current_app.extensions["realmgate.feed"].apply(changes)
 
 
 @event.listens_for(Session, "after_rollback")
 def _forget_changes(session: Session) -> None:
     session.info.pop("changes", None)
+    session.info.pop("written", None)
 
 
 class Cache(Generic[Value]):
@@ -199,10 +210,11 @@ class Feed:
             for cache in list(self._caches.values()):
                 cache.clear()
         else:
-            self._apply((row.kind, row.key) for row in rows)
+            self.apply((row.kind, row.key) for row in rows)
         self._cursor = clock_value
 
-    def _apply(self, changes: Iterable[tuple[str, str]]) -> None:
+    def apply(self, changes: Iterable[tuple[str, str]]) -> None:
+        """Drop what changes name, and nothing else."""
         for kind, key in changes:
             self.cache(kind).drop(key)
 

@@ -17,6 +17,9 @@ from idp.errors import IdpError
 TOKEN_LIFETIME = 36_000
 """Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
 
+SESSION_TOKEN_LIFETIME = 900
+"""Seconds that a session token lives. Always: what verifies it offline counts on it."""
+
 CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
 
@@ -77,6 +80,41 @@ class Settings(BaseSettings):
     """Seconds in which a request's body must have arrived; a connection that takes longer is cut, after one second
     already while half of the threads wait for such bodies. On Linux only. Headers always have ten seconds."""
 
+    password_hashers: int = Field(default=1, ge=1, le=16)
+    """Passwords that each worker hashes at the same time, each on a thread of low priority and with 64 MiB of memory.
+    Sign-ins beyond them wait in a short queue, and beyond that are told to come back."""
+
+    sign_in_window: int = Field(default=300, ge=1, le=86_400)
+    """Seconds over which failed sign-ins are counted. When a limit below is reached, further ones wait for its end."""
+
+    sign_in_limit_account: int = Field(default=10, ge=1, le=1_000_000)
+    """Failed sign-ins to one account in that time, on all ways in together, after which it is refused unchecked."""
+
+    sign_in_limit_address: int = Field(default=100, ge=1, le=1_000_000)
+    """Failed sign-ins from one address (of IPv6, one /64 network) in that time."""
+
+    sign_in_limit_realm: int = Field(default=2_000, ge=1, le=1_000_000)
+    """Failed sign-ins to one realm in that time."""
+
+    smtp_host: str = ""
+    """Name of the mail server. Without one, mails wait in the outbox, and `idp doctor` says so."""
+
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    """TCP port of the mail server."""
+
+    smtp_security: str = "starttls"
+    """How the connection to the mail server is protected: `starttls`, `tls` (from the first byte), or `none`, which is
+    for a mail server on this machine."""
+
+    smtp_user: str = ""
+    """User name at the mail server; empty for none."""
+
+    smtp_password_file: Path | None = None
+    """File that holds the password at the mail server."""
+
+    mail_from: str = "Realmgate <realmgate@localhost>"
+    """Sender of mails."""
+
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""
 
@@ -86,6 +124,20 @@ class Settings(BaseSettings):
         if value.lower() not in {"debug", "info", "warning", "error"}:
             raise ValueError("takes debug, info, warning or error")
         return value.lower()
+
+    @field_validator("smtp_security")
+    @classmethod
+    def _known_security(cls, value: str) -> str:
+        if value.lower() not in {"starttls", "tls", "none"}:
+            raise ValueError("takes starttls, tls or none")
+        return value.lower()
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        if not value.isprintable() or not re.fullmatch(r"(?:[^<>@]*<)?[^<>@\s]+@[^<>@\s]+>?", value):
+            raise ValueError("takes one address, such as Realmgate <realmgate@example.com>")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -19,7 +19,23 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Connection, text
 
-from idp import access, applications, audit, crypto, keys, manifest, realms, tokens, vault
+from idp import (
+    access,
+    apikeys,
+    applications,
+    audit,
+    clock,
+    crypto,
+    keys,
+    mail,
+    manifest,
+    ratelimit,
+    realms,
+    sessions,
+    tokens,
+    users,
+    vault,
+)
 from idp.app import close_app, create_app
 from idp.applications import NewSecret
 from idp.db import commit, db, storage_errors
@@ -30,6 +46,7 @@ ADMINISTRATOR = "administrator"
 """The application of realm `master` that the one-time secret belongs to."""
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
+FORGET_LINKS_AFTER = timedelta(days=30)
 _SETUP_LOCK = 7_207_201_912
 
 
@@ -194,6 +211,12 @@ def rotate_keys_and_tidy() -> None:
     """Do what is due by date: announce successors to signing keys, and remove what has expired. Every worker may call it."""
     with audit.acting_as(audit.SYSTEM):
         keys.rotate_due_keys()
+        apikeys.send_notices()
+        apikeys.remove_long_expired()
     applications.forget_expired_assertions()
     tokens.forget_expired_revocations()
+    sessions.forget_old_sessions()
+    users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
+    ratelimit.forget_old_attempts()
+    mail.forget_old_mail()
     commit()

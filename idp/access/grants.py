@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, and_, delete, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
@@ -13,7 +13,7 @@ from idp.access.models import Grant, HolderKind, Project, Role
 from idp.access.names import get_project, get_role
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
-from idp.realms import Realm, publish_application
+from idp.realms import Realm, publish_application, publish_user
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Holder:
     kind: HolderKind
     id: int
     name: str
+    key: str
+    """What its memory in the workers goes by: an application's name, a user's uid."""
 
     def __str__(self) -> str:
         return f"{self.kind.value}:{self.name}"
@@ -37,6 +39,15 @@ class HeldRole:
     project: str
     until: float
     """Seconds since 1970; infinite without an end date."""
+    permissions: frozenset[str] = frozenset()
+
+
+def publish_holder(realm: Realm, holder: Holder) -> None:
+    """Tell every worker that what a holder holds has changed; a group's members hold it too."""
+    if holder.kind is HolderKind.APPLICATION:
+        publish_application(realm.name, holder.key)
+    else:
+        publish_user(realm.name, "*" if holder.kind is HolderKind.GROUP else holder.key)
 
 
 def grant_role(
@@ -77,7 +88,7 @@ def grant_role(
     elif grant.until != until:
         grant.until = until
         audit.record(audit.Tag.GRANT_UPDATE, realm.name, str(holder), **detail)
-    publish_application(realm.name, holder.name)
+    publish_holder(realm, holder)
     return grant
 
 
@@ -94,7 +105,7 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
         raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}. `idp grants list` shows what it holds.")
     db.session.delete(grant)
     audit.record(audit.Tag.GRANT_DELETE, realm.name, str(holder), role=role, project=project)
-    publish_application(realm.name, holder.name)
+    publish_holder(realm, holder)
 
 
 def remove_all_grants(holder: Holder) -> None:
@@ -119,19 +130,28 @@ def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | No
     return db.session.scalars(query).all()
 
 
-def read_held_roles(session: Session, kind: HolderKind, holder_id: int) -> list[HeldRole]:
-    """Read what a holder holds, ended grants included, in one statement."""
+def read_held_roles(session: Session, kind: HolderKind, holder_id: int, group_ids: Sequence[int] = ()) -> list[HeldRole]:
+    """Read what a holder holds itself and through its groups, ended grants included, in one statement.
+
+    What is held in several ways is held until the last of them ends.
+    """
+    is_holder = and_(Grant.holder_kind == kind.value, Grant.holder_id == holder_id)
+    if group_ids:
+        is_holder |= and_(Grant.holder_kind == HolderKind.GROUP.value, Grant.holder_id.in_(group_ids))
     rows = session.execute(
-        select(Role.name, Project.uid, Project.name, Grant.until)
+        select(Role.name, Role.permissions, Project.uid, Project.name, Grant.until)
         .join(Role, Role.id == Grant.role_id)
         .outerjoin(Project, Project.id == Grant.project_id)
-        .where(Grant.holder_kind == kind.value, Grant.holder_id == holder_id)
+        .where(is_holder)
         .order_by(Project.name, Role.name)
     ).all()
-    return [
-        HeldRole(role, uid or "", project or "", until.timestamp() if until else float("inf"))
-        for role, uid, project, until in rows
-    ]
+    held: dict[tuple[str, str], HeldRole] = {}
+    for role, permissions, uid, project, until in rows:
+        ends = until.timestamp() if until else float("inf")
+        other = held.get((project or "", role))
+        if other is None or other.until < ends:
+            held[project or "", role] = HeldRole(role, uid or "", project or "", ends, frozenset(permissions))
+    return list(held.values())
 
 
 def _held(holder: Holder, role: Role, project: Project | None) -> Select[Grant]:

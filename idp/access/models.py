@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.db import Base, Identified
@@ -13,6 +13,8 @@ class HolderKind(StrEnum):
     """What can hold a role."""
 
     APPLICATION = "application"
+    USER = "user"
+    GROUP = "group"
 
 
 class Role(Identified, Base):
@@ -25,6 +27,8 @@ class Role(Identified, Base):
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
     built_in: Mapped[bool] = mapped_column(default=False)
+    permissions: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """What its holder may do at this server; see `policy.PERMISSIONS`. What a role means to other APIs, they decide."""
 
 
 class Project(Identified, Base):

@@ -1,39 +1,73 @@
 """Roles and projects: made, listed, described, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from sqlalchemy import func, select
 
 from idp import audit
 from idp.access.models import Grant, Project, Role
+from idp.access.policy import PERMISSIONS, READING, check_permissions
 from idp.db import db
 from idp.errors import ConflictError, NotFoundError
-from idp.realms import Realm, check_name, check_text
+from idp.realms import Realm, check_name, check_text, publish_application, publish_user
 
 Named = TypeVar("Named", Role, Project)
 
-BUILT_IN_ROLES = {
-    "administrator": "Manages settings, applications and credentials of the realm.",
-    "editor": "Manages projects and what is in them.",
-    "researcher": "Works in the projects it is granted.",
-    "viewer": "Reads, and changes nothing.",
+BUILT_IN_ROLES: dict[str, tuple[str, frozenset[str]]] = {
+    "administrator": ("Manages settings, people, applications and credentials of the realm.", frozenset(PERMISSIONS)),
+    "auditor": ("Reads everything of the realm, and changes nothing.", READING),
+    "editor": (
+        "Manages projects and what is in them.",
+        frozenset({"projects:read", "projects:write", "roles:read", "grants:read", "applications:read", "users:read"}),
+    ),
+    "project-administrator": (
+        "Decides who works in the projects it is granted.",
+        frozenset(
+            {"projects:read", "projects:write", "roles:read", "grants:read", "grants:write", "applications:read", "users:read"}
+        ),
+    ),
+    "researcher": ("Works in the projects it is granted.", frozenset({"projects:read"})),
+    "viewer": ("Reads, and changes nothing.", frozenset({"projects:read"})),
 }
-"""Roles that every realm has from the start and that cannot be deleted."""
+"""Roles that every realm has from the start and that cannot be deleted: what they say of themselves, and permissions."""
 
 
 def create_built_in_roles(realm: Realm) -> None:
     """Give a new realm the roles that every realm has."""
-    for name, description in BUILT_IN_ROLES.items():
-        db.session.add(Role(realm_id=realm.id, name=name, description=description, built_in=True))
+    for name, (description, permissions) in BUILT_IN_ROLES.items():
+        db.session.add(
+            Role(realm_id=realm.id, name=name, description=description, built_in=True, permissions=sorted(permissions))
+        )
 
 
-def create_role(realm: Realm, name: str, description: str = "") -> Role:
+def create_role(realm: Realm, name: str, description: str = "", permissions: Collection[str] = ()) -> Role:
     """Add a role.
 
+    :param permissions: what its holder may do at this server, such as `applications:read`.
     :raises ConflictError: the name is taken.
+    :raises InvalidValueError: there is no such permission.
     """
-    return _create(Role, audit.Tag.ROLE_CREATE, realm, name, description)
+    role = _create(Role, audit.Tag.ROLE_CREATE, realm, name, description)
+    if permissions:
+        role.permissions = check_permissions(permissions)
+        audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", permissions=role.permissions)
+    return role
+
+
+def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> None:
+    """Change what the holders of a role may do at this server.
+
+    :raises ConflictError: it is built in.
+    :raises InvalidValueError: there is no such permission.
+    """
+    role = get_role(realm, name)
+    if role.built_in:
+        raise ConflictError(f"Role {name!r} is built in and cannot be changed.")
+    role.permissions = check_permissions(permissions)
+    audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", permissions=role.permissions)
+    publish_application(realm.name, "*")
+    publish_user(realm.name, "*")
 
 
 def create_project(realm: Realm, name: str, description: str = "") -> Project:
@@ -86,6 +120,17 @@ def delete_project(realm: Realm, name: str) -> None:
 def get_role(realm: Realm, name: str) -> Role:
     """Return a role by name, or raise NotFoundError."""
     return _get(Role, "role", realm, name)
+
+
+def find_role_name(realm: Realm, named: str) -> str:
+    """Return the name of a role that is given by its uid or its name, or raise NotFoundError."""
+    name = db.session.scalar(select(Role.name).where(Role.realm_id == realm.id, Role.uid == named))
+    return name if name is not None else get_role(realm, named).name
+
+
+def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
+    """Return a project by uid, or None."""
+    return db.session.scalar(select(Project).where(Project.realm_id == realm.id, Project.uid == uid))
 
 
 def get_project(realm: Realm, name: str) -> Project:

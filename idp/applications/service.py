@@ -89,6 +89,11 @@ def get_application(realm: Realm, name: str) -> Application:
     return application
 
 
+def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
+    """Return an application by uid, or None."""
+    return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
+
+
 def list_applications(realm: Realm, *, after: str = "", limit: int | None = None) -> Sequence[Application]:
     """Return applications by name.
 
@@ -100,7 +105,7 @@ def list_applications(realm: Realm, *, after: str = "", limit: int | None = None
 
 def holder_of(application: Application) -> Holder:
     """Return the application as a holder of roles."""
-    return Holder(HolderKind.APPLICATION, application.id, application.name)
+    return Holder(HolderKind.APPLICATION, application.id, application.name, application.name)
 
 
 def _by_name(realm: Realm, name: str) -> Any:

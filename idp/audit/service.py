@@ -51,11 +51,12 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-def record(tag: Tag, realm: str, target: str, **detail: Any) -> None:
+def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **detail: Any) -> None:
     """Add an event to the current transaction: it is stored exactly when the act itself is.
 
     :param realm: name of the realm, or empty for the server as a whole.
     :param target: `<kind>:<name>` of what was acted on.
+    :param outcome: `success` or `refused`.
     :param detail: further facts, JSON values only; never a secret.
     """
     actor = _actor.get()
@@ -66,10 +67,26 @@ def record(tag: Tag, realm: str, target: str, **detail: Any) -> None:
             actor=actor.name,
             address=actor.address,
             target=target,
-            outcome="success",
+            outcome=outcome,
             detail=detail,
         )
     )
+
+
+def event_values(
+    at: datetime, realm: str, tag: Tag, actor: str, target: str, address: str, outcome: str, **detail: Any
+) -> dict[str, Any]:
+    """Return the columns of an event that is written in a batch, after the act; see `AuditEvent`."""
+    return {
+        "at": at,
+        "realm": realm,
+        "tag": tag.value,
+        "actor": actor,
+        "target": target,
+        "address": address,
+        "outcome": outcome,
+        "detail": detail,
+    }
 
 
 def list_events(

@@ -34,6 +34,43 @@ class Tag(StrEnum):
     SECRET_RETIRE = "admin:secret:retire"  # noqa: S105
     SECRET_USE_UP = "client:secret:use-up"  # noqa: S105
 
+    USER_CREATE = "admin:user:create"
+    USER_UPDATE = "admin:user:update"
+    USER_DELETE = "admin:user:delete"
+    USER_INVITE = "admin:user:invite"
+    USER_ACTIVATE = "user:account:activate"
+
+    PASSWORD_CHANGE = "user:password:change"  # noqa: S105
+    PASSWORD_RESET = "user:password:reset"  # noqa: S105
+    PASSWORD_RESET_START = "user:password:reset-start"  # noqa: S105
+
+    GROUP_CREATE = "admin:group:create"
+    GROUP_UPDATE = "admin:group:update"
+    GROUP_DELETE = "admin:group:delete"
+
+    SIGN_IN_REFUSE = "user:sign-in:refuse"
+    SESSION_START = "user:session:start"
+    SESSION_REFRESH = "user:session:refresh"
+    SESSION_END = "user:session:end"
+    SESSION_REPLAY = "user:session:replay"
+
+    API_KEY_CREATE = "user:api-key:create"
+    API_KEY_UPDATE = "user:api-key:update"
+    API_KEY_ROTATE = "user:api-key:rotate"
+    API_KEY_REVOKE = "user:api-key:revoke"
+    API_KEY_DELETE = "user:api-key:delete"
+    API_KEY_REPORT = "user:api-key:report-leaked"
+    API_KEY_USE = "client:api-key:use"
+    API_KEY_EXCHANGE = "client:api-key:exchange"
+    API_KEY_REFUSE = "client:api-key:refuse"
+
+    PERSONAL_TOKEN_CREATE = "user:personal-token:create"  # noqa: S105
+    PERSONAL_TOKEN_DELETE = "user:personal-token:delete"  # noqa: S105
+
+    PROTECTED_API_UPDATE = "admin:protected-api:update"
+
+    TOKEN_EXCHANGE = "client:token:exchange"  # noqa: S105
+
     KEY_CREATE = "admin:key:create"
     KEY_ROTATE = "admin:key:rotate"
     KEY_REVOKE = "admin:key:revoke"

@@ -46,7 +46,7 @@ class Signer:
     def __init__(self, kid: str, algorithm: str, private_key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
         self.kid = kid
         self.algorithm = algorithm
-        self._headers = {typ: self._header(typ) for typ in ("at+jwt", "JWT")}
+        self._headers = {typ: self._header(typ) for typ in ("at+jwt", "JWT", "session+jwt")}
         self._sign: Callable[[bytes], bytes]
         if isinstance(private_key, rsa.RSAPrivateKey):
             rsa_sign = private_key.sign
@@ -58,10 +58,17 @@ class Signer:
     def _header(self, typ: str) -> bytes:
         return b64url(_encode({"alg": self.algorithm, "kid": self.kid, "typ": typ}).encode()) + b"."
 
+    def sign_as(self, kid: str, claims: str) -> str:
+        """Return a compact JWS of type `JWT` whose `kid` is not the key's but the token's own, as personal tokens have it."""
+        header = b64url(_encode({"alg": self.algorithm, "kid": kid, "typ": "JWT"}).encode())
+        message = header + b"." + b64url(claims.encode())
+        with _lane:
+            return (message + b"." + b64url(self._sign(message))).decode()
+
     def sign(self, typ: str, claims: str) -> str:
         """Return a compact JWS.
 
-        :param typ: `at+jwt` or `JWT`.
+        :param typ: `at+jwt`, `JWT` or `session+jwt`.
         :param claims: a JSON object.
         """
         message = self._headers[typ] + b64url(claims.encode())

@@ -3,13 +3,14 @@
 from flask import Flask, request
 
 from idp.protocol.discovery import discovery
-from idp.protocol.errors import handle_errors
+from idp.protocol.errors import answer_error
 from idp.protocol.express import TokenExpress
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
 from idp.protocol.token import token
+from idp.wire.edges import answer_errors
 
 __all__ = ["register"]
 
@@ -26,5 +27,5 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
     app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
     app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])
-    handle_errors(app)
+    answer_errors(app, "", answer_error)
     app.wsgi_app = TokenExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -10,11 +10,12 @@ from urllib.parse import unquote_plus
 from idp import applications, audit, clock, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
-from idp.protocol.address import client_address
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
-from idp.protocol.forms import Environ, Form
+from idp.protocol.forms import Form
 from idp.realms import KnownRealm, publish_application
 from idp.verifier.jose import InvalidTokenError, read_unverified
+from idp.wire.address import client_address
+from idp.wire.body import Environ
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 """Methods that `authenticate_application` takes; discovery is made from this."""
@@ -80,6 +81,13 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
             return Client(application, secret, address)
     _equalise(realm, recalled)
     raise _refuse(realm, application, address, "secret")
+
+
+def shows_credential(environ: Environ, form: Form) -> bool:
+    """Tell whether a request tries to authenticate a client in any way."""
+    return "HTTP_AUTHORIZATION" in environ or any(
+        name in form for name in ("client_id", "client_secret", "client_assertion", "client_assertion_type")
+    )
 
 
 def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:

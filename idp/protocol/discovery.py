@@ -29,7 +29,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "claims_supported": [
             "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "client_id", "scope",
-            "preferred_username", "realm_access", "resource_access", "projects",
+            "preferred_username", "realm_access", "resource_access", "projects", "act", "sid", "auth_method",
         ],
     }  # fmt: skip
     for endpoint in ("token", "introspection", "revocation"):

@@ -5,7 +5,7 @@ import logging
 import secrets
 from typing import ClassVar
 
-from flask import Flask, Response
+from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from idp.db import is_unavailable
@@ -115,6 +115,21 @@ class UnknownRealmError(ProtocolError):
         super().__init__("There is no such realm. Check the name in the URL: /auth/realms/<realm>/...")
 
 
+class SlowDownError(ProtocolError):
+    """A credential is used more often than it may (RFC 6585 §4)."""
+
+    error = "slow_down"
+    status = 429
+
+    def __init__(self, description: str, retry_after: int) -> None:
+        super().__init__(description)
+        self._retry_after = retry_after
+
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": str(self._retry_after)}
+
+
 class TemporarilyUnavailableError(ProtocolError):
     """The database does not answer, or the realm cannot sign (RFC 7009 §2.2.1)."""
 
@@ -130,11 +145,6 @@ def render(error: ProtocolError) -> Response:
     """Return the error as an answer: JSON, and never to be cached."""
     body = json.dumps({"error": error.error, "error_description": error.description})
     return Response(body, error.status, NO_STORE | error.headers(), mimetype="application/json")
-
-
-def handle_errors(app: Flask) -> None:
-    """Have Flask answer every error as JSON: the protocol's own, HTTP's, and the unexpected."""
-    app.register_error_handler(Exception, answer_error)
 
 
 def answer_error(error: Exception) -> Response:

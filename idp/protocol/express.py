@@ -10,8 +10,8 @@ from typing import Any
 from flask import Flask
 
 from idp.protocol.errors import answer_error
-from idp.protocol.forms import Environ
 from idp.protocol.token import token
+from idp.wire.body import Environ
 
 _TOKEN_PATH = re.compile(r"/auth/realms/([^/]+)/protocol/openid-connect/token")
 

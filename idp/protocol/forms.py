@@ -1,18 +1,11 @@
 """Reading a request once: the body only, form-encoded, each parameter at most once (RFC 6749 §3.2)."""
 
-from typing import Any
 from urllib.parse import parse_qsl
 
 from idp.protocol.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
+from idp.wire.body import BodyError, Environ, LengthMissingError, read_body
 
-LARGEST_BODY = 65_536
 MOST_PARAMETERS = 100
-_DRAIN = 4 * 1024 * 1024
-"""Bytes of a body too large that are still read and thrown away, so that its sender gets to read the answer."""
-
-Environ = dict[str, Any]
-"""A request as WSGI hands it over (PEP 3333)."""
-
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -42,36 +35,18 @@ def parse_form(environ: Environ) -> Form:
     :raises LengthRequiredError: the body comes without its length.
     :raises InvalidRequestError: there are parameters in the URL, one is repeated, or the body is too large, cut, not UTF-8.
     """
-    length = _length(environ)
-    body = _read(environ, min(length, LARGEST_BODY))
-    if length > LARGEST_BODY:
-        _read(environ, min(length, _DRAIN) - LARGEST_BODY)
-    if "realmgate.body_arrived" in environ:
-        environ["realmgate.body_arrived"]()
-    if length > LARGEST_BODY:
-        raise InvalidRequestError(f"The body is larger than {LARGEST_BODY} bytes.")
-    if len(body) < length:
-        # A request that was cut says less than was meant: a scope that is missing would widen the token.
-        raise InvalidRequestError("The body ended before its Content-Length.")
+    try:
+        body = read_body(environ)
+    except LengthMissingError as error:
+        raise LengthRequiredError(str(error)) from error
+    except BodyError as error:
+        raise InvalidRequestError(str(error)) from error
     if environ.get("QUERY_STRING"):
         # RFC 6749 §2.3.1: credentials never travel in the URL; nor does anything else here.
         raise InvalidRequestError("Send the parameters in the body; this endpoint takes none in the URL.")
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaTypeError(f"Send the parameters as {FORM}.")
     return parse_body(body)
-
-
-def _length(environ: Environ) -> int:
-    """Return the length of the body.
-
-    :raises LengthRequiredError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
-    """
-    text: str = environ.get("CONTENT_LENGTH", "")
-    if text.isascii() and text.isdigit():
-        return int(text[:12])
-    if "HTTP_TRANSFER_ENCODING" in environ or text:
-        raise LengthRequiredError("Send the length of the body in Content-Length.")
-    return 0
 
 
 def parse_body(body: bytes) -> Form:
@@ -92,12 +67,3 @@ def parse_body(body: bytes) -> Form:
         # RFC 6749 §3.2: a parameter without a value counts as omitted.
         form = Form((name, value) for name, value in pairs if value)
     return form
-
-
-def _read(environ: Environ, limit: int) -> bytes:
-    """Read that many bytes of the body, fewer when it ends before."""
-    stream, parts = environ["wsgi.input"], []
-    while limit > 0 and (part := stream.read(limit)):
-        parts.append(part)
-        limit -= len(part)
-    return b"".join(parts)

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import tokens
+from idp import callers
 from idp.applications import KnownApplication
 from idp.protocol.answers import no_store
 from idp.protocol.client_auth import authenticate_application
@@ -12,7 +12,7 @@ from idp.protocol.forms import parse_form
 from idp.protocol.realm import open_realm
 
 _SHOWN = ("iss", "sub", "aud", "azp", "client_id", "scope", "exp", "iat", "nbf", "jti", "preferred_username",
-          "realm_access", "resource_access", "projects")  # fmt: skip
+          "realm_access", "resource_access", "projects", "act", "sid", "auth_method")  # fmt: skip
 
 
 def introspect(realm: str) -> Response:
@@ -23,7 +23,7 @@ def introspect(realm: str) -> Response:
     known = open_realm(realm)
     form = parse_form(request.environ)
     client = authenticate_application(known, request.environ, form)
-    claims = tokens.inspect_token(known, form.required("token"))
+    claims = callers.introspect(known, form.required("token"))
     if claims is None or not _concerns(client.application, claims):
         return no_store({"active": False})
     shown = {name: claims[name] for name in _SHOWN if name in claims}

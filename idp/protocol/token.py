@@ -3,11 +3,13 @@
 from flask import Response
 
 from idp.protocol.answers import no_store
-from idp.protocol.client_auth import authenticate_application
+from idp.protocol.client_auth import authenticate_application, shows_credential
 from idp.protocol.errors import UnsupportedGrantTypeError
-from idp.protocol.forms import Environ, parse_form
+from idp.protocol.forms import parse_form
 from idp.protocol.grants import GRANTS
 from idp.protocol.realm import open_realm
+from idp.wire.address import client_address
+from idp.wire.body import Environ
 
 
 def token(realm: str, environ: Environ) -> Response:
@@ -17,5 +19,8 @@ def token(realm: str, environ: Environ) -> Response:
     grant = GRANTS.get(form.required("grant_type"))
     if grant is None:
         raise UnsupportedGrantTypeError("This grant type is not offered here. Use grant_type=client_credentials.")
-    client = authenticate_application(known, environ, form, single_use=True)
-    return no_store(grant(known, client, form))
+    client = None
+    if grant.needs_client or shows_credential(environ, form):
+        client = authenticate_application(known, environ, form, single_use=grant.needs_client)
+    address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
+    return no_store(grant.answer(known, client, form, address))

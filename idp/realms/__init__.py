@@ -10,11 +10,13 @@ from idp.realms.service import (
     check_name,
     check_text,
     create_realm,
+    find_name_by_contract,
     find_realm,
     get_realm,
     known_realm,
     list_realms,
     publish_application,
+    publish_user,
     update_realm,
 )
 
@@ -28,10 +30,12 @@ __all__ = [
     "check_name",
     "check_text",
     "create_realm",
+    "find_name_by_contract",
     "find_realm",
     "get_realm",
     "known_realm",
     "list_realms",
     "publish_application",
+    "publish_user",
     "update_realm",
 ]

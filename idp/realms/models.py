@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String
+from sqlalchemy import Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
@@ -13,7 +13,11 @@ class Realm(Identified, Base):
     """An organisation. `master` is the operators' own."""
 
     __tablename__ = "realm"
-    __table_args__ = ({"sqlite_autoincrement": True},)  # ids are never used again (T73)
+    __table_args__ = (
+        # an index, since SQLite cannot add a constraint to a table that others point to
+        Index("uq_realm_contract_number", "contract_number", unique=True),
+        {"sqlite_autoincrement": True},  # ids are never used again (T73)
+    )
 
     name: Mapped[str] = mapped_column(String(64), unique=True)
     display_name: Mapped[str] = mapped_column(String(200), default="")
@@ -22,4 +26,16 @@ class Realm(Identified, Base):
     """Algorithm for applications that choose none themselves."""
     key_rotation_days: Mapped[int] = mapped_column(default=90)
     """Days after which a signing key gets a successor; 0 leaves rotation to the operator."""
+    session_hours: Mapped[int] = mapped_column(default=12, server_default="12")
+    """Hours after which a session ends, however often it was refreshed."""
+    api_key_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")
+    """Hours that API keys live by default, and the longest that their owners may choose themselves."""
+    personal_token_limit: Mapped[int] = mapped_column(default=50, server_default="50")
+    """Personal tokens that one identity may have, expired ones included until they are deleted."""
+    personal_token_seconds: Mapped[int] = mapped_column(default=31_536_000, server_default="31536000")
+    """Life of personal tokens."""
+    personal_token_choice: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether people may choose a shorter life themselves."""
+    contract_number: Mapped[int | None]
+    """Number that clients of /auth/v1/tokens tell realms apart by (`X-Contract-Number`)."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -19,6 +19,9 @@ MASTER = "master"
 SIGNING_ALGORITHMS = ("RS256", "ES256")
 """Algorithms that realms sign with (RFC 7518 §3.1)."""
 
+FIRST_CONTRACT_NUMBER = 10_000_000
+"""Contract numbers count from here, in eight digits as their clients show them."""
+
 NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
 """What realms, roles, projects and applications may be called. No character of it needs escaping anywhere."""
 
@@ -59,7 +62,8 @@ def check_algorithm(value: str) -> str:
 def create_realm(name: str, **fields: Any) -> Realm:
     """Add a realm. Its keys and built-in roles are added by whoever calls this.
 
-    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`.
+    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`, `session_hours`, `api_key_hours`,
+        `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -69,6 +73,8 @@ def create_realm(name: str, **fields: Any) -> Realm:
     realm = Realm(name=name, **_checked(fields))
     db.session.add(realm)
     db.session.flush()
+    if realm.contract_number is None:
+        realm.contract_number = FIRST_CONTRACT_NUMBER + realm.id
     audit.record(audit.Tag.REALM_CREATE, name, f"realm:{name}", uid=realm.uid)
     feed.publish("realm", name)
     return realm
@@ -88,6 +94,7 @@ def update_realm(realm: Realm, **fields: Any) -> None:
     audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
     feed.publish("realm", realm.name)
     publish_application(realm.name, "*")
+    publish_user(realm.name, "*")
 
 
 def publish_application(realm: str, client_id: str) -> None:
@@ -95,9 +102,20 @@ def publish_application(realm: str, client_id: str) -> None:
     feed.publish("application", f"{realm}/{client_id}")
 
 
+def publish_user(realm: str, uid: str) -> None:
+    """Tell every worker that what it knows of a user is out of date; `*` means all of the realm's."""
+    feed.publish("user", f"{realm}/{uid}")
+
+
 def find_realm(name: str) -> Realm | None:
     """Return a realm by name, or None."""
     return db.session.scalar(select(Realm).where(Realm.name == name))
+
+
+def find_name_by_contract(number: int) -> str | None:
+    """Return the name of the realm with this contract number, or None."""
+    with reading() as session:
+        return session.scalar(select(Realm.name).where(Realm.contract_number == number))
 
 
 def get_realm(name: str) -> Realm:
@@ -127,6 +145,11 @@ class KnownRealm:
     enabled: bool
     signing_algorithm: str
     issuer: str
+    contract_number: int
+    session_seconds: int
+    personal_token_limit: int
+    personal_token_seconds: int
+    personal_token_choice: bool
     runtime: Runtime = field(repr=False, compare=False)
     """The process that this is the memory of; domains find their own caches through it."""
 
@@ -154,10 +177,23 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 enabled=realm.enabled,
                 signing_algorithm=realm.signing_algorithm,
                 issuer=process.settings.issuer(realm.name),
+                contract_number=realm.contract_number or 0,
+                session_seconds=realm.session_hours * 3600,
+                personal_token_limit=realm.personal_token_limit,
+                personal_token_seconds=realm.personal_token_seconds,
+                personal_token_choice=realm.personal_token_choice,
                 runtime=process,
             )
 
     return read
+
+
+_RANGES = {
+    "session_hours": (1, 8760, "hours"),
+    "api_key_hours": (1, 87_600, "hours"),
+    "personal_token_limit": (1, 10_000, "tokens for each identity"),
+    "personal_token_seconds": (60, 315_360_000, "seconds"),
+}
 
 
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
@@ -166,5 +202,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
         raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
+    for name, (least, most, unit) in _RANGES.items():
+        if name in fields and not least <= fields[name] <= most:
+            raise InvalidValueError(f"{name} is {fields[name]}: use {least} to {most} {unit}.")
     check_text("display_name", fields.get("display_name", ""), 200)
     return fields

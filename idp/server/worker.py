@@ -7,13 +7,17 @@ from collections.abc import Callable
 from multiprocessing import util
 
 from flask import Flask
+from sqlalchemy import select
 
-from idp import runtime, setup, tokens
+from idp import apikeys, audit, mail, runtime, setup, tokens, users
 from idp.app import create_app
-from idp.db import db
+from idp.db import commit, db, reading
 from idp.errors import IdpError
 from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
 from idp.settings import Settings
+
+SEND_MAIL_EVERY = 1.0
+"""Seconds between two looks into the outbox."""
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
@@ -25,21 +29,27 @@ _log = logging.getLogger(__name__)
 
 
 class Chores:
-    """The thread that writes usage, rotates keys that are due, and removes what has expired."""
+    """The threads that write usage, rotate keys that are due, remove what has expired, and send mail.
+
+    Mail has a thread of its own, since a mail server may take its time.
+    """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+        self._postman = threading.Thread(target=self._send, name="postman", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._postman.start()
 
     def finish(self) -> None:
         """End the thread and write what is left. Called when the worker has answered its last request."""
         self._stop.set()
         self._thread.join(timeout=10)
+        self._postman.join(timeout=1)  # a mail that is on its way is left to another worker
         self._guarded(self._flush)
 
     def _run(self) -> None:
@@ -50,8 +60,14 @@ class Chores:
             if rounds % TIDY_EVERY == 0:
                 self._guarded(setup.rotate_keys_and_tidy)
 
+    def _send(self) -> None:
+        while not self._stop.wait(SEND_MAIL_EVERY):
+            self._guarded(_answer_reset_requests)
+            self._guarded(mail.deliver_mail)
+
     def _flush(self) -> None:
         tokens.usage(runtime.current()).flush()
+        apikeys.key_usage(runtime.current()).flush()
 
     def _guarded(self, chore: Callable[[], object]) -> None:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""
@@ -64,6 +80,15 @@ class Chores:
             except Exception:  # noqa: BLE001 (the thread must live on)
                 db.session.rollback()
                 _log.exception("a chore failed")
+
+
+def _answer_reset_requests() -> None:
+    with reading() as session:
+        if session.scalar(select(users.ResetRequest.id).limit(1)) is None:
+            return
+    with audit.acting_as(audit.SYSTEM):
+        users.answer_reset_requests()
+    commit()
 
 
 def load() -> WsgiApp:

@@ -1,30 +1,45 @@
 """Tokens: issuing them, telling whether one is still good, revoking one, and counting their use."""
 
 from idp.tokens.claims import ScopeError, TargetError, TokenTooLargeError
+from idp.tokens.exchange import GATEWAY_CLIENT, SubjectTokenError, exchange_access_token, issue_upstream_token
 from idp.tokens.inspect import (
     ForeignTokenError,
     NotRevocableError,
+    Subject,
     forget_expired_revocations,
     inspect_token,
+    is_revoked,
+    live_subject,
+    open_token_of,
     revoke_token,
+    still_held,
 )
 from idp.tokens.issue import IssuedTokens, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
 from idp.tokens.usage import Usage, usage
 
 __all__ = [
+    "GATEWAY_CLIENT",
     "ForeignTokenError",
     "IssuedTokens",
     "NotRevocableError",
     "RevokedToken",
     "ScopeError",
+    "Subject",
+    "SubjectTokenError",
     "TargetError",
     "TokenTooLargeError",
     "Usage",
     "check_request",
+    "exchange_access_token",
     "forget_expired_revocations",
     "inspect_token",
+    "is_revoked",
     "issue_tokens",
+    "issue_upstream_token",
+    "live_subject",
+    "open_token_of",
     "revoke_token",
+    "still_held",
     "usage",
 ]

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from idp.access import HeldRole
 from idp.applications import KnownApplication
 from idp.errors import IdpError
 from idp.realms import KnownRealm
@@ -14,6 +15,9 @@ LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
 
 PROJECT_SCOPE = "project:"
+
+SERVICE_ACCOUNT = "service-account-"
+"""How the `preferred_username` of an application begins. No application and no user is called so."""
 
 LONGEST_CLAIMS = 5_500
 """Characters of an access token's claims, so that the token stays under 8,000 and fits a header of 8 KB with its name."""
@@ -75,19 +79,28 @@ def profile_of(realm: KnownRealm, application: KnownApplication, now: float) -> 
     return profile
 
 
-def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Profile:
-    held = [each for each in application.held_roles if now < each.until]
+def what_is_held(held_roles: Iterable[HeldRole], now: float) -> tuple[list[str], list[dict[str, Any]], float]:
+    """Return roles as tokens carry them.
+
+    :returns: the roles on the realm, the projects with the roles on each, and when the next of them ends.
+    """
+    held = [each for each in held_roles if now < each.until]
     roles = sorted(each.role for each in held if not each.project)
     projects: dict[str, dict[str, Any]] = {}
     for each in sorted(held, key=lambda each: (each.project, each.role)):
         if each.project:
             entry = projects.setdefault(each.project, {"uid": each.project_uid, "name": each.project, "roles": []})
             entry["roles"].append(each.role)
+    return roles, list(projects.values()), min((each.until for each in held), default=float("inf"))
+
+
+def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Profile:
+    roles, projects, valid_until = what_is_held(application.held_roles, now)
     identity = {
         "iss": realm.issuer,
         "sub": application.uid,
         "azp": application.client_id,
-        "preferred_username": f"service-account-{application.client_id}",
+        "preferred_username": SERVICE_ACCOUNT + application.client_id,
     }
     audience = application.audience
     access = identity | {
@@ -96,13 +109,13 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
         "client_id": application.client_id,
         "realm_access": {"roles": roles},
         "resource_access": {application.client_id: {"roles": roles}},
-        "projects": list(projects.values()),
+        "projects": projects,
     }
     return Profile(
         access=access,
         id=identity | {"typ": "ID", "aud": application.client_id},
-        project_names=frozenset(projects),
-        valid_until=min((each.until for each in held), default=float("inf")),
+        project_names=frozenset(project["name"] for project in projects),
+        valid_until=valid_until,
     )
 
 
@@ -181,7 +194,7 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, narr
         claims["projects"] = [each for each in claims["projects"] if each["name"] in narrowing.projects]
     if narrowing.audience:
         claims["aud"] = narrowing.audience
-    access = _open_json(claims)
+    access = open_json(claims)
     if len(access) > LONGEST_CLAIMS:
         raise TokenTooLargeError(
             f"The application has grants on {len(claims['projects'])} projects, which do not fit one token. "
@@ -189,11 +202,12 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, narr
         )
     return Template(
         access=access,
-        id=_open_json(profile.id) if narrowing.openid else "",
+        id=open_json(profile.id) if narrowing.openid else "",
         scope=narrowing.scope,
         valid_until=profile.valid_until,
     )
 
 
-def _open_json(claims: dict[str, Any]) -> str:
+def open_json(claims: dict[str, Any]) -> str:
+    """Return claims as JSON without the closing brace, for the times and the `jti` to be added."""
     return json.dumps(claims, separators=(",", ":"))[:-1]

@@ -5,15 +5,19 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from idp import audit, clock, keys
+from idp import audit, clock, feed, keys
 from idp.applications import KnownApplication, known_application
 from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
 from idp.realms import SIGNING_ALGORITHMS, KnownRealm
 from idp.settings import CLOCK_LEEWAY
-from idp.tokens.claims import profile_of
+from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
 from idp.tokens.models import RevokedToken
+from idp.users import KnownUser, known_user
 from idp.verifier.jose import InvalidTokenError, Key, OpenedToken, check_times, import_key, open_token
+
+Subject = KnownApplication | KnownUser
+"""Whose token it is."""
 
 
 class ForeignTokenError(IdpError):
@@ -24,9 +28,11 @@ class NotRevocableError(IdpError):
     """Tokens of this kind cannot be revoked."""
 
 
-def _open(realm: KnownRealm, token: str, types: tuple[str, ...], *, late: float = 0) -> OpenedToken:
-    """Open a token of this realm; raise InvalidTokenError when it is none, or no longer one.
+def open_token_of(realm: KnownRealm, token: str, types: tuple[str, ...], *, late: float = 0) -> OpenedToken:
+    """Open a token that this realm signed. Whether it was revoked since is not looked at.
 
+    :param types: accepted values of the header `typ`, in lower case.
+    :raises InvalidTokenError: it is none, or no longer one.
     :param late: seconds past its end in which it is still opened.
     """
     now = clock.timestamp()
@@ -49,33 +55,73 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     Roles and projects are those that the token names *and* the application still holds.
     """
     try:
-        claims = _open(realm, token, ("at+jwt",)).claims
+        claims = open_token_of(realm, token, ("at+jwt",)).claims
     except InvalidTokenError:
         return None
-    application = known_application(realm, claims["client_id"])
-    if application is None or not application.enabled or application.uid != claims["sub"]:
+    subject = live_subject(realm, claims)
+    if subject is None or any(_unless_revoked(realm, jti) is None for jti in _own_and_origin(claims)):
         return None
-    with reading() as session:
-        revoked = select(RevokedToken.jti).where(RevokedToken.realm_id == realm.id, RevokedToken.jti == claims["jti"])
-        if session.scalar(revoked) is not None:
+    return still_held(subject, claims)
+
+
+def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
+    """Return whose token it is, unless that user or application, or who acts for it, is gone or disabled.
+
+    :param claims: those of a token of this realm that was opened.
+    """
+    actor = claims.get("act")
+    if actor is not None:
+        application = known_application(realm, actor["client_id"])
+        if application is None or not application.enabled or application.uid != actor["sub"]:
             return None
-    return _still_held(realm, application, claims)
+    name: str = claims["preferred_username"]
+    subject: Subject | None
+    if name.startswith(SERVICE_ACCOUNT):
+        subject = known_application(realm, name.removeprefix(SERVICE_ACCOUNT))
+    else:
+        subject = known_user(realm, claims["sub"])
+    return subject if subject is not None and subject.enabled and subject.uid == claims["sub"] else None
 
 
-def _still_held(realm: KnownRealm, application: KnownApplication, claims: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of the claims what the application has lost since."""
-    held = profile_of(realm, application, clock.timestamp()).access
-    roles = [role for role in claims["realm_access"]["roles"] if role in held["realm_access"]["roles"]]
-    now_held = {project["uid"]: project["roles"] for project in held["projects"]}
+def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
+    """Tell whether an access token, or the one that it was exchanged for, was revoked.
+
+    That it was not is remembered, so another worker may take up to a second to learn of a revocation. Introspection, whose
+    answers are compared with a revocation's, always asks the database.
+    """
+    cache = realm.runtime.feed.cache("token")
+    for jti in _own_and_origin(claims):
+        key = f"{realm.name}/{jti}"
+        if cache.get(key) is None and cache.load(key, lambda jti=jti: _unless_revoked(realm, jti)) is None:  # type: ignore[misc]
+            return True
+    return False
+
+
+def _own_and_origin(claims: dict[str, Any]) -> list[str]:
+    return [claims["jti"], *([claims["origin"]] if "origin" in claims else [])]
+
+
+def _unless_revoked(realm: KnownRealm, jti: str) -> bool | None:
+    with reading() as session:
+        revoked = select(RevokedToken.jti).where(RevokedToken.realm_id == realm.id, RevokedToken.jti == jti)
+        return None if session.scalar(revoked) is not None else True
+
+
+def still_held(subject: Subject, claims: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of the claims what the subject has lost since."""
+    held_roles, held_projects, _ = what_is_held(subject.held_roles, clock.timestamp())
+    roles = [role for role in claims["realm_access"]["roles"] if role in held_roles]
+    now_held = {project["uid"]: project["roles"] for project in held_projects}
     projects = [
         {**project, "roles": [role for role in project["roles"] if role in now_held[project["uid"]]]}
         for project in claims["projects"]
         if project["uid"] in now_held
     ]
+    access = {name: {"roles": roles} for name in claims.get("resource_access", ())}
     return claims | {
         "realm_access": {"roles": roles},
-        "resource_access": {application.client_id: {"roles": roles}},
         "projects": [project for project in projects if project["roles"]],
+        **({"resource_access": access} if access else {}),
     }
 
 
@@ -86,17 +132,18 @@ def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None
     :raises NotRevocableError: it is an ID token (§2.2.1).
     """
     try:
-        opened = _open(realm, token, ("at+jwt", "jwt"), late=CLOCK_LEEWAY)
+        opened = open_token_of(realm, token, ("at+jwt", "jwt"), late=CLOCK_LEEWAY)
     except InvalidTokenError:
         return
     claims = opened.claims
-    if claims["sub"] != by.uid:
+    if claims.get("client_id", claims["azp"]) != by.client_id:
         raise ForeignTokenError("The token was issued to another application.")
     if opened.header["typ"].lower() == "jwt":
         raise NotRevocableError("ID tokens cannot be revoked. Revoke the access token.")
     expires_at = datetime.fromtimestamp(claims["exp"] + 2 * CLOCK_LEEWAY, UTC)
     if insert_if_new(RevokedToken, realm_id=realm.id, jti=claims["jti"], expires_at=expires_at, revoked_at=clock.now()):
         audit.record(audit.Tag.TOKEN_REVOKE, realm.name, f"token:{claims['jti']}")
+        feed.publish("token", f"{realm.name}/{claims['jti']}")
 
 
 def forget_expired_revocations() -> None:

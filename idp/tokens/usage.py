@@ -39,6 +39,7 @@ class _Issue(NamedTuple):
     address: str
     jti: str
     id_token: bool
+    tag: Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,11 @@ class Usage:
         jti: str,
         *,
         id_token: bool,
+        tag: Tag = Tag.TOKEN_ISSUE,
     ) -> None:
-        """Note that tokens were issued."""
+        """Note that tokens were issued, or with another tag how."""
         now = clock.timestamp()
-        issue = _Issue(now, realm, application.client_id, application.id, secret, address, jti, id_token)
+        issue = _Issue(now, realm, application.client_id, application.id, secret, address, jti, id_token, tag)
         with self._lock:
             if len(self._issues) < MOST_WAITING:
                 self._issues.append(issue)
@@ -115,7 +117,9 @@ class Usage:
         events = [_issue_event(issue) for issue in issues]
         events += [_refusal_event(refusal, count) for refusal, count in refusals.items()]
         if lost:
-            events.append(_event(clock.now(), "", Tag.EVENTS_LOST, "system", "events:token", "local", "success", count=lost))
+            events.append(
+                audit.event_values(clock.now(), "", Tag.EVENTS_LOST, "system", "events:token", "local", "success", count=lost)
+            )
         if not events:
             return 0
         try:
@@ -170,10 +174,10 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
 
 
 def _issue_event(issue: _Issue) -> dict[str, Any]:
-    return _event(
+    return audit.event_values(
         _time(issue.at),
         issue.realm,
-        Tag.TOKEN_ISSUE,
+        issue.tag,
         f"application:{issue.client_id}",
         f"token:{issue.jti}",
         issue.address,
@@ -185,7 +189,7 @@ def _issue_event(issue: _Issue) -> dict[str, Any]:
 
 
 def _refusal_event(refusal: _Refusal, count: int) -> dict[str, Any]:
-    return _event(
+    return audit.event_values(
         clock.now(),
         refusal.realm,
         Tag.TOKEN_REFUSE,
@@ -196,21 +200,6 @@ def _refusal_event(refusal: _Refusal, count: int) -> dict[str, Any]:
         reason=refusal.reason,
         count=count,
     )
-
-
-def _event(
-    at: datetime, realm: str, tag: audit.Tag, actor: str, target: str, address: str, outcome: str, **detail: Any
-) -> dict[str, Any]:
-    return {
-        "at": at,
-        "realm": realm,
-        "tag": tag.value,
-        "actor": actor,
-        "target": target,
-        "address": address,
-        "outcome": outcome,
-        "detail": detail,
-    }
 
 
 def _time(seconds: float) -> datetime:

@@ -4,18 +4,20 @@ from typing import Any
 
 from idp import tokens
 from idp.protocol.client_auth import Client
-from idp.protocol.errors import InvalidScopeError, InvalidTargetError
+from idp.protocol.errors import InvalidClientError, InvalidScopeError, InvalidTargetError
 from idp.protocol.forms import Form
 from idp.realms import KnownRealm
 from idp.settings import TOKEN_LIFETIME
 
 
-def client_credentials(realm: KnownRealm, client: Client, form: Form) -> dict[str, Any]:
+def client_credentials(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
     """Issue an access token, and an ID token with `scope=openid`; no refresh token (RFC 6749 §4.4.3).
 
     :raises InvalidScopeError: see `tokens.issue_tokens`.
     :raises InvalidTargetError: see `tokens.issue_tokens`.
     """
+    if client is None:  # the endpoint has seen to that; nobody else may forget it
+        raise InvalidClientError(realm.name)
     asked = {name: form.text(name) for name in ("scope", "resource", "audience")}
     try:
         tokens.check_request(realm, client.application, **asked)
@@ -26,7 +28,7 @@ def client_credentials(realm: KnownRealm, client: Client, form: Form) -> dict[st
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     tokens.usage(realm.runtime).issued(
-        realm.name, client.application, client.secret, client.address, issued.jti, id_token=bool(issued.id_token)
+        realm.name, client.application, client.secret, address, issued.jti, id_token=bool(issued.id_token)
     )
     answer = {"access_token": issued.access_token, "expires_in": TOKEN_LIFETIME, "token_type": "Bearer"}
     if issued.id_token:

@@ -3,7 +3,7 @@
 import ipaddress
 from functools import lru_cache
 
-from idp.protocol.forms import Environ
+from idp.wire.body import Environ
 
 
 def client_address(environ: Environ, trusted: tuple[str, ...]) -> str:
@@ -26,6 +26,11 @@ def client_address(environ: Environ, trusted: tuple[str, ...]) -> str:
         if not _is_in(candidate, trusted):
             break
     return address
+
+
+def is_trusted(environ: Environ, trusted: tuple[str, ...]) -> bool:
+    """Tell whether the peer itself is a proxy that is believed."""
+    return _is_in(environ.get("REMOTE_ADDR", ""), trusted)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,86 @@
+"""Who may do what at this server: permissions, and the one place where they are checked.
+
+A role is a named set of permissions. Held on the realm, it counts everywhere in it; held on a project, it counts there.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from idp import clock
+from idp.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from idp.access.grants import HeldRole
+
+PERMISSIONS = {
+    "realm:read": "See the settings of the realm.",
+    "realm:write": "Change the settings of the realm.",
+    "roles:read": "See roles.",
+    "roles:write": "Make, change and delete roles, up to one's own permissions.",
+    "projects:read": "See projects.",
+    "projects:write": "Make, change and delete projects.",
+    "grants:read": "See who holds which role.",
+    "grants:write": "Give and take roles, up to one's own permissions.",
+    "applications:read": "See applications and what is known of their secrets.",
+    "applications:write": "Make, change and delete applications and their secrets.",
+    "users:read": "See people, machine users and groups.",
+    "users:write": "Make, invite, change, disable and delete users and groups.",
+    "api-keys:read": "See the API keys of others.",
+    "api-keys:write": "Make API keys for others, beyond the limits too, and change, rotate and revoke them.",
+    "sessions:read": "See the sessions of others.",
+    "sessions:write": "End the sessions of others.",
+    "personal-tokens:read": "See the personal tokens of others.",
+    "personal-tokens:write": "Delete the personal tokens of others.",
+    "keys:read": "See signing keys and their calendar.",
+    "keys:write": "Rotate and revoke signing keys.",
+    "audit:read": "Read the audit trail.",
+}
+"""Every permission, `<resource>:<verb>`, with what it lets its holder do."""
+
+READING = frozenset(permission for permission in PERMISSIONS if permission.endswith(":read"))
+
+
+def check_permissions(permissions: Collection[str]) -> list[str]:
+    """Return permissions in order, each once.
+
+    :raises InvalidValueError: there is no such permission.
+    """
+    for permission in permissions:
+        if permission not in PERMISSIONS:
+            raise InvalidValueError(f"{permission[:80]!r} is no permission. There are: {', '.join(PERMISSIONS)}.")
+    return sorted(set(permissions))
+
+
+def permissions_on(held: Iterable["HeldRole"], project: str = "") -> frozenset[str]:
+    """Return what roles that are held now permit, on the whole realm, or on the project that is named."""
+    now = clock.timestamp()
+    permitted = [each.permissions for each in held if now < each.until and (not each.project or each.project == project)]
+    return frozenset().union(*permitted)
+
+
+def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
+    """Tell whether roles permit something. Every check of every edge ends here.
+
+    :param project: name of the project that it is about; empty when it is about the realm.
+    """
+    if permission not in PERMISSIONS:
+        raise ValueError(f"{permission!r} is no permission")
+    return permission in permissions_on(held, project)
+
+
+def may_grant(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> bool:
+    """Tell whether roles permit giving somebody (oneself, too) a role with these permissions.
+
+    Nobody can give more than they have: so nobody gets, by any way around, what they could not give themselves.
+    """
+    own = permissions_on(held, project)
+    return "grants:write" in own and own.issuperset(permissions)
+
+
+def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
+    """Tell whether whoever holds `held` has, wherever `others` count, every permission of `others`.
+
+    To hand out a credential of somebody is to be able to act as them: it takes this.
+    """
+    now = clock.timestamp()
+    return all(permissions_on(held, each.project) >= each.permissions for each in others if now < each.until)

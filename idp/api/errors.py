@@ -1,0 +1,97 @@
+"""Errors of the API: `{"code", "message", "ref", "details"}`, one table from what domains raise to what callers read."""
+
+import json
+import logging
+import secrets
+from typing import Any
+
+from flask import Response
+from werkzeug.exceptions import HTTPException
+
+from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
+from idp.callers import CredentialError, DeniedError
+from idp.db import is_unavailable
+from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError, StorageUnavailableError
+from idp.keys import SigningKeyMissingError
+from idp.personal_tokens import TokenLimitError
+from idp.ratelimit import RateExceededError, TooManyAttemptsError
+from idp.sessions import SessionOverError
+from idp.tokens import ScopeError, TokenTooLargeError
+from idp.users import BusyError, LinkError, SignInError
+from idp.wire.body import BodyError, LengthMissingError
+from idp.wire.credentials import ForeignOriginError, MalformedCredentialError
+
+NO_STORE = {"Cache-Control": "no-store", "Vary": "Cookie, Authorization, apiKey"}
+
+_log = logging.getLogger(__name__)
+
+_TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (CredentialError, 401, "Unauthorized"),
+    (SignInError, 401, "Unauthorized"),
+    (SessionOverError, 401, "Unauthorized"),
+    (KeyExpiredError, 401, "ApiKeyExpired"),
+    (KeyRefusedError, 401, "Unauthorized"),
+    (LinkError, 401, "Unauthorized"),
+    (DeniedError, 403, "Forbidden"),
+    (ForeignOriginError, 403, "Forbidden"),
+    (LifetimeError, 403, "LifetimeExceeded"),
+    (TokenLimitError, 403, "TokenLimitReached"),
+    (MalformedCredentialError, 400, "InvalidRequest"),
+    (LengthMissingError, 411, "InvalidRequest"),
+    (BodyError, 400, "InvalidRequest"),
+    (ScopeError, 400, "InvalidRequest"),
+    (TokenTooLargeError, 400, "InvalidRequest"),
+    (InvalidValueError, 400, "InvalidRequest"),
+    (NotFoundError, 404, "ResourceNotFound"),
+    (ConflictError, 409, "Conflict"),
+    (TooManyAttemptsError, 429, "TooManyRequests"),
+    (RateExceededError, 429, "TooManyRequests"),
+    (BusyError, 503, "Unavailable"),
+    (StorageUnavailableError, 503, "Unavailable"),
+    (SigningKeyMissingError, 503, "Unavailable"),
+)
+
+STORAGE = "The server cannot reach its database. Try again in a few seconds."
+
+
+def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
+    """Return status, code, message and further headers for any error. What is unexpected is logged under its reference."""
+    if is_unavailable(error):
+        _log.warning("unavailable: %s", error)
+        return 503, "Unavailable", STORAGE, {"Retry-After": "5"}
+    for kind, status, code in _TABLE:
+        if isinstance(error, kind):
+            return status, code, str(error), _headers(error, status)
+    if isinstance(error, HTTPException):
+        return _classify_http(error)
+    if isinstance(error, IdpError):
+        return 400, "InvalidRequest", str(error), {}
+    return 500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {}
+
+
+def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]:
+    headers = {name: value for name, value in error.get_headers() if name.lower() in {"allow", "retry-after"}}
+    match error.code:
+        case 404:
+            return 404, "ResourceNotFound", "There is nothing at this URL (not found).", headers
+        case 405:
+            return 405, "MethodNotAllowed", "This URL takes another HTTP method; see the Allow header.", headers
+    return error.code or 500, "InvalidRequest", error.name, headers
+
+
+def _headers(error: Exception, status: int) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    if status == 429:
+        return {"Retry-After": str(getattr(error, "retry_after", 1))}
+    return {"Retry-After": "5"} if status == 503 else {}
+
+
+def answer_error(error: Exception) -> Response:
+    """Return the answer to any error."""
+    status, code, message, headers = classify(error)
+    reference = secrets.token_hex(6)
+    if status == 500:
+        _log.error("unexpected error %s", reference, exc_info=error)
+    body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": {}}
+    return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

@@ -1,0 +1,113 @@
+"""`/v1/users`: what everybody does about themselves."""
+
+from flask import Response
+from pydantic import Field
+
+from idp import realms, runtime, sessions, users
+from idp.api.answers import answer, done, set_cookie
+from idp.api.auth import sign_in
+from idp.api.requests import Schema, address, parse, public, signed_in
+from idp.audit import Actor, Tag, acting_as
+from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
+from idp.db import commit
+
+
+class DefaultLogin(Schema):
+    """`POST /v1/users/default/login`."""
+
+    username: str = Field(max_length=1_000)
+    password: str = Field(max_length=100_000)
+    org: str | None = None
+
+
+class Revoke(Schema):
+    """`POST /v1/users/auth/tokens/revoke`."""
+
+    tokens: list[str] = Field(max_length=100)
+
+
+class PasswordChange(Schema):
+    """`PATCH /v1/users/password/change`."""
+
+    emailId: str = Field(max_length=1_000)  # noqa: N815
+    currentPassword: str = Field(max_length=100_000)  # noqa: N815
+    newPassword: str = Field(max_length=100_000)  # noqa: N815
+    org: str | None = None
+
+
+class OwnPasswordChange(Schema):
+    """`PATCH /v1/users/{uid}/password/change`."""
+
+    currentPassword: str = Field(max_length=100_000)  # noqa: N815
+    newPassword: str = Field(max_length=100_000)  # noqa: N815
+
+
+@public
+def default_login() -> Response:
+    """Sign in as the edge host's contract has it: the token in the body, and in a cookie."""
+    body = parse(DefaultLogin)
+    token = sign_in(body.username, body.password, body.org)
+    return set_cookie(answer({"Token": {"Authorization": token.token}}), token.token)
+
+
+@signed_in
+def info(caller: Caller) -> Response:
+    """Say who calls."""
+    return answer(
+        {
+            "orgName": caller.realm.name,
+            "tenantUid": caller.realm.uid,
+            "userUid": caller.subject.uid,
+            "name": caller.name.partition(":")[2],
+            "credential": caller.kind.value,
+            "roles": sorted({each.role for each in caller.held_roles if not each.project}),
+        }
+    )
+
+
+@signed_in
+def revoke_tokens(caller: Caller) -> Response:
+    """End the sessions that tokens belong to. To hold a token is to be allowed to; what is none is passed over."""
+    for token in parse(Revoke).tokens:
+        try:
+            other = authenticate_token(runtime.current(), token.removeprefix("Bearer "), caller.address)
+        except CredentialError:
+            continue
+        if other.kind is CredentialKind.SESSION:
+            realm = realms.get_realm(other.realm.name)
+            sessions.end_session(realm, sessions.get_session(realm, other.credential_id))
+    commit()
+    return done()
+
+
+@public
+def change_password() -> Response:
+    """Change a password by showing the old one; every session of the account ends (R107)."""
+    body = parse(PasswordChange)
+    _change(body.emailId, body.currentPassword, body.newPassword, body.org)
+    return done()
+
+
+@signed_in
+def change_own_password(caller: Caller, uid: str) -> Response:
+    """Change the caller's own password by showing the old one; every session of the account ends, this one too."""
+    if uid != caller.user.uid:
+        raise DeniedError("Nobody can change the password of somebody else. An administrator can start a reset.")
+    body = parse(OwnPasswordChange)
+    _change(caller.user.name, body.currentPassword, body.newPassword, caller.realm.name)
+    return done()
+
+
+def _change(name: str, current: str, new: str, org: str | None) -> None:
+    signed = users.check_sign_in(name, current, realm=org, address=address())
+    realm_name, user_uid = signed.realm.name, signed.user.uid
+    users.check_password(new, signed.user.name, realm_name)
+    commit()
+    works = users.password_works(runtime.current())
+    with works.seat():
+        password_hash = works.hash(new)
+    realm = realms.get_realm(realm_name)
+    user = users.get_user(realm, user_uid)
+    with acting_as(Actor(f"user:{user.name}", address())):
+        users.set_password(realm, user, password_hash, Tag.PASSWORD_CHANGE)
+    commit()

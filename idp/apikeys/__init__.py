@@ -1,0 +1,51 @@
+"""API keys: long-lived secrets of users and applications, their policy, and their exchange for session tokens."""
+
+from idp.apikeys.exchange import exchange_key
+from idp.apikeys.known import CheckedKey, KeyExpiredError, KeyRefusedError, KnownKey, check_key, find_live_key
+from idp.apikeys.leaks import revoke_leaked
+from idp.apikeys.models import ApiKey, KeyStatus
+from idp.apikeys.notices import remove_long_expired, send_notices
+from idp.apikeys.policy import LifetimeError, choose_expiry
+from idp.apikeys.service import (
+    NewKey,
+    create_key,
+    delete_key,
+    get_key,
+    list_keys,
+    owner_of,
+    quiet_since,
+    revoke_key,
+    rotate_key,
+    successor_of,
+    update_key,
+)
+from idp.apikeys.usage import key_usage
+
+__all__ = [
+    "ApiKey",
+    "CheckedKey",
+    "KeyExpiredError",
+    "KeyRefusedError",
+    "KeyStatus",
+    "KnownKey",
+    "LifetimeError",
+    "NewKey",
+    "check_key",
+    "choose_expiry",
+    "create_key",
+    "delete_key",
+    "exchange_key",
+    "find_live_key",
+    "get_key",
+    "key_usage",
+    "list_keys",
+    "owner_of",
+    "quiet_since",
+    "remove_long_expired",
+    "revoke_key",
+    "revoke_leaked",
+    "rotate_key",
+    "send_notices",
+    "successor_of",
+    "update_key",
+]

@@ -1,0 +1,62 @@
+"""Exchanging a key for a session token, which never outlives the key and never carries more than it."""
+
+from typing import Any
+
+from idp import clock
+from idp.apikeys.known import CheckedKey
+from idp.applications import KnownApplication
+from idp.sessions import SessionTemplate, SessionToken, issue_session_token, make_template
+from idp.tokens import ScopeError
+from idp.tokens.claims import PROJECT_SCOPE, SERVICE_ACCOUNT
+
+
+def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None) -> SessionToken:
+    """Issue a session token for a key that was checked.
+
+    :param scope: `project:<name>` for each of the only projects that the token is to name; empty for all of the key's.
+    :param actor: `act` claim, if the key was presented by an application that has proved who it is (RFC 8693 §4.1).
+    :raises ScopeError: the scope is unknown, or exceeds the key.
+    :raises TokenTooLargeError: it would not fit a header.
+    """
+    now = clock.timestamp()
+    memo_key = ("session", scope, str(actor))
+    remembered: tuple[Any, SessionTemplate] | None = checked.key.memo.get(memo_key)
+    if remembered is None or remembered[0] is not checked.owner or now >= remembered[1].valid_until:
+        if len(checked.key.memo) > 50:
+            checked.key.memo.clear()
+        remembered = checked.key.memo[memo_key] = (checked.owner, _template(checked, scope, actor, now))
+    template = remembered[1]
+    until = min(checked.key.expires_at, template.valid_until)
+    algorithm = checked.owner.algorithm if isinstance(checked.owner, KnownApplication) else ""
+    return issue_session_token(checked.realm, template, until=until, algorithm=algorithm)
+
+
+def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now: float) -> SessionTemplate:
+    owner, held = checked.owner, checked.held_roles()
+    projects = _projects(scope)
+    if projects:
+        if not projects <= {each.project for each in held if now < each.until}:
+            raise ScopeError("The key carries no grant on one of the projects asked for. Check the name, the grant and the key.")
+        held = tuple(each for each in held if each.project in projects)
+    identity: dict[str, Any] = {"sub": owner.uid, "sid": checked.key.uid, "key": checked.key.public_part}
+    if isinstance(owner, KnownApplication):
+        identity |= {
+            "azp": owner.client_id,
+            "client_id": owner.client_id,
+            "preferred_username": SERVICE_ACCOUNT + owner.client_id,
+        }
+    else:
+        identity["preferred_username"] = owner.name
+    identity["auth_method"] = "token_exchange" if actor else "api_key"
+    if projects:
+        identity["scope"] = scope
+    if actor:
+        identity["act"] = actor
+    return make_template(checked.realm, held, now, identity)
+
+
+def _projects(scope: str) -> frozenset[str]:
+    values = scope.split()
+    if len(scope) > 2_000 or any(not value.startswith(PROJECT_SCOPE) for value in values):
+        raise ScopeError("One of the scopes is unknown. Use project:<name> to narrow the token to a project.")
+    return frozenset(value.removeprefix(PROJECT_SCOPE) for value in values)

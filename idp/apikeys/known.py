@@ -1,0 +1,186 @@
+"""Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from idp import clock, crypto, vault
+from idp.access import HeldRole
+from idp.apikeys.models import ApiKey
+from idp.apikeys.usage import key_usage
+from idp.applications import Application, KnownApplication, known_application
+from idp.audit import Tag
+from idp.db import reading
+from idp.errors import IdpError
+from idp.ratelimit import check_rate
+from idp.realms import KnownRealm, Realm, known_realm
+from idp.runtime import Runtime
+from idp.users import KnownUser, User, known_user
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class KeyRefusedError(IdpError):
+    """The key is unknown, or does not work. One text for every cause but the one of `KeyExpiredError`."""
+
+    def __init__(self) -> None:
+        super().__init__("Authentication failed: the API key is wrong, or does not work from here any more.")
+
+
+class KeyExpiredError(IdpError):
+    """The right key was presented, and it has expired. Only who holds it can learn that."""
+
+    def __init__(self, expired_at: datetime) -> None:
+        super().__init__(f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Make a new key.")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key as of the last change to it."""
+
+    id: int
+    uid: str
+    realm: str
+    public_part: str
+    user_uid: str
+    """Whose it is; empty if it is an application's."""
+    client_id: str
+    """Whose it is; empty if it is a user's."""
+    pepper: bytes = field(repr=False)
+    secret_hash: bytes
+    works: bool
+    """It is active and was not revoked."""
+    expires_at: float
+    roles: frozenset[str]
+    projects: frozenset[str]
+    networks: tuple[Network, ...]
+    rate_per_minute: int
+    """0 for no limit of its own."""
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What others work out from the fields above and want to keep exactly as long as they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedKey:
+    """A key that was presented and works, with its realm and its owner."""
+
+    key: KnownKey
+    realm: KnownRealm
+    owner: KnownUser | KnownApplication
+
+    def held_roles(self) -> tuple[HeldRole, ...]:
+        """Return what the owner holds and the key carries: never more than either."""
+        remembered: tuple[Any, tuple[HeldRole, ...]] | None = self.key.memo.get("held")
+        if remembered is None or remembered[0] is not self.owner:
+            remembered = self.key.memo["held"] = (self.owner, narrow(self.owner.held_roles, self.key.roles, self.key.projects))
+        return remembered[1]
+
+
+def narrow(held: tuple[HeldRole, ...], roles: frozenset[str], projects: frozenset[str]) -> tuple[HeldRole, ...]:
+    """Return what is left of roles for a credential that is narrowed to some roles, to some projects, or to neither."""
+    return tuple(
+        each for each in held if (not roles or each.role in roles) and (not projects or each.project in projects)
+    )  # fmt: skip
+
+
+def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
+    """Check a key that was presented, and count its use.
+
+    :param address: the client's.
+    :param purpose: what it is presented for, for the audit trail.
+    :raises KeyExpiredError: it is right, and has expired.
+    :raises KeyRefusedError: any other cause.
+    :raises RateExceededError: it is used more often than it may.
+    """
+    recalled = None
+    if crypto.is_well_formed(plain_key, "ak"):
+        public_part = crypto.public_part(plain_key)
+        cache = process.feed.cache("api-key")
+        recalled = cache.get(public_part)
+        found = recalled or cache.load(public_part, lambda: read_key(public_part))
+        if found is not None and crypto.same(crypto.keyed_hash(found.pepper, plain_key), found.secret_hash):
+            return _check_use(process, found, address, purpose)
+    if recalled is not None:
+        read_key("")  # an unknown key has cost one read: so does a wrong one (T88)
+    key_usage(process).refused(None, address, "unknown")
+    raise KeyRefusedError
+
+
+def _check_use(process: Runtime, key: KnownKey, address: str, purpose: Tag) -> CheckedKey:
+    usage = key_usage(process)
+    checked = live_key(process, key)
+    if checked is None:
+        usage.refused(key, address, "revoked, inactive, or its owner is disabled")
+        raise KeyRefusedError
+    if clock.timestamp() >= key.expires_at:
+        usage.refused(key, address, "expired")
+        raise KeyExpiredError(datetime.fromtimestamp(key.expires_at, UTC))
+    if key.networks and not _is_in(address, key.networks):
+        usage.refused(key, address, "address")
+        raise KeyRefusedError
+    if key.rate_per_minute:
+        check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)
+    usage.used(key, address, purpose)
+    return checked
+
+
+def live_key(process: Runtime, key: KnownKey) -> CheckedKey | None:
+    """Return a key with realm and owner as they are now, unless one of them does not work. Expiry is not looked at."""
+    realm = known_realm(process, key.realm)
+    if realm is None or not realm.enabled or not key.works:
+        return None
+    owner: KnownUser | KnownApplication | None
+    owner = known_user(realm, key.user_uid) if key.user_uid else known_application(realm, key.client_id)
+    return CheckedKey(key, realm, owner) if owner is not None and owner.enabled else None
+
+
+def find_live_key(process: Runtime, public_part: str) -> CheckedKey | None:
+    """Return a key by its public part, if it works now: for tokens that it was exchanged for."""
+    cache = process.feed.cache("api-key")
+    found: KnownKey | None = cache.get(public_part) or cache.load(public_part, lambda: read_key(public_part))
+    if found is None or clock.timestamp() >= found.expires_at:
+        return None
+    return live_key(process, found)
+
+
+def read_key(public_part: str) -> KnownKey | None:
+    """Read a key from the database."""
+    with reading() as session:
+        row = session.execute(
+            select(ApiKey, Realm.name, User.uid, Application.name)
+            .join(Realm, Realm.id == ApiKey.realm_id)
+            .outerjoin(User, User.id == ApiKey.user_id)
+            .outerjoin(Application, Application.id == ApiKey.application_id)
+            .where(ApiKey.public_part == public_part)
+        ).first()
+        if row is None:
+            return None
+        key, realm, user_uid, client_id = row
+        return KnownKey(
+            id=key.id,
+            uid=key.uid,
+            realm=realm,
+            public_part=key.public_part,
+            user_uid=user_uid or "",
+            client_id=client_id or "",
+            pepper=vault.pepper(key.pepper_id),
+            secret_hash=key.secret_hash,
+            works=key.active and key.revoked_at is None,
+            expires_at=key.expires_at.timestamp() if key.expires_at else float("inf"),
+            roles=frozenset(key.roles),
+            projects=frozenset(key.projects),
+            networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
+            rate_per_minute=key.rate_per_minute or 0,
+        )
+
+
+def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return any((mapped or parsed) in network for network in networks)

@@ -1,0 +1,106 @@
+"""What becomes due with time: the mails before a key expires, and its removal long after."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import aliased
+
+from idp import audit, clock, mail
+from idp.apikeys.models import ApiKey
+from idp.apikeys.service import publish_key
+from idp.db import db
+from idp.realms import Realm
+from idp.users import User
+
+NOTICES = (timedelta(days=7), timedelta(days=1))
+"""How long before its expiry the owner of a key is told."""
+
+KEEP_EXPIRED = timedelta(days=90)
+"""How long an expired key is kept, so that who still uses it can be told why it fails."""
+
+
+def send_notices(limit: int = 500) -> int:
+    """Write the mails that are due to the outbox, each once, and return how many were written.
+
+    The owner is told; for a machine user or an application, the person who made the key.
+    """
+    now, written = clock.now(), 0
+    for index, notice in enumerate(NOTICES):
+        # a key that lives shorter than this notice is not announced on the day it is made
+        closer = NOTICES[index + 1] if index + 1 < len(NOTICES) else timedelta(0)
+        rows = db.session.execute(
+            select(ApiKey, Realm)
+            .join(Realm, Realm.id == ApiKey.realm_id)
+            .where(
+                ApiKey.expires_at > now + closer,
+                ApiKey.expires_at <= now + notice,
+                ApiKey.active,
+                ApiKey.revoked_at.is_(None),
+                ~_noticed(notice),
+            )
+            .order_by(ApiKey.expires_at)
+            .limit(limit)
+        ).all()
+        for key, realm in rows:
+            written += _tell(realm, key, _occasion(notice, key.uid), "api-key-expiry", now)
+    return written
+
+
+def tell_of_leak(realm: Realm, key: ApiKey) -> None:
+    """Tell who is concerned that a key was reported as leaked and revoked."""
+    _tell(realm, key, f"api-key-leaked:{key.uid}", "api-key-leaked", clock.now())
+
+
+def remove_long_expired() -> int:
+    """Remove keys that expired 90 days ago, and return how many."""
+    gone = db.session.execute(
+        delete(ApiKey)
+        .where(ApiKey.expires_at < clock.now() - KEEP_EXPIRED)
+        .returning(ApiKey.public_part, ApiKey.uid, ApiKey.realm_id, ApiKey.name)
+    ).all()
+    for public_part, uid, realm_id, name in gone:
+        realm = db.session.get_one(Realm, realm_id)
+        audit.record(
+            audit.Tag.API_KEY_DELETE, realm.name, f"api-key:{public_part}", uid=uid, name=name, reason="expired long ago"
+        )
+        publish_key(public_part)
+    return len(gone)
+
+
+def _occasion(notice: timedelta, uid: str) -> str:
+    return f"api-key-expiry-{notice.days}:{uid}"
+
+
+def _noticed(notice: timedelta) -> ColumnElement[bool]:
+    sent = aliased(mail.MailMessage)
+    return select(sent.id).where(sent.occasion == f"api-key-expiry-{notice.days}:" + ApiKey.uid).exists()
+
+
+def _tell(realm: Realm, key: ApiKey, occasion: str, template: str, now: datetime) -> bool:
+    to, holder = _recipient(key)
+    if not to:
+        return False
+    left = key.expires_at - now if key.expires_at else timedelta(0)
+    values = {
+        "organisation": realm.display_name or realm.name,
+        "key": key.name,
+        "public_part": key.public_part,
+        "uid": key.uid,
+        "holder": holder,
+        "expires": f"{key.expires_at:%Y-%m-%d %H:%M:%S} UTC" if key.expires_at else "never",
+        "left": f"{left.days + 1} days" if left > timedelta(days=1) else "1 day",
+        "uses": str(key.use_count),
+        "last_used": f"on {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never",
+        "revoked": f"{key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "",
+    }
+    return mail.enqueue(realm.name, occasion, template, to, **values)
+
+
+def _recipient(key: ApiKey) -> tuple[str, str]:
+    """Return whom to write to about a key, and whose it is; no address where nobody is known."""
+    owner = db.session.get(User, key.user_id) if key.user_id else None
+    if owner is not None and owner.email:
+        return owner.email, owner.name
+    kind, _, name = key.created_by.partition(":")
+    maker = db.session.scalar(select(User).where(User.realm_id == key.realm_id, User.name == name)) if kind == "user" else None
+    return (maker.email if maker else ""), (owner.name if owner else "an application")

@@ -1,0 +1,103 @@
+"""How long a key may live, and what it may be narrowed to."""
+
+import ipaddress
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from idp import access, clock
+from idp.errors import IdpError, InvalidValueError
+from idp.realms import Realm
+
+MOST_HOURS = 87_600
+"""Ten years: longer than that is said by `never`, by who may."""
+
+MOST_ENTRIES = 50
+MOST_PER_MINUTE = 1_000_000
+
+
+class LifetimeError(IdpError):
+    """A longer life was asked for than the organisation allows."""
+
+
+def choose_expiry(
+    realm: Realm, user_hours: int | None, *, hours: int | None = None, at: datetime | None = None, never: bool = False,
+    may_exceed: bool = False,
+) -> datetime | None:  # fmt: skip
+    """Return when a new key expires; None for never.
+
+    Without a wish, a key lives as long as the organisation's setting or the user's own says, whichever is more. That is
+    also the most that the owner can ask for. Who may exceed it can ask for any life, and for none that ends.
+
+    :param user_hours: the user's own setting, if there is one.
+    :raises LifetimeError: it is more than is allowed.
+    :raises InvalidValueError: it is no usable time.
+    """
+    limit = max(realm.api_key_hours, user_hours or 0)
+    now = clock.now()
+    if never:
+        if not may_exceed:
+            raise LifetimeError(f"A key of yours lives {limit} hours at most. Ask an administrator for one that never expires.")
+        return None
+    if at is None:
+        wished = limit if hours is None else hours
+        if not 1 <= wished <= MOST_HOURS:
+            raise InvalidValueError(f"A key lives 1 to {MOST_HOURS} hours, not {wished}.")
+        at = now + timedelta(hours=wished)
+    if not may_exceed and at > now + timedelta(hours=limit, minutes=1):
+        raise LifetimeError(
+            f"A key of yours lives {limit} hours at most: choose a time up to {now + timedelta(hours=limit):%Y-%m-%d %H:%M} UTC, "
+            "or ask an administrator to make the key or to raise your limit."
+        )
+    if at < now + timedelta(minutes=1):
+        raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
+    return at
+
+
+def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
+    """Return the roles that a key is narrowed to. They must exist; a key carries those that its owner holds, too.
+
+    :raises NotFoundError: there is no such role.
+    """
+    _check_length("roles", roles)
+    return sorted({access.get_role(realm, role).name for role in roles})
+
+
+def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
+    """Return the projects that a key is narrowed to.
+
+    :raises NotFoundError: there is no such project.
+    """
+    _check_length("projects", projects)
+    return sorted({access.get_project(realm, project).name for project in projects})
+
+
+def check_addresses(addresses: Sequence[str]) -> list[str]:
+    """Return the networks that a key works from, in their usual form.
+
+    :raises InvalidValueError: one of them is no address and no network.
+    """
+    _check_length("addresses", addresses)
+    networks = []
+    for address in addresses:
+        try:
+            networks.append(str(ipaddress.ip_network(address.strip(), strict=False)))
+        except ValueError:
+            raise InvalidValueError(
+                f"{address[:80]!r} is no address and no network: use 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
+            ) from None
+    return sorted(set(networks))
+
+
+def check_per_minute(rate: int | None) -> int | None:
+    """Return the rate of a key.
+
+    :raises InvalidValueError: it is out of range.
+    """
+    if rate is not None and not 1 <= rate <= MOST_PER_MINUTE:
+        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.")
+    return rate
+
+
+def _check_length(what: str, values: Sequence[str]) -> None:
+    if len(values) > MOST_ENTRIES:
+        raise InvalidValueError(f"{what} takes at most {MOST_ENTRIES} entries.")

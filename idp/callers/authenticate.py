@@ -1,0 +1,210 @@
+"""Finding out who calls, from any credential that this server knows."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from idp import apikeys, clock, keys, personal_tokens, sessions, tokens
+from idp.access import HeldRole
+from idp.apikeys import CheckedKey
+from idp.audit import Tag
+from idp.callers.models import Caller, CredentialKind
+from idp.errors import IdpError
+from idp.keys import KeyRing
+from idp.realms import KnownRealm, known_realm
+from idp.runtime import Runtime
+from idp.users import KnownUser
+from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
+
+MOST_OPENED = 10_000
+"""Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
+
+
+class CredentialError(IdpError):
+    """The credential is wrong, over, or not for this server. One text for every cause."""
+
+    def __init__(self) -> None:
+        super().__init__("Authentication failed: the token is wrong or over. Sign in again, or exchange the key again.")
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A token whose signature, dates and issuer were found right under these keys."""
+
+    ring: KeyRing
+    realm: str
+    typ: str
+    claims: dict[str, Any]
+    expires_at: float
+    held: tuple[Any, tuple[HeldRole, ...]] | None = field(default=None)
+    """The subject or key that it was worked out for, and what the token carries of its roles."""
+
+
+def authenticate_key(process: Runtime, plain_key: str, address: str, purpose: Tag = Tag.API_KEY_USE) -> Caller:
+    """Return who calls with an API key; see `apikeys.check_key` for the errors."""
+    checked = apikeys.check_key(process, plain_key, address, purpose)
+    key = checked.key
+    return Caller(
+        realm=checked.realm,
+        subject=checked.owner,
+        held_roles=checked.held_roles(),
+        kind=CredentialKind.API_KEY,
+        credential_id=key.uid,
+        expires_at=key.expires_at,
+        address=address,
+        key=key.public_part,
+        narrowed=bool(key.roles or key.projects),
+    )
+
+
+def authenticate_token(process: Runtime, token: str, address: str, *, audience: str = "") -> Caller:
+    """Return who calls with a session token, an access token made for this server, or a personal token.
+
+    :param audience: another audience whose access tokens are accepted.
+    :raises CredentialError: it is none of these, or does not count any more.
+    """
+    try:
+        if personal_tokens.is_personal_token(token):
+            return _by_personal_token(process, token, address)
+        opened = _open(process, token)
+        realm = known_realm(process, opened.realm)
+        if realm is None or not realm.enabled:
+            raise CredentialError
+        if opened.typ == sessions.TYPE:
+            return _by_session_token(realm, opened, address)
+        return _by_access_token(realm, opened, address, {realm.issuer, audience} - {""})
+    except (InvalidTokenError, KeyError, TypeError, AttributeError) as error:
+        raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
+
+
+def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
+    """Return the claims of an active token of this realm, of any kind, or None (RFC 7662 §2.2).
+
+    Roles and projects are those that the token names *and* its subject still holds.
+    """
+    try:
+        typ = str(read_unverified(token).header.get("typ", "")).lower()
+        if typ != sessions.TYPE and not personal_tokens.is_personal_token(token):
+            return tokens.inspect_token(realm, token)
+        caller = authenticate_token(realm.runtime, token, "")
+    except (InvalidTokenError, CredentialError):
+        return None
+    if caller.realm.name != realm.name:
+        return None
+    claims = caller.claims or read_unverified(token).claims
+    return tokens.still_held(caller.subject, claims)
+
+
+def _by_personal_token(process: Runtime, token: str, address: str) -> Caller:
+    checked = personal_tokens.check_personal_token(process, token)
+    return Caller(
+        realm=checked.realm,
+        subject=checked.owner,
+        held_roles=checked.owner.held_roles,
+        kind=CredentialKind.PERSONAL_TOKEN,
+        credential_id=checked.token.uid,
+        expires_at=checked.token.expires_at,
+        address=address,
+    )
+
+
+def _by_session_token(realm: KnownRealm, opened: _Opened, address: str) -> Caller:
+    claims = opened.claims
+    if "key" in claims:
+        checked = apikeys.find_live_key(realm.runtime, claims["key"])
+        if checked is None or checked.realm.name != realm.name or not _is_of(checked, claims) or not _actor_lives(realm, claims):
+            raise CredentialError
+        subject, carried, kind = checked.owner, checked.held_roles(), CredentialKind.EXCHANGED
+    else:
+        session = sessions.known_session(realm, claims["sid"])
+        user = tokens.live_subject(realm, claims)
+        if session is None or user is None or session.user_uid != claims["sub"]:
+            raise CredentialError
+        if not isinstance(user, KnownUser) or not sessions.is_alive(session.started_at, session.expires_at, user):
+            raise CredentialError
+        subject, carried, kind = user, user.held_roles, CredentialKind.SESSION
+    return Caller(
+        realm=realm,
+        subject=subject,
+        held_roles=_carried(opened, carried),
+        kind=kind,
+        credential_id=claims["sid"],
+        expires_at=opened.expires_at,
+        address=address,
+        key=claims.get("key", ""),
+        narrowed=kind is CredentialKind.EXCHANGED,
+        claims=claims,
+    )
+
+
+def _by_access_token(realm: KnownRealm, opened: _Opened, address: str, audiences: set[str]) -> Caller:
+    claims = opened.claims
+    subject = tokens.live_subject(realm, claims)
+    if not has_audience(claims, audiences) or subject is None or tokens.is_revoked(realm, claims):
+        raise CredentialError
+    return Caller(
+        realm=realm,
+        subject=subject,
+        held_roles=_carried(opened, subject.held_roles),
+        kind=CredentialKind.ACCESS_TOKEN,
+        credential_id=claims["jti"],
+        expires_at=opened.expires_at,
+        address=address,
+        narrowed=True,
+        claims=claims,
+    )
+
+
+def _is_of(checked: CheckedKey, claims: dict[str, Any]) -> bool:
+    return (checked.owner.uid, checked.key.uid) == (claims["sub"], claims["sid"])
+
+
+def _actor_lives(realm: KnownRealm, claims: dict[str, Any]) -> bool:
+    """Tell whether who presented the key in exchange, if that was somebody else, is still there."""
+    return "act" not in claims or tokens.live_subject(realm, claims) is not None
+
+
+def _carried(opened: _Opened, held_roles: tuple[HeldRole, ...]) -> tuple[HeldRole, ...]:
+    """Return what of the roles that are held now the token names; worked out once for as long as neither changes."""
+    if opened.held is None or opened.held[0] is not held_roles:
+        named = {("", role) for role in opened.claims["realm_access"]["roles"]}
+        named |= {(project["name"], role) for project in opened.claims["projects"] for role in project["roles"]}
+        opened.held = (held_roles, tuple(each for each in held_roles if (each.project, each.role) in named))
+    return opened.held[1]
+
+
+def _open(process: Runtime, token: str) -> _Opened:
+    """Open a session or access token, or remember that this was done under the same keys.
+
+    :raises InvalidTokenError: it is none, or no longer one.
+    """
+    remembered: dict[bytes, _Opened] = process.extensions.setdefault("opened-tokens", {})
+    digest = hashlib.sha256(token.encode()).digest()
+    opened = remembered.get(digest)
+    now = clock.timestamp()
+    if opened is not None:
+        realm = known_realm(process, opened.realm)
+        if realm is not None and keys.key_ring(realm) is opened.ring and now < opened.expires_at:
+            return opened
+        remembered.pop(digest, None)
+    realm = _realm_of(process, token)
+    ring = keys.key_ring(realm)
+    found = tokens.open_token_of(realm, token, ("at+jwt", sessions.TYPE))
+    opened = _Opened(ring, realm.name, found.header["typ"].lower(), found.claims, found.claims["exp"])
+    if len(remembered) >= MOST_OPENED:
+        for old in list(remembered)[: MOST_OPENED // 10]:
+            remembered.pop(old, None)
+    remembered[digest] = opened
+    return opened
+
+
+def _realm_of(process: Runtime, token: str) -> KnownRealm:
+    """Find the realm that a token says it is of; whether that is so, its keys tell."""
+    unverified_issuer = read_unverified(token).claims.get("iss")
+    prefix = process.settings.issuer("")
+    realm = None
+    if isinstance(unverified_issuer, str) and unverified_issuer.startswith(prefix):
+        realm = known_realm(process, unverified_issuer.removeprefix(prefix))
+    if realm is None:
+        raise InvalidTokenError("The token was issued by somebody else.")
+    return realm

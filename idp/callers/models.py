@@ -1,0 +1,95 @@
+"""Who calls: one shape for a session, an access token, a personal token, an API key or a password."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from idp import access, audit
+from idp.access import HeldRole
+from idp.applications import KnownApplication
+from idp.errors import IdpError
+from idp.realms import MASTER, KnownRealm
+from idp.tokens import Subject
+from idp.users import KnownUser
+
+
+class CredentialKind(StrEnum):
+    """What a caller has shown."""
+
+    PASSWORD = "password"  # noqa: S105 (a name, no password)
+    SESSION = "session"
+    """A session token of somebody who signed in."""
+    EXCHANGED = "exchanged"
+    """A session token that an API key was exchanged for."""
+    ACCESS_TOKEN = "access_token"  # noqa: S105
+    PERSONAL_TOKEN = "personal_token"  # noqa: S105
+    API_KEY = "api_key"
+
+
+class DeniedError(IdpError):
+    """The caller is known, and may not do this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who has proved who they are, with what their credential lets them do."""
+
+    realm: KnownRealm
+    subject: Subject
+    held_roles: tuple[HeldRole, ...]
+    """What the subject holds now and the credential carries."""
+    kind: CredentialKind
+    credential_id: str
+    """Id of the session, token or key."""
+    expires_at: float
+    """When the credential ends (seconds since 1970)."""
+    address: str
+    key: str = ""
+    """Public part of the API key that it all began with; empty if it did not begin with one."""
+    narrowed: bool = False
+    """Whether the credential carries less than its subject holds."""
+    claims: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Those of the token, if it is one."""
+
+    @property
+    def user(self) -> KnownUser:
+        """The user who calls.
+
+        :raises DeniedError: it is an application.
+        """
+        if not isinstance(self.subject, KnownUser):
+            raise DeniedError("This call is for users; an application has none of its own.")
+        return self.subject
+
+    @property
+    def name(self) -> str:
+        """What the audit trail calls the caller."""
+        if isinstance(self.subject, KnownApplication):
+            return f"application:{self.subject.client_id}"
+        return f"user:{self.subject.name}"
+
+    @property
+    def actor(self) -> audit.Actor:
+        """The caller as the actor of what is recorded."""
+        home = "" if self.realm.name != MASTER else f"{MASTER}/"
+        return audit.Actor(home + self.name, self.address)
+
+    def held_in(self, realm: str) -> tuple[HeldRole, ...]:
+        """Return the roles that count in a realm: in one's own all, and an operator's on realm `master` in every realm."""
+        if realm == self.realm.name:
+            return self.held_roles
+        if self.realm.name == MASTER:
+            return tuple(each for each in self.held_roles if not each.project)
+        return ()
+
+    def may(self, permission: str, *, realm: str = "", project: str = "") -> bool:
+        """Tell whether the caller may do something in a realm (by default their own), or on one project of it."""
+        return access.may(self.held_in(realm or self.realm.name), permission, project)
+
+    def require(self, permission: str, *, realm: str = "", project: str = "") -> None:
+        """Raise DeniedError unless the caller `may`."""
+        if not self.may(permission, realm=realm, project=project):
+            where = f"project {project}" if project else f"realm {realm or self.realm.name}"
+            raise DeniedError(
+                f"This call needs the permission {permission} on {where}. An administrator can grant a role with it."
+            )

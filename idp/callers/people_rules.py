@@ -1,0 +1,74 @@
+"""Who may manage which people, and give them what. Nobody manages somebody who may do more than they may themselves."""
+
+from collections.abc import Sequence
+
+from idp import access, users
+from idp.access import Holder
+from idp.callers.key_rules import held_by
+from idp.callers.models import Caller, DeniedError
+from idp.errors import NotFoundError
+from idp.realms import Realm
+from idp.users import Group, User
+
+
+def manageable_user(caller: Caller, realm: Realm, uid: str) -> User:
+    """Return a user whom the caller may invite, change, disable or delete.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not.
+    """
+    caller.require("users:write", realm=realm.name)
+    user = visible_user(caller, realm, uid)
+    if not access.covers(caller.held_in(realm.name), held_by(users.holder_of(user))):
+        raise DeniedError("This user has permissions that the caller has not: only who has them all can manage them.")
+    return user
+
+
+def visible_user(caller: Caller, realm: Realm, uid: str) -> User:
+    """Return a user whom the caller may see; any other is not there (T73).
+
+    :raises NotFoundError: there is none that the caller may see.
+    """
+    user = users.find_user_by_uid(realm, uid)
+    is_self = user is not None and user.uid == caller.subject.uid
+    if user is None or not (is_self or caller.may("users:read", realm=realm.name)):
+        raise NotFoundError("There is no user with this uid (not found).")
+    return user
+
+
+def set_roles(caller: Caller, realm: Realm, holder: Holder, roles: Sequence[str], *, project: str = "") -> None:
+    """Let somebody hold exactly these roles on the realm, or on a project: give what is missing, take what is too much.
+
+    :raises DeniedError: the caller may not give or take one of them.
+    :raises NotFoundError: there is no such role or project.
+    """
+    caller.require("grants:write", realm=realm.name, project=project)
+    wanted = {access.get_role(realm, role).name for role in roles}
+    grants = access.list_grants(realm, holder=holder)
+    held = {grant.role.name for grant in grants if (grant.project.name if grant.project else "") == project}
+    for role in sorted(wanted ^ held):
+        _check_grant(caller, realm, role, project)
+        if role in wanted:
+            access.grant_role(realm, holder, role, project=project or None)
+        else:
+            access.remove_grant(realm, holder, role, project=project or None)
+
+
+def join_group(caller: Caller, realm: Realm, group: Group, user: User) -> None:
+    """Put somebody into a group, which gives them all that it holds.
+
+    :raises DeniedError: the caller could not give that.
+    """
+    caller.require("users:write", realm=realm.name)
+    for grant in access.list_grants(realm, holder=users.group_holder(group)):
+        _check_grant(caller, realm, grant.role.name, grant.project.name if grant.project else "")
+    users.add_member(realm, group, user)
+
+
+def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> None:
+    permissions = access.get_role(realm, role).permissions
+    if not access.may_grant(caller.held_in(realm.name), permissions, project):
+        where = f"project {project}" if project else f"realm {realm.name}"
+        raise DeniedError(
+            f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+        )

@@ -1,0 +1,166 @@
+"""Personal tokens, as the clients of the IONOS Auth API make and delete them: `/auth/v1/tokens`."""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
+from idp import audit, callers, personal_tokens, realms, runtime, users
+from idp.api.answers import time
+from idp.api.errors import NO_STORE, classify
+from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
+from idp.db import commit, db
+from idp.errors import ConflictError, InvalidValueError
+from idp.personal_tokens import Criteria, PersonalToken
+from idp.realms import known_realm
+from idp.wire.address import client_address
+from idp.wire.credentials import Shown, read_credentials
+from idp.wire.edges import answer_errors
+
+PREFIX = "/auth/v1/tokens"
+UNAUTHORIZED = "315"
+"""The one error code that the contract publishes."""
+
+_ALLOWED = frozenset({CredentialKind.PASSWORD, CredentialKind.SESSION, CredentialKind.PERSONAL_TOKEN})
+
+
+def register(app: Flask) -> None:
+    """Add the URLs below `/auth/v1/tokens` to the application."""
+    for method, path, view in (
+        ("GET", f"{PREFIX}/generate", generate),
+        ("GET", PREFIX, list_tokens),
+        ("DELETE", PREFIX, delete_tokens),
+        ("GET", f"{PREFIX}/<token_id>", get_token),
+        ("DELETE", f"{PREFIX}/<token_id>", delete_token),
+    ):
+        app.add_url_rule(path, f"ionos {method} {path}", view, methods=[method])
+    answer_errors(app, PREFIX, answer_error)
+
+
+def _for_people(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Find out who calls, by Basic or Bearer, and give the view the `Caller` first."""
+
+    @functools.wraps(view)
+    def called(**arguments: Any) -> Response:
+        process = runtime.current()
+        process.feed.confirm()
+        address = client_address(request.environ, process.settings.trusted_proxies)
+        with audit.acting_as(audit.Actor("unauthenticated", address)):
+            caller = _identify(address)
+        if caller.kind not in _ALLOWED:
+            raise DeniedError("Personal tokens are made by people: sign in with user name and password, or use such a token.")
+        with audit.acting_as(caller.actor):
+            return view(caller, **arguments)
+
+    return called
+
+
+def _identify(address: str) -> Caller:
+    process = runtime.current()
+    credentials = read_credentials(request.environ)
+    contract = _contract()
+    if credentials.shown is Shown.PASSWORD:
+        signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
+        name, uid = signed.realm.name, signed.user.uid
+        commit()
+        realm = known_realm(process, name)
+        user = users.known_user(realm, uid) if realm is not None else None
+        if realm is None or user is None:
+            raise CredentialError
+        return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
+    if credentials.shown is not Shown.TOKEN or credentials.by_cookie:
+        raise CredentialError
+    caller = callers.authenticate_token(process, credentials.value, address)
+    if contract is not None and caller.realm.name != contract:
+        raise CredentialError
+    return caller
+
+
+def _contract() -> str | None:
+    """Return the realm whose number the request names; a name that no realm has, if there is no such number."""
+    number = request.headers.get("X-Contract-Number")
+    if number is None:
+        return None
+    if not (number.isascii() and number.isdigit() and int(number[:12]) < 2**31):
+        raise InvalidValueError("X-Contract-Number takes a number.")
+    return realms.find_name_by_contract(int(number)) or ""
+
+
+@_for_people
+def generate(caller: Caller) -> Response:
+    """Make a token. A GET that changes something, as the contract has it; so no cookie is taken here."""
+    text = request.args.get("ttl")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidValueError("ttl takes a number of seconds.")
+    seconds = None if text is None else int(text)
+    token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds)
+    commit()
+    return _answer({"token": token})
+
+
+@_for_people
+def list_tokens(caller: Caller) -> Response:
+    """List the caller's tokens, expired ones too."""
+    db.session.connection(execution_options={"read_only": True})
+    rows = personal_tokens.list_personal_tokens(caller.realm.id, caller.user.id)
+    return _answer({"tokens": [_shown(row) for row in rows]})
+
+
+@_for_people
+def get_token(caller: Caller, token_id: str) -> Response:
+    """Show one of the caller's tokens."""
+    return _answer(_shown(personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)))
+
+
+@_for_people
+def delete_token(caller: Caller, token_id: str) -> Response:
+    """Delete one of the caller's tokens; it is refused everywhere within a second."""
+    row = personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)
+    personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, Criteria.CURRENT, current=row.uid)
+    commit()
+    return _answer({"success": True})
+
+
+@_for_people
+def delete_tokens(caller: Caller) -> Response:
+    """Delete the caller's tokens: all, those that have expired, or the one that is shown."""
+    try:
+        criteria = Criteria(request.args.get("criteria", "").upper())
+    except ValueError:
+        raise InvalidValueError("criteria takes ALL, EXPIRED or CURRENT.") from None
+    if criteria is Criteria.CURRENT and caller.kind is not CredentialKind.PERSONAL_TOKEN:
+        raise ConflictError("CURRENT takes a call that is made with the token itself.")
+    personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, criteria, current=caller.credential_id)
+    commit()
+    return _answer({"success": True})
+
+
+def _shown(row: PersonalToken) -> dict[str, Any]:
+    return {
+        "id": row.uid,
+        "href": f"{runtime.current().settings.public_url}{PREFIX}/{row.uid}",
+        "createdDate": time(row.created_at),
+        "expirationDate": time(row.expires_at),
+    }
+
+
+def _answer(body: dict[str, Any]) -> Response:
+    return Response(json.dumps(body), 200, NO_STORE, mimetype="application/json")
+
+
+def answer_error(error: Exception) -> Response:
+    """Return the answer to any error in the contract's form."""
+    status, _, message, headers = classify(error)
+    if status in {400, 409} and not isinstance(error, HTTPException):
+        status = 422
+    code = UNAUTHORIZED if status == 401 else str(status)
+    text = f"Unauthorized. {message}" if status == 401 else message
+    body = {"httpStatus": status, "messages": [{"errorCode": code, "message": text}]}
+    response = Response(json.dumps(body), status, Headers([*NO_STORE.items(), *headers.items()]), mimetype="application/json")
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Basic realm="tokens", charset="UTF-8"'
+    return response

@@ -1,0 +1,148 @@
+"""`/gateway/check/<realm>/<api>`: may this request pass?"""
+
+import json
+import logging
+import re
+import secrets
+
+from flask import Response
+
+from idp import callers, protected_apis, runtime
+from idp.apikeys import KeyExpiredError, KeyRefusedError
+from idp.callers import Caller, CredentialError
+from idp.db import is_unavailable
+from idp.errors import StorageUnavailableError
+from idp.gateway.original import OriginalRequest, UnclearRequestError, original_request
+from idp.gateway.upstream import identity_headers
+from idp.keys import SigningKeyMissingError
+from idp.protected_apis import KnownApi
+from idp.ratelimit import RateExceededError
+from idp.realms import KnownRealm, known_realm
+from idp.runtime import Runtime
+from idp.tokens import TokenTooLargeError
+from idp.wire.address import client_address, is_trusted
+from idp.wire.body import Environ
+from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+
+PATH = re.compile(r"/gateway/check/([^/]+)/([^/]+)(/.*)?", re.DOTALL)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_log = logging.getLogger(__name__)
+
+_HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+
+
+class Refusal(Exception):  # noqa: N818 (an answer, like the others)
+    """The request may not pass."""
+
+    def __init__(self, status: int, error: str, sentence: str, *, retry_after: int = 0) -> None:
+        super().__init__(sentence)
+        self.status, self.error, self.sentence, self.retry_after = status, error, sentence, retry_after
+
+
+def check(environ: Environ) -> Response:
+    """Answer 200 with who calls, 401 with a challenge, or 403."""
+    realm_name = ""
+    try:
+        match = PATH.fullmatch(environ["PATH_INFO"])
+        if match is None:
+            raise Refusal(403, "", "Ask for /gateway/check/<realm>/<protected API>.")
+        realm_name = match[1]
+        process = runtime.current()
+        process.feed.confirm()
+        if not is_trusted(environ, process.settings.trusted_proxies):
+            raise Refusal(403, "", "Only proxies named in IDP_TRUSTED_PROXIES may ask.")
+        realm, api = _protected(process, realm_name, match[2])
+        original = original_request(environ, match[3] or "")
+        caller = _caller(process, realm, api, environ, original)
+        rules = api.rules_for(original.method, original.path)
+        if not protected_apis.allows(rules, caller.held_roles):
+            raise Refusal(403, "insufficient_scope", _why(bool(rules)))
+        return _pass(caller, api)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is answered, and never with 200)
+        return _refuse(error, realm_name)
+
+
+def _why(known: bool) -> str:  # noqa: FBT001
+    if known:
+        return "The caller holds none of the roles that this call takes."
+    return "No rule of the protected API allows this method and path, or the path is not a plain one."
+
+
+def _protected(process: Runtime, realm_name: str, api_name: str) -> tuple[KnownRealm, KnownApi]:
+    realm = known_realm(process, realm_name)
+    api = protected_apis.known_api(realm, api_name) if realm is not None and realm.enabled else None
+    if realm is None or api is None:
+        raise Refusal(403, "", "There is no such protected API. `idp realms apply` makes those of a realm file.")
+    return realm, api
+
+
+def _caller(process: Runtime, realm: KnownRealm, api: KnownApi, environ: Environ, original: OriginalRequest) -> Caller:
+    credentials = read_credentials(environ)
+    address = client_address(environ, process.settings.trusted_proxies)
+    match credentials.shown:
+        case Shown.KEY:
+            caller = callers.authenticate_key(process, credentials.value, address)
+        case Shown.TOKEN:
+            if credentials.by_cookie:
+                _check_site(credentials, environ, original)
+            caller = callers.authenticate_token(process, credentials.value, address, audience=api.audience)
+        case Shown.NOTHING:
+            raise Refusal(401, "", "This call needs a token or an API key.")
+        case _:
+            raise CredentialError
+    if caller.realm.name != realm.name:
+        raise CredentialError
+    return caller
+
+
+def _check_site(credentials: Credentials, environ: Environ, original: OriginalRequest) -> None:
+    """Refuse a change that a page of another site makes a browser ask for, with the cookie that it sends by itself (T100)."""
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    own = site in {"same-origin", "none"} if site is not None else "HTTP_ORIGIN" not in environ
+    if credentials.by_cookie and original.method not in _SAFE and not own:
+        raise Refusal(403, "", "A page of another site may not use the cookie. Send the token in the Authorization header.")
+
+
+def _pass(caller: Caller, api: KnownApi) -> Response:
+    return Response(b"", 200, [*_HEADERS, *identity_headers(caller, api)])
+
+
+def _refuse(error: Exception, realm: str) -> Response:
+    refusal = _classify(error)
+    body = {"error": refusal.error or "access_denied", "error_description": refusal.sentence}
+    headers = dict(_HEADERS)
+    if refusal.status == 401:
+        # RFC 6750 §3: bare when the request carried nothing, with the error when it did
+        challenge = f'Bearer realm="{realm}"' if realm.isascii() and realm.isprintable() and '"' not in realm else "Bearer"
+        headers["WWW-Authenticate"] = f'{challenge}, error="{refusal.error}"' if refusal.error else challenge
+    if refusal.retry_after:
+        headers["Retry-After"] = str(refusal.retry_after)
+    return Response(json.dumps(body), refusal.status, headers)
+
+
+_TABLE: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
+    ((CredentialError, KeyRefusedError, KeyExpiredError), 401, "invalid_token"),
+    ((MalformedCredentialError,), 401, "invalid_request"),
+    ((UnclearRequestError, TokenTooLargeError), 403, ""),
+    ((RateExceededError,), 429, "slow_down"),
+)
+
+
+def _classify(error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    for kinds, status, code in _TABLE:
+        if isinstance(error, kinds):
+            return Refusal(status, code, str(error), retry_after=getattr(error, "retry_after", 0))
+    if isinstance(error, StorageUnavailableError | SigningKeyMissingError) or is_unavailable(error):
+        _log.warning("the gateway cannot check: %s", error)
+        return Refusal(503, "temporarily_unavailable", "The check cannot be made now. Try again.", retry_after=5)
+    reference = secrets.token_hex(6)
+    _log.error("unexpected error %s", reference, exc_info=error)
+    return Refusal(500, "server_error", f"Something went wrong. Tell the operator this number: {reference}")
+
+
+def check_page() -> Response:
+    """Say how the check is asked."""
+    return _refuse(Refusal(403, "", "Ask for /gateway/check/<realm>/<protected API>."), "")

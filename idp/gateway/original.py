@@ -1,0 +1,52 @@
+"""The request that a proxy asks about: its method and path, from where only the proxy can have written them.
+
+Headers are no such place by themselves. The HTTP server below makes one name of `X-Forwarded-Uri` and `X_Forwarded_Uri`,
+so where a proxy passes headers with underscores on, a client could overwrite what the proxy has set. The URL of the check
+cannot be overwritten; headers count only where the URL says so, for the proxies that cannot write one.
+"""
+
+import re
+from dataclasses import dataclass
+
+from idp.errors import IdpError
+from idp.wire.body import Environ
+
+_IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*)", re.DOTALL)
+_BY_HEADERS = "headers=forwarded"
+
+
+class UnclearRequestError(IdpError):
+    """It cannot be told what the proxy asks about."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRequest:
+    """What a client has asked the proxy for."""
+
+    method: str
+    path: str
+    """Without the query, as it was sent."""
+
+
+def original_request(environ: Environ, rest: str) -> OriginalRequest:
+    """Return the request that a check is about.
+
+    :param rest: what follows the API's name in the path of the check, with its slash; empty for nothing.
+    :raises UnclearRequestError: it is not told, or told in two ways.
+    """
+    query: str = environ.get("QUERY_STRING", "")
+    if rest:
+        # Envoy: the check has the method of the request, and its path behind a prefix
+        return OriginalRequest(environ["REQUEST_METHOD"], rest)
+    if match := _IN_QUERY.fullmatch(query):
+        # nginx, Caddy: `uri` comes last, and whatever it holds is part of it
+        return OriginalRequest(match[1].upper(), match[2].partition("?")[0].partition("#")[0])
+    if query == _BY_HEADERS:
+        # Traefik
+        method, uri = environ.get("HTTP_X_FORWARDED_METHOD", ""), environ.get("HTTP_X_FORWARDED_URI", "")
+        if method.isalpha() and method.isascii() and uri.startswith("/") and not re.search(r",\s*/", uri):
+            return OriginalRequest(method.upper(), uri.partition("?")[0].partition("#")[0])
+    raise UnclearRequestError(
+        "The proxy does not say what it asks about. Add ?method=<method>&uri=<path and query> to the URL of the check, in this "
+        "order, or ?headers=forwarded if it sends X-Forwarded-Method and X-Forwarded-Uri."
+    )

@@ -1,0 +1,73 @@
+"""What the gateway tells the API behind it: identity headers, and a short token of its own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from idp import clock, keys, tokens
+from idp.access import HeldRole
+from idp.applications import KnownApplication
+from idp.callers import Caller
+from idp.keys import KeyRing
+from idp.protected_apis import KnownApi
+from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
+
+LIFETIME = 300
+"""Seconds that an upstream token lives; it is made anew when half of that has passed."""
+
+MOST_REMEMBERED = 10_000
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    held_roles: tuple[HeldRole, ...]
+    ring: KeyRing
+    headers: Headers
+    good_until: float
+
+
+def identity_headers(caller: Caller, api: KnownApi) -> Headers:
+    """Return the headers that tell the API who calls. All of them are always there, so that none a client sent passes.
+
+    `X-Auth-Roles` names the roles on the realm, `X-Auth-Projects` each role on a project as `<project>:<role>`, both
+    separated by commas. `X-Auth-Token`, and `Authorization` with `Bearer`, carry the token.
+    """
+    realm = caller.realm
+    remembered: dict[tuple[str, str, str], _Remembered] = realm.runtime.extensions.setdefault("upstream-tokens", {})
+    key = (realm.name, api.name, caller.claims.get("jti", caller.credential_id))
+    now, ring = clock.timestamp(), keys.key_ring(realm)
+    found = remembered.get(key)
+    if found is not None and found.held_roles is caller.held_roles and found.ring is ring and now < found.good_until:
+        return found.headers
+    expires = int(min(now + LIFETIME, caller.expires_at))
+    roles, projects, valid_until = what_is_held(caller.held_roles, now)
+    headers = _headers(caller, api, roles, projects, now, int(min(expires, valid_until)))
+    if len(remembered) >= MOST_REMEMBERED:
+        for old in list(remembered)[: MOST_REMEMBERED // 10]:
+            remembered.pop(old, None)
+    good_until = min(now + LIFETIME / 2, expires, valid_until)
+    remembered[key] = _Remembered(caller.held_roles, ring, headers, good_until)
+    return headers
+
+
+def _headers(
+    caller: Caller, api: KnownApi, roles: list[str], projects: list[dict[str, Any]], now: int, expires: int
+) -> Headers:  # fmt: skip
+    subject = caller.subject
+    identity: dict[str, Any] = {"sub": subject.uid, "realm_access": {"roles": roles}, "projects": projects}
+    if isinstance(subject, KnownApplication):
+        client = subject.client_id
+        identity |= {"preferred_username": SERVICE_ACCOUNT + client, "azp": client, "client_id": client}
+    else:
+        identity["preferred_username"] = subject.name
+    token = tokens.issue_upstream_token(caller.realm, identity, audience=api.audience, now=now, expires=expires)
+    pairs = [f"{project['name']}:{role}" for project in projects for role in project["roles"]]
+    return (
+        ("X-Auth-Subject", subject.uid),
+        ("X-Auth-Realm", caller.realm.name),
+        ("X-Auth-Roles", ",".join(roles)),
+        ("X-Auth-Projects", ",".join(pairs)),
+        ("X-Auth-Token", token),
+        ("Authorization", f"Bearer {token}"),
+    )

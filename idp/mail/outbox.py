@@ -1,0 +1,51 @@
+"""Writing mails to the outbox."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from idp import clock, vault
+from idp.db import db, insert_if_new
+from idp.errors import InvalidValueError
+from idp.mail.models import MailMessage
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,189}")
+_TEMPLATE = re.compile(r"[a-z-]{1,40}")
+
+
+def check_address(address: str) -> str:
+    """Return a mail address if it can be one.
+
+    :raises InvalidValueError: it cannot, or holds what could add a header or a recipient (T105).
+    """
+    if not address.isprintable() or not _ADDRESS.fullmatch(address):
+        raise InvalidValueError(f"{address[:80]!r} is no mail address: use one such as ann@example.com.")
+    return address
+
+
+def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) -> bool:
+    """Write a mail to the outbox, in the current transaction.
+
+    :param occasion: what it is sent for; of several mails for one occasion, one is written.
+    :param template: name of the template: `<template>.txt` and `<template>.html`.
+    :param values: what the template is filled with. They are sealed until the mail is sent, and then forgotten.
+    :returns: whether it was written.
+    """
+    if not _TEMPLATE.fullmatch(template):
+        raise ValueError(f"{template!r} is no template")
+    content = json.dumps({"to": check_address(to), "values": values}).encode()
+    sealed = vault.seal(content, context=f"mail {occasion}")
+    now = clock.now()
+    return insert_if_new(
+        MailMessage, occasion=occasion, realm=realm, template=template, sealed=sealed, created_at=now, due_at=now,
+        tries=0, last_error="", sent=False,
+    )  # fmt: skip
+
+
+def list_waiting(limit: int = 50) -> Sequence[MailMessage]:
+    """Return mails that have not been sent, oldest first."""
+    return db.session.scalars(
+        select(MailMessage).where(MailMessage.done_at.is_(None)).order_by(MailMessage.id).limit(limit)
+    ).all()

@@ -1,0 +1,158 @@
+"""Sending what is in the outbox, by SMTP (RFC 5321)."""
+
+import json
+import logging
+import smtplib
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import cache
+from typing import Any
+
+import jinja2
+from sqlalchemy import delete, select, update
+
+from idp import clock, runtime, vault
+from idp.db import commit, db, reading
+from idp.errors import IdpError
+from idp.mail.models import MailMessage
+from idp.settings import Settings
+
+TIMEOUT = 20
+"""Seconds that the mail server may take for each step."""
+
+LEASE = timedelta(minutes=5)
+"""How long a mail belongs to the worker that tries to send it. A worker that dies leaves it to the next after that."""
+
+WAITS = (60, 300, 900, 3600, 6 * 3600, 12 * 3600, 24 * 3600)
+"""Seconds between one try and the next; after the last, the mail is given up."""
+
+KEEP = timedelta(days=100)
+"""How long it is remembered what was sent: longer than any occasion can come again."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    id: int
+    occasion: str
+    template: str
+    sealed: str
+    tries: int
+    created_at: datetime
+
+
+def deliver_mail(limit: int = 20) -> int:
+    """Send mails that are due, and return how many went out. Without a mail server, nothing is tried.
+
+    Each is claimed in one statement, so that of several workers one sends it. A worker that is killed between the mail
+    server's answer and the note of it sends the mail again: the same `Message-ID` lets the recipient's side see that.
+    """
+    settings = runtime.current().settings
+    if not settings.smtp_host:
+        return 0
+    sent = 0
+    while sent < limit and (claim := _claim()) is not None:
+        try:
+            _send(settings, claim)
+        except (OSError, smtplib.SMTPException, IdpError) as error:
+            _failed(claim, error)
+            return sent  # the mail server is asked again when the next mail is due
+        db.session.execute(
+            update(MailMessage).where(MailMessage.id == claim.id).values(done_at=clock.now(), sent=True, sealed="", last_error="")
+        )
+        commit()
+        sent += 1
+    return sent
+
+
+def _claim() -> _Claim | None:
+    now = clock.now()
+    due = select(MailMessage.id).where(MailMessage.done_at.is_(None), MailMessage.due_at <= now).order_by(MailMessage.id).limit(1)
+    with reading() as session:
+        if session.scalar(due) is None:
+            return None  # the usual case, found out without keeping a writer waiting
+    claimed = db.session.execute(
+        update(MailMessage)
+        .where(MailMessage.id == due.scalar_subquery(), MailMessage.due_at <= now, MailMessage.done_at.is_(None))
+        .values(due_at=now + LEASE, tries=MailMessage.tries + 1)
+        .returning(
+            MailMessage.id,
+            MailMessage.occasion,
+            MailMessage.template,
+            MailMessage.sealed,
+            MailMessage.tries,
+            MailMessage.created_at,
+        )
+    ).first()
+    commit()
+    return None if claimed is None else _Claim(*claimed)
+
+
+def _failed(claim: _Claim, error: Exception) -> None:
+    """Put a mail off, or give it up. The mail server's answer is kept, what was to be sent is not."""
+    reason = f"{type(error).__name__}: {error}" if not isinstance(error, smtplib.SMTPRecipientsRefused) else "recipient refused"
+    values: dict[str, Any] = {"last_error": reason[:300]}
+    if claim.tries > len(WAITS):
+        values |= {"done_at": clock.now(), "sealed": ""}
+    else:
+        values["due_at"] = clock.now() + timedelta(seconds=WAITS[claim.tries - 1])
+    db.session.execute(update(MailMessage).where(MailMessage.id == claim.id).values(values))
+    commit()
+    _log.warning("mail %s was not sent (try %d): %s", claim.id, claim.tries, reason[:300])
+
+
+def _send(settings: Settings, claim: _Claim) -> None:
+    content = json.loads(vault.unseal(claim.sealed, context=f"mail {claim.occasion}"))
+    message = compose(settings, claim.template, content["to"], content["values"])
+    message["Date"] = format_datetime(claim.created_at)
+    host = parseaddr(settings.mail_from)[1].partition("@")[2]
+    message["Message-ID"] = f"<{claim.occasion.replace('@', '.')}@{host}>"
+    with _connect(settings) as connection:
+        if settings.smtp_user:
+            file = settings.smtp_password_file
+            connection.login(settings.smtp_user, file.read_text().strip() if file else "")
+        connection.send_message(message)
+
+
+def _connect(settings: Settings) -> smtplib.SMTP:
+    where = (settings.smtp_host, settings.smtp_port)
+    if settings.smtp_security == "tls":
+        return smtplib.SMTP_SSL(*where, timeout=TIMEOUT, context=ssl.create_default_context())
+    connection = smtplib.SMTP(*where, timeout=TIMEOUT)
+    if settings.smtp_security == "starttls":
+        connection.starttls(context=ssl.create_default_context())
+    return connection
+
+
+def compose(settings: Settings, template: str, to: str, values: dict[str, str]) -> EmailMessage:
+    """Make a mail in plain text and HTML from its template, whose first line is the subject."""
+    values = values | {"public_url": settings.public_url}
+    subject, _, text = _templates().get_template(f"{template}.txt").render(values).partition("\n")
+    message = EmailMessage()
+    message["From"] = settings.mail_from
+    message["To"] = to
+    message["Subject"] = " ".join(subject.split())
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office answers, please
+    message.set_content(text.strip() + "\n")
+    message.add_alternative(_templates().get_template(f"{template}.html").render(values), subtype="html")
+    return message
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("idp.mail"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def forget_old_mail() -> None:
+    """Remove what was sent or given up long ago."""
+    db.session.execute(delete(MailMessage).where(MailMessage.done_at < clock.now() - KEEP))

@@ -1,0 +1,149 @@
+"""Personal tokens: made, listed, deleted."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, func, select
+
+from idp import audit, clock, feed, keys, vault
+from idp.access import permissions_on
+from idp.db import db
+from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
+from idp.personal_tokens.models import PersonalToken
+from idp.realms import KnownRealm
+from idp.tokens import TokenTooLargeError
+from idp.tokens.claims import LONGEST_CLAIMS, what_is_held
+from idp.users import KnownUser, User
+
+SHORTEST = 60
+"""Seconds that a personal token lives at least."""
+
+ALGORITHM = "RS256"
+"""What the clients of personal tokens know."""
+
+
+class TokenLimitError(IdpError):
+    """The identity has as many tokens as it may have."""
+
+
+class Criteria(StrEnum):
+    """Which tokens to delete."""
+
+    ALL = "ALL"
+    EXPIRED = "EXPIRED"
+    CURRENT = "CURRENT"
+
+
+def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | None = None) -> str:
+    """Make a personal token, and return it: it is shown now or never.
+
+    :param seconds: its life, where the organisation lets people choose; None for the organisation's.
+    :raises InvalidValueError: the life is out of range.
+    :raises ConflictError: the organisation does not let people choose.
+    :raises TokenLimitError: there are too many; expired ones count until they are deleted.
+    :raises TokenTooLargeError: it would not fit a header.
+    """
+    life = _life(realm, seconds)
+    # one at a time for each identity: two at once could both see the last free place
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update()).one()
+    now = clock.now()
+    of_user = select(func.count()).select_from(PersonalToken).where(PersonalToken.user_id == user.id)
+    count = db.session.scalar(of_user) or 0
+    if count >= realm.personal_token_limit:
+        expired = db.session.scalar(of_user.where(PersonalToken.expires_at <= now)) or 0
+        raise TokenLimitError(
+            f"The limit of {realm.personal_token_limit} tokens is reached; {expired} of yours have expired and count until they "
+            "are deleted. Delete some: DELETE /auth/v1/tokens?criteria=EXPIRED, or one by DELETE /auth/v1/tokens/<id>."
+        )
+    uid = str(uuid.uuid4())
+    token = _sign(realm, user, uid, int(now.timestamp()), life)
+    pepper_id, token_hash = vault.hash_secret(token)
+    db.session.add(
+        PersonalToken(
+            uid=uid, realm_id=realm.id, user_id=user.id, pepper_id=pepper_id, token_hash=token_hash,
+            created_at=now, expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
+        )
+    )  # fmt: skip
+    audit.record(audit.Tag.PERSONAL_TOKEN_CREATE, realm.name, f"personal-token:{uid}", user=user.name, seconds=life)
+    return token
+
+
+def _life(realm: KnownRealm, seconds: int | None) -> int:
+    if seconds is None or seconds == realm.personal_token_seconds:
+        return realm.personal_token_seconds
+    if not realm.personal_token_choice:
+        raise ConflictError(
+            f"The life of personal tokens is fixed here, to {realm.personal_token_seconds} seconds. Leave ttl out, "
+            "or ask an administrator to allow choosing it."
+        )
+    if not SHORTEST <= seconds <= realm.personal_token_seconds:
+        raise InvalidValueError(f"ttl takes {SHORTEST} to {realm.personal_token_seconds} seconds.")
+    return seconds
+
+
+def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> str:
+    roles, projects, _ = what_is_held(user.held_roles, now)
+    claims = {
+        "iss": realm.issuer,
+        "sub": user.uid,
+        "aud": realm.issuer,
+        "iat": now,
+        "exp": now + life,
+        "jti": uid,
+        "client": "USER",
+        "preferred_username": user.name,
+        "identity": {
+            "uuid": user.uid,
+            "contractNumber": realm.contract_number,
+            "role": "administrator" if "administrator" in roles else "user",
+            "privileges": sorted(permissions_on(user.held_roles)),
+        },
+        "realm_access": {"roles": roles},
+        "projects": projects,
+    }
+    text = json.dumps(claims, separators=(",", ":"))
+    if len(text) > LONGEST_CLAIMS:
+        raise TokenTooLargeError(
+            f"Grants on {len(projects)} projects do not fit a personal token. Use an API key for some of them."
+        )
+    return keys.key_ring(realm).signer(ALGORITHM, now).sign_as(uid, text)
+
+
+def list_personal_tokens(realm_id: int, user_id: int) -> Sequence[PersonalToken]:
+    """Return a user's tokens, expired ones too, oldest first."""
+    query = select(PersonalToken).where(PersonalToken.realm_id == realm_id, PersonalToken.user_id == user_id)
+    return db.session.scalars(query.order_by(PersonalToken.id)).all()
+
+
+def get_personal_token(realm_id: int, user_id: int, uid: str) -> PersonalToken:
+    """Return one of a user's tokens.
+
+    :raises NotFoundError: the user has none with this id.
+    """
+    query = select(PersonalToken).where(
+        PersonalToken.realm_id == realm_id, PersonalToken.user_id == user_id, PersonalToken.uid == uid
+    )
+    token = db.session.scalar(query)
+    if token is None:
+        raise NotFoundError("There is no token with this id.")
+    return token
+
+
+def delete_personal_tokens(realm: KnownRealm, user_id: int, criteria: Criteria, *, current: str = "") -> int:
+    """Delete a user's tokens; every worker refuses them within a second. Returns how many they were.
+
+    :param current: id of the token to delete, with `CURRENT`.
+    """
+    condition = (PersonalToken.realm_id == realm.id) & (PersonalToken.user_id == user_id)
+    if criteria is Criteria.EXPIRED:
+        condition &= PersonalToken.expires_at <= clock.now()
+    elif criteria is Criteria.CURRENT:
+        condition &= PersonalToken.uid == current
+    gone = db.session.scalars(delete(PersonalToken).where(condition).returning(PersonalToken.uid)).all()
+    for uid in gone:
+        audit.record(audit.Tag.PERSONAL_TOKEN_DELETE, realm.name, f"personal-token:{uid}", criteria=criteria.value)
+        feed.publish("personal-token", uid)
+    return len(gone)

@@ -1,0 +1,21 @@
+"""APIs behind a proxy that asks the gateway, and the rules of who may call what."""
+
+from idp.protected_apis.known import KnownApi, Rule, allows, known_api
+from idp.protected_apis.models import ProtectedApi
+from idp.protected_apis.paths import is_plain
+from idp.protected_apis.service import METHODS, check_rules, delete_api, get_api, list_apis, put_api
+
+__all__ = [
+    "METHODS",
+    "KnownApi",
+    "ProtectedApi",
+    "Rule",
+    "allows",
+    "check_rules",
+    "delete_api",
+    "get_api",
+    "is_plain",
+    "known_api",
+    "list_apis",
+    "put_api",
+]

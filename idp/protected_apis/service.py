@@ -1,0 +1,89 @@
+"""Protected APIs: made, changed, deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from idp import access, audit, clock, feed
+from idp.applications import check_audiences
+from idp.db import db
+from idp.errors import InvalidValueError, NotFoundError
+from idp.protected_apis.models import ProtectedApi
+from idp.protected_apis.paths import is_plain
+from idp.realms import Realm, check_name
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+MOST_RULES = 200
+
+
+def put_api(realm: Realm, name: str, *, audience: str, rules: Sequence[dict[str, Any]]) -> ProtectedApi:
+    """Make a protected API, or change it.
+
+    :raises InvalidValueError: the name, the audience or a rule has no usable value.
+    :raises NotFoundError: a rule names a role or project that the realm does not have.
+    """
+    check_name("a protected API", name)
+    check_audiences("audience", [audience])
+    checked = check_rules(rules)
+    for rule in checked:
+        for role in rule["roles"]:
+            access.get_role(realm, role)
+        if rule["project"]:
+            access.get_project(realm, rule["project"])
+    api = db.session.scalar(_by_name(realm, name))
+    if api is None:
+        api = ProtectedApi(realm_id=realm.id, name=name, audience=audience, rules=checked)
+        db.session.add(api)
+    else:
+        api.audience, api.rules, api.updated_at = audience, checked, clock.now()
+    db.session.flush()
+    audit.record(audit.Tag.PROTECTED_API_UPDATE, realm.name, f"protected-api:{name}", audience=audience, rules=checked)
+    feed.publish("protected-api", f"{realm.name}/{name}")
+    return api
+
+
+def check_rules(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rules in their full form.
+
+    :raises InvalidValueError: one of them cannot be.
+    """
+    if len(rules) > MOST_RULES:
+        raise InvalidValueError(f"A protected API takes at most {MOST_RULES} rules.")
+    checked = []
+    for number, rule in enumerate(rules, 1):
+        methods, path = sorted(set(rule.get("methods", ()))), rule.get("path", "")
+        if not methods or not set(methods) <= set(METHODS):
+            raise InvalidValueError(f"Rule {number}: methods takes some of {', '.join(METHODS)}.")
+        if not is_plain(path) or (path.endswith("/") and path != "/"):
+            raise InvalidValueError(f"Rule {number}: path takes a plain path such as /api/v1/query, without a slash at the end.")
+        roles = sorted(set(rule.get("roles", ())))
+        checked.append({"methods": methods, "path": path, "roles": roles, "project": rule.get("project") or ""})
+    return checked
+
+
+def delete_api(realm: Realm, name: str) -> None:
+    """Delete a protected API; the gateway refuses every call to it from then on."""
+    db.session.delete(get_api(realm, name))
+    audit.record(audit.Tag.PROTECTED_API_UPDATE, realm.name, f"protected-api:{name}", deleted=True)
+    feed.publish("protected-api", f"{realm.name}/{name}")
+
+
+def get_api(realm: Realm, name: str) -> ProtectedApi:
+    """Return a protected API by name.
+
+    :raises NotFoundError: there is none.
+    """
+    api = db.session.scalar(_by_name(realm, name))
+    if api is None:
+        raise NotFoundError(f"Realm {realm.name!r} has no protected API {name[:80]!r}.")
+    return api
+
+
+def list_apis(realm: Realm) -> Sequence[ProtectedApi]:
+    """Return the protected APIs of a realm by name."""
+    return db.session.scalars(select(ProtectedApi).where(ProtectedApi.realm_id == realm.id).order_by(ProtectedApi.name)).all()
+
+
+def _by_name(realm: Realm, name: str) -> Select[ProtectedApi]:
+    return select(ProtectedApi).where(ProtectedApi.realm_id == realm.id, ProtectedApi.name == name)

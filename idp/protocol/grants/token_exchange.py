@@ -1,0 +1,98 @@
+"""Token exchange (RFC 8693): an API key for a session token, or an access token for a narrower one for another audience."""
+
+from typing import Any
+
+from idp import apikeys, tokens
+from idp.apikeys import KeyExpiredError, KeyRefusedError
+from idp.audit import Tag
+from idp.protocol.client_auth import Client
+from idp.protocol.errors import (
+    InvalidClientError,
+    InvalidRequestError,
+    InvalidScopeError,
+    InvalidTargetError,
+    SlowDownError,
+)
+from idp.protocol.forms import Form
+from idp.ratelimit import RateExceededError
+from idp.realms import KnownRealm
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+API_KEY = "urn:realmgate:params:oauth:token-type:api-key"
+SESSION_TOKEN = "urn:realmgate:params:oauth:token-type:session-token"  # noqa: S105 (the name of a type)
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
+
+
+def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
+    """Answer with the token that another one is exchanged for.
+
+    Who holds a key needs no other credential; an application that has authenticated shows up in `act`. To exchange an
+    access token takes an application that has authenticated.
+
+    :raises InvalidRequestError: a parameter is missing or unknown, or the subject token will not do (RFC 8693 §2.2.2).
+    :raises InvalidTargetError: the target is not one that may be addressed.
+    :raises InvalidScopeError: the scope is unknown, or exceeds the subject token.
+    """
+    # RFC 8693 §2.1: subject_token and subject_token_type are required.
+    subject_token, subject_type = form.required("subject_token"), form.required("subject_token_type")
+    if "actor_token" in form or "actor_token_type" in form:
+        # RFC 8693 §2.1: an actor token comes with its type, and no type without one. Here the client itself is the actor.
+        raise InvalidRequestError("The client that authenticates is the actor here. Leave out actor_token and actor_token_type.")
+    if subject_type == API_KEY:
+        return _exchange_key(realm, client, form, subject_token, address)
+    if subject_type == ACCESS_TOKEN:
+        return _exchange_access_token(realm, client, form, subject_token)
+    raise InvalidRequestError(f"subject_token_type must be {API_KEY} or {ACCESS_TOKEN}.")
+
+
+def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_key: str, address: str) -> dict[str, Any]:
+    _check_requested(form, SESSION_TOKEN)
+    if form.text("resource") not in {"", realm.issuer} or form.text("audience") not in {"", realm.issuer}:
+        raise InvalidTargetError("A session token is made for the realm's issuer. Exchange an access token for other targets.")
+    try:
+        checked = apikeys.check_key(realm.runtime, plain_key, address, Tag.API_KEY_EXCHANGE)
+        if checked.realm.name != realm.name:
+            raise KeyRefusedError
+        actor = {"sub": client.application.uid, "client_id": client.application.client_id} if client is not None else None
+        issued = apikeys.exchange_key(checked, scope=form.text("scope"), actor=actor)
+    except (KeyRefusedError, KeyExpiredError) as error:
+        raise InvalidRequestError(str(error)) from error
+    except RateExceededError as error:
+        raise SlowDownError(str(error), error.retry_after) from error
+    except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
+        raise InvalidScopeError(str(error)) from error
+    return _answer(issued.token, SESSION_TOKEN, issued.expires_in, form.text("scope"))
+
+
+def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form, token: str) -> dict[str, Any]:
+    _check_requested(form, ACCESS_TOKEN)
+    if client is None:
+        raise InvalidClientError(realm.name)
+    resource, audience = form.text("resource"), form.text("audience")
+    if resource and audience and resource != audience:
+        raise InvalidTargetError("resource and audience name two different targets. Ask for one token for each.")
+    try:
+        issued = tokens.exchange_access_token(
+            realm, client.application, token, scope=form.text("scope"), target=resource or audience
+        )
+    except tokens.SubjectTokenError as error:
+        raise InvalidRequestError(str(error)) from error
+    except tokens.TargetError as error:
+        raise InvalidTargetError(str(error)) from error
+    except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
+        raise InvalidScopeError(str(error)) from error
+    tokens.usage(realm.runtime).issued(
+        realm.name, client.application, client.secret, client.address, issued.jti, id_token=False, tag=Tag.TOKEN_EXCHANGE
+    )
+    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
+
+
+def _check_requested(form: Form, issued_type: str) -> None:
+    if form.text("requested_token_type") not in {"", issued_type}:
+        raise InvalidRequestError(f"requested_token_type must be {issued_type} for this subject token, or be left out.")
+
+
+def _answer(token: str, issued_type: str, expires_in: int, scope: str) -> dict[str, Any]:
+    # RFC 8693 §2.2.1: issued_token_type is required, and so is expires_in in spirit: who asks must know when to ask again.
+    answer = {"access_token": token, "issued_token_type": issued_type, "token_type": "Bearer", "expires_in": expires_in}
+    return answer | ({"scope": scope} if scope else {})

@@ -1,0 +1,34 @@
+"""Sessions of people, and the session tokens that stand for them, or for an exchanged key."""
+
+from idp.sessions.known import KnownSession, known_session
+from idp.sessions.models import UserSession
+from idp.sessions.service import (
+    SessionOverError,
+    end_session,
+    forget_old_sessions,
+    get_session,
+    is_alive,
+    list_sessions,
+    refresh_session,
+    start_session,
+)
+from idp.sessions.tokens import TYPE, SessionTemplate, SessionToken, issue_session_token, make_template
+
+__all__ = [
+    "TYPE",
+    "KnownSession",
+    "SessionOverError",
+    "SessionTemplate",
+    "SessionToken",
+    "UserSession",
+    "end_session",
+    "forget_old_sessions",
+    "get_session",
+    "is_alive",
+    "issue_session_token",
+    "known_session",
+    "list_sessions",
+    "make_template",
+    "refresh_session",
+    "start_session",
+]

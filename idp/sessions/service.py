@@ -1,0 +1,178 @@
+"""The life of a session: started by a sign-in, refreshed by its newest token, ended by hand, by idleness, by its limit."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+
+from idp import audit, clock, realms, runtime
+from idp.crypto import random_id
+from idp.db import commit, db
+from idp.errors import IdpError, NotFoundError
+from idp.realms import KnownRealm, Realm
+from idp.sessions.known import known_session, publish_session
+from idp.sessions.models import UserSession
+from idp.sessions.tokens import TYPE, SessionToken, issue_session_token, make_template
+from idp.settings import CLOCK_LEEWAY, SESSION_TOKEN_LIFETIME
+from idp.tokens import open_token_of
+from idp.users import KnownUser, User, UserKind, known_user
+
+REPLAY_GRACE = timedelta(seconds=10)
+"""How long after a refresh the old token is refused without a fuss: a client that asked twice. Later, it is a replay."""
+
+IDLE = timedelta(seconds=SESSION_TOKEN_LIFETIME + CLOCK_LEEWAY)
+
+KEEP = timedelta(days=30)
+"""How long ended sessions stay in the lists."""
+
+_KEPT_CHARACTERS = 200
+
+
+class SessionOverError(IdpError):
+    """The session has ended, or this token of it was refreshed before."""
+
+    def __init__(self) -> None:
+        super().__init__("The session is over, or this token was refreshed before. Sign in again.")
+
+
+def start_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> SessionToken:
+    """Start a session for somebody who has just proved who they are, and commit it.
+
+    :param agent: what the client's program calls itself.
+    """
+    now = clock.now()
+    jti = random_id()
+    row = UserSession(
+        realm_id=realm.id,
+        user_id=user.id,
+        auth_method=auth_method,
+        created_at=now,
+        refreshed_at=now,
+        expires_at=now + timedelta(hours=realm.session_hours),
+        token_jti=jti,
+        address=audit.current_actor().address,
+        agent="".join(character for character in agent[:_KEPT_CHARACTERS] if character.isprintable()),
+    )
+    db.session.add(row)
+    db.session.flush()
+    with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
+        audit.record(audit.Tag.SESSION_START, realm.name, f"session:{row.uid}", method=auth_method)
+    uid, sid, expires_at = user.uid, row.uid, row.expires_at
+    name = realm.name
+    commit()
+    known_realm = realms.known_realm(runtime.current(), name)
+    owner = known_user(known_realm, uid) if known_realm else None
+    if known_realm is None or owner is None:
+        raise SessionOverError  # deleted in this moment
+    return _issue(known_realm, owner, sid, auth_method, now, expires_at, jti)
+
+
+def refresh_session(realm: KnownRealm, token: str) -> SessionToken:
+    """Exchange the newest token of a session for the next, and commit that before it is issued.
+
+    Of several at once, one wins (T54). A token that was refreshed longer ago is a replay: somebody has a copy, so the
+    session ends.
+
+    :raises InvalidTokenError: it is no session token of this realm, or too old.
+    :raises SessionOverError: the session is over, or the token is not its newest.
+    """
+    claims = open_token_of(realm, token, (TYPE,)).claims
+    session = known_session(realm, claims["sid"]) if claims["auth_method"] == "password" else None
+    user = known_user(realm, claims["sub"])
+    if session is None or user is None or not is_alive(session.started_at, session.expires_at, user):
+        raise SessionOverError
+    now, jti = clock.now(), random_id()
+    claim = update(UserSession).where(
+        UserSession.uid == session.uid, UserSession.token_jti == claims["jti"], UserSession.ended_at.is_(None)
+    )
+    if db.session.execute(claim.values(token_jti=jti, refreshed_at=now)).rowcount != 1:  # type: ignore[attr-defined]
+        _judge_replay(realm, session.uid, user, now)
+        raise SessionOverError
+    with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
+        audit.record(audit.Tag.SESSION_REFRESH, realm.name, f"session:{session.uid}")
+    commit()
+    expires_at = datetime.fromtimestamp(session.expires_at, tz=now.tzinfo)
+    started_at = datetime.fromtimestamp(session.started_at, tz=now.tzinfo)
+    return _issue(realm, user, session.uid, session.auth_method, started_at, expires_at, jti)
+
+
+def _judge_replay(realm: KnownRealm, sid: str, user: KnownUser, now: datetime) -> None:
+    row = db.session.scalar(select(UserSession).where(UserSession.uid == sid))
+    if row is None or row.ended_at is not None or now - row.refreshed_at <= REPLAY_GRACE:
+        return
+    row.ended_at = now
+    audit.record(audit.Tag.SESSION_REPLAY, realm.name, f"session:{sid}", outcome="refused", user=user.name)
+    publish_session(realm.name, sid)
+    commit()
+
+
+def is_alive(started_at: float, expires_at: float, user: KnownUser) -> bool:
+    """Tell whether a session (times in seconds since 1970) of this user still counts."""
+    return user.enabled and user.kind is UserKind.PERSON and user.signed_out_at < started_at and clock.timestamp() < expires_at
+
+
+def _issue(
+    realm: KnownRealm, user: KnownUser, sid: str, auth_method: str, started_at: datetime, expires_at: datetime, jti: str
+) -> SessionToken:
+    now = clock.timestamp()
+    identity = {
+        "sub": user.uid,
+        "preferred_username": user.name,
+        "sid": sid,
+        "auth_method": auth_method,
+        "auth_time": int(started_at.timestamp()),
+    }
+    template = make_template(realm, user.held_roles, now, identity)
+    until = min(expires_at.timestamp(), template.valid_until)
+    return issue_session_token(realm, template, until=until, jti=jti)
+
+
+def end_session(realm: Realm, row: UserSession) -> None:
+    """End a session; every worker refuses its tokens within a second. One that has ended is left as it is."""
+    if row.ended_at is None:
+        row.ended_at = clock.now()
+        audit.record(audit.Tag.SESSION_END, realm.name, f"session:{row.uid}")
+        publish_session(realm.name, row.uid)
+
+
+def get_session(realm: Realm, sid: str) -> UserSession:
+    """Return a session by its id.
+
+    :raises NotFoundError: there is none.
+    """
+    row = db.session.scalar(select(UserSession).where(UserSession.realm_id == realm.id, UserSession.uid == sid))
+    if row is None:
+        raise NotFoundError(f"Realm {realm.name!r} has no session {sid[:80]!r}.")
+    return row
+
+
+def list_sessions(
+    realm: Realm, *, user: User | None = None, live: bool = True, before: int | None = None, limit: int = 50
+) -> Sequence[tuple[UserSession, User]]:
+    """Return sessions with their users, newest first.
+
+    :param user: only this user's.
+    :param live: only those that have not ended in any way; otherwise all that are still remembered.
+    :param before: only those with a smaller row number, to page on.
+    """
+    query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id)
+    if user is not None:
+        query = query.where(UserSession.user_id == user.id)
+    if before is not None:
+        query = query.where(UserSession.id < before)
+    if live:
+        now = clock.now()
+        query = query.where(
+            UserSession.ended_at.is_(None),
+            UserSession.expires_at > now,
+            UserSession.refreshed_at > now - IDLE,
+            or_(User.signed_out_at.is_(None), User.signed_out_at < UserSession.created_at),
+            User.enabled,
+        )
+    rows = db.session.execute(query.order_by(UserSession.id.desc()).limit(limit)).all()
+    return [(row[0], row[1]) for row in rows]
+
+
+def forget_old_sessions() -> None:
+    """Remove sessions that ended long ago."""
+    db.session.execute(delete(UserSession).where(UserSession.expires_at < clock.now() - KEEP))

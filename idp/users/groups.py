@@ -1,0 +1,97 @@
+"""Groups of users."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+
+from idp import access, audit
+from idp.access import Holder, HolderKind
+from idp.db import db, insert_if_new
+from idp.errors import ConflictError, NotFoundError
+from idp.realms import Realm, check_name, check_text, publish_user
+from idp.users.models import Group, Membership, User
+
+
+def create_group(realm: Realm, name: str, description: str = "") -> Group:
+    """Add a group without members.
+
+    :raises ConflictError: the name is taken.
+    """
+    check_name("a group", name)
+    if db.session.scalar(select(Group.id).where(Group.realm_id == realm.id, Group.name == name)) is not None:
+        raise ConflictError(f"Realm {realm.name!r} has a group {name!r} already.")
+    group = Group(realm_id=realm.id, name=name, description=check_text("A description", description, 500))
+    db.session.add(group)
+    db.session.flush()
+    audit.record(audit.Tag.GROUP_CREATE, realm.name, f"group:{name}", uid=group.uid)
+    return group
+
+
+def describe_group(realm: Realm, name: str, description: str) -> None:
+    """Change what a group says of itself."""
+    get_group(realm, name).description = check_text("A description", description, 500)
+    audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{name}", description=description)
+
+
+def delete_group(realm: Realm, name: str) -> None:
+    """Delete a group with what it holds; its members stay, and hold it no longer."""
+    group = get_group(realm, name)
+    access.remove_all_grants(group_holder(group))
+    db.session.execute(delete(Membership).where(Membership.group_id == group.id))
+    db.session.delete(group)
+    audit.record(audit.Tag.GROUP_DELETE, realm.name, f"group:{name}", uid=group.uid)
+    publish_user(realm.name, "*")
+
+
+def add_member(realm: Realm, group: Group, user: User) -> None:
+    """Put a user into a group; one who is in it stays."""
+    if insert_if_new(Membership, group_id=group.id, user_id=user.id):
+        audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{group.name}", added=user.name)
+        publish_user(realm.name, user.uid)
+
+
+def remove_member(realm: Realm, group: Group, user: User) -> None:
+    """Take a user out of a group.
+
+    :raises NotFoundError: the user is not in it.
+    """
+    removal = delete(Membership).where(Membership.group_id == group.id, Membership.user_id == user.id)
+    if not db.session.execute(removal).rowcount:  # type: ignore[attr-defined]
+        raise NotFoundError(f"{user.name!r} is not in group {group.name!r}. `idp groups members` shows who is.")
+    audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{group.name}", removed=user.name)
+    publish_user(realm.name, user.uid)
+
+
+def get_group(realm: Realm, name: str) -> Group:
+    """Return a group by name.
+
+    :raises NotFoundError: there is none.
+    """
+    group = db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.name == name))
+    if group is None:
+        raise NotFoundError(
+            f"Realm {realm.name!r} has no group {name[:80]!r}. `idp groups list --realm {realm.name}` shows those it has."
+        )
+    return group
+
+
+def list_groups(realm: Realm) -> Sequence[Group]:
+    """Return the groups of a realm by name."""
+    return db.session.scalars(select(Group).where(Group.realm_id == realm.id).order_by(Group.name)).all()
+
+
+def list_members(group: Group) -> Sequence[User]:
+    """Return the users in a group by name."""
+    query = select(User).join(Membership, Membership.user_id == User.id).where(Membership.group_id == group.id)
+    return db.session.scalars(query.order_by(User.name)).all()
+
+
+def groups_of(user: User) -> Sequence[Group]:
+    """Return the groups that a user is in, by name."""
+    query = select(Group).join(Membership, Membership.group_id == Group.id).where(Membership.user_id == user.id)
+    return db.session.scalars(query.order_by(Group.name)).all()
+
+
+def group_holder(group: Group) -> Holder:
+    """Return the group as a holder of roles."""
+    return Holder(HolderKind.GROUP, group.id, group.name, group.uid)

@@ -1,0 +1,135 @@
+"""One-time links: invitations and password resets. What is shown once is hashed, and is claimed in one statement."""
+
+import json
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, update
+
+from idp import audit, clock, crypto, mail, runtime, vault
+from idp.db import db
+from idp.errors import ConflictError, IdpError, InvalidValueError
+from idp.realms import Realm
+from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
+from idp.users.passwords import check_password, password_works
+from idp.users.service import LONGEST_NAME, canonical, set_password, void_links
+
+LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timedelta(hours=1)}
+
+MOST_REQUESTS = 10_000
+"""Requests for a reset that may wait; further ones are dropped. A chore answers them every second."""
+
+_TAGS = {LinkPurpose.INVITATION: audit.Tag.USER_ACTIVATE, LinkPurpose.RESET: audit.Tag.PASSWORD_RESET}
+
+
+class LinkError(IdpError):
+    """The one-time code is unknown, used, void or expired, or for something else. One text for every cause."""
+
+    def __init__(self) -> None:
+        super().__init__("This one-time code does not work: it was used, has expired, or was replaced. Ask for a new one.")
+
+
+def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
+    """Make a one-time link, put it into the outbox, and make earlier ones for the purpose void.
+
+    :returns: the one-time code, for a caller that may see it; most must not (R107).
+    :raises ConflictError: a machine user has no password; a disabled one gets none.
+    """
+    if user.kind != UserKind.PERSON.value:
+        raise ConflictError(f"{user.name!r} is a machine user and has no password: give it an API key.")
+    if not user.enabled:
+        raise ConflictError(f"User {user.name!r} is disabled. Enable it first.")
+    void_links(user, purpose)
+    plain = crypto.make_secret("ol")
+    pepper_id, secret_hash = vault.hash_secret(plain)
+    expires_at = clock.now() + LIFETIMES[purpose]
+    public_part = crypto.public_part(plain)
+    db.session.add(
+        OneTimeLink(
+            user_id=user.id, purpose=purpose.value, public_part=public_part, pepper_id=pepper_id,
+            secret_hash=secret_hash, expires_at=expires_at,
+        )
+    )  # fmt: skip
+    template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
+    values = {"organisation": realm.display_name or realm.name, "name": user.name, "code": plain}
+    values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
+    mail.enqueue(realm.name, f"{template}:{public_part}", template, user.email, **values)
+    tag = audit.Tag.USER_INVITE if purpose is LinkPurpose.INVITATION else audit.Tag.PASSWORD_RESET_START
+    audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expires_at.isoformat(timespec="seconds"))
+    return plain
+
+
+def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
+    """Choose a password with a one-time code. Of several at once, one wins (T61).
+
+    :raises LinkError: the code does not work.
+    :raises InvalidValueError: the password is not good enough; the code can be used again.
+    :raises BusyError: too many others are choosing or checking one.
+    """
+    link = _find(code, purpose)
+    if link is None:
+        raise LinkError
+    user = db.session.get_one(User, link.user_id)
+    realm = db.session.get_one(Realm, user.realm_id)
+    check_password(password, user.name, realm.name)
+    db.session.rollback()  # no transaction is kept open while the password is hashed
+    works = password_works(runtime.current())
+    with works.seat():
+        password_hash = works.hash(password)
+    claim = update(OneTimeLink).where(
+        OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
+    )
+    if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
+        raise LinkError
+    user = db.session.get_one(User, link.user_id)
+    realm = db.session.get_one(Realm, user.realm_id)
+    if not user.enabled or not realm.enabled:
+        raise LinkError
+    with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
+        set_password(realm, user, password_hash, _TAGS[purpose])
+    return user
+
+
+def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
+    if not crypto.is_well_formed(code, "ol"):
+        return None
+    query = select(OneTimeLink).where(OneTimeLink.public_part == crypto.public_part(code), OneTimeLink.used_at.is_(None))
+    for link in db.session.scalars(query):
+        right = vault.secret_matches(code, link.pepper_id, link.secret_hash)
+        if right and link.purpose == purpose.value and link.expires_at > clock.now():
+            db.session.expunge(link)
+            return link
+    return None
+
+
+def request_reset(name: str, realm: str | None) -> None:
+    """Note that somebody wants a new password. It does the same whether there is such an account or not (T85).
+
+    :raises InvalidValueError: that cannot be a name.
+    """
+    if not name or len(name) > LONGEST_NAME:
+        raise InvalidValueError("Name the account by its mail address.")
+    waiting = db.session.scalar(select(func.count()).select_from(ResetRequest)) or 0
+    if waiting < MOST_REQUESTS:
+        content = json.dumps({"name": canonical(name), "realm": realm}).encode()
+        db.session.add(ResetRequest(sealed=vault.seal(content, context="reset request")))
+
+
+def answer_reset_requests(limit: int = 20) -> int:
+    """Send links to those who asked for one and have an account; return how many requests were looked at.
+
+    Claiming a request, the link and the mail are one transaction, which the caller commits.
+    """
+    oldest = select(ResetRequest.id).order_by(ResetRequest.id).limit(limit)
+    claimed = db.session.execute(
+        delete(ResetRequest).where(ResetRequest.id.in_(oldest.scalar_subquery())).returning(ResetRequest.sealed)
+    ).all()
+    for (sealed,) in claimed:
+        content = json.loads(vault.unseal(sealed, context="reset request"))
+        query = select(User, Realm).join(Realm, Realm.id == User.realm_id).where(User.name == content["name"])
+        if content["realm"] is not None:
+            query = query.where(Realm.name == content["realm"])
+        # a person whom several organisations know gets a mail from each
+        for user, realm in db.session.execute(query.limit(20)).all():
+            if user.enabled and realm.enabled and user.kind == UserKind.PERSON.value and user.email:
+                send_link(realm, user, LinkPurpose.RESET)
+    return len(claimed)

@@ -1,0 +1,129 @@
+"""Passwords that people choose: what they may be, and how they are hashed without standing in the way of tokens."""
+
+import contextlib
+import os
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import argon2
+
+from idp.errors import IdpError, InvalidValueError
+from idp.runtime import Runtime
+
+SHORTEST, LONGEST = 8, 1024
+"""Characters of a password (R106). Nothing is cut off: a longer one is refused."""
+
+MOST_COMMON = 3_000
+"""How many of the most common passwords of 8 characters or more are refused."""
+
+HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, hash_len=32, salt_len=16)
+"""argon2id (RFC 9106): two passes over 64 MiB, on one thread so that two hashes at once do not become eight."""
+
+Result = TypeVar("Result")
+
+
+class BusyError(IdpError):
+    """More passwords wait to be hashed than is good for everybody else."""
+
+
+def check_password(password: str, *about: str) -> str:
+    """Return a new password if it is good enough: long enough, not common, and not the name of its owner (R106).
+
+    :param about: what the password must not be: the account's name, the realm's.
+    :raises InvalidValueError: it is not; the sentence does not repeat it.
+    """
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise InvalidValueError(f"A password takes {SHORTEST} to {LONGEST} characters, of any kind.")
+    folded = _normal(password).casefold()
+    if folded in _common_passwords():
+        raise InvalidValueError(f"This password is among the {MOST_COMMON:,} most common ones. Choose another.")
+    if folded in {each.casefold() for each in about if each}:
+        raise InvalidValueError("A password cannot be the name of the account or of the organisation. Choose another.")
+    return password
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 (30,000 words that are needed rarely)
+
+    by_frequency = (word for word in FREQUENCY_LISTS["passwords"] if len(word) >= SHORTEST)
+    return frozenset(word for word, _ in zip(by_frequency, range(MOST_COMMON), strict=False))
+
+
+def _normal(password: str) -> str:
+    """Return the one form of a password that keyboards write in different ways (NFKC, RFC 8265 §4.1)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+@cache
+def _nobodys_hash() -> str:
+    return HASHER.hash(os.urandom(16))
+
+
+class PasswordWorks:
+    """The threads that hash, and the seats in front of them.
+
+    A hash takes about a tenth of a second and lets go of the interpreter lock, so it runs on a thread of low priority:
+    tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads.
+    """
+
+    def __init__(self, process: Runtime) -> None:
+        hashers = process.settings.password_hashers
+        self._seats = threading.BoundedSemaphore(hashers + max(1, process.settings.threads // 4))
+        self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
+
+    @contextlib.contextmanager
+    def seat(self) -> Iterator[None]:
+        """Take a place in the queue for the time of the block.
+
+        :raises BusyError: there is none.
+        """
+        if not self._seats.acquire(blocking=False):
+            raise BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
+        try:
+            yield
+        finally:
+            self._seats.release()
+
+    def hash(self, password: str) -> str:
+        """Return the hash of a new password; it takes a seat."""
+        return self._run(lambda: HASHER.hash(_normal(password)))
+
+    def verify(self, password_hash: str, password: str) -> tuple[bool, str]:
+        """Tell whether a password is right, at the same cost when there is none to compare with.
+
+        :returns: whether it is, and a new hash where the stored one was made with other parameters (else empty).
+        """
+
+        def compare() -> tuple[bool, str]:
+            right = False
+            with contextlib.suppress(argon2.exceptions.VerificationError):
+                right = bool(HASHER.verify(password_hash or _nobodys_hash(), _normal(password)))
+            if not right or not password_hash:
+                return False, ""
+            return True, HASHER.hash(_normal(password)) if HASHER.check_needs_rehash(password_hash) else ""
+
+        return self._run(compare)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _run(self, work: Callable[[], Result]) -> Result:
+        return self._pool.submit(work).result()
+
+
+def _step_back() -> None:
+    with contextlib.suppress(OSError, AttributeError):  # a system where threads have no priority of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    _nobodys_hash()
+
+
+def password_works(process: Runtime) -> PasswordWorks:
+    """Return this process's password threads, made at their first use."""
+    found: PasswordWorks | None = process.extensions.get("passwords")
+    return found if found is not None else process.extensions.setdefault("passwords", PasswordWorks(process))

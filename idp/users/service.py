@@ -1,0 +1,185 @@
+"""The life cycle of users."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+
+from idp import access, audit, clock, mail
+from idp.access import Holder, HolderKind
+from idp.db import db
+from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.realms import Realm, check_name, check_text, publish_user
+from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
+
+LONGEST_NAME = 254
+
+
+def canonical(name: str) -> str:
+    """Return the one form of a name that people write in different ways (NFKC, case, spaces around it; T83)."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def check_user_name(kind: UserKind, name: str) -> str:
+    """Return a user's name in canonical form: a mail address for a person, a plain name for a machine user.
+
+    :raises InvalidValueError: it cannot be one.
+    """
+    if kind is UserKind.PERSON:
+        return canonical(mail.check_address(name.strip()))
+    if name.startswith("service-account-"):
+        raise InvalidValueError("The name of a machine user cannot begin with service-account-, which tokens use.")
+    return check_name("a machine user", name)
+
+
+def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
+    """Add a user, without roles or groups.
+
+    :param name: the mail address of a person, or the name of a machine user.
+    :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
+    :param fields: `email`, `first_name`, `last_name`, `enabled`, `api_key_hours`.
+    :raises ConflictError: the name is taken.
+    :raises InvalidValueError: the name or a field has no usable value.
+    """
+    canonical_name = check_user_name(kind, name)
+    if kind is UserKind.MACHINE and password_hash:
+        raise InvalidValueError("A machine user has no password: give it API keys.")
+    if db.session.scalar(_by_name(realm, canonical_name)) is not None:
+        raise ConflictError(f"Realm {realm.name!r} has a user {canonical_name!r} already.")
+    fields.setdefault("email", name.strip() if kind is UserKind.PERSON else "")
+    user = User(
+        realm_id=realm.id,
+        kind=kind.value,
+        name=canonical_name,
+        password_hash=password_hash,
+        password_changed_at=clock.now() if password_hash else None,
+        **_checked(fields),
+    )
+    db.session.add(user)
+    db.session.flush()
+    audit.record(audit.Tag.USER_CREATE, realm.name, f"user:{user.name}", uid=user.uid, kind=kind.value)
+    publish_user(realm.name, user.uid)
+    return user
+
+
+def update_user(realm: Realm, user: User, **fields: Any) -> None:
+    """Change a user; see `create_user` for the fields. Disabling one ends its sessions."""
+    changed = {key: value for key, value in _checked(fields).items() if getattr(user, key) != value}
+    if not changed:
+        return
+    for key, value in changed.items():
+        setattr(user, key, value)
+    if changed.get("enabled") is False:
+        user.signed_out_at = clock.now()
+        void_links(user)
+    user.updated_at = clock.now()
+    audit.record(audit.Tag.USER_UPDATE, realm.name, f"user:{user.name}", uid=user.uid, **changed)
+    publish_user(realm.name, user.uid)
+
+
+def delete_user(realm: Realm, user: User) -> None:
+    """Delete a user with everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never given to another."""
+    access.remove_all_grants(holder_of(user))
+    db.session.delete(user)
+    db.session.flush()
+    audit.record(audit.Tag.USER_DELETE, realm.name, f"user:{user.name}", uid=user.uid)
+    publish_user(realm.name, user.uid)
+
+
+def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -> None:
+    """Give a user a new password. Every session that began before, and every open link, is over.
+
+    :param tag: how it came to that: PASSWORD_CHANGE, PASSWORD_RESET, or USER_ACTIVATE.
+    """
+    now = clock.now()
+    user.password_hash = password_hash
+    user.password_changed_at = user.signed_out_at = user.updated_at = now
+    void_links(user)
+    audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid)
+    if user.email and tag is not audit.Tag.USER_ACTIVATE:
+        values = {"organisation": realm.display_name or realm.name, "name": user.name, "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
+        mail.enqueue(realm.name, f"password-changed:{user.uid}:{now.timestamp()}", "password-changed", user.email, **values)
+    publish_user(realm.name, user.uid)
+
+
+def void_links(user: User, purpose: LinkPurpose | None = None) -> None:
+    """Make every open one-time link of a user worthless, or those for one purpose."""
+    open_links = (OneTimeLink.user_id == user.id) & OneTimeLink.used_at.is_(None)
+    if purpose is not None:
+        open_links &= OneTimeLink.purpose == purpose.value
+    db.session.execute(update(OneTimeLink).where(open_links).values(used_at=clock.now()))
+
+
+def sign_out_everywhere(realm: Realm, user: User) -> None:
+    """End every session of a user."""
+    user.signed_out_at = clock.now()
+    audit.record(audit.Tag.SESSION_END, realm.name, f"user:{user.name}", uid=user.uid, all=True)
+    publish_user(realm.name, user.uid)
+
+
+def get_user(realm: Realm, name: str) -> User:
+    """Return a user by name or uid.
+
+    :raises NotFoundError: there is none.
+    """
+    user = find_user(realm, name)
+    if user is None:
+        raise NotFoundError(
+            f"Realm {realm.name!r} has no user {name[:80]!r}. `idp users list --realm {realm.name}` shows those it has."
+        )
+    return user
+
+
+def find_user(realm: Realm, name: str) -> User | None:
+    """Return a user by name or uid, or None."""
+    return db.session.scalar(_by_name(realm, canonical(name))) or find_user_by_uid(realm, name)
+
+
+def find_user_by_uid(realm: Realm, uid: str) -> User | None:
+    """Return a user by uid, or None."""
+    return db.session.scalar(select(User).where(User.realm_id == realm.id, User.uid == uid))
+
+
+def list_users(realm: Realm, *, after: str = "", limit: int | None = None) -> Sequence[User]:
+    """Return users by name.
+
+    :param after: only those whose name comes after this, to page on.
+    """
+    query = select(User).where(User.realm_id == realm.id, User.name > after).order_by(User.name)
+    return db.session.scalars(query.limit(limit)).all()
+
+
+def page_of_users(realm: Realm, *, after: int = 0, limit: int = 50) -> Sequence[User]:
+    """Return users in the order in which they were made.
+
+    :param after: only those with a larger row number, to page on.
+    """
+    query = select(User).where(User.realm_id == realm.id, User.id > after).order_by(User.id)
+    return db.session.scalars(query.limit(limit)).all()
+
+
+def holder_of(user: User) -> Holder:
+    """Return the user as a holder of roles."""
+    return Holder(HolderKind.USER, user.id, user.name, user.uid)
+
+
+def forget_old_links(before: datetime) -> None:
+    """Remove links that expired before this time."""
+    db.session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < before))
+
+
+def _by_name(realm: Realm, name: str) -> Select[User]:
+    return select(User).where(User.realm_id == realm.id, User.name == name)
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("email"):
+        mail.check_address(fields["email"])
+    for name in ("first_name", "last_name"):
+        check_text(name, fields.get(name, ""), 100)
+    hours = fields.get("api_key_hours")
+    if hours is not None and not 1 <= hours <= 87_600:
+        raise InvalidValueError(f"api_key_hours is {hours}: use 1 to 87600 hours.")
+    return fields

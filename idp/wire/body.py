@@ -1,0 +1,101 @@
+"""Reading the body of a request, within limits."""
+
+import json
+from typing import Any
+
+from idp.errors import IdpError
+
+LARGEST_BODY = 65_536
+DEEPEST_JSON = 20
+_DRAIN = 4 * 1024 * 1024
+"""Bytes of a body too large that are still read and thrown away, so that its sender gets to read the answer."""
+
+Environ = dict[str, Any]
+"""A request as WSGI hands it over (PEP 3333)."""
+
+
+class BodyError(IdpError):
+    """The body is too large, was cut, or is not what it should be."""
+
+
+class LengthMissingError(BodyError):
+    """The body comes without its length."""
+
+
+def read_body(environ: Environ) -> bytes:
+    """Read the whole body.
+
+    :raises LengthMissingError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
+    :raises BodyError: it is too large, or was cut.
+    """
+    length = _length(environ)
+    body = _read(environ, min(length, LARGEST_BODY))
+    if length > LARGEST_BODY:
+        _read(environ, min(length, _DRAIN) - LARGEST_BODY)
+    if "realmgate.body_arrived" in environ:
+        environ["realmgate.body_arrived"]()
+    if length > LARGEST_BODY:
+        raise BodyError(f"The body is larger than {LARGEST_BODY} bytes.")
+    if len(body) < length:
+        # A request that was cut says less than was meant: a scope that is missing would widen the token.
+        raise BodyError("The body ended before its Content-Length.")
+    return body
+
+
+def read_json(environ: Environ) -> dict[str, Any]:
+    """Read a JSON object. An empty body counts as an empty object.
+
+    :raises BodyError: it is no JSON object, is nested too deeply, or says something twice.
+    """
+    body = read_body(environ)
+    if not body:
+        return {}
+    media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        # a form on a foreign page can send other types without being asked, JSON it cannot
+        raise BodyError("Send the body as application/json.")
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise BodyError("The body is no JSON, or names a member twice.") from None
+    if not isinstance(value, dict):
+        raise BodyError("The body must be a JSON object.")
+    _check_depth(value, DEEPEST_JSON)
+    return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a member is named twice")
+    return value
+
+
+def _no_constant(_text: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if left == 0:
+        raise BodyError("The body is nested too deeply.")
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_depth(each, left - 1)
+
+
+def _length(environ: Environ) -> int:
+    text: str = environ.get("CONTENT_LENGTH", "")
+    if text.isascii() and text.isdigit():
+        return int(text[:12])
+    if "HTTP_TRANSFER_ENCODING" in environ or text:
+        raise LengthMissingError("Send the length of the body in Content-Length.")
+    return 0
+
+
+def _read(environ: Environ, limit: int) -> bytes:
+    """Read that many bytes of the body, fewer when it ends before."""
+    stream, parts = environ["wsgi.input"], []
+    while limit > 0 and (part := stream.read(limit)):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,112 @@
+"""What a request shows to prove who makes it: exactly one thing (RFC 6750 §2)."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from idp.errors import IdpError
+from idp.wire.body import Environ
+
+COOKIE = "Authorization"
+"""Name of the cookie that carries a session token, as contracts that predate this server have it."""
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
+_BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+={0,2})")
+_BARE_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class MalformedCredentialError(IdpError):
+    """The request shows several credentials, or one in a form that is none."""
+
+
+class ForeignOriginError(IdpError):
+    """A page of another origin made the browser send its cookie along."""
+
+
+class Shown(StrEnum):
+    """What was shown."""
+
+    NOTHING = "nothing"
+    TOKEN = "token"  # noqa: S105 (a kind, no token)
+    KEY = "key"
+    PASSWORD = "password"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request shows."""
+
+    shown: Shown
+    value: str = field(default="", repr=False)
+    """The token, the key or the password."""
+    name: str = ""
+    """The user name that comes with a password."""
+    by_cookie: bool = False
+
+
+NOTHING = Credentials(Shown.NOTHING)
+
+
+def read_credentials(environ: Environ) -> Credentials:
+    """Return what a request shows: `Authorization` with or without `Bearer`, or with `Basic`; the header `apiKey`; the cookie.
+
+    :raises MalformedCredentialError: more than one of them, or one that has not the form it should have.
+    """
+    header: str | None = environ.get("HTTP_AUTHORIZATION")
+    key: str | None = environ.get("HTTP_APIKEY")
+    cookie = _cookie(environ.get("HTTP_COOKIE", ""))
+    if (header is not None) + (key is not None) > 1:
+        raise MalformedCredentialError("The request shows an Authorization and an apiKey header. Send one.")
+    if key is not None:
+        return Credentials(Shown.KEY, key)
+    if header is None:
+        return NOTHING if cookie is None else Credentials(Shown.TOKEN, cookie, by_cookie=True)
+    credentials = _from_header(header)
+    if cookie is not None and cookie != credentials.value:
+        raise MalformedCredentialError("The Authorization header and the cookie carry different tokens. Send one.")
+    return credentials
+
+
+def _from_header(header: str) -> Credentials:
+    if match := _BEARER.fullmatch(header):
+        return Credentials(Shown.TOKEN, match[1])
+    if _BARE_TOKEN.fullmatch(header):
+        return Credentials(Shown.TOKEN, header)
+    if (match := _BASIC.fullmatch(header)) and len(header) <= 8_192:
+        try:
+            name, colon, password = base64.b64decode(match[1], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            colon = ""
+        if colon:
+            return Credentials(Shown.PASSWORD, password, name)
+    raise MalformedCredentialError("The Authorization header takes a token, or Bearer, a space and the token.")
+
+
+def _cookie(header: str) -> str | None:
+    """Return the token of the cookie, if there is one.
+
+    :raises MalformedCredentialError: there are two: one of them was planted by another host.
+    """
+    if COOKIE not in header:
+        return None
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    values = [value.strip().strip('"') for name, _, value in pairs if name.strip() == COOKIE]
+    if len(values) > 1:
+        raise MalformedCredentialError("The request carries two cookies named Authorization.")
+    return values[0] if values and values[0] else None
+
+
+def check_origin(environ: Environ, public_url: str) -> None:
+    """Refuse a change that a foreign page makes a browser ask for, with the cookie that it sends by itself (T100).
+
+    :raises ForeignOriginError: the browser says that another origin is asking.
+    """
+    origin: str | None = environ.get("HTTP_ORIGIN")
+    own = urlsplit(public_url)
+    if origin is not None and origin.lower() != f"{own.scheme}://{own.netloc}".lower():
+        raise ForeignOriginError("A page of another origin may not use the cookie. Send the token in the Authorization header.")
+    if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}:
+        raise ForeignOriginError("A page of another site may not use the cookie. Send the token in the Authorization header.")
