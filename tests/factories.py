@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -16,8 +17,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 from werkzeug.test import TestResponse
 
-from idp import access, applications, clock, realms, runtime
+from idp import access, apikeys, applications, clock, realms, runtime, users
 from idp.db import commit
+from idp.users.passwords import HASHER
 from idp.verifier.jose import read_unverified
 
 BASE = "/auth/realms/{realm}/protocol/openid-connect/"
@@ -38,8 +40,45 @@ class Made:
         return {"client_id": self.client_id, "client_secret": self.secret}
 
 
+@dataclass(frozen=True)
+class MadeKey:
+    """An API key and its plain text."""
+
+    uid: str
+    plain: str
+    public_part: str
+
+    @property
+    def header(self) -> dict[str, str]:
+        """Return the header that shows it."""
+        return {"apiKey": self.plain}
+
+
+PASSWORD = "correct horse battery staple"
+
+
+@cache
+def password_hash() -> str:
+    """Return the hash of PASSWORD, made once."""
+    return HASHER.hash(PASSWORD)
+
+
+def sign_in(client: FlaskClient, name: str = "ann@example.test", password: str = PASSWORD, **body: Any) -> TestResponse:
+    """Sign a person in, without keeping the cookie."""
+    return client.post(
+        "/v1/auth/authenticate?setCookie=false", json={"emailId": name, "password": password, "org": "acme"} | body
+    )
+
+
+def session_of(client: FlaskClient, name: str = "ann@example.test", **body: Any) -> dict[str, str]:
+    """Sign a person in, and return the header that shows the session token."""
+    answer = sign_in(client, name, **body)
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": answer.json["Authorization"]}
+
+
 class Factory:
-    """Makes applications in a test's database."""
+    """Makes applications, users and keys in a test's database."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -68,6 +107,51 @@ class Factory:
             commit()
             self.forget()
             return Made(name, plain, application.uid)
+
+    def user(
+        self,
+        name: str = "ann@example.test",
+        *,
+        realm: str = "acme",
+        roles: tuple[str, ...] = (),
+        projects: tuple[tuple[str, str], ...] = (),
+        password: bool = True,
+        **fields: Any,
+    ) -> str:
+        """Make a person whose password is PASSWORD, or a machine user, with roles; return the uid."""
+        kind = users.UserKind.PERSON if "@" in name else users.UserKind.MACHINE
+        hashed = password_hash() if password and kind is users.UserKind.PERSON else ""
+        with self.app.app_context():
+            owner = realms.get_realm(realm)
+            user = users.create_user(owner, name, kind, password_hash=hashed, **fields)
+            for role in roles:
+                access.grant_role(owner, users.holder_of(user), role)
+            for project, role in projects:
+                access.grant_role(owner, users.holder_of(user), role, project=project)
+            uid = user.uid
+            commit()
+            self.forget()
+            return uid
+
+    def key(self, owner: str = "ann@example.test", *, realm: str = "acme", name: str = "ci", **terms: Any) -> MadeKey:
+        """Make an API key for a user, or for an application by its name."""
+        with self.app.app_context():
+            where = realms.get_realm(realm)
+            user = users.find_user(where, owner)
+            holder = users.holder_of(user) if user else applications.holder_of(applications.get_application(where, owner))
+            new = apikeys.create_key(where, holder, name, may_exceed=True, **terms)
+            made = MadeKey(new.key.uid, new.plain_key, new.key.public_part)
+            commit()
+            self.forget()
+            return made
+
+    def do(self, action: Callable[[realms.Realm], Any], realm: str = "acme") -> Any:
+        """Do something in a realm, by `action(realm)`, and commit it."""
+        with self.app.app_context():
+            result = action(realms.get_realm(realm))
+            commit()
+            self.forget()
+            return result
 
     def change(self, action: Any, name: str = "ci-bot", realm: str = "acme") -> Any:
         """Do something to an application, by `action(realm, application)`, and commit it."""

@@ -1,10 +1,11 @@
-"""`idp grants`: which application holds which role, on the realm or on a project, until when."""
+"""`idp grants`: who holds which role, on the realm or on a project, until when."""
 
 from datetime import datetime
 from typing import Any
 
 import click
 
+from idp.access import Holder
 from idp.cli.session import (
     Time,
     json_option,
@@ -21,44 +22,47 @@ from idp.realms import Realm
 
 @click.group("grants")
 def grants_group() -> None:
-    """Give roles to applications and take them away."""
+    """Give roles to applications, users and groups, and take them away.
+
+    HOLDER is the name of an application, `user:<name>` or `group:<name>`.
+    """
 
 
 @grants_group.command("add")
-@click.argument("application")
+@click.argument("holder")
 @click.argument("role")
 @with_database
 @realm_option
 @click.option("--project", help="The project to hold it on; by default the whole realm.")
 @click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
 @json_option
-def add(realm: Realm, application: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
-    """Give APPLICATION the role ROLE. Giving it again changes the end date."""
-    from idp import access, applications
+def add(realm: Realm, holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
+    """Give HOLDER the role ROLE. Giving it again changes the end date."""
+    from idp import access
     from idp.db import commit
 
-    holder = applications.holder_of(applications.get_application(realm, application))
-    grant = access.grant_role(realm, holder, role, project=project, until=until)
+    grant = access.grant_role(realm, find_holder(realm, holder), role, project=project, until=until)
     commit()
     if as_json:
         show_json(grant_facts(grant))
     else:
         where = f"project {project}" if project else "the realm"
-        click.echo(f"{application} holds {role} on {where}, until {show_time(until, 'it is removed')}.")
+        click.echo(f"{holder} holds {role} on {where}, until {show_time(until, 'it is removed')}.")
 
 
 @grants_group.command("list")
 @reads_database
 @realm_option
 @click.option("--application", help="Only what this application holds.")
+@click.option("--holder", help="Only what this holder holds: `user:<name>`, `group:<name>` or an application.")
 @click.option("--project", help="Only what is held on this project.")
 @json_option
-def list_(realm: Realm, application: str | None, project: str | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, application: str | None, holder: str | None, project: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List grants: who may do what, where, until when, and who gave it."""
-    from idp import access, applications
+    from idp import access
 
-    holder = applications.holder_of(applications.get_application(realm, application)) if application else None
-    grants = access.list_grants(realm, holder=holder, project=project)
+    named = application or holder
+    grants = access.list_grants(realm, holder=find_holder(realm, named) if named else None, project=project)
     if as_json:
         show_json([grant_facts(grant) for grant in grants])
     else:
@@ -66,27 +70,43 @@ def list_(realm: Realm, application: str | None, project: str | None, as_json: b
 
 
 @grants_group.command("remove")
-@click.argument("application")
+@click.argument("holder")
 @click.argument("role")
 @with_database
 @realm_option
 @click.option("--project", help="The project it is held on; by default the whole realm.")
-def remove(realm: Realm, application: str, role: str, project: str | None) -> None:
-    """Take the role ROLE away from APPLICATION; its next token is without it."""
-    from idp import access, applications
+def remove(realm: Realm, holder: str, role: str, project: str | None) -> None:
+    """Take the role ROLE away from HOLDER; its next token is without it."""
+    from idp import access
     from idp.db import commit
 
-    holder = applications.holder_of(applications.get_application(realm, application))
-    access.remove_grant(realm, holder, role, project=project)
+    access.remove_grant(realm, find_holder(realm, holder), role, project=project)
     commit()
-    click.echo(f"{application} no longer holds {role} on {f'project {project}' if project else 'the realm'}.")
+    click.echo(f"{holder} no longer holds {role} on {f'project {project}' if project else 'the realm'}.")
+
+
+def find_holder(realm: Realm, named: str, *, groups: bool = True) -> Holder:
+    """Return who is named `user:<name>`, `group:<name>`, or by an application's name.
+
+    :raises NotFoundError: there is none.
+    """
+    from idp import applications, users
+
+    kind, colon, name = named.partition(":")
+    if colon and kind == "user":
+        return users.holder_of(users.get_user(realm, name))
+    if colon and kind == "group" and groups:
+        return users.group_holder(users.get_group(realm, name))
+    return applications.holder_of(applications.get_application(realm, named))
 
 
 def grant_facts(grant: Any) -> dict[str, Any]:
     """Return a grant for JSON."""
     return {
         "uid": grant.uid,
-        "application": grant.holder_name,
+        "holder": grant.holder_name,
+        "holder_kind": grant.holder_kind,
+        **({"application": grant.holder_name} if grant.holder_kind == "application" else {}),
         "role": grant.role.name,
         "project": grant.project.name if grant.project else None,
         "until": json_time(grant.until),
@@ -101,7 +121,7 @@ def grant_row(grant: Any) -> dict[str, str]:
 
     ended = grant.until is not None and grant.until <= clock.now()
     return {
-        "application": grant.holder_name,
+        "holder": ("" if grant.holder_kind == "application" else f"{grant.holder_kind}:") + grant.holder_name,
         "role": grant.role.name,
         "on": f"project {grant.project.name}" if grant.project else "the realm",
         "until": show_time(grant.until, "no end") + (" (ended)" if ended else ""),

@@ -1,8 +1,10 @@
 """Realms as files: read, compare with the database, apply, export."""
 
+from idp.manifest.apply import apply_plan, create_empty_realm
 from idp.manifest.export import export_realm
-from idp.manifest.plan import Change, apply_plan, create_empty_realm, make_plan
-from idp.manifest.schema import RealmFile, RealmFileError, find_files, read_file, read_files
+from idp.manifest.file import RealmFile, RealmFileError
+from idp.manifest.plan import Change, make_plan
+from idp.manifest.read import find_files, read_file, read_files
 
 __all__ = [
     "Change",

@@ -4,8 +4,8 @@ from typing import Any
 
 import tomli_w
 
-from idp.manifest.plan import State, state_of_realm
-from idp.manifest.schema import ApplicationPart, RealmPart
+from idp.manifest.parts import ApplicationPart, RealmPart, UserPart
+from idp.manifest.state import State, state_of_realm
 from idp.realms import Realm
 
 
@@ -17,6 +17,17 @@ def export_realm(realm: Realm) -> str:
     for kind in ("role", "project"):
         if state[kind]:
             document[f"{kind}s"] = {name[0]: _filled(fields) for name, fields in sorted(state[kind].items())}
+    if state["group"]:
+        document["groups"] = {
+            name[0]: _filled(fields) | _held(f"group:{name[0]}", state) for name, fields in sorted(state["group"].items())
+        }
+    if state["user"]:
+        document["users"] = {name[0]: _user(name[0], fields, state) for name, fields in sorted(state["user"].items())}
+    if state["api"]:
+        document["apis"] = {
+            name[0]: {"audience": fields["audience"], "rules": [_filled(rule) for rule in fields["rules"]]}
+            for name, fields in sorted(state["api"].items())
+        }
     if state["application"]:
         document["applications"] = {
             name[0]: _application(name[0], fields, state) for name, fields in sorted(state["application"].items())
@@ -26,6 +37,19 @@ def export_realm(realm: Realm) -> str:
 
 def _application(name: str, fields: dict[str, Any], state: State) -> dict[str, Any]:
     part = _without_defaults(fields, ApplicationPart)
+    secrets = {key[1]: _filled({"expires": secret["expires"]}) for key, secret in sorted(_of(state, "secret", name))}
+    # An empty table says that the application has no secrets, where a missing one would leave them as they are.
+    return part | _held(name, state) | {"secrets": secrets}
+
+
+def _user(name: str, fields: dict[str, Any], state: State) -> dict[str, Any]:
+    part = _without_defaults(fields, UserPart)
+    if part.get("email") == name:
+        del part["email"]  # where mails go unless the file says otherwise
+    return part | _held(f"user:{name}", state)
+
+
+def _held(name: str, state: State) -> dict[str, Any]:
     held = sorted((project, role, grant["until"]) for (who, project, role), grant in _of(state, "grant", name))
     roles = [role for project, role, until in held if not project and until is None]
     grants = [
@@ -33,9 +57,7 @@ def _application(name: str, fields: dict[str, Any], state: State) -> dict[str, A
         for project, role, until in held
         if project or until is not None
     ]
-    secrets = {key[1]: _filled({"expires": secret["expires"]}) for key, secret in sorted(_of(state, "secret", name))}
-    # An empty table says that the application has no secrets, where a missing one would leave them as they are.
-    return part | _filled({"roles": roles, "grants": grants}) | {"secrets": secrets}
+    return _filled({"roles": roles, "grants": grants})
 
 
 def _of(state: State, kind: Any, application: str) -> list[tuple[tuple[str, ...], dict[str, Any]]]:

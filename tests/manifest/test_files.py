@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp import access, applications, manifest, realms, runtime
+from idp import access, applications, manifest, protected_apis, realms, runtime, users
+from idp.access import HolderKind
 from idp.db import commit, db
 from idp.manifest import RealmFileError
 from idp.verifier.jose import read_unverified
@@ -49,10 +50,20 @@ def test_shipped_example_is_in_force_after_the_first_start(context: Flask) -> No
 
 
 def test_every_setting_is_explained_in_the_example() -> None:
-    from idp.manifest import schema
+    from idp.manifest import parts
 
     text = ACME.read_text()
-    for part in (schema.RealmPart, schema.NamedPart, schema.ApplicationPart, schema.GrantPart, schema.SecretPart):
+    for part in (
+        parts.RealmPart,
+        parts.RolePart,
+        parts.ApplicationPart,
+        parts.GrantPart,
+        parts.SecretPart,
+        parts.GroupPart,
+        parts.UserPart,
+        parts.ApiPart,
+        parts.RulePart,
+    ):
         for name in part.model_fields:
             assert f"{name} = " in text or f".{name}" in text, name
 
@@ -189,7 +200,7 @@ BROKEN = {
     "no TOML at the end": ('[realm]\nname = "x"\na = [', 3, "is no TOML"),
     "no realm": ("[projects.a]\n", 1, "realm: is missing"),
     "no name": ("[realm]\nenabled = true\n", 1, "realm.name: is missing"),
-    "unknown table": (SMALL + "[users.alice]\n", 3, "users: is not a setting"),
+    "unknown table": (SMALL + "[teams.alice]\n", 3, "teams: is not a setting"),
     "unknown setting": (SMALL + "colour = 'red'\n", 3, "realm.colour: is not a setting"),
     "unknown setting deep down": (
         SMALL + "[applications.a]\n\n[[applications.a.grants]]\nrole = 'viewer'\nuntill = 1\n",
@@ -232,6 +243,25 @@ BROKEN = {
     "NUL in a path": (SMALL + '[applications.a.secrets.main]\nfile="\\u0000"\n', 4, "cannot be read"),
     "control characters": (SMALL + 'display_name = "a\\u0000b"\n', 3, "printable"),
     "forged line": (SMALL + '"x\\nError: all fine" = 1\n', 3, "x?Error: all fine"),
+    "person without an address": (SMALL + "[users.alice]\n", 3, "is no mail address"),
+    "machine user with an address": (SMALL + "[users.'a@b.test']\nkind = 'machine'\n", 3, "name of a machine user"),
+    "machine user that looks like an application": (
+        SMALL + "[users.service-account-x]\nkind = 'machine'\n",
+        3,
+        "service-account-",
+    ),
+    "unknown kind of user": (SMALL + "[users.'a@b.test']\nkind = 'robot'\n", 4, "must be 'person' or 'machine'"),
+    "password in a file": (SMALL + "[users.'a@b.test']\npassword = 'x'\n", 4, "password: is not a setting"),
+    "unknown group": (SMALL + "[users.'a@b.test']\ngroups = ['staff']\n", 4, "there is no group 'staff'"),
+    "role that a user cannot have": (SMALL + "[users.'a@b.test']\nroles = ['boss']\n", 4, "there is no role 'boss'"),
+    "role that a group cannot have": (SMALL + "[groups.staff]\nroles = ['boss']\n", 4, "there is no role 'boss'"),
+    "unknown permission": (SMALL + "[roles.boss]\npermissions = ['world:rule']\n", 4, "is no permission"),
+    "bad group name": (SMALL + "[groups.'a b']\n", 3, "cannot be the name of a group"),
+    "no session": (SMALL + "session_hours = 0\n", 3, "greater than or equal to 1"),
+    "API without audience": (SMALL + "[apis.x]\n", 3, "apis.x.audience: is missing"),
+    "API with a strange path": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['GET'],path='/a/../b'}]\n", 5, "plain path"),
+    "API with a strange method": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['get'],path='/a'}]\n", 5, "methods takes"),
+    "API for nobody": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['GET'],path='/a',roles=['y']}]\n", 5, "no role 'y'"),
     "secret name": (SMALL + '[applications.a.secrets."BAD NAME"]\n', 3, "cannot be the name of a secret"),
     "service account": (SMALL + "[applications.service-account-x]\n", 3, "service-account-"),
     "line separators that are none": (SMALL + "# \u2028 \u0085\ncolour = 1\n", 4, "colour"),
@@ -242,6 +272,78 @@ BROKEN = {
         "enabled",
     ),
 }
+
+
+PEOPLE = (
+    SMALL
+    + """
+[roles.helper]
+permissions = ["users:read"]
+
+[projects.vision]
+
+[groups.staff]
+roles = ["viewer"]
+grants = [{ role = "helper", project = "vision" }]
+
+[users."Ann@Example.test"]
+first_name = "Ann"
+api_key_hours = 48
+groups = ["staff"]
+roles = ["auditor"]
+
+[users.robot]
+kind = "machine"
+email = "ops@example.test"
+
+[apis.telemetry]
+audience = "https://t.example"
+rules = [{ methods = ["GET"], path = "/api/v1/query", roles = ["helper"], project = "vision" }]
+"""
+)
+
+
+def test_users_groups_policies_and_apis_grow_from_a_file_and_go_back_into_one(context: Flask, write: Callable[..., Path]) -> None:
+    path = write(PEOPLE)
+    apply(path)
+    realm = realms.get_realm("small")
+    ann = users.get_user(realm, "ann@example.test")
+    assert (ann.email, ann.api_key_hours, ann.password_hash) == ("Ann@Example.test", 48, "")
+    assert [group.name for group in users.groups_of(ann)] == ["staff"]
+    held = access.read_held_roles(db.session(), HolderKind.USER, ann.id, [group.id for group in users.groups_of(ann)])
+    assert {(each.role, each.project) for each in held} == {("auditor", ""), ("viewer", ""), ("helper", "vision")}
+    assert access.may(held, "users:read", "vision")
+    assert not access.may(held[:0], "users:read", "vision")
+    assert protected_apis.get_api(realm, "telemetry").rules[0]["project"] == "vision"
+    assert plan(path) == []
+    assert plan(write(manifest.export_realm(realm))) == []
+
+
+def test_changes_of_people_in_a_file_are_made_and_no_others(context: Flask, write: Callable[..., Path]) -> None:
+    apply(write(PEOPLE))
+    changed = PEOPLE.replace('groups = ["staff"]\nroles = ["auditor"]', "enabled = false").replace("48", "72")
+    assert plan(write(changed)) == [
+        "~ user ann@example.test",
+        "- grant user:ann@example.test: auditor on the realm",
+    ]
+    apply(write(changed))
+    assert plan(write(changed)) == []
+    assert not users.get_user(realms.get_realm("small"), "ann@example.test").enabled
+    apply(write(PEOPLE.replace("[users.robot]", "[users.other-robot]")))
+    assert [user.name for user in users.list_users(realms.get_realm("small"))] == ["ann@example.test", "other-robot"]
+
+
+def test_file_without_users_leaves_people_alone(context: Flask, write: Callable[..., Path]) -> None:
+    apply(write(SMALL))
+    realm = realms.get_realm("small")
+    bob = users.create_user(realm, "bob@example.test")
+    users.add_member(realm, users.create_group(realm, "crew"), bob)
+    access.grant_role(realm, users.holder_of(bob), "viewer")
+    commit()
+    assert plan(write(SMALL)) == []
+    assert plan(write(SMALL + "[users]\n[groups]\n")) == ["- user bob@example.test", "- group crew"]
+    apply(write(SMALL + "[users]\n[groups]\n"))
+    assert users.list_users(realm) == []
 
 
 def test_long_file_is_read_in_time_that_grows_with_its_length(write: Callable[..., Path]) -> None:

@@ -1,0 +1,224 @@
+"""`idp api-keys`: long-lived secrets of users and applications."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from idp.cli.grants import find_holder
+from idp.cli.session import (
+    Time,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
+from idp.realms import Realm
+
+
+@click.group("api-keys")
+def api_keys_group() -> None:
+    """Make, list, rotate, deactivate and revoke API keys.
+
+    \b
+    Rotation without a gap:
+    1. idp api-keys rotate --realm acme <key> --overlap-hours 72   a successor; both work for three days
+    2. give it to the program; `list` shows which are still in use, and since when the old one is quiet
+    3. the old one expires by itself
+    """  # noqa: D301 (\b is what click needs here)
+
+
+@api_keys_group.command("create")
+@click.argument("owner")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--hours", type=int, help="How long it lives; by default what the realm or the user allows.")
+@click.option("--expires", "expires_at", type=Time(), help="When it expires, instead of --hours.")
+@click.option("--never", is_flag=True, help="It never expires.")
+@click.option("--role", "roles", multiple=True, help="Carry this role of its owner only; may be repeated.")
+@click.option("--project", "projects", multiple=True, help="Be for this project only; may be repeated.")
+@click.option("--address", "addresses", multiple=True, help="Work from this address or network only; may be repeated.")
+@click.option("--rate", "rate_per_minute", type=int, help="How often a minute it may be used.")
+@click.option("--description", default="", help="What it is for.")
+@json_option
+def create(  # noqa: PLR0917
+    realm: Realm,
+    owner: str,
+    name: str,
+    hours: int | None,
+    expires_at: datetime | None,
+    never: bool,  # noqa: FBT001
+    roles: tuple[str, ...],
+    projects: tuple[str, ...],
+    addresses: tuple[str, ...],
+    rate_per_minute: int | None,
+    description: str,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Make a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
+
+    \b
+    Example:
+      idp api-keys create --realm acme user:ann@example.com laptop --hours 720
+    """  # noqa: D301 (\b is what click needs here)
+    from idp import apikeys, runtime
+    from idp.db import commit
+
+    new = apikeys.create_key(
+        realm, find_holder(realm, owner, groups=False), name, hours=hours, expires_at=expires_at, never=never, may_exceed=True,
+        roles=list(roles), projects=list(projects), addresses=list(addresses), rate_per_minute=rate_per_minute,
+        description=description,
+    )  # fmt: skip
+    commit()
+    if as_json:
+        show_json(key_facts(new.key) | {"api_key": new.plain_key})
+        return
+    url = runtime.current().settings.public_url
+    click.echo(f"API key {name} of {owner}, shown only now:\n\n    {new.plain_key}\n")
+    click.echo(f"It expires: {show_time(new.key.expires_at, 'never')}. Exchange it for a session token:\n")
+    click.echo(f"    curl -X POST {url}/v1/auth/exchange -H 'apiKey: {new.plain_key}'")
+
+
+@api_keys_group.command("list")
+@reads_database
+@realm_option
+@click.option("--owner", help="Only keys of this owner: `user:<name>`, or the name of an application.")
+@json_option
+def list_(realm: Realm, owner: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List keys with age, expiry and last use; never their values."""
+    from idp import apikeys
+
+    holder = find_holder(realm, owner, groups=False) if owner else None
+    facts = [key_facts(key) for key in apikeys.list_keys(realm, owner=holder, limit=None)]
+    if as_json:
+        show_json(facts)
+    else:
+        show_table([_row(each) for each in facts], "There are no API keys. Make one with: idp api-keys create")
+
+
+@api_keys_group.command("rotate")
+@click.argument("key")
+@with_database
+@realm_option
+@click.option("--overlap-hours", type=float, default=24, show_default=True, help="How long the old key works beside the new.")
+@click.option("--hours", type=int, help="How long the new key lives; by default as long as the old one was made for.")
+@json_option
+def rotate(realm: Realm, key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """Make a successor to KEY (its uid, or the part that lists show), and show it once."""
+    from idp import apikeys
+    from idp.db import commit
+
+    old = apikeys.get_key(realm, key)
+    new = apikeys.rotate_key(realm, old, overlap=timedelta(hours=overlap_hours), hours=hours, may_exceed=True)
+    commit()
+    if as_json:
+        show_json(key_facts(new.key) | {"api_key": new.plain_key})
+    else:
+        click.echo(f"The successor of {old.public_part}, shown only now:\n\n    {new.plain_key}\n")
+        click.echo(f"The old key works until {show_time(old.expires_at)}.")
+
+
+@api_keys_group.command("deactivate")
+@click.argument("key")
+@with_database
+@realm_option
+def deactivate(realm: Realm, key: str) -> None:
+    """Stop KEY; `activate` starts it again."""
+    _set_active(realm, key, active=False)
+
+
+@api_keys_group.command("activate")
+@click.argument("key")
+@with_database
+@realm_option
+def activate(realm: Realm, key: str) -> None:
+    """Start KEY again after it was deactivated."""
+    _set_active(realm, key, active=True)
+
+
+@api_keys_group.command("revoke")
+@click.argument("key")
+@with_database
+@realm_option
+@click.option("--reason", required=True, help="Why; it is kept with the key and in the audit trail.")
+def revoke(realm: Realm, key: str, reason: str) -> None:
+    """End KEY for good; every worker refuses it, and the tokens it was exchanged for, within a second."""
+    from idp import apikeys
+    from idp.db import commit
+
+    apikeys.revoke_key(realm, apikeys.get_key(realm, key), reason)
+    commit()
+    click.echo(f"Revoked {key}.")
+
+
+@api_keys_group.command("delete")
+@click.argument("key")
+@with_database
+@realm_option
+def delete(realm: Realm, key: str) -> None:
+    """Remove KEY; it works no longer, and is listed no longer."""
+    from idp import apikeys
+    from idp.db import commit
+
+    apikeys.delete_key(realm, apikeys.get_key(realm, key))
+    commit()
+    click.echo(f"Deleted {key}.")
+
+
+def _set_active(realm: Realm, key: str, *, active: bool) -> None:
+    from idp import apikeys
+    from idp.db import commit
+
+    apikeys.update_key(realm, apikeys.get_key(realm, key), active=active)
+    commit()
+    click.echo(f"{'Activated' if active else 'Deactivated'} {key}.")
+
+
+def key_facts(key: Any) -> dict[str, Any]:
+    """Return a key for JSON."""
+    from idp import apikeys, clock
+
+    now = clock.now()
+    successor = apikeys.successor_of(key)
+    return {
+        "uid": key.uid,
+        "key": key.public_part,
+        "name": key.name,
+        "owner": str(apikeys.owner_of(key)),
+        "description": key.description,
+        "state": key.status(now).value,
+        "expires_at": json_time(key.expires_at),
+        "roles": key.roles,
+        "projects": key.projects,
+        "addresses": key.addresses,
+        "rate_per_minute": key.rate_per_minute,
+        "created_by": key.created_by,
+        "created_at": json_time(key.created_at),
+        "last_used_at": json_time(key.last_used_at),
+        "last_used_address": key.last_used_address,
+        "use_count": key.use_count,
+        "replaced_by": successor.public_part if successor else None,
+        "quiet_since": json_time(apikeys.quiet_since(key, now)) if successor else None,
+        "revoke_reason": key.revoke_reason,
+    }
+
+
+def _row(facts: dict[str, Any]) -> dict[str, str]:
+    rotation = f"by {facts['replaced_by']}" if facts["replaced_by"] else "-"
+    if facts["quiet_since"]:
+        rotation += f", quiet since {facts['quiet_since']}"
+    return {
+        "key": facts["key"],
+        "name": facts["name"],
+        "owner": facts["owner"],
+        "state": facts["state"],
+        "expires": facts["expires_at"] or "never",
+        "last used": f"{facts['last_used_at']} from {facts['last_used_address']}" if facts["last_used_at"] else "never",
+        "uses": str(facts["use_count"]),
+        "replaced": rotation,
+    }

@@ -1,0 +1,118 @@
+"""`idp groups`: sets of users. What a group holds, its members hold; `idp grants add group:<name>` gives it a role."""
+
+from typing import Any
+
+import click
+
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, with_database
+from idp.realms import Realm
+
+
+@click.group("groups")
+def groups_group() -> None:
+    """Make groups, and put users into them."""
+
+
+@groups_group.command("create")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--description", default="", help="What it is.")
+@json_option
+def create(realm: Realm, name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
+    """Make a group called NAME."""
+    from idp import users
+    from idp.db import commit
+
+    group = users.create_group(realm, name, description)
+    commit()
+    if as_json:
+        show_json(_facts(group, 0))
+    else:
+        click.echo(f"Made group {name}. Give it a role with: idp grants add --realm {realm.name} group:{name} <role>")
+
+
+@groups_group.command("list")
+@reads_database
+@realm_option
+@json_option
+def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+    """List groups."""
+    from idp import users
+
+    facts = [_facts(group, len(users.list_members(group))) for group in users.list_groups(realm)]
+    if as_json:
+        show_json(facts)
+    else:
+        rows = [{name: str(each[name]) for name in ("name", "members", "description")} for each in facts]
+        show_table(rows, "There are no groups. Make one with: idp groups create")
+
+
+@groups_group.command("members")
+@click.argument("name")
+@reads_database
+@realm_option
+@json_option
+def members(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+    """List who is in the group NAME."""
+    from idp import users
+
+    found = users.list_members(users.get_group(realm, name))
+    if as_json:
+        show_json([{"uid": user.uid, "name": user.name} for user in found])
+    else:
+        show_table([{"name": user.name, "uid": user.uid} for user in found], f"Nobody is in group {name}.")
+
+
+@groups_group.command("add")
+@click.argument("name")
+@click.argument("user")
+@with_database
+@realm_option
+def add(realm: Realm, name: str, user: str) -> None:
+    """Put USER into the group NAME."""
+    from idp import users
+    from idp.db import commit
+
+    users.add_member(realm, users.get_group(realm, name), users.get_user(realm, user))
+    commit()
+    click.echo(f"{user} is in group {name}.")
+
+
+@groups_group.command("remove")
+@click.argument("name")
+@click.argument("user")
+@with_database
+@realm_option
+def remove(realm: Realm, name: str, user: str) -> None:
+    """Take USER out of the group NAME."""
+    from idp import users
+    from idp.db import commit
+
+    users.remove_member(realm, users.get_group(realm, name), users.get_user(realm, user))
+    commit()
+    click.echo(f"{user} is no longer in group {name}.")
+
+
+@groups_group.command("delete")
+@click.argument("name")
+@with_database
+@realm_option
+def delete(realm: Realm, name: str) -> None:
+    """Delete the group NAME with what it holds; its members stay users."""
+    from idp import users
+    from idp.db import commit
+
+    users.delete_group(realm, name)
+    commit()
+    click.echo(f"Deleted group {name}.")
+
+
+def _facts(group: Any, count: int) -> dict[str, Any]:
+    return {
+        "uid": group.uid,
+        "name": group.name,
+        "description": group.description,
+        "members": count,
+        "created_at": json_time(group.created_at),
+    }

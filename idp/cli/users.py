@@ -1,0 +1,277 @@
+"""`idp users`: people, who sign in with a password, and machine users, who hold keys."""
+
+import sys
+from typing import Any
+
+import click
+
+from idp.cli.session import (
+    check,
+    confirm,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
+from idp.realms import Realm
+
+
+@click.group("users")
+def users_group() -> None:
+    """Make, invite, list, disable and delete people and machine users."""
+
+
+@users_group.command("create")
+@with_database
+@realm_option
+@click.option("--email", help="Mail address of a person: what they sign in with.")
+@click.option("--machine", help="Name of a machine user, which has no password and holds API keys.")
+@click.option("--first-name", default="", help="First name.")
+@click.option("--last-name", default="", help="Last name.")
+@click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
+@click.option("--group", "groups", multiple=True, help="A group to be in; may be repeated.")
+@click.option("--key-hours", type=int, help="Hours that the user's own API keys may live, if more than the realm allows.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to the end of its first line.")
+@click.option("--no-invitation", is_flag=True, help="Send no invitation; without a password the person cannot sign in yet.")
+@json_option
+def create(  # noqa: PLR0917
+    realm: Realm,
+    email: str | None,
+    machine: str | None,
+    first_name: str,
+    last_name: str,
+    roles: tuple[str, ...],
+    groups: tuple[str, ...],
+    key_hours: int | None,
+    password_stdin: bool,  # noqa: FBT001
+    no_invitation: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Make a person (--email) or a machine user (--machine).
+
+    Without --password-stdin a person is invited: a mail with a one-time code goes to the outbox, and the code is shown
+    here, now or never.
+
+    \b
+    Examples:
+      idp users create --realm acme --email ann@example.com --role administrator --password-stdin
+      idp users create --realm acme --machine deploy-robot --role researcher
+    """  # noqa: D301 (\b is what click needs here)
+    from idp import access, users
+    from idp.db import commit
+    from idp.users import LinkPurpose, UserKind
+
+    check((email is None) != (machine is None), "Give either --email or --machine.")
+    kind = UserKind.MACHINE if machine else UserKind.PERSON
+    name = machine or email or ""
+    password_hash = _read_password(name, realm.name) if password_stdin else ""
+    fields: dict[str, Any] = {"first_name": first_name, "last_name": last_name, "api_key_hours": key_hours}
+    user = users.create_user(realm, name, kind, password_hash=password_hash, **fields)
+    for role in roles:
+        access.grant_role(realm, users.holder_of(user), role)
+    for group in groups:
+        users.add_member(realm, users.get_group(realm, group), user)
+    code = None
+    if kind is UserKind.PERSON and not password_hash and not no_invitation:
+        code = users.send_link(realm, user, LinkPurpose.INVITATION)
+    commit()
+    if as_json:
+        show_json(user_facts(user) | ({"invitation": code} if code else {}))
+        return
+    click.echo(f"Made {user.kind} {user.name} in realm {realm.name} (uid {user.uid}).")
+    if code:
+        _show_code(code, "activate")
+
+
+@users_group.command("list")
+@reads_database
+@realm_option
+@json_option
+def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+    """List users."""
+    from idp import users
+
+    rows = users.list_users(realm)
+    if as_json:
+        show_json([user_facts(user) for user in rows])
+    else:
+        show_table([_row(user) for user in rows], "There are no users. Make one with: idp users create")
+
+
+@users_group.command("show")
+@click.argument("name")
+@reads_database
+@realm_option
+@json_option
+def show_(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show the user NAME (or uid) with groups and what it holds."""
+    from idp import access, users
+
+    user = users.get_user(realm, name)
+    grants = access.list_grants(realm, holder=users.holder_of(user))
+    facts = user_facts(user) | {
+        "groups": [group.name for group in users.groups_of(user)],
+        "grants": [
+            {
+                "role": grant.role.name,
+                "project": grant.project.name if grant.project else None,
+                "until": json_time(grant.until),
+            }
+            for grant in grants
+        ],
+    }
+    if as_json:
+        show_json(facts)
+        return
+    held = [grant.role.name + (f" on {grant.project.name}" if grant.project else "") for grant in grants]
+    for key, value in (facts | {"grants": held}).items():
+        click.echo(f"{key:18} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@users_group.command("invite")
+@click.argument("name")
+@with_database
+@realm_option
+@json_option
+def invite(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Invite the person NAME again. An earlier invitation works no longer."""
+    from idp.users import LinkPurpose
+
+    _send(realm, name, LinkPurpose.INVITATION, "activate", as_json=as_json)
+
+
+@users_group.command("reset-password")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--password-stdin", is_flag=True, help="Set the password that is read from standard input, at once.")
+@json_option
+def reset_password(realm: Realm, name: str, password_stdin: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Send the person NAME a one-time code to choose a new password with; or set one."""
+    from idp import users
+    from idp.audit import Tag
+    from idp.db import commit
+    from idp.users import LinkPurpose, UserKind
+
+    if not password_stdin:
+        _send(realm, name, LinkPurpose.RESET, "reset", as_json=as_json)
+        return
+    user = users.get_user(realm, name)
+    check(user.kind == UserKind.PERSON.value, f"{user.name!r} is a machine user and has no password.")
+    users.set_password(realm, user, _read_password(user.name, realm.name), Tag.PASSWORD_RESET)
+    commit()
+    click.echo(f"The password of {user.name} was set. Every session of the account has ended.")
+
+
+@users_group.command("disable")
+@click.argument("name")
+@with_database
+@realm_option
+def disable(realm: Realm, name: str) -> None:
+    """Disable the user NAME: every session, key and token of it is refused within a second."""
+    _set_enabled(realm, name, enabled=False)
+
+
+@users_group.command("enable")
+@click.argument("name")
+@with_database
+@realm_option
+def enable(realm: Realm, name: str) -> None:
+    """Enable the user NAME again."""
+    _set_enabled(realm, name, enabled=True)
+
+
+@users_group.command("delete")
+@click.argument("name")
+@with_database
+@realm_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
+    """Delete the user NAME with its grants, sessions, keys and tokens."""
+    from idp import apikeys, realms, users
+    from idp.db import commit
+
+    user = users.get_user(realm, name)
+    keys = len(apikeys.list_keys(realm, owner=users.holder_of(user), limit=None))
+    if not yes:
+        realm_name = realm.name
+        confirm(f"Delete user {user.name} of realm {realm_name} with {keys} API keys? What uses them is refused at once.")
+        realm = realms.get_realm(realm_name)
+        user = users.get_user(realm, name)
+    users.delete_user(realm, user)
+    commit()
+    click.echo(f"Deleted user {name}.")
+
+
+def _send(realm: Realm, name: str, purpose: Any, path: str, *, as_json: bool) -> None:
+    from idp import users
+    from idp.db import commit
+
+    user = users.get_user(realm, name)
+    code = users.send_link(realm, user, purpose)
+    commit()
+    if as_json:
+        show_json({"uid": user.uid, "code": code})
+    else:
+        click.echo(f"A mail to {user.email} is in the outbox.")
+        _show_code(code, path)
+
+
+def _show_code(code: str, path: str) -> None:
+    from idp import runtime
+
+    url = runtime.current().settings.public_url
+    click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it:\n")
+    click.echo(f"    curl -X PATCH {url}/v1/auth/password/{code}/{path} \\")
+    click.echo("      -H 'Content-Type: application/json' -d '{\"password\": \"<a password>\"}'")
+
+
+def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
+    from idp import users
+    from idp.db import commit
+
+    user = users.get_user(realm, name)
+    users.update_user(realm, user, enabled=enabled)
+    commit()
+    click.echo(f"{'Enabled' if enabled else 'Disabled'} user {user.name}.")
+
+
+def _read_password(name: str, realm: str) -> str:
+    from idp import runtime, users
+
+    password = sys.stdin.readline().rstrip("\r\n")
+    users.check_password(password, name, realm)
+    works = users.password_works(runtime.current())
+    return works.hash(password)
+
+
+def user_facts(user: Any) -> dict[str, Any]:
+    """Return a user for JSON."""
+    return {
+        "uid": user.uid,
+        "name": user.name,
+        "kind": user.kind,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "enabled": user.enabled,
+        "has_password": bool(user.password_hash),
+        "api_key_hours": user.api_key_hours,
+        "last_sign_in_at": json_time(user.last_sign_in_at),
+        "created_at": json_time(user.created_at),
+    }
+
+
+def _row(user: Any) -> dict[str, str]:
+    state = "disabled" if not user.enabled else "invited" if user.kind == "person" and not user.password_hash else "enabled"
+    return {
+        "name": user.name,
+        "kind": user.kind,
+        "state": state,
+        "last sign-in": show_time(user.last_sign_in_at, "never"),
+        "uid": user.uid,
+    }

@@ -1,0 +1,188 @@
+"""Making the database what a realm file says."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from idp import access, applications, keys, protected_apis, realms, users
+from idp.access import Holder
+from idp.applications import Application, NewSecret
+from idp.db import db
+from idp.errors import IdpError
+from idp.manifest.file import RealmFile
+from idp.manifest.plan import Change
+from idp.manifest.state import REALM_FIELDS
+from idp.realms import Realm
+from idp.users import User, UserKind
+
+
+def create_empty_realm(name: str, **fields: Any) -> Realm:
+    """Add a realm with its keys and built-in roles, and nothing else in it."""
+    realm = realms.create_realm(name, **fields)
+    access.create_built_in_roles(realm)
+    keys.create_keys(realm)
+    db.session.flush()
+    return realm
+
+
+def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
+    """Carry a plan out in the current transaction.
+
+    :returns: the secrets that were made, to be shown once.
+    :raises IdpError: something cannot be done; nothing must then be committed.
+    """
+    realm = realms.find_realm(file.realm.name)
+    if realm is None:
+        fields = {name: getattr(file.realm, name) for name in REALM_FIELDS}
+        realm = create_empty_realm(file.realm.name, **fields)
+    applier = _Applier(file, realm)
+    holders = file.holders()
+    for change in plan:
+        try:
+            applier.apply(change)
+        except IdpError as error:
+            holder = holders[change.name[0]][1] if change.name[0] in holders else ["applications", *change.name[:1]]
+            where = {"grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}
+            place = where.get(change.kind, [f"{change.kind}s", *change.name])
+            raise file.error(place, f"{change.action} {change.kind}: {error}") from error
+    db.session.flush()
+    for name, part in file.applications.items():
+        if part.secrets is None and part.jwks is None:
+            applier.ensure_secret(name)
+    return applier.new_secrets
+
+
+class _Applier:
+    """Does one change after the other by the verbs of the domains."""
+
+    def __init__(self, file: RealmFile, realm: Realm) -> None:
+        self._file, self._realm = file, realm
+        self.new_secrets: list[NewSecret] = []
+
+    def apply(self, change: Change) -> None:
+        """Do one change."""
+        verb: Callable[[Change], None] = getattr(self, f"_apply_{change.kind}")
+        verb(change)
+        db.session.flush()
+
+    def ensure_secret(self, name: str) -> None:
+        """Make a secret for an application that has never had one, since the file names none for it."""
+        application = self._application(name)
+        if not applications.list_secrets(application):
+            self._add_secret(application, "main", None)
+
+    def _application(self, name: str) -> Application:
+        return applications.get_application(self._realm, name)
+
+    def _apply_realm(self, change: Change) -> None:
+        if change.action == "update":
+            realms.update_realm(self._realm, **_new(change))
+
+    def _apply_role(self, change: Change) -> None:
+        self._named(change, access.create_role, access.describe_role, access.delete_role)
+        if "permissions" in change.fields:
+            access.set_permissions(self._realm, change.name[0], _new(change)["permissions"])
+
+    def _apply_project(self, change: Change) -> None:
+        self._named(change, access.create_project, access.describe_project, access.delete_project)
+
+    def _named(
+        self,
+        change: Change,
+        create: Callable[..., object],
+        describe: Callable[..., object],
+        delete: Callable[..., object],
+    ) -> None:
+        if change.action == "delete":
+            delete(self._realm, change.name[0])
+        else:
+            verb = create if change.action == "create" else describe
+            if change.action == "create" or "description" in change.fields:
+                verb(self._realm, change.name[0], _new(change).get("description", ""))
+
+    def _apply_application(self, change: Change) -> None:
+        if change.action == "create":
+            applications.create_application(self._realm, change.name[0], **_new(change))
+        elif change.action == "update":
+            applications.update_application(self._realm, self._application(change.name[0]), **_new(change))
+        else:
+            applications.delete_application(self._realm, self._application(change.name[0]))
+
+    def _apply_grant(self, change: Change) -> None:
+        name, project, role = change.name
+        holder = self._holder(name)
+        if change.action == "delete":
+            access.remove_grant(self._realm, holder, role, project=project or None)
+        else:
+            until: datetime | None = _new(change).get("until")
+            access.grant_role(self._realm, holder, role, project=project or None, until=until, past_ok=True)
+
+    def _holder(self, named: str) -> Holder:
+        kind, colon, name = named.partition(":")
+        if colon and kind == "user":
+            return users.holder_of(users.get_user(self._realm, name))
+        if colon:
+            return users.group_holder(users.get_group(self._realm, name))
+        return applications.holder_of(self._application(named))
+
+    def _apply_group(self, change: Change) -> None:
+        self._named(change, users.create_group, users.describe_group, users.delete_group)
+
+    def _apply_user(self, change: Change) -> None:
+        fields = _new(change)
+        groups: list[str] | None = fields.pop("groups", None)
+        if change.action == "delete":
+            users.delete_user(self._realm, users.get_user(self._realm, change.name[0]))
+            return
+        if change.action == "create":
+            kind = UserKind(fields.pop("kind", "person"))
+            user = users.create_user(self._realm, change.name[0], kind, **fields)
+        else:
+            user = users.get_user(self._realm, change.name[0])
+            users.update_user(self._realm, user, **fields)
+        if groups is not None:
+            self._set_groups(user, groups)
+
+    def _set_groups(self, user: User, wanted: list[str]) -> None:
+        for group in users.groups_of(user):
+            if group.name not in wanted:
+                users.remove_member(self._realm, group, user)
+        for name in wanted:
+            users.add_member(self._realm, users.get_group(self._realm, name), user)
+
+    def _apply_api(self, change: Change) -> None:
+        if change.action == "delete":
+            protected_apis.delete_api(self._realm, change.name[0])
+            return
+        part = self._file.apis[change.name[0]]
+        rules = [rule.model_dump() for rule in part.rules]
+        protected_apis.put_api(self._realm, change.name[0], audience=part.audience, rules=rules)
+
+    def _apply_secret(self, change: Change) -> None:
+        name, secret_name = change.name
+        application = self._application(name)
+        if change.action == "create":
+            self._add_secret(application, secret_name, _new(change).get("expires"))
+        elif change.action == "delete":
+            applications.retire_secret(self._realm, application, secret_name)
+        elif "value" in change.fields:
+            applications.retire_secret(self._realm, application, secret_name)
+            db.session.flush()
+            part = (self._file.applications[name].secrets or {})[secret_name]
+            self._add_secret(application, secret_name, part.expires)
+        else:
+            secret = applications.find_secret(application, secret_name)
+            if secret is not None:
+                applications.change_expiry(self._realm, application, secret, _new(change)["expires"])
+
+    def _add_secret(self, application: Application, name: str, expires_at: datetime | None) -> None:
+        brought = None
+        if name in (self._file.applications[application.name].secrets or {}):
+            brought = self._file.secret_value(application.name, name)
+        secret, plain = applications.add_secret(self._realm, application, name, plain_secret=brought, expires_at=expires_at)
+        if brought is None:
+            self.new_secrets.append(NewSecret(self._realm.name, application.name, secret, plain))
+
+
+def _new(change: Change) -> dict[str, Any]:
+    return {name: new for name, (_, new) in change.fields.items()}

@@ -1,0 +1,78 @@
+"""What can be checked of a realm file without the database, beyond its shape."""
+
+from collections.abc import Callable, Iterable
+
+from idp.access import BUILT_IN_ROLES
+from idp.applications import check_audiences, check_client_id
+from idp.errors import InvalidValueError
+from idp.manifest.file import RealmFile
+from idp.protected_apis import check_rules
+from idp.realms import check_name
+from idp.users import UserKind, check_user_name
+
+
+def check_names(file: RealmFile) -> None:
+    """See that everything is called what it can be called, and that what the domains check by themselves is right.
+
+    :raises RealmFileError: the first thing that is not.
+    """
+    checks: list[tuple[list[str | int], Callable[[], object]]] = [
+        (["realm", "name"], lambda: check_name("a realm", file.realm.name))
+    ]
+    named: dict[str, Iterable[str]] = {
+        "role": file.roles,
+        "project": file.projects,
+        "group": file.groups or {},
+        "api": file.apis,
+    }
+    for kind, parts in named.items():
+        checks += [([f"{kind}s", name], lambda kind=kind, name=name: check_name(f"a {kind}", name)) for name in parts]  # type: ignore[misc]
+    for name, user in (file.users or {}).items():
+        kind_of_user = UserKind(user.kind)
+        checks.append((["users", name], lambda kind=kind_of_user, name=name: check_user_name(kind, name)))  # type: ignore[misc]
+    for name, api in file.apis.items():
+        rules = [rule.model_dump() for rule in api.rules]
+        checks.append((["apis", name, "rules"], lambda rules=rules: check_rules(rules)))  # type: ignore[misc]
+        checks.append((["apis", name, "audience"], lambda value=api.audience: check_audiences("audience", [value])))  # type: ignore[misc]
+    for name, part in file.applications.items():
+        place: list[str | int] = ["applications", name]
+        checks.append((place, lambda name=name: check_client_id(name)))  # type: ignore[misc]
+        checks += [
+            ([*place, "secrets", secret], lambda secret=secret: check_name("a secret", secret))  # type: ignore[misc]
+            for secret in part.secrets or {}
+        ]
+    for where, check in checks:
+        try:
+            check()
+        except InvalidValueError as error:
+            raise file.error(where, str(error)) from None
+    for name in file.roles:
+        if name in BUILT_IN_ROLES:
+            raise file.error(["roles", name], "is built in: every realm has it, and it cannot be changed")
+
+
+def check_references(file: RealmFile) -> None:
+    """See that roles, projects and groups that are named are there.
+
+    :raises RealmFileError: the first that is not.
+    """
+    for name, part in (file.users or {}).items():
+        for group in part.groups:
+            if group not in (file.groups or {}):
+                raise file.error(["users", name, "groups"], f"there is no group {group!r}: add [groups.{group}]")
+    for name, api in file.apis.items():
+        for number, rule in enumerate(api.rules):
+            where: list[str | int] = ["apis", name, "rules", number]
+            for role in rule.roles:
+                _check_reference(file, where, role, rule.project)
+            _check_reference(file, where, "", rule.project)
+    for holder in file.holders():
+        for (project, role), (_, place) in file.grants(holder).items():
+            _check_reference(file, place, role, project)
+
+
+def _check_reference(file: RealmFile, where: list[str | int], role: str, project: str) -> None:
+    if role and role not in file.roles and role not in BUILT_IN_ROLES:
+        raise file.error(where, f"there is no role {role!r}: add [roles.{role}], or use one that is there")
+    if project and project not in file.projects:
+        raise file.error(where, f"there is no project {project!r}: add [projects.{project}]")

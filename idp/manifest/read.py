@@ -1,0 +1,75 @@
+"""Reading realm files."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from idp.errors import one_line
+from idp.manifest.checks import check_names, check_references
+from idp.manifest.file import RealmFile, RealmFileError
+from idp.manifest.lines import LineIndex
+from idp.manifest.parts import Document
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Return the realm files of a folder by name."""
+    return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
+
+
+def read_files(paths: Sequence[Path]) -> list[RealmFile]:
+    """Read realm files; see `read_file` for the errors, to which two files of one realm are added."""
+    files = [read_file(path) for path in paths]
+    first: dict[str, RealmFile] = {}
+    for file in files:
+        other = first.setdefault(file.realm.name, file)
+        if other is not file:
+            raise file.error(["realm", "name"], f"{other.path} is of realm {file.realm.name!r} already")
+    return files
+
+
+def read_file(path: Path) -> RealmFile:
+    """Read one realm file and check all that can be checked without the database.
+
+    :raises RealmFileError: the first thing that is wrong, with file, line and reason.
+    """
+    try:
+        text = path.read_text()
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RealmFileError(f"{path}:1: cannot be read ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        line = getattr(error, "lineno", None) or _line_of(str(error), text)
+        raise RealmFileError(f"{path}:{line}: is no TOML: {one_line(str(error))}") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise RealmFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
+    lines = LineIndex(text)
+    try:
+        file = RealmFile(path, Document.model_validate(data), lines)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = [each for each in first["loc"] if each not in {"function-before", "constrained-str"}]
+        place = one_line(".".join(str(each) for each in where))
+        raise RealmFileError(f"{path}:{lines.line(where)}: {place}: {one_line(_reason(first))}") from None
+    check_names(file)
+    check_references(file)
+    return file
+
+
+def _line_of(message: str, text: str) -> int:
+    """Find the line in the parser's message; an error at the end of the file has none."""
+    _, _, rest = message.partition("at line ")
+    number = rest.partition(",")[0]
+    return int(number) if number.isdigit() else max(1, len(text.splitlines()))
+
+
+def _reason(error: Any) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "is not a setting here; realms/acme.toml explains those there are"
+        case "missing":
+            return "is missing"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")
