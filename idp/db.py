@@ -136,6 +136,12 @@ def reading() -> Iterator[Session]:
         yield session
 
 
+def only_read() -> None:
+    """Have the unit of work keep no writer waiting: it will only read. One that has begun stays as it is."""
+    if not db.session().in_transaction():
+        db.session.connection(execution_options={"read_only": True})
+
+
 def commit() -> None:
     """Commit the unit of work. An answer is sent only after this has returned.
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from idp import audit, callers, realms, runtime
 from idp.callers import Caller, CredentialError
-from idp.db import db
+from idp.db import only_read
 from idp.errors import InvalidValueError, one_line
 from idp.realms import Realm
 from idp.wire.address import client_address
@@ -68,7 +68,7 @@ def signed_in(view: View) -> View:
         runtime.current().feed.confirm()
         caller = identify(read_credentials(request.environ))
         if request.method not in UNSAFE:
-            db.session.connection(execution_options={"read_only": True})
+            only_read()
         with audit.acting_as(caller.actor):
             return view(caller, **arguments)
 

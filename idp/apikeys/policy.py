@@ -33,7 +33,7 @@ def choose_expiry(
     :raises InvalidValueError: it is no usable time.
     """
     limit = max(realm.api_key_hours, user_hours or 0)
-    now = clock.now()
+    now = clock.this_second()
     if never:
         if not may_exceed:
             raise LifetimeError(f"A key of yours lives {limit} hours at most. Ask an administrator for one that never expires.")
@@ -50,7 +50,7 @@ def choose_expiry(
         )
     if at < now + timedelta(minutes=1):
         raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
-    return at
+    return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it
 
 
 def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:

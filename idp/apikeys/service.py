@@ -129,7 +129,7 @@ def rotate_key(
     :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
     :raises ConflictError: the key does not work any more, or is replaced already.
     """
-    now = clock.now()
+    now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
         raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
     if successor_of(key) is not None:

@@ -13,7 +13,7 @@ from idp import audit, callers, personal_tokens, realms, runtime, users
 from idp.api.answers import time
 from idp.api.errors import NO_STORE, classify
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
-from idp.db import commit, db
+from idp.db import commit, only_read
 from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
@@ -105,7 +105,7 @@ def generate(caller: Caller) -> Response:
 @_for_people
 def list_tokens(caller: Caller) -> Response:
     """List the caller's tokens, expired ones too."""
-    db.session.connection(execution_options={"read_only": True})
+    only_read()
     rows = personal_tokens.list_personal_tokens(caller.realm.id, caller.user.id)
     return _answer({"tokens": [_shown(row) for row in rows]})
 
