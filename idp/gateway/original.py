@@ -7,11 +7,12 @@ cannot be overwritten; headers count only where the URL says so, for the proxies
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from idp.errors import IdpError
 from idp.wire.body import Environ
 
-_IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*)", re.DOTALL)
+_IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*|%2[Ff].*)", re.DOTALL)
 _BY_HEADERS = "headers=forwarded"
 
 
@@ -39,10 +40,11 @@ def original_request(environ: Environ, rest: str) -> OriginalRequest:
         # Envoy: the check has the method of the request, and its path behind a prefix
         return OriginalRequest(environ["REQUEST_METHOD"], rest)
     if match := _IN_QUERY.fullmatch(query):
-        # nginx, Caddy: `uri` comes last, and whatever it holds is part of it
-        return OriginalRequest(match[1].upper(), match[2].partition("?")[0].partition("#")[0])
+        # nginx, and Caddy, which escapes it: `uri` comes last, and whatever it holds is part of it
+        uri = match[2] if match[2].startswith("/") else unquote(match[2])
+        return OriginalRequest(match[1].upper(), uri.partition("?")[0].partition("#")[0])
     if query == _BY_HEADERS:
-        # Traefik
+        # Traefik, which cannot do otherwise; docs/gateway.md says which headers it must drop
         method, uri = environ.get("HTTP_X_FORWARDED_METHOD", ""), environ.get("HTTP_X_FORWARDED_URI", "")
         if method.isalpha() and method.isascii() and uri.startswith("/") and not re.search(r",\s*/", uri):
             return OriginalRequest(method.upper(), uri.partition("?")[0].partition("#")[0])

@@ -1,0 +1,221 @@
+"""A real proxy asks the gateway for each request, and a real Prometheus stands behind it: nginx and Caddy from Debian."""
+
+import http.client
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import PASSWORD
+from tests.prepare import proxies_missing
+from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
+
+EXAMPLES = PROJECT / "docs" / "examples" / "gateway"
+GROUPS = {
+    "/api/v1/query": "?query=up",
+    "/api/v1/query_range": "?query=up&start=1700000000&end=1700000060&step=15",
+    "/api/v1/label": "/__name__/values",
+    "/api/v1/metadata": "",
+    "/api/v1/series": "?match[]=up",
+}
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def realmgate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("gateway"), settings={"IDP_WORKERS": "2", "IDP_TRUSTED_PROXIES": "127.0.0.1"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    missing = proxies_missing("prometheus")
+    if missing:
+        pytest.skip(missing)
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    (folder / "prometheus.yml").write_text(
+        f"scrape_configs:\n- job_name: self\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['127.0.0.1:{port}']\n"
+    )
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+               f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _has_samples(port), "the first sample of Prometheus", 60)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _has_samples(port: int) -> bool:
+    try:
+        answer = send(f"http://127.0.0.1:{port}/api/v1/query?query=up")
+    except OSError:
+        return False
+    return answer.status == 200 and bool(answer.json["data"]["result"])
+
+
+def _configured(name: str, realmgate: Server, api: int, own: int) -> str:
+    text = (EXAMPLES / name).read_text()
+    for example, real in {"8080": realmgate.port, "9090": api, "8443": own}.items():
+        assert f"127.0.0.1:{example}" in text
+        text = text.replace(f"127.0.0.1:{example}", f"127.0.0.1:{real}")
+    return text
+
+
+def _start_nginx(folder: Path, realmgate: Server, api: int, port: int) -> subprocess.Popen[bytes]:
+    paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "site.conf").write_text(_configured("nginx.conf", realmgate, api, port))
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{ access_log off; {paths} include {folder}/site.conf; }}\n"
+    )
+    return subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+
+
+def _start_caddy(folder: Path, realmgate: Server, api: int, port: int) -> subprocess.Popen[bytes]:
+    (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + _configured("Caddyfile", realmgate, api, port))
+    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+STARTS = {"nginx": _start_nginx, "caddy": _start_caddy}
+
+
+def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[Ask]:
+    missing = proxies_missing(name)
+    if missing:
+        pytest.skip(missing)
+    port = free_port()
+    process = STARTS[name](folder, realmgate, api, port)
+
+    def ask(path: str, headers: dict[str, str] | None = None, method: str = "GET") -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(method, path, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def listens() -> bool:
+        assert process.poll() is None, f"{name} ended"
+        try:
+            return ask("/").status in {401, 403}
+        except OSError:
+            return False
+
+    try:
+        wait_until(listens, f"the start of {name}")
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module", params=list(STARTS))
+def proxy(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, realmgate: Server, prometheus: int
+) -> Iterator[Ask]:
+    yield from _proxied(request.param, tmp_path_factory.mktemp(request.param), realmgate, prometheus)
+
+
+@pytest.fixture(scope="module")
+def shown(realmgate: Server) -> dict[str, dict[str, str]]:
+    """Return headers that show each kind of credential of somebody with the role viewer."""
+    bot = realmgate.create_application("dashboard", "--role", "viewer")
+    key = json.loads(realmgate.idp("api-keys", "create", "--realm", "acme", "dashboard", "panel", "--json"))
+    made = subprocess.run(
+        ["idp", "users", "create", "--realm", "acme", "--email", "grafana@example.test", "--role", "viewer", "--password-stdin"],
+        executable=str(Path(__import__("sys").executable).with_name("idp")), input=PASSWORD, env=realmgate.environment, cwd=PROJECT,
+        text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    body = json.dumps({"emailId": "grafana@example.test", "password": PASSWORD}).encode()
+    session = send(f"{realmgate.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"}).json["Authorization"]
+    personal = send(f"{realmgate.url}/auth/v1/tokens/generate", headers={"Authorization": f"Bearer {session}"}).json["token"]
+    return {
+        "access token": {"Authorization": f"Bearer {realmgate.token(bot).json['access_token']}"},
+        "API key": {"apiKey": key["api_key"]},
+        "session token": {"Authorization": session},
+        "cookie": {"Cookie": f"Authorization={session}"},
+        "personal token": {"Authorization": f"Bearer {personal}"},
+    }
+
+
+def test_the_five_groups_answer_who_has_a_token(proxy: Ask, shown: dict[str, dict[str, str]]) -> None:
+    for credential, header in shown.items():
+        for path, rest in GROUPS.items():
+            answer = proxy(path + rest, header)
+            assert (answer.status, answer.json["status"]) == (200, "success"), (credential, path, answer.body)
+    data: Any = proxy("/api/v1/query?query=up", shown["API key"]).json["data"]["result"]
+    assert data[0]["value"][1] == "1"
+
+
+def test_no_token_and_bad_tokens_are_challenged(proxy: Ask, shown: dict[str, dict[str, str]]) -> None:
+    for header in (
+        {},
+        {"Authorization": "Bearer x.y.z"},
+        {"apiKey": shown["API key"]["apiKey"][:-1]},
+        {"Cookie": "Authorization=x"},
+    ):
+        for path, rest in GROUPS.items():
+            answer = proxy(path + rest, header)
+            assert answer.status == 401, (path, header)
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert b"success" not in answer.body
+
+
+def test_other_methods_and_paths_are_forbidden_with_a_token_too(proxy: Ask, shown: dict[str, dict[str, str]]) -> None:
+    header = shown["access token"]
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        for path, rest in GROUPS.items():
+            assert proxy(path + rest, header, method).status in {403, 405}, (method, path)
+    for path in ("/", "/metrics", "/api/v1/labels", "/api/v1/targets", "/api/v1/status/config", "/-/reload", "/graph", "/api/v1/querying",
+                 "/api/v1/query/../targets", "/api/v1/query/%2e%2e/targets", "/api/v1//query", "/api/v1/query%2f..%2ftargets"):  # fmt: skip
+        assert proxy(path, header).status in {400, 403, 404}, path
+
+
+def test_headers_of_the_client_change_nothing(proxy: Ask, shown: dict[str, dict[str, str]]) -> None:
+    """What names another request, in any spelling that could be taken for the proxy's own headers."""
+    header = shown["access token"]
+    for name in (
+        "X-Forwarded-Uri",
+        "X_Forwarded_Uri",
+        "X-Original-URI",
+        "X_Original_URI",
+        "x_forwarded_uri",
+        "X-Forwarded_Uri",
+        "X_Forwarded-Uri",
+    ):
+        for method in ("X-Forwarded-Method", "X_Forwarded_Method"):
+            forged = {name: "/api/v1/query?query=up", method: "GET"}
+            assert proxy("/api/v1/targets", header | forged).status == 403, forged
+            assert proxy("/api/v1/query?query=up", header | forged, "DELETE").status in {403, 405}, forged
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+def test_api_sees_the_servers_identity_headers_and_none_of_the_clients(
+    name: str, tmp_path: Path, realmgate: Server, shown: dict[str, dict[str, str]]
+) -> None:
+    from tests.flows.echo import Echo
+
+    with Echo() as echo:
+        for ask in _proxied(name, tmp_path, realmgate, echo.port):
+            forged = {f"X-Auth-{part}": "root" for part in ("Subject", "Realm", "Roles", "Projects", "Token")}
+            answer = ask("/api/v1/query?query=up", shown["API key"] | forged)
+            assert answer.status == 200
+            seen = {key.lower(): value for key, value in answer.json}
+            assert (seen["x-auth-realm"], seen["x-auth-roles"]) == ("acme", "viewer")
+            assert seen["authorization"] == f"Bearer {seen['x-auth-token']}"
+            assert len(seen["x-auth-token"].split(".")) == 3
+            assert "apikey" not in seen
+            assert "root" not in answer.body.decode()
+            assert shown["API key"]["apiKey"] not in answer.body.decode()
