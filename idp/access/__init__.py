@@ -28,7 +28,7 @@ from idp.access.names import (
     list_roles,
     set_permissions,
 )
-from idp.access.policy import PERMISSIONS, check_permissions, covers, may, may_grant, permissions_on
+from idp.access.policy import PERMISSIONS, check_permissions, covers, granting_until, may, may_grant, permissions_on
 
 __all__ = [
     "BUILT_IN_ROLES",
@@ -53,6 +53,7 @@ __all__ = [
     "get_project",
     "get_role",
     "grant_role",
+    "granting_until",
     "list_grants",
     "list_projects",
     "list_roles",

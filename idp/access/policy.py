@@ -68,19 +68,36 @@ def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
     return permission in permissions_on(held, project)
 
 
-def may_grant(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> bool:
-    """Tell whether roles permit giving somebody (oneself, too) a role with these permissions.
+def granting_until(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> float:
+    """Return until when roles permit giving somebody (oneself, too) a role with these permissions; 0 if they do not.
 
-    Nobody can give more than they have: so nobody gets, by any way around, what they could not give themselves.
+    Nobody can give more than they have, nor for longer: so nobody gets, by any way around, what they could not give
+    themselves. Infinite without an end (seconds since 1970).
     """
-    own = permissions_on(held, project)
-    return "grants:write" in own and own.issuperset(permissions)
+    now = clock.timestamp()
+    for end in sorted({each.until for each in held if now < each.until}, reverse=True):
+        own = permissions_on([each for each in held if each.until >= end], project)
+        if "grants:write" in own and own.issuperset(permissions):
+            return end
+    return 0
+
+
+def may_grant(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> bool:
+    """Tell whether roles permit giving somebody a role with these permissions now."""
+    return granting_until(held, permissions, project) > 0
 
 
 def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
-    """Tell whether whoever holds `held` has, wherever `others` count, every permission of `others`.
+    """Tell whether whoever holds `held` has each of `others`, for as long, or could give it to themselves.
 
-    To hand out a credential of somebody is to be able to act as them: it takes this.
+    To hand out a credential of somebody is to be able to act as them: it takes this. Roles without permissions here count
+    too, for they mean something to other APIs.
     """
     now = clock.timestamp()
-    return all(permissions_on(held, each.project) >= each.permissions for each in others if now < each.until)
+    own = {(each.project, each.role): each.until for each in held}
+    return all(
+        max(own.get((each.project, each.role), 0), own.get(("", each.role), 0)) >= each.until
+        or granting_until(held, each.permissions, each.project) >= each.until
+        for each in others
+        if now < each.until
+    )

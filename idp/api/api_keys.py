@@ -118,7 +118,7 @@ def replace_key(caller: Caller, uid: str) -> Response:
 def set_state(caller: Caller, uid: str) -> Response:
     """Deactivate a key, or activate it again."""
     realm = realm_of(caller)
-    apikeys.update_key(realm, callers.writable_key(caller, realm, uid), active=parse(KeyState).isActive)
+    callers.set_key_active(caller, realm, uid, active=parse(KeyState).isActive)
     commit()
     return done()
 

@@ -3,7 +3,7 @@
 from flask import Response, request
 from pydantic import Field
 
-from idp import apikeys, audit, clock, ratelimit, realms, runtime, sessions, users
+from idp import apikeys, clock, ratelimit, realms, runtime, sessions, users
 from idp.api.answers import answer, done, set_cookie
 from idp.api.requests import Schema, address, parse, public, signed_in
 from idp.audit import Tag
@@ -15,8 +15,8 @@ from idp.users import LinkPurpose
 from idp.verifier.jose import InvalidTokenError, read_unverified
 from idp.wire.credentials import Shown, check_origin, read_credentials
 
-RESETS = (("account", 5), ("address", 20))
-"""Password resets that may be asked for in an hour, for one account and from one address."""
+RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
+"""Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
 
 
 class Authenticate(Schema):
@@ -149,8 +149,13 @@ def forgot() -> Response:
 
 
 def _start_reset(name: str, org_name: str | None) -> None:
-    keys = {"account": users.canonical(name[:300]), "address": address()}
-    ratelimit.reserve_attempt([(f"reset-{what}:{keys[what]}", limit) for what, limit in RESETS], 3600)
+    account, network = users.canonical(name[:300]), ratelimit.network_of(address())
+    limits = (
+        (f"reset:{account} from {network}", RESETS_OF_ACCOUNT_FROM_ADDRESS),
+        (f"reset:{account}", RESETS_OF_ACCOUNT),
+        (f"reset from {network}", RESETS_FROM_ADDRESS),
+    )
+    ratelimit.reserve_attempt(limits, 3600)
     users.request_reset(name, org_name)
     commit()
 
@@ -186,8 +191,9 @@ def exchange() -> Response:
 @public
 def report_leak() -> Response:
     """Revoke a credential that somebody has found, on being shown it. The answer does not tell whether it was one."""
-    ratelimit.reserve_attempt([(f"leak:{address()}", 60)], 60)
-    with audit.acting_as(audit.Actor("unauthenticated", address())):
-        apikeys.revoke_leaked(parse(Leak).credential.strip())
-    commit()
+    credential = parse(Leak).credential.strip()
+    if apikeys.can_be_leaked(credential):
+        ratelimit.reserve_attempt([(f"leak:{ratelimit.network_of(address())}", 60)], 60)
+        apikeys.revoke_leaked(credential)
+        commit()
     return done()

@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from flask import Response
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
@@ -56,9 +57,8 @@ STORAGE = "The server cannot reach its database. Try again in a few seconds."
 
 def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     """Return status, code, message and further headers for any error. What is unexpected is logged under its reference."""
-    if is_unavailable(error):
-        _log.warning("unavailable: %s", error)
-        return 503, "Unavailable", STORAGE, {"Retry-After": "5"}
+    if isinstance(error, SQLAlchemyError):
+        return _classify_storage(error)
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
             return status, code, str(error), _headers(error, status)
@@ -67,6 +67,17 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     if isinstance(error, IdpError):
         return 400, "InvalidRequest", str(error), {}
     return 500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {}
+
+
+def _classify_storage(error: SQLAlchemyError) -> tuple[int, str, str, dict[str, str]]:
+    if isinstance(error, IntegrityError):
+        return 409, "Conflict", "Somebody else has made the same at this moment. Look, and try again.", {}
+    if isinstance(error, DataError):
+        return 400, "InvalidRequest", "A value holds characters that cannot be stored.", {}
+    if is_unavailable(error):
+        _log.warning("unavailable: %s", error)
+        return 503, "Unavailable", STORAGE, {"Retry-After": "5"}
+    return 500, "InternalError", "", {}
 
 
 def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]:
@@ -87,11 +98,18 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     return {"Retry-After": "5"} if status == 503 else {}
 
 
+def log_unexpected(error: Exception) -> str:
+    """Log an unexpected error, and return what the caller is told: the number to find it by, and nothing of it."""
+    reference = secrets.token_hex(6)
+    _log.error("unexpected error %s", reference, exc_info=error)
+    return f"Something went wrong. Tell the operator this number: {reference}"
+
+
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error."""
     status, code, message, headers = classify(error)
-    reference = secrets.token_hex(6)
     if status == 500:
-        _log.error("unexpected error %s", reference, exc_info=error)
+        message = log_unexpected(error)
+    reference = message.rpartition(" ")[2] if status == 500 else secrets.token_hex(6)
     body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": {}}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

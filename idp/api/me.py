@@ -7,7 +7,7 @@ from idp import realms, runtime, sessions, users
 from idp.api.answers import answer, done, set_cookie
 from idp.api.auth import sign_in
 from idp.api.requests import Schema, address, parse, public, signed_in
-from idp.audit import Actor, Tag, acting_as
+from idp.audit import Actor, acting_as
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
 from idp.db import commit
 
@@ -99,15 +99,15 @@ def change_own_password(caller: Caller, uid: str) -> Response:
 
 
 def _change(name: str, current: str, new: str, org: str | None) -> None:
+    users.check_password(new, users.canonical(name), org or "")
     signed = users.check_sign_in(name, current, realm=org, address=address())
-    realm_name, user_uid = signed.realm.name, signed.user.uid
+    realm_name, uid, old_hash = signed.realm.name, signed.user.uid, signed.user.password_hash
     users.check_password(new, signed.user.name, realm_name)
     commit()
     works = users.password_works(runtime.current())
     with works.seat():
-        password_hash = works.hash(new)
-    realm = realms.get_realm(realm_name)
-    user = users.get_user(realm, user_uid)
-    with acting_as(Actor(f"user:{user.name}", address())):
-        users.set_password(realm, user, password_hash, Tag.PASSWORD_CHANGE)
-    commit()
+        new_hash = works.hash(new)
+    with acting_as(Actor(f"user:{users.canonical(name)}", address())):
+        if not users.change_password(realms.get_realm(realm_name), uid, old_hash, new_hash):
+            raise users.SignInError  # somebody else was faster
+        commit()

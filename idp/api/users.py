@@ -11,7 +11,7 @@ from idp.api.pages import page_of
 from idp.api.requests import Schema, parse, realm_of, signed_in
 from idp.callers import Caller
 from idp.db import commit
-from idp.errors import NotFoundError
+from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
 
@@ -66,7 +66,8 @@ class Projects(Schema):
 def list_users(caller: Caller) -> Response:
     """List the users of the realm."""
     realm = realm_of(caller)
-    caller.require("users:read", realm=realm.name)
+    if not caller.may_somewhere("users:read", realm=realm.name):
+        caller.require("users:read", realm=realm.name)
     page = page_of(caller)
     return answer(page.listed(users.page_of_users(realm, after=page.after, limit=page.limit + 1), _shown))
 
@@ -195,7 +196,10 @@ def set_projects(caller: Caller, uid: str) -> Response:
     """Let a user hold exactly these roles on each project that is named; the others stay as they are."""
     realm = realm_of(caller)
     user = callers.visible_user(caller, realm, uid)
-    for entry in parse(Projects).projects:
+    entries = parse(Projects).projects
+    if len({entry.projectUid for entry in entries}) != len(entries):
+        raise InvalidValueError("A project is named twice.")
+    for entry in entries:
         project = access.find_project_by_uid(realm, entry.projectUid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")

@@ -1,11 +1,21 @@
 """API keys: long-lived secrets of users and applications, their policy, and their exchange for session tokens."""
 
 from idp.apikeys.exchange import exchange_key
-from idp.apikeys.known import CheckedKey, KeyExpiredError, KeyRefusedError, KnownKey, check_key, find_live_key
-from idp.apikeys.leaks import revoke_leaked
+from idp.apikeys.known import (
+    CheckedKey,
+    KeyExpiredError,
+    KeyRefusedError,
+    KnownKey,
+    check_key,
+    count_use,
+    find_live_key,
+    works_from,
+)
+from idp.apikeys.leaks import can_be_leaked, revoke_leaked
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import remove_long_expired, send_notices
 from idp.apikeys.policy import LifetimeError, choose_expiry
+from idp.apikeys.rotation import quiet_since, rotate_key, successor_of
 from idp.apikeys.service import (
     NewKey,
     create_key,
@@ -13,10 +23,7 @@ from idp.apikeys.service import (
     get_key,
     list_keys,
     owner_of,
-    quiet_since,
     revoke_key,
-    rotate_key,
-    successor_of,
     update_key,
 )
 from idp.apikeys.usage import key_usage
@@ -30,8 +37,10 @@ __all__ = [
     "KnownKey",
     "LifetimeError",
     "NewKey",
+    "can_be_leaked",
     "check_key",
     "choose_expiry",
+    "count_use",
     "create_key",
     "delete_key",
     "exchange_key",
@@ -48,4 +57,5 @@ __all__ = [
     "send_notices",
     "successor_of",
     "update_key",
+    "works_from",
 ]

@@ -45,10 +45,10 @@ class KnownKey:
     uid: str
     realm: str
     public_part: str
-    user_uid: str
-    """Whose it is; empty if it is an application's."""
+    owner_uid: str
+    """Whose it is. A name can be given again, a uid cannot."""
     client_id: str
-    """Whose it is; empty if it is a user's."""
+    """Name of the application whose it is; empty if it is a user's."""
     pepper: bytes = field(repr=False)
     secret_hash: bytes
     works: bool
@@ -118,11 +118,10 @@ def _check_use(process: Runtime, key: KnownKey, address: str, purpose: Tag) -> C
     if clock.timestamp() >= key.expires_at:
         usage.refused(key, address, "expired")
         raise KeyExpiredError(datetime.fromtimestamp(key.expires_at, UTC))
-    if key.networks and not _is_in(address, key.networks):
+    if not works_from(key, address):
         usage.refused(key, address, "address")
         raise KeyRefusedError
-    if key.rate_per_minute:
-        check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)
+    count_use(process, key)
     usage.used(key, address, purpose)
     return checked
 
@@ -133,8 +132,10 @@ def live_key(process: Runtime, key: KnownKey) -> CheckedKey | None:
     if realm is None or not realm.enabled or not key.works:
         return None
     owner: KnownUser | KnownApplication | None
-    owner = known_user(realm, key.user_uid) if key.user_uid else known_application(realm, key.client_id)
-    return CheckedKey(key, realm, owner) if owner is not None and owner.enabled else None
+    owner = known_application(realm, key.client_id) if key.client_id else known_user(realm, key.owner_uid)
+    if owner is None or not owner.enabled or owner.uid != key.owner_uid:
+        return None
+    return CheckedKey(key, realm, owner)
 
 
 def find_live_key(process: Runtime, public_part: str) -> CheckedKey | None:
@@ -150,7 +151,7 @@ def read_key(public_part: str) -> KnownKey | None:
     """Read a key from the database."""
     with reading() as session:
         row = session.execute(
-            select(ApiKey, Realm.name, User.uid, Application.name)
+            select(ApiKey, Realm.name, User.uid, Application.uid, Application.name)
             .join(Realm, Realm.id == ApiKey.realm_id)
             .outerjoin(User, User.id == ApiKey.user_id)
             .outerjoin(Application, Application.id == ApiKey.application_id)
@@ -158,13 +159,13 @@ def read_key(public_part: str) -> KnownKey | None:
         ).first()
         if row is None:
             return None
-        key, realm, user_uid, client_id = row
+        key, realm, user_uid, application_uid, client_id = row
         return KnownKey(
             id=key.id,
             uid=key.uid,
             realm=realm,
             public_part=key.public_part,
-            user_uid=user_uid or "",
+            owner_uid=user_uid or application_uid,
             client_id=client_id or "",
             pepper=vault.pepper(key.pepper_id),
             secret_hash=key.secret_hash,
@@ -175,6 +176,20 @@ def read_key(public_part: str) -> KnownKey | None:
             networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )
+
+
+def works_from(key: KnownKey, address: str) -> bool:
+    """Tell whether a key may be used from an address."""
+    return not key.networks or _is_in(address, key.networks)
+
+
+def count_use(process: Runtime, key: KnownKey) -> None:
+    """Count a use of a key, or of a token that it was exchanged for, against its rate.
+
+    :raises RateExceededError: it is used more often than it may.
+    """
+    if key.rate_per_minute:
+        check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)
 
 
 def _is_in(address: str, networks: tuple[Network, ...]) -> bool:

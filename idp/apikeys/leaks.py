@@ -2,14 +2,19 @@
 
 from sqlalchemy import select
 
-from idp import crypto, vault
-from idp.apikeys.models import ApiKey
+from idp import clock, crypto, vault
+from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import tell_of_leak
 from idp.apikeys.service import revoke_key
 from idp.applications import Application, ApplicationSecret, retire_secret
 from idp.audit import Tag
 from idp.db import db
 from idp.realms import Realm
+
+
+def can_be_leaked(plain_secret: str) -> bool:
+    """Tell whether a text has the form and the checksum of an API key or a client secret."""
+    return crypto.is_well_formed(plain_secret, "ak") or crypto.is_well_formed(plain_secret, "cs")
 
 
 def revoke_leaked(plain_secret: str) -> None:
@@ -28,8 +33,10 @@ def _revoke_key(plain_key: str) -> None:
     if key is None or key.revoked_at is not None or not vault.secret_matches(plain_key, key.pepper_id, key.secret_hash):
         return
     realm = db.session.get_one(Realm, key.realm_id)
-    revoke_key(realm, key, "reported as leaked", Tag.API_KEY_REPORT)
-    tell_of_leak(realm, key)
+    if key.status(clock.now()) is KeyStatus.EXPIRED:
+        return  # dead already; what was made with it while it lived is not touched by finding it in an old file
+    for revoked in revoke_key(realm, key, "reported as leaked", Tag.API_KEY_REPORT):
+        tell_of_leak(realm, revoked)
 
 
 def _retire_secret(plain_secret: str) -> None:

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from idp import access, clock
 from idp.errors import IdpError, InvalidValueError
@@ -38,7 +38,9 @@ def choose_expiry(
         if not may_exceed:
             raise LifetimeError(f"A key of yours lives {limit} hours at most. Ask an administrator for one that never expires.")
         return None
-    if at is None:
+    if at is not None:
+        at = _in_utc(at)
+    else:
         wished = limit if hours is None else hours
         if not 1 <= wished <= MOST_HOURS:
             raise InvalidValueError(f"A key lives 1 to {MOST_HOURS} hours, not {wished}.")
@@ -51,6 +53,13 @@ def choose_expiry(
     if at < now + timedelta(minutes=1):
         raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
     return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValueError("The expiry is out of range.") from None
 
 
 def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:

@@ -1,15 +1,15 @@
 """The life of an API key: made, shown once, narrowed, rotated, deactivated, revoked, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Holder, HolderKind
-from idp.apikeys.models import ApiKey, KeyStatus
+from idp.apikeys.models import ApiKey
 from idp.apikeys.policy import check_addresses, check_per_minute, check_projects, check_roles, choose_expiry
 from idp.applications import Application
 from idp.db import db
@@ -17,8 +17,8 @@ from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms import Realm, check_text
 from idp.users import User
 
-QUIET_AFTER = timedelta(hours=24)
-"""A key that was replaced and has not been used for so long is called quiet: nobody will miss it."""
+MADE_WITH = "api-key:"
+"""How `created_by` of a key begins that was made with another."""
 
 MOST_KEYS = 1_000
 """Keys that one identity can have."""
@@ -42,6 +42,7 @@ def create_key(
     never: bool = False,
     may_exceed: bool = False,
     replaces: ApiKey | None = None,
+    made_with: str = "",
     **fields: Any,
 ) -> NewKey:
     """Make a key for a user or an application.
@@ -49,6 +50,7 @@ def create_key(
     :param name: what it is told by; several keys may have the same.
     :param hours: how long it lives; or `expires_at`; or `never`; by default what the organisation's policy says.
     :param may_exceed: whether who asks may exceed that policy.
+    :param made_with: public part of the key that it is made with, if it is; it then dies with that one.
     :param fields: `description`, `roles`, `projects`, `addresses`, `rate_per_minute`.
     :raises LifetimeError: see `policy.choose_expiry`.
     :raises InvalidValueError: a field has no usable value.
@@ -57,8 +59,10 @@ def create_key(
     if not name or len(name) > 64:
         raise InvalidValueError("A key takes a name of 1 to 64 characters.")
     check_text("A name", name, 64)
-    user = db.session.get_one(User, owner.id) if owner.kind is HolderKind.USER else None
-    application = db.session.get_one(Application, owner.id) if owner.kind is HolderKind.APPLICATION else None
+    # one at a time for each owner: two at once could both see the last free place
+    table: Any = User if owner.kind is HolderKind.USER else Application
+    row = db.session.scalars(select(table).where(table.id == owner.id).with_for_update()).one()
+    user, application = (row, None) if owner.kind is HolderKind.USER else (None, row)
     expiry = choose_expiry(
         realm, user.api_key_hours if user else None, hours=hours, at=expires_at, never=never, may_exceed=may_exceed
     )
@@ -75,13 +79,13 @@ def create_key(
         pepper_id=pepper_id,
         secret_hash=secret_hash,
         expires_at=expiry,
-        created_by=audit.current_actor().name,
+        created_by=f"{MADE_WITH}{made_with}" if made_with else audit.current_actor().name,
         replaces_id=replaces.id if replaces else None,
         **_checked(realm, fields),
     )
     db.session.add(key)
     db.session.flush()
-    _record(audit.Tag.API_KEY_CREATE, realm, key, owner=str(owner), name=name, expires_at=_text(expiry))
+    record_act(audit.Tag.API_KEY_CREATE, realm, key, owner=str(owner), name=name, expires_at=text_of(expiry))
     return NewKey(key, plain)
 
 
@@ -98,72 +102,35 @@ def update_key(realm: Realm, key: ApiKey, **fields: Any) -> None:
     for name, value in changed.items():
         setattr(key, name, value)
     key.updated_at = clock.now()
-    detail = {name: _text(value) if isinstance(value, datetime) else value for name, value in changed.items()}
-    _record(audit.Tag.API_KEY_UPDATE, realm, key, **detail)
+    detail = {name: text_of(value) if isinstance(value, datetime) else value for name, value in changed.items()}
+    record_act(audit.Tag.API_KEY_UPDATE, realm, key, **detail)
 
 
-def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Tag.API_KEY_REVOKE) -> None:
-    """End a key for good; every worker refuses it, and the tokens it was exchanged for, within a second.
+def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Tag.API_KEY_REVOKE) -> list[ApiKey]:
+    """End a key for good, with every key that was made with it: whoever had it may have made them.
 
+    Every worker refuses them, and the tokens they were exchanged for, within a second.
+
+    :returns: the keys that were revoked.
     :raises ConflictError: it was revoked before.
     """
     if key.revoked_at is not None:
         raise ConflictError(f"Key {key.public_part} was revoked before.")
-    key.revoked_at = key.updated_at = clock.now()
-    key.revoke_reason = check_text("A reason", reason, 500)
-    _record(tag, realm, key, reason=reason, use_count=key.use_count)
+    check_text("A reason", reason, 500)
+    revoked = [key]
+    for each in revoked:  # grows while it is gone through
+        each.revoked_at = each.updated_at = clock.now()
+        each.revoke_reason = reason
+        record_act(tag, realm, each, reason=reason, use_count=each.use_count)
+        made_with_it = select(ApiKey).where(ApiKey.created_by == MADE_WITH + each.public_part, ApiKey.revoked_at.is_(None))
+        revoked += [child for child in db.session.scalars(made_with_it) if child not in revoked]
+    return revoked
 
 
 def delete_key(realm: Realm, key: ApiKey) -> None:
     """Remove a key; it works no longer, and is listed no longer."""
-    _record(audit.Tag.API_KEY_DELETE, realm, key, name=key.name, use_count=key.use_count)
+    record_act(audit.Tag.API_KEY_DELETE, realm, key, name=key.name, use_count=key.use_count)
     db.session.delete(key)
-
-
-def rotate_key(
-    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False
-) -> NewKey:  # fmt: skip
-    """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
-
-    :param overlap: as the holder likes; the old key never outlives its own expiry.
-    :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
-    :raises ConflictError: the key does not work any more, or is replaced already.
-    """
-    now = clock.this_second()
-    if key.status(now) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
-    if successor_of(key) is not None:
-        raise ConflictError(f"Key {key.public_part} has been replaced already.")
-    if not timedelta(0) <= overlap <= timedelta(days=365):
-        raise InvalidValueError("An overlap takes 0 to 8760 hours.")
-    owner = owner_of(key)
-    never = hours is None and key.expires_at is None and may_exceed
-    if hours is None and key.expires_at is not None:
-        user = db.session.get(User, key.user_id) if key.user_id else None
-        limit = max(realm.api_key_hours, (user.api_key_hours if user else None) or 0)
-        hours = max(1, round((key.expires_at - key.created_at).total_seconds() / 3600))
-        hours = hours if may_exceed else min(hours, limit)
-    kept = ("description", "roles", "projects", "addresses", "rate_per_minute")
-    new = create_key(
-        realm, owner, key.name, hours=hours, never=never, may_exceed=may_exceed, replaces=key,
-        **{name: getattr(key, name) for name in kept},
-    )  # fmt: skip
-    ends = now + overlap
-    key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)
-    key.updated_at = now
-    _record(audit.Tag.API_KEY_ROTATE, realm, key, successor=new.key.uid, until=_text(key.expires_at))
-    return new
-
-
-def successor_of(key: ApiKey) -> ApiKey | None:
-    """Return the key that replaces this one, if there is one."""
-    return db.session.scalar(select(ApiKey).where(ApiKey.replaces_id == key.id).order_by(ApiKey.id.desc()).limit(1))
-
-
-def quiet_since(key: ApiKey, now: datetime) -> datetime | None:
-    """Return since when a key that was replaced has not been used, once that is long enough to call it quiet."""
-    since = key.last_used_at or key.created_at
-    return since if now - since >= QUIET_AFTER else None
 
 
 def get_key(realm: Realm, uid: str) -> ApiKey:
@@ -203,25 +170,24 @@ def publish_key(public_part: str) -> None:
     feed.publish("api-key", public_part)
 
 
-def _record(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None:
+def record_act(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None:
+    """Record an act on a key, and tell every worker of it."""
     audit.record(tag, realm.name, f"api-key:{key.public_part}", uid=key.uid, **detail)
     publish_key(key.public_part)
 
 
 def _checked(realm: Realm, fields: dict[str, Any]) -> dict[str, Any]:
-    checked = dict(fields)
-    for name, check in {
+    checks: dict[str, Callable[[Any], Any]] = {
         "description": lambda text: check_text("A description", text, 500),
         "name": lambda text: check_text("A name", text, 64),
         "roles": lambda roles: check_roles(realm, roles),
         "projects": lambda projects: check_projects(realm, projects),
         "addresses": check_addresses,
         "rate_per_minute": check_per_minute,
-    }.items():
-        if name in checked:
-            checked[name] = check(checked[name])  # type: ignore[operator]
-    return checked
+    }
+    return {name: checks[name](value) if name in checks else value for name, value in fields.items()}
 
 
-def _text(time: datetime | None) -> str | None:
+def text_of(time: datetime | None) -> str | None:
+    """Return a time as the audit trail holds it."""
     return None if time is None else time.isoformat(timespec="seconds")

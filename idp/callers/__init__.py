@@ -1,6 +1,6 @@
 """Who calls, by whatever credential, and what they may do."""
 
-from idp.callers.authenticate import CredentialError, authenticate_key, authenticate_token, introspect
+from idp.callers.authenticate import CredentialError, authenticate_key, authenticate_token, introspect, key_holder
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -10,6 +10,7 @@ from idp.callers.key_rules import (
     own_holder,
     readable_key,
     rotate_key,
+    set_key_active,
     writable_key,
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
@@ -27,12 +28,14 @@ __all__ = [
     "held_by",
     "introspect",
     "join_group",
+    "key_holder",
     "make_key",
     "manageable_user",
     "may_exceed_limits",
     "own_holder",
     "readable_key",
     "rotate_key",
+    "set_key_active",
     "set_roles",
     "visible_user",
     "writable_key",

@@ -20,6 +20,10 @@ MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
 
 
+NOWHERE = "(introspection)"
+"""Address of a question about a token, which is no use of it."""
+
+
 class CredentialError(IdpError):
     """The credential is wrong, over, or not for this server. One text for every cause."""
 
@@ -42,7 +46,21 @@ class _Opened:
 
 def authenticate_key(process: Runtime, plain_key: str, address: str, purpose: Tag = Tag.API_KEY_USE) -> Caller:
     """Return who calls with an API key; see `apikeys.check_key` for the errors."""
-    checked = apikeys.check_key(process, plain_key, address, purpose)
+    return _key_caller(apikeys.check_key(process, plain_key, address, purpose), address)
+
+
+def key_holder(process: Runtime, public_part: str, address: str) -> Caller:
+    """Return who holds a key that was checked a moment ago, as they are now.
+
+    :raises CredentialError: it does not work any more.
+    """
+    checked = apikeys.find_live_key(process, public_part)
+    if checked is None:
+        raise CredentialError
+    return _key_caller(checked, address)
+
+
+def _key_caller(checked: CheckedKey, address: str) -> Caller:
     key = checked.key
     return Caller(
         realm=checked.realm,
@@ -86,7 +104,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
         typ = str(read_unverified(token).header.get("typ", "")).lower()
         if typ != sessions.TYPE and not personal_tokens.is_personal_token(token):
             return tokens.inspect_token(realm, token)
-        caller = authenticate_token(realm.runtime, token, "")
+        caller = authenticate_token(realm.runtime, token, NOWHERE)
     except (InvalidTokenError, CredentialError):
         return None
     if caller.realm.name != realm.name:
@@ -114,6 +132,10 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str) -> Calle
         checked = apikeys.find_live_key(realm.runtime, claims["key"])
         if checked is None or checked.realm.name != realm.name or not _is_of(checked, claims) or not _actor_lives(realm, claims):
             raise CredentialError
+        if address != NOWHERE:
+            if not apikeys.works_from(checked.key, address):
+                raise CredentialError
+            apikeys.count_use(realm.runtime, checked.key)
         subject, carried, kind = checked.owner, checked.held_roles(), CredentialKind.EXCHANGED
     else:
         session = sessions.known_session(realm, claims["sid"])
@@ -141,6 +163,9 @@ def _by_access_token(realm: KnownRealm, opened: _Opened, address: str, audiences
     claims = opened.claims
     subject = tokens.live_subject(realm, claims)
     if not has_audience(claims, audiences) or subject is None or tokens.is_revoked(realm, claims):
+        raise CredentialError
+    if claims["azp"] == tokens.GATEWAY_CLIENT or ("act" in claims and has_audience(claims, {realm.issuer})):
+        # what was handed to an API to recognise its caller by does not let that API act as the caller here
         raise CredentialError
     return Caller(
         realm=realm,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from idp import access, apikeys, applications, users
 from idp.access import HeldRole, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
@@ -45,10 +47,10 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
     expires_at, hours = wish.expires_at, wish.hours
     if owner_uid is None or owner_uid == caller.subject.uid:
         owner = _own(caller, realm)
-        terms = _inherited(caller, realm, wish)
+        terms = _inherited(caller, wish)
     else:
         owner = _other(caller, realm, owner_uid)
-        terms = _terms(wish)
+        terms = _frozen(caller, realm, owner, _inherited(caller, wish))
     limit = _end_of_own_key(caller)
     if limit is not None:
         if expires_at is None and hours is None and not wish.never:
@@ -56,7 +58,7 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
         may_exceed = may_exceed or expires_at == limit
     new = apikeys.create_key(
         realm, owner, wish.name, hours=hours, expires_at=expires_at, never=wish.never, may_exceed=may_exceed,
-        description=wish.description, **terms,
+        made_with=caller.key, description=wish.description, **terms,
     )  # fmt: skip
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
         raise DeniedError(f"A key cannot make one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
@@ -68,9 +70,8 @@ def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, ho
     key = writable_key(caller, realm, uid)
     if not is_own_key(caller, key):
         _cover(caller, realm, apikeys.owner_of(key))
-    return apikeys.rotate_key(
-        realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed_limits(caller, realm) and not caller.key
-    )
+    may_exceed = may_exceed_limits(caller, realm) and not caller.key
+    return apikeys.rotate_key(realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key)
 
 
 def may_exceed_limits(caller: Caller, realm: Realm) -> bool:
@@ -112,6 +113,14 @@ def check_change(caller: Caller, realm: Realm, key: ApiKey) -> None:
         raise DeniedError("A key cannot be changed by a key. Sign in, or ask an administrator.")
     if not is_own_key(caller, key):
         _cover(caller, realm, apikeys.owner_of(key))
+
+
+def set_key_active(caller: Caller, realm: Realm, uid: str, *, active: bool) -> None:
+    """Deactivate a key, or activate it again; to activate somebody else's takes what making it takes."""
+    key = writable_key(caller, realm, uid)
+    if active and not is_own_key(caller, key):
+        _cover(caller, realm, apikeys.owner_of(key))
+    apikeys.update_key(realm, key, active=active)
 
 
 def is_own_key(caller: Caller, key: ApiKey) -> bool:
@@ -173,12 +182,25 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
     }
 
 
-def _inherited(caller: Caller, realm: Realm, wish: KeyWish) -> dict[str, Any]:
+def _frozen(caller: Caller, realm: Realm, owner: Holder, terms: dict[str, Any]) -> dict[str, Any]:
+    """Return the narrowing of a key for somebody else, made by somebody who could not give roles.
+
+    It carries what its owner holds now: should they be given more later, whoever has made the key has not.
+    """
+    if caller.may("grants:write", realm=realm.name) or terms["roles"]:
+        return terms
+    held = sorted({each.role for each in held_by(owner)})
+    if not held:
+        raise DeniedError("The user holds no role. A key that is made for them now would carry whatever they are given later.")
+    return terms | {"roles": held}
+
+
+def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:
     """Return the narrowing of a key that is made with a key: at least that key's own."""
     terms = _terms(wish)
     if not caller.key:
         return terms
-    own = apikeys.get_key(realm, caller.key)
+    own = db.session.scalars(select(ApiKey).where(ApiKey.public_part == caller.key)).one()
     for name in ("roles", "projects", "addresses"):
         limit: list[str] = getattr(own, name)
         terms[name] = terms[name] or list(limit)
@@ -191,5 +213,5 @@ def _inherited(caller: Caller, realm: Realm, wish: KeyWish) -> dict[str, Any]:
 
 
 def _end_of_own_key(caller: Caller) -> datetime | None:
-    key = db.session.query(ApiKey).filter_by(public_part=caller.key).one_or_none() if caller.key else None
+    key = db.session.scalar(select(ApiKey).where(ApiKey.public_part == caller.key)) if caller.key else None
     return key.expires_at if key is not None else None

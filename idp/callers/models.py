@@ -86,6 +86,11 @@ class Caller:
         """Tell whether the caller may do something in a realm (by default their own), or on one project of it."""
         return access.may(self.held_in(realm or self.realm.name), permission, project)
 
+    def may_somewhere(self, permission: str, *, realm: str = "") -> bool:
+        """Tell whether the caller may do something in a realm, or at least on one project of it."""
+        held = self.held_in(realm or self.realm.name)
+        return any(access.may(held, permission, project) for project in {"", *(each.project for each in held)})
+
     def require(self, permission: str, *, realm: str = "", project: str = "") -> None:
         """Raise DeniedError unless the caller `may`."""
         if not self.may(permission, realm=realm, project=project):

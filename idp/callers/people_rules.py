@@ -1,8 +1,10 @@
 """Who may manage which people, and give them what. Nobody manages somebody who may do more than they may themselves."""
 
+import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from idp import access, users
+from idp import access, clock, users
 from idp.access import Holder
 from idp.callers.key_rules import held_by
 from idp.callers.models import Caller, DeniedError
@@ -31,7 +33,8 @@ def visible_user(caller: Caller, realm: Realm, uid: str) -> User:
     """
     user = users.find_user_by_uid(realm, uid)
     is_self = user is not None and user.uid == caller.subject.uid
-    if user is None or not (is_self or caller.may("users:read", realm=realm.name)):
+    # who gives roles on a project must be able to see to whom
+    if user is None or not (is_self or caller.may_somewhere("users:read", realm=realm.name)):
         raise NotFoundError("There is no user with this uid (not found).")
     return user
 
@@ -39,17 +42,24 @@ def visible_user(caller: Caller, realm: Realm, uid: str) -> User:
 def set_roles(caller: Caller, realm: Realm, holder: Holder, roles: Sequence[str], *, project: str = "") -> None:
     """Let somebody hold exactly these roles on the realm, or on a project: give what is missing, take what is too much.
 
+    What is given ends when the giver could not give it any more.
+
     :raises DeniedError: the caller may not give or take one of them.
     :raises NotFoundError: there is no such role or project.
     """
     caller.require("grants:write", realm=realm.name, project=project)
     wanted = {access.get_role(realm, role).name for role in roles}
-    grants = access.list_grants(realm, holder=holder)
-    held = {grant.role.name for grant in grants if (grant.project.name if grant.project else "") == project}
+    now = clock.now()
+    held = {
+        grant.role.name
+        for grant in access.list_grants(realm, holder=holder)
+        if (grant.project.name if grant.project else "") == project and (grant.until is None or now < grant.until)
+    }
     for role in sorted(wanted ^ held):
-        _check_grant(caller, realm, role, project)
+        end = _check_grant(caller, realm, role, project)
         if role in wanted:
-            access.grant_role(realm, holder, role, project=project or None)
+            until = None if math.isinf(end) else datetime.fromtimestamp(end, UTC)
+            access.grant_role(realm, holder, role, project=project or None, until=until)
         else:
             access.remove_grant(realm, holder, role, project=project or None)
 
@@ -61,14 +71,22 @@ def join_group(caller: Caller, realm: Realm, group: Group, user: User) -> None:
     """
     caller.require("users:write", realm=realm.name)
     for grant in access.list_grants(realm, holder=users.group_holder(group)):
-        _check_grant(caller, realm, grant.role.name, grant.project.name if grant.project else "")
+        end = _check_grant(caller, realm, grant.role.name, grant.project.name if grant.project else "")
+        if end < (grant.until.timestamp() if grant.until else math.inf):
+            raise DeniedError("The group holds a role for longer than the caller could give it.")
     users.add_member(realm, group, user)
 
 
-def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> None:
+def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float:
+    """Return until when the caller may give or take a role (seconds since 1970).
+
+    :raises DeniedError: not now.
+    """
     permissions = access.get_role(realm, role).permissions
-    if not access.may_grant(caller.held_in(realm.name), permissions, project):
+    end = access.granting_until(caller.held_in(realm.name), permissions, project)
+    if not end:
         where = f"project {project}" if project else f"realm {realm.name}"
         raise DeniedError(
             f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
         )
+    return end

@@ -11,14 +11,14 @@ from werkzeug.exceptions import HTTPException
 
 from idp import audit, callers, personal_tokens, realms, runtime, users
 from idp.api.answers import time
-from idp.api.errors import NO_STORE, classify
+from idp.api.errors import NO_STORE, classify, log_unexpected
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
 from idp.db import commit, only_read
 from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
 from idp.wire.address import client_address
-from idp.wire.credentials import Shown, read_credentials
+from idp.wire.credentials import Shown, check_origin, read_credentials
 from idp.wire.edges import answer_errors
 
 PREFIX = "/auth/v1/tokens"
@@ -62,6 +62,8 @@ def _for_people(view: Callable[..., Response]) -> Callable[..., Response]:
 def _identify(address: str) -> Caller:
     process = runtime.current()
     credentials = read_credentials(request.environ)
+    # `generate` changes something by a GET, and browsers remember passwords that they were asked for
+    check_origin(request.environ, process.settings.public_url)
     contract = _contract()
     if credentials.shown is Shown.PASSWORD:
         signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
@@ -85,7 +87,7 @@ def _contract() -> str | None:
     number = request.headers.get("X-Contract-Number")
     if number is None:
         return None
-    if not (number.isascii() and number.isdigit() and int(number[:12]) < 2**31):
+    if not (number.isascii() and number.isdigit() and len(number) <= 10 and int(number) < 2**31):
         raise InvalidValueError("X-Contract-Number takes a number.")
     return realms.find_name_by_contract(int(number)) or ""
 
@@ -97,7 +99,8 @@ def generate(caller: Caller) -> Response:
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidValueError("ttl takes a number of seconds.")
     seconds = None if text is None else int(text)
-    token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds)
+    made_with = caller.credential_id if caller.kind is CredentialKind.PERSONAL_TOKEN else ""
+    token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds, made_with=made_with)
     commit()
     return _answer({"token": token})
 
@@ -155,6 +158,8 @@ def _answer(body: dict[str, Any]) -> Response:
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error in the contract's form."""
     status, _, message, headers = classify(error)
+    if status == 500:
+        message = log_unexpected(error)
     if status in {400, 409} and not isinstance(error, HTTPException):
         status = 422
     code = UNAUTHORIZED if status == 401 else str(status)

@@ -58,7 +58,7 @@ def _headers(
     identity: dict[str, Any] = {"sub": subject.uid, "realm_access": {"roles": roles}, "projects": projects}
     if isinstance(subject, KnownApplication):
         client = subject.client_id
-        identity |= {"preferred_username": SERVICE_ACCOUNT + client, "azp": client, "client_id": client}
+        identity |= {"preferred_username": SERVICE_ACCOUNT + client, "client_id": client}
     else:
         identity["preferred_username"] = subject.name
     token = tokens.issue_upstream_token(caller.realm, identity, audience=api.audience, now=now, expires=expires)

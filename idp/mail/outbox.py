@@ -11,7 +11,9 @@ from idp.db import db, insert_if_new
 from idp.errors import InvalidValueError
 from idp.mail.models import MailMessage
 
-_ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"]{1,189}")
+_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+_ADDRESS = re.compile(rf"[^\s@<>()\[\],;:\\\"]{{1,64}}@(?:{_LABEL}\.)*{_LABEL}")
+LONGEST_ADDRESS = 254
 _TEMPLATE = re.compile(r"[a-z-]{1,40}")
 
 
@@ -20,7 +22,9 @@ def check_address(address: str) -> str:
 
     :raises InvalidValueError: it cannot, or holds what could add a header or a recipient (T105).
     """
-    if not address.isprintable() or not _ADDRESS.fullmatch(address):
+    # `=?` begins an encoded word (RFC 2047 §2), which may hold a whole list of addresses
+    sound = address.isprintable() and len(address) <= LONGEST_ADDRESS and "=?" not in address and ".." not in address
+    if not sound or not _ADDRESS.fullmatch(address):
         raise InvalidValueError(f"{address[:80]!r} is no mail address: use one such as ann@example.com.")
     return address
 

@@ -16,7 +16,6 @@ from sqlalchemy import delete, select, update
 
 from idp import clock, runtime, vault
 from idp.db import commit, db, reading
-from idp.errors import IdpError
 from idp.mail.models import MailMessage
 from idp.settings import Settings
 
@@ -58,9 +57,12 @@ def deliver_mail(limit: int = 20) -> int:
     while sent < limit and (claim := _claim()) is not None:
         try:
             _send(settings, claim)
-        except (OSError, smtplib.SMTPException, IdpError) as error:
+        except (OSError, smtplib.SMTPException) as error:
             _failed(claim, error)
             return sent  # the mail server is asked again when the next mail is due
+        except Exception as error:  # noqa: BLE001 (a mail that cannot be made stands in the way of no other)
+            _failed(claim, error)
+            continue
         db.session.execute(
             update(MailMessage).where(MailMessage.id == claim.id).values(done_at=clock.now(), sent=True, sealed="", last_error="")
         )
@@ -115,7 +117,7 @@ def _send(settings: Settings, claim: _Claim) -> None:
         if settings.smtp_user:
             file = settings.smtp_password_file
             connection.login(settings.smtp_user, file.read_text().strip() if file else "")
-        connection.send_message(message)
+        connection.send_message(message, to_addrs=[content["to"]])
 
 
 def _connect(settings: Settings) -> smtplib.SMTP:

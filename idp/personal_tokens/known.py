@@ -25,6 +25,7 @@ class KnownPersonalToken:
     user_uid: str
     pepper: bytes = field(repr=False)
     token_hash: bytes
+    created_at: float
     expires_at: float
 
 
@@ -63,7 +64,7 @@ def check_personal_token(process: Runtime, token: str) -> CheckedPersonalToken:
     owner = known_user(realm, known.user_uid) if realm is not None and realm.enabled else None
     if realm is None or owner is None or not owner.enabled or owner.kind is not UserKind.PERSON:
         raise refusal
-    if clock.timestamp() >= known.expires_at:
+    if clock.timestamp() >= known.expires_at or known.created_at < owner.password_changed_at:
         raise refusal
     return CheckedPersonalToken(known, realm, owner)
 
@@ -85,5 +86,6 @@ def _read(uid: str) -> KnownPersonalToken | None:
             user_uid=user_uid,
             pepper=vault.pepper(token.pepper_id),
             token_hash=token.token_hash,
+            created_at=token.created_at.timestamp(),
             expires_at=token.expires_at.timestamp(),
         )

@@ -1,6 +1,7 @@
 """Personal tokens: made, listed, deleted."""
 
 import json
+import math
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -37,10 +38,13 @@ class Criteria(StrEnum):
     CURRENT = "CURRENT"
 
 
-def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | None = None) -> str:
+def create_personal_token(
+    realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = ""
+) -> str:  # fmt: skip
     """Make a personal token, and return it: it is shown now or never.
 
     :param seconds: its life, where the organisation lets people choose; None for the organisation's.
+    :param made_with: id of the token that it is made with, if it is: it is then given no longer a life than that one was.
     :raises InvalidValueError: the life is out of range.
     :raises ConflictError: the organisation does not let people choose.
     :raises TokenLimitError: there are too many; expired ones count until they are deleted.
@@ -50,6 +54,9 @@ def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | 
     # one at a time for each identity: two at once could both see the last free place
     db.session.execute(select(User.id).where(User.id == user.id).with_for_update()).one()
     now = clock.this_second()
+    if made_with:
+        other = get_personal_token(realm.id, user.id, made_with)
+        life = min(life, math.ceil((other.expires_at - other.created_at).total_seconds()))
     of_user = select(func.count()).select_from(PersonalToken).where(PersonalToken.user_id == user.id)
     count = db.session.scalar(of_user) or 0
     if count >= realm.personal_token_limit:
@@ -64,7 +71,7 @@ def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | 
     db.session.add(
         PersonalToken(
             uid=uid, realm_id=realm.id, user_id=user.id, pepper_id=pepper_id, token_hash=token_hash,
-            created_at=now, expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
+            created_at=clock.now(), expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
         )
     )  # fmt: skip
     audit.record(audit.Tag.PERSONAL_TOKEN_CREATE, realm.name, f"personal-token:{uid}", user=user.name, seconds=life)

@@ -1,6 +1,8 @@
 """Paths that mean the same to the gateway and to the API behind it."""
 
 import re
+import unicodedata
+from urllib.parse import unquote
 
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]*)+")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -21,6 +23,12 @@ def is_plain(path: str) -> bool:
     bare = _ESCAPED.sub("x", path)
     if not _PLAIN.fullmatch(bare):
         return False
+    try:
+        decoded = unicodedata.normalize("NFKC", unquote(path, errors="strict"))
+    except UnicodeDecodeError:
+        return False
+    if any(decoded.count(separator) != path.count(separator) for separator in "./\\;?#"):
+        return False  # an escape stands for a character that somebody may take for a dot or a separator
     segments = bare.split("/")[1:]
     return all(segment not in {".", ".."} for segment in segments) and all(segments[:-1])
 

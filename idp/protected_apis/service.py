@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from idp import access, audit, clock, feed
+from idp import access, audit, clock, feed, runtime
 from idp.applications import check_audiences
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
@@ -25,6 +25,8 @@ def put_api(realm: Realm, name: str, *, audience: str, rules: Sequence[dict[str,
     """
     check_name("a protected API", name)
     check_audiences("audience", [audience])
+    if audience.startswith(runtime.current().settings.issuer("")):
+        raise InvalidValueError("The audience of a protected API is its own name or URL, not the issuer of a realm.")
     checked = check_rules(rules)
     for rule in checked:
         for role in rule["roles"]:

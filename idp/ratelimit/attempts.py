@@ -5,6 +5,7 @@ is refused without a look at the password.
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -81,6 +82,18 @@ def _take(key: str, limit: int, now: datetime, ends_at: datetime) -> datetime | 
         return None
     full = db.session.get(AttemptCount, key, populate_existing=True)
     return full.window_ends_at if full is not None else ends_at
+
+
+def network_of(address: str) -> str:
+    """Return what a client can be told by: its IPv4 address, or the /64 network that an IPv6 client has to itself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if parsed.version == 4 or mapped is not None:
+        return str(mapped or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def forget_old_attempts() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from idp import apikeys, audit, mail, runtime, setup, tokens, users
 from idp.app import create_app
-from idp.db import commit, db, reading
+from idp.db import db, reading
 from idp.errors import IdpError
 from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
 from idp.settings import Settings
@@ -88,7 +88,6 @@ def _answer_reset_requests() -> None:
             return
     with audit.acting_as(audit.SYSTEM):
         users.answer_reset_requests()
-    commit()
 
 
 def load() -> WsgiApp:

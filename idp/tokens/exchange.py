@@ -52,7 +52,8 @@ def exchange_access_token(
     if claims is None or not _is_for(actor, claims):
         raise SubjectTokenError("The subject token is not active, or was not made for the client that presents it.")
     audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
-    if audience not in actor.audience:
+    # never for this server itself: whoever is handed a token would become its subject here
+    if audience not in actor.audience or audience == realm.issuer:
         raise TargetError("The client may not address this target. Name one of its audiences in resource or audience.")
     projects = _narrowed(claims, scope)
     narrowed: dict[str, Any] = {

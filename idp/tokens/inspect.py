@@ -136,7 +136,7 @@ def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None
     except InvalidTokenError:
         return
     claims = opened.claims
-    if claims.get("client_id", claims["azp"]) != by.client_id:
+    if claims.get("client_id", claims["azp"]) != by.client_id or claims["azp"] != by.client_id:
         raise ForeignTokenError("The token was issued to another application.")
     if opened.header["typ"].lower() == "jwt":
         raise NotRevocableError("ID tokens cannot be revoked. Revoke the access token.")

@@ -18,6 +18,7 @@ from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, ResetR
 from idp.users.passwords import BusyError, PasswordWorks, check_password, password_works
 from idp.users.service import (
     canonical,
+    change_password,
     check_user_name,
     create_user,
     delete_user,
@@ -51,6 +52,7 @@ __all__ = [
     "add_member",
     "answer_reset_requests",
     "canonical",
+    "change_password",
     "check_password",
     "check_sign_in",
     "check_user_name",

@@ -22,6 +22,8 @@ class KnownUser:
     enabled: bool
     signed_out_at: float
     """Sessions that began then or before are over (seconds since 1970)."""
+    password_changed_at: float
+    """Personal tokens that were made before are worth nothing (seconds since 1970)."""
     groups: tuple[str, ...]
     held_roles: tuple[HeldRole, ...]
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -52,6 +54,7 @@ def _read(realm: KnownRealm, uid: str) -> KnownUser | None:
             kind=UserKind(user.kind),
             enabled=user.enabled,
             signed_out_at=user.signed_out_at.timestamp() if user.signed_out_at else 0.0,
+            password_changed_at=user.password_changed_at.timestamp() if user.password_changed_at else 0.0,
             groups=tuple(sorted(group.name for group in groups)),
             held_roles=tuple(held_roles),
         )

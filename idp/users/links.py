@@ -1,14 +1,16 @@
 """One-time links: invitations and password resets. What is shown once is hashed, and is claimed in one statement."""
 
 import json
+import logging
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from idp import audit, clock, crypto, mail, runtime, vault
-from idp.db import db
-from idp.errors import ConflictError, IdpError, InvalidValueError
-from idp.realms import Realm
+from idp.db import commit, db, is_unavailable, reading
+from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
+from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.passwords import check_password, password_works
 from idp.users.service import LONGEST_NAME, canonical, set_password, void_links
@@ -17,6 +19,8 @@ LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timed
 
 MOST_REQUESTS = 10_000
 """Requests for a reset that may wait; further ones are dropped. A chore answers them every second."""
+
+_log = logging.getLogger(__name__)
 
 _TAGS = {LinkPurpose.INVITATION: audit.Tag.USER_ACTIVATE, LinkPurpose.RESET: audit.Tag.PASSWORD_RESET}
 
@@ -93,11 +97,12 @@ def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
     if not crypto.is_well_formed(code, "ol"):
         return None
     query = select(OneTimeLink).where(OneTimeLink.public_part == crypto.public_part(code), OneTimeLink.used_at.is_(None))
-    for link in db.session.scalars(query):
-        right = vault.secret_matches(code, link.pepper_id, link.secret_hash)
-        if right and link.purpose == purpose.value and link.expires_at > clock.now():
-            db.session.expunge(link)
-            return link
+    with reading() as session:
+        for link in session.scalars(query):
+            right = vault.secret_matches(code, link.pepper_id, link.secret_hash)
+            if right and link.purpose == purpose.value and link.expires_at > clock.now():
+                session.expunge(link)
+                return link
     return None
 
 
@@ -106,8 +111,8 @@ def request_reset(name: str, realm: str | None) -> None:
 
     :raises InvalidValueError: that cannot be a name.
     """
-    if not name or len(name) > LONGEST_NAME:
-        raise InvalidValueError("Name the account by its mail address.")
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or not NAME_PATTERN.fullmatch(realm or "x"):
+        raise InvalidValueError("Name the account by its mail address, and the organisation by its name or not at all.")
     waiting = db.session.scalar(select(func.count()).select_from(ResetRequest)) or 0
     if waiting < MOST_REQUESTS:
         content = json.dumps({"name": canonical(name), "realm": realm}).encode()
@@ -117,19 +122,38 @@ def request_reset(name: str, realm: str | None) -> None:
 def answer_reset_requests(limit: int = 20) -> int:
     """Send links to those who asked for one and have an account; return how many requests were looked at.
 
-    Claiming a request, the link and the mail are one transaction, which the caller commits.
+    Claiming a request, the link and the mail are one transaction. A request that cannot be answered is dropped, and stands
+    in the way of no other.
     """
-    oldest = select(ResetRequest.id).order_by(ResetRequest.id).limit(limit)
-    claimed = db.session.execute(
-        delete(ResetRequest).where(ResetRequest.id.in_(oldest.scalar_subquery())).returning(ResetRequest.sealed)
-    ).all()
-    for (sealed,) in claimed:
-        content = json.loads(vault.unseal(sealed, context="reset request"))
-        query = select(User, Realm).join(Realm, Realm.id == User.realm_id).where(User.name == content["name"])
-        if content["realm"] is not None:
-            query = query.where(Realm.name == content["realm"])
-        # a person whom several organisations know gets a mail from each
-        for user, realm in db.session.execute(query.limit(20)).all():
-            if user.enabled and realm.enabled and user.kind == UserKind.PERSON.value and user.email:
-                send_link(realm, user, LinkPurpose.RESET)
-    return len(claimed)
+    for number in range(limit):
+        oldest = select(ResetRequest.id).order_by(ResetRequest.id).limit(1)
+        claimed = db.session.execute(
+            delete(ResetRequest)
+            .where(ResetRequest.id == oldest.scalar_subquery())
+            .returning(ResetRequest.id, ResetRequest.sealed)
+        ).first()
+        if claimed is None:
+            db.session.rollback()
+            return number
+        try:
+            _answer_reset_request(claimed.sealed)
+            commit()
+        except (IdpError, DBAPIError) as error:
+            db.session.rollback()
+            if isinstance(error, StorageUnavailableError) or is_unavailable(error):
+                raise
+            _log.warning("a request for a password reset was dropped: %s", type(error).__name__)
+            db.session.execute(delete(ResetRequest).where(ResetRequest.id == claimed.id))
+            commit()
+    return limit
+
+
+def _answer_reset_request(sealed: str) -> None:
+    content = json.loads(vault.unseal(sealed, context="reset request"))
+    query = select(User, Realm).join(Realm, Realm.id == User.realm_id).where(User.name == content["name"])
+    if content["realm"] is not None:
+        query = query.where(Realm.name == content["realm"])
+    # a person whom several organisations know gets a mail from each
+    for user, realm in db.session.execute(query.limit(20)).all():
+        if user.enabled and realm.enabled and user.kind == UserKind.PERSON.value and user.email:
+            send_link(realm, user, LinkPurpose.RESET)

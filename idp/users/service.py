@@ -14,7 +14,8 @@ from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms import Realm, check_name, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 
-LONGEST_NAME = 254
+LONGEST_NAME = 180
+"""Characters, so that a name fits wherever it is written down with what it is the name of."""
 
 
 def canonical(name: str) -> str:
@@ -27,11 +28,14 @@ def check_user_name(kind: UserKind, name: str) -> str:
 
     :raises InvalidValueError: it cannot be one.
     """
-    if kind is UserKind.PERSON:
-        return canonical(mail.check_address(name.strip()))
-    if name.startswith("service-account-"):
-        raise InvalidValueError("The name of a machine user cannot begin with service-account-, which tokens use.")
-    return check_name("a machine user", name)
+    if canonical(name).startswith("service-account-"):
+        raise InvalidValueError("The name of a user cannot begin with service-account-, which tokens use.")
+    if kind is UserKind.MACHINE:
+        return check_name("a machine user", name)
+    canonical_name = canonical(mail.check_address(name.strip()))
+    if len(canonical_name) > LONGEST_NAME:
+        raise InvalidValueError(f"The mail address that a person signs in with takes at most {LONGEST_NAME} characters.")
+    return canonical_name
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
@@ -73,7 +77,8 @@ def update_user(realm: Realm, user: User, **fields: Any) -> None:
         setattr(user, key, value)
     if changed.get("enabled") is False:
         user.signed_out_at = clock.now()
-        void_links(user)
+    if changed.get("enabled") is False or "email" in changed:
+        void_links(user)  # an open one went to the old address
     user.updated_at = clock.now()
     audit.record(audit.Tag.USER_UPDATE, realm.name, f"user:{user.name}", uid=user.uid, **changed)
     publish_user(realm.name, user.uid)
@@ -130,6 +135,21 @@ def get_user(realm: Realm, name: str) -> User:
             f"Realm {realm.name!r} has no user {name[:80]!r}. `idp users list --realm {realm.name}` shows those it has."
         )
     return user
+
+
+def lock_user(user_id: int) -> User | None:
+    """Return a user as it is now, and let nobody else change it before the commit; None if it is gone."""
+    return db.session.scalar(select(User).where(User.id == user_id).with_for_update().execution_options(populate_existing=True))
+
+
+def change_password(realm: Realm, uid: str, old_hash: str, new_hash: str) -> bool:
+    """Replace a password whose hash is still `old_hash`; tell whether it was."""
+    found = find_user_by_uid(realm, uid)
+    user = lock_user(found.id) if found is not None else None
+    if user is None or user.password_hash != old_hash or not user.enabled:
+        return False
+    set_password(realm, user, new_hash, audit.Tag.PASSWORD_CHANGE)
+    return True
 
 
 def find_user(realm: Realm, name: str) -> User | None:

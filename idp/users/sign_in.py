@@ -1,20 +1,19 @@
 """Checking a password. Every way in ends here, so every way in is counted and slowed alike (T82, R109)."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from idp import audit, clock, runtime
 from idp.db import commit, db, reading
 from idp.errors import IdpError
-from idp.ratelimit import Attempt, reserve_attempt
+from idp.ratelimit import Attempt, network_of, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.settings import Settings
 from idp.users.models import User
 from idp.users.passwords import LONGEST, password_works
-from idp.users.service import LONGEST_NAME, canonical
+from idp.users.service import LONGEST_NAME, canonical, lock_user
 
 UNKNOWN = "(unknown)"
 """Stands in the audit trail for every name that no account has. What was typed there may have been a password."""
@@ -49,34 +48,28 @@ def check_sign_in(name: str, password: str, *, realm: str | None, address: str) 
     process = runtime.current()
     settings, works = process.settings, password_works(process)
     short = canonical(name[: 4 * LONGEST_NAME])[:LONGEST_NAME]
+    short = short if short.isprintable() else ""
     where = realm if realm is None or NAME_PATTERN.fullmatch(realm) else ""
     with works.seat():
-        attempt = reserve_attempt(_limits(settings, short, where or "", address), settings.sign_in_window)
         found = _find(short, where)
+        counted_realm = found[0].name if found is not None else where or ""
+        attempt = reserve_attempt(_limits(settings, short, counted_realm, address), settings.sign_in_window)
         stored = found[1].password_hash if found is not None else ""
         right, new_hash = works.verify(stored, password) if len(password) <= LONGEST else (False, "")
-    if found is None or not right or not found[1].enabled or not found[0].enabled:
+    accepted = _accept(found[1], attempt, new_hash) if found is not None and right else None
+    if accepted is None:
         _record_failure(found)
         raise SignInError
-    return _accept(found[1].id, attempt, new_hash)
+    return accepted
 
 
 def _limits(settings: Settings, name: str, realm: str, address: str) -> Sequence[tuple[str, int]]:
     return (
         # by name alone: whoever names the organisation and whoever leaves it out meet the same counter
         (f"account:{name}", settings.sign_in_limit_account),
-        (f"address:{_network(address)}", settings.sign_in_limit_address),
+        (f"address:{network_of(address)}", settings.sign_in_limit_address),
         (f"realm:{realm}", settings.sign_in_limit_realm),
     )
-
-
-def _network(address: str) -> str:
-    """Return what a client can be told by: its IPv4 address, or the /64 network that an IPv6 client has to itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def _find(name: str, realm: str | None) -> tuple[Realm, User] | None:
@@ -96,10 +89,15 @@ def _record_failure(found: tuple[Realm, User] | None) -> None:
     commit()
 
 
-def _accept(user_id: int, attempt: Attempt, new_hash: str) -> SignedIn:
-    user = db.session.get_one(User, user_id)
+def _accept(seen: User, attempt: Attempt, new_hash: str) -> SignedIn | None:
+    """Take the attempt back, unless the account has changed while its password was being compared."""
+    user = lock_user(seen.id)
+    realm = db.session.get(Realm, user.realm_id) if user is not None else None
+    if user is None or realm is None or user.password_hash != seen.password_hash or not user.enabled or not realm.enabled:
+        db.session.rollback()
+        return None
     attempt.give_back()
     user.last_sign_in_at = clock.now()
     if new_hash:
-        db.session.execute(update(User).where(User.id == user_id).values(password_hash=new_hash))
-    return SignedIn(db.session.get_one(Realm, user.realm_id), user)
+        user.password_hash = new_hash
+    return SignedIn(realm, user)

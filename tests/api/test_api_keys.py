@@ -113,12 +113,18 @@ def test_administrator_exceeds_every_limit_for_themself_and_for_others(client: F
 @pytest.mark.spec("T108")
 def test_key_for_somebody_takes_all_of_their_permissions(client: FlaskClient, make: Factory) -> None:
     make.do(lambda realm: access.create_role(realm, "key-desk", "", ["api-keys:write", "api-keys:read"]))
-    make.user("desk@example.test", roles=("key-desk",))
+    make.user("desk@example.test", roles=("key-desk", "ml-engineer"))
     boss = make.user("boss@example.test", roles=("administrator",))
     plain = make.user("plain@example.test", roles=("ml-engineer",))
     desk = session_of(client, "desk@example.test")
-    assert make_key(client, desk, userUid=plain).status_code == 201
+    made = make_key(client, desk, userUid=plain)
+    assert made.status_code == 201
+    assert shown(client, desk, made.json["uid"])["spec"]["roles"] == ["ml-engineer"], "it does not grow with its owner"
     assert make_key(client, desk, userUid=boss).status_code == 403
+    steward = make.user("steward@example.test", roles=("data-steward",))
+    assert make_key(client, desk, userUid=steward).status_code == 403, "a role without permissions here means something elsewhere"
+    nobody = make.user("nobody@example.test")
+    assert make_key(client, desk, userUid=nobody).status_code == 403, "it would carry whatever they are given later"
     key = make.key("boss@example.test")
     assert client.post(f"{KEYS}/{key.uid}/rotate", headers=desk, json={}).status_code == 403
     assert client.put(f"{KEYS}/{key.uid}", headers=desk, json={"spec": {"roles": []}}).status_code == 403

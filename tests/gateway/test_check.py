@@ -114,10 +114,13 @@ def test_access_tokens_for_the_api_or_the_realm_pass_and_others_do_not(behind: F
         ("GET", "/api/v1/query/\\..\\admin", 403),
         ("GET", "/api/v1/query/%5c..%5cadmin", 403),
         ("GET", "/api/v1/query/%00", 403),
+        ("GET", "/api/v1/query/%c0%ae%c0%ae/admin", 403),
+        ("GET", "/api/v1/query/%ef%bc%8e%ef%bc%8e/admin", 403),
+        ("GET", "/api/v1/query/%C3%A9", 200),
         ("GET", "/api/v1/query/%0d%0aX: y", 403),
         ("GET", "/api/v1/query/\u00e9", 403),
         ("GET", "/api/v1/query/%zz", 403),
-        ("GET", "/api/v1/query#/../admin", 200),
+        ("GET", "/api/v1/query#/../admin", 403),
         ("GET", "%2Fapi%2Fv1%2Fquery%3Fquery%3Dup", 200),
         ("GET", "%2Fapi%2Fv1%2Fquery%2F..%2Fadmin", 403),
         ("GET", "%2Fapi%2Fv1%2Fquery%252e%252e", 403),
@@ -288,7 +291,7 @@ def test_upstream_token_is_good_for_the_api_and_nothing_else(
 
     make.user(roles=("viewer",))
     token = check(behind, make.key().header).headers["X-Auth-Token"]
-    assert check(behind, {"Authorization": f"Bearer {token}"}).status_code == 200, "the API may call itself"
+    assert check(behind, {"Authorization": f"Bearer {token}"}).status_code == 401, "it outlives a logout, so it ends here"
     assert behind.get("/v1/users/info", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     document = behind.get("/auth/realms/acme/protocol/openid-connect/certs").json
 

@@ -1,0 +1,76 @@
+"""Replacing a key without a gap: both work for a while, and it shows when nobody uses the old one any more."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from idp import audit, clock
+from idp.apikeys.models import ApiKey, KeyStatus
+from idp.apikeys.service import NewKey, create_key, owner_of, record_act, text_of
+from idp.db import db
+from idp.errors import ConflictError, InvalidValueError
+from idp.realms import Realm
+from idp.users import User
+
+QUIET_AFTER = timedelta(hours=24)
+"""A key that was replaced and has not been used for so long is called quiet: nobody will miss it."""
+
+LONGEST_OVERLAP = timedelta(days=365)
+
+_KEPT = ("description", "roles", "projects", "addresses", "rate_per_minute")
+
+
+def rotate_key(
+    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = ""
+) -> NewKey:  # fmt: skip
+    """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
+
+    :param overlap: as the holder likes; the old key never outlives its own expiry.
+    :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
+    :param made_with: public part of the key that it is rotated with, if it is: the new one then lives no longer than the
+        old one was made for, and dies with it.
+    :raises ConflictError: the key does not work any more, or is replaced already.
+    """
+    # of several at once, one goes on
+    db.session.execute(select(ApiKey.id).where(ApiKey.id == key.id).with_for_update())
+    now = clock.this_second()
+    if key.status(now) is not KeyStatus.ACTIVE:
+        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
+    if successor_of(key) is not None:
+        raise ConflictError(f"Key {key.public_part} has been replaced already.")
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidValueError(f"An overlap takes 0 to {LONGEST_OVERLAP.days * 24} hours.")
+    new = create_key(
+        realm, owner_of(key), key.name, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
+        never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
+        **{name: getattr(key, name) for name in _KEPT},
+    )  # fmt: skip
+    ends = now + overlap
+    key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)
+    key.updated_at = now
+    record_act(audit.Tag.API_KEY_ROTATE, realm, key, successor=new.key.uid, until=text_of(key.expires_at))
+    return new
+
+
+def _life(realm: Realm, key: ApiKey, hours: int | None, *, may_exceed: bool, made_with: str) -> int | None:
+    """Return how many hours the successor lives; None for what the policy says."""
+    if key.expires_at is None:
+        return hours
+    original = max(1, round((key.expires_at - key.created_at).total_seconds() / 3600))
+    if hours is not None:
+        return min(hours, original) if made_with else hours
+    if may_exceed:
+        return original
+    user = db.session.get(User, key.user_id) if key.user_id else None
+    return min(original, max(realm.api_key_hours, (user.api_key_hours if user else None) or 0))
+
+
+def successor_of(key: ApiKey) -> ApiKey | None:
+    """Return the key that replaces this one, if there is one."""
+    return db.session.scalar(select(ApiKey).where(ApiKey.replaces_id == key.id).order_by(ApiKey.id.desc()).limit(1))
+
+
+def quiet_since(key: ApiKey, now: datetime) -> datetime | None:
+    """Return since when a key that was replaced has not been used, once that is long enough to call it quiet."""
+    since = key.last_used_at or key.created_at
+    return since if now - since >= QUIET_AFTER else None

@@ -1,0 +1,417 @@
+"""Nobody grows: by no call, and by no sequence of calls, does anybody get what they could not give themselves."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from idp import access, apikeys, applications, protected_apis, realms, users
+from idp.access import HolderKind
+from idp.app import close_app, create_app
+from idp.db import db
+from idp.settings import Settings
+from tests.conftest import FrozenClock
+from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, claims_of, session_of, sign_in
+
+PERMITTING = {
+    "helper": ["users:read", "users:write"],
+    "key-desk": ["api-keys:read", "api-keys:write", "users:read"],
+    "giver": ["grants:read", "grants:write", "users:read"],
+}
+
+
+def held_of(make: Factory, uid: str) -> set[tuple[str, str, str]]:
+    """Return every permission that somebody has: (project, permission), and the roles themselves."""
+
+    def read(realm: realms.Realm) -> set[tuple[str, str, str]]:
+        user = users.find_user_by_uid(realm, uid)
+        if user is None:
+            return set()
+        groups = [group.id for group in users.groups_of(user)]
+        held = access.read_held_roles(db.session(), HolderKind.USER, user.id, groups)
+        found = {("role", each.project, each.role) for each in held}
+        for project in ("", *{each.project for each in held}):
+            found |= {("permission", project, each) for each in access.permissions_on(held, project)}
+        return found
+
+    return make.do(read)
+
+
+@pytest.fixture
+def roles(make: Factory) -> None:
+    for name, permissions in PERMITTING.items():
+        make.do(lambda realm, name=name, permissions=permissions: access.create_role(realm, name, "", permissions))
+
+
+@pytest.mark.spec("T108")
+def test_who_may_do_what_by_role(client: FlaskClient, make: Factory) -> None:
+    target = make.user("target@example.test")
+    vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
+    speech = make.do(lambda realm: access.get_project(realm, "speech").uid)
+    for name, held in {
+        "admin": {"roles": ("administrator",)},
+        "auditor": {"roles": ("auditor",)},
+        "project-admin": {"projects": (("vision", "project-administrator"),)},
+        "viewer": {"roles": ("viewer",)},
+        "nobody": {},
+    }.items():
+        make.user(f"{name}@example.test", **held)
+    calls: dict[str, Any] = {
+        "list users": lambda h: client.get("/v1/users", headers=h),
+        "see a user": lambda h: client.get(f"/v1/users/{target}", headers=h),
+        "list keys": lambda h: client.get("/v1/apiKeys?scope=all", headers=h),
+        "list sessions": lambda h: client.get("/v1/sessions?scope=all", headers=h),
+        "make a user": lambda h: client.post(
+            "/v1/users", headers=h, json={"spec": {"machineName": f"m{abs(hash(str(h))) % 10**9}"}}
+        ),
+        "change a user": lambda h: client.patch(f"/v1/users/{target}", headers=h, json={"firstName": "T"}),
+        "start a reset": lambda h: client.patch(f"/v1/users/{target}/password/reset", headers=h),
+        "give viewer on the realm": lambda h: client.put(f"/v1/users/{target}/roles", headers=h, json={"roles": ["viewer"]}),
+        "give administrator": lambda h: client.put(f"/v1/users/{target}/roles", headers=h, json={"roles": ["administrator"]}),
+        "give researcher on vision": lambda h: client.put(
+            f"/v1/users/{target}/projects", headers=h, json={"projects": [{"projectUid": vision, "roles": ["researcher"]}]}
+        ),
+        "give researcher on speech": lambda h: client.put(
+            f"/v1/users/{target}/projects", headers=h, json={"projects": [{"projectUid": speech, "roles": ["researcher"]}]}
+        ),
+        "make a key for them": lambda h: client.post("/v1/apiKeys", headers=h, json={"spec": {"userUid": target}}),
+    }
+    allowed: dict[str, set[str]] = {}
+    for who in ("nobody", "viewer", "auditor", "project-admin", "admin"):
+        header = session_of(client, f"{who}@example.test")
+        allowed[who] = {name for name, call in calls.items() if call(header).status_code < 400}
+    assert allowed["nobody"] == allowed["viewer"] == set()
+    assert allowed["auditor"] == {"list users", "see a user", "list keys", "list sessions"}
+    assert allowed["project-admin"] == {"list users", "see a user", "give researcher on vision"}
+    assert allowed["admin"] == set(calls)
+
+
+@pytest.mark.spec("T108")
+def test_mail_address_of_somebody_with_more_roles_cannot_be_taken_over(client: FlaskClient, make: Factory, roles: None) -> None:
+    bob = make.user("bob@example.test", roles=("data-steward",))
+    make.user("helper@example.test", roles=("helper",))
+    helper = session_of(client, "helper@example.test")
+    assert client.patch(f"/v1/users/{bob}", headers=helper, json={"emailId": "evil@example.test"}).status_code == 403
+    assert client.patch(f"/v1/users/{bob}/password/reset", headers=helper).status_code == 403
+
+
+@pytest.mark.spec("T108")
+def test_open_link_dies_when_the_mail_address_changes(client: FlaskClient, make: Factory, roles: None, context: Flask) -> None:
+    zed = make.user("zed@example.test")
+    make.user("helper@example.test", roles=("helper",))
+    helper = session_of(client, "helper@example.test")
+    assert client.patch(f"/v1/users/{zed}", headers=helper, json={"emailId": "evil@example.test"}).status_code == 204
+    code = make.do(lambda realm: users.send_link(realm, users.get_user(realm, zed), users.LinkPurpose.RESET))
+    make.do(lambda realm: users.update_user(realm, users.get_user(realm, zed), email="zed@example.test"))
+    assert client.patch(f"/v1/auth/password/{code}/reset", json={"password": "another good one"}).status_code == 401
+
+
+def test_deactivated_key_of_a_more_powerful_person_stays_so(client: FlaskClient, make: Factory, roles: None) -> None:
+    make.user(roles=("administrator",))
+    make.user("desk@example.test", roles=("key-desk",))
+    key = make.key()
+    assert client.patch(f"/v1/apiKeys/{key.uid}", headers=session_of(client), json={"isActive": False}).status_code == 204
+    desk = session_of(client, "desk@example.test")
+    assert client.patch(f"/v1/apiKeys/{key.uid}", headers=desk, json={"isActive": True}).status_code == 403
+
+
+@pytest.mark.spec("T108")
+def test_what_ends_cannot_be_made_endless(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
+    until = frozen_clock.now().replace(microsecond=0) + timedelta(hours=1)
+    boss = make.user("boss@example.test", roles=("administrator",))
+    other = make.user("other@example.test")
+    temp = make.user("temp@example.test")
+    make.do(lambda realm: access.grant_role(realm, users.holder_of(users.get_user(realm, temp)), "administrator", until=until))
+    header = session_of(client, "temp@example.test")
+    assert client.put(f"/v1/users/{other}/roles", headers=header, json={"roles": ["administrator"]}).status_code == 204
+    assert client.put(f"/v1/users/{temp}/roles", headers=header, json={"roles": []}).status_code == 204
+    header = session_of(client, "other@example.test")
+    assert client.put(f"/v1/users/{temp}/roles", headers=header, json={"roles": ["administrator"]}).status_code == 204
+    ends = make.do(
+        lambda realm: {
+            grant.until
+            for grant in access.list_grants(realm)
+            if grant.role.name == "administrator" and grant.holder_name != "boss@example.test"
+        }
+    )
+    assert ends == {until}
+    header = session_of(client, "temp@example.test")
+    assert client.post("/v1/apiKeys", headers=header, json={"spec": {"userUid": boss}}).status_code == 403
+    vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
+    twice = {"projects": [{"projectUid": vision, "roles": []}, {"projectUid": vision, "roles": ["viewer"]}]}
+    assert client.put(f"/v1/users/{other}/projects", headers=header, json=twice).status_code == 400
+
+
+@pytest.mark.spec("T108", "T73")
+def test_key_of_a_deleted_application_does_not_revive_with_its_name(client: FlaskClient, make: Factory) -> None:
+    make.application("robot", roles=("viewer",))
+    key = make.key("robot")
+    assert client.get("/v1/users/info", headers=key.header).status_code == 200
+    make.change(applications.delete_application, "robot")
+    assert client.get("/v1/users/info", headers=key.header).status_code == 401
+    make.application("robot", roles=("administrator",))
+    assert client.get("/v1/users/info", headers=key.header).status_code == 401
+
+
+@pytest.mark.spec("R101")
+def test_api_that_is_handed_a_token_does_not_become_its_caller_here(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"trusted_proxies": ("127.0.0.1/32",)}))
+    make, client = Factory(app), app.test_client()
+    make.user(roles=("administrator",))
+    backend = make.application("backend", roles=(), resources=["backend-api"])
+    rules = [{"methods": ["GET"], "path": "/"}]
+    make.do(lambda realm: protected_apis.put_api(realm, "backend", audience="backend-api", rules=rules))
+    with pytest.raises(Exception, match="not the issuer"):
+        make.do(lambda realm: protected_apis.put_api(realm, "own", audience=settings.issuer("acme"), rules=rules))
+    url = "/gateway/check/acme/backend?method=GET&uri=/x"
+    token = client.get(url, headers=make.key().header).headers["X-Auth-Token"]
+    grant = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+    }
+    for target in ("", settings.issuer("acme")):
+        answer = ask(client, "token", {**grant, **backend.form, "audience": target})
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_target")
+    assert client.get("/v1/users/info", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    close_app(app)
+
+
+@pytest.mark.parametrize("event", ["password change", "disable", "delete"])
+def test_old_password_does_not_win_a_race(
+    client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    uid = make.user()
+    works = users.PasswordWorks
+    compared, goes_on = threading.Event(), threading.Event()
+    verify = works.verify
+
+    def slow(self: Any, stored: str, password: str) -> tuple[bool, str]:
+        result = verify(self, stored, password)
+        compared.set()
+        assert goes_on.wait(20)
+        return result
+
+    monkeypatch.setattr(works, "verify", slow)
+    answers: list[Any] = []
+    app = client.application
+    thread = threading.Thread(target=lambda: answers.append(sign_in(app.test_client())))
+    thread.start()
+    assert compared.wait(20)
+    acts: dict[str, Any] = {
+        "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "new", _tag()),
+        "disable": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+        "delete": lambda realm: users.delete_user(realm, users.get_user(realm, uid)),
+    }
+    make.do(acts[event])
+    goes_on.set()
+    thread.join()
+    assert answers[0].status_code == 401
+
+
+def _tag() -> Any:
+    from idp.audit import Tag
+
+    return Tag.PASSWORD_CHANGE
+
+
+@pytest.mark.spec("T108")
+def test_role_that_was_taken_cannot_be_given_back_by_a_worker_that_does_not_know_yet(settings: Settings, make: Factory) -> None:
+    bob = make.user("bob@example.test", roles=("administrator",))
+    make.user(roles=("administrator",))
+    first, second = create_app(settings), create_app(settings)
+    bobs = session_of(second.test_client(), "bob@example.test")
+    assert second.test_client().get("/v1/users", headers=bobs).status_code == 200
+    anns = session_of(first.test_client())
+    assert first.test_client().put(f"/v1/users/{bob}/roles", headers=anns, json={"roles": []}).status_code == 204
+    again = second.test_client().put(f"/v1/users/{bob}/roles", headers=bobs, json={"roles": ["administrator"]})
+    assert again.status_code == 403
+    for app in (first, second):
+        close_app(app)
+
+
+def test_keys_that_a_leaked_key_has_made_die_with_it(client: FlaskClient, make: Factory) -> None:
+    make.user(roles=("viewer",))
+    key = make.key(hours=1)
+    child = client.post("/v1/apiKeys", headers=key.header, json={}).json
+    grandchild = client.post("/v1/apiKeys", headers={"apiKey": child["apiKey"]}, json={}).json
+    successor = client.post(f"/v1/apiKeys/{key.uid}/rotate", headers=key.header, json={"expiryHours": 2160})
+    assert successor.status_code == 201
+    made = make.do(lambda realm: vars(apikeys.get_key(realm, successor.json["uid"])).copy())
+    life = made["expires_at"] - made["created_at"]
+    assert life <= timedelta(hours=1), "a key gives its successor no longer a life than its own"
+    assert made["created_by"] == f"api-key:{key.public_part}"
+    assert client.post("/v1/auth/credentials/report", json={"credential": key.plain}).status_code == 204
+    for plain in (key.plain, child["apiKey"], grandchild["apiKey"], successor.json["apiKey"]):
+        assert client.get("/v1/users/info", headers={"apiKey": plain}).status_code == 401
+
+
+def test_exchanged_token_keeps_the_addresses_and_the_rate_of_its_key(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    bound = make.key(addresses=["192.0.2.0/24"])
+    home = {"REMOTE_ADDR": "192.0.2.1"}
+    token = client.post("/v1/auth/exchange", headers=bound.header, environ_base=home).json["Authorization"]
+    header = {"Authorization": token}
+    assert client.get("/v1/users/info", headers=header, environ_base=home).status_code == 200
+    assert client.get("/v1/users/info", headers=header, environ_base={"REMOTE_ADDR": "198.51.100.1"}).status_code == 401
+    slow = make.key(rate_per_minute=3)
+    header = {"Authorization": client.post("/v1/auth/exchange", headers=slow.header).json["Authorization"]}
+    assert [client.get("/v1/users/info", headers=header).status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.spec("T91")
+def test_personal_tokens_end_with_the_password_and_live_no_longer_than_what_made_them(client: FlaskClient, make: Factory) -> None:
+    import base64
+
+    uid = make.user()
+    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=True))
+    basic = {"Authorization": "Basic " + base64.b64encode(f"ann@example.test:{PASSWORD}".encode()).decode()}
+    short = client.get("/auth/v1/tokens/generate?ttl=60", headers=basic).json["token"]
+    child = client.get("/auth/v1/tokens/generate", headers={"Authorization": f"Bearer {short}"}).json["token"]
+    assert claims_of(child)["exp"] - claims_of(child)["iat"] == 60
+    body = {"currentPassword": PASSWORD, "newPassword": "another good one"}
+    assert client.patch(f"/v1/users/{uid}/password/change", headers=session_of(client), json=body).status_code == 204
+    assert client.get("/v1/users/info", headers={"Authorization": f"Bearer {child}"}).status_code == 401
+
+
+def test_rotations_at_once_make_one_successor(settings: Settings, make: Factory) -> None:
+    make.user()
+    key = make.key()
+    nodes = [create_app(settings) for _ in range(2)]
+    turn = iter(range(20))
+    url = f"/v1/apiKeys/{key.uid}/rotate"
+    statuses = at_once(20, lambda: nodes[next(turn) % 2].test_client().post(url, headers=key.header, json={}).status_code)
+    for node in nodes:
+        close_app(node)
+    assert (statuses.count(201), statuses.count(409)) == (1, 19)
+
+
+# The property: whatever a person calls, in whatever order, their own permissions and those of their accomplices stay within
+# what they could have given.
+
+ACTORS = {
+    "project-admin": {"projects": (("vision", "project-administrator"),)},
+    "helper": {"roles": ("helper",)},
+    "key-desk": {"roles": ("key-desk",)},
+    "giver": {"roles": ("giver",)},
+    "editor": {"roles": ("editor",)},
+    "auditor": {"roles": ("auditor",)},
+}
+NAMES = ["viewer", "researcher", "administrator", "auditor", "project-administrator", "giver", "helper", "ml-engineer"]
+
+
+@pytest.fixture(scope="module")
+def world(template, tmp_path_factory):  # type: ignore[no-untyped-def]
+    """Several limited people, each with a machine user as accomplice, and somebody powerful."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("world") / "data"
+    shutil.copytree(template, folder)
+    app = create_app(Settings.load(data_dir=folder))
+    make = Factory(app)
+    for name, permissions in PERMITTING.items():
+        make.do(lambda realm, name=name, permissions=permissions: access.create_role(realm, name, "", permissions))
+    make.user("boss@example.test", roles=("administrator", "data-steward"))
+    for actor, held in ACTORS.items():
+        make.user(f"{actor}@example.test", **held)  # type: ignore[arg-type]
+        make.user(f"{actor}-mate")
+    yield app
+    close_app(app)
+
+
+STEP = st.tuples(*(st.integers(0, 7) for _ in range(4)), st.lists(st.sampled_from(NAMES), max_size=3))
+
+
+@pytest.mark.spec("T108")
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(actor=st.sampled_from(list(ACTORS)), steps=st.lists(STEP, min_size=2, max_size=8))
+def test_no_sequence_of_calls_gains_a_permission(world: Flask, actor: str, steps: list[Any]) -> None:
+    make, client = Factory(world), world.test_client()
+    names = (f"{actor}@example.test", f"{actor}-mate", "boss@example.test")
+    uids = [make.do(lambda realm, name=name: users.get_user(realm, name).uid) for name in names]
+    make.do(lambda realm: _restore(realm, names[0], ACTORS[actor]))
+    projects = make.do(lambda realm: [project.uid for project in access.list_projects(realm)])
+    limit = held_of(make, uids[0]) | _ceiling(make, uids[0])
+    credentials = [session_of(client, names[0])]
+    for call, which, whom, where, some_roles in steps:
+        header, target = credentials[which % len(credentials)], uids[whom % 3]
+        credentials += _step(client, call, header, target, projects[where % len(projects)], some_roles)
+        make.forget()
+        for shown in credentials:
+            answer = client.get("/v1/users/info", headers=shown)
+            if answer.status_code == 200:
+                carried = {("role", "", role) for role in answer.json["roles"]}
+                assert carried <= limit, (actor, shown.keys(), carried - limit)
+        for uid in uids[:2]:
+            assert held_of(make, uid) <= limit, (actor, held_of(make, uid) - limit)
+
+
+def _restore(realm: realms.Realm, name: str, held: Any) -> None:
+    holder = users.holder_of(users.get_user(realm, name))
+    for role in held.get("roles", ()):
+        access.grant_role(realm, holder, role)
+    for project, role in held.get("projects", ()):
+        access.grant_role(realm, holder, role, project=project)
+
+
+def _step(
+    client: FlaskClient, call: int, header: dict[str, str], target: str, project: str, some_roles: list[str]
+) -> list[dict[str, str]]:
+    """Make one call, and return the credentials that it gave."""
+    if call == 0:
+        client.put(f"/v1/users/{target}/roles", headers=header, json={"roles": some_roles})
+    elif call == 1:
+        body = {"projects": [{"projectUid": project, "roles": some_roles}]}
+        client.put(f"/v1/users/{target}/projects", headers=header, json=body)
+    elif call in {2, 3}:
+        answer = client.post(
+            "/v1/apiKeys", headers=header, json={"spec": {"userUid": target, "roles": some_roles[: 3 * (call - 2)]}}
+        )
+        return [{"apiKey": answer.json["apiKey"]}] if answer.status_code == 201 else []
+    elif call == 4:
+        answer = client.post("/v1/auth/exchange", headers=header)
+        return [{"Authorization": answer.json["Authorization"]}] if answer.status_code == 200 else []
+    elif call == 5:
+        client.post("/v1/users", headers=header, json={"spec": {"machineName": f"m-{target[:8]}", "roles": some_roles}})
+    elif call == 6:
+        client.patch(f"/v1/users/{target}", headers=header, json={"emailId": "evil@example.test"})
+    else:
+        keys = client.get("/v1/apiKeys?scope=all", headers=header).json.get("items", [])[:5]
+        answers = [client.post(f"/v1/apiKeys/{key['metadata']['uid']}/rotate", headers=header, json={}) for key in keys]
+        return [{"apiKey": answer.json["apiKey"]} for answer in answers if answer.status_code == 201]
+    return []
+
+
+def _ceiling(make: Factory, uid: str) -> set[tuple[str, str, str]]:
+    """Return what somebody could give themselves by a direct grant: roles, and permissions within their own."""
+
+    def read(realm: realms.Realm) -> set[tuple[str, str, str]]:
+        user = users.get_user(realm, uid)
+        held = access.read_held_roles(db.session(), HolderKind.USER, user.id)
+        found: set[tuple[str, str, str]] = set()
+        for project in ("", *(each.name for each in access.list_projects(realm))):
+            for role in access.list_roles(realm):
+                if access.may_grant(held, role.permissions, project):
+                    found |= {("role", project, role.name)}
+                    found |= {("permission", project, each) for each in role.permissions}
+            found |= {("permission", project, each) for each in access.permissions_on(held, project)}
+        return found
+
+    return make.do(read)
+
+
+def test_tokens_of_an_application_administer_within_its_roles(client: FlaskClient, make: Factory) -> None:
+    boss = make.application("boss-bot", roles=("administrator",))
+    small = make.application("small-bot", roles=("viewer",))
+    for made, status in ((boss, 201), (small, 403)):
+        header = {"Authorization": f"Bearer {ask_token(client, made).json['access_token']}"}
+        answer = client.post("/v1/users", headers=header, json={"spec": {"machineName": f"by-{made.client_id}"}})
+        assert answer.status_code == status
+    narrowed = ask_token(client, boss, scope="openid").json["access_token"]
+    assert client.get("/v1/users", headers={"Authorization": f"Bearer {narrowed}"}).status_code == 200
