@@ -10,12 +10,14 @@
 """
 
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.introspection import Introspection
 from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
     "Identity",
+    "Introspection",
     "InvalidTokenError",
     "KeySetStaleError",
     "KeySetUnavailableError",

@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from idp.verifier.jose import InvalidTokenError, check_times, has_audience, open_token
-from idp.verifier.keyset import KeySet
+from idp.verifier.introspection import Introspection
+from idp.verifier.jose import InvalidTokenError, check_times, has_audience, open_token, read_unverified
+from idp.verifier.keyset import KeySet, KeySetStaleError
 
 ALGORITHMS = ("RS256", "ES256")
+SESSION_TYPE = "session+jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Verifier:
         *,
         algorithms: Collection[str] = ALGORITHMS,
         id_token_audience: str | Collection[str] = (),
+        session_tokens: bool = False,
+        introspection: Introspection | None = None,
         leeway: float = 30,
         jwks_uri: str | None = None,
         cooldown: float = 10,
@@ -54,6 +58,10 @@ class Verifier:
         :param algorithms: signature algorithms to accept.
         :param id_token_audience: client ids whose *ID tokens* are accepted as well; by default none are. An ID token
             carries no roles or projects.
+        :param session_tokens: accept the session tokens of people, and of exchanged API keys, too. They are made for the
+            whole realm: their audience is the issuer.
+        :param introspection: as whom to ask the issuer about tokens. With it, personal tokens are accepted: they can be
+            deleted at any time, so they cannot be checked by their signature.
         :param leeway: seconds that clocks may differ, at most 60.
         :param jwks_uri: address of the key set; by default the issuer is asked for it.
         :param cooldown: seconds between two fetches that unknown key ids may cause.
@@ -69,7 +77,10 @@ class Verifier:
         self._issuer = issuer
         self._algorithms = frozenset(algorithms)
         self._id_token_audience = names(id_token_audience)
-        self._types = ("at+jwt", "jwt") if self._id_token_audience else ("at+jwt",)
+        self._introspection = introspection
+        self._types = ["at+jwt"]
+        self._types += ["jwt"] if self._id_token_audience else []
+        self._types += [SESSION_TYPE] if session_tokens else []
         self._leeway = leeway
         self._clock = clock
         self._key_set = KeySet(issuer, jwks_uri=jwks_uri, cooldown=cooldown, timeout=timeout)
@@ -82,6 +93,8 @@ class Verifier:
         :raises InvalidTokenError: the token is refused; answer 401 `invalid_token`.
         :raises KeySetUnavailableError: no keys to check with; answer 503.
         """
+        if self._introspection is not None and _is_personal(token) and not self._id_token_audience:
+            return self._asked(token, self._introspection, self._audience | {self._issuer}, fetch=fetch)
         opened = open_token(
             token,
             keys=lambda kid, alg: [] if kid is None else self._key_set.find(kid, alg, fetch=fetch),
@@ -92,10 +105,34 @@ class Verifier:
         if claims.get("iss") != self._issuer:
             raise InvalidTokenError("The token was issued by somebody else.")
         check_times(claims, self._clock(), early=self._leeway, late=self._leeway)
-        is_access_token = opened.header["typ"].lower().endswith("at+jwt")
-        if not has_audience(claims, self._audience if is_access_token else self._id_token_audience):
+        audience = self._audience_of(opened.header["typ"].lower().removeprefix("application/"))
+        if not has_audience(claims, audience):
             raise InvalidTokenError("The token is meant for another API.")
+        if self._introspection is not None and self._introspection.every_token:
+            return self._asked(token, self._introspection, audience, fetch=fetch)
         return _identity(claims)
+
+    def _audience_of(self, typ: str) -> frozenset[str]:
+        if typ == SESSION_TYPE:
+            return frozenset({self._issuer})
+        return self._audience if typ == "at+jwt" else self._id_token_audience
+
+    def _asked(self, token: str, introspection: Introspection, audience: frozenset[str], *, fetch: bool) -> Identity:
+        """Return who calls as the issuer says it."""
+        if read_unverified(token).claims.get("iss") != self._issuer:
+            raise InvalidTokenError("The token was issued by somebody else.")
+        if not fetch:
+            raise KeySetStaleError
+        claims = introspection.ask(self._issuer, token)
+        if claims is None or claims.get("iss") != self._issuer or not has_audience(claims, audience):
+            raise InvalidTokenError("The issuer does not call the token active for this API.")
+        return _identity(claims)
+
+
+def _is_personal(token: str) -> bool:
+    """Tell, by its header alone, whether a token may be a personal one."""
+    header = read_unverified(token).header
+    return header.keys() == {"alg", "kid", "typ"} and header["typ"] == "JWT"
 
 
 def names(value: str | Collection[str]) -> frozenset[str]:
