@@ -119,7 +119,23 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
         yield "ok", "The master key opens every pepper and every active signing key."
+        yield from _examine_mail(settings)
         db.session.rollback()
+
+
+def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp import mail
+
+    waiting = mail.list_waiting(1_000)
+    count = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+    refused = [each for each in waiting if each.last_error]
+    if not settings.smtp_host:
+        verdict = f"No mail server is set (IDP_SMTP_HOST), so nobody gets invitations, resets or notices; {count} in the outbox."
+        yield "warn", verdict
+    elif refused:
+        yield "warn", f"{count} in the outbox. The mail server said: {refused[-1].last_error}"
+    else:
+        yield "ok", f"{settings.smtp_host} takes the mail; {count} in the outbox."
 
 
 def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Sending what is in the outbox, by SMTP (RFC 5321)."""
 
+import hashlib
 import json
 import logging
 import smtplib
@@ -56,13 +57,18 @@ def deliver_mail(limit: int = 20) -> int:
     sent = 0
     while sent < limit and (claim := _claim()) is not None:
         try:
-            _send(settings, claim)
-        except (OSError, smtplib.SMTPException) as error:
-            _failed(claim, error)
-            return sent  # the mail server is asked again when the next mail is due
+            to, message = _written(settings, claim)
         except Exception as error:  # noqa: BLE001 (a mail that cannot be made stands in the way of no other)
             _failed(claim, error)
             continue
+        try:
+            _send(settings, to, message)
+        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
+            _failed(claim, error)
+            continue
+        except (OSError, smtplib.SMTPException) as error:
+            _failed(claim, error)
+            return sent  # the mail server is away; it is asked again when the next mail is due
         db.session.execute(
             update(MailMessage).where(MailMessage.id == claim.id).values(done_at=clock.now(), sent=True, sealed="", last_error="")
         )
@@ -107,17 +113,21 @@ def _failed(claim: _Claim, error: Exception) -> None:
     _log.warning("mail %s was not sent (try %d): %s", claim.id, claim.tries, reason[:300])
 
 
-def _send(settings: Settings, claim: _Claim) -> None:
+def _written(settings: Settings, claim: _Claim) -> tuple[str, EmailMessage]:
     content = json.loads(vault.unseal(claim.sealed, context=f"mail {claim.occasion}"))
     message = compose(settings, claim.template, content["to"], content["values"])
     message["Date"] = format_datetime(claim.created_at)
     host = parseaddr(settings.mail_from)[1].partition("@")[2]
-    message["Message-ID"] = f"<{claim.occasion.replace('@', '.')}@{host}>"
+    message["Message-ID"] = f"<{hashlib.sha256(claim.occasion.encode()).hexdigest()[:40]}@{host}>"
+    return content["to"], message
+
+
+def _send(settings: Settings, to: str, message: EmailMessage) -> None:
     with _connect(settings) as connection:
         if settings.smtp_user:
             file = settings.smtp_password_file
             connection.login(settings.smtp_user, file.read_text().strip() if file else "")
-        connection.send_message(message, to_addrs=[content["to"]])
+        connection.send_message(message, to_addrs=[to])
 
 
 def _connect(settings: Settings) -> smtplib.SMTP:

@@ -1,0 +1,271 @@
+"""Mail: written in the transaction that causes it, sent once by a real mail server, tried again, never in the way."""
+
+import email
+import email.policy
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from idp import mail, runtime
+from idp.app import close_app, create_app
+from idp.db import commit, db
+from idp.errors import InvalidValueError
+from idp.mail import MailMessage
+from idp.settings import Settings
+from tests.conftest import FrozenClock
+from tests.factories import Factory, at_once, session_of
+from tests.serving import Server, free_port, send, wait_until
+
+
+class Mailbox:
+    """A mail server on loopback that keeps what it is given, and can refuse."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.mails: list[tuple[list[str], Any]] = []
+        self.refusal = ""
+        self.reached = threading.Event()
+        self.controller = Controller(self, hostname="127.0.0.1", port=port or free_port())
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd calls it so)
+        self.reached.set()
+        if self.refusal:
+            return self.refusal
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.mails.append((list(envelope.rcpt_tos), email.message_from_bytes(content, policy=email.policy.default)))
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox()
+    box.controller.start()
+    yield box
+    box.controller.stop()
+
+
+@pytest.fixture
+def app(settings: Settings, mailbox: Mailbox) -> Iterator[Flask]:
+    """The application with a mail server."""
+    update = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.controller.port, "smtp_security": "none"}
+    app = create_app(settings.model_copy(update=update | {"mail_from": "Realmgate <id@acme.example>"}))
+    yield app
+    close_app(app)
+
+
+def enqueue(occasion: str = "test:1", to: str = "ann@example.test", **values: str) -> None:
+    given = {"organisation": "Acme", "name": "ann", "code": "idp_ol_x", "expires": "tomorrow"} | values
+    mail.enqueue("acme", occasion, "invitation", to, **given)
+    commit()
+
+
+def test_mail_goes_out_once_in_text_and_html(context: Flask, mailbox: Mailbox) -> None:
+    enqueue(name="<b>Ann</b> & Söhne")
+    assert mail.deliver_mail() == 1
+    assert mail.deliver_mail() == 0
+    ((to, message),) = mailbox.mails
+    assert to == ["ann@example.test"]
+    assert (message["To"], message["From"], message["Subject"]) == (
+        "ann@example.test",
+        "Realmgate <id@acme.example>",
+        "Your account at Acme",
+    )
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Message-ID"].endswith("@acme.example>")
+    text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "idp_ol_x" in text
+    assert "<b>Ann</b> & Söhne" in text
+    assert "&lt;b&gt;Ann&lt;/b&gt; &amp; Söhne" in html
+
+
+def test_one_occasion_is_one_mail(context: Flask, mailbox: Mailbox) -> None:
+    for _ in range(3):
+        enqueue()
+    mail.deliver_mail()
+    enqueue()
+    mail.deliver_mail()
+    assert len(mailbox.mails) == 1
+
+
+def test_of_several_workers_one_sends_each_mail(app: Flask, settings: Settings, mailbox: Mailbox) -> None:
+    with app.app_context():
+        for number in range(20):
+            enqueue(f"test:{number}")
+
+    def deliver() -> int:
+        with app.app_context():
+            return mail.deliver_mail()
+
+    assert sum(at_once(5, deliver)) == 20
+    assert len({message["Message-ID"] for _, message in mailbox.mails}) == len(mailbox.mails) == 20
+
+
+def test_mail_that_is_refused_is_tried_again_later_and_then_given_up(
+    context: Flask, mailbox: Mailbox, frozen_clock: FrozenClock
+) -> None:
+    enqueue()
+    mailbox.refusal = "451 later"
+    assert mail.deliver_mail() == 0
+    assert mail.deliver_mail() == 0, "not before its time"
+    frozen_clock.advance(seconds=61)
+    mailbox.refusal = ""
+    assert mail.deliver_mail() == 1
+    enqueue("test:2")
+    mailbox.refusal = "550 never"
+    for _ in range(10):
+        mail.deliver_mail()
+        frozen_clock.advance(days=2)
+    db.session.rollback()
+    row = db.session.scalars(select(MailMessage).where(MailMessage.occasion == "test:2")).one()
+    assert (row.sent, row.done_at is not None, row.sealed, row.tries) == (False, True, "", 8)
+    assert "550" in row.last_error
+
+
+def test_mail_that_cannot_be_made_stands_in_the_way_of_no_other(context: Flask, mailbox: Mailbox) -> None:
+    enqueue("test:broken")
+    db.session.execute(MailMessage.__table__.update().values(template="nothing"))
+    commit()
+    enqueue("test:good")
+    assert mail.deliver_mail() == 1
+    assert len(mailbox.mails) == 1
+
+
+def test_mail_server_that_is_away_leaves_the_mail_in_the_outbox(
+    context: Flask, mailbox: Mailbox, frozen_clock: FrozenClock
+) -> None:
+    mailbox.controller.stop()
+    enqueue()
+    assert mail.deliver_mail() == 0
+    assert len(mail.list_waiting()) == 1
+    mailbox.controller = Mailbox(mailbox.controller.port).controller
+    mailbox.controller.start()
+    frozen_clock.advance(seconds=61)
+    assert mail.deliver_mail() == 1
+
+
+def test_content_is_sealed_in_the_outbox_and_gone_once_it_is_sent(context: Flask, mailbox: Mailbox) -> None:
+    enqueue(code="canary-code")
+    (row,) = mail.list_waiting()
+    assert "canary" not in row.sealed
+    assert "ann@" not in row.sealed
+    mail.deliver_mail()
+    db.session.rollback()
+    assert db.session.scalars(select(MailMessage.sealed)).all() == [""]
+
+
+@pytest.mark.spec("T105")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b.test\nBcc: victim@example.test", "a@b.test\r\nX: y", "a@b.test,c@d.test", "a@b.test c@d.test", "<a@b.test>", "a@b.test\u2028x",
+        "a@=?utf-8?q?b=2Cvictim=40evil.test?=", "=?x?q??=@y.test", "a@b..test", "a@-b.test", "a@b-.test", "a", "@b.test", "a@", "a@b@c",
+        '"a b"@c.test', "a\x00@b.test", "a" * 65 + "@b.test", "a@" + "b." * 130 + "test", "",
+    ],
+)  # fmt: skip
+def test_address_that_could_add_a_header_or_a_recipient_is_refused(address: str) -> None:
+    with pytest.raises(InvalidValueError):
+        mail.check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b.test", "a.b+c@sub.example.test", "zoé@exämple.test", "o'hara@example.test", "a@localhost"]
+)
+def test_usual_addresses_are_taken(address: str) -> None:
+    assert mail.check_address(address) == address
+
+
+def test_names_with_line_ends_do_not_reach_a_header(settings: Settings) -> None:
+    values = {"organisation": "Acme\nBcc: victim@example.test", "name": "x", "code": "y", "expires": "z"}
+    message = mail.postman.compose(settings, "invitation", "a@b.test", values)
+    assert message["Bcc"] is None
+    assert "\n" not in message["Subject"]
+
+
+def test_every_template_is_complete(settings: Settings) -> None:
+    names = (
+        "organisation",
+        "name",
+        "code",
+        "expires",
+        "changed",
+        "key",
+        "public_part",
+        "uid",
+        "holder",
+        "left",
+        "uses",
+        "last_used",
+        "revoked",
+    )
+    for template in ("invitation", "password-reset", "password-changed", "api-key-expiry", "api-key-leaked"):
+        message = mail.postman.compose(settings, template, "a@b.test", dict.fromkeys(names, "value"))
+        assert message["Subject"]
+        assert message.get_body(("plain",)) is not None
+        assert message.get_body(("html",)) is not None
+
+
+def test_sign_in_and_reset_do_not_wait_for_a_mail_server_that_hangs(own_server: Server) -> None:
+    import socket
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(5)  # accepts, and says nothing
+        own_server.settings |= {
+            "IDP_SMTP_HOST": "127.0.0.1",
+            "IDP_SMTP_PORT": str(silent.getsockname()[1]),
+            "IDP_SMTP_SECURITY": "none",
+        }
+        own_server.start()
+        own_server.idp("users", "create", "--realm", "acme", "--email", "ann@example.test")
+        body = json.dumps({"emailId": "ann@example.test"}).encode()
+        for _ in range(3):
+            answer = send(f"{own_server.url}/v1/auth/user/password/reset", body, {"Content-Type": "application/json"})
+            assert answer.status == 204
+        bot = own_server.create_application("bot")
+        assert own_server.token(bot).status == 200
+
+
+def test_served_program_sends_invitations_resets_and_notices(own_server: Server, mailbox: Mailbox) -> None:
+    own_server.settings |= {
+        "IDP_SMTP_HOST": "127.0.0.1",
+        "IDP_SMTP_PORT": str(mailbox.controller.port),
+        "IDP_SMTP_SECURITY": "none",
+        "IDP_WORKERS": "2",
+    }
+    own_server.start()
+    own_server.idp("users", "create", "--realm", "acme", "--email", "ann@example.test")
+    wait_until(lambda: len(mailbox.mails) == 1, "the invitation")
+    body = json.dumps({"emailId": "Ann@example.test"}).encode()
+    send(f"{own_server.url}/v1/auth/user/password/reset", body, {"Content-Type": "application/json"})
+    wait_until(lambda: len(mailbox.mails) == 2, "the reset")
+    assert [message["Subject"] for _, message in mailbox.mails] == [
+        "Your account at Acme Research",
+        "A new password for Acme Research",
+    ]
+
+
+def test_without_a_mail_server_mails_wait_and_doctor_says_so(own_server: Server) -> None:
+    own_server.idp("setup")
+    own_server.idp("users", "create", "--realm", "acme", "--email", "ann@example.test")
+    said = own_server.idp("doctor")
+    assert "1 mail waits" in said
+    assert "IDP_SMTP_HOST" in said
+
+
+def test_made_person_is_told_when_their_password_changes(client: FlaskClient, app: Flask, mailbox: Mailbox) -> None:
+    make = Factory(app)
+    uid = make.user()
+    body = {"currentPassword": "correct horse battery staple", "newPassword": "another good one"}
+    assert client.patch(f"/v1/users/{uid}/password/change", headers=session_of(client), json=body).status_code == 204
+    with app.app_context():
+        assert runtime.current().settings.smtp_host
+        mail.deliver_mail()
+    assert [message["Subject"] for _, message in mailbox.mails] == ["Your password at Acme Research was changed"]
