@@ -101,7 +101,7 @@ class PasswordWorks:
 
         def compare() -> tuple[bool, str]:
             right = False
-            with contextlib.suppress(argon2.exceptions.VerificationError):
+            with contextlib.suppress(argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
                 right = bool(HASHER.verify(password_hash or _nobodys_hash(), _normal(password)))
             if not right or not password_hash:
                 return False, ""

