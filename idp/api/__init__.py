@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from idp.api import api_keys, auth, me, sessions, users
 from idp.api.errors import answer_error
+from idp.api.exchange import PATH, ExchangeExpress, exchange
 from idp.wire.edges import answer_errors
 
 __all__ = ["register"]
@@ -22,7 +23,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("GET", "/v1/auth/user/org/forgot", auth.forgot),
     ("PATCH", "/v1/auth/password/<code>/activate", auth.activate),
     ("PATCH", "/v1/auth/password/<code>/reset", auth.reset),
-    ("POST", "/v1/auth/exchange", auth.exchange),
+    ("POST", PATH, lambda: exchange(request.environ)),
     ("POST", "/v1/auth/credentials/report", auth.report_leak),
     ("POST", "/v1/users/default/login", me.default_login),
     ("POST", "/v1/users/auth/tokens/revoke", me.revoke_tokens),
@@ -60,3 +61,5 @@ def register(app: Flask) -> None:
     for method, path, view in _ROUTES:
         app.add_url_rule(path, f"api {method} {path}", view, methods=[method])
     answer_errors(app, "/v1/", answer_error)
+    # takes POST before Flask does; the rule is what answers other methods
+    app.wsgi_app = ExchangeExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -3,17 +3,16 @@
 from flask import Response, request
 from pydantic import Field
 
-from idp import apikeys, clock, ratelimit, realms, runtime, sessions, users
+from idp import apikeys, ratelimit, realms, runtime, sessions, users
 from idp.api.answers import answer, done, set_cookie
 from idp.api.requests import Schema, address, parse, public, signed_in
-from idp.audit import Tag
 from idp.callers import Caller, CredentialError, CredentialKind
 from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.realms import known_realm
 from idp.users import LinkPurpose
 from idp.verifier.jose import InvalidTokenError, read_unverified
-from idp.wire.credentials import Shown, check_origin, read_credentials
+from idp.wire.credentials import check_origin
 
 RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
 """Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
@@ -174,18 +173,6 @@ def reset(code: str) -> Response:
     users.redeem_link(code, LinkPurpose.RESET, parse(NewPassword).password)
     commit()
     return done()
-
-
-@public
-def exchange() -> Response:
-    """Exchange the API key in the `apiKey` header for a session token."""
-    credentials = read_credentials(request.environ)
-    if credentials.shown is not Shown.KEY:
-        raise InvalidValueError("Send the API key in the header apiKey.")
-    checked = apikeys.check_key(runtime.current(), credentials.value, address(), Tag.API_KEY_EXCHANGE)
-    token = apikeys.exchange_key(checked, scope=request.args.get("scope", ""))
-    expires = clock.timestamp() + token.expires_in
-    return answer({"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in, "expiresAt": expires})
 
 
 @public

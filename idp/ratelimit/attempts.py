@@ -9,12 +9,13 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import case, delete, update
+from sqlalchemy import Executable, Integer, bindparam, case, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import clock
-from idp.db import commit, db
+from idp.db import UtcDateTime, commit, db
 from idp.errors import IdpError
 from idp.ratelimit.models import AttemptCount
 
@@ -35,10 +36,10 @@ class Attempt:
 
     def give_back(self) -> None:
         """Take the attempt out of the counters again, in the current transaction."""
-        for key in self.keys:
-            db.session.execute(
-                update(AttemptCount).where(AttemptCount.key == key, AttemptCount.count > 0).values(count=AttemptCount.count - 1)
-            )
+        counted = update(AttemptCount).where(AttemptCount.key.in_(self.keys), AttemptCount.count > 0)
+        db.session.execute(
+            counted.values(count=AttemptCount.count - 1).execution_options(synchronize_session=False),
+        )
 
 
 def reserve_attempt(limits: Sequence[tuple[str, int]], window: int) -> Attempt:
@@ -63,25 +64,33 @@ def reserve_attempt(limits: Sequence[tuple[str, int]], window: int) -> Attempt:
 
 def _take(key: str, limit: int, now: datetime, ends_at: datetime) -> datetime | None:
     """Count one more. Returns None, or when the window ends if it is full. One statement decides."""
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    over = AttemptCount.window_ends_at <= now
-    statement = (
+    statement = _take_a_place(db.engine.dialect.name)
+    values = {"key": key, "limit": limit, "now": now, "ends_at": ends_at}
+    if db.session.connection().execute(statement, values).first() is not None:
+        return None
+    full = db.session.get(AttemptCount, key, populate_existing=True)
+    return full.window_ends_at if full is not None else ends_at
+
+
+@cache
+def _take_a_place(dialect: str) -> Executable:
+    """Return the statement that counts one more unless the counter is full, written once: it runs three times a sign-in."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    ends_at = bindparam("ends_at", type_=UtcDateTime)
+    over = AttemptCount.window_ends_at <= bindparam("now", type_=UtcDateTime)
+    return (
         insert(AttemptCount)
-        .values(key=key, count=1, window_ends_at=ends_at)
+        .values(key=bindparam("key"), count=1, window_ends_at=ends_at)
         .on_conflict_do_update(
             index_elements=[AttemptCount.key],
             set_={
                 "count": case((over, 1), else_=AttemptCount.count + 1),
                 "window_ends_at": case((over, ends_at), else_=AttemptCount.window_ends_at),
             },
-            where=over | (AttemptCount.count < limit),
+            where=over | (AttemptCount.count < bindparam("limit", type_=Integer)),
         )
         .returning(AttemptCount.count)
     )
-    if db.session.execute(statement).first() is not None:
-        return None
-    full = db.session.get(AttemptCount, key, populate_existing=True)
-    return full.window_ends_at if full is not None else ends_at
 
 
 def network_of(address: str) -> str:

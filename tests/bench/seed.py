@@ -7,8 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import insert
 
-from idp import clock, realms, vault
+from idp import applications, clock, realms, vault
 from idp.access import Role
+from idp.apikeys import ApiKey
 from idp.app import close_app, create_app
 from idp.applications import Application, ApplicationSecret
 from idp.db import commit, db
@@ -75,5 +76,26 @@ def add_realms(settings: Settings, count: int) -> None:
                 secret = ApplicationSecret(application_id=application.id, name="main", public_part="", pepper_id=pepper_id)
                 secret.secret_hash = secret_hash
                 db.session.add(secret)
+        commit()
+    close_app(app)
+
+
+def add_keys(settings: Settings, realm: str, application: str, count: int) -> None:
+    """Add API keys that nobody knows to an application."""
+    app = create_app(settings)
+    with app.app_context():
+        owner = realms.get_realm(realm)
+        holder = applications.get_application(owner, application)
+        pepper_id, secret_hash = vault.hash_secret(SECRET)
+        now = clock.now()
+        rows: list[dict[str, Any]] = [
+            {"realm_id": owner.id, "application_id": holder.id, "name": "seed", "description": "", "uid": str(uuid.uuid4()),
+             "public_part": f"idp_ak_{number:08d}", "pepper_id": pepper_id, "secret_hash": secret_hash, "active": True,
+             "revoke_reason": "", "roles": [], "projects": [], "addresses": [], "created_by": "seed", "created_at": now,
+             "updated_at": now, "last_used_address": "", "use_count": 0}
+            for number in range(count)
+        ]  # fmt: skip
+        for start in range(0, count, 10_000):
+            db.session.execute(insert(ApiKey), rows[start : start + 10_000])
         commit()
     close_app(app)

@@ -1,0 +1,58 @@
+"""`POST /v1/auth/exchange`: the key in the `apiKey` header for a session token, past Flask like the token endpoint."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs
+
+from flask import Flask, Response
+
+from idp import apikeys, clock, runtime
+from idp.api.answers import answer
+from idp.api.errors import answer_error
+from idp.audit import Tag
+from idp.errors import InvalidValueError
+from idp.wire.address import client_address
+from idp.wire.body import Environ
+from idp.wire.credentials import Shown, read_credentials
+
+PATH = "/v1/auth/exchange"
+
+
+def exchange(environ: Environ) -> Response:
+    """Exchange a key; `scope=project:<name>` in the query narrows the token to projects."""
+    process = runtime.current()
+    process.feed.confirm()
+    credentials = read_credentials(environ)
+    if credentials.shown is not Shown.KEY:
+        raise InvalidValueError("Send the API key in the header apiKey.")
+    scope = _scope(environ.get("QUERY_STRING", ""))
+    address = client_address(environ, process.settings.trusted_proxies)
+    checked = apikeys.check_key(process, credentials.value, address, Tag.API_KEY_EXCHANGE)
+    token = apikeys.exchange_key(checked, scope=scope)
+    expires = clock.timestamp() + token.expires_in
+    return answer({"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in, "expiresAt": expires})
+
+
+def _scope(query: str) -> str:
+    try:
+        return " ".join(parse_qs(query, max_num_fields=20).get("scope", ())) if query else ""
+    except ValueError:
+        raise InvalidValueError("The query holds more than 20 parameters. Use scope, and nothing else.") from None
+
+
+class ExchangeExpress:
+    """WSGI middleware that answers exchanges itself and hands everything else on."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app, self._next = app, app.wsgi_app
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request."""
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
+            return self._next(environ, start_response)
+        with self._app.app_context():
+            try:
+                response = exchange(environ)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
+                response = answer_error(error)
+            return response(environ, start_response)
