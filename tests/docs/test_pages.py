@@ -1,0 +1,66 @@
+"""The how-to pages on keys, exchange, the gateway and personal tokens work word by word, each on a server of its own."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from idp import crypto
+from tests.docs.test_tutorial import folder, server  # noqa: F401 (fixtures)
+from tests.serving import PROJECT, Server
+
+DOCS = PROJECT / "docs"
+EXPECTED = {
+    "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
+    "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
+    "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
+    "personal-tokens.md": ['"success":true', '"active":true'],
+}
+
+
+def blocks(page: str, kind: str = "sh") -> list[str]:
+    return re.findall(rf"^ *```{kind}\n(.*?)^ *```", (DOCS / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("page", EXPECTED)
+def test_every_command_of_the_page_works(page: str, folder: Path, server: Server) -> None:  # noqa: F811
+    server.stop()
+    server.settings["IDP_TRUSTED_PROXIES"] = "127.0.0.1"
+    server.start()
+    first = blocks("api-keys.md")[:1] if page == "personal-tokens.md" else []  # where that page says Ann gets her password
+    script = "set -eu\n. .venv/bin/activate\n" + "\n".join(first + blocks(page))
+    script = script.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
+    done = subprocess.run(
+        ["bash", "-c", script], env=server.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.replace('": "', '":"').replace('": true', '":true').lower()
+    for expected in EXPECTED[page]:
+        assert expected.lower() in said, expected
+    assert sorted(path.name for path in folder.iterdir()) == [".venv", "docs", "idp", "realms", "var"]
+
+
+def test_published_check_of_the_checksum_is_right() -> None:
+    (program,) = blocks("api-keys.md", "python")
+    good, bad = crypto.make_secret("ak"), crypto.make_secret("cs")[:-1] + "!"
+    wrong = good[:-1] + ("0" if good[-1] != "0" else "1")
+    done = subprocess.run(
+        ["python3", "-c", program], input=f"x {good} y\n{wrong}\n{bad}", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"{good[:15]} secret", f"{wrong[:15]} no secret"]
+
+
+def test_published_rules_for_scanners_find_secrets_and_nothing_else() -> None:
+    import tomllib
+
+    (rule,) = tomllib.loads(blocks("api-keys.md", "toml")[0])["rules"]
+    (detector,) = blocks("api-keys.md", "yaml")
+    expression = re.search(r"secret: '(.*)'", detector)
+    assert expression is not None
+    for pattern in (rule["regex"], expression[1]):
+        for kind in ("ak", "cs", "ol"):
+            assert re.search(pattern, f'key = "{crypto.make_secret(kind)}"')
+        assert not re.search(pattern, "idp_ak_short idp_xx_" + "a" * 57)
