@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from idp import applications, audit, realms, setup
-from idp.app import close_app
+from idp import applications, audit, crypto, realms, setup
+from idp.app import close_app, create_app
 from idp.db import db
 from idp.errors import IdpError
 from idp.settings import Settings
@@ -206,3 +206,60 @@ def test_stop_is_graceful(own_server: Server) -> None:
     assert own_server.process.returncode == 0
     shown = own_server.idp("applications", "show", "--realm", "acme", "ci-bot")
     assert "token_count        11" in shown
+
+
+def make_first_schema() -> None:
+    """Make a database as the version before people had it, with a realm that has a role called as a new one is."""
+    import alembic.command
+    from sqlalchemy import text
+
+    config = setup._alembic_config()
+    with db.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0001")
+        now = "'2026-01-01 00:00:00+00:00'"
+        for number, name in enumerate(("master", "old"), 1):
+            connection.execute(
+                text(
+                    "INSERT INTO realm (id, uid, name, display_name, enabled, signing_algorithm, key_rotation_days, created_at, updated_at) "
+                    f"VALUES ({number}, '{name}-uid', '{name}', '', true, 'RS256', 90, {now}, {now})"
+                )
+            )
+        roles = [(1, "administrator", True), (2, "administrator", True), (2, "viewer", True), (2, "auditor", False)]
+        for number, (realm, role, built_in) in enumerate(roles, 1):
+            connection.execute(
+                text(
+                    "INSERT INTO role (uid, created_at, realm_id, name, description, built_in) "
+                    f"VALUES ('role-{number}', {now}, {realm}, '{role}', '', {str(built_in).lower()})"
+                )
+            )
+
+
+def check_upgraded_schema() -> None:
+    """See that the upgrade has given realms numbers and policies, and roles permissions, and has taken nothing."""
+    from idp import access, realms
+
+    with db.engine.connect() as connection:
+        assert setup.schema_drift(connection) == []
+    old = realms.get_realm("old")
+    assert (old.contract_number, old.api_key_hours, old.personal_token_limit) == (10_000_002, 2160, 50)
+    roles = {role.name: role for role in access.list_roles(old)}
+    assert set(roles) == {"administrator", "viewer", "auditor", "project-administrator"}
+    assert set(roles["administrator"].permissions) == set(access.PERMISSIONS)
+    assert (roles["auditor"].built_in, roles["auditor"].permissions) == (False, []), "a role of one's own stays what it was"
+    assert "grants:write" in roles["project-administrator"].permissions
+    for name, (_, permissions) in access.BUILT_IN_ROLES.items():
+        if name in roles and roles[name].built_in:
+            assert roles[name].permissions == sorted(permissions), name
+
+
+def test_database_of_the_first_schema_is_upgraded(tmp_path: Path) -> None:
+    settings = fresh(tmp_path)
+    setup.make_data_dir(settings.data_dir)
+    crypto.create_master_key(settings.master_key_file)
+    app = create_app(settings)
+    with app.app_context():
+        make_first_schema()
+        setup.upgrade_schema()
+        check_upgraded_schema()
+    close_app(app)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
-from idp.api import api_keys, auth, me, sessions, users
+from idp.api import api_keys, auth, me, personal_tokens, sessions, users
 from idp.api.errors import answer_error
 from idp.api.exchange import PATH, ExchangeExpress, exchange
 from idp.wire.edges import answer_errors
@@ -42,6 +42,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("GET", "/v1/users/<uid>/projects", users.get_projects),
     ("PUT", "/v1/users/<uid>/projects", users.set_projects),
     ("DELETE", "/v1/users/<uid>/sessions", sessions.end_all_sessions),
+    ("GET", "/v1/users/<uid>/personalTokens", personal_tokens.list_tokens),
+    ("DELETE", "/v1/users/<uid>/personalTokens/<token_id>", personal_tokens.delete_token),
     ("GET", "/v1/sessions", sessions.list_sessions),
     ("DELETE", "/v1/sessions/<uid>", sessions.end_session),
     ("GET", "/v1/apiKeys", api_keys.list_keys),

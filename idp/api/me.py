@@ -10,6 +10,7 @@ from idp.api.requests import Schema, address, parse, public, signed_in
 from idp.audit import Actor, acting_as
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
 from idp.db import commit
+from idp.tokens import write_revocation
 
 
 class DefaultLogin(Schema):
@@ -67,7 +68,10 @@ def info(caller: Caller) -> Response:
 
 @signed_in
 def revoke_tokens(caller: Caller) -> Response:
-    """End the sessions that tokens belong to. To hold a token is to be allowed to; what is none is passed over."""
+    """End the sessions that tokens belong to, and tokens that keys were exchanged for.
+
+    To hold a token is to be allowed to; what is none is passed over.
+    """
     for token in parse(Revoke).tokens:
         try:
             other = authenticate_token(runtime.current(), token.removeprefix("Bearer "), caller.address)
@@ -76,6 +80,8 @@ def revoke_tokens(caller: Caller) -> Response:
         if other.kind is CredentialKind.SESSION:
             realm = realms.get_realm(other.realm.name)
             sessions.end_session(realm, sessions.get_session(realm, other.credential_id))
+        elif other.kind is CredentialKind.EXCHANGED:
+            write_revocation(other.realm, other.claims)
     commit()
     return done()
 

@@ -26,7 +26,6 @@ def send_notices(limit: int = 500) -> int:
     """
     now, written = clock.now(), 0
     for index, notice in enumerate(NOTICES):
-        # a key that lives shorter than this notice is not announced on the day it is made
         closer = NOTICES[index + 1] if index + 1 < len(NOTICES) else timedelta(0)
         rows = db.session.execute(
             select(ApiKey, Realm)
@@ -39,9 +38,11 @@ def send_notices(limit: int = 500) -> int:
                 ~_noticed(notice),
             )
             .order_by(ApiKey.expires_at)
-            .limit(limit)
         ).all()
         for key, realm in rows:
+            # a key that lives no longer than this notice is not announced as soon as it is made
+            if key.expires_at is None or key.expires_at - key.created_at <= notice or written >= limit:
+                continue
             written += _tell(realm, key, _occasion(notice, key.uid), "api-key-expiry", now)
     return written
 

@@ -122,13 +122,19 @@ def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Ta
         each.revoked_at = each.updated_at = clock.now()
         each.revoke_reason = reason
         record_act(tag, realm, each, reason=reason, use_count=each.use_count)
-        made_with_it = select(ApiKey).where(ApiKey.created_by == MADE_WITH + each.public_part, ApiKey.revoked_at.is_(None))
-        revoked += [child for child in db.session.scalars(made_with_it) if child not in revoked]
+        revoked += [child for child in _made_with(each) if child.revoked_at is None and child not in revoked]
     return revoked
 
 
+def _made_with(key: ApiKey) -> Sequence[ApiKey]:
+    return db.session.scalars(select(ApiKey).where(ApiKey.created_by == MADE_WITH + key.public_part)).all()
+
+
 def delete_key(realm: Realm, key: ApiKey) -> None:
-    """Remove a key; it works no longer, and is listed no longer."""
+    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked."""
+    for child in _made_with(key):
+        if child.revoked_at is None:
+            revoke_key(realm, child, "made with a key that was deleted")
     record_act(audit.Tag.API_KEY_DELETE, realm, key, name=key.name, use_count=key.use_count)
     db.session.delete(key)
 

@@ -110,6 +110,8 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     if caller.realm.name != realm.name:
         return None
     claims = caller.claims or read_unverified(token).claims
+    if caller.kind is CredentialKind.EXCHANGED and tokens.is_revoked_by_now(realm, claims):
+        return None
     return tokens.still_held(caller.subject, claims)
 
 
@@ -131,6 +133,8 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str) -> Calle
     if "key" in claims:
         checked = apikeys.find_live_key(realm.runtime, claims["key"])
         if checked is None or checked.realm.name != realm.name or not _is_of(checked, claims) or not _actor_lives(realm, claims):
+            raise CredentialError
+        if tokens.is_revoked(realm, claims):
             raise CredentialError
         if address != NOWHERE:
             if not apikeys.works_from(checked.key, address):

@@ -58,6 +58,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "display_name": realm.display_name,
         "enabled": realm.enabled,
         "issuer": issuer,
+        "contract_number": realm.contract_number,
         "discovery": f"{issuer}/.well-known/openid-configuration",
         "signing_algorithm": realm.signing_algorithm,
         "key_rotation_days": realm.key_rotation_days,

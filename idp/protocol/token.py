@@ -18,7 +18,7 @@ def token(realm: str, environ: Environ) -> Response:
     form = parse_form(environ)
     grant = GRANTS.get(form.required("grant_type"))
     if grant is None:
-        raise UnsupportedGrantTypeError("This grant type is not offered here. Use grant_type=client_credentials.")
+        raise UnsupportedGrantTypeError("This grant type is not offered here. Use client_credentials, or token exchange.")
     client = None
     if grant.needs_client or shows_credential(environ, form):
         client = authenticate_application(known, environ, form, single_use=grant.needs_client)

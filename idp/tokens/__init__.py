@@ -9,10 +9,12 @@ from idp.tokens.inspect import (
     forget_expired_revocations,
     inspect_token,
     is_revoked,
+    is_revoked_by_now,
     live_subject,
     open_token_of,
     revoke_token,
     still_held,
+    write_revocation,
 )
 from idp.tokens.issue import IssuedTokens, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
@@ -35,6 +37,7 @@ __all__ = [
     "forget_expired_revocations",
     "inspect_token",
     "is_revoked",
+    "is_revoked_by_now",
     "issue_tokens",
     "issue_upstream_token",
     "live_subject",
@@ -42,4 +45,5 @@ __all__ = [
     "revoke_token",
     "still_held",
     "usage",
+    "write_revocation",
 ]

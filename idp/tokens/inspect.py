@@ -59,7 +59,7 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     except InvalidTokenError:
         return None
     subject = live_subject(realm, claims)
-    if subject is None or any(_unless_revoked(realm, jti) is None for jti in _own_and_origin(claims)):
+    if subject is None or is_revoked_by_now(realm, claims):
         return None
     return still_held(subject, claims)
 
@@ -95,6 +95,11 @@ def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
         if cache.get(key) is None and cache.load(key, lambda jti=jti: _unless_revoked(realm, jti)) is None:  # type: ignore[misc]
             return True
     return False
+
+
+def is_revoked_by_now(realm: KnownRealm, claims: dict[str, Any]) -> bool:
+    """Tell the same by asking the database."""
+    return any(_unless_revoked(realm, jti) is None for jti in _own_and_origin(claims))
 
 
 def _own_and_origin(claims: dict[str, Any]) -> list[str]:
@@ -140,6 +145,11 @@ def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None
         raise ForeignTokenError("The token was issued to another application.")
     if opened.header["typ"].lower() == "jwt":
         raise NotRevocableError("ID tokens cannot be revoked. Revoke the access token.")
+    write_revocation(realm, claims)
+
+
+def write_revocation(realm: KnownRealm, claims: dict[str, Any]) -> None:
+    """Note that a token of this realm is revoked; every worker learns of it within a second."""
     expires_at = datetime.fromtimestamp(claims["exp"] + 2 * CLOCK_LEEWAY, UTC)
     if insert_if_new(RevokedToken, realm_id=realm.id, jti=claims["jti"], expires_at=expires_at, revoked_at=clock.now()):
         audit.record(audit.Tag.TOKEN_REVOKE, realm.name, f"token:{claims['jti']}")

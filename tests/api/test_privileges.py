@@ -252,6 +252,14 @@ def test_keys_that_a_leaked_key_has_made_die_with_it(client: FlaskClient, make: 
         assert client.get("/v1/users/info", headers={"apiKey": plain}).status_code == 401
 
 
+def test_keys_made_with_a_key_that_is_deleted_are_revoked(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    key = make.key()
+    child = client.post("/v1/apiKeys", headers=key.header, json={}).json
+    assert client.delete(f"/v1/apiKeys/{key.uid}", headers=session_of(client)).status_code == 204
+    assert client.get("/v1/users/info", headers={"apiKey": child["apiKey"]}).status_code == 401
+
+
 def test_exchanged_token_keeps_the_addresses_and_the_rate_of_its_key(client: FlaskClient, make: Factory) -> None:
     make.user()
     bound = make.key(addresses=["192.0.2.0/24"])

@@ -14,7 +14,7 @@ from idp.app import close_app, create_app
 from idp.settings import Settings
 from idp.verifier.jose import read_unverified
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, ask, ask_token, at_once
+from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, session_of
 
 TOKENS = "/auth/v1/tokens"
 INFO = "/v1/users/info"
@@ -236,3 +236,23 @@ def test_introspection_knows_personal_tokens(client: FlaskClient, make: Factory)
     assert (answer["active"], answer["username"], answer["realm_access"]) == (True, "ann@example.test", {"roles": ["viewer"]})
     client.delete(f"{TOKENS}?criteria=ALL", headers=basic())
     assert ask(client, "token/introspect", {"token": token, **watcher.form}).json == {"active": False}
+
+
+def test_administrators_see_and_delete_the_tokens_of_others(client: FlaskClient, make: Factory) -> None:
+    uid = make.user()
+    make.user("admin@example.test", roles=("administrator",))
+    make.user("auditor@example.test", roles=("auditor",))
+    make.user("bob@example.test")
+    token = generate(client)
+    token_id = read_unverified(token).header["kid"]
+    path = f"/v1/users/{uid}/personalTokens"
+    own, admin, auditor, bob = (session_of(client, f"{name}@example.test") for name in ("ann", "admin", "auditor", "bob"))
+    for header in (own, admin, auditor):
+        answer = client.get(path, headers=header)
+        assert [item["metadata"]["uid"] for item in answer.json["items"]] == [token_id]
+        assert token not in answer.text
+    assert client.get(path, headers=bob).status_code == 403
+    assert client.delete(f"{path}/{token_id}", headers=auditor).status_code == 403
+    assert client.delete(f"{path}/{token_id}", headers=admin).status_code == 204
+    assert client.delete(f"{path}/{token_id}", headers=admin).status_code == 404
+    assert not works(client, token)

@@ -209,7 +209,9 @@ def test_api_sees_the_servers_identity_headers_and_none_of_the_clients(
 
     with Echo() as echo:
         for ask in _proxied(name, tmp_path, realmgate, echo.port):
-            forged = {f"X-Auth-{part}": "root" for part in ("Subject", "Realm", "Roles", "Projects", "Token")}
+            parts = ("Subject", "Realm", "Roles", "Projects", "Token")
+            forged = {f"X-Auth-{part}": "root" for part in parts}
+            forged |= {f"{auth}{part}": "root" for part in parts for auth in ("X_Auth_", "X-Auth_", "X_Auth-")}
             answer = ask("/api/v1/query?query=up", shown["API key"] | forged)
             assert answer.status == 200
             seen = {key.lower(): value for key, value in answer.json}

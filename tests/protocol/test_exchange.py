@@ -269,3 +269,16 @@ def test_introspection_knows_session_tokens_of_the_realm(client: FlaskClient, ma
         assert ask(client, "token/introspect", {"token": token, **watcher.form}).json == {"active": False}
     other = make.application("other", roles=())
     assert ask(client, "token/introspect", {"token": session_of(client)["Authorization"], **other.form}).json == {"active": False}
+
+
+def test_token_of_an_exchanged_key_can_be_ended_by_itself(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    watcher = make.application("watcher", roles=(), resources=["http://localhost:8080/auth/realms/acme"])
+    key = make.key()
+    first, second = (exchange_key(client, key).json["access_token"] for _ in range(2))
+    header = {"Authorization": first}
+    assert client.get("/v1/users/info", headers=header).status_code == 200
+    assert client.post("/v1/users/auth/tokens/revoke", headers=key.header, json={"tokens": [first]}).status_code == 204
+    assert client.get("/v1/users/info", headers=header).status_code == 401
+    assert ask(client, "token/introspect", {"token": first, **watcher.form}).json == {"active": False}
+    assert client.get("/v1/users/info", headers={"Authorization": second}).status_code == 200
