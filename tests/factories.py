@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -239,6 +240,10 @@ def compact(header: Any, claims: Any, signature: bytes = b"x" * 64) -> str:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     return ".".join((segment(header), segment(claims), segment(signature)))
+
+
+RACE_ROUNDS = int(os.environ.get("RACE_ROUNDS", "10"))
+"""How often a race is run. `RACE_ROUNDS=200 make test` takes longer, and finds rarer slips."""
 
 
 def at_once(count: int, act: Callable[[], Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from idp.mail import MailMessage
 from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, at_once, session_of, sign_in
+from tests.factories import PASSWORD, RACE_ROUNDS, Factory, at_once, session_of, sign_in
 
 CODE = re.compile(r"idp_ol_[0-9A-Za-z]{57}")
 NEW = "a brand new password"
@@ -102,7 +102,7 @@ def test_of_fifty_uses_at_once_one_wins(
     make.user(password=purpose is LinkPurpose.RESET)
     path = "activate" if purpose is LinkPurpose.INVITATION else "reset"
     nodes = [create_app(settings.model_copy(update={"threads": 256})) for _ in range(2)]
-    for _ in range(10):
+    for _ in range(RACE_ROUNDS):
         code = link(make, purpose)
         turn = iter(range(50))
         statuses = at_once(50, lambda code=code, turn=turn: redeem(nodes[next(turn) % 2].test_client(), code, path))

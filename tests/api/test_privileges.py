@@ -414,6 +414,38 @@ def _ceiling(make: Factory, uid: str) -> set[tuple[str, str, str]]:
     return make.do(read)
 
 
+def test_what_a_group_holds_its_members_hold_until_they_leave_or_it_goes(client: FlaskClient, make: Factory) -> None:
+    uid = make.user()
+    key = make.key(projects=["vision"])
+
+    def carried() -> tuple[list[str], list[str]]:
+        make.forget()
+        by_key = claims_of(client.post("/v1/auth/exchange", headers=key.header).json["Authorization"])
+        by_session = claims_of(session_of(client)["Authorization"])
+        return by_session["realm_access"]["roles"], [project["name"] for project in by_key["projects"]]
+
+    def join(realm: realms.Realm) -> None:
+        group = users.create_group(realm, "crew")
+        access.grant_role(realm, users.group_holder(group), "auditor")
+        access.grant_role(realm, users.group_holder(group), "researcher", project="vision")
+        users.add_member(realm, group, users.get_user(realm, uid))
+
+    assert carried() == ([], [])
+    make.do(join)
+    assert carried() == (["auditor"], ["vision"])
+    header = session_of(client)
+    assert client.get("/v1/users", headers=header).status_code == 200
+    inherited = client.get(f"/v1/users/{uid}/roles", headers=header).json["inheritedRoles"]
+    assert [role["name"] for role in inherited] == ["auditor"]
+    make.do(lambda realm: users.remove_member(realm, users.get_group(realm, "crew"), users.get_user(realm, uid)))
+    assert client.get("/v1/users", headers=header).status_code == 403
+    assert carried() == ([], [])
+    make.do(lambda realm: users.add_member(realm, users.get_group(realm, "crew"), users.get_user(realm, uid)))
+    assert carried() == (["auditor"], ["vision"])
+    make.do(lambda realm: users.delete_group(realm, "crew"))
+    assert carried() == ([], [])
+
+
 def test_tokens_of_an_application_administer_within_its_roles(client: FlaskClient, make: Factory) -> None:
     boss = make.application("boss-bot", roles=("administrator",))
     small = make.application("small-bot", roles=("viewer",))

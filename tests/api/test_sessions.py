@@ -10,7 +10,7 @@ from idp import realms, users
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, ask_token, at_once, claims_of, session_of, sign_in
+from tests.factories import PASSWORD, RACE_ROUNDS, Factory, ask_token, at_once, claims_of, session_of, sign_in
 
 INFO = "/v1/users/info"
 
@@ -123,7 +123,7 @@ def test_of_fifty_refreshes_at_once_one_wins_each_time(settings: Settings, make:
     make.user()
     nodes = [create_app(settings) for _ in range(2)]
     token = session_of(nodes[0].test_client())["Authorization"]
-    for _ in range(10):
+    for _ in range(RACE_ROUNDS):
         turn = iter(range(50))
 
         def one(turn=turn, token=token):  # type: ignore[no-untyped-def]
