@@ -90,7 +90,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "keepalives_interval": 1,
             "keepalives_count": 3,
             "tcp_user_timeout": WAIT_FOR_LOCK * 1000,
-            "options": f"-c statement_timeout={WAIT_FOR_LOCK * 1000} -c lock_timeout={WAIT_FOR_LOCK * 1000}",
+            "options": f"-c timezone=UTC -c statement_timeout={WAIT_FOR_LOCK * 1000} -c lock_timeout={WAIT_FOR_LOCK * 1000}",
         },
     }
 

@@ -179,8 +179,9 @@ class Feed:
             self._lock.release()
 
     def expire(self) -> None:
-        """Have the next `confirm` ask, however short ago the last one was."""
-        self._confirmed = 0.0
+        """Have the next `confirm` ask, however short ago the last one was: also when a neighbour is asking just now."""
+        with self._lock:
+            self._confirmed = 0.0
 
     def close(self) -> None:
         """Give the connection back. The next `confirm` opens another."""

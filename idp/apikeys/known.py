@@ -56,6 +56,8 @@ class KnownKey:
     expires_at: float
     roles: frozenset[str]
     projects: frozenset[str]
+    frozen: frozenset[tuple[str, str]] | None
+    """Pairs of project and role that it carries at the most; None for no such limit."""
     networks: tuple[Network, ...]
     rate_per_minute: int
     """0 for no limit of its own."""
@@ -75,15 +77,18 @@ class CheckedKey:
         """Return what the owner holds and the key carries: never more than either."""
         remembered: tuple[Any, tuple[HeldRole, ...]] | None = self.key.memo.get("held")
         if remembered is None or remembered[0] is not self.owner:
-            remembered = self.key.memo["held"] = (self.owner, narrow(self.owner.held_roles, self.key.roles, self.key.projects))
+            remembered = self.key.memo["held"] = (self.owner, _narrowed(self.owner.held_roles, self.key))
         return remembered[1]
 
 
-def narrow(held: tuple[HeldRole, ...], roles: frozenset[str], projects: frozenset[str]) -> tuple[HeldRole, ...]:
-    """Return what is left of roles for a credential that is narrowed to some roles, to some projects, or to neither."""
+def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]:
     return tuple(
-        each for each in held if (not roles or each.role in roles) and (not projects or each.project in projects)
-    )  # fmt: skip
+        each
+        for each in held
+        if (not key.roles or each.role in key.roles)
+        and (not key.projects or each.project in key.projects)
+        and (key.frozen is None or (each.project, each.role) in key.frozen)
+    )
 
 
 def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
@@ -173,6 +178,7 @@ def read_key(public_part: str) -> KnownKey | None:
             expires_at=key.expires_at.timestamp() if key.expires_at else float("inf"),
             roles=frozenset(key.roles),
             projects=frozenset(key.projects),
+            frozen=None if key.frozen is None else frozenset((project, role) for project, role in key.frozen),
             networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )

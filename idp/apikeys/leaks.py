@@ -36,7 +36,7 @@ def _revoke_key(plain_key: str) -> None:
     if key.status(clock.now()) is KeyStatus.EXPIRED:
         return  # dead already; what was made with it while it lived is not touched by finding it in an old file
     for revoked in revoke_key(realm, key, "reported as leaked", Tag.API_KEY_REPORT):
-        tell_of_leak(realm, revoked)
+        tell_of_leak(db.session.get_one(Realm, revoked.realm_id), revoked)
 
 
 def _retire_secret(plain_secret: str) -> None:

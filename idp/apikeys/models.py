@@ -48,6 +48,9 @@ class ApiKey(Identified, Base):
     """The only roles of its owner that it carries; empty for all."""
     projects: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The only projects that it is for; empty for all. With some named, roles on the whole realm are not carried."""
+    frozen: Mapped[list[list[str]] | None] = mapped_column(JSON)
+    """`[project, role]` of all that it carries at the most (no project for a role on the realm), if somebody has made it for
+    its owner who could not give roles: what the owner is given later, it does not carry. None for no such limit."""
     addresses: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Networks that it works from; empty for everywhere."""
     rate_per_minute: Mapped[int | None]

@@ -50,6 +50,8 @@ def choose_expiry(
             f"A key of yours lives {limit} hours at most: choose a time up to {now + timedelta(hours=limit):%Y-%m-%d %H:%M} UTC, "
             "or ask an administrator to make the key or to raise your limit."
         )
+    if at > now + timedelta(hours=MOST_HOURS, minutes=1):
+        raise InvalidValueError(f"A key lives {MOST_HOURS} hours at most, or for ever: ask for neverExpires.")
     if at < now + timedelta(minutes=1):
         raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
     return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it

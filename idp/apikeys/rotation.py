@@ -1,6 +1,7 @@
 """Replacing a key without a gap: both work for a while, and it shows when nobody uses the old one any more."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -17,11 +18,12 @@ QUIET_AFTER = timedelta(hours=24)
 
 LONGEST_OVERLAP = timedelta(days=365)
 
-_KEPT = ("description", "roles", "projects", "addresses", "rate_per_minute")
+_KEPT = ("description", "roles", "projects", "frozen", "addresses", "rate_per_minute")
 
 
 def rotate_key(
-    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = ""
+    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
+    **fields: Any,
 ) -> NewKey:  # fmt: skip
     """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
 
@@ -29,10 +31,11 @@ def rotate_key(
     :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
     :param made_with: public part of the key that it is rotated with, if it is: the new one then lives no longer than the
         old one was made for, and dies with it.
+    :param fields: what is to be otherwise than with the old key.
     :raises ConflictError: the key does not work any more, or is replaced already.
     """
     # of several at once, one goes on
-    db.session.execute(select(ApiKey.id).where(ApiKey.id == key.id).with_for_update())
+    db.session.execute(select(ApiKey.id).where(ApiKey.id == key.id).with_for_update(key_share=True))
     now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
         raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
@@ -43,7 +46,7 @@ def rotate_key(
     new = create_key(
         realm, owner_of(key), key.name, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
         never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
-        **{name: getattr(key, name) for name in _KEPT},
+        **{name: getattr(key, name) for name in _KEPT} | fields,
     )  # fmt: skip
     ends = now + overlap
     key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)

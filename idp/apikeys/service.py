@@ -61,7 +61,7 @@ def create_key(
     check_text("A name", name, 64)
     # one at a time for each owner: two at once could both see the last free place
     table: Any = User if owner.kind is HolderKind.USER else Application
-    row = db.session.scalars(select(table).where(table.id == owner.id).with_for_update()).one()
+    row = db.session.scalars(select(table).where(table.id == owner.id).with_for_update(key_share=True)).one()
     user, application = (row, None) if owner.kind is HolderKind.USER else (None, row)
     expiry = choose_expiry(
         realm, user.api_key_hours if user else None, hours=hours, at=expires_at, never=never, may_exceed=may_exceed
@@ -121,7 +121,8 @@ def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Ta
     for each in revoked:  # grows while it is gone through
         each.revoked_at = each.updated_at = clock.now()
         each.revoke_reason = reason
-        record_act(tag, realm, each, reason=reason, use_count=each.use_count)
+        home = realm if each.realm_id == realm.id else db.session.get_one(Realm, each.realm_id)  # an operator's key makes others
+        record_act(tag, home, each, reason=reason, use_count=each.use_count)
         revoked += [child for child in _made_with(each) if child.revoked_at is None and child not in revoked]
     return revoked
 
@@ -131,9 +132,11 @@ def _made_with(key: ApiKey) -> Sequence[ApiKey]:
 
 
 def delete_key(realm: Realm, key: ApiKey) -> None:
-    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked."""
+    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked, but for a successor:
+    to remove a key that was replaced is to tidy up.
+    """
     for child in _made_with(key):
-        if child.revoked_at is None:
+        if child.revoked_at is None and child.replaces_id != key.id:
             revoke_key(realm, child, "made with a key that was deleted")
     record_act(audit.Tag.API_KEY_DELETE, realm, key, name=key.name, use_count=key.use_count)
     db.session.delete(key)

@@ -1,6 +1,6 @@
 """Who calls, by whatever credential, and what they may do."""
 
-from idp.callers.authenticate import CredentialError, authenticate_key, authenticate_token, introspect, key_holder
+from idp.callers.authenticate import CredentialError, authenticate_key, authenticate_token, identify_again, introspect
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -26,9 +26,9 @@ __all__ = [
     "authenticate_token",
     "check_change",
     "held_by",
+    "identify_again",
     "introspect",
     "join_group",
-    "key_holder",
     "make_key",
     "manageable_user",
     "may_exceed_limits",

@@ -11,7 +11,7 @@ from idp.audit import Tag
 from idp.callers.models import Caller, CredentialKind
 from idp.errors import IdpError
 from idp.keys import KeyRing
-from idp.realms import KnownRealm, known_realm
+from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser
 from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
@@ -60,6 +60,24 @@ def key_holder(process: Runtime, public_part: str, address: str) -> Caller:
     return _key_caller(checked, address)
 
 
+def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
+    """Lock a realm and return the caller as of this moment, in which no other change of the realm can take place.
+
+    What is in memory may be up to a second old: enough for somebody who is losing a role to give it back to themselves.
+
+    :param token: the token that was shown; empty for an API key.
+    :param lock: name of the realm that is going to be changed.
+    :raises CredentialError: the credential does not work any more.
+    """
+    process = caller.realm.runtime
+    lock_realm(lock)
+    process.feed.expire()
+    process.feed.confirm()
+    if not token:
+        return key_holder(process, caller.key, caller.address)
+    return authenticate_token(process, token, caller.address, counted=False)
+
+
 def _key_caller(checked: CheckedKey, address: str) -> Caller:
     key = checked.key
     return Caller(
@@ -75,10 +93,11 @@ def _key_caller(checked: CheckedKey, address: str) -> Caller:
     )
 
 
-def authenticate_token(process: Runtime, token: str, address: str, *, audience: str = "") -> Caller:
+def authenticate_token(process: Runtime, token: str, address: str, *, audience: str = "", counted: bool = True) -> Caller:
     """Return who calls with a session token, an access token made for this server, or a personal token.
 
     :param audience: another audience whose access tokens are accepted.
+    :param counted: whether this is a use of the key that the token was exchanged for, and not a second look at it.
     :raises CredentialError: it is none of these, or does not count any more.
     """
     try:
@@ -89,7 +108,7 @@ def authenticate_token(process: Runtime, token: str, address: str, *, audience: 
         if realm is None or not realm.enabled:
             raise CredentialError
         if opened.typ == sessions.TYPE:
-            return _by_session_token(realm, opened, address)
+            return _by_session_token(realm, opened, address, counted=counted)
         return _by_access_token(realm, opened, address, {realm.issuer, audience} - {""})
     except (InvalidTokenError, KeyError, TypeError, AttributeError) as error:
         raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
@@ -104,7 +123,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
         typ = str(read_unverified(token).header.get("typ", "")).lower()
         if typ != sessions.TYPE and not personal_tokens.is_personal_token(token):
             return tokens.inspect_token(realm, token)
-        caller = authenticate_token(realm.runtime, token, NOWHERE)
+        caller = authenticate_token(realm.runtime, token, NOWHERE, counted=False)
     except (InvalidTokenError, CredentialError):
         return None
     if caller.realm.name != realm.name:
@@ -112,7 +131,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     claims = caller.claims or read_unverified(token).claims
     if caller.kind is CredentialKind.EXCHANGED and tokens.is_revoked_by_now(realm, claims):
         return None
-    return tokens.still_held(caller.subject, claims)
+    return tokens.still_held(caller.held_roles, claims)
 
 
 def _by_personal_token(process: Runtime, token: str, address: str) -> Caller:
@@ -128,7 +147,7 @@ def _by_personal_token(process: Runtime, token: str, address: str) -> Caller:
     )
 
 
-def _by_session_token(realm: KnownRealm, opened: _Opened, address: str) -> Caller:
+def _by_session_token(realm: KnownRealm, opened: _Opened, address: str, *, counted: bool) -> Caller:
     claims = opened.claims
     if "key" in claims:
         checked = apikeys.find_live_key(realm.runtime, claims["key"])
@@ -136,9 +155,9 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str) -> Calle
             raise CredentialError
         if tokens.is_revoked(realm, claims):
             raise CredentialError
-        if address != NOWHERE:
-            if not apikeys.works_from(checked.key, address):
-                raise CredentialError
+        if address != NOWHERE and not apikeys.works_from(checked.key, address):
+            raise CredentialError
+        if counted:
             apikeys.count_use(realm.runtime, checked.key)
         subject, carried, kind = checked.owner, checked.held_roles(), CredentialKind.EXCHANGED
     else:

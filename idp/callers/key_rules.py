@@ -50,7 +50,8 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
         terms = _inherited(caller, wish)
     else:
         owner = _other(caller, realm, owner_uid)
-        terms = _frozen(caller, realm, owner, _inherited(caller, wish))
+        terms = _inherited(caller, wish)
+        terms["frozen"] = _frozen(caller, realm, owner, terms["frozen"])
     limit = _end_of_own_key(caller)
     if limit is not None:
         if expires_at is None and hours is None and not wish.never:
@@ -68,10 +69,15 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
 def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, hours: int | None) -> NewKey:
     """Rotate a key that the caller may change; with the key itself, it lives as long as it was made for, or the policy says."""
     key = writable_key(caller, realm, uid)
+    frozen = key.frozen
     if not is_own_key(caller, key):
-        _cover(caller, realm, apikeys.owner_of(key))
+        owner = apikeys.owner_of(key)
+        _cover(caller, realm, owner)
+        frozen = _frozen(caller, realm, owner, frozen)
     may_exceed = may_exceed_limits(caller, realm) and not caller.key
-    return apikeys.rotate_key(realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key)
+    return apikeys.rotate_key(
+        realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key, frozen=frozen
+    )
 
 
 def may_exceed_limits(caller: Caller, realm: Realm) -> bool:
@@ -179,20 +185,22 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
         "projects": wish.projects or [],
         "addresses": wish.addresses or [],
         "rate_per_minute": wish.rate_per_minute,
+        "frozen": None,
     }
 
 
-def _frozen(caller: Caller, realm: Realm, owner: Holder, terms: dict[str, Any]) -> dict[str, Any]:
-    """Return the narrowing of a key for somebody else, made by somebody who could not give roles.
+def _frozen(caller: Caller, realm: Realm, owner: Holder, before: list[list[str]] | None) -> list[list[str]] | None:
+    """Return the pairs of project and role that a key carries at the most which the caller makes for somebody else.
 
-    It carries what its owner holds now: should they be given more later, whoever has made the key has not.
+    Who could not give roles makes keys that carry what their owner holds now: should they be given more later, whoever has
+    made the key has not.
+
+    :param before: what limits the key already; None for nothing.
     """
-    if caller.may("grants:write", realm=realm.name) or terms["roles"]:
-        return terms
-    held = sorted({each.role for each in held_by(owner)})
-    if not held:
-        raise DeniedError("The user holds no role. A key that is made for them now would carry whatever they are given later.")
-    return terms | {"roles": held}
+    if caller.may("grants:write", realm=realm.name):
+        return before
+    held = [[each.project, each.role] for each in held_by(owner)]
+    return held if before is None else [pair for pair in held if pair in before]
 
 
 def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:
@@ -201,6 +209,7 @@ def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:
     if not caller.key:
         return terms
     own = db.session.scalars(select(ApiKey).where(ApiKey.public_part == caller.key)).one()
+    terms["frozen"] = own.frozen
     for name in ("roles", "projects", "addresses"):
         limit: list[str] = getattr(own, name)
         terms[name] = terms[name] or list(limit)

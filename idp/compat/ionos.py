@@ -18,7 +18,7 @@ from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
 from idp.wire.address import client_address
-from idp.wire.credentials import Shown, check_origin, read_credentials
+from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
 from idp.wire.edges import answer_errors
 
 PREFIX = "/auth/v1/tokens"
@@ -42,7 +42,7 @@ def register(app: Flask) -> None:
 
 
 def _for_people(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Find out who calls, by Basic or Bearer, and give the view the `Caller` first."""
+    """Find out who calls, by Basic or Bearer, and give the view the `Caller` first. What it changes is committed after it."""
 
     @functools.wraps(view)
     def called(**arguments: Any) -> Response:
@@ -54,7 +54,9 @@ def _for_people(view: Callable[..., Response]) -> Callable[..., Response]:
         if caller.kind not in _ALLOWED:
             raise DeniedError("Personal tokens are made by people: sign in with user name and password, or use such a token.")
         with audit.acting_as(caller.actor):
-            return view(caller, **arguments)
+            response = view(caller, **arguments)
+            commit()
+            return response
 
     return called
 
@@ -66,20 +68,27 @@ def _identify(address: str) -> Caller:
     check_origin(request.environ, process.settings.public_url)
     contract = _contract()
     if credentials.shown is Shown.PASSWORD:
-        signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
-        name, uid = signed.realm.name, signed.user.uid
-        commit()
-        realm = known_realm(process, name)
-        user = users.known_user(realm, uid) if realm is not None else None
-        if realm is None or user is None:
-            raise CredentialError
-        return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
+        return _by_password(credentials, contract, address)
     if credentials.shown is not Shown.TOKEN or credentials.by_cookie:
         raise CredentialError
     caller = callers.authenticate_token(process, credentials.value, address)
     if contract is not None and caller.realm.name != contract:
         raise CredentialError
-    return caller
+    if request.method == "GET" and not request.path.endswith("/generate"):
+        only_read()
+        return caller
+    return callers.identify_again(caller, credentials.value, lock=caller.realm.name)
+
+
+def _by_password(credentials: Credentials, contract: str | None, address: str) -> Caller:
+    """Return who shows a right password. Until the commit nobody can change the account, its password least of all."""
+    signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
+    process = runtime.current()
+    realm = known_realm(process, signed.realm.name)
+    user = users.known_user(realm, signed.user.uid) if realm is not None else None
+    if realm is None or user is None:
+        raise CredentialError
+    return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
 
 
 def _contract() -> str | None:
@@ -101,14 +110,12 @@ def generate(caller: Caller) -> Response:
     seconds = None if text is None else int(text)
     made_with = caller.credential_id if caller.kind is CredentialKind.PERSONAL_TOKEN else ""
     token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds, made_with=made_with)
-    commit()
     return _answer({"token": token})
 
 
 @_for_people
 def list_tokens(caller: Caller) -> Response:
     """List the caller's tokens, expired ones too."""
-    only_read()
     rows = personal_tokens.list_personal_tokens(caller.realm.id, caller.user.id)
     return _answer({"tokens": [_shown(row) for row in rows]})
 
@@ -124,7 +131,6 @@ def delete_token(caller: Caller, token_id: str) -> Response:
     """Delete one of the caller's tokens; it is refused everywhere within a second."""
     row = personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)
     personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, Criteria.CURRENT, current=row.uid)
-    commit()
     return _answer({"success": True})
 
 
@@ -138,7 +144,6 @@ def delete_tokens(caller: Caller) -> Response:
     if criteria is Criteria.CURRENT and caller.kind is not CredentialKind.PERSONAL_TOKEN:
         raise ConflictError("CURRENT takes a call that is made with the token itself.")
     personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, criteria, current=caller.credential_id)
-    commit()
     return _answer({"success": True})
 
 

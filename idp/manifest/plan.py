@@ -53,6 +53,10 @@ def make_plan(file: RealmFile) -> list[Change]:
         if parts is None:
             current[kind] = {}  # type: ignore[index]
             current["grant"] = {name: grant for name, grant in current["grant"].items() if not name[0].startswith(f"{kind}:")}
+    if file.groups is None:
+        for state in (wanted, current):
+            for fields in state["user"].values():
+                fields.pop("groups", None)
     changes = [
         change for kind in ORDER for name, fields in wanted[kind].items() if (change := _compare(kind, name, fields, current))
     ]

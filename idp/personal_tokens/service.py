@@ -52,7 +52,7 @@ def create_personal_token(
     """
     life = _life(realm, seconds)
     # one at a time for each identity: two at once could both see the last free place
-    db.session.execute(select(User.id).where(User.id == user.id).with_for_update()).one()
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True)).one()
     now = clock.this_second()
     if made_with:
         other = get_personal_token(realm.id, user.id, made_with)
@@ -144,6 +144,8 @@ def delete_personal_tokens(realm: KnownRealm, user_id: int, criteria: Criteria, 
 
     :param current: id of the token to delete, with `CURRENT`.
     """
+    # a token that is being made at this moment is there before, or is made after
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True)).all()
     condition = (PersonalToken.realm_id == realm.id) & (PersonalToken.user_id == user_id)
     if criteria is Criteria.EXPIRED:
         condition &= PersonalToken.expires_at <= clock.now()

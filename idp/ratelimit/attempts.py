@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import Executable, Integer, bindparam, case, delete, update
+from sqlalchemy import Executable, Integer, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import clock
@@ -36,6 +36,9 @@ class Attempt:
 
     def give_back(self) -> None:
         """Take the attempt out of the counters again, in the current transaction."""
+        # in the order in which they were taken, so that two requests never wait for each other
+        in_order = select(AttemptCount.key).where(AttemptCount.key.in_(self.keys)).order_by(AttemptCount.key)
+        db.session.execute(in_order.with_for_update(key_share=True))
         counted = update(AttemptCount).where(AttemptCount.key.in_(self.keys), AttemptCount.count > 0)
         db.session.execute(
             counted.values(count=AttemptCount.count - 1).execution_options(synchronize_session=False),

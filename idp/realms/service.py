@@ -114,7 +114,9 @@ def find_realm(name: str) -> Realm | None:
 
 def lock_realm(name: str) -> Realm | None:
     """Return a realm as it is now; until the commit, no other act that locks it takes place. SQLite locks all of them."""
-    return db.session.scalar(select(Realm).where(Realm.name == name).with_for_update().execution_options(populate_existing=True))
+    return db.session.scalar(
+        select(Realm).where(Realm.name == name).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
 
 
 def find_name_by_contract(number: int) -> str | None:

@@ -1,11 +1,13 @@
 """What is left of a token that was issued: is it active, what does it say, and revoking it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import delete, select
 
 from idp import audit, clock, feed, keys
+from idp.access import HeldRole
 from idp.applications import KnownApplication, known_application
 from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
@@ -61,7 +63,7 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     subject = live_subject(realm, claims)
     if subject is None or is_revoked_by_now(realm, claims):
         return None
-    return still_held(subject, claims)
+    return still_held(subject.held_roles, claims)
 
 
 def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
@@ -112,9 +114,9 @@ def _unless_revoked(realm: KnownRealm, jti: str) -> bool | None:
         return None if session.scalar(revoked) is not None else True
 
 
-def still_held(subject: Subject, claims: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of the claims what the subject has lost since."""
-    held_roles, held_projects, _ = what_is_held(subject.held_roles, clock.timestamp())
+def still_held(held: Iterable[HeldRole], claims: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of the claims what is not held any more."""
+    held_roles, held_projects, _ = what_is_held(held, clock.timestamp())
     roles = [role for role in claims["realm_access"]["roles"] if role in held_roles]
     now_held = {project["uid"]: project["roles"] for project in held_projects}
     projects = [

@@ -13,7 +13,7 @@ from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavai
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.passwords import check_password, password_works
-from idp.users.service import LONGEST_NAME, canonical, set_password, void_links
+from idp.users.service import LONGEST_NAME, canonical, lock_user, set_password, void_links
 
 LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timedelta(hours=1)}
 
@@ -79,12 +79,14 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     works = password_works(runtime.current())
     with works.seat():
         password_hash = works.hash(password)
+    user_id = link.user_id
+    lock_user(user_id)  # first the user, then the link, as every other act on both
     claim = update(OneTimeLink).where(
         OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
     )
     if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkError
-    user = db.session.get_one(User, link.user_id)
+    user = db.session.get_one(User, user_id)
     realm = db.session.get_one(Realm, user.realm_id)
     if not user.enabled or not realm.enabled:
         raise LinkError

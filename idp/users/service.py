@@ -139,7 +139,9 @@ def get_user(realm: Realm, name: str) -> User:
 
 def lock_user(user_id: int) -> User | None:
     """Return a user as it is now, and let nobody else change it before the commit; None if it is gone."""
-    return db.session.scalar(select(User).where(User.id == user_id).with_for_update().execution_options(populate_existing=True))
+    return db.session.scalar(
+        select(User).where(User.id == user_id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
 
 
 def change_password(realm: Realm, uid: str, old_hash: str, new_hash: str) -> bool:

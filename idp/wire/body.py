@@ -7,6 +7,8 @@ from idp.errors import IdpError
 
 LARGEST_BODY = 65_536
 DEEPEST_JSON = 20
+_KEPT = "realmgate.body"
+
 _DRAIN = 4 * 1024 * 1024
 """Bytes of a body too large that are still read and thrown away, so that its sender gets to read the answer."""
 
@@ -25,9 +27,19 @@ class LengthMissingError(BodyError):
 def read_body(environ: Environ) -> bytes:
     """Read the whole body.
 
+    What was read is kept with the request, so that it can be read before anything is locked.
+
     :raises LengthMissingError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
     :raises BodyError: it is too large, or was cut.
     """
+    if _KEPT in environ:
+        kept: bytes = environ[_KEPT]
+        return kept
+    environ[_KEPT] = body = _read_once(environ)
+    return body
+
+
+def _read_once(environ: Environ) -> bytes:
     length = _length(environ)
     body = _read(environ, min(length, LARGEST_BODY))
     if length > LARGEST_BODY:

@@ -122,6 +122,91 @@ def test_deactivated_key_of_a_more_powerful_person_stays_so(client: FlaskClient,
 
 
 @pytest.mark.spec("T108")
+def test_key_that_is_made_for_somebody_does_not_grow_with_them(client: FlaskClient, make: Factory, roles: None) -> None:
+    bob = make.user("bob@example.test", projects=(("vision", "editor"),))
+    make.user("desk@example.test", roles=("key-desk",), projects=(("vision", "editor"),))
+    desk = session_of(client, "desk@example.test")
+    own = make.key("bob@example.test")
+    made = [
+        client.post("/v1/apiKeys", headers=desk, json={"spec": {"userUid": bob} | more})
+        for more in ({}, {"roles": ["editor", "administrator"]})
+    ]
+    assert client.put(f"/v1/apiKeys/{made[0].json['uid']}", headers=desk, json={"spec": {"roles": []}}).status_code == 204
+    rotated = client.post(f"/v1/apiKeys/{own.uid}/rotate", headers=desk, json={})
+    again = client.post(f"/v1/apiKeys/{rotated.json['uid']}/rotate", headers={"apiKey": rotated.json["apiKey"]}, json={})
+    child = client.post("/v1/apiKeys", headers={"apiKey": made[1].json["apiKey"]}, json={})
+    plain = [answer.json["apiKey"] for answer in (*made, rotated, again, child)]
+
+    def promote(realm: realms.Realm) -> None:
+        for role, project in (("administrator", None), ("editor", None), ("researcher", "vision")):
+            access.grant_role(realm, users.holder_of(users.get_user(realm, bob)), role, project=project)
+
+    make.do(promote)
+    for key in plain:
+        token = claims_of(client.post("/v1/auth/exchange", headers={"apiKey": key}).json["Authorization"])
+        assert token["realm_access"]["roles"] == []
+        assert [(each["name"], each["roles"]) for each in token["projects"]] == [("vision", ["editor"])]
+    assert "administrator" in client.get("/v1/users/info", headers=own.header).json["roles"], "one's own key grows"
+
+
+@pytest.mark.spec("R114")
+@pytest.mark.parametrize("how", ["password change", "logout", "sign out everywhere", "disable"])
+def test_session_that_is_over_makes_no_personal_token_on_a_worker_that_does_not_know_yet(
+    settings: Settings, make: Factory, how: str
+) -> None:
+    from idp.audit import Tag
+
+    uid = make.user()
+    first, second = create_app(settings), create_app(settings)
+    header = session_of(second.test_client())
+    assert second.test_client().get("/v1/users/info", headers=header).status_code == 200
+    acts: dict[str, Any] = {
+        "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "x", Tag.PASSWORD_CHANGE),
+        "sign out everywhere": lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, uid)),
+        "disable": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+    }
+    if how == "logout":
+        assert first.test_client().post("/v1/auth/logout", headers=header).status_code == 204
+    else:
+        make.do(acts[how])
+    assert second.test_client().get("/auth/v1/tokens/generate", headers=header).status_code == 401
+    for app in (first, second):
+        close_app(app)
+
+
+def test_writes_with_an_exchanged_token_count_once(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    key = make.key(rate_per_minute=4)
+    header = {"Authorization": client.post("/v1/auth/exchange", headers=key.header).json["Authorization"]}
+    statuses = [client.post("/v1/users/auth/tokens/revoke", headers=header, json={"tokens": []}).status_code for _ in range(4)]
+    assert statuses == [204, 204, 204, 429]
+
+
+def test_introspection_shows_no_more_than_the_key_carries(client: FlaskClient, make: Factory) -> None:
+    make.user(roles=("viewer", "editor"))
+    watcher = make.application("watcher", roles=(), resources=["http://localhost:8080/auth/realms/acme"])
+    key = make.key()
+    token = client.post("/v1/auth/exchange", headers=key.header).json["Authorization"]
+    make.do(lambda realm: apikeys.update_key(realm, apikeys.get_key(realm, key.uid), roles=["viewer"]))
+    assert ask(client, "token/introspect", {"token": token, **watcher.form}).json["realm_access"] == {"roles": ["viewer"]}
+
+
+def test_revocation_of_an_operators_key_is_recorded_where_the_keys_are(
+    client: FlaskClient, make: Factory, context: Flask
+) -> None:
+    from idp import audit
+
+    bob = make.user("bob@example.test")
+    make.user("root@example.test", realm="master", roles=("administrator",))
+    key = make.key("root@example.test", realm="master")
+    made = client.post("/v1/apiKeys", headers=key.header | {"X-Organization-Id": "acme"}, json={"spec": {"userUid": bob}})
+    assert made.status_code == 201, made.text
+    make.do(lambda realm: apikeys.revoke_key(realm, apikeys.get_key(realm, key.uid), "x"), realm="master")
+    assert client.get("/v1/users/info", headers={"apiKey": made.json["apiKey"]}).status_code == 401
+    assert [event.realm for event in audit.list_events(tag="user:api-key:revoke")] == ["acme", "master"]
+
+
+@pytest.mark.spec("T108")
 def test_what_ends_cannot_be_made_endless(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     until = frozen_clock.now().replace(microsecond=0) + timedelta(hours=1)
     boss = make.user("boss@example.test", roles=("administrator",))

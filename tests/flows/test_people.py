@@ -1,7 +1,9 @@
 """People, keys and tokens on the served program with two workers, and on a real PostgreSQL."""
 
 import base64
+import itertools
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -144,6 +146,27 @@ def test_crowd_of_sign_ins_leaves_tokens_and_the_rest_working(two_workers: Serve
     assert statuses[200] > 0
 
 
+def test_slow_body_of_one_keeps_nobody_else_waiting(two_workers: Server) -> None:
+    import http.client
+    import socket
+
+    make_person(two_workers, "slow@example.test")
+    make_person(two_workers, "quick@example.test")
+    slow, quick = session_token(two_workers, "slow@example.test"), session_token(two_workers, "quick@example.test")
+    head = (
+        "POST /v1/users/auth/tokens/revoke HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n"
+        f"Authorization: Bearer {slow}\r\n\r\n{{"
+    )
+    with socket.create_connection(("127.0.0.1", two_workers.port)) as connection:
+        connection.sendall(head.encode())
+        done = http.client.HTTPConnection("127.0.0.1", two_workers.port, timeout=4)
+        try:
+            done.request("POST", "/v1/apiKeys", b"{}", JSON | {"Authorization": f"Bearer {quick}"})
+            assert done.getresponse().status == 201, "it was answered while the other body had not come"
+        finally:
+            done.close()
+
+
 # on PostgreSQL
 
 
@@ -244,6 +267,40 @@ def test_characters_that_postgresql_cannot_store_are_refused(nodes: list[Any], p
     assert answer.status_code == 204
     with nodes[0].app_context():
         assert users.answer_reset_requests() == 1
+
+
+def test_parallel_acts_do_not_wait_for_each_other_on_postgresql(
+    nodes: list[Any], pg_make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sign-ins, refreshes, keys, roles and changes of the same people at once: no deadlock, nothing unexpected."""
+    from tests.api.test_sign_in import count_hashes
+
+    pg_make.user(roles=("administrator",))
+    victim = pg_make.user("victim@example.test")
+    admin = session_of(nodes[0].test_client())
+    key = pg_make.key("victim@example.test")
+    count_hashes(monkeypatch)
+    sign_in = {"emailId": "victim@example.test", "password": PASSWORD, "org": "acme"}
+    kinds: list[Any] = [
+        lambda client: client.post("/v1/auth/authenticate?setCookie=false", json=sign_in),
+        lambda client: client.patch(f"/v1/users/{victim}", headers=admin, json={"firstName": os.urandom(4).hex()}),
+        lambda client: client.put(f"/v1/users/{victim}/roles", headers=admin, json={"roles": ["viewer"]}),
+        lambda client: client.post("/v1/apiKeys", headers=key.header, json={}),
+        lambda client: client.post("/v1/users", headers=admin, json={"spec": {"machineName": f"m{os.urandom(6).hex()}"}}),
+        lambda client: client.post("/v1/auth/user/password/reset", json={"emailId": f"{os.urandom(4).hex()}@example.test"}),
+        lambda client: client.post("/v1/auth/exchange", headers=key.header),
+    ]
+    turn = itertools.count()
+
+    def act() -> list[int]:
+        statuses = []
+        for _ in range(12):
+            number = next(turn)
+            statuses.append(kinds[number % len(kinds)](nodes[number % 2].test_client()).status_code)
+        return statuses
+
+    counted = Counter(status for statuses in at_once(14, act) for status in statuses)
+    assert set(counted) <= {200, 201, 204, 429}, counted
 
 
 # a database that cannot be written

@@ -333,6 +333,15 @@ def test_changes_of_people_in_a_file_are_made_and_no_others(context: Flask, writ
     assert [user.name for user in users.list_users(realms.get_realm("small"))] == ["ann@example.test", "other-robot"]
 
 
+def test_file_with_users_and_without_groups_leaves_memberships_alone(context: Flask, write: Callable[..., Path]) -> None:
+    path = write(SMALL + "[users.'bob@example.test']\n")
+    apply(path)
+    realm = realms.get_realm("small")
+    users.add_member(realm, users.create_group(realm, "crew"), users.get_user(realm, "bob@example.test"))
+    commit()
+    assert plan(path) == []
+
+
 def test_file_without_users_leaves_people_alone(context: Flask, write: Callable[..., Path]) -> None:
     apply(write(SMALL))
     realm = realms.get_realm("small")

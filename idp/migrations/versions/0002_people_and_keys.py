@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.Column("revoke_reason", sa.String(length=500), nullable=False),
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("projects", sa.JSON(), nullable=False),
+        sa.Column("frozen", sa.JSON(), nullable=True),
         sa.Column("addresses", sa.JSON(), nullable=False),
         sa.Column("rate_per_minute", sa.Integer(), nullable=True),
         sa.Column("created_by", sa.String(length=200), nullable=False),
