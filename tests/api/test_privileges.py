@@ -93,6 +93,20 @@ def test_who_may_do_what_by_role(client: FlaskClient, make: Factory) -> None:
 
 
 @pytest.mark.spec("T108")
+def test_who_gives_roles_gives_none_that_permits_more_than_they_may(client: FlaskClient, make: Factory, roles: None) -> None:
+    uid = make.user("giver@example.test", roles=("giver",))
+    make.user("lead@example.test", projects=(("vision", "project-administrator"),))
+    giver, lead = session_of(client, "giver@example.test"), session_of(client, "lead@example.test")
+    vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
+    for role, status in (("ml-engineer", 204), ("administrator", 403), ("auditor", 403), ("helper", 403), ("viewer", 403)):
+        answer = client.put(f"/v1/users/{uid}/roles", headers=giver, json={"roles": ["giver", role]})
+        assert answer.status_code == status, role
+        body = {"projects": [{"projectUid": vision, "roles": [role]}]}
+        allowed = role in {"ml-engineer", "viewer"}
+        assert client.put(f"/v1/users/{uid}/projects", headers=lead, json=body).status_code == (204 if allowed else 403), role
+
+
+@pytest.mark.spec("T108")
 def test_mail_address_of_somebody_with_more_roles_cannot_be_taken_over(client: FlaskClient, make: Factory, roles: None) -> None:
     bob = make.user("bob@example.test", roles=("data-steward",))
     make.user("helper@example.test", roles=("helper",))
@@ -490,7 +504,8 @@ def _ceiling(make: Factory, uid: str) -> set[tuple[str, str, str]]:
         found: set[tuple[str, str, str]] = set()
         for project in ("", *(each.name for each in access.list_projects(realm))):
             for role in access.list_roles(realm):
-                if access.may_grant(held, role.permissions, project):
+                own = access.permissions_on(held, project)
+                if "grants:write" in own and set(role.permissions) <= own:
                     found |= {("role", project, role.name)}
                     found |= {("permission", project, each) for each in role.permissions}
             found |= {("permission", project, each) for each in access.permissions_on(held, project)}
