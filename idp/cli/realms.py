@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001
 @reads_database
 def show(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show the settings of a realm, and how much is in it."""
-    from idp import access, applications, realms, runtime
+    from idp import access, applications, realms, runtime, users
 
     realm = realms.get_realm(name)
     issuer = runtime.current().settings.issuer(name)
@@ -62,6 +62,13 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "discovery": f"{issuer}/.well-known/openid-configuration",
         "signing_algorithm": realm.signing_algorithm,
         "key_rotation_days": realm.key_rotation_days,
+        "session_hours": realm.session_hours,
+        "api_key_hours": realm.api_key_hours,
+        "personal_token_limit": realm.personal_token_limit,
+        "personal_token_seconds": realm.personal_token_seconds,
+        "personal_token_choice": realm.personal_token_choice,
+        "users": len(users.list_users(realm)),
+        "groups": len(users.list_groups(realm)),
         "applications": len(applications.list_applications(realm)),
         "roles": len(access.list_roles(realm)),
         "projects": len(access.list_projects(realm)),
@@ -72,7 +79,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         show_json(facts)
     else:
         for key, value in facts.items():
-            click.echo(f"{key:18} {value}")
+            click.echo(f"{key:23} {value}")
 
 
 _files = click.argument("files", nargs=-1, type=click.Path(path_type=Path))
