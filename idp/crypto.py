@@ -119,6 +119,8 @@ class MasterKeys:
             )
         try:
             data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+            if b64url(data).decode() != body:
+                raise ValueError("there is one way to write it, and this is another")
             return AESGCM(self.by_id[key_id]).decrypt(data[:12], data[12:], context.encode())
         except (InvalidTag, ValueError) as error:
             raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error

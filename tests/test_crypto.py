@@ -58,10 +58,10 @@ def test_every_flipped_character_of_a_sealed_value_is_noticed() -> None:
     keys = MasterKeys("k1", {"k1": bytes(32)})
     sealed = keys.seal(b"private key", context="x")
     for position in range(len(sealed)):
-        other = "A" if sealed[position] != "A" else "B"
-        with pytest.raises((DamagedError, MasterKeyError)):
-            assert keys.open(sealed[:position] + other + sealed[position + 1 :], context="x") == b"private key"
-            raise DamagedError("the last character holds bits that are not used")
+        for other in "AB":
+            if sealed[position] != other:
+                with pytest.raises((DamagedError, MasterKeyError)):
+                    keys.open(sealed[:position] + other + sealed[position + 1 :], context="x")
 
 
 def test_older_master_keys_still_open() -> None:
