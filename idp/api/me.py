@@ -108,8 +108,9 @@ def _change(name: str, current: str, new: str, org: str | None) -> None:
     users.check_password(new, users.canonical(name), org or "")
     signed = users.check_sign_in(name, current, realm=org, address=address())
     realm_name, uid, old_hash = signed.realm.name, signed.user.uid, signed.user.password_hash
-    users.check_password(new, signed.user.name, realm_name)
-    commit()
+    user_name = signed.user.name
+    commit()  # the old password was right, whatever becomes of the new one
+    users.check_password(new, user_name, realm_name)
     works = users.password_works(runtime.current())
     with works.seat():
         new_hash = works.hash(new)

@@ -1,7 +1,7 @@
 """Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,8 +56,8 @@ class KnownKey:
     expires_at: float
     roles: frozenset[str]
     projects: frozenset[str]
-    frozen: frozenset[tuple[str, str]] | None
-    """Pairs of project and role that it carries at the most; None for no such limit."""
+    frozen: dict[tuple[str, str], float] | None
+    """By project and role, until when it carries that at the most (seconds since 1970); None for no such limit."""
     networks: tuple[Network, ...]
     rate_per_minute: int
     """0 for no limit of its own."""
@@ -82,13 +82,21 @@ class CheckedKey:
 
 
 def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]:
-    return tuple(
-        each
-        for each in held
-        if (not key.roles or each.role in key.roles)
-        and (not key.projects or each.project in key.projects)
-        and (key.frozen is None or (each.project, each.role) in key.frozen)
+    kept = tuple(
+        each for each in held if (not key.roles or each.role in key.roles) and (not key.projects or each.project in key.projects)
     )
+    if key.frozen is None:
+        return kept
+    ends = key.frozen
+    return tuple(
+        replace(each, until=min(each.until, ends[each.project, each.role])) for each in kept if (each.project, each.role) in ends
+    )
+
+
+def _ends(frozen: list[list[Any]] | None) -> dict[tuple[str, str], float] | None:
+    if frozen is None:
+        return None
+    return {(project, role): float("inf") if until is None else until for project, role, until in frozen}
 
 
 def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
@@ -178,7 +186,7 @@ def read_key(public_part: str) -> KnownKey | None:
             expires_at=key.expires_at.timestamp() if key.expires_at else float("inf"),
             roles=frozenset(key.roles),
             projects=frozenset(key.projects),
-            frozen=None if key.frozen is None else frozenset((project, role) for project, role in key.frozen),
+            frozen=_ends(key.frozen),
             networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )

@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
-from idp import clock, crypto, vault
-from idp.apikeys.models import ApiKey, KeyStatus
+from idp import crypto, vault
+from idp.apikeys.models import ApiKey
 from idp.apikeys.notices import tell_of_leak
 from idp.apikeys.service import revoke_key
 from idp.applications import Application, ApplicationSecret, retire_secret
@@ -33,8 +33,6 @@ def _revoke_key(plain_key: str) -> None:
     if key is None or key.revoked_at is not None or not vault.secret_matches(plain_key, key.pepper_id, key.secret_hash):
         return
     realm = db.session.get_one(Realm, key.realm_id)
-    if key.status(clock.now()) is KeyStatus.EXPIRED:
-        return  # dead already; what was made with it while it lived is not touched by finding it in an old file
     for revoked in revoke_key(realm, key, "reported as leaked", Tag.API_KEY_REPORT):
         tell_of_leak(db.session.get_one(Realm, revoked.realm_id), revoked)
 

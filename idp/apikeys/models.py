@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -48,9 +49,10 @@ class ApiKey(Identified, Base):
     """The only roles of its owner that it carries; empty for all."""
     projects: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The only projects that it is for; empty for all. With some named, roles on the whole realm are not carried."""
-    frozen: Mapped[list[list[str]] | None] = mapped_column(JSON)
-    """`[project, role]` of all that it carries at the most (no project for a role on the realm), if somebody has made it for
-    its owner who could not give roles: what the owner is given later, it does not carry. None for no such limit."""
+    frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON)
+    """`[project, role, end]` of all that it carries at the most (no project for a role on the realm, the end in seconds since
+    1970 or none), if somebody else has made it who could not give everything: what its owner is given later, it does not
+    carry. None for no such limit."""
     addresses: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Networks that it works from; empty for everywhere."""
     rate_per_minute: Mapped[int | None]

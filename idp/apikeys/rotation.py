@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from idp import audit, clock
 from idp.apikeys.models import ApiKey, KeyStatus
-from idp.apikeys.service import NewKey, create_key, owner_of, record_act, text_of
+from idp.apikeys.service import NewKey, create_key, lock_key, owner_of, record_act, text_of
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
 from idp.realms import Realm
@@ -35,7 +35,7 @@ def rotate_key(
     :raises ConflictError: the key does not work any more, or is replaced already.
     """
     # of several at once, one goes on
-    db.session.execute(select(ApiKey.id).where(ApiKey.id == key.id).with_for_update(key_share=True))
+    lock_key(key)
     now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
         raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")

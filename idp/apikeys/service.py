@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Holder, HolderKind
-from idp.apikeys.models import ApiKey
+from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import check_addresses, check_per_minute, check_projects, check_roles, choose_expiry
 from idp.applications import Application
 from idp.db import db
@@ -59,6 +59,8 @@ def create_key(
     if not name or len(name) > 64:
         raise InvalidValueError("A key takes a name of 1 to 64 characters.")
     check_text("A name", name, 64)
+    if made_with:
+        _lock_maker(made_with)
     # one at a time for each owner: two at once could both see the last free place
     table: Any = User if owner.kind is HolderKind.USER else Application
     row = db.session.scalars(select(table).where(table.id == owner.id).with_for_update(key_share=True)).one()
@@ -89,6 +91,20 @@ def create_key(
     return NewKey(key, plain)
 
 
+def lock_key(key: ApiKey) -> None:
+    """Bring a key up to date, and let nobody else change it, or make another with it, before the commit."""
+    same = select(ApiKey).where(ApiKey.id == key.id)
+    db.session.scalars(same.with_for_update(key_share=True).execution_options(populate_existing=True)).one()
+
+
+def _lock_maker(public_part: str) -> None:
+    maker = db.session.scalars(select(ApiKey).where(ApiKey.public_part == public_part)).one_or_none()
+    if maker is not None:
+        lock_key(maker)
+    if maker is None or maker.status(clock.now()) is not KeyStatus.ACTIVE:
+        raise ConflictError("The key that this one is made with does not work any more.")
+
+
 def update_key(realm: Realm, key: ApiKey, **fields: Any) -> None:
     """Change a key: `name`, `active`, `expires_at`, and the fields of `create_key`.
 
@@ -114,11 +130,13 @@ def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Ta
     :returns: the keys that were revoked.
     :raises ConflictError: it was revoked before.
     """
+    lock_key(key)
     if key.revoked_at is not None:
         raise ConflictError(f"Key {key.public_part} was revoked before.")
     check_text("A reason", reason, 500)
     revoked = [key]
     for each in revoked:  # grows while it is gone through
+        lock_key(each)
         each.revoked_at = each.updated_at = clock.now()
         each.revoke_reason = reason
         home = realm if each.realm_id == realm.id else db.session.get_one(Realm, each.realm_id)  # an operator's key makes others
@@ -132,11 +150,13 @@ def _made_with(key: ApiKey) -> Sequence[ApiKey]:
 
 
 def delete_key(realm: Realm, key: ApiKey) -> None:
-    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked, but for a successor:
-    to remove a key that was replaced is to tidy up.
+    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked, but for the
+    successor of one that has expired: to remove a key that was replaced is to tidy up.
     """
+    lock_key(key)
+    is_tidying_up = key.status(clock.now()) is KeyStatus.EXPIRED
     for child in _made_with(key):
-        if child.revoked_at is None and child.replaces_id != key.id:
+        if child.revoked_at is None and not (is_tidying_up and child.replaces_id == key.id):
             revoke_key(realm, child, "made with a key that was deleted")
     record_act(audit.Tag.API_KEY_DELETE, realm, key, name=key.name, use_count=key.use_count)
     db.session.delete(key)

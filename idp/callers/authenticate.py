@@ -13,7 +13,7 @@ from idp.errors import IdpError
 from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
-from idp.users import KnownUser
+from idp.users import KnownUser, lock_user
 from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
 
 MOST_OPENED = 10_000
@@ -71,6 +71,8 @@ def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
     """
     process = caller.realm.runtime
     lock_realm(lock)
+    if isinstance(caller.subject, KnownUser):
+        lock_user(caller.subject.id)  # a change of the password, say, has taken place, or waits
     process.feed.expire()
     process.feed.confirm()
     if not token:

@@ -1,12 +1,13 @@
 """Who may make, see and change which API keys. A key acts as its owner, so these rules keep anybody from growing by one."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from idp import access, apikeys, applications, users
+from idp import access, apikeys, applications, clock, users
 from idp.access import HeldRole, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
 from idp.callers.models import Caller, CredentialKind, DeniedError
@@ -14,6 +15,9 @@ from idp.db import db
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.users import KnownUser, User
+
+Frozen = list[list[Any]]
+"""Triples of project, role and end; see `ApiKey.frozen`."""
 
 _SIGNED_IN = frozenset({CredentialKind.SESSION, CredentialKind.PASSWORD})
 
@@ -189,18 +193,29 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
     }
 
 
-def _frozen(caller: Caller, realm: Realm, owner: Holder, before: list[list[str]] | None) -> list[list[str]] | None:
-    """Return the pairs of project and role that a key carries at the most which the caller makes for somebody else.
+def _frozen(caller: Caller, realm: Realm, owner: Holder, before: Frozen | None) -> Frozen | None:
+    """Return what a key carries at the most which the caller makes for somebody else.
 
-    Who could not give roles makes keys that carry what their owner holds now: should they be given more later, whoever has
-    made the key has not.
+    It carries what its owner holds now, and no longer than now: should they be given more later, whoever has made the key
+    has not. Who could give everything has no need of keys to grow by, and makes keys without such a limit.
 
     :param before: what limits the key already; None for nothing.
     """
-    if caller.may("grants:write", realm=realm.name):
+    if access.may_grant(caller.held_in(realm.name), access.PERMISSIONS):
         return before
-    held = [[each.project, each.role] for each in held_by(owner)]
-    return held if before is None else [pair for pair in held if pair in before]
+    now = clock.timestamp()
+    limits = None if before is None else {(project, role): until for project, role, until in before}
+    frozen: Frozen = []
+    for each in held_by(owner):
+        until = None if math.isinf(each.until) else each.until
+        if limits is not None and (each.project, each.role) in limits:
+            limit = limits[each.project, each.role]
+            until = min((end for end in (until, limit) if end is not None), default=None)
+        elif limits is not None:
+            continue
+        if until is None or now < until:
+            frozen.append([each.project, each.role, until])
+    return frozen
 
 
 def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:

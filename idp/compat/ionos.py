@@ -81,12 +81,18 @@ def _identify(address: str) -> Caller:
 
 
 def _by_password(credentials: Credentials, contract: str | None, address: str) -> Caller:
-    """Return who shows a right password. Until the commit nobody can change the account, its password least of all."""
-    signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
+    """Return who shows a right password, as they are now; until the commit nobody can change the account."""
     process = runtime.current()
-    realm = known_realm(process, signed.realm.name)
-    user = users.known_user(realm, signed.user.uid) if realm is not None else None
-    if realm is None or user is None:
+    signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
+    name, user_id, password_hash = signed.realm.name, signed.user.id, signed.user.password_hash
+    commit()  # the sign-in was right, whatever becomes of the call
+    realms.lock_realm(name)
+    row = users.lock_user(user_id)
+    process.feed.expire()
+    process.feed.confirm()
+    realm = known_realm(process, name)
+    user = users.known_user(realm, row.uid) if realm is not None and realm.enabled and row is not None else None
+    if realm is None or row is None or user is None or row.password_hash != password_hash or not row.enabled:
         raise CredentialError
     return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
 

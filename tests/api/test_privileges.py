@@ -163,6 +163,73 @@ def test_key_that_is_made_for_somebody_does_not_grow_with_them(client: FlaskClie
     assert "administrator" in client.get("/v1/users/info", headers=own.header).json["roles"], "one's own key grows"
 
 
+@pytest.mark.spec("T108")
+def test_frozen_key_carries_what_is_live_and_no_longer_than_it_was(
+    client: FlaskClient, make: Factory, roles: None, frozen_clock: FrozenClock
+) -> None:
+    make.do(lambda realm: access.create_role(realm, "granter", "", [*PERMITTING["key-desk"], *PERMITTING["giver"]]))
+    bob, zed = make.user("bob@example.test"), make.user("zed@example.test")
+    soon = frozen_clock.now() + timedelta(minutes=1)
+    later = frozen_clock.now() + timedelta(hours=1)
+
+    def give(realm: realms.Realm, name: str, role: str, until: Any = None) -> None:
+        access.grant_role(realm, users.holder_of(users.get_user(realm, name)), role, until=until)
+
+    make.user("desk@example.test", roles=("granter",))
+    make.do(lambda realm: give(realm, bob, "administrator", soon))
+    make.do(lambda realm: give(realm, bob, "giver", later))
+    frozen_clock.advance(minutes=2)
+    desk = session_of(client, "desk@example.test")
+    keys = [client.post("/v1/apiKeys", headers=desk, json={"spec": {"userUid": uid}}).json["apiKey"] for uid in (bob, zed)]
+    for uid in (bob, zed):
+        make.do(lambda realm, uid=uid: give(realm, uid, "administrator"))
+    make.do(lambda realm: give(realm, bob, "giver"))
+
+    def carried(key: str) -> list[str]:
+        token = claims_of(client.post("/v1/auth/exchange", headers={"apiKey": key}).json["Authorization"])
+        found: list[str] = token["realm_access"]["roles"]
+        return found
+
+    assert [carried(key) for key in keys] == [["giver"], []], "ended roles and later ones are not in them"
+    frozen_clock.advance(hours=2)
+    assert carried(keys[0]) == [], "a grant that is prolonged is not prolonged for the key"
+
+
+def test_call_that_is_refused_after_a_right_password_is_no_failed_sign_in(client: FlaskClient, make: Factory) -> None:
+    import base64
+
+    make.user()
+    basic = {"Authorization": "Basic " + base64.b64encode(f"ann@example.test:{PASSWORD}".encode()).decode()}
+    statuses = {client.get("/auth/v1/tokens/generate?ttl=1", headers=basic).status_code for _ in range(12)}
+    assert statuses == {422}
+    change = {"emailId": "ann@example.test", "currentPassword": PASSWORD, "newPassword": "acme", "org": "acme"}
+    assert {client.patch("/v1/users/password/change", json=change).status_code for _ in range(12)} == {400}
+    assert sign_in(client).status_code == 200
+
+
+def test_successor_that_a_thief_has_made_dies_with_the_report(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    for act in ("report", "delete"):
+        key = make.key()
+        url = f"/v1/apiKeys/{key.uid}"
+        successor = client.post(f"{url}/rotate", headers=key.header, json={"overlapHours": 0 if act == "report" else 24}).json
+        assert client.get("/v1/users/info", headers={"apiKey": successor["apiKey"]}).status_code == 200
+        if act == "report":
+            client.post("/v1/auth/credentials/report", json={"credential": key.plain})
+        else:
+            assert client.delete(url, headers=session_of(client)).status_code == 204
+        assert client.get("/v1/users/info", headers={"apiKey": successor["apiKey"]}).status_code == 401, act
+
+
+def test_successor_of_an_expired_key_outlives_its_removal(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
+    make.user()
+    key = make.key()
+    successor = client.post(f"/v1/apiKeys/{key.uid}/rotate", headers=key.header, json={"overlapHours": 1}).json
+    frozen_clock.advance(hours=2)
+    assert client.delete(f"/v1/apiKeys/{key.uid}", headers=session_of(client)).status_code == 204
+    assert client.get("/v1/users/info", headers={"apiKey": successor["apiKey"]}).status_code == 200
+
+
 @pytest.mark.spec("R114")
 @pytest.mark.parametrize("how", ["password change", "logout", "sign out everywhere", "disable"])
 def test_session_that_is_over_makes_no_personal_token_on_a_worker_that_does_not_know_yet(
