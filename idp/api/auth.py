@@ -6,12 +6,11 @@ from pydantic import Field
 from idp import apikeys, ratelimit, realms, runtime, sessions, users
 from idp.api.answers import answer, done, set_cookie
 from idp.api.requests import Schema, address, parse, public, signed_in
-from idp.callers import Caller, CredentialError, CredentialKind
+from idp.callers import Caller, CredentialError, CredentialKind, realm_of_token
 from idp.db import commit, db
 from idp.errors import InvalidValueError
-from idp.realms import known_realm
 from idp.users import LinkPurpose
-from idp.verifier.jose import InvalidTokenError, read_unverified
+from idp.verifier.jose import InvalidTokenError
 from idp.wire.credentials import check_origin
 
 RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
@@ -68,26 +67,15 @@ def wants_cookie() -> bool:
 @public
 def refresh(token: str) -> Response:
     """Exchange the newest token of a session for the next, once."""
-    realm = _realm_of_token(token)
     try:
+        realm = realm_of_token(runtime.current(), token)
+        if not realm.enabled:
+            raise CredentialError
         new = sessions.refresh_session(realm, token)
     except InvalidTokenError as error:
         raise CredentialError from error
     response = answer({"Authorization": new.token, "isMfa": False, "expiresIn": new.expires_in})
     return set_cookie(response, new.token) if wants_cookie() else response
-
-
-def _realm_of_token(token: str) -> realms.KnownRealm:
-    process = runtime.current()
-    try:
-        unverified_issuer = str(read_unverified(token).claims.get("iss", ""))
-    except InvalidTokenError as error:
-        raise CredentialError from error
-    prefix = process.settings.issuer("")
-    realm = known_realm(process, unverified_issuer.removeprefix(prefix)) if unverified_issuer.startswith(prefix) else None
-    if realm is None or not realm.enabled:
-        raise CredentialError
-    return realm
 
 
 @signed_in

@@ -12,7 +12,6 @@ from idp.api.requests import Schema, parse, realm_of, signed_in
 from idp.callers import Caller
 from idp.db import commit
 from idp.errors import InvalidValueError, NotFoundError
-from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
 
 
@@ -82,7 +81,7 @@ def create_user(caller: Caller) -> Response:
     name = spec.machineName or spec.emailId or ""
     user = users.create_user(realm, name, kind, first_name=spec.firstName, last_name=spec.lastName)
     if spec.roles:
-        callers.set_roles(caller, realm, users.holder_of(user), [_role(realm, role) for role in spec.roles])
+        callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in spec.roles])
     if kind is UserKind.PERSON and spec.invite:
         users.send_link(realm, user, LinkPurpose.INVITATION)
     uid = user.uid
@@ -169,7 +168,7 @@ def set_roles(caller: Caller, uid: str) -> Response:
     """Let a user hold exactly these roles on the realm."""
     realm = realm_of(caller)
     user = callers.visible_user(caller, realm, uid)
-    callers.set_roles(caller, realm, users.holder_of(user), [_role(realm, role) for role in parse(Roles).roles])
+    callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in parse(Roles).roles])
     commit()
     return done()
 
@@ -203,15 +202,10 @@ def set_projects(caller: Caller, uid: str) -> Response:
         project = access.find_project_by_uid(realm, entry.projectUid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")
-        roles = [_role(realm, role) for role in entry.roles]
+        roles = [access.find_role_name(realm, role) for role in entry.roles]
         callers.set_roles(caller, realm, users.holder_of(user), roles, project=project.name)
     commit()
     return done()
-
-
-def _role(realm: Realm, named: str) -> str:
-    """Return the name of a role that is given by uid or by name."""
-    return access.find_role_name(realm, named)
 
 
 def _shown(user: User) -> dict[str, Any]:

@@ -19,6 +19,11 @@ class LifetimeError(IdpError):
     """A longer life was asked for than the organisation allows."""
 
 
+def longest_hours(realm: Realm, user_hours: int | None) -> int:
+    """Return how many hours an own key may live: the organisation's setting or the user's, whichever is more."""
+    return max(realm.api_key_hours, user_hours or 0)
+
+
 def choose_expiry(
     realm: Realm, user_hours: int | None, *, hours: int | None = None, at: datetime | None = None, never: bool = False,
     may_exceed: bool = False,
@@ -32,7 +37,7 @@ def choose_expiry(
     :raises LifetimeError: it is more than is allowed.
     :raises InvalidValueError: it is no usable time.
     """
-    limit = max(realm.api_key_hours, user_hours or 0)
+    limit = longest_hours(realm, user_hours)
     now = clock.this_second()
     if never:
         if not may_exceed:

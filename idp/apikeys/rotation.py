@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from idp import audit, clock
 from idp.apikeys.models import ApiKey, KeyStatus
+from idp.apikeys.policy import longest_hours
 from idp.apikeys.service import NewKey, create_key, lock_key, owner_of, record_act, text_of
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
@@ -65,7 +66,7 @@ def _life(realm: Realm, key: ApiKey, hours: int | None, *, may_exceed: bool, mad
     if may_exceed:
         return original
     user = db.session.get(User, key.user_id) if key.user_id else None
-    return min(original, max(realm.api_key_hours, (user.api_key_hours if user else None) or 0))
+    return min(original, longest_hours(realm, user.api_key_hours if user else None))
 
 
 def successor_of(key: ApiKey) -> ApiKey | None:

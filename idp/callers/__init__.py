@@ -1,6 +1,13 @@
 """Who calls, by whatever credential, and what they may do."""
 
-from idp.callers.authenticate import CredentialError, authenticate_key, authenticate_token, identify_again, introspect
+from idp.callers.authenticate import (
+    CredentialError,
+    authenticate_key,
+    authenticate_token,
+    identify_again,
+    introspect,
+    realm_of_token,
+)
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -14,7 +21,7 @@ from idp.callers.key_rules import (
     writable_key,
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
-from idp.callers.people_rules import join_group, manageable_user, set_roles, visible_user
+from idp.callers.people_rules import manageable_user, set_roles, visible_user
 
 __all__ = [
     "Caller",
@@ -28,12 +35,12 @@ __all__ = [
     "held_by",
     "identify_again",
     "introspect",
-    "join_group",
     "make_key",
     "manageable_user",
     "may_exceed_limits",
     "own_holder",
     "readable_key",
+    "realm_of_token",
     "rotate_key",
     "set_key_active",
     "set_roles",

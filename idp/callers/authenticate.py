@@ -10,6 +10,7 @@ from idp.apikeys import CheckedKey
 from idp.audit import Tag
 from idp.callers.models import Caller, CredentialKind
 from idp.errors import IdpError
+from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
@@ -228,28 +229,27 @@ def _open(process: Runtime, token: str) -> _Opened:
 
     :raises InvalidTokenError: it is none, or no longer one.
     """
-    remembered: dict[bytes, _Opened] = process.extensions.setdefault("opened-tokens", {})
-    digest = hashlib.sha256(token.encode()).digest()
+    remembered: Cache[_Opened] = process.extensions.setdefault("opened-tokens", Cache(MOST_OPENED))
+    digest = hashlib.sha256(token.encode()).hexdigest()
     opened = remembered.get(digest)
     now = clock.timestamp()
     if opened is not None:
         realm = known_realm(process, opened.realm)
         if realm is not None and keys.key_ring(realm) is opened.ring and now < opened.expires_at:
             return opened
-        remembered.pop(digest, None)
-    realm = _realm_of(process, token)
+        remembered.drop(digest)
+    realm = realm_of_token(process, token)
     ring = keys.key_ring(realm)
     found = tokens.open_token_of(realm, token, ("at+jwt", sessions.TYPE))
     opened = _Opened(ring, realm.name, found.header["typ"].lower(), found.claims, found.claims["exp"])
-    if len(remembered) >= MOST_OPENED:
-        for old in list(remembered)[: MOST_OPENED // 10]:
-            remembered.pop(old, None)
-    remembered[digest] = opened
-    return opened
+    return remembered.load(digest, lambda: opened)
 
 
-def _realm_of(process: Runtime, token: str) -> KnownRealm:
-    """Find the realm that a token says it is of; whether that is so, its keys tell."""
+def realm_of_token(process: Runtime, token: str) -> KnownRealm:
+    """Find the realm that a token says it is of; whether that is so, its keys tell.
+
+    :raises InvalidTokenError: it is no token, or none of a realm here.
+    """
     unverified_issuer = read_unverified(token).claims.get("iss")
     prefix = process.settings.issuer("")
     realm = None

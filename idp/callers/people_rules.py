@@ -10,7 +10,7 @@ from idp.callers.key_rules import held_by
 from idp.callers.models import Caller, DeniedError
 from idp.errors import NotFoundError
 from idp.realms import Realm
-from idp.users import Group, User
+from idp.users import User
 
 
 def manageable_user(caller: Caller, realm: Realm, uid: str) -> User:
@@ -62,19 +62,6 @@ def set_roles(caller: Caller, realm: Realm, holder: Holder, roles: Sequence[str]
             access.grant_role(realm, holder, role, project=project or None, until=until)
         else:
             access.remove_grant(realm, holder, role, project=project or None)
-
-
-def join_group(caller: Caller, realm: Realm, group: Group, user: User) -> None:
-    """Put somebody into a group, which gives them all that it holds.
-
-    :raises DeniedError: the caller could not give that.
-    """
-    caller.require("users:write", realm=realm.name)
-    for grant in access.list_grants(realm, holder=users.group_holder(group)):
-        end = _check_grant(caller, realm, grant.role.name, grant.project.name if grant.project else "")
-        if end < (grant.until.timestamp() if grant.until else math.inf):
-            raise DeniedError("The group holds a role for longer than the caller could give it.")
-    users.add_member(realm, group, user)
 
 
 def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float:

@@ -7,6 +7,7 @@ from idp import clock, keys, tokens
 from idp.access import HeldRole
 from idp.applications import KnownApplication
 from idp.callers import Caller
+from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.protected_apis import KnownApi
 from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
@@ -34,8 +35,8 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     separated by commas. `X-Auth-Token`, and `Authorization` with `Bearer`, carry the token.
     """
     realm = caller.realm
-    remembered: dict[tuple[str, str, str], _Remembered] = realm.runtime.extensions.setdefault("upstream-tokens", {})
-    key = (realm.name, api.name, caller.claims.get("jti", caller.credential_id))
+    remembered: Cache[_Remembered] = realm.runtime.extensions.setdefault("upstream-tokens", Cache(MOST_REMEMBERED))
+    key = f"{realm.name}/{api.name}/{caller.claims.get('jti', caller.credential_id)}"
     now, ring = clock.timestamp(), keys.key_ring(realm)
     found = remembered.get(key)
     if found is not None and found.held_roles is caller.held_roles and found.ring is ring and now < found.good_until:
@@ -43,11 +44,9 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     expires = int(min(now + LIFETIME, caller.expires_at))
     roles, projects, valid_until = what_is_held(caller.held_roles, now)
     headers = _headers(caller, api, roles, projects, now, int(min(expires, valid_until)))
-    if len(remembered) >= MOST_REMEMBERED:
-        for old in list(remembered)[: MOST_REMEMBERED // 10]:
-            remembered.pop(old, None)
     good_until = min(now + LIFETIME / 2, expires, valid_until)
-    remembered[key] = _Remembered(caller.held_roles, ring, headers, good_until)
+    made = _Remembered(caller.held_roles, ring, headers, good_until)
+    remembered.load(key, lambda: made)
     return headers
 
 

@@ -1,9 +1,6 @@
 """Authenticating the application that makes a request (RFC 6749 §2.3, RFC 7523 §2.2)."""
 
-import base64
-import binascii
 import logging
-import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -16,12 +13,12 @@ from idp.realms import KnownRealm, publish_application
 from idp.verifier.jose import InvalidTokenError, read_unverified
 from idp.wire.address import client_address
 from idp.wire.body import Environ
+from idp.wire.credentials import decode_basic
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 """Methods that `authenticate_application` takes; discovery is made from this."""
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+={0,2})")
 _LONGEST_SECRET = 512
 
 _log = logging.getLogger(__name__)
@@ -133,14 +130,10 @@ def _basic_credentials(header: str) -> tuple[str, str]:
 
     RFC 6749 §2.3.1: both are form-encoded before they are joined and base64-encoded.
     """
-    match = _BASIC.fullmatch(header)
-    if match is None or len(header) > 4096:
+    pair = decode_basic(header) if len(header) <= 4096 else None
+    if pair is None:
         return "", ""
     try:
-        text = base64.b64decode(match[1], validate=True).decode()
-        client_id, colon, plain_secret = text.partition(":")
-        if not colon:
-            return "", ""
-        return unquote_plus(client_id, errors="strict"), unquote_plus(plain_secret, errors="strict")
-    except (binascii.Error, UnicodeDecodeError):
+        return unquote_plus(pair[0], errors="strict"), unquote_plus(pair[1], errors="strict")
+    except UnicodeDecodeError:
         return "", ""

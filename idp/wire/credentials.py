@@ -75,14 +75,21 @@ def _from_header(header: str) -> Credentials:
         return Credentials(Shown.TOKEN, match[1])
     if _BARE_TOKEN.fullmatch(header):
         return Credentials(Shown.TOKEN, header)
-    if (match := _BASIC.fullmatch(header)) and len(header) <= 8_192:
-        try:
-            name, colon, password = base64.b64decode(match[1], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            colon = ""
-        if colon:
-            return Credentials(Shown.PASSWORD, password, name)
+    if len(header) <= 8_192 and (pair := decode_basic(header)) is not None:
+        return Credentials(Shown.PASSWORD, pair[1], pair[0])
     raise MalformedCredentialError("The Authorization header takes a token, or Bearer, a space and the token.")
+
+
+def decode_basic(header: str) -> tuple[str, str] | None:
+    """Return name and password of a Basic header (RFC 7617 §2), or None if it is none."""
+    match = _BASIC.fullmatch(header)
+    if match is None:
+        return None
+    try:
+        name, colon, password = base64.b64decode(match[1], validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if colon else None
 
 
 def _cookie(header: str) -> str | None:
