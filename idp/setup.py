@@ -219,4 +219,5 @@ def rotate_keys_and_tidy() -> None:
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()
     mail.forget_old_mail()
+    audit.forget_old_activity()
     commit()

@@ -15,6 +15,7 @@ from idp.apikeys.leaks import can_be_leaked, revoke_leaked
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import remove_long_expired, send_notices
 from idp.apikeys.policy import LifetimeError, choose_expiry
+from idp.apikeys.review import expiring_keys, unused_keys
 from idp.apikeys.rotation import quiet_since, rotate_key, successor_of
 from idp.apikeys.service import (
     NewKey,
@@ -44,6 +45,7 @@ __all__ = [
     "create_key",
     "delete_key",
     "exchange_key",
+    "expiring_keys",
     "find_live_key",
     "get_key",
     "key_usage",
@@ -56,6 +58,7 @@ __all__ = [
     "rotate_key",
     "send_notices",
     "successor_of",
+    "unused_keys",
     "update_key",
     "works_from",
 ]

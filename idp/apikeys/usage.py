@@ -111,7 +111,9 @@ def _write(uses: Counter[_Use], last: dict[int, tuple[datetime, str]]) -> None:
             ),
             rows,
         )
-    connection.execute(insert(AuditEvent), [_event(use, number) for use, number in uses.items()])
+    events = [_event(use, number) for use, number in uses.items()]
+    connection.execute(insert(AuditEvent), events)
+    audit.count_events(events)
     commit()
 
 

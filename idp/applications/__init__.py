@@ -3,6 +3,7 @@
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.known import KnownApplication, KnownSecret, known_application, read_application, recall_application
 from idp.applications.models import Application, ApplicationSecret
+from idp.applications.review import expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
     add_secret,
@@ -42,6 +43,7 @@ __all__ = [
     "check_jwks",
     "create_application",
     "delete_application",
+    "expiring_secrets",
     "find_application_by_uid",
     "find_secret",
     "forget_expired_assertions",
@@ -55,6 +57,8 @@ __all__ = [
     "recall_application",
     "renew_unshown_secrets",
     "retire_secret",
+    "safe_to_retire",
+    "unused_secrets",
     "update_application",
     "use_up",
 ]

@@ -58,11 +58,15 @@ class ApplicationSecret(Identified, Base):
     single_use: Mapped[bool] = mapped_column(default=False)
     shown: Mapped[bool] = mapped_column(default=True)
     """False while a first start has not printed it yet; the next start then makes it anew."""
-    expires_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
     retired_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str] = mapped_column(String(64), default="")
     use_count: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    def is_live(self, now: datetime) -> bool:
+        """Tell whether the secret works at `now`, as far as the secret itself is concerned."""
+        return self.retired_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 class UsedAssertion(Base):

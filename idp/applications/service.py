@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 
 from idp import access, audit, clock
 from idp.access import Holder, HolderKind
@@ -94,12 +94,17 @@ def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
     return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
 
 
-def list_applications(realm: Realm, *, after: str = "", limit: int | None = None) -> Sequence[Application]:
+def list_applications(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[Application]:
     """Return applications by name.
 
     :param after: only those whose name comes after this, to page on.
+    :param containing: only those whose name or description contains this, in whatever case.
     """
     query = select(Application).where(Application.realm_id == realm.id, Application.name > after).order_by(Application.name)
+    if containing:
+        text = containing.lower()
+        described = func.lower(Application.description).contains(text, autoescape=True)
+        query = query.where(or_(Application.name.contains(text, autoescape=True), described))
     return db.session.scalars(query.limit(limit)).all()
 
 

@@ -12,6 +12,11 @@ class Tag(StrEnum):
 
     REALM_CREATE = "admin:realm:create"
     REALM_UPDATE = "admin:realm:update"
+    REALM_APPROVE = "admin:realm:approve"
+    REALM_DEACTIVATE = "admin:realm:deactivate"
+    REALM_ACTIVATE = "admin:realm:activate"
+    REALM_DELETE = "admin:realm:delete"
+    REALM_RESTORE = "admin:realm:restore"
 
     ROLE_CREATE = "admin:role:create"
     ROLE_UPDATE = "admin:role:update"

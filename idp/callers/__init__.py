@@ -1,10 +1,14 @@
 """Who calls, by whatever credential, and what they may do."""
 
+from idp.callers.access_rules import change_role, make_role, manageable_group, put_into_group, take_out_of_group
+from idp.callers.application_rules import ApplicationWish, make_application, manageable_application
 from idp.callers.authenticate import (
     CredentialError,
+    authenticate_browser,
     authenticate_key,
     authenticate_token,
     identify_again,
+    identify_browser_again,
     introspect,
     realm_of_token,
 )
@@ -21,29 +25,41 @@ from idp.callers.key_rules import (
     writable_key,
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
-from idp.callers.people_rules import manageable_user, set_roles, visible_user
+from idp.callers.people_rules import give_role, manageable_user, set_roles, take_role, visible_user
 
 __all__ = [
+    "ApplicationWish",
     "Caller",
     "CredentialError",
     "CredentialKind",
     "DeniedError",
     "KeyWish",
+    "authenticate_browser",
     "authenticate_key",
     "authenticate_token",
+    "change_role",
     "check_change",
+    "give_role",
     "held_by",
     "identify_again",
+    "identify_browser_again",
     "introspect",
+    "make_application",
     "make_key",
+    "make_role",
+    "manageable_application",
+    "manageable_group",
     "manageable_user",
     "may_exceed_limits",
     "own_holder",
+    "put_into_group",
     "readable_key",
     "realm_of_token",
     "rotate_key",
     "set_key_active",
     "set_roles",
+    "take_out_of_group",
+    "take_role",
     "visible_user",
     "writable_key",
 ]

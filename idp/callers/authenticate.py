@@ -14,6 +14,7 @@ from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
+from idp.sessions import BrowserSession
 from idp.users import KnownUser, lock_user
 from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
 
@@ -70,15 +71,41 @@ def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
     :param lock: name of the realm that is going to be changed.
     :raises CredentialError: the credential does not work any more.
     """
-    process = caller.realm.runtime
-    lock_realm(lock)
+    _hold_still(caller, lock)
+    if not token:
+        return key_holder(caller.realm.runtime, caller.key, caller.address)
+    return authenticate_token(caller.realm.runtime, token, caller.address, counted=False)
+
+
+def _hold_still(caller: Caller, realm: str) -> None:
+    """Let nothing change in a realm before the commit, and know all that has changed until now."""
+    lock_realm(realm)
     if isinstance(caller.subject, KnownUser):
         lock_user(caller.subject.id)  # a change of the password, say, has taken place, or waits
-    process.feed.expire()
-    process.feed.confirm()
-    if not token:
-        return key_holder(process, caller.key, caller.address)
-    return authenticate_token(process, token, caller.address, counted=False)
+    caller.realm.runtime.feed.expire()
+    caller.realm.runtime.feed.confirm()
+
+
+def authenticate_browser(session: BrowserSession, address: str) -> Caller:
+    """Return whom a browser's session is of, with all that they hold."""
+    return Caller(
+        realm=session.realm,
+        subject=session.user,
+        held_roles=session.user.held_roles,
+        kind=CredentialKind.SESSION,
+        credential_id=session.sid,
+        expires_at=session.expires_at,
+        address=address,
+    )
+
+
+def identify_browser_again(caller: Caller, cookie: str, *, lock: str) -> Caller:
+    """Do for a browser's session what `identify_again` does for a token.
+
+    :raises SessionOverError: it has ended.
+    """
+    _hold_still(caller, lock)
+    return authenticate_browser(sessions.open_session(caller.realm.runtime, cookie), caller.address)
 
 
 def _key_caller(checked: CheckedKey, address: str) -> Caller:

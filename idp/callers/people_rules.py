@@ -56,12 +56,37 @@ def set_roles(caller: Caller, realm: Realm, holder: Holder, roles: Sequence[str]
         if (grant.project.name if grant.project else "") == project and (grant.until is None or now < grant.until)
     }
     for role in sorted(wanted ^ held):
-        end = _check_grant(caller, realm, role, project)
         if role in wanted:
-            until = None if math.isinf(end) else datetime.fromtimestamp(end, UTC)
-            access.grant_role(realm, holder, role, project=project or None, until=until)
+            give_role(caller, realm, holder, role, project=project)
         else:
-            access.remove_grant(realm, holder, role, project=project or None)
+            take_role(caller, realm, holder, role, project=project)
+
+
+def give_role(
+    caller: Caller, realm: Realm, holder: Holder, role: str, *, project: str = "", until: datetime | None = None
+) -> datetime | None:
+    """Give somebody a role on the realm, or on a project, or give it another end.
+
+    :param until: its end; None for none. It ends no later than the giver could give it.
+    :returns: when it ends.
+    :raises DeniedError: the caller may not give it.
+    :raises NotFoundError: there is no such role or project.
+    """
+    end = _check_grant(caller, realm, role, project)
+    latest = None if math.isinf(end) else datetime.fromtimestamp(end, UTC)
+    ends = min((time for time in (until, latest) if time is not None), default=None)
+    access.grant_role(realm, holder, role, project=project or None, until=ends)
+    return ends
+
+
+def take_role(caller: Caller, realm: Realm, holder: Holder, role: str, *, project: str = "") -> None:
+    """Take a role from somebody.
+
+    :raises DeniedError: the caller could not give it either.
+    :raises NotFoundError: there is no such role or project, or it is not held.
+    """
+    _check_grant(caller, realm, role, project)
+    access.remove_grant(realm, holder, role, project=project or None)
 
 
 def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float:
@@ -69,6 +94,7 @@ def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float
 
     :raises DeniedError: not now.
     """
+    caller.require("grants:write", realm=realm.name, project=project)
     permissions = access.get_role(realm, role).permissions
     end = access.granting_until(caller.held_in(realm.name), permissions, project)
     if not end:

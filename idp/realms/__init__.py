@@ -1,6 +1,16 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
-from idp.realms.models import Realm
+from idp.realms.lifecycle import (
+    GRACE,
+    activate_realm,
+    approve_realm,
+    count_realms,
+    deactivate_realm,
+    delete_realm,
+    page_of_realms,
+    restore_realm,
+)
+from idp.realms.models import Realm, RealmState
 from idp.realms.service import (
     MASTER,
     NAME_PATTERN,
@@ -22,22 +32,31 @@ from idp.realms.service import (
 )
 
 __all__ = [
+    "GRACE",
     "MASTER",
     "NAME_PATTERN",
     "SIGNING_ALGORITHMS",
     "KnownRealm",
     "Realm",
+    "RealmState",
+    "activate_realm",
+    "approve_realm",
     "check_algorithm",
     "check_name",
     "check_text",
+    "count_realms",
     "create_realm",
+    "deactivate_realm",
+    "delete_realm",
     "find_name_by_contract",
     "find_realm",
     "get_realm",
     "known_realm",
     "list_realms",
     "lock_realm",
+    "page_of_realms",
     "publish_application",
     "publish_user",
+    "restore_realm",
     "update_realm",
 ]

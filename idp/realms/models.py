@@ -1,12 +1,25 @@
 """Realms: organisations, each with its own issuer, keys, applications and policy."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
 from idp.db import Base, Identified
+
+
+class RealmState(StrEnum):
+    """Where a realm is in its life."""
+
+    PENDING = "pending"
+    """Waits for an operator's approval."""
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    """Deactivated: none of its credentials work."""
+    DELETED = "deleted"
+    """Its credentials do not work; for a while it can be restored."""
 
 
 class Realm(Identified, Base):
@@ -36,6 +49,18 @@ class Realm(Identified, Base):
     """Life of personal tokens."""
     personal_token_choice: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether people may choose a shorter life themselves."""
+    pending: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it waits for an operator's approval."""
+    deleted_at: Mapped[datetime | None]
     contract_number: Mapped[int | None]
     """Number that clients of /auth/v1/tokens tell realms apart by (`X-Contract-Number`)."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def state(self) -> RealmState:
+        """Where the realm is in its life."""
+        if self.deleted_at is not None:
+            return RealmState.DELETED
+        if self.pending:
+            return RealmState.PENDING
+        return RealmState.ACTIVE if self.enabled else RealmState.INACTIVE

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from idp import audit, clock, feed
 from idp.db import db, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms.models import Realm
+from idp.realms.models import Realm, RealmState
 from idp.runtime import Runtime
 
 MASTER = "master"
@@ -59,9 +59,10 @@ def check_algorithm(value: str) -> str:
     return value
 
 
-def create_realm(name: str, **fields: Any) -> Realm:
+def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     """Add a realm. Its keys and built-in roles are added by whoever calls this.
 
+    :param pending: it waits for an operator's approval, and until then nothing of it works.
     :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`, `session_hours`, `api_key_hours`,
         `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
@@ -70,7 +71,9 @@ def create_realm(name: str, **fields: Any) -> Realm:
     check_name("a realm", name)
     if find_realm(name) is not None:
         raise ConflictError(f"Realm {name!r} exists already.")
-    realm = Realm(name=name, **_checked(fields))
+    if pending:
+        fields["enabled"] = False
+    realm = Realm(name=name, pending=pending, **_checked(fields))
     db.session.add(realm)
     db.session.flush()
     if realm.contract_number is None:
@@ -85,6 +88,8 @@ def update_realm(realm: Realm, **fields: Any) -> None:
     fields = _checked(fields)
     if realm.name == MASTER and fields.get("enabled") is False:
         raise ConflictError("Realm 'master' is the operators' own and cannot be disabled.")
+    if realm.state in {RealmState.PENDING, RealmState.DELETED} and fields.get("enabled"):
+        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: an operator has to approve or restore it first.")
     changed = {key: value for key, value in fields.items() if getattr(realm, key) != value}
     if not changed:
         return
@@ -92,6 +97,11 @@ def update_realm(realm: Realm, **fields: Any) -> None:
         setattr(realm, key, value)
     realm.updated_at = clock.now()
     audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
+    announce_realm(realm)
+
+
+def announce_realm(realm: Realm) -> None:
+    """Tell every worker that what it knows of a realm, and of who is in it, is out of date."""
     feed.publish("realm", realm.name)
     publish_application(realm.name, "*")
     publish_user(realm.name, "*")

@@ -1,9 +1,11 @@
 """Sessions of people, and the session tokens that stand for them, or for an exchanged key."""
 
+from idp.sessions.browser import BrowserSession, open_session, renew_session, seal_session
 from idp.sessions.known import KnownSession, known_session
 from idp.sessions.models import UserSession
 from idp.sessions.service import (
     SessionOverError,
+    begin_session,
     end_session,
     forget_old_sessions,
     get_session,
@@ -16,11 +18,13 @@ from idp.sessions.tokens import TYPE, SessionTemplate, SessionToken, issue_sessi
 
 __all__ = [
     "TYPE",
+    "BrowserSession",
     "KnownSession",
     "SessionOverError",
     "SessionTemplate",
     "SessionToken",
     "UserSession",
+    "begin_session",
     "end_session",
     "forget_old_sessions",
     "get_session",
@@ -29,6 +33,9 @@ __all__ = [
     "known_session",
     "list_sessions",
     "make_template",
+    "open_session",
     "refresh_session",
+    "renew_session",
+    "seal_session",
     "start_session",
 ]

@@ -36,28 +36,12 @@ class SessionOverError(IdpError):
 
 
 def start_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> SessionToken:
-    """Start a session for somebody who has just proved who they are, and commit it.
+    """Start a session for somebody who has just proved who they are, commit it, and issue its first token.
 
     :param agent: what the client's program calls itself.
     """
-    now = clock.now()
-    jti = random_id()
-    row = UserSession(
-        realm_id=realm.id,
-        user_id=user.id,
-        auth_method=auth_method,
-        created_at=now,
-        refreshed_at=now,
-        expires_at=now + timedelta(hours=realm.session_hours),
-        token_jti=jti,
-        address=audit.current_actor().address,
-        agent="".join(character for character in agent[:_KEPT_CHARACTERS] if character.isprintable()),
-    )
-    db.session.add(row)
-    db.session.flush()
-    with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
-        audit.record(audit.Tag.SESSION_START, realm.name, f"session:{row.uid}", method=auth_method)
-    uid, sid, expires_at = user.uid, row.uid, row.expires_at
+    row = _begin(realm, user, auth_method, agent)
+    uid, sid, now, expires_at, jti = user.uid, row.uid, row.created_at, row.expires_at, row.token_jti
     name = realm.name
     commit()
     known_realm = realms.known_realm(runtime.current(), name)
@@ -65,6 +49,34 @@ def start_session(realm: Realm, user: User, *, auth_method: str = "password", ag
     if known_realm is None or owner is None:
         raise SessionOverError  # deleted in this moment
     return _issue(known_realm, owner, sid, auth_method, now, expires_at, jti)
+
+
+def begin_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> str:
+    """Start a session that no token is asked for, as a browser's is, commit it, and return its id."""
+    sid = _begin(realm, user, auth_method, agent).uid
+    commit()
+    return sid
+
+
+def _begin(realm: Realm, user: User, auth_method: str, agent: str) -> UserSession:
+    now = clock.now()
+    row = UserSession(
+        realm_id=realm.id,
+        user_id=user.id,
+        auth_method=auth_method,
+        created_at=now,
+        refreshed_at=now,
+        expires_at=now + timedelta(hours=realm.session_hours),
+        token_jti=random_id(),
+        address=audit.current_actor().address,
+        agent="".join(character for character in agent[:_KEPT_CHARACTERS] if character.isprintable()),
+    )
+    db.session.add(row)
+    db.session.flush()
+    with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
+        audit.record(audit.Tag.SESSION_START, realm.name, f"session:{row.uid}", method=auth_method)
+        audit.count_one(audit.Tag.SESSION_START, realm.name)
+    return row
 
 
 def refresh_session(realm: KnownRealm, token: str) -> SessionToken:

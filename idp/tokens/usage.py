@@ -170,6 +170,7 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
             used,
         )
     connection.execute(insert(AuditEvent), events)
+    audit.count_events(events)
     commit()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind
@@ -164,12 +164,17 @@ def find_user_by_uid(realm: Realm, uid: str) -> User | None:
     return db.session.scalar(select(User).where(User.realm_id == realm.id, User.uid == uid))
 
 
-def list_users(realm: Realm, *, after: str = "", limit: int | None = None) -> Sequence[User]:
+def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[User]:
     """Return users by name.
 
     :param after: only those whose name comes after this, to page on.
+    :param containing: only those whose name, first or last name contains this, in whatever case.
     """
     query = select(User).where(User.realm_id == realm.id, User.name > after).order_by(User.name)
+    if containing:
+        text = containing.lower()
+        columns = (User.name, func.lower(User.first_name), func.lower(User.last_name))
+        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
     return db.session.scalars(query.limit(limit)).all()
 
 

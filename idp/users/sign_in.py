@@ -86,6 +86,7 @@ def _find(name: str, realm: str | None) -> tuple[Realm, User] | None:
 def _record_failure(found: tuple[Realm, User] | None) -> None:
     realm, target = (found[0].name, f"user:{found[1].name}") if found else ("", f"user:{UNKNOWN}")
     audit.record(audit.Tag.SIGN_IN_REFUSE, realm, target, outcome="refused")
+    audit.count_one(audit.Tag.SIGN_IN_REFUSE, realm, "wrong name or password")
     commit()
 
 

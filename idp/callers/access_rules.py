@@ -1,0 +1,73 @@
+"""Who may change what roles mean and who is in which group. Nobody lends by either what they could not give."""
+
+from collections.abc import Collection
+
+from idp import access, users
+from idp.access import Role
+from idp.callers.key_rules import held_by
+from idp.callers.models import Caller, DeniedError
+from idp.callers.people_rules import manageable_user
+from idp.realms import Realm
+from idp.users import Group, User
+
+
+def make_role(caller: Caller, realm: Realm, name: str, description: str, permissions: Collection[str]) -> Role:
+    """Make a role with permissions that the caller has.
+
+    :raises DeniedError: the caller may not make roles, or has not all of these permissions.
+    """
+    caller.require("roles:write", realm=realm.name)
+    _own(caller, realm, permissions)
+    return access.create_role(realm, name, description, permissions)
+
+
+def change_role(caller: Caller, realm: Realm, name: str, description: str, permissions: Collection[str]) -> None:
+    """Change what a role says of itself, and what it permits: what it loses and gains, the caller must have.
+
+    :raises DeniedError: the caller has not.
+    """
+    caller.require("roles:write", realm=realm.name)
+    role = access.get_role(realm, name)
+    _own(caller, realm, set(permissions) | set(role.permissions))
+    if description != role.description:
+        access.describe_role(realm, name, description)
+    if access.check_permissions(permissions) != role.permissions:
+        access.set_permissions(realm, name, permissions)
+
+
+def put_into_group(caller: Caller, realm: Realm, group: Group, uid: str) -> User:
+    """Put a user into a group, who then holds what it holds.
+
+    :raises DeniedError: the caller could not give that, or not manage this user.
+    """
+    user = manageable_user(caller, realm, uid)
+    manageable_group(caller, realm, group)
+    users.add_member(realm, group, user)
+    return user
+
+
+def take_out_of_group(caller: Caller, realm: Realm, group: Group, uid: str) -> User:
+    """Take a user out of a group; see `put_into_group`."""
+    user = manageable_user(caller, realm, uid)
+    manageable_group(caller, realm, group)
+    users.remove_member(realm, group, user)
+    return user
+
+
+def manageable_group(caller: Caller, realm: Realm, group: Group) -> Group:
+    """Return a group that the caller may change and delete.
+
+    :raises DeniedError: the caller may not, or it holds what the caller could not give.
+    """
+    caller.require("users:write", realm=realm.name)
+    if not access.covers(caller.held_in(realm.name), held_by(users.group_holder(group))):
+        raise DeniedError("This group holds roles that the caller could not give: only who could can change it.")
+    return group
+
+
+def _own(caller: Caller, realm: Realm, permissions: Collection[str]) -> None:
+    missing = set(permissions) - access.permissions_on(caller.held_in(realm.name))
+    if missing:
+        raise DeniedError(
+            f"A role can be given permissions that one has oneself, which these are not: {', '.join(sorted(missing))}."
+        )

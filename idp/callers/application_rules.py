@@ -1,0 +1,60 @@
+"""Who may make and change which applications. Who has an application's secret acts as it, so the rules are those of keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from idp import access, applications
+from idp.applications import Application
+from idp.callers.key_rules import held_by
+from idp.callers.models import Caller, DeniedError
+from idp.callers.people_rules import give_role
+from idp.realms import Realm
+
+FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
+
+
+@dataclass(frozen=True)
+class ApplicationWish:
+    """What a new application is to be."""
+
+    name: str
+    roles: Sequence[str] = ()
+    """Roles on the realm."""
+    projects: Sequence[tuple[str, str, datetime | None]] = ()
+    """Project, role on it, and until when."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """See `applications.create_application`."""
+
+
+def make_application(caller: Caller, realm: Realm, wish: ApplicationWish) -> tuple[Application, str]:
+    """Make an application with what it is to hold, and its first secret, which is returned and shown now or never.
+
+    :raises DeniedError: the caller may not make applications, or not give one of the roles.
+    """
+    caller.require("applications:write", realm=realm.name)
+    application = applications.create_application(realm, wish.name, **wish.fields)
+    holder = applications.holder_of(application)
+    for role in wish.roles:
+        give_role(caller, realm, holder, role)
+    for project, role, until in wish.projects:
+        give_role(caller, realm, holder, role, project=project, until=until)
+    _, plain_secret = applications.add_secret(realm, application, FIRST_SECRET)
+    return application, plain_secret
+
+
+def manageable_application(caller: Caller, realm: Realm, name: str) -> Application:
+    """Return an application that the caller may change, disable and delete, and whose secrets the caller may make and retire.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not, or the application has permissions that the caller has not.
+    """
+    caller.require("applications:write", realm=realm.name)
+    application = applications.get_application(realm, name)
+    if not access.covers(caller.held_in(realm.name), held_by(applications.holder_of(application))):
+        raise DeniedError(
+            "This application has permissions that the caller has not: only who has them all can manage it, "
+            "for whoever has its secret acts as it."
+        )
+    return application

@@ -1,0 +1,121 @@
+"""The life of an organisation: asked for, approved, deactivated, deleted, restored while that can be done."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Select, case, func, or_, select
+
+from idp import audit, clock
+from idp.db import db
+from idp.errors import ConflictError
+from idp.realms.models import Realm, RealmState
+from idp.realms.service import MASTER, announce_realm
+
+GRACE = timedelta(days=30)
+"""How long a deleted realm can be restored."""
+
+
+def approve_realm(realm: Realm) -> None:
+    """Let an organisation begin that was waiting for it.
+
+    :raises ConflictError: it was not waiting.
+    """
+    _expect(realm, RealmState.PENDING)
+    realm.pending = False
+    _set_enabled(realm, audit.Tag.REALM_APPROVE, enabled=True)
+
+
+def deactivate_realm(realm: Realm) -> None:
+    """Stop every credential of a realm, on every worker within a second; `activate_realm` undoes it.
+
+    :raises ConflictError: it is not active, or the operators' own.
+    """
+    _not_master(realm, "deactivated")
+    _expect(realm, RealmState.ACTIVE)
+    _set_enabled(realm, audit.Tag.REALM_DEACTIVATE, enabled=False)
+
+
+def activate_realm(realm: Realm) -> None:
+    """Let the credentials of a realm work again.
+
+    :raises ConflictError: it was not deactivated.
+    """
+    _expect(realm, RealmState.INACTIVE)
+    _set_enabled(realm, audit.Tag.REALM_ACTIVATE, enabled=True)
+
+
+def delete_realm(realm: Realm) -> None:
+    """Stop a realm for good. For 30 days `restore_realm` can bring it back.
+
+    :raises ConflictError: it is deleted already, or the operators' own.
+    """
+    _not_master(realm, "deleted")
+    _expect(realm, RealmState.PENDING, RealmState.ACTIVE, RealmState.INACTIVE)
+    realm.deleted_at = clock.now()
+    _set_enabled(realm, audit.Tag.REALM_DELETE, enabled=False)
+
+
+def restore_realm(realm: Realm) -> None:
+    """Bring a deleted realm back, deactivated.
+
+    :raises ConflictError: it is not deleted.
+    """
+    _expect(realm, RealmState.DELETED)
+    realm.deleted_at = None
+    _set_enabled(realm, audit.Tag.REALM_RESTORE, enabled=False)
+
+
+def page_of_realms(
+    *, after: str = "", containing: str = "", state: RealmState | None = None, limit: int | None = 50
+) -> Sequence[Realm]:
+    """Return realms by name.
+
+    :param after: only those whose name comes after this, to page on.
+    :param containing: only those whose name or display name contains this, in whatever case.
+    :param state: only those in this state.
+    """
+    query = select(Realm).where(Realm.name > after).order_by(Realm.name).limit(limit)
+    if containing:
+        text = containing.lower()
+        query = query.where(
+            or_(Realm.name.contains(text, autoescape=True), func.lower(Realm.display_name).contains(text, autoescape=True))
+        )
+    if state is not None:
+        query = _in_state(query, state)
+    return db.session.scalars(query).all()
+
+
+def count_realms() -> dict[RealmState, int]:
+    """Return how many realms there are in each state."""
+    state = case(
+        (Realm.deleted_at.is_not(None), RealmState.DELETED.value),
+        (Realm.pending, RealmState.PENDING.value),
+        (Realm.enabled, RealmState.ACTIVE.value),
+        else_=RealmState.INACTIVE.value,
+    )
+    found = {RealmState(name): count for name, count in db.session.execute(select(state, func.count()).group_by(state))}
+    return {state: found.get(state, 0) for state in RealmState}
+
+
+def _in_state(query: Select[Realm], state: RealmState) -> Select[Realm]:
+    if state is RealmState.DELETED:
+        return query.where(Realm.deleted_at.is_not(None))
+    query = query.where(Realm.deleted_at.is_(None), Realm.pending.is_(state is RealmState.PENDING))
+    return query if state is RealmState.PENDING else query.where(Realm.enabled.is_(state is RealmState.ACTIVE))
+
+
+def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
+    realm.enabled = enabled
+    realm.updated_at = clock.now()
+    audit.record(tag, realm.name, f"realm:{realm.name}", uid=realm.uid)
+    announce_realm(realm)
+
+
+def _not_master(realm: Realm, done: str) -> None:
+    if realm.name == MASTER:
+        raise ConflictError(f"Realm 'master' is the operators' own and cannot be {done}.")
+
+
+def _expect(realm: Realm, *states: RealmState) -> None:
+    if realm.state not in states:
+        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: that cannot be done to it.")
