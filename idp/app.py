@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from idp import api, compat, gateway, protocol, runtime
+from idp import api, compat, console, gateway, protocol, runtime
 from idp.crypto import load_master_keys
 from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> Flask:
     api.register(app)
     compat.register(app)
     gateway.register(app)
+    console.register(app)
     return app
 
 

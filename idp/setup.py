@@ -38,12 +38,10 @@ from idp import (
 )
 from idp.app import close_app, create_app
 from idp.applications import NewSecret
+from idp.callers import ADMINISTRATOR
 from idp.db import commit, db, storage_errors
 from idp.errors import IdpError
 from idp.settings import Settings
-
-ADMINISTRATOR = "administrator"
-"""The application of realm `master` that the one-time secret belongs to."""
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
 FORGET_LINKS_AFTER = timedelta(days=30)

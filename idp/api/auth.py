@@ -13,9 +13,6 @@ from idp.users import LinkPurpose
 from idp.verifier.jose import InvalidTokenError
 from idp.wire.credentials import check_origin
 
-RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
-"""Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
-
 
 class Authenticate(Schema):
     """`POST /v1/auth/authenticate`."""
@@ -136,14 +133,7 @@ def forgot() -> Response:
 
 
 def _start_reset(name: str, org_name: str | None) -> None:
-    account, network = users.canonical(name[:300]), ratelimit.network_of(address())
-    limits = (
-        (f"reset:{account} from {network}", RESETS_OF_ACCOUNT_FROM_ADDRESS),
-        (f"reset:{account}", RESETS_OF_ACCOUNT),
-        (f"reset from {network}", RESETS_FROM_ADDRESS),
-    )
-    ratelimit.reserve_attempt(limits, 3600)
-    users.request_reset(name, org_name)
+    users.request_reset(name, org_name, address())
     commit()
 
 

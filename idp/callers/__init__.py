@@ -12,6 +12,7 @@ from idp.callers.authenticate import (
     introspect,
     realm_of_token,
 )
+from idp.callers.first_start import ADMINISTRATOR, redeem_first_secret
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -28,6 +29,7 @@ from idp.callers.models import Caller, CredentialKind, DeniedError
 from idp.callers.people_rules import give_role, manageable_user, set_roles, take_role, visible_user
 
 __all__ = [
+    "ADMINISTRATOR",
     "ApplicationWish",
     "Caller",
     "CredentialError",
@@ -55,6 +57,7 @@ __all__ = [
     "put_into_group",
     "readable_key",
     "realm_of_token",
+    "redeem_first_secret",
     "rotate_key",
     "set_key_active",
     "set_roles",

@@ -1,7 +1,6 @@
 """`idp serve` and `idp setup`."""
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -82,13 +81,6 @@ def _show(app: "Flask", report: "SetupReport") -> None:
 
 def show_curl(issuer: str, client_id: str, plain_secret: str) -> None:
     """Print the command that fetches a token."""
-    lines: Sequence[str] = (
-        f"curl -X POST '{issuer}/protocol/openid-connect/token' \\",
-        "  --header 'Content-Type: application/x-www-form-urlencoded' \\",
-        "  --data-urlencode 'grant_type=client_credentials' \\",
-        "  --data-urlencode 'scope=openid' \\",
-        "  --data-urlencode 'response_type=id_token' \\",
-        f"  --data-urlencode 'client_id={client_id}' \\",
-        f"  --data-urlencode 'client_secret={plain_secret}'",
-    )
-    click.echo("\nFetch a token with:\n\n" + "\n".join(lines) + "\n")
+    from idp.tokens import curl_command
+
+    click.echo(f"\nFetch a token with:\n\n{curl_command(issuer, client_id, plain_secret)}\n")

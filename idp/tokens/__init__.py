@@ -1,6 +1,7 @@
 """Tokens: issuing them, telling whether one is still good, revoking one, and counting their use."""
 
 from idp.tokens.claims import ScopeError, TargetError, TokenTooLargeError
+from idp.tokens.command import curl_command
 from idp.tokens.exchange import GATEWAY_CLIENT, SubjectTokenError, exchange_access_token, issue_upstream_token
 from idp.tokens.inspect import (
     ForeignTokenError,
@@ -33,6 +34,7 @@ __all__ = [
     "TokenTooLargeError",
     "Usage",
     "check_request",
+    "curl_command",
     "exchange_access_token",
     "forget_expired_revocations",
     "inspect_token",

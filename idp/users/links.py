@@ -10,12 +10,16 @@ from sqlalchemy.exc import DBAPIError
 from idp import audit, clock, crypto, mail, runtime, vault
 from idp.db import commit, db, is_unavailable, reading
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
+from idp.ratelimit import network_of, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.passwords import check_password, password_works
 from idp.users.service import LONGEST_NAME, canonical, lock_user, set_password, void_links
 
 LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timedelta(hours=1)}
+
+RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
+"""Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
 
 MOST_REQUESTS = 10_000
 """Requests for a reset that may wait; further ones are dropped. A chore answers them every second."""
@@ -108,11 +112,20 @@ def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
     return None
 
 
-def request_reset(name: str, realm: str | None) -> None:
+def request_reset(name: str, realm: str | None, address: str) -> None:
     """Note that somebody wants a new password. It does the same whether there is such an account or not (T85).
 
+    :param address: the client's.
     :raises InvalidValueError: that cannot be a name.
+    :raises TooManyAttemptsError: it was asked for too often in an hour.
     """
+    account, network = canonical(name[:300]), network_of(address)
+    limits = (
+        (f"reset:{account} from {network}", RESETS_OF_ACCOUNT_FROM_ADDRESS),
+        (f"reset:{account}", RESETS_OF_ACCOUNT),
+        (f"reset from {network}", RESETS_FROM_ADDRESS),
+    )
+    reserve_attempt(limits, 3600)
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or not NAME_PATTERN.fullmatch(realm or "x"):
         raise InvalidValueError("Name the account by its mail address, and the organisation by its name or not at all.")
     waiting = db.session.scalar(select(func.count()).select_from(ResetRequest)) or 0

@@ -1,0 +1,276 @@
+"""Applications: made on one page, shown with their secret and the ready command, tried, changed, disabled, deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import wtforms
+from flask import Response, request
+from wtforms import validators
+
+from idp import access, apikeys, applications, audit, callers, clock, runtime, tokens
+from idp.access import Grant
+from idp.apikeys import ApiKey
+from idp.applications import Application
+from idp.callers import ApplicationWish
+from idp.console.browser import Visit, page
+from idp.console.forms import ChecksField, Form, LinesField, TimeField, text
+from idp.console.lists import PAGE, one_page
+from idp.console.navigation import base
+from idp.console.render import number, render, words
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit
+from idp.realms import SIGNING_ALGORITHMS
+
+MOST_ROWS = 20
+"""Projects that can be given when an application is made; more on its own page."""
+
+_AUDIENCE = "Who its tokens are for (aud), one a line. Without any, this organisation's issuer: {issuer}"
+
+
+class ProjectRow(wtforms.Form):
+    """A project that a new application is to work in."""
+
+    project = wtforms.StringField("Project", [validators.Optional()], render_kw={"list": "projects"})
+    role = wtforms.SelectField("Role", validate_choice=False)
+    until = TimeField("Until")
+
+
+class NewApplicationForm(Form):
+    """A new application, on one page."""
+
+    name = text("Name", "Its client_id: lower-case letters, digits, - and _.", required=True, longest=64)
+    description = text("Description", "What it is, for who reads this in a year.")
+    roles = ChecksField("Roles on the whole organisation")
+    projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
+    audience = LinesField("Audience")
+
+
+class ApplicationForm(Form):
+    """What can be changed of an application."""
+
+    description = text("Description")
+    audience = LinesField("Audience")
+    resources = LinesField("Answers for", "Audiences that it may introspect tokens of, as a resource server, one a line.")
+    signing_algorithm = wtforms.SelectField(
+        "Signature of its tokens", choices=[("", "the organisation's"), *((name, name) for name in SIGNING_ALGORITHMS)]
+    )
+
+
+class TryForm(Form):
+    """A secret to fetch a token with."""
+
+    client_secret = wtforms.PasswordField("Secret", [validators.InputRequired()], render_kw={"autocomplete": "off"})
+
+
+@page
+def list_applications(visit: Visit) -> Response | str:
+    """List applications by name, 50 a page."""
+    visit.require_somewhere("applications:read")
+    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
+    found = applications.list_applications(visit.realm, after=after, containing=search, limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row.name)
+    return render("console/applications/list.html", rows=rows, more=more, search=search, first=not after)
+
+
+@page
+def new_application(visit: Visit) -> Response | str:
+    """Make an application, and show its secret."""
+    visit.require("applications:write")
+    form = NewApplicationForm(visit.posted)
+    roles = [role.name for role in access.list_roles(visit.realm)]
+    form.roles.choices = [(role, role) for role in roles]
+    form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
+    if visit.posted is not None and visit.posted.get("more") and len(form.projects) < MOST_ROWS:
+        form.projects.append_entry()
+        form.is_sent = False
+    for row in form.projects:
+        row.form.role.choices = [("", "Choose"), *((role, role) for role in roles)]
+    made: dict[str, Any] = {}
+
+    def act() -> None:
+        grants = [
+            ((row.form.project.data or "").strip(), row.form.role.data, row.form.until.data)
+            for row in form.projects
+            if (row.form.project.data or "").strip()
+        ]
+        wish = ApplicationWish(
+            form.name.data or "",
+            form.roles.data or [],
+            grants,
+            {"description": form.description.data or "", "audience": form.audience.data},
+        )
+        application, plain = callers.make_application(visit.caller, visit.realm, wish)
+        made.update(name=application.name, plain=plain)
+        commit()
+
+    if form.do(act):
+        return show_secret(visit, made["name"], made["plain"], "Made")
+    projects = [project.name for project in access.list_projects(visit.realm)[:300]]
+    return shown("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
+
+
+def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
+    """Return the page that shows a secret, this once, with the command that uses it."""
+    issuer = _issuer(visit)
+    command = tokens.curl_command(issuer, name, plain)
+    return render(
+        "console/applications/secret.html",
+        name=name,
+        plain=plain,
+        command=command,
+        issuer=issuer,
+        done=done,
+        base=base(visit.realm.name),
+    )
+
+
+@page
+def show_application(visit: Visit, name: str) -> Response | str:
+    """Show an application with its secrets, roles, keys and last events; change what can be changed."""
+    visit.require_somewhere("applications:read")
+    application = applications.get_application(visit.realm, name)
+    stored = {
+        "description": application.description,
+        "audience": application.audience,
+        "resources": application.resources,
+        "signing_algorithm": application.signing_algorithm or "",
+    }
+    form = ApplicationForm(visit.posted, stored)
+    form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
+
+    def act() -> None:
+        changed = callers.manageable_application(visit.caller, visit.realm, name)
+        values = {**form.data, "signing_algorithm": form.signing_algorithm.data or None}
+        applications.update_application(visit.realm, changed, **values)
+        commit()
+
+    if form.do(act):
+        return go(f"{_url(visit, name)}?done=saved")
+    return shown("console/applications/show.html", form, **_facts(visit, applications.get_application(visit.realm, name)))
+
+
+def _facts(visit: Visit, application: Application) -> dict[str, Any]:
+    secrets = applications.list_secrets(application)
+    grants: list[Grant] = []
+    if visit.may_somewhere("grants:read"):
+        grants = [
+            grant
+            for grant in access.list_grants(visit.realm, holder=applications.holder_of(application))
+            if _visible(visit, grant)
+        ]
+    keys: Sequence[ApiKey] = []
+    if visit.may("api-keys:read"):
+        keys = apikeys.list_keys(visit.realm, owner=applications.holder_of(application), limit=20)
+    target = f"application:{application.name}"
+    return {
+        "application": application,
+        "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
+        "live": sum(secret.is_live(clock.now()) for secret in secrets),
+        "grants": grants,
+        "holder": target,
+        "keys": keys,
+        "events": audit.list_events(visit.realm.name, target=target, limit=8) if visit.may("audit:read") else [],
+        "issuer": _issuer(visit),
+        "url": _url(visit, application.name),
+    }
+
+
+def _visible(visit: Visit, grant: Grant) -> bool:
+    return visit.may("grants:read", grant.project.name if grant.project else "")
+
+
+@page
+def disable_application(visit: Visit, name: str) -> Response | str:
+    """Refuse an application from now on, once that is confirmed."""
+    application = callers.manageable_application(visit.caller, visit.realm, name)
+    question = Confirmation(
+        title=f"Disable {name}",
+        question=f"Refuse {name} from now on?",
+        submit="Disable",
+        consequences=(*breaks(application), "It gets no tokens; tokens that it has are inactive at introspection."),
+        undo="Enable it again, and it works as before.",
+        back=(_url(visit, name), name),
+    )
+
+    def act() -> None:
+        applications.update_application(visit.realm, application, enabled=False)
+        commit()
+
+    return confirmed(visit, question, act, f"{_url(visit, name)}?done=disabled")
+
+
+@page
+def enable_application(visit: Visit, name: str) -> Response:
+    """Let a disabled application in again."""
+    application = callers.manageable_application(visit.caller, visit.realm, name)
+    applications.update_application(visit.realm, application, enabled=True)
+    commit()
+    return go(f"{_url(visit, name)}?done=enabled")
+
+
+@page
+def delete_application(visit: Visit, name: str) -> Response | str:
+    """Delete an application, once that is confirmed."""
+    application = callers.manageable_application(visit.caller, visit.realm, name)
+    secrets = applications.list_secrets(application)
+    live = sum(secret.is_live(clock.now()) for secret in secrets)
+    question = Confirmation(
+        title=f"Delete {name}",
+        question=f"Delete {name} with its secrets, API keys and roles?",
+        submit="Delete",
+        consequences=(
+            *breaks(application),
+            f"{live} live {'secret' if live == 1 else 'secrets'}, its API keys and its roles are gone.",
+            "An application made later with the same name has another identity (sub).",
+            "If you are not sure, disable it first: that can be undone.",
+        ),
+        back=(_url(visit, name), name),
+        typed=name,
+    )
+
+    def act() -> None:
+        applications.delete_application(visit.realm, application)
+        commit()
+
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/applications?done=deleted")
+
+
+def breaks(application: Application) -> tuple[str, ...]:
+    """Say who will miss an application, from what it was used for."""
+    if application.last_used_at is None:
+        return ("It has never fetched a token: nobody seems to use it.",)
+    last = words(application.last_used_at, clock.now())
+    return (f"It has fetched {number(application.token_count)} tokens, the last one {last}: what uses it stops working.",)
+
+
+@page
+def try_application(visit: Visit, name: str) -> Response | str:
+    """Fetch a token with a secret, as the application would, and explain it."""
+    from idp.console.trial import explain, fetch_token  # noqa: PLC0415 (rarely needed)
+
+    visit.require("applications:read")
+    applications.get_application(visit.realm, name)
+    form = TryForm(visit.posted)
+    answer: dict[str, Any] = {}
+    if form.is_sent and form.validate():
+        answer = fetch_token(visit, name, form.client_secret.data or "")
+        if "error" in answer:
+            form.refuse(f"{answer['error']}: {answer.get('error_description', '')}", 400)
+    claims = explain(answer["access_token"]) if "access_token" in answer else []
+    return shown(
+        "console/applications/try.html",
+        form,
+        name=name,
+        answer=answer,
+        claims=claims,
+        url=_url(visit, name),
+        issuer=_issuer(visit),
+    )
+
+
+def _url(visit: Visit, name: str) -> str:
+    return f"{base(visit.realm.name)}/applications/{name}"
+
+
+def _issuer(visit: Visit) -> str:
+    return runtime.current().settings.issuer(visit.realm.name)

@@ -1,0 +1,229 @@
+"""What every page does before and after its own: whose browser it is, is the form its own, what the answer may do."""
+
+import functools
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from flask import Response, request
+from werkzeug.datastructures import MultiDict
+
+from idp import audit, callers, realms, runtime, sessions, vault
+from idp.callers import Caller
+from idp.crypto import DamagedError, MasterKeyError
+from idp.db import only_read
+from idp.errors import IdpError, NotFoundError
+from idp.realms import Realm
+from idp.settings import SESSION_TOKEN_LIFETIME
+from idp.wire.address import client_address
+from idp.wire.body import BodyError, read_body
+from idp.wire.credentials import check_origin
+
+Posted = MultiDict[str, str]
+View = Callable[..., Response | str]
+
+SESSION_COOKIE, VISITOR_COOKIE = "realmgate-session", "realmgate-visitor"
+_MOST_FIELDS = 1_000
+_VISITOR_LIFETIME = 3600
+"""Seconds for which a form can be filled in before somebody has signed in."""
+
+
+class StaleFormError(IdpError):
+    """The form was not made by a page that this browser has loaded, or long ago."""
+
+    def __init__(self) -> None:
+        super().__init__("This form has expired, or was not opened by this browser. Open the page again and repeat it.")
+
+
+@dataclass
+class Visit:
+    """One request for a page of somebody who has signed in."""
+
+    caller: Caller
+    realm: Realm
+    """The realm that the page is about: the caller's own, or for an operator any."""
+    posted: Posted | None = None
+    """The form, when one was sent."""
+    form_context: str = field(default="", repr=False)
+
+    def may(self, permission: str, project: str = "") -> bool:
+        """Tell whether the caller may do something in the realm of the page, or on one project of it."""
+        return self.caller.may(permission, realm=self.realm.name, project=project)
+
+    def may_somewhere(self, permission: str) -> bool:
+        """Tell whether the caller may do something in the realm of the page, or at least on one project of it."""
+        return self.caller.may_somewhere(permission, realm=self.realm.name)
+
+    def require(self, permission: str, project: str = "") -> None:
+        """Refuse whoever may not; see `Caller.require`."""
+        self.caller.require(permission, realm=self.realm.name, project=project)
+
+    def require_somewhere(self, permission: str) -> None:
+        """Refuse whoever may not do something on the realm, nor on any project of it."""
+        if not self.may_somewhere(permission):
+            self.require(permission)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the caller is of the operators' realm."""
+        return self.caller.realm.name == realms.MASTER
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the page is about the caller's own realm."""
+        return self.realm.name == self.caller.realm.name
+
+
+def page(view: View) -> View:
+    """Make a page one for people who have signed in. It gets the `Visit` first; `realm` in its URL names the realm."""
+
+    @functools.wraps(view)
+    def visited(realm: str = "", **arguments: Any) -> Response | str:
+        process = runtime.current()
+        process.feed.confirm()
+        cookie = request.cookies.get(cookie_name(SESSION_COOKIE), "")
+        try:
+            session = sessions.open_session(process, cookie)
+        except sessions.SessionOverError:
+            return _to_sign_in()
+        caller = callers.authenticate_browser(session, address())
+        name = _realm_name(caller, realm)
+        context = f"form of session {session.sid}"
+        renewed = sessions.renew_session(session) if session.is_due else ""
+        if request.method == "POST":
+            posted = _read_form(context)
+            caller = callers.identify_browser_again(caller, cookie, lock=name)
+        else:
+            posted = None
+            only_read()
+        visit = Visit(caller, _find_realm(name), posted, context)
+        request.visit = visit  # type: ignore[attr-defined]  # for the error page, which is inside the same frame
+        with audit.acting_as(caller.actor):
+            answer = view(visit, **arguments)
+        response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
+        if renewed and not _sets(response, SESSION_COOKIE):
+            set_session_cookie(response, renewed)
+        return response
+
+    return visited
+
+
+def open_page(view: View) -> View:
+    """Make a page one for everybody. It gets the form, or None, first."""
+
+    @functools.wraps(view)
+    def visited(**arguments: Any) -> Response | str:
+        runtime.current().feed.confirm()
+        visitor = request.cookies.get(cookie_name(VISITOR_COOKIE), "")
+        posted = _read_form(_visitor_context(visitor)) if request.method == "POST" else None
+        if len(visitor) != 43:
+            visitor = secrets.token_urlsafe(32)
+        request.form_context = _visitor_context(visitor)  # type: ignore[attr-defined]
+        with audit.acting_as(audit.Actor("unauthenticated", address())):
+            answer = view(posted, **arguments)
+        response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
+        if not _sets(response, VISITOR_COOKIE):
+            _set_cookie(response, VISITOR_COOKIE, visitor, _VISITOR_LIFETIME)
+        return response
+
+    return visited
+
+
+def form_token() -> str:
+    """Return the hidden value by which a form proves that this browser has loaded it (T100)."""
+    visit: Visit | None = getattr(request, "visit", None)
+    context: str = visit.form_context if visit is not None else getattr(request, "form_context", "")
+    return vault.seal(b"form", context=context)
+
+
+def address() -> str:
+    """Return the client's address."""
+    return client_address(request.environ, runtime.current().settings.trusted_proxies)
+
+
+def cookie_name(name: str) -> str:
+    """Return what a cookie is called: over HTTPS so that no other host can plant it (R122)."""
+    return f"__Host-{name}" if _is_https() else name
+
+
+def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
+    """Give the browser the cookie of a new session, and take away what it had before (T89)."""
+    _set_cookie(response, VISITOR_COOKIE, "", 0)
+    return set_session_cookie(response, sessions.seal_session(realm, sid))
+
+
+def set_session_cookie(response: Response, value: str) -> Response:
+    """Set the cookie that shows the session, or take it away with an empty one."""
+    _set_cookie(response, SESSION_COOKIE, value, SESSION_TOKEN_LIFETIME if value else 0)
+    return response
+
+
+def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
+    # Lax: a link in a mail leads to the page, signed in; what changes something is posted, and has the form's token
+    response.set_cookie(cookie_name(name), value, max_age=seconds, path="/", secure=_is_https(), httponly=True, samesite="Lax")
+
+
+def _sets(response: Response, name: str) -> bool:
+    prefix = f"{cookie_name(name)}="
+    return any(value.startswith(prefix) for value in response.headers.getlist("Set-Cookie"))
+
+
+def _is_https() -> bool:
+    return runtime.current().settings.public_url.startswith("https:")
+
+
+def _visitor_context(visitor: str) -> str:
+    return f"form of visitor {visitor}"
+
+
+def _read_form(context: str) -> Posted:
+    """Return the form, once it is sure that a page of ours in this browser has sent it.
+
+    :raises ForeignOriginError: another page has.
+    :raises StaleFormError: its hidden value is missing, or of another session.
+    :raises BodyError: it is no form.
+    """
+    check_origin(request.environ, runtime.current().settings.public_url)
+    body = read_body(request.environ)
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise BodyError("Send the form as application/x-www-form-urlencoded.")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        raise BodyError("The form is no UTF-8, or has too many fields.") from None
+    posted: Posted = MultiDict(pairs)
+    try:
+        vault.unseal(posted.get("form", ""), context=context)
+    except (DamagedError, MasterKeyError) as error:
+        raise StaleFormError from error
+    return posted
+
+
+def _realm_name(caller: Caller, name: str) -> str:
+    """Return which realm a URL is about; for anybody but operators, other realms are not there (T73)."""
+    if name and caller.realm.name not in {name, realms.MASTER}:
+        raise _no_realm(name)
+    return name or caller.realm.name
+
+
+def _find_realm(name: str) -> Realm:
+    realm = realms.find_realm(name)
+    if realm is None:
+        raise _no_realm(name)
+    return realm
+
+
+def _no_realm(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no organisation {name[:80]!r} (not found).")
+
+
+def _to_sign_in() -> Response:
+    """Send somebody to sign in, and back to the page afterwards."""
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    url = f"/console/sign-in?next={quote(back)}" if back else "/console/sign-in"
+    response = Response(status=303, headers={"Location": url})
+    if request.cookies.get(cookie_name(SESSION_COOKIE)):
+        set_session_cookie(response, "")
+    return response

@@ -1,0 +1,45 @@
+"""Errors as pages: what happened, and what to do."""
+
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from idp.api.errors import classify, log_unexpected
+from idp.console.browser import StaleFormError
+from idp.console.render import render
+from idp.db import db
+from idp.sessions import SessionOverError
+
+_TITLES = {
+    400: "That does not work",
+    403: "You may not do this",
+    404: "There is nothing here",
+    405: "This page takes another kind of request",
+    409: "That does not go together",
+    411: "That does not work",
+    413: "That is too much",
+    429: "Too many tries",
+    503: "The server is busy",
+}
+
+
+def answer_error(error: Exception) -> Response:
+    """Return the page for any error."""
+    if isinstance(error, HTTPException) and error.response is not None:
+        return error.response  # type: ignore[return-value]  # made by ourselves
+    status, message, headers = _classify(error)
+    db.session.rollback()
+    title = _TITLES.get(status, "Something went wrong")
+    page = render("console/error.html", title=title, message=message, status=status)
+    return Response(page, status, headers, mimetype="text/html")
+
+
+def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
+    if isinstance(error, StaleFormError | SessionOverError):
+        return 403, str(error), {}
+    status, _, message, headers = classify(error)
+    if status == 500:
+        message = log_unexpected(error)
+    if status == 404 and request.method == "GET" and isinstance(error, HTTPException):
+        message = "No page has this address. It may have been typed wrongly, or what it showed was deleted."
+    headers.pop("WWW-Authenticate", None)
+    return status, message, headers

@@ -1,0 +1,135 @@
+"""Forms: fields with labels, kept as they were typed until what they ask for is done, and safe against each other."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import wtforms
+from wtforms import validators
+
+from idp.api.errors import classify
+from idp.console.browser import Posted, Visit
+from idp.db import db
+from idp.errors import IdpError
+
+SEEN = "seen"
+"""Hidden field: what was stored when the form was opened."""
+
+
+class Form(wtforms.Form):
+    """A form. What its values may be, the domains decide: a refusal of theirs is shown above the fields."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are never sent back to the browser."""
+
+    problem = ""
+    status = 200
+    seen = ""
+    stored: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, posted: Posted | None, stored: dict[str, Any] | None = None, **options: Any) -> None:
+        """Take what was typed, or for a form that has not been sent what is stored.
+
+        :param stored: what is stored now, by the names of the fields, when the form changes something.
+        """
+        super().__init__(formdata=posted, data=stored, **options)
+        self.is_sent = posted is not None
+        self.conflicts: dict[str, Any] = {}
+        if stored is not None:
+            self.seen = _digest(stored)
+            if posted is not None and posted.get(SEEN, "") != self.seen:
+                self.conflicts = {
+                    name: value for name, value in stored.items() if name in self._fields and value != self._fields[name].data
+                }
+                self.refuse("Somebody else has changed this meanwhile. Below is what you typed, and what is stored now.", 409)
+
+    def do(self, act: Callable[[], None]) -> bool:
+        """Do what the form asks for, if it was sent and can be read; tell whether it was done.
+
+        What a domain refuses is undone and shown, and what was typed stays.
+        """
+        if not self.is_sent or self.problem:
+            return False
+        if not self.validate():
+            self.refuse("Some fields need another value.", 400)
+            return False
+        try:
+            act()
+        except IdpError as error:
+            db.session.rollback()
+            status, _, message, _ = classify(error)
+            self.refuse(message, status)
+            return False
+        return True
+
+    def refuse(self, problem: str, status: int) -> None:
+        """Say why nothing was done."""
+        self.problem, self.status = problem, status
+
+
+def sent_form(form_class: type[Form], visit: Visit, stored: dict[str, Any] | None = None) -> Any:
+    """Return the form of a page, filled in with what was sent or with what is stored."""
+    return form_class(visit.posted, stored)
+
+
+class LinesField(wtforms.TextAreaField):
+    """Several values, one a line."""
+
+    data: Any
+
+    def __init__(self, label: str = "", description: str = "", **options: Any) -> None:
+        super().__init__(label, [validators.Optional()], description=description, **options)
+
+    def _value(self) -> str:
+        return "\n".join(self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Take the lines that are not empty."""
+        text = valuelist[0] if valuelist else ""
+        self.data = [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class TimeField(wtforms.DateTimeLocalField):
+    """A time in UTC, to the minute; None for none."""
+
+    def __init__(self, label: str, **options: Any) -> None:
+        super().__init__(f"{label} (UTC)", [validators.Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **options)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read a time, which is in UTC."""
+        super().process_formdata(valuelist)
+        if isinstance(self.data, datetime):
+            self.data = self.data.replace(tzinfo=UTC)
+
+
+class ChecksField(wtforms.SelectMultipleField):
+    """Several of a list of choices, each with a box of its own."""
+
+
+def text(label: str, description: str = "", *, required: bool = False, longest: int = 500, **options: Any) -> wtforms.StringField:
+    """Return a field for one line."""
+    rules: list[Any] = [validators.Length(max=longest), validators.InputRequired() if required else validators.Optional()]
+    return wtforms.StringField(label, rules, description=description, filters=[_stripped], **options)
+
+
+def whole_number(label: str, description: str = "", *, least: int = 0, required: bool = True) -> wtforms.IntegerField:
+    """Return a field for a number."""
+    rules: list[Any] = [validators.InputRequired() if required else validators.Optional(), validators.NumberRange(min=least)]
+    return wtforms.IntegerField(label, rules, description=description)
+
+
+def password(label: str, description: str = "", autocomplete: str = "current-password") -> wtforms.PasswordField:
+    """Return a field whose value is never sent back."""
+    return wtforms.PasswordField(
+        label, [validators.InputRequired()], description=description, render_kw={"autocomplete": autocomplete}
+    )
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _digest(stored: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(stored, sort_keys=True, default=str).encode()).hexdigest()[:32]

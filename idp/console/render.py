@@ -1,0 +1,135 @@
+"""From templates to pages: the frame around each page, and how times, numbers and lists are written."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Flask, render_template, request
+from markupsafe import Markup
+
+from idp import clock, runtime
+from idp.console.assets import asset_url
+from idp.console.browser import Visit, form_token
+from idp.console.navigation import sections
+
+NOTICES = {
+    "created": "Made.",
+    "saved": "Saved.",
+    "deleted": "Deleted.",
+    "enabled": "Enabled: it works again.",
+    "disabled": "Disabled. It can be enabled again at any time.",
+    "granted": "Given.",
+    "taken": "Taken away.",
+    "retired": "Retired: every worker refuses it within a second.",
+    "revoked": "Revoked for good.",
+    "deactivated": "Deactivated. It can be activated again at any time.",
+    "activated": "Activated: it works again.",
+    "ended": "Ended.",
+    "invited": "The invitation is on its way by mail.",
+    "reset": "A mail with a link to a new password is on its way.",
+    "rotated": "A successor is announced.",
+    "approved": "Approved: it can be used now.",
+    "restored": "Restored, and not active yet.",
+    "password": "Your password is changed, and every other session of yours has ended.",
+    "signed-out": "You are signed out.",
+    "chosen": "Your password is set. Sign in with it.",
+}
+"""What a page says after a form has done its work; the URL names which, and cannot bring a text of its own."""
+
+_UNITS = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page."""
+    return render_template(template, **values)
+
+
+def set_up_templates(app: Flask) -> None:
+    """Add what templates use. Every value is escaped; a name that is not there is an error."""
+    environment = app.jinja_env
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {
+        "when": when,
+        "duration": duration,
+        "number": number,
+        "day": day,
+        "part": _part,
+        "input_time": input_time,
+    }
+    environment.globals |= {"asset": asset_url, "form_token": form_token, "url_with": url_with}
+
+    @app.context_processor
+    def frame() -> dict[str, Any]:
+        """What every page is given."""
+        visit: Visit | None = getattr(request, "visit", None)
+        return {
+            "visit": visit,
+            "sections": sections(visit) if visit is not None else [],
+            "notice": NOTICES.get(request.args.get("done", ""), ""),
+            "path": request.path,
+            "now": clock.now(),
+            "public_url": runtime.current().settings.public_url,
+        }
+
+
+def when(time: datetime | None, missing: str = "never") -> Markup | str:
+    """Write a time with its zone, and in words."""
+    if time is None:
+        return missing
+    text = time.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}">{} <span class="text-body-secondary">({})</span></time>').format(
+        time.isoformat(timespec="seconds"), text, words(time, clock.now())
+    )
+
+
+def words(time: datetime, now: datetime) -> str:
+    """Return how long ago a time was, or how far it is off, in words."""
+    seconds = (time - now).total_seconds()
+    distance = _distance(abs(seconds))
+    if distance is None:
+        return "now"
+    return f"in {distance}" if seconds > 0 else f"{distance} ago"
+
+
+def duration(span: timedelta | int) -> str:
+    """Return a length of time in words.
+
+    :param span: or a number of seconds.
+    """
+    seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
+    return _distance(seconds) or f"{int(seconds)} seconds"
+
+
+def _distance(seconds: float) -> str | None:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return None
+
+
+def day(time: datetime) -> str:
+    """Write the day of a time."""
+    return time.strftime("%Y-%m-%d")
+
+
+def number(value: int) -> str:
+    """Write a number so that it can be read."""
+    return f"{value:,}"
+
+
+def input_time(time: datetime | None) -> str:
+    """Write a time as `<input type="datetime-local">` takes it."""
+    return "" if time is None else time.strftime("%Y-%m-%dT%H:%M")
+
+
+def url_with(**changes: Any) -> str:
+    """Return the URL of this page with other parameters; None takes one away."""
+    parameters = {name: value for name, value in request.args.items() if name != "done"} | changes
+    kept = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"{request.path}?{urlencode(kept)}" if kept else request.path
+
+
+def _part(text: str) -> str:
+    """Quote a part of a URL's path."""
+    return quote(text, safe="")

@@ -1,0 +1,79 @@
+"""Client secrets: a second one beside the first, and the first retired once nobody uses it."""
+
+from flask import Response
+
+from idp import applications, callers, clock
+from idp.console.applications import show_secret
+from idp.console.browser import Visit, page
+from idp.console.forms import Form, TimeField, text
+from idp.console.navigation import base
+from idp.console.render import number, words
+from idp.console.turns import Confirmation, confirmed, shown
+from idp.db import commit
+from idp.errors import NotFoundError
+
+
+class SecretForm(Form):
+    """A new secret."""
+
+    name = text("Name", "What it is told by, such as 2027 or next.", required=True, longest=64)
+    expires = TimeField("Expires", description="Empty for never.")
+
+
+@page
+def new_secret(visit: Visit, name: str) -> Response | str:
+    """Give an application one more secret, and show it."""
+    callers.manageable_application(visit.caller, visit.realm, name)
+    form = SecretForm(visit.posted)
+    made: list[str] = []
+
+    def act() -> None:
+        application = callers.manageable_application(visit.caller, visit.realm, name)
+        _, plain = applications.add_secret(visit.realm, application, form.name.data or "", expires_at=form.expires.data)
+        commit()
+        made.append(plain)
+
+    if form.do(act):
+        return show_secret(visit, name, made[0], "Made a second secret beside the others")
+    return shown(
+        "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(_url(visit, name), name),
+        intro="The others keep working until you retire them.",
+    )  # fmt: skip
+
+
+@page
+def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
+    """End a secret for good, once that is confirmed."""
+    application = callers.manageable_application(visit.caller, visit.realm, name)
+    found = applications.find_secret(application, secret)
+    if found is None:
+        raise NotFoundError(f"Application {name!r} has no live secret {secret[:80]!r}.")
+    others = applications.list_secrets(application)
+    live = [each for each in others if each.id != found.id and each.is_live(clock.now())]
+    consequences = ["It was never used."]
+    if found.last_used_at is not None:
+        last = words(found.last_used_at, clock.now())
+        consequences = [f"It was used {number(found.use_count)} times, the last time {last}, from {found.last_used_address}."]
+        if applications.safe_to_retire(found, others):
+            consequences.append("Another secret is used instead since then: it is safe to retire this one.")
+        else:
+            consequences.append("Whatever still uses it is refused within a second.")
+    if not live and not application.jwks:
+        consequences.append("It is the last one: without it the application fetches no tokens.")
+    question = Confirmation(
+        title=f"Retire secret {secret} of {name}",
+        question=f"Refuse secret {secret} from now on?",
+        submit="Retire",
+        consequences=consequences,
+        back=(_url(visit, name), name),
+    )
+
+    def act() -> None:
+        applications.retire_secret(visit.realm, application, secret)
+        commit()
+
+    return confirmed(visit, question, act, f"{_url(visit, name)}?done=retired")
+
+
+def _url(visit: Visit, name: str) -> str:
+    return f"{base(visit.realm.name)}/applications/{name}"

@@ -1,0 +1,163 @@
+"""Coming in and leaving: by password, by the one-time secret of the first start, by an invitation or a reset link."""
+
+import re
+
+from flask import Response, request
+
+from idp import callers, sessions, users
+from idp.callers import CredentialError
+from idp.console.browser import (
+    Posted,
+    Visit,
+    address,
+    open_page,
+    page,
+    set_session_cookie,
+    sign_browser_in,
+)
+from idp.console.forms import Form, password, text
+from idp.console.navigation import home
+from idp.console.render import render
+from idp.db import commit
+from idp.realms import Realm, get_realm
+from idp.users import LinkPurpose, User
+
+_OWN_PAGE = re.compile(r"/console/[A-Za-z0-9_\-/?=&%.+:@]*")
+
+
+class SignInForm(Form):
+    """Signing in by password. A second factor would be the next page, before a session begins."""
+
+    organisation = text("Organisation", "Its name, such as acme. Leave it out if only one knows you.", longest=64)
+    name = text(
+        "Mail address",
+        required=True,
+        longest=300,
+        render_kw={"autocomplete": "username", "inputmode": "email", "autofocus": True},
+    )
+    password = password("Password")
+
+
+class FirstStartForm(Form):
+    """The first administrator."""
+
+    secret = password("One-time secret", "What the first start printed: it begins with idp_cs_.", autocomplete="off")
+    name = text("Your mail address", "You sign in with it.", required=True, longest=300, render_kw={"autocomplete": "username"})
+    password = password("Your password", "8 characters or more, of any kind.", autocomplete="new-password")
+
+
+class NewPasswordForm(Form):
+    """Choosing a password with a one-time link."""
+
+    password = password("New password", "8 characters or more, of any kind.", autocomplete="new-password")
+
+
+class ForgottenForm(Form):
+    """Asking for a reset link."""
+
+    organisation = text("Organisation", "Leave it out to be sent a link for each that knows you.", longest=64)
+    name = text("Mail address", required=True, longest=300, render_kw={"autocomplete": "username", "inputmode": "email"})
+
+
+@open_page
+def sign_in(posted: Posted | None) -> Response | str:
+    """Sign in, and go on to where one wanted to be."""
+    form = SignInForm(posted, {"organisation": request.args.get("organisation", "")} if posted is None else None)
+    signed: list[tuple[str, str]] = []
+
+    def act() -> None:
+        done = users.check_sign_in(
+            form.name.data or "", form.password.data or "", realm=form.organisation.data or None, address=address()
+        )
+        signed.append(_begin(done.realm, done.user))
+
+    if form.do(act):
+        (name, sid), wanted = signed[0], request.args.get("next", "")
+        onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
+        return sign_browser_in(_go(onward), name, sid)
+    return Response(render("console/sign_in/sign_in.html", form=form), form.status)
+
+
+@open_page
+def first_start(posted: Posted | None) -> Response | str:
+    """Make the first administrator with the one-time secret, and sign them in."""
+    form = FirstStartForm(posted)
+    signed: list[tuple[str, str]] = []
+
+    def act() -> None:
+        try:
+            made = callers.redeem_first_secret(
+                (form.secret.data or "").strip(), form.name.data or "", form.password.data or "", address()
+            )
+        except CredentialError:
+            form.refuse("This secret is wrong, was used, or has expired.", 401)
+            return
+        signed.append(_begin(*made))
+
+    if form.do(act) and signed:
+        name, sid = signed[0]
+        return sign_browser_in(_go("/console/"), name, sid)
+    return Response(render("console/sign_in/first_start.html", form=form), form.status)
+
+
+@open_page
+def invitation(posted: Posted | None, code: str) -> Response | str:
+    """Choose a first password."""
+    return _choose(posted, code, LinkPurpose.INVITATION, "Welcome", "Choose the password that you will sign in with.")
+
+
+@open_page
+def reset(posted: Posted | None, code: str) -> Response | str:
+    """Choose another password."""
+    return _choose(posted, code, LinkPurpose.RESET, "Choose a new password", "Every session of your account ends with it.")
+
+
+@open_page
+def forgotten(posted: Posted | None) -> Response | str:
+    """Ask for a link to choose a new password. The answer does not tell whether there is such an account (T85)."""
+    form = ForgottenForm(posted)
+
+    def act() -> None:
+        users.request_reset(form.name.data or "", form.organisation.data or None, address())
+        commit()
+
+    sent = form.do(act)
+    return Response(render("console/sign_in/forgotten.html", form=form, sent=sent), form.status)
+
+
+@page
+def sign_out(visit: Visit) -> Response:
+    """End this session."""
+    realm = get_realm(visit.caller.realm.name)
+    sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
+    commit()
+    response = set_session_cookie(_go("/console/sign-in?done=signed-out"), "")
+    response.headers["Clear-Site-Data"] = '"cache"'  # what the back button would show
+    return response
+
+
+@page
+def front(visit: Visit) -> Response:
+    """Go to where one begins."""
+    return _go(home(visit))
+
+
+def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, intro: str) -> Response | str:
+    form = NewPasswordForm(posted)
+
+    def act() -> None:
+        users.redeem_link(code, purpose, form.password.data or "")
+        commit()
+
+    if form.do(act):
+        return _go("/console/sign-in?done=chosen")
+    return Response(render("console/sign_in/choose.html", form=form, title=title, intro=intro), form.status)
+
+
+def _begin(realm: Realm, user: User) -> tuple[str, str]:
+    name = realm.name
+    return name, sessions.begin_session(realm, user, agent=request.headers.get("User-Agent", ""))
+
+
+def _go(url: str) -> Response:
+    return Response(status=303, headers={"Location": url})
