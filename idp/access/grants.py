@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, select
+from sqlalchemy import Select, and_, delete, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
@@ -14,6 +14,8 @@ from idp.access.names import get_project, get_role
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm, publish_application, publish_user
+
+ENDING_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,49 @@ def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | No
         query = query.where(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id)
     if project is not None:
         query = query.where(Grant.project_id == get_project(realm, project).id)
+    return db.session.scalars(query).all()
+
+
+def page_of_grants(
+    realm: Realm, *, holder: str = "", role: str = "", project: str = "", state: str = "", projects: Sequence[str] | None = None,
+    after: int = 0, limit: int = 50,
+) -> Sequence[Grant]:  # fmt: skip
+    """Return grants in the order in which they were given.
+
+    :param holder: only of holders whose name, or kind and name, contains this.
+    :param role: only of this role.
+    :param project: only on this project.
+    :param state: only those that are `live`, have `ended`, or are `ending` within 30 days.
+    :param projects: only on these projects; None for all, and the whole realm.
+    :param after: only those with a larger row number, to page on.
+    """
+    query = (
+        select(Grant)
+        .join(Role, Role.id == Grant.role_id)
+        .outerjoin(Project, Project.id == Grant.project_id)
+        .where(Grant.realm_id == realm.id, Grant.id > after)
+        .options(selectinload(Grant.role), selectinload(Grant.project))
+        .order_by(Grant.id)
+        .limit(limit)
+    )
+    if holder:
+        kind, colon, name = holder.partition(":")
+        query = query.where(Grant.holder_name.contains(name if colon else holder, autoescape=True))
+        query = query.where(Grant.holder_kind == kind) if colon else query
+    if role:
+        query = query.where(Role.name == role)
+    if project:
+        query = query.where(Project.name == project)
+    if projects is not None:
+        query = query.where(Project.name.in_(projects))
+    now = clock.now()
+    match state:
+        case "live":
+            query = query.where(or_(Grant.until.is_(None), Grant.until > now))
+        case "ended":
+            query = query.where(Grant.until <= now)
+        case "ending":
+            query = query.where(Grant.until > now, Grant.until <= now + ENDING_SOON)
     return db.session.scalars(query).all()
 
 

@@ -7,7 +7,6 @@ from idp import realms, runtime, sessions, users
 from idp.api.answers import answer, done, set_cookie
 from idp.api.auth import sign_in
 from idp.api.requests import Schema, address, parse, public, signed_in
-from idp.audit import Actor, acting_as
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
 from idp.db import commit
 from idp.tokens import write_revocation
@@ -90,7 +89,7 @@ def revoke_tokens(caller: Caller) -> Response:
 def change_password() -> Response:
     """Change a password by showing the old one; every session of the account ends (R107)."""
     body = parse(PasswordChange)
-    _change(body.emailId, body.currentPassword, body.newPassword, body.org)
+    users.replace_password(body.emailId, body.currentPassword, body.newPassword, realm=body.org, address=address())
     return done()
 
 
@@ -100,21 +99,6 @@ def change_own_password(caller: Caller, uid: str) -> Response:
     if uid != caller.user.uid:
         raise DeniedError("Nobody can change the password of somebody else. An administrator can start a reset.")
     body = parse(OwnPasswordChange)
-    _change(caller.user.name, body.currentPassword, body.newPassword, caller.realm.name)
+    new, realm = body.newPassword, caller.realm.name
+    users.replace_password(caller.user.name, body.currentPassword, new, realm=realm, address=address())
     return done()
-
-
-def _change(name: str, current: str, new: str, org: str | None) -> None:
-    users.check_password(new, users.canonical(name), org or "")
-    signed = users.check_sign_in(name, current, realm=org, address=address())
-    realm_name, uid, old_hash = signed.realm.name, signed.user.uid, signed.user.password_hash
-    user_name = signed.user.name
-    commit()  # the old password was right, whatever becomes of the new one
-    users.check_password(new, user_name, realm_name)
-    works = users.password_works(runtime.current())
-    with works.seat():
-        new_hash = works.hash(new)
-    with acting_as(Actor(f"user:{users.canonical(name)}", address())):
-        if not users.change_password(realms.get_realm(realm_name), uid, old_hash, new_hash):
-            raise users.SignInError  # somebody else was faster
-        commit()

@@ -9,7 +9,7 @@ from idp.audit.activity import (
     list_activity,
 )
 from idp.audit.models import AuditEvent
-from idp.audit.service import SYSTEM, Actor, acting_as, current_actor, event_values, list_events, operator, record
+from idp.audit.service import SYSTEM, Actor, acting_as, current_actor, event_values, is_guarded, list_events, operator, record
 from idp.audit.tags import Tag
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "current_actor",
     "event_values",
     "forget_old_activity",
+    "is_guarded",
     "list_activity",
     "list_events",
     "operator",

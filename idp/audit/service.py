@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from idp.audit.models import AuditEvent
 from idp.audit.tags import Tag
@@ -96,6 +96,7 @@ def list_events(
     actor: str | None = None,
     target: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> Sequence[AuditEvent]:
@@ -115,6 +116,17 @@ def list_events(
         query = query.where(AuditEvent.target == target)
     if since is not None:
         query = query.where(AuditEvent.at >= since)
+    if until is not None:
+        query = query.where(AuditEvent.at < until)
     if before is not None:
         query = query.where(AuditEvent.id < before)
     return db.session.scalars(query).all()
+
+
+def is_guarded() -> bool:
+    """Tell whether the triggers are in place by which the database refuses to change or delete an event."""
+    if db.engine.dialect.name == "sqlite":
+        query = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_event'"
+        return bool(db.session.scalar(text(query)) == 2)
+    query = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'audit_event'::regclass AND NOT tgisinternal AND tgenabled <> 'D'"
+    return bool(db.session.scalar(text(query)) == 1)

@@ -1,6 +1,6 @@
 """Who calls, by whatever credential, and what they may do."""
 
-from idp.callers.access_rules import change_role, make_role, manageable_group, put_into_group, take_out_of_group
+from idp.callers.access_rules import change_role, check_role, make_role, manageable_group, put_into_group, take_out_of_group
 from idp.callers.application_rules import ApplicationWish, make_application, manageable_application
 from idp.callers.authenticate import (
     CredentialError,
@@ -41,6 +41,7 @@ __all__ = [
     "authenticate_token",
     "change_role",
     "check_change",
+    "check_role",
     "give_role",
     "held_by",
     "identify_again",

@@ -26,13 +26,23 @@ def change_role(caller: Caller, realm: Realm, name: str, description: str, permi
 
     :raises DeniedError: the caller has not.
     """
-    caller.require("roles:write", realm=realm.name)
-    role = access.get_role(realm, name)
-    _own(caller, realm, set(permissions) | set(role.permissions))
+    role = check_role(caller, realm, name)
+    _own(caller, realm, permissions)
     if description != role.description:
         access.describe_role(realm, name, description)
     if access.check_permissions(permissions) != role.permissions:
         access.set_permissions(realm, name, permissions)
+
+
+def check_role(caller: Caller, realm: Realm, name: str) -> Role:
+    """Return a role that the caller may change or delete.
+
+    :raises DeniedError: the caller may not, or it permits more than the caller may do.
+    """
+    caller.require("roles:write", realm=realm.name)
+    role = access.get_role(realm, name)
+    _own(caller, realm, role.permissions)
+    return role
 
 
 def put_into_group(caller: Caller, realm: Realm, group: Group, uid: str) -> User:

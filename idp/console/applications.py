@@ -13,7 +13,7 @@ from idp.apikeys import ApiKey
 from idp.applications import Application
 from idp.callers import ApplicationWish
 from idp.console.browser import Visit, page
-from idp.console.forms import ChecksField, Form, LinesField, TimeField, text
+from idp.console.forms import ChecksField, Form, LinesField, TimeField, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import number, render, words
@@ -52,7 +52,7 @@ class ApplicationForm(Form):
     audience = LinesField("Audience")
     resources = LinesField("Answers for", "Audiences that it may introspect tokens of, as a resource server, one a line.")
     signing_algorithm = wtforms.SelectField(
-        "Signature of its tokens", choices=[("", "the organisation's"), *((name, name) for name in SIGNING_ALGORITHMS)]
+        "Signature of its tokens", choices=choices(("", *SIGNING_ALGORITHMS), {"": "the organisation's"})
     )
 
 
@@ -78,13 +78,13 @@ def new_application(visit: Visit) -> Response | str:
     visit.require("applications:write")
     form = NewApplicationForm(visit.posted)
     roles = [role.name for role in access.list_roles(visit.realm)]
-    form.roles.choices = [(role, role) for role in roles]
+    form.roles.choices = choices(roles)
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
     if visit.posted is not None and visit.posted.get("more") and len(form.projects) < MOST_ROWS:
         form.projects.append_entry()
         form.is_sent = False
     for row in form.projects:
-        row.form.role.choices = [("", "Choose"), *((role, role) for role in roles)]
+        row.form.role.choices = choices(["", *roles], {"": "Choose"})
     made: dict[str, Any] = {}
 
     def act() -> None:
@@ -248,7 +248,7 @@ def try_application(visit: Visit, name: str) -> Response | str:
     """Fetch a token with a secret, as the application would, and explain it."""
     from idp.console.trial import explain, fetch_token  # noqa: PLC0415 (rarely needed)
 
-    visit.require("applications:read")
+    visit.require_somewhere("applications:read")
     applications.get_application(visit.realm, name)
     form = TryForm(visit.posted)
     answer: dict[str, Any] = {}

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import wtforms
 from wtforms import validators
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
 from idp.api.errors import classify
 from idp.console.browser import Posted, Visit
@@ -106,6 +107,14 @@ class TimeField(wtforms.DateTimeLocalField):
 
 class ChecksField(wtforms.SelectMultipleField):
     """Several of a list of choices, each with a box of its own."""
+
+
+def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> list[Any]:
+    """Return what a field lets people choose from.
+
+    :param labels: how a value is called, where that is not what it is.
+    """
+    return [SelectChoice(str(value), (labels or {}).get(value, str(value))) for value in values]
 
 
 def text(label: str, description: str = "", *, required: bool = False, longest: int = 500, **options: Any) -> wtforms.StringField:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from flask import Flask, render_template, request
+from jinja2 import StrictUndefined
 from markupsafe import Markup
 
 from idp import clock, runtime
@@ -48,12 +49,13 @@ def set_up_templates(app: Flask) -> None:
     """Add what templates use. Every value is escaped; a name that is not there is an error."""
     environment = app.jinja_env
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.undefined = StrictUndefined
     environment.filters |= {
         "when": when,
         "duration": duration,
         "number": number,
         "day": day,
-        "part": _part,
+        "part": part,
         "input_time": input_time,
     }
     environment.globals |= {"asset": asset_url, "form_token": form_token, "url_with": url_with}
@@ -130,6 +132,6 @@ def url_with(**changes: Any) -> str:
     return f"{request.path}?{urlencode(kept)}" if kept else request.path
 
 
-def _part(text: str) -> str:
+def part(text: str) -> str:
     """Quote a part of a URL's path."""
     return quote(text, safe="")

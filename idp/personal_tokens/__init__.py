@@ -7,8 +7,10 @@ from idp.personal_tokens.service import (
     TokenLimitError,
     create_personal_token,
     delete_personal_tokens,
+    find_with_owner,
     get_personal_token,
     list_personal_tokens,
+    page_of_tokens,
 )
 
 __all__ = [
@@ -19,7 +21,9 @@ __all__ = [
     "check_personal_token",
     "create_personal_token",
     "delete_personal_tokens",
+    "find_with_owner",
     "get_personal_token",
     "is_personal_token",
     "list_personal_tokens",
+    "page_of_tokens",
 ]

@@ -125,6 +125,32 @@ def list_personal_tokens(realm_id: int, user_id: int) -> Sequence[PersonalToken]
     return db.session.scalars(query.order_by(PersonalToken.id)).all()
 
 
+def page_of_tokens(
+    realm_id: int, *, user_id: int | None = None, after: int = 0, limit: int = 50
+) -> Sequence[tuple[PersonalToken, User]]:
+    """Return tokens with their owners, oldest first: all of a realm, or of one user.
+
+    :param after: only those with a larger row number, to page on.
+    """
+    query = (
+        select(PersonalToken, User)
+        .join(User, User.id == PersonalToken.user_id)
+        .where(PersonalToken.realm_id == realm_id, PersonalToken.id > after)
+        .order_by(PersonalToken.id)
+        .limit(limit)
+    )
+    if user_id is not None:
+        query = query.where(PersonalToken.user_id == user_id)
+    return [(row[0], row[1]) for row in db.session.execute(query)]
+
+
+def find_with_owner(realm_id: int, uid: str) -> tuple[PersonalToken, User] | None:
+    """Return a token of a realm with its owner, or None."""
+    query = select(PersonalToken, User).join(User, User.id == PersonalToken.user_id)
+    row = db.session.execute(query.where(PersonalToken.realm_id == realm_id, PersonalToken.uid == uid)).first()
+    return None if row is None else (row[0], row[1])
+
+
 def get_personal_token(realm_id: int, user_id: int, uid: str) -> PersonalToken:
     """Return one of a user's tokens.
 

@@ -34,7 +34,7 @@ from idp.users.service import (
     sign_out_everywhere,
     update_user,
 )
-from idp.users.sign_in import SignedIn, SignInError, check_sign_in
+from idp.users.sign_in import SignedIn, SignInError, check_sign_in, replace_password
 
 __all__ = [
     "BusyError",
@@ -79,6 +79,7 @@ __all__ = [
     "password_works",
     "redeem_link",
     "remove_member",
+    "replace_password",
     "request_reset",
     "send_link",
     "set_password",

@@ -9,11 +9,11 @@ from idp import audit, clock, runtime
 from idp.db import commit, db, reading
 from idp.errors import IdpError
 from idp.ratelimit import Attempt, network_of, reserve_attempt
-from idp.realms import NAME_PATTERN, Realm
+from idp.realms import NAME_PATTERN, Realm, get_realm
 from idp.settings import Settings
 from idp.users.models import User
-from idp.users.passwords import LONGEST, password_works
-from idp.users.service import LONGEST_NAME, canonical, lock_user
+from idp.users.passwords import LONGEST, check_password, password_works
+from idp.users.service import LONGEST_NAME, canonical, change_password, lock_user
 
 UNKNOWN = "(unknown)"
 """Stands in the audit trail for every name that no account has. What was typed there may have been a password."""
@@ -61,6 +61,28 @@ def check_sign_in(name: str, password: str, *, realm: str | None, address: str) 
         _record_failure(found)
         raise SignInError
     return accepted
+
+
+def replace_password(name: str, current: str, new: str, *, realm: str | None, address: str) -> None:
+    """Change a password by showing the old one, and commit that; every session of the account ends (R107).
+
+    :raises SignInError: the old one is wrong.
+    :raises InvalidValueError: the new one is not good enough.
+    :raises TooManyAttemptsError: see `check_sign_in`.
+    :raises BusyError: see `check_sign_in`.
+    """
+    check_password(new, canonical(name), realm or "")
+    signed = check_sign_in(name, current, realm=realm, address=address)
+    realm_name, uid, old_hash, user_name = signed.realm.name, signed.user.uid, signed.user.password_hash, signed.user.name
+    commit()  # the old password was right, whatever becomes of the new one
+    check_password(new, user_name, realm_name)
+    works = password_works(runtime.current())
+    with works.seat():
+        new_hash = works.hash(new)
+    with audit.acting_as(audit.Actor(f"user:{user_name}", address)):
+        if not change_password(get_realm(realm_name), uid, old_hash, new_hash):
+            raise SignInError  # somebody else was faster
+        commit()
 
 
 def _limits(settings: Settings, name: str, realm: str, address: str) -> Sequence[tuple[str, int]]:

@@ -1,0 +1,83 @@
+"""The audit trail: searched, checked as far as it can be, exported."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request
+
+from idp import audit
+from idp.audit import AuditEvent, Tag
+from idp.console.browser import Visit, page
+from idp.console.lists import PAGE, after_number, one_page
+from idp.console.navigation import base
+from idp.console.render import render
+from idp.db import db
+from idp.errors import InvalidValueError
+
+MOST_EXPORTED = 100_000
+"""Events of one export; `idp audit` exports without a limit."""
+
+
+@page
+def list_events(visit: Visit) -> Response | str:
+    """Show events, newest first, narrowed by actor, target, action and time."""
+    visit.require("audit:read")
+    filters = _filters()
+    before = after_number()
+    found = audit.list_events(visit.realm.name, before=before, limit=PAGE + 1, **_query(filters))
+    rows, more = one_page(found, lambda row: row.id)
+    subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
+    return render(
+        "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
+        guarded=audit.is_guarded(), base=base(visit.realm.name), most=MOST_EXPORTED,
+    )  # fmt: skip
+
+
+@page
+def export(visit: Visit) -> Response:
+    """Return events as JSON lines, newest first."""
+    visit.require("audit:read")
+    query, name = _query(_filters()), visit.realm.name
+
+    def lines() -> Iterator[str]:
+        before, count = None, 0
+        while count < MOST_EXPORTED and (found := audit.list_events(name, before=before, limit=1_000, **query)):
+            yield "".join(json.dumps(_facts(event)) + "\n" for event in found)
+            before, count = found[-1].id, count + len(found)
+            db.session.expunge_all()
+
+    headers = {"Content-Disposition": f'attachment; filename="audit-{name}.jsonl"'}
+    return Response("".join(lines()), headers=headers, content_type="application/jsonl; charset=utf-8")
+
+
+def _filters() -> dict[str, str]:
+    return {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "since", "until")}
+
+
+def _query(filters: dict[str, str]) -> dict[str, Any]:
+    return {
+        "actor": filters["actor"] or None,
+        "target": filters["target"] or None,
+        "tag": filters["tag"] or None,
+        "since": _time(filters["since"]),
+        "until": _time(filters["until"]),
+    }
+
+
+def _time(text: str) -> datetime | None:
+    """Read a time of the form, which is in UTC."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidValueError("A time looks like 2026-11-22T13:00, and is UTC.") from None
+
+
+def _facts(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "id": event.id, "at": event.at.isoformat(), "realm": event.realm, "tag": event.tag, "actor": event.actor,
+        "target": event.target, "address": event.address, "outcome": event.outcome, "detail": event.detail,
+    }  # fmt: skip

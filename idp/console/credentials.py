@@ -1,0 +1,170 @@
+"""Personal tokens, sessions and the password: one's own, and those of others for who may."""
+
+from typing import Any
+
+from flask import Response, request
+
+from idp import callers, personal_tokens, sessions, users
+from idp.console.browser import Visit, address, page, set_session_cookie, sign_browser_in
+from idp.console.forms import Form, password
+from idp.console.lists import PAGE, after_number, one_page
+from idp.console.navigation import base
+from idp.console.render import render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit, db
+from idp.errors import NotFoundError
+from idp.personal_tokens import Criteria
+from idp.realms import get_realm, known_realm
+from idp.sessions import UserSession
+from idp.users import KnownUser, User
+
+
+class PasswordForm(Form):
+    """Changing one's password."""
+
+    current = password("Current password")
+    new = password("New password", "8 characters or more, of any kind.", autocomplete="new-password")
+
+
+@page
+def my_tokens(visit: Visit) -> Response | str:
+    """List one's own personal tokens."""
+    return _tokens(visit, visit.caller.user.id, own=True)
+
+
+@page
+def list_tokens(visit: Visit) -> Response | str:
+    """List the personal tokens of everybody, or of one user."""
+    visit.require("personal-tokens:read")
+    user = _user_asked_for(visit)
+    return _tokens(visit, user.id if user else None, own=False)
+
+
+def _tokens(visit: Visit, user_id: int | None, *, own: bool) -> str:
+    after = after_number()
+    found = personal_tokens.page_of_tokens(visit.realm.id, user_id=user_id, after=after or 0, limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row[0].id)
+    return render(
+        "console/keys/tokens.html", rows=rows, more=more, first=after is None, own=own, base=base(visit.realm.name),
+        may=own or visit.may("personal-tokens:write"),
+    )  # fmt: skip
+
+
+@page
+def new_token(visit: Visit) -> Response | str:
+    """Make a personal token, and show it."""
+    form = Form(visit.posted)
+    made: list[str] = []
+
+    def act() -> None:
+        made.append(personal_tokens.create_personal_token(visit.caller.realm, visit.caller.user))
+        commit()
+
+    if form.do(act):
+        return render("console/keys/token.html", token=made[0], seconds=visit.caller.realm.personal_token_seconds)
+    most = visit.caller.realm.personal_token_limit
+    return shown(
+        "console/form.html", form, title="New personal token", submit="Create",
+        back=("/console/my/personal-tokens", "Personal tokens"),
+        intro=f"It is for scripts, and acts as you. You can have {most} of them, expired ones included.",
+    )  # fmt: skip
+
+
+@page
+def delete_token(visit: Visit, uid: str) -> Response | str:
+    """Delete a personal token, once that is confirmed."""
+    row, user = _token(visit, uid)
+    own = visit.is_home and user.uid == visit.caller.subject.uid
+    back = "/console/my/personal-tokens" if own else f"{base(visit.realm.name)}/personal-tokens"
+    known = known_realm(visit.caller.realm.runtime, visit.realm.name)
+
+    def act() -> None:
+        if known is not None:
+            personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
+        commit()
+
+    question = Confirmation(
+        "Delete a personal token", f"Delete the token of {user.name} that was made on {row.created_at:%Y-%m-%d %H:%M} UTC?",
+        "Delete", (back, "Personal tokens"), ["Scripts that use it are refused within a second."],
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{back}?done=deleted")
+
+
+def _token(visit: Visit, uid: str) -> tuple[Any, User]:
+    """Return a token that the caller may delete, with its owner; any other is not there."""
+    found = personal_tokens.find_with_owner(visit.realm.id, uid)
+    own = found is not None and visit.is_home and found[1].uid == visit.caller.subject.uid
+    if found is None or not (own or visit.may("personal-tokens:write")):
+        raise NotFoundError("There is no personal token with this id (not found).")
+    return found
+
+
+@page
+def my_sessions(visit: Visit) -> Response | str:
+    """List one's own live sessions."""
+    return _sessions(visit, users.find_user_by_uid(visit.realm, visit.caller.subject.uid), own=True)
+
+
+@page
+def list_sessions(visit: Visit) -> Response | str:
+    """List the live sessions of everybody, or of one user."""
+    visit.require("sessions:read")
+    return _sessions(visit, _user_asked_for(visit), own=False)
+
+
+def _sessions(visit: Visit, user: User | None, *, own: bool) -> str:
+    after = after_number()
+    found = sessions.list_sessions(visit.realm, user=user, before=after, limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row[0].id)
+    return render(
+        "console/keys/sessions.html", rows=rows, more=more, first=after is None, own=own, base=base(visit.realm.name),
+        may=own or visit.may("sessions:write"), current=visit.caller.credential_id,
+    )  # fmt: skip
+
+
+@page
+def end_session(visit: Visit, uid: str) -> Response:
+    """End a session: one's own, or somebody else's for who may."""
+    row: UserSession = sessions.get_session(visit.realm, uid)
+    own = visit.is_home and row.user_id == visit.caller.subject.id
+    if not own and not visit.may("sessions:write"):
+        raise NotFoundError("There is no session with this id (not found).")
+    sessions.end_session(visit.realm, row)
+    commit()
+    return go(f"{'/console/my/sessions' if own else base(visit.realm.name) + '/sessions'}?done=ended")
+
+
+@page
+def sign_out_everywhere(visit: Visit) -> Response:
+    """End every session of one's own, this one too."""
+    user = users.find_user_by_uid(visit.realm, visit.caller.subject.uid)
+    if user is not None:
+        users.sign_out_everywhere(visit.realm, user)
+    commit()
+    return set_session_cookie(go("/console/sign-in?done=signed-out"), "")
+
+
+@page
+def change_password(visit: Visit) -> Response | str:
+    """Change one's password; every other session ends, and this one is begun anew (R107, T89)."""
+    form = PasswordForm(visit.posted)
+    subject = visit.caller.subject
+    name, home = (subject.name if isinstance(subject, KnownUser) else ""), visit.caller.realm.name
+
+    def act() -> None:
+        db.session.rollback()  # nobody waits while a password is hashed
+        users.replace_password(name, form.current.data or "", form.new.data or "", realm=home, address=address())
+
+    if form.do(act):
+        realm = get_realm(home)
+        sid = sessions.begin_session(realm, users.get_user(realm, name), agent=request.headers.get("User-Agent", ""))
+        return sign_browser_in(go("/console/my/password?done=password"), home, sid)
+    return shown(
+        "console/form.html", form, title="Password", submit="Change my password", back=None,
+        intro="Every session of your account ends with it; this one goes on.",
+    )  # fmt: skip
+
+
+def _user_asked_for(visit: Visit) -> User | None:
+    uid = request.args.get("user", "")
+    return callers.visible_user(visit.caller, visit.realm, uid) if uid else None

@@ -1,0 +1,137 @@
+"""Organisations, for operators: found among a thousand, made, approved, deactivated, deleted, restored."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import wtforms
+from flask import Response, request
+
+from idp import audit, clock, manifest, realms
+from idp.console.browser import Visit, page
+from idp.console.forms import Form, text
+from idp.console.lists import PAGE, one_page
+from idp.console.navigation import base
+from idp.console.render import number, render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit
+from idp.realms import MASTER, Realm, RealmState
+
+LIST = "/console/organisations"
+
+
+class OrganisationForm(Form):
+    """A new organisation."""
+
+    name = text("Name", "Stands in its URLs: lower-case letters, digits, - and _.", required=True, longest=64)
+    display_name = text("Name for people", longest=200)
+    pending = wtforms.BooleanField("It waits for approval: nothing of it works before")
+
+
+@page
+def list_organisations(visit: Visit) -> Response | str:
+    """List organisations by name, 50 a page."""
+    _require(visit, "realm:read")
+    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
+    named = request.args.get("state", "")
+    state = RealmState(named) if named in set(RealmState) else None
+    found = realms.page_of_realms(after=after, containing=search, state=state, limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row.name)
+    return render(
+        "console/operators/list.html", rows=rows, more=more, first=not after, search=search, state=state,
+        counts=realms.count_realms(),
+        totals=audit.activity_totals(clock.now() - timedelta(days=30)), may=visit.caller.may("realm:write", realm=MASTER),
+        grace=realms.GRACE,
+    )  # fmt: skip
+
+
+@page
+def new_organisation(visit: Visit) -> Response | str:
+    """Make an organisation with its keys and roles."""
+    _require(visit, "realm:write")
+    form = OrganisationForm(visit.posted)
+
+    def act() -> None:
+        manifest.create_empty_realm(
+            form.name.data or "", display_name=form.display_name.data or "", pending=bool(form.pending.data)
+        )
+        commit()
+
+    if form.do(act):
+        return go(f"{base(form.name.data or '')}?done=created")
+    return shown(
+        "console/form.html", form, title="New organisation", submit="Create", back=(LIST, "Organisations"),
+        intro="It gets its own issuer, its signing keys and the built-in roles.",
+    )  # fmt: skip
+
+
+@page
+def approve(visit: Visit) -> Response:
+    """Let an organisation begin that was waiting."""
+    return _turn(visit, realms.approve_realm, "approved")
+
+
+@page
+def activate(visit: Visit) -> Response:
+    """Let the credentials of an organisation work again."""
+    return _turn(visit, realms.activate_realm, "activated")
+
+
+@page
+def restore(visit: Visit) -> Response:
+    """Bring a deleted organisation back."""
+    return _turn(visit, realms.restore_realm, "restored")
+
+
+@page
+def deactivate(visit: Visit) -> Response | str:
+    """Stop every credential of an organisation, once that is confirmed."""
+    _require(visit, "realm:write")
+    name = visit.realm.name
+
+    def act() -> None:
+        realms.deactivate_realm(visit.realm)
+        commit()
+
+    question = Confirmation(
+        f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (LIST, "Organisations"), _use(visit.realm),
+        undo="Activate it again, and everything works as before.",
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{LIST}?done=deactivated")
+
+
+@page
+def delete(visit: Visit) -> Response | str:
+    """Delete an organisation, once that is confirmed."""
+    _require(visit, "realm:write")
+    name = visit.realm.name
+
+    def act() -> None:
+        realms.delete_realm(visit.realm)
+        commit()
+
+    question = Confirmation(
+        f"Delete {name}", f"Delete {name}?", "Delete", (LIST, "Organisations"), _use(visit.realm),
+        undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.", typed=name,
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{LIST}?done=deleted")
+
+
+def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
+    _require(visit, "realm:write")
+    verb(visit.realm)
+    commit()
+    return go(f"{LIST}?done={done}")
+
+
+def _use(realm: Realm) -> list[str]:
+    count = audit.activity_totals(clock.now() - timedelta(days=30)).get(realm.name, 0)
+    used = f"In the last 30 days {number(count)} tokens were issued: " if count else "No token was issued in the last 30 days: "
+    return [
+        used + "every application, key, session and token of it is refused within a second.",
+        "Verifiers that only look at signatures accept tokens that are out already until they expire, at most 10 hours.",
+    ]
+
+
+def _require(visit: Visit, permission: str) -> None:
+    """Refuse everybody but operators, whose permission it is in their own realm."""
+    visit.caller.require(permission, realm=MASTER)

@@ -1,0 +1,329 @@
+"""Users and groups: made, invited, found, changed, disabled, deleted; what they hold, and what is theirs."""
+
+from typing import Any
+
+import wtforms
+from flask import Response, request
+from wtforms import validators
+
+from idp import access, apikeys, callers, personal_tokens, runtime, sessions, users
+from idp.access import Grant
+from idp.console.browser import Visit, page
+from idp.console.forms import Form, choices, text
+from idp.console.lists import PAGE, one_page
+from idp.console.navigation import base
+from idp.console.render import part, render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit
+from idp.errors import NotFoundError
+from idp.users import LinkPurpose, User, UserKind
+
+
+class NewUserForm(Form):
+    """A new person or machine user."""
+
+    kind = wtforms.SelectField(
+        "Kind",
+        choices=choices(
+            UserKind, {"person": "Person: signs in with a password", "machine": "Machine user: API keys and tokens only"}
+        ),
+    )
+    name = text("Mail address, or name of a machine user", "A person is invited by mail.", required=True, longest=254)
+    first_name = text("First name", longest=100)
+    last_name = text("Last name", longest=100)
+    role = wtforms.SelectField("Role on the whole organisation", [validators.Optional()])
+
+
+class UserForm(Form):
+    """What can be changed of a user."""
+
+    email = text("Mail address", "Where mails go; the name to sign in with stays.", longest=254)
+    first_name = text("First name", longest=100)
+    last_name = text("Last name", longest=100)
+    api_key_hours = wtforms.IntegerField(
+        "Longest life of own API keys, in hours",
+        [validators.Optional()],
+        description="Empty for the organisation's. Where both are set, the higher one counts.",
+    )
+
+
+class GroupForm(Form):
+    """A group."""
+
+    name = text("Name", "Lower-case letters, digits, - and _.", required=True, longest=64)
+    description = text("Description")
+
+
+class MemberForm(Form):
+    """A user to put into a group."""
+
+    user = text("Mail address or name", required=True, longest=254)
+
+
+@page
+def list_users(visit: Visit) -> Response | str:
+    """List users by name, 50 a page."""
+    visit.require_somewhere("users:read")
+    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:254]
+    rows, more = one_page(users.list_users(visit.realm, after=after, containing=search, limit=PAGE + 1), lambda row: row.name)
+    return render("console/people/users.html", rows=rows, more=more, search=search, first=not after, base=base(visit.realm.name))
+
+
+@page
+def new_user(visit: Visit) -> Response | str:
+    """Make a user; a person is sent an invitation."""
+    visit.require("users:write")
+    form = NewUserForm(visit.posted)
+    form.role.choices = choices(["", *(role.name for role in access.list_roles(visit.realm))], {"": "None for now"})
+    made: list[str] = []
+
+    def act() -> None:
+        kind = UserKind(form.kind.data)
+        user = users.create_user(
+            visit.realm, form.name.data or "", kind, first_name=form.first_name.data or "", last_name=form.last_name.data or ""
+        )
+        if form.role.data:
+            callers.give_role(visit.caller, visit.realm, users.holder_of(user), form.role.data)
+        if kind is UserKind.PERSON:
+            users.send_link(visit.realm, user, LinkPurpose.INVITATION)
+        made.append(user.uid)
+        commit()
+
+    if form.do(act):
+        done = "invited" if form.kind.data == "person" else "created"
+        return go(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
+    return shown(
+        "console/form.html", form, title="New user", submit="Create", back=(f"{base(visit.realm.name)}/users", "Users"), intro=""
+    )
+
+
+@page
+def show_user(visit: Visit, key: str) -> Response | str:
+    """Show a user with all that is theirs; change what can be changed."""
+    user = _user(visit, key)
+    stored = {name: getattr(user, name) for name in ("email", "first_name", "last_name", "api_key_hours")}
+    form = UserForm(visit.posted, stored)
+    if not visit.may("api-keys:write"):
+        del form.api_key_hours
+
+    def act() -> None:
+        changed = callers.manageable_user(visit.caller, visit.realm, user.uid)
+        users.update_user(visit.realm, changed, **form.data)
+        commit()
+
+    if form.do(act):
+        return go(f"{_url(visit, user.uid)}?done=saved")
+    return shown("console/people/user.html", form, **_facts(visit, _user(visit, key)))
+
+
+def _facts(visit: Visit, user: User) -> dict[str, Any]:
+    groups = users.groups_of(user)
+    holders = [(users.holder_of(user), ""), *((users.group_holder(group), group.name) for group in groups)]
+    grants: list[tuple[Grant, str]] = [
+        (grant, group)
+        for holder, group in holders
+        for grant in access.list_grants(visit.realm, holder=holder)
+        if visit.may("grants:read", grant.project.name if grant.project else "")
+    ]
+    return {
+        "user": user,
+        "groups": groups,
+        "own_grants": [grant for grant, group in grants if not group],
+        "inherited": [(grant, group) for grant, group in grants if group],
+        "keys": apikeys.list_keys(visit.realm, owner=users.holder_of(user)) if visit.may("api-keys:read") else [],
+        "sessions": sessions.list_sessions(visit.realm, user=user) if visit.may("sessions:read") else [],
+        "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if visit.may("personal-tokens:read") else [],
+        "url": _url(visit, user.uid),
+        "base": base(visit.realm.name),
+        "mail_is_sent": bool(runtime.current().settings.smtp_host),
+    }
+
+
+@page
+def send_link(visit: Visit, key: str) -> Response:
+    """Send a user a link to choose a password: an invitation, or a reset where there is one already (R107)."""
+    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION
+    users.send_link(visit.realm, user, purpose)
+    uid = user.uid
+    commit()
+    return go(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else 'invited'}")
+
+
+@page
+def disable_user(visit: Visit, key: str) -> Response | str:
+    """Disable a user, once that is confirmed."""
+    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    uid = user.uid
+
+    def act() -> None:
+        users.update_user(visit.realm, user, enabled=False)
+        commit()
+
+    question = Confirmation(
+        f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _breaks(visit, user),
+        undo="Enable the user again: API keys and tokens then work as before; sessions have to be begun anew.",
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{_url(visit, uid)}?done=disabled")
+
+
+@page
+def enable_user(visit: Visit, key: str) -> Response:
+    """Let a disabled user in again."""
+    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    users.update_user(visit.realm, user, enabled=True)
+    uid = user.uid
+    commit()
+    return go(f"{_url(visit, uid)}?done=enabled")
+
+
+@page
+def delete_user(visit: Visit, key: str) -> Response | str:
+    """Delete a user with all that is theirs, once that is confirmed."""
+    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+
+    def act() -> None:
+        users.delete_user(visit.realm, user)
+        commit()
+
+    question = Confirmation(
+        f"Delete {user.name}", f"Delete {user.name} with all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
+        [*_breaks(visit, user), "If you are not sure, disable the user first: that can be undone."], typed=user.name,
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/users?done=deleted")
+
+
+@page
+def end_sessions(visit: Visit, key: str) -> Response:
+    """End every session of a user."""
+    user = _user(visit, key)
+    if user.uid != visit.caller.subject.uid:
+        visit.require("sessions:write")
+    users.sign_out_everywhere(visit.realm, user)
+    uid = user.uid
+    commit()
+    return go(f"{_url(visit, uid)}?done=ended")
+
+
+def _breaks(visit: Visit, user: User) -> list[str]:
+    keys = [
+        key
+        for key in apikeys.list_keys(visit.realm, owner=users.holder_of(user), limit=None)
+        if key.active and not key.revoked_at
+    ]
+    used = sum(key.use_count for key in keys)
+    tokens = personal_tokens.list_personal_tokens(visit.realm.id, user.id)
+    live = sessions.list_sessions(visit.realm, user=user)
+    return [
+        f"{len(keys)} API keys, used {used:,} times in all, are refused.",
+        f"{len(tokens)} personal tokens are refused.",
+        f"{len(live)} sessions end.",
+    ]
+
+
+@page
+def list_groups(visit: Visit) -> Response | str:
+    """List the groups of the realm."""
+    visit.require_somewhere("users:read")
+    return render("console/people/groups.html", rows=users.list_groups(visit.realm), base=base(visit.realm.name))
+
+
+@page
+def new_group(visit: Visit) -> Response | str:
+    """Make a group."""
+    visit.require("users:write")
+    form = GroupForm(visit.posted)
+
+    def act() -> None:
+        users.create_group(visit.realm, form.name.data or "", form.description.data or "")
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
+    back = (f"{base(visit.realm.name)}/groups", "Groups")
+    return shown(
+        "console/form.html", form, title="New group", submit="Create", back=back, intro="What it holds, its members hold."
+    )
+
+
+@page
+def show_group(visit: Visit, name: str) -> Response | str:
+    """Show a group with its members and what it holds; change what it says of itself."""
+    visit.require_somewhere("users:read")
+    group = users.get_group(visit.realm, name)
+    form = GroupForm(visit.posted, {"description": group.description})
+    del form.name
+
+    def act() -> None:
+        callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+        users.describe_group(visit.realm, name, form.description.data or "")
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+    return _group_page(visit, name, form, MemberForm(None))
+
+
+@page
+def add_member(visit: Visit, name: str) -> Response | str:
+    """Put a user into a group."""
+    form = MemberForm(visit.posted)
+
+    def act() -> None:
+        user = users.find_user(visit.realm, form.user.data or "")
+        if user is None:
+            raise NotFoundError("There is no user of this name (not found).")
+        callers.put_into_group(visit.caller, visit.realm, users.get_group(visit.realm, name), user.uid)
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+    describe = GroupForm(None, {"description": users.get_group(visit.realm, name).description})
+    del describe.name
+    return _group_page(visit, name, describe, form)
+
+
+def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
+    group = users.get_group(visit.realm, name)
+    response = shown(
+        "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
+        grants=access.list_grants(visit.realm, holder=users.group_holder(group)) if visit.may("grants:read") else [],
+        base=base(visit.realm.name),
+    )  # fmt: skip
+    response.status_code = max(form.status, member_form.status)
+    return response
+
+
+@page
+def remove_member(visit: Visit, name: str, key: str) -> Response:
+    """Take a user out of a group."""
+    callers.take_out_of_group(visit.caller, visit.realm, users.get_group(visit.realm, name), _user(visit, key).uid)
+    commit()
+    return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+
+
+@page
+def delete_group(visit: Visit, name: str) -> Response | str:
+    """Delete a group, once that is confirmed."""
+    group = callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+    members = len(users.list_members(group))
+
+    def act() -> None:
+        users.delete_group(visit.realm, name)
+        commit()
+
+    question = Confirmation(
+        f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
+        [f"Its {members} members stay, and no longer hold what it holds."],
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")
+
+
+def _user(visit: Visit, key: str) -> User:
+    """Return a user by uid or name whom the caller may see."""
+    found = users.find_user(visit.realm, key)
+    return callers.visible_user(visit.caller, visit.realm, found.uid if found is not None else key)
+
+
+def _url(visit: Visit, uid: str) -> str:
+    return f"{base(visit.realm.name)}/users/{part(uid)}"

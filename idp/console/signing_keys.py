@@ -1,0 +1,90 @@
+"""Signing keys and their calendar: announced, signing, retired, removed; rotated by hand, or revoked."""
+
+from datetime import datetime, timedelta
+
+from flask import Response
+
+from idp import clock, keys
+from idp.console.browser import Visit, page
+from idp.console.navigation import base
+from idp.console.render import render
+from idp.console.turns import Confirmation, confirmed
+from idp.db import commit
+from idp.errors import NotFoundError
+from idp.keys import KeyState, SigningKey
+from idp.realms import SIGNING_ALGORITHMS, Realm
+
+
+@page
+def list_keys(visit: Visit) -> Response | str:
+    """Show every key with its dates, and what comes next."""
+    visit.require("keys:read")
+    now = clock.now()
+    rows = [(key, key.state(now).value, next_step(visit.realm, key, now)) for key in reversed(keys.list_keys(visit.realm))]
+    return render(
+        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, base=base(visit.realm.name),
+        may=visit.may("keys:write"),
+    )  # fmt: skip
+
+
+def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, datetime] | None:
+    """Return what happens to a key next, and when; None for nothing."""
+    match key.state(now):
+        case KeyState.ANNOUNCED:
+            return "begins to sign", key.active_from
+        case KeyState.RETIRED if key.removed_at is not None:
+            return "leaves the key set", key.removed_at
+        case KeyState.ACTIVE if key.retires_at is not None:
+            return "its successor takes over", key.retires_at
+        case KeyState.ACTIVE if realm.key_rotation_days:
+            due = key.active_from + timedelta(days=realm.key_rotation_days) - keys.announcement()
+            return "its successor is announced", due
+    return None
+
+
+@page
+def rotate_key(visit: Visit, algorithm: str) -> Response | str:
+    """Announce a successor, once that is confirmed."""
+    visit.require("keys:write")
+    if algorithm not in SIGNING_ALGORITHMS:
+        raise NotFoundError("There is no key for this algorithm (not found).")
+    back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
+    wait = int(keys.announcement().total_seconds() // 60)
+
+    def act() -> None:
+        keys.rotate_key(visit.realm, algorithm)
+        commit()
+
+    question = Confirmation(
+        f"Rotate the {algorithm} key", f"Announce a successor to the {algorithm} key?", "Rotate", back,
+        [
+            f"The new key stands in the key set for {wait} minutes before it signs, so no verifier meets an unknown key.",
+            "The old key stays in the set until the last token that it signed is dead. Nothing breaks.",
+        ],
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{back[0]}?done=rotated")
+
+
+@page
+def revoke_key(visit: Visit, kid: str) -> Response | str:
+    """Take a key that may have leaked out of the key set, once that is confirmed."""
+    visit.require("keys:write")
+    key = next((each for each in keys.list_keys(visit.realm) if each.uid == kid), None)
+    if key is None:
+        raise NotFoundError("There is no such key (not found).")
+    back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
+
+    def act(reason: str) -> None:
+        keys.revoke_key(visit.realm, kid, reason)
+        commit()
+
+    question = Confirmation(
+        f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set at once?", "Revoke", back,
+        [
+            "Every token that it has signed is refused, by each verifier as soon as its copy of the key set expires.",
+            "Applications fetch new tokens by themselves; people sign in to nothing anew in this console.",
+            "Do this when the key may have leaked. To change keys without a gap, rotate instead.",
+        ],
+        asks_reason=True, typed="revoke",
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{back[0]}?done=revoked")
