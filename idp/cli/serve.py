@@ -33,6 +33,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
 
     def listening() -> None:
         click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
+        click.echo(f"The console is at {settings.public_url}/console/")
         click.echo("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
 
     server.run(settings, listening)
@@ -68,7 +69,8 @@ def _show(app: "Flask", report: "SetupReport") -> None:
             click.echo(f"    {new.plain_secret}")
             if new.realm == MASTER:
                 click.echo(
-                    "  This is the administrator's one-time secret: it fetches one token, once, within 24 hours.\n"
+                    "  This is the administrator's one-time secret. It works once, within 24 hours: it makes the first\n"
+                    f"  administrator at {current().settings.public_url}/console/first-start, or fetches one token.\n"
                     "  Get another with: idp applications secrets add --realm master --single-use administrator NAME"
                 )
                 show_curl(issuers[MASTER], new.application, new.plain_secret)

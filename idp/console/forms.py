@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import wtforms
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
 from idp.api.errors import classify
-from idp.console.browser import Posted, Visit
+from idp.console.browser import Posted
 from idp.db import db
 from idp.errors import IdpError
 
@@ -22,13 +22,9 @@ SEEN = "seen"
 class Form(wtforms.Form):
     """A form. What its values may be, the domains decide: a refusal of theirs is shown above the fields."""
 
-    secret_fields: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are never sent back to the browser."""
-
     problem = ""
     status = 200
     seen = ""
-    stored: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, posted: Posted | None, stored: dict[str, Any] | None = None, **options: Any) -> None:
         """Take what was typed, or for a form that has not been sent what is stored.
@@ -38,6 +34,7 @@ class Form(wtforms.Form):
         super().__init__(formdata=posted, data=stored, **options)
         self.is_sent = posted is not None
         self.conflicts: dict[str, Any] = {}
+        self.headers: dict[str, str] = {}
         if stored is not None:
             self.seen = _digest(stored)
             if posted is not None and posted.get(SEEN, "") != self.seen:
@@ -60,19 +57,15 @@ class Form(wtforms.Form):
             act()
         except IdpError as error:
             db.session.rollback()
-            status, _, message, _ = classify(error)
+            status, _, message, headers = classify(error)
             self.refuse(message, status)
+            self.headers = {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
             return False
         return True
 
     def refuse(self, problem: str, status: int) -> None:
         """Say why nothing was done."""
         self.problem, self.status = problem, status
-
-
-def sent_form(form_class: type[Form], visit: Visit, stored: dict[str, Any] | None = None) -> Any:
-    """Return the form of a page, filled in with what was sent or with what is stored."""
-    return form_class(visit.posted, stored)
 
 
 class LinesField(wtforms.TextAreaField):

@@ -17,7 +17,7 @@ from idp.console.browser import (
 )
 from idp.console.forms import Form, password, text
 from idp.console.navigation import home
-from idp.console.render import render
+from idp.console.turns import go, shown
 from idp.db import commit
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
@@ -74,8 +74,8 @@ def sign_in(posted: Posted | None) -> Response | str:
     if form.do(act):
         (name, sid), wanted = signed[0], request.args.get("next", "")
         onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
-        return sign_browser_in(_go(onward), name, sid)
-    return Response(render("console/sign_in/sign_in.html", form=form), form.status)
+        return sign_browser_in(go(onward), name, sid)
+    return shown("console/sign_in/sign_in.html", form)
 
 
 @open_page
@@ -96,8 +96,8 @@ def first_start(posted: Posted | None) -> Response | str:
 
     if form.do(act) and signed:
         name, sid = signed[0]
-        return sign_browser_in(_go("/console/"), name, sid)
-    return Response(render("console/sign_in/first_start.html", form=form), form.status)
+        return sign_browser_in(go("/console/"), name, sid)
+    return shown("console/sign_in/first_start.html", form)
 
 
 @open_page
@@ -122,7 +122,7 @@ def forgotten(posted: Posted | None) -> Response | str:
         commit()
 
     sent = form.do(act)
-    return Response(render("console/sign_in/forgotten.html", form=form, sent=sent), form.status)
+    return shown("console/sign_in/forgotten.html", form, sent=sent)
 
 
 @page
@@ -131,7 +131,7 @@ def sign_out(visit: Visit) -> Response:
     realm = get_realm(visit.caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
     commit()
-    response = set_session_cookie(_go("/console/sign-in?done=signed-out"), "")
+    response = set_session_cookie(go("/console/sign-in?done=signed-out"), "")
     response.headers["Clear-Site-Data"] = '"cache"'  # what the back button would show
     return response
 
@@ -139,7 +139,7 @@ def sign_out(visit: Visit) -> Response:
 @page
 def front(visit: Visit) -> Response:
     """Go to where one begins."""
-    return _go(home(visit))
+    return go(home(visit))
 
 
 def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, intro: str) -> Response | str:
@@ -150,14 +150,10 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
         commit()
 
     if form.do(act):
-        return _go("/console/sign-in?done=chosen")
-    return Response(render("console/sign_in/choose.html", form=form, title=title, intro=intro), form.status)
+        return go("/console/sign-in?done=chosen")
+    return shown("console/sign_in/choose.html", form, title=title, intro=intro)
 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:
     name = realm.name
     return name, sessions.begin_session(realm, user, agent=request.headers.get("User-Agent", ""))
-
-
-def _go(url: str) -> Response:
-    return Response(status=303, headers={"Location": url})

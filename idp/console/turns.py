@@ -63,7 +63,7 @@ def confirmed(visit: Visit, question: Confirmation, act: Callable[..., None], on
 
 def shown(template: str, form: Form, **values: Any) -> Response:
     """Answer with the page of a form, with what was typed if it was refused."""
-    return Response(render(template, form=form, **values), form.status, mimetype="text/html")
+    return Response(render(template, form=form, **values), form.status, form.headers, mimetype="text/html")
 
 
 def go(url: str) -> Response:

@@ -171,7 +171,7 @@ def test_links_in_mails_come_from_the_configuration(
         if not part.is_multipart():
             text = part.get_content()
             assert "evil.example" not in text
-            assert f"http://localhost:8080/v1/auth/password/{sent['values']['code']}/reset" in text
+            assert f"http://localhost:8080/console/reset/{sent['values']['code']}" in text
 
 
 def test_passwords_may_be_long_and_of_any_characters(client: FlaskClient, make: Factory) -> None:

@@ -27,10 +27,11 @@ class _Reader(HTMLParser):
         self.forms: list[FoundForm] = []
         self.links: list[str] = []
         self._select = ""
+        self._chosen: str | None = None
         self._area = ""
         self._in_button = False
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
+    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: C901 (a table of tags)
         given = {name: value or "" for name, value in attrs}
         form = self.forms[-1] if self.forms else None
         if tag == "a" and "href" in given:
@@ -47,9 +48,9 @@ class _Reader(HTMLParser):
             if given.get("type") not in {"checkbox", "radio"} or "checked" in given:
                 form.values.append((given["name"], given.get("value", "y" if given.get("type") == "checkbox" else "")))
         elif tag == "select":
-            self._select = given.get("name", "")
-        elif tag == "option" and self._select and "selected" in given:
-            form.values.append((self._select, given.get("value", "")))
+            self._select, self._chosen = given.get("name", ""), None
+        elif tag == "option" and self._select and ("selected" in given or self._chosen is None):
+            self._chosen = given.get("value", "")  # the first one, unless another is selected
         elif tag == "textarea":
             self._area = given.get("name", "")
             form.values.append((self._area, ""))
@@ -62,9 +63,12 @@ class _Reader(HTMLParser):
             self.forms[-1].buttons[-1] += data.strip()
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "select":
+        if tag == "select" and self.forms:
+            self.forms[-1].values.append((self._select, self._chosen or ""))
             self._select = ""
-        elif tag == "textarea":
+        elif tag == "textarea" and self.forms:
+            name, value = self.forms[-1].values[-1]
+            self.forms[-1].values[-1] = (name, value.removeprefix("\r\n"))  # a first line end is not part of it (HTML §4.10.11)
             self._area = ""
         elif tag == "button":
             self._in_button = False
