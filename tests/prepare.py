@@ -1,4 +1,7 @@
-"""Set-up for the tests that pip cannot do: clients from npm, proxies and Prometheus from Debian. `make test` runs it first."""
+"""Set-up for the tests that pip cannot do: clients from npm, proxies, Prometheus and a browser from Debian.
+
+`make test` runs it first.
+"""
 
 import os
 import shutil
@@ -6,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 NODE_FOLDER = Path(__file__).parent / "interop"
-PACKAGES = {"nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus"}
-"""Programs that the gateway is tried with, and Debian's packages of them."""
+PACKAGES = {"nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus", "chromium": "chromium"}
+"""Programs that the gateway and the console are tried with, and Debian's packages of them."""
 
 
 def node_clients_missing() -> str | None:
@@ -19,35 +22,36 @@ def node_clients_missing() -> str | None:
     return None
 
 
-def proxies_missing(program: str) -> str | None:
-    """Return why a proxy, or what stands behind it, cannot be run; None when it can."""
+def program_missing(program: str) -> str | None:
+    """Return why a proxy, what stands behind it, or a browser cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-        return f"{program} is not installed, so the gateway is not tried with it (apt-get install {PACKAGES[program]})"
+        what = "console" if program == "chromium" else "gateway"
+        return f"{program} is not installed, so the {what} is not tried with it (apt-get install {PACKAGES[program]})"
     return None
 
 
-def _install_proxies() -> None:
+def _install_programs() -> None:
     """Install what is missing with apt, where that is possible without asking: as root of a machine that says it is a CI's."""
-    missing = [package for program, package in PACKAGES.items() if proxies_missing(program)]
+    missing = [package for program, package in PACKAGES.items() if program_missing(program)]
     if missing and os.environ.get("CI") and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"Installing {', '.join(missing)} with apt-get ...", flush=True)
         # packaged services must not start by themselves
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing]):
             subprocess.run(
-                command, env=environment, timeout=300, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, env=environment, timeout=600, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
 
 
 def main() -> None:
-    """Install the clients from npm, and in CI the proxies, unless they are there already."""
-    _install_proxies()
+    """Install the clients from npm, and in CI the programs, unless they are there already."""
+    _install_programs()
     npm = shutil.which("npm")
     if npm is not None and shutil.which("node") is not None and node_clients_missing() is not None:
         print("Installing clients from npm into tests/interop ...", flush=True)
         command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         subprocess.run(command, cwd=NODE_FOLDER, timeout=300, check=False)
-    for missing in (node_clients_missing(), *map(proxies_missing, PACKAGES)):
+    for missing in (node_clients_missing(), *map(program_missing, PACKAGES)):
         if missing is not None:
             print(f"Skipping: {missing}.")
 

@@ -11,6 +11,8 @@ RULES = {
     "R7": "RFC 9700 §2.1.2: no token in the front channel",
     "R8": "RFC 9700 §2.4: no password grant",
     "R14": "RFC 9700 §2.5: asymmetric client authentication is offered",
+    "R17": "RFC 9700 §4.16: pages cannot be framed",
+    "R18": "RFC 9700 §4.2.4: nothing reaches third parties by Referer, and pages use nothing of theirs",
     "R21": "RFC 9700 §4.13: identity headers count from configured proxies only",
     "R23": "RFC 9700 §2.6: metadata is published and true",
     "R24": "An unknown realm is refused whatever comes with it",
@@ -83,7 +85,7 @@ RULES = {
 }
 
 NOT_OFFERED = [
-    ("R1 to R6, R15 to R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint, no code and no login yet. For the same reason discovery has no `authorization_endpoint` and no `response_types_supported`, which OpenID Connect Discovery §3 requires: an empty list would be untrue."),
+    ("R1 to R6, R15, R16, R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint and no code yet: people sign in to the API and to the console, not into other applications. For the same reason discovery has no `authorization_endpoint` and no `response_types_supported`, which OpenID Connect Discovery §3 requires: an empty list would be untrue."),
     ("R10 to R13, R41, R42", "No refresh tokens are issued."),
     ("R9, R103 to R105", "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) and pushed authorization requests are not offered."),
     ("R83", "No logout tokens are issued."),
@@ -93,15 +95,17 @@ NOT_OFFERED = [
 ]  # fmt: skip
 
 PARTLY = [
+    ("R18", "Pages of the console say `Referrer-Policy: same-origin` and not `no-referrer`: with that, browsers would send `Origin: null` with a form, which is what forms are told apart by."),
     ("R24 (RFC 9700 §2.6)", "TLS is left to a proxy in front; `idp doctor` warns when the public URL is plain http and not loopback. The default listens on loopback only."),
     ("R33", "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411, 415 and 503."),
     ("R53", "A verifier that checks signatures by itself accepts a revoked token until it expires, at most ten hours; introspection knows within a second. A revoked *key* is gone from verifiers after `max-age`."),
     ("R57", "JWT answers of introspection (RFC 9701) are not offered."),
     ("R62", "After `idp keys revoke` the key that takes over signs at once: a verifier within its fetch cool-down may refuse the first tokens. That is the price of not accepting a leaked key."),
     ("R110", "Answers are alike byte for byte, but for the reference number, and every sign-in compares one hash; medians of times were compared, no statistical test runs."),
-    ("R113, T89", "A session token that was refreshed cannot be refreshed again, and counts until its 900 seconds are over. The session begins with a sign-in and is never taken over from a cookie."),
+    ("R113, T89", "A session token that was refreshed cannot be refreshed again, and counts until its 900 seconds are over. The session begins with a sign-in and is never taken over from a cookie. The console's cookie is renewed while it is used; the one before works on for the rest of its 900 seconds, since a browser may miss the answer with the new one."),
     ("R114", "A session token that an API checks by its signature alone is accepted there until it expires, at most 900 seconds; here, at the gateway and at introspection it is refused within a second. The token that the gateway hands to the API behind it lives 300 seconds."),
-    ("R122", "The cookie is called `Authorization`, as the contract has it, so it cannot have the prefix `__Host-`; it is as that asks. HSTS and the headers of pages come with the console, or from the proxy in front."),
+    ("R122", "The API's cookie is called `Authorization`, as the contract has it, so it cannot have the prefix `__Host-`; it is as that asks. The console's cookies have it wherever the public URL is https. They are SameSite=Lax, so that a link in a mail leads to a page."),
+    ("The audit trail", "The trail is append-only by triggers of the database, and the console says whether they are in place. Events are not chained by hashes yet: who can replace the database file can rewrite it."),
     ("T84", "`X-Forwarded-For` counts from configured proxies only, but the HTTP server below cannot tell `X_Forwarded_For` from it: a proxy that passes headers with underscores on must drop those. nginx does by itself; docs/gateway.md says how others do."),
     ("T85", "`GET /v1/auth/refresh/{token}` carries a token in its path, as the contract has it; this server logs no paths."),
     ("API keys", "The rate of a key is counted in the memory of each worker, which allows its share; a mail may go out twice when a worker is killed between the mail server's answer and the note of it."),

@@ -3,6 +3,7 @@
 from idp.access.grants import (
     HeldRole,
     Holder,
+    find_grant,
     grant_role,
     list_grants,
     page_of_grants,
@@ -49,6 +50,7 @@ __all__ = [
     "delete_role",
     "describe_project",
     "describe_role",
+    "find_grant",
     "find_project_by_uid",
     "find_role_name",
     "get_project",

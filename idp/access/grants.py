@@ -94,6 +94,12 @@ def grant_role(
     return grant
 
 
+def find_grant(realm: Realm, holder: Holder, role: str, *, project: str | None = None) -> Grant | None:
+    """Return the grant by which somebody holds a role on the realm or on one project, or None."""
+    on_project = get_project(realm, project) if project is not None else None
+    return db.session.scalar(_held(holder, get_role(realm, role), on_project))
+
+
 def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None = None) -> None:
     """Take a role away.
 

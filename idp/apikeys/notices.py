@@ -84,7 +84,7 @@ def _tell(realm: Realm, key: ApiKey, occasion: str, template: str, now: datetime
     left = key.expires_at - now if key.expires_at else timedelta(0)
     values = {
         "organisation": realm.display_name or realm.name,
-        "realm": realm.name,
+        "realm_name": realm.name,
         "key": key.name,
         "public_part": key.public_part,
         "uid": key.uid,

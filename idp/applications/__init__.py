@@ -24,6 +24,7 @@ from idp.applications.service import (
     find_application_by_uid,
     get_application,
     holder_of,
+    is_audience,
     list_applications,
     update_application,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "forget_expired_assertions",
     "get_application",
     "holder_of",
+    "is_audience",
     "known_application",
     "list_applications",
     "list_secrets",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock
 from idp.access import Holder, HolderKind
@@ -92,6 +92,12 @@ def get_application(realm: Realm, name: str) -> Application:
 def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
     """Return an application by uid, or None."""
     return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
+
+
+def is_audience(realm: Realm, audience: str) -> bool:
+    """Tell whether tokens of some application are made for this audience."""
+    text = cast(Application.audience, String).contains(json.dumps(audience), autoescape=True)
+    return db.session.scalar(select(Application.id).where(Application.realm_id == realm.id, text).limit(1)) is not None
 
 
 def list_applications(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[Application]:

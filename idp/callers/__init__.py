@@ -1,7 +1,7 @@
 """Who calls, by whatever credential, and what they may do."""
 
 from idp.callers.access_rules import change_role, check_role, make_role, manageable_group, put_into_group, take_out_of_group
-from idp.callers.application_rules import ApplicationWish, make_application, manageable_application
+from idp.callers.application_rules import ApplicationWish, change_application, make_application, manageable_application
 from idp.callers.authenticate import (
     CredentialError,
     authenticate_browser,
@@ -39,6 +39,7 @@ __all__ = [
     "authenticate_browser",
     "authenticate_key",
     "authenticate_token",
+    "change_application",
     "change_role",
     "check_change",
     "check_role",

@@ -1,5 +1,6 @@
 """Who may change what roles mean and who is in which group. Nobody lends by either what they could not give."""
 
+import math
 from collections.abc import Collection
 
 from idp import access, users
@@ -22,12 +23,19 @@ def make_role(caller: Caller, realm: Realm, name: str, description: str, permiss
 
 
 def change_role(caller: Caller, realm: Realm, name: str, description: str, permissions: Collection[str]) -> None:
-    """Change what a role says of itself, and what it permits: what it loses and gains, the caller must have.
+    """Change what a role says of itself, and what it permits.
 
-    :raises DeniedError: the caller has not.
+    What a role gains, all who hold it are given, and what it loses, they lose: that takes what giving it to them without an
+    end takes. For a role that nobody holds, the permissions themselves are enough.
+
+    :raises DeniedError: the caller may not.
     """
     role = check_role(caller, realm, name)
-    _own(caller, realm, permissions)
+    concerned = set(permissions) | set(role.permissions)
+    _own(caller, realm, concerned)
+    is_held = bool(access.page_of_grants(realm, role=name, limit=1))
+    if is_held and not math.isinf(access.granting_until(caller.held_in(realm.name), concerned)):
+        raise DeniedError("This role is held: to change it takes all of its permissions, and grants:write, without an end.")
     if description != role.description:
         access.describe_role(realm, name, description)
     if access.check_permissions(permissions) != role.permissions:

@@ -35,6 +35,7 @@ def make_application(caller: Caller, realm: Realm, wish: ApplicationWish) -> tup
     """
     caller.require("applications:write", realm=realm.name)
     application = applications.create_application(realm, wish.name, **wish.fields)
+    _check_claims(caller, realm, {application.name, *application.resources})
     holder = applications.holder_of(application)
     for role in wish.roles:
         give_role(caller, realm, holder, role)
@@ -58,3 +59,28 @@ def manageable_application(caller: Caller, realm: Realm, name: str) -> Applicati
             "for whoever has its secret acts as it."
         )
     return application
+
+
+def change_application(caller: Caller, realm: Realm, name: str, **fields: Any) -> Application:
+    """Change an application that the caller may manage; see `applications.update_application`.
+
+    :raises DeniedError: the caller may not, or not let it answer for an audience that it has not answered for.
+    """
+    application = manageable_application(caller, realm, name)
+    _check_claims(caller, realm, set(fields.get("resources", ())) - set(application.resources))
+    applications.update_application(realm, application, **fields)
+    return application
+
+
+def _check_claims(caller: Caller, realm: Realm, audiences: set[str]) -> None:
+    """See that nobody has an application answer for what others' tokens are made for, to introspect and exchange them.
+
+    :raises DeniedError: another application's tokens are, and the caller is no administrator of the realm.
+    """
+    if access.may_grant(caller.held_in(realm.name), access.PERMISSIONS):
+        return
+    taken = sorted(audience for audience in audiences if applications.is_audience(realm, audience))
+    if taken:
+        raise DeniedError(
+            f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."
+        )

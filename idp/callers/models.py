@@ -1,6 +1,6 @@
 """Who calls: one shape for a session, an access token, a personal token, an API key or a password."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -75,11 +75,14 @@ class Caller:
         return audit.Actor(home + self.name, self.address)
 
     def held_in(self, realm: str) -> tuple[HeldRole, ...]:
-        """Return the roles that count in a realm: in one's own all, and an operator's on realm `master` in every realm."""
+        """Return the roles that count in a realm: in one's own all, and an operator's on realm `master` in every realm.
+
+        What an operator holds is no role of that realm, even if that has one of the same name: it is told apart here.
+        """
         if realm == self.realm.name:
             return self.held_roles
         if self.realm.name == MASTER:
-            return tuple(each for each in self.held_roles if not each.project)
+            return tuple(replace(each, role=f"{MASTER}/{each.role}") for each in self.held_roles if not each.project)
         return ()
 
     def may(self, permission: str, *, realm: str = "", project: str = "") -> bool:

@@ -69,10 +69,11 @@ def give_role(
 
     :param until: its end; None for none. It ends no later than the giver could give it.
     :returns: when it ends.
-    :raises DeniedError: the caller may not give it.
+    :raises DeniedError: the caller may not give it, or it is held for longer than that.
     :raises NotFoundError: there is no such role or project.
     """
     end = _check_grant(caller, realm, role, project)
+    _check_held(realm, holder, role, project, end)
     latest = None if math.isinf(end) else datetime.fromtimestamp(end, UTC)
     ends = min((time for time in (until, latest) if time is not None), default=None)
     access.grant_role(realm, holder, role, project=project or None, until=ends)
@@ -82,10 +83,10 @@ def give_role(
 def take_role(caller: Caller, realm: Realm, holder: Holder, role: str, *, project: str = "") -> None:
     """Take a role from somebody.
 
-    :raises DeniedError: the caller could not give it either.
+    :raises DeniedError: the caller could not give it either, or not for so long.
     :raises NotFoundError: there is no such role or project, or it is not held.
     """
-    _check_grant(caller, realm, role, project)
+    _check_held(realm, holder, role, project, _check_grant(caller, realm, role, project))
     access.remove_grant(realm, holder, role, project=project or None)
 
 
@@ -103,3 +104,17 @@ def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float
             f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
         )
     return end
+
+
+def _check_held(realm: Realm, holder: Holder, role: str, project: str, end: float) -> None:
+    """See that what is held already is held for no longer than the caller could give it.
+
+    Otherwise somebody whose own role ends could shorten another's until it is no more than their own, and then manage them.
+
+    :raises DeniedError: it is held for longer.
+    """
+    grant = access.find_grant(realm, holder, role, project=project or None)
+    if grant is not None and (grant.until.timestamp() if grant.until is not None else math.inf) > end:
+        raise DeniedError(
+            f"{holder.name!r} holds role {role!r} for longer than the caller could give it: that cannot be changed."
+        )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import wtforms
-from flask import Response, request
+from flask import Response, request, stream_with_context
 from wtforms import validators
 
 from idp import access, applications, callers, clock, users
@@ -17,7 +17,7 @@ from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.turns import Confirmation, confirmed, go, shown
-from idp.db import commit
+from idp.db import commit, db
 from idp.errors import InvalidValueError
 
 _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
@@ -202,46 +202,50 @@ def review_csv(visit: Visit) -> Response:
     """Return the whole access review as CSV (RFC 4180), a row for each grant."""
     visit.require_somewhere("grants:read")
     filters, projects, realm = _filters(), _readable(visit), visit.realm
+    name = realm.name
 
     def rows() -> Iterator[str]:
         yield _csv_line(_CSV_COLUMNS)
         after = 0
         while found := access.page_of_grants(realm, after=after, limit=1_000, projects=projects, **filters):
-            yield "".join(_csv_line(_cells(grant)) for grant in found)
             after = found[-1].id
+            yield "".join(_csv_line(_cells(grant)) for grant in found)
+            db.session.rollback()  # a reader who takes time keeps no transaction open
 
-    headers = {"Content-Disposition": f'attachment; filename="access-{realm.name}.csv"'}
-    return Response("".join(rows()), headers=headers, content_type="text/csv; charset=utf-8")
+    headers = {"Content-Disposition": f'attachment; filename="access-{name}.csv"'}
+    return Response(stream_with_context(rows()), headers=headers, content_type="text/csv; charset=utf-8")
 
 
 @page
 def give(visit: Visit) -> Response | str:
     """Give somebody a role, or give it another end."""
     visit.require_somewhere("grants:write")
-    asked = {name: request.args.get(name, "")[:300] for name in ("holder", "role", "project")}
-    form = GrantForm(visit.posted, None if visit.posted is not None else {**asked, "until": _current_end(visit, asked)})
-    form.role.choices = choices(role.name for role in access.list_roles(visit.realm))
+    asked = _asked()
+    held = _held(visit, asked)
+    stored = {**asked, "until": held.until if held is not None else None, "held": held is not None}
+    form = GrantForm(visit.posted, stored)
+    form.role.choices = choices(_roles(visit))
 
     def act() -> None:
-        holder = find_holder(visit, form.holder.data or "")
-        callers.give_role(
-            visit.caller, visit.realm, holder, form.role.data or "", project=form.project.data or "", until=form.until.data
-        )
+        holder, until = find_holder(visit, form.holder.data or ""), form.until.data
+        if held is not None and held.until is not None and until == held.until.replace(second=0, microsecond=0):
+            until = held.until  # the field knows no seconds
+        callers.give_role(visit.caller, visit.realm, holder, form.role.data or "", project=form.project.data or "", until=until)
         commit()
 
     if form.do(act):
         return go(f"{_holder_url(visit, form.holder.data or '')}?done=granted")
-    projects = [each.name for each in access.list_projects(visit.realm)[:300]]
+    projects = [each.name for each in access.list_projects(visit.realm) if visit.may("grants:write", each.name)]
     return shown(
-        "console/access/give.html", form, projects=projects, back=_holder_url(visit, asked["holder"]), who=asked["holder"]
+        "console/access/give.html", form, projects=projects[:300], back=_holder_url(visit, asked["holder"]), who=asked["holder"]
     )
 
 
 @page
 def take(visit: Visit) -> Response | str:
     """Take a role from somebody, once that is confirmed."""
-    visit.require_somewhere("grants:write")
-    asked = {name: request.args.get(name, "")[:300] for name in ("holder", "role", "project")}
+    asked = _asked()
+    visit.require("grants:write", asked["project"])
     holder = find_holder(visit, asked["holder"])
     where = f"project {asked['project']}" if asked["project"] else "the whole organisation"
     url = _holder_url(visit, asked["holder"])
@@ -263,18 +267,41 @@ def find_holder(visit: Visit, named: str) -> Holder:
     """Return who is meant by `application:<name>`, `user:<name or uid>` or `group:<name>`.
 
     :raises InvalidValueError: it has another form.
+    :raises DeniedError: the caller may not see who there is.
     :raises NotFoundError: there is none.
     """
     kind, _, name = named.strip().partition(":")
     match kind:
         case "application":
+            visit.require_somewhere("applications:read")
             return applications.holder_of(applications.get_application(visit.realm, name))
         case "user":
             user = users.find_user(visit.realm, name)
             return users.holder_of(callers.visible_user(visit.caller, visit.realm, user.uid if user else name))
         case "group":
+            visit.require_somewhere("users:read")
             return users.group_holder(users.get_group(visit.realm, name))
     raise InvalidValueError("Name who is to hold the role as application:<name>, user:<mail address or name> or group:<name>.")
+
+
+def _asked() -> dict[str, str]:
+    """Return which grant the URL names."""
+    return {name: request.args.get(name, "")[:300] for name in ("holder", "role", "project")}
+
+
+def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
+    """Return the grant that the URL names, if there is such a one and the caller may see it."""
+    if not asked["role"] or not asked["holder"] or not visit.may("grants:read", asked["project"]):
+        return None
+    holder = find_holder(visit, asked["holder"])
+    return access.find_grant(visit.realm, holder, asked["role"], project=asked["project"] or None)
+
+
+def _roles(visit: Visit) -> list[str]:
+    """Return the roles that the caller may know of."""
+    if visit.may_somewhere("roles:read"):
+        return [role.name for role in access.list_roles(visit.realm)]
+    return sorted({each.role for each in visit.caller.held_in(visit.realm.name) if "/" not in each.role})
 
 
 def _use_of(visit: Visit, holder: Holder) -> tuple[str, ...]:
@@ -286,15 +313,6 @@ def _use_of(visit: Visit, holder: Holder) -> tuple[str, ...]:
         count = len(users.list_members(users.get_group(visit.realm, holder.name)))
         return (f"{count} members hold it through this group.",)
     return ()
-
-
-def _current_end(visit: Visit, asked: dict[str, str]) -> Any:
-    if not asked["role"] or not asked["holder"]:
-        return None
-    for grant in access.list_grants(visit.realm, holder=find_holder(visit, asked["holder"])):
-        if grant.role.name == asked["role"] and (grant.project.name if grant.project else "") == asked["project"]:
-            return grant.until
-    return None
 
 
 def _holder_url(visit: Visit, named: str) -> str:

@@ -139,6 +139,7 @@ def show_key(visit: Visit, uid: str) -> Response | str:
 
     def act() -> None:
         changed = callers.writable_key(visit.caller, visit.realm, uid)
+        callers.check_change(visit.caller, visit.realm, changed)
         apikeys.update_key(visit.realm, changed, name=form.name.data or "", description=form.description.data or "")
         commit()
 

@@ -89,7 +89,7 @@ def new_application(visit: Visit) -> Response | str:
 
     def act() -> None:
         grants = [
-            ((row.form.project.data or "").strip(), row.form.role.data, row.form.until.data)
+            ((row.form.project.data or "").strip(), row.form.role.data or "", row.form.until.data)
             for row in form.projects
             if (row.form.project.data or "").strip()
         ]
@@ -139,9 +139,8 @@ def show_application(visit: Visit, name: str) -> Response | str:
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
 
     def act() -> None:
-        changed = callers.manageable_application(visit.caller, visit.realm, name)
         values = {**form.data, "signing_algorithm": form.signing_algorithm.data or None}
-        applications.update_application(visit.realm, changed, **values)
+        callers.change_application(visit.caller, visit.realm, name, **values)
         commit()
 
     if form.do(act):
@@ -150,7 +149,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:
-    secrets = applications.list_secrets(application)
+    secrets = applications.list_secrets(application) if visit.may("applications:read") else []
     grants: list[Grant] = []
     if visit.may_somewhere("grants:read"):
         grants = [

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, request
+from flask import Response, request, stream_with_context
 
 from idp import audit
 from idp.audit import AuditEvent, Tag
@@ -44,12 +44,12 @@ def export(visit: Visit) -> Response:
     def lines() -> Iterator[str]:
         before, count = None, 0
         while count < MOST_EXPORTED and (found := audit.list_events(name, before=before, limit=1_000, **query)):
-            yield "".join(json.dumps(_facts(event)) + "\n" for event in found)
             before, count = found[-1].id, count + len(found)
-            db.session.expunge_all()
+            yield "".join(json.dumps(_facts(event)) + "\n" for event in found)
+            db.session.rollback()  # a reader who takes time keeps no transaction open
 
     headers = {"Content-Disposition": f'attachment; filename="audit-{name}.jsonl"'}
-    return Response("".join(lines()), headers=headers, content_type="application/jsonl; charset=utf-8")
+    return Response(stream_with_context(lines()), headers=headers, content_type="application/jsonl; charset=utf-8")
 
 
 def _filters() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """What every page does before and after its own: whose browser it is, is the form its own, what the answer may do."""
 
+import contextlib
 import functools
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ View = Callable[..., Response | str]
 
 SESSION_COOKIE, VISITOR_COOKIE = "realmgate-session", "realmgate-visitor"
 _MOST_FIELDS = 1_000
+_FIELD_NAME = re.compile(r"[a-z_]{1,40}(?:-[0-9]{1,3}-[a-z_]{1,40})?", re.ASCII)
 _VISITOR_LIFETIME = 3600
 """Seconds for which a form can be filled in before somebody has signed in."""
 
@@ -92,6 +95,7 @@ def page(view: View) -> View:
         name = _realm_name(caller, realm)
         context = f"form of session {session.sid}"
         renewed = sessions.renew_session(session) if session.is_due else ""
+        request.renewed = renewed  # type: ignore[attr-defined]  # for the error page too
         if request.method == "POST":
             posted = _read_form(context)
             caller = callers.identify_browser_again(caller, cookie, lock=name)
@@ -102,10 +106,7 @@ def page(view: View) -> View:
         request.visit = visit  # type: ignore[attr-defined]  # for the error page, which is inside the same frame
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)
-        response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
-        if renewed and not _sets(response, SESSION_COOKIE):
-            set_session_cookie(response, renewed)
-        return response
+        return keep_session(answer if isinstance(answer, Response) else Response(answer, mimetype="text/html"))
 
     return visited
 
@@ -148,10 +149,24 @@ def cookie_name(name: str) -> str:
     return f"__Host-{name}" if _is_https() else name
 
 
+def end_former_session() -> None:
+    """End the session that the browser shows, in the current transaction: another takes its place (R113)."""
+    with contextlib.suppress(sessions.SessionOverError):
+        former = sessions.open_session(runtime.current(), request.cookies.get(cookie_name(SESSION_COOKIE), ""))
+        realm = realms.get_realm(former.realm.name)
+        sessions.end_session(realm, sessions.get_session(realm, former.sid))
+
+
 def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
     """Give the browser the cookie of a new session, and take away what it had before (T89)."""
     _set_cookie(response, VISITOR_COOKIE, "", 0)
     return set_session_cookie(response, sessions.seal_session(realm, sid))
+
+
+def keep_session(response: Response) -> Response:
+    """Give the browser the new cookie of its session, if it is time for one and the answer has none."""
+    renewed: str = getattr(request, "renewed", "")
+    return set_session_cookie(response, renewed) if renewed and not _sets(response, SESSION_COOKIE) else response
 
 
 def set_session_cookie(response: Response, value: str) -> Response:
@@ -193,7 +208,7 @@ def _read_form(context: str) -> Posted:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
         raise BodyError("The form is no UTF-8, or has too many fields.") from None
-    posted: Posted = MultiDict(pairs)
+    posted: Posted = MultiDict((name, value) for name, value in pairs if _FIELD_NAME.fullmatch(name))
     try:
         vault.unseal(posted.get("form", ""), context=context)
     except (DamagedError, MasterKeyError) as error:

@@ -4,7 +4,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from idp.api.errors import classify, log_unexpected
-from idp.console.browser import StaleFormError
+from idp.console.browser import StaleFormError, keep_session
 from idp.console.render import render
 from idp.db import db
 from idp.sessions import SessionOverError
@@ -30,7 +30,7 @@ def answer_error(error: Exception) -> Response:
     db.session.rollback()
     title = _TITLES.get(status, "Something went wrong")
     page = render("console/error.html", title=title, message=message, status=status)
-    return Response(page, status, headers, mimetype="text/html")
+    return keep_session(Response(page, status, headers, mimetype="text/html"))
 
 
 def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:

@@ -60,7 +60,11 @@ def sections(visit: Visit) -> list[Section]:
     found = []
     if visit.is_operator and visit.caller.may("realm:read", realm=realms.MASTER):
         found.append(Section("Operators", [Link("Organisations", "/console/organisations")]))
-    links = [Link(title, base(visit.realm.name) + end) for title, end, need in _REALM_PAGES if visit.may_somewhere(need)]
+    links = [
+        Link(title, base(visit.realm.name) + end)
+        for title, end, need in _REALM_PAGES
+        if (visit.may_somewhere(need) if end else visit.may(need))
+    ]
     if links:
         found.append(Section(visit.realm.display_name or visit.realm.name, links))
     return [*found, ONE_OWN]

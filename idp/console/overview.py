@@ -38,7 +38,7 @@ _REFUSED = {
 @page
 def show(visit: Visit) -> Response | str:
     """Show the overview."""
-    visit.require_somewhere("applications:read")
+    visit.require("applications:read")
     span = "month" if request.args.get("span") == "month" else "day"
     now = clock.now()
     begins = _steps(now, span)

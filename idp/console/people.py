@@ -206,6 +206,7 @@ def end_sessions(visit: Visit, key: str) -> Response:
 
 
 def _breaks(visit: Visit, user: User) -> list[str]:
+    """Say who will miss a user."""
     keys = [
         key
         for key in apikeys.list_keys(visit.realm, owner=users.holder_of(user), limit=None)
@@ -214,7 +215,9 @@ def _breaks(visit: Visit, user: User) -> list[str]:
     used = sum(key.use_count for key in keys)
     tokens = personal_tokens.list_personal_tokens(visit.realm.id, user.id)
     live = sessions.list_sessions(visit.realm, user=user)
+    oneself = ["This is your own account: you are signed out at once."] if user.uid == visit.caller.subject.uid else []
     return [
+        *oneself,
         f"{len(keys)} API keys, used {used:,} times in all, are refused.",
         f"{len(tokens)} personal tokens are refused.",
         f"{len(live)} sessions end.",
@@ -267,6 +270,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
 @page
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
+    visit.require("users:write")
     form = MemberForm(visit.posted)
 
     def act() -> None:
@@ -297,6 +301,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
 @page
 def remove_member(visit: Visit, name: str, key: str) -> Response:
     """Take a user out of a group."""
+    visit.require("users:write")
     callers.take_out_of_group(visit.caller, visit.realm, users.get_group(visit.realm, name), _user(visit, key).uid)
     commit()
     return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
@@ -305,6 +310,7 @@ def remove_member(visit: Visit, name: str, key: str) -> Response:
 @page
 def delete_group(visit: Visit, name: str) -> Response | str:
     """Delete a group, once that is confirmed."""
+    visit.require("users:write")
     group = callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
     members = len(users.list_members(group))
 

@@ -10,6 +10,7 @@ from idp.console.browser import (
     Posted,
     Visit,
     address,
+    end_former_session,
     open_page,
     page,
     set_session_cookie,
@@ -22,7 +23,7 @@ from idp.db import commit
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
 
-_OWN_PAGE = re.compile(r"/console/[A-Za-z0-9_\-/?=&%.+:@]*")
+_OWN_PAGE = re.compile(r"/console(?!.*(?:\.\.|//))/[A-Za-z0-9_\-/?=&%.+:@]*")
 
 
 class SignInForm(Form):
@@ -136,6 +137,11 @@ def sign_out(visit: Visit) -> Response:
     return response
 
 
+def to_front() -> Response:
+    """Add the slash that the address of the console ends with."""
+    return go("/console/")
+
+
 @page
 def front(visit: Visit) -> Response:
     """Go to where one begins."""
@@ -155,5 +161,6 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:
+    end_former_session()
     name = realm.name
     return name, sessions.begin_session(realm, user, agent=request.headers.get("User-Agent", ""))

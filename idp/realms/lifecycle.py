@@ -58,9 +58,11 @@ def delete_realm(realm: Realm) -> None:
 def restore_realm(realm: Realm) -> None:
     """Bring a deleted realm back, deactivated.
 
-    :raises ConflictError: it is not deleted.
+    :raises ConflictError: it is not deleted, or was deleted too long ago.
     """
     _expect(realm, RealmState.DELETED)
+    if realm.deleted_at is not None and clock.now() > realm.deleted_at + GRACE:
+        raise ConflictError(f"Realm {realm.name!r} was deleted more than {GRACE.days} days ago: it cannot be restored any more.")
     realm.deleted_at = None
     _set_enabled(realm, audit.Tag.REALM_RESTORE, enabled=False)
 

@@ -86,6 +86,7 @@ class Surfer:
     def open(self, url: str, **options: Any) -> "Surfer":
         """Open a page, following redirects."""
         self.page = self.client.get(url, follow_redirects=True, **options)
+        self.page.get_data()  # to the end, also where it comes in pieces
         self.url = self.page.request.path
         return self
 

@@ -31,7 +31,7 @@ def shown_secret(surfer: Surfer, prefix: str = "idp_cs_") -> str:
 
 
 def test_an_application_is_made_on_one_page_and_its_secret_works(app: Flask, ann: Surfer) -> None:
-    ann.open(f"{BASE}/applications/new").send(
+    ann.open(f"{BASE}/new-application").send(
         "Create",
         {
             "name": "ci-bot", "roles": ["researcher"], "audience": "https://jobs.example", "projects-0-project": "vision",
@@ -176,7 +176,7 @@ def test_roles_are_given_changed_and_taken(app: Flask, ann: Surfer, make: Factor
 def test_people_are_invited_grouped_disabled_and_deleted(app: Flask, ann: Surfer) -> None:
     from idp.mail.models import MailMessage
 
-    ann.open(f"{BASE}/users/new").send("Create", {"name": "Bob@Example.test", "first_name": "Bob", "role": "viewer"})
+    ann.open(f"{BASE}/new-user").send("Create", {"name": "Bob@Example.test", "first_name": "Bob", "role": "viewer"})
     assert "The invitation is on its way" in ann.text
     assert "No mail server is configured" in ann.text
     with app.app_context():
@@ -266,7 +266,7 @@ def test_signing_keys_are_rotated_and_revoked(ann: Surfer) -> None:
 
 
 def test_audit_is_searched_and_exported(ann: Surfer, make: Factory) -> None:
-    ann.open(f"{BASE}/projects/new").send("Create", {"name": "moon", "description": "x"})
+    ann.open(f"{BASE}/new-project").send("Create", {"name": "moon", "description": "x"})
     ann.open(f"{BASE}/audit?target=project:moon")
     assert ann.text.count("<code>admin:project:create</code>") == 1
     assert "append-only" in ann.text
@@ -355,7 +355,7 @@ def test_a_thousand_organisations_are_found(app: Flask, operator: Surfer) -> Non
     assert "org-0999" in operator.open("/console/organisations?after=org-0990").text
 
 
-@pytest.mark.spec("T65")
+@pytest.mark.spec("T108")
 def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make: Factory) -> None:
     def helper(realm: realms.Realm) -> None:
         access.create_role(
@@ -383,10 +383,10 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
     make.user("eve@example.test", roles=("app-helper",))
     eve = Surfer(app).sign_in("eve@example.test")
     tries = [
-        ("applications/new", "Create", {"name": "evil", "roles": ["administrator"]}),
+        ("new-application", "Create", {"name": "evil", "roles": ["administrator"]}),
         ("access/give?holder=user:eve@example.test", "Give", {"role": "administrator"}),
         ("access/give?holder=application:weak", "Give", {"role": "administrator"}),
-        ("roles/new", "Create", {"name": "evil-role", "permissions": ["realm:write"]}),
+        ("new-role", "Create", {"name": "evil-role", "permissions": ["realm:write"]}),
         ("roles/app-helper", "Save", {"permissions": ["realm:write", "roles:write"]}),
         ("groups/bosses", "Add to the group", {"user": "eve@example.test"}),
         ("api-keys/new", "Create", {"owner": "boss@example.test", "name": "x"}),

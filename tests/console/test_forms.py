@@ -82,7 +82,7 @@ def test_what_is_no_form_is_refused(ann: Surfer, body: bytes, content_type: str)
 
 def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> None:
     make.application("taken")
-    ann.open("/console/realms/acme/applications/new")
+    ann.open("/console/realms/acme/new-application")
     typed = {
         "name": "taken", "description": "does <things> & more", "roles": ["researcher", "viewer"], "audience": "https://a.example\nhttps://b.example",
         "projects-0-project": "vision", "projects-0-role": "ml-engineer", "projects-0-until": "2099-01-02T03:04",
@@ -97,7 +97,7 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
 
 
 def test_another_row_is_added_without_a_script_and_nothing_is_lost(ann: Surfer) -> None:
-    ann.open("/console/realms/acme/applications/new")
+    ann.open("/console/realms/acme/new-application")
     ann.send("Create", {"name": "rows", "projects-1-project": "vision", "more": "1"})
     assert ann.status == 200
     values = dict(ann.form("Create").values)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.factories import PASSWORD
-from tests.prepare import proxies_missing
+from tests.prepare import program_missing
 from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
 
 EXAMPLES = PROJECT / "docs" / "examples" / "gateway"
@@ -35,7 +35,7 @@ def realmgate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    missing = proxies_missing("prometheus")
+    missing = program_missing("prometheus")
     if missing:
         pytest.skip(missing)
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
@@ -90,7 +90,7 @@ STARTS = {"nginx": _start_nginx, "caddy": _start_caddy}
 
 
 def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[Ask]:
-    missing = proxies_missing(name)
+    missing = program_missing(name)
     if missing:
         pytest.skip(missing)
     port = free_port()

@@ -1,0 +1,135 @@
+"""Markup in every name and every reflected parameter: nothing of it is run, and the policy has nothing to stop (T96, T97)."""
+
+import json
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page
+
+from idp import access, apikeys, keys, realms, sessions, users
+from tests.browser.conftest import Console
+
+PAYLOADS: list[str] = json.loads((Path(__file__).parents[1] / "vectors" / "xss_payloads.json").read_text())
+NAMED = PAYLOADS[0]
+
+
+@pytest.fixture(scope="module")
+def hostile(console: Console) -> Console:
+    """A realm in which every text that somebody can choose is markup."""
+    make = console.make
+    make.user("ann@example.test", roles=("administrator",), first_name=NAMED[:100], last_name=PAYLOADS[1][:100])
+    make.application(description=NAMED)
+
+    def fill(realm: realms.Realm) -> None:
+        realms.update_realm(realm, display_name=NAMED)
+        access.create_project(realm, "hostile", NAMED)
+        access.create_role(realm, "hostile", NAMED)
+        group = users.create_group(realm, "hostile", NAMED)
+        user = users.get_user(realm, "ann@example.test")
+        users.add_member(realm, group, user)
+        key = apikeys.create_key(realm, users.holder_of(user), NAMED[:64], description=NAMED).key
+        apikeys.revoke_key(realm, key, NAMED)
+        retired = next(each for each in keys.list_keys(realm) if each.algorithm == "ES256")
+        keys.revoke_key(realm, retired.uid, NAMED)
+        sessions.begin_session(realm, user, agent=NAMED)
+
+    make.do(fill)
+    return console
+
+
+def is_clean(console: Console, page: Page, where: str) -> None:
+    assert page.evaluate("window.xss === undefined"), where
+    assert (
+        page.locator("main img, main iframe, main svg:not(.pygal-chart), main script, main a[href^=javascript]").count() == 0
+    ), where
+    assert console.violations == [], where
+
+
+@pytest.mark.spec("T97")
+def test_markup_in_names_is_text(hostile: Console) -> None:
+    page = hostile.sign_in(hostile.visitor())
+    base = "/console/realms/acme"
+    uid = hostile.make.do(lambda realm: users.get_user(realm, "ann@example.test").uid)
+    pages = [
+        "", "/applications", "/applications/ci-bot", "/applications/ci-bot/delete", "/users", f"/users/{uid}", f"/users/{uid}/delete", "/groups",
+        "/groups/hostile", "/roles", "/roles/hostile", "/projects", "/projects/hostile", "/access", "/api-keys", "/sessions", "/signing-keys", "/audit",
+        "/settings", "/access/give?holder=group:hostile",
+    ]  # fmt: skip
+    for path in pages:
+        page.goto(base + path)
+        is_clean(hostile, page, path)
+    page.goto("/console/my/keys")
+    page.click(f"a:has-text('{NAMED[:8]}')")
+    is_clean(hostile, page, "a key")
+    for act in ("delete",):
+        page.goto(f"{page.url}/{act}")
+        is_clean(hostile, page, act)
+
+
+@pytest.mark.spec("T96")
+def test_markup_in_parameters_is_text(hostile: Console) -> None:
+    page = hostile.sign_in(hostile.visitor())
+    stranger = hostile.visitor()
+    base = "/console/realms/acme"
+    always = {
+        f"{base}/applications": ("search", "after", "done"),
+        f"{base}/access": ("holder", "role", "project", "state"),
+        f"{base}/audit": ("actor", "target", "tag"),
+    }
+    now_and_then = {
+        f"{base}/users": ("search", "after"),
+        f"{base}/projects": ("search", "after"),
+        f"{base}/access/give": ("holder", "role", "project"),
+        f"{base}/audit?": ("since", "until"),
+        f"{base}/api-keys/new": ("owner",),
+        base: ("span", "done"),
+        f"{base}/sessions": ("user",),
+        "/console/": ("x",),
+    }
+    for number, payload in enumerate(PAYLOADS):
+        for path, names in (always | (now_and_then if number % 5 == 0 else {})).items():
+            page.goto(f"{path.rstrip('?')}?{urlencode(dict.fromkeys(names, payload))}")
+            is_clean(hostile, page, f"{path} {payload}")
+        stranger.goto(f"/console/sign-in?{urlencode({'organisation': payload, 'next': payload, 'done': payload})}")
+        is_clean(hostile, stranger, f"sign-in {payload}")
+
+
+@pytest.mark.spec("T96")
+@pytest.mark.parametrize("place", ["path", "form"])
+def test_markup_in_paths_and_forms_is_text(hostile: Console, place: str) -> None:
+    from urllib.parse import quote
+
+    page = hostile.sign_in(hostile.visitor())
+    for payload in PAYLOADS[::4]:
+        if place == "path":
+            for path in ("applications", "users", "groups", "roles", "projects", "api-keys"):
+                page.goto(f"/console/realms/acme/{path}/{quote(payload, safe='')}")
+                is_clean(hostile, page, f"{path} {payload}")
+            page.goto(f"/console/realms/{quote(payload, safe='')}")
+            is_clean(hostile, page, f"realm {payload}")
+        else:
+            page.goto("/console/realms/acme/new-application")
+            for field in ("name", "description", "audience", "projects-0-project"):
+                page.fill(f"#{field}", payload)
+            page.click("button:has-text('Create')")
+            page.wait_for_selector("#problem")
+            is_clean(hostile, page, f"form {payload}")
+
+
+@pytest.mark.spec("T96")
+def test_the_policy_would_stop_what_got_through(hostile: Console) -> None:
+    page = hostile.visitor()
+    page.goto("/console/sign-in")
+    page.evaluate(
+        "() => { const script = document.createElement('script'); script.textContent = 'window.xss = 1'; document.body.append(script); }"
+    )
+    page.evaluate("() => { document.body.innerHTML += '<img src=x onerror=\"window.xss = 1\">'; }")
+    page.wait_for_function("() => true")
+    assert page.evaluate("window.xss === undefined")
+    assert any("script-src" in violation for violation in hostile.violations)
+    hostile.violations.clear()
+
+
+def test_there_are_forty_payloads() -> None:
+    assert len(set(PAYLOADS)) >= 40

@@ -1,0 +1,136 @@
+"""Every page in a real browser: no violation that axe-core finds, by day and by night; nothing too wide at 360 px."""
+
+import re
+from collections import deque
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from idp import clock, users
+from tests.browser.conftest import Console, shoot
+from tests.factories import ask_token
+
+OPEN_PAGES = ["/console/sign-in", "/console/first-start", "/console/forgotten", "/console/invitation/x", "/console/reset/x"]
+
+
+@pytest.fixture(scope="module")
+def furnished(console: Console) -> Console:
+    make = console.make
+    make.user("ann@example.test", roles=("administrator",))
+    make.user("root@example.test", realm="master", roles=("administrator",))
+    made = make.application(
+        "nightly-build", projects=("vision",), until=clock.now() + timedelta(days=9), description="builds at night"
+    )
+    make.user("bob@example.test", projects=(("vision", "researcher"),), first_name="Bob", last_name="Builder")
+    make.key("bob@example.test", hours=100)
+    make.key("ann@example.test", hours=1_000)
+    make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "bob@example.test")))
+    for _ in range(5):
+        assert ask_token(make.app.test_client(), made).status_code == 200
+    return console
+
+
+def links(page: Page) -> list[str]:
+    return [
+        str(href)
+        for href in page.eval_on_selector_all("a[href^='/console']", "all => all.map(each => each.getAttribute('href'))")
+    ]
+
+
+def crawl(page: Page) -> list[str]:
+    """Return a page of every shape that can be reached."""
+    waiting, shapes, found = deque(["/console/"]), set(), []
+    while waiting:
+        url = waiting.popleft()
+        shape = re.sub(
+            r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/applications/)(?!new)[^/?]+|(?<=/roles/)(?!new)[^/?]+|(?<=/projects/)(?!new)[^/?]+",
+            "_",
+            url,
+        )
+        shape = re.sub(r"\?.*", "?", shape)
+        if shape in shapes or ".jsonl" in url or ".csv" in url:
+            continue
+        shapes.add(shape)
+        answer = page.goto(url)
+        assert answer is not None
+        assert answer.status == 200, url
+        found.append(url)
+        waiting.extend(links(page))
+    return found
+
+
+def check(page: Page, urls: list[str], options: dict[str, Any]) -> list[str]:
+    """Return what axe-core has against pages."""
+    said = []
+    for url in urls:
+        page.goto(url)
+        results = Axe().run(page, options=options)
+        if results.violations_count:
+            said.append(f"{url}: {results.generate_report()}")
+            shoot(page, f"axe {url}")
+    return said
+
+
+EVERY_RULE: dict[str, Any] = {"resultTypes": ["violations"]}
+COLOURS = EVERY_RULE | {"runOnly": ["color-contrast", "link-in-text-block"]}
+
+
+@pytest.mark.parametrize(("scheme", "options"), [("light", EVERY_RULE), ("dark", COLOURS)])
+def test_axe_finds_no_violation_on_any_page(furnished: Console, scheme: str, options: dict[str, Any]) -> None:
+    visitor = furnished.visitor(color_scheme=scheme)
+    said = check(visitor, OPEN_PAGES, options)
+    page = furnished.sign_in(visitor)
+    urls = crawl(page)
+    assert len(urls) > 40, urls
+    said += check(page, urls, options)
+    operator = furnished.sign_in(furnished.visitor(color_scheme=scheme), "root@example.test", "master")
+    said += check(
+        operator, ["/console/organisations", "/console/organisations/new", "/console/organisations/acme/delete"], options
+    )
+    assert said == [], "\n\n".join(said)
+    assert furnished.violations == []
+
+
+def test_pages_that_say_no_are_accessible_too(furnished: Console) -> None:
+    page = furnished.sign_in(furnished.visitor())
+    page.goto("/console/realms/acme/new-application")
+    page.fill("#name", "Not A Name")
+    page.click("button:has-text('Create')")
+    page.wait_for_selector("#problem")
+    assert Axe().run(page).violations_count == 0, Axe().run(page).generate_report()
+    page.goto("/console/realms/acme/applications/missing")
+    assert Axe().run(page).violations_count == 0
+
+
+def test_no_page_is_wider_than_a_small_telephone(furnished: Console) -> None:
+    page = furnished.sign_in(furnished.visitor(viewport={"width": 360, "height": 740}))
+    too_wide = []
+    for url in crawl(page):
+        page.goto(url)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            too_wide.append((url, width))
+            shoot(page, f"wide {url}")
+    assert too_wide == []
+    page.goto("/console/realms/acme/applications")
+    page.click("text=All pages")
+    page.click("nav >> text=Audit trail")
+    assert page.locator("h1").inner_text() == "Audit trail"
+    shoot(page, "audit at 360 px")
+
+
+def test_pages_bring_less_than_100_kilobytes_altogether(furnished: Console) -> None:
+    page = furnished.sign_in(furnished.visitor())
+    for url in ("/console/realms/acme", "/console/realms/acme/applications/nightly-build", "/console/realms/acme/audit"):
+        fresh = furnished.visitor()
+        fresh.context.add_cookies(page.context.cookies())
+        fresh.goto(url)
+        sizes = fresh.evaluate(
+            "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map(each => [each.name, each.transferSize])"
+        )
+        assert sum(size for _, size in sizes) < 100_000, sizes
+        hosts = {name.split("/")[2] for name, _ in sizes}
+        assert hosts == {furnished.server.url.split("/")[2]}

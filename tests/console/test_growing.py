@@ -1,0 +1,224 @@
+"""Nobody grows at the console: not by a role that ends, by a name, by a role that is widened, by an audience, by looking."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from idp import access, applications, clock, realms, users
+from tests.console.surfing import Surfer
+from tests.console.test_forms import FORM, OWN
+from tests.factories import Factory, ask, ask_token
+
+BASE = "/console/realms/acme"
+
+
+def grant(make: Factory, name: str, role: str, **options) -> None:  # type: ignore[no-untyped-def]
+    make.do(lambda realm: access.grant_role(realm, users.holder_of(users.get_user(realm, name)), role, **options))
+
+
+def role(make: Factory, name: str, *permissions: str, realm: str = "acme") -> None:
+    make.do(lambda where: access.create_role(where, name, permissions=permissions), realm=realm)
+
+
+@pytest.mark.spec("T108")
+def test_who_is_administrator_for_a_while_cannot_shorten_another_until_they_can_manage_them(app: Flask, make: Factory) -> None:
+    boss = make.user("boss@example.test", roles=("administrator",))
+    make.application("prod", roles=("administrator",))
+    make.user("temp@example.test")
+    grant(make, "temp@example.test", "administrator", until=clock.now() + timedelta(hours=2))
+    temp = Surfer(app).sign_in("temp@example.test")
+    for holder in ("user:boss@example.test", "application:prod"):
+        temp.open(f"{BASE}/access/give?holder={holder}&role=administrator").send("Give")
+        assert temp.status == 403
+        temp.open(f"{BASE}/access/take?holder={holder}&role=administrator").send("Take away")
+        assert temp.status == 403
+    assert temp.open(f"{BASE}/users/{boss}").send("Save", {"email": "x@evil.example"}).status == 403
+    assert temp.open(f"{BASE}/applications/prod/secrets/new").status == 403
+    client = app.test_client(use_cookies=False)
+    token = client.post(
+        "/v1/auth/authenticate", json={"emailId": "temp@example.test", "password": "correct horse battery staple", "org": "acme"}
+    ).json["Authorization"]
+    assert client.put(f"/v1/users/{boss}/roles", json={"roles": []}, headers={"Authorization": token}).status_code == 403
+
+
+@pytest.mark.spec("T108")
+def test_a_role_of_operators_is_no_role_of_the_same_name_elsewhere(app: Flask, make: Factory) -> None:
+    role(
+        make,
+        "support",
+        "users:read",
+        "users:write",
+        "applications:read",
+        "applications:write",
+        "api-keys:read",
+        "api-keys:write",
+        realm="master",
+    )
+    role(make, "support", *access.PERMISSIONS)
+    uid = make.user("strong@example.test", roles=("support",))
+    make.application("strong", roles=("support",))
+    make.user("op@example.test", realm="master", roles=("support",))
+    op = Surfer(app).sign_in("op@example.test", "master")
+    assert op.open(f"{BASE}/applications/strong/secrets/new").status == 403
+    assert op.open(f"{BASE}/users/{uid}").send("Save", {"email": "x@evil.example"}).status == 403
+    assert op.open(f"{BASE}/api-keys/new").send("Create", {"owner": "strong@example.test", "name": "x"}).status == 403
+
+
+@pytest.mark.spec("T108")
+def test_a_role_that_is_held_is_changed_only_by_who_could_give_it_for_good(app: Flask, make: Factory) -> None:
+    role(make, "role-writer", "roles:read", "roles:write")
+    role(make, "for-a-while", "audit:read", "grants:write")
+    make.user("eve@example.test", roles=("role-writer",))
+    grant(make, "eve@example.test", "for-a-while", until=clock.now() + timedelta(hours=1))
+    eve = Surfer(app).sign_in("eve@example.test")
+    eve.open(f"{BASE}/roles/role-writer").send("Save", {"permissions": ["roles:read", "roles:write", "audit:read"]})
+    assert eve.status == 403
+    role(make, "unheld", "roles:read")
+    eve.open(f"{BASE}/roles/unheld").send("Save", {"permissions": ["roles:read", "audit:read"]})
+    assert eve.status == 200
+    make.user("bob@example.test", roles=("unheld",))
+    eve.open(f"{BASE}/roles/unheld").send("Save", {"permissions": ["roles:read"]})
+    assert eve.status == 403
+
+
+@pytest.mark.spec("T73")
+def test_a_refused_form_shows_nothing_that_the_page_would_not(app: Flask, make: Factory) -> None:
+    make.user("nobody@example.test")
+    make.do(
+        lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "nobody@example.test"))
+    )
+    nobody = Surfer(app).sign_in("nobody@example.test")
+    token = dict(nobody.open("/console/my/keys/new").form("Create").values)["form"]
+    for group in ("modellers", "missing"):
+        for end in ("members", "members/x/remove", "delete"):
+            answer = nobody.client.post(
+                f"{BASE}/groups/{group}/{end}", data={"form": token, "user": "x@y.z"}, headers=OWN, content_type=FORM
+            )
+            assert answer.status_code == 403, (group, end)
+            assert "ann@acme.example" not in answer.text
+
+
+def test_who_gives_roles_on_one_project_is_shown_that_one_only(app: Flask, make: Factory) -> None:
+    make.do(lambda realm: access.create_project(realm, "topsecret"))
+    make.user("bob@example.test")
+    grant(make, "bob@example.test", "researcher", project="topsecret", until=clock.now() + timedelta(days=77))
+    make.user("pa@example.test", projects=(("vision", "project-administrator"),))
+    surfer = Surfer(app).sign_in("pa@example.test")
+    page = surfer.open(f"{BASE}/access/give?holder=user:bob@example.test&role=researcher&project=topsecret").text
+    assert page.count("topsecret") == 1, "what the URL says, and nothing else"
+    assert "datetime-local" in page
+    assert dict(surfer.form("Give").values)["until"] == ""
+    assert surfer.open(f"{BASE}/access/take?holder=user:bob@example.test&role=researcher&project=topsecret").status == 403
+    role(make, "giver", "grants:write")
+    make.user("giver@example.test", projects=(("vision", "giver"),))
+    giver = Surfer(app).sign_in("giver@example.test")
+    for holder in ("group:modellers", "group:missing", "application:train-scheduler", "application:missing"):
+        assert giver.open(f"{BASE}/access/take?holder={holder}&role=researcher&project=vision").status == 403, holder
+
+
+def test_a_stale_form_does_not_give_back_what_was_taken(ann: Surfer, make: Factory) -> None:
+    make.user("bob@example.test", roles=("viewer",))
+    ann.open(f"{BASE}/access/give?holder=user:bob@example.test&role=viewer")
+    make.do(lambda realm: access.remove_grant(realm, users.holder_of(users.get_user(realm, "bob@example.test")), "viewer"))
+    assert ann.send("Give").status == 409
+    grant(make, "bob@example.test", "viewer", until=clock.now() + timedelta(days=3, seconds=17))
+    ann.open(f"{BASE}/access/give?holder=user:bob@example.test&role=viewer").send("Give")
+    assert ann.status == 200
+    seconds = make.do(
+        lambda realm: access.list_grants(realm, holder=users.holder_of(users.get_user(realm, "bob@example.test")))[0].until.second
+    )
+    exact = (clock.now() + timedelta(days=3, seconds=17)).second
+    assert (exact - seconds) % 60 < 30, "an end that was not touched is kept to the second"
+
+
+@pytest.mark.spec("T108")
+def test_nobody_makes_an_application_answer_for_what_others_tokens_are_for(app: Flask, make: Factory) -> None:
+    role(make, "app-writer", "applications:read", "applications:write")
+    make.user("eve@example.test", roles=("app-writer",))
+    victim = make.application("victim", audience=["https://api-a.example", "api-by-name"], roles=("administrator",))
+    evil = make.application("evil", roles=())
+    eve = Surfer(app).sign_in("eve@example.test")
+    eve.open(f"{BASE}/applications/evil").send("Save", {"resources": "https://api-a.example"})
+    assert eve.status == 403
+    eve.open(f"{BASE}/new-application").send("Create", {"name": "api-by-name"})
+    assert eve.status == 403
+    eve.open(f"{BASE}/applications/evil").send("Save", {"resources": "https://own.example"})
+    assert eve.status == 200
+    token = ask_token(app.test_client(), victim).json["access_token"]
+    assert ask(app.test_client(), "token/introspect", {"token": token, **evil.form}).json == {"active": False}
+
+
+@pytest.mark.spec("T73")
+def test_a_key_of_somebody_stronger_is_not_renamed(app: Flask, make: Factory) -> None:
+    make.user("boss@example.test", roles=("administrator",))
+    key = make.key("boss@example.test", hours=24)
+    role(make, "key-writer", "api-keys:read", "api-keys:write")
+    make.user("eve@example.test", roles=("key-writer",))
+    eve = Surfer(app).sign_in("eve@example.test")
+    assert eve.open(f"{BASE}/api-keys/{key.uid}").send("Save", {"name": "safe to delete"}).status == 403
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"projects-0-project": "vision"},
+        {"projects-²-project": "vision"},
+        {"projects-" + "9" * 5_000 + "-project": "vision"},
+        {"projects-0-until": "9999-99-99T99:99", "projects-0-project": "vision"},
+        {"name": "\x00"},
+        {"name": "x" * 70},
+        {"roles": "missing"},
+        {"audience": "\ud800".encode("utf-8", "surrogatepass")},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_odd_values_are_refused_and_break_nothing(ann: Surfer, values: dict[str, object]) -> None:
+    ann.open(f"{BASE}/new-application")
+    token = dict(ann.form("Create").values)["form"]
+    answer = ann.client.post(
+        f"{BASE}/new-application", data={"form": token, "name": "odd", **values}, headers=OWN, content_type=FORM
+    )  # type: ignore[dict-item]
+    assert answer.status_code in {200, 400, 404}, answer.status_code
+
+
+def test_the_address_without_its_slash_leads_on_whatever_the_host(app: Flask) -> None:
+    answer = app.test_client().get("/console", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/")
+
+
+@pytest.mark.spec("R113")
+def test_signing_in_again_ends_the_former_session(app: Flask, ann: Surfer, make: Factory) -> None:
+    former = {key[2]: cookie.value for key, cookie in ann.client._cookies.items()}
+    ann.sign_in()
+    other = Surfer(app)
+    other.client.set_cookie("realmgate-session", former["realmgate-session"])
+    assert other.open("/console/my/keys").url == "/console/sign-in"
+
+
+def test_a_page_that_is_not_there_keeps_the_session_alive_too(ann: Surfer, frozen_clock) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(4):
+        frozen_clock.advance(seconds=500)
+        assert ann.open(f"{BASE}/applications/missing").status == 404
+
+
+def test_a_realm_is_restored_for_thirty_days(operator: Surfer, make: Factory, frozen_clock) -> None:  # type: ignore[no-untyped-def]
+    make.realm("gone")
+    make.do(realms.delete_realm, realm="gone")
+    frozen_clock.advance(days=31)
+    operator.sign_in("root@example.test", "master")
+    operator.open("/console/organisations?state=deleted").send("Restore")
+    assert operator.status == 409
+
+
+def test_things_may_be_called_new(ann: Surfer, make: Factory) -> None:
+    make.do(
+        lambda realm: (
+            applications.create_application(realm, "new"),
+            users.create_group(realm, "new"),
+            access.create_project(realm, "new"),
+        )
+    )
+    for kind in ("applications", "groups", "projects"):
+        assert "new" in ann.open(f"{BASE}/{kind}/new").read().forms[1].action + ann.text
+        assert "<h1>New " not in ann.text
