@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format bench docs lock clean
+.PHONY: help serve test lint format bench docs pictures lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ bench: $(VENV)/.dev  ## Measure the token endpoint on this machine (takes minute
 docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 	$(BIN)/idp settings --markdown > docs/settings.md
 	$(BIN)/python -m tests.specifications > docs/specifications.md
+
+pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chromium)
+	@PICTURES=take $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py
 
 lock: $(VENV)/.dev  ## Choose the newest versions of all dependencies, with their hashes
 	$(call compile,server)

@@ -1,13 +1,20 @@
 """Charts: drawn by pygal as SVG, and coloured by the style sheet, so that they follow the page into the dark."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import pygal
 from markupsafe import Markup
 
+# pygal puts a finder of its own into every import of the process, for plugins that are not used here, and of a kind that
+# Python warns of (PEP 451)
+sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
+
 _DROPPED = ("style", "script")
+_MOST_LINES = 5
 
 
 def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], name: str) -> Markup:
@@ -22,6 +29,8 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
         show_minor_x_labels=False, x_labels_major_count=8, margin=4, print_values=False, no_data_text="Nothing yet",
     )  # fmt: skip
     chart.x_labels = labels
+    highest = max((sum(values) for values in zip(*series.values(), strict=True)), default=0)
+    chart.y_labels = _ticks(highest)
     for title, values in series.items():
         chart.add(title, values)
     drawing: Element = chart.render_tree()
@@ -30,6 +39,14 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     drawing.set("role", "img")
     drawing.set("aria-label", name)
     return Markup(tostring(drawing, encoding="unicode", method="xml"))  # noqa: S704 (pygal escapes what it is given)
+
+
+def _ticks(highest: int) -> list[int]:
+    """Return the whole numbers that lines are drawn at, up to the highest bar or a little more."""
+    step, factors = 1, cycle((2, 2.5, 2))
+    while highest > step * _MOST_LINES:
+        step = int(step * next(factors))
+    return list(range(0, max(highest, 1) + step, step))
 
 
 def _plain(element: Element) -> None:

@@ -59,7 +59,7 @@ def sections(visit: Visit) -> list[Section]:
     """Return the navigation for a caller."""
     found = []
     if visit.is_operator and visit.caller.may("realm:read", realm=realms.MASTER):
-        found.append(Section("Operators", [Link("Organisations", "/console/organisations")]))
+        found.append(Section("This server", [Link("Organisations", "/console/organisations")]))
     links = [
         Link(title, base(visit.realm.name) + end)
         for title, end, need in _REALM_PAGES

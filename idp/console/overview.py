@@ -35,6 +35,15 @@ _REFUSED = {
 }
 
 
+_WHY = {
+    "secret": "a wrong, expired or retired secret, or no such application",
+    "unknown": "no such key",
+    "address": "from an address that the key is not for",
+    "": "not told",
+}
+"""What the trail's short reasons mean, where they do not speak for themselves."""
+
+
 @page
 def show(visit: Visit) -> Response | str:
     """Show the overview."""
@@ -48,7 +57,7 @@ def show(visit: Visit) -> Response | str:
     for each in activity:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
-                reasons[title, each.reason or "not told"] += each.count
+                reasons[title, _WHY.get(each.reason, each.reason)] += each.count
     labels = [f"{begin:%H:%M}" if span == "day" else f"{begin:%m-%d}" for begin in begins]
     return render(
         "console/realm/overview.html", span=span, base=base(visit.realm.name), labels=labels, done=done, refused=refused,

@@ -303,7 +303,7 @@ def test_the_overview_counts_what_goes_on_and_why_it_was_refused(app: Flask, ann
         assert "Tokens to applications: 3" in ann.text
         assert "Exchanges: 1" in ann.text
         assert "Applications: 1" in ann.text
-        assert "<td>secret</td>" in ann.text
+        assert "a wrong, expired or retired secret" in ann.text
         assert "<svg" in ann.text
     assert "ci of ann@example.test" in ann.text, "a key that expires within 14 days"
 
