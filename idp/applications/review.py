@@ -14,21 +14,25 @@ from idp.realms import Realm
 QUIET_AFTER = timedelta(hours=72)
 """A secret beside another that is in use, and that was not used for so long, can be retired: nobody will miss it."""
 
+MOST_COUNTED = 1_000
+"""Secrets that are counted; there may be more."""
+
 FoundSecret = tuple[ApplicationSecret, Application]
 
 
 def expiring_secrets(realm: Realm, before: datetime, limit: int = 10) -> tuple[Sequence[FoundSecret], int]:
-    """Return live secrets that expire before a time, the next first, and how many there are."""
-    now = clock.now()
-    return _find(realm, and_(ApplicationSecret.expires_at > now, ApplicationSecret.expires_at < before), limit)
+    """Return live secrets that expire before a time, the next first, and how many there are, up to a thousand."""
+    soon = and_(ApplicationSecret.expires_at > clock.now(), ApplicationSecret.expires_at < before)
+    # the sum keeps the database from going through all applications of the realm: few secrets expire soon
+    return _find(and_(Application.realm_id + 0 == realm.id, soon), ApplicationSecret.expires_at, limit)
 
 
 def unused_secrets(realm: Realm, since: datetime, limit: int = 10) -> tuple[Sequence[FoundSecret], int]:
-    """Return live secrets that are older than a time and were not used since then, and how many there are."""
+    """Return live secrets that are older than a time and were not used since then, and how many there are, up to a thousand."""
     last = ApplicationSecret.last_used_at
     quiet = and_(ApplicationSecret.created_at < since, or_(last.is_(None), last < since))
     alive = or_(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at > clock.now())
-    return _find(realm, and_(quiet, alive), limit)
+    return _find(and_(Application.realm_id == realm.id, quiet, alive), None, limit)
 
 
 def safe_to_retire(secret: ApplicationSecret, others: Sequence[ApplicationSecret]) -> datetime | None:
@@ -47,13 +51,13 @@ def safe_to_retire(secret: ApplicationSecret, others: Sequence[ApplicationSecret
     return since if moved else None
 
 
-def _find(realm: Realm, condition: ColumnElement[bool], limit: int) -> tuple[Sequence[FoundSecret], int]:
+def _find(condition: ColumnElement[bool], order: Any, limit: int) -> tuple[Sequence[FoundSecret], int]:
     found = (
         select(ApplicationSecret, Application)
         .join(Application, Application.id == ApplicationSecret.application_id)
-        .where(Application.realm_id == realm.id, Application.enabled, ApplicationSecret.retired_at.is_(None), condition)
+        .where(Application.enabled, ApplicationSecret.retired_at.is_(None), condition)
     )
-    count = db.session.scalar(found.with_only_columns(func.count())) or 0
-    ordered: Any = found.order_by(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at, ApplicationSecret.id)
-    rows = db.session.execute(ordered.limit(limit)).all() if count else []
+    some = found.with_only_columns(ApplicationSecret.id).limit(MOST_COUNTED).subquery()
+    count = db.session.scalar(select(func.count()).select_from(some)) or 0
+    rows = db.session.execute(found.order_by(order).limit(limit)).all() if count else []
     return [(row[0], row[1]) for row in rows], count

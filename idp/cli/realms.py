@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from idp.cli.realm_life import COMMANDS
 from idp.cli.session import (
     check,
     confirm,
@@ -23,7 +24,11 @@ from idp.manifest import Change
 
 @click.group("realms")
 def realms_group() -> None:
-    """List realms, and keep them as files: plan, apply, export."""
+    """Make, list, stop and restore realms, and keep them as files: plan, apply, export."""
+
+
+for _command in COMMANDS:
+    realms_group.add_command(_command)
 
 
 @realms_group.command("list")
@@ -36,9 +41,20 @@ def list_(as_json: bool) -> None:  # noqa: FBT001
     issuer = runtime.current().settings.issuer
     rows = realms.list_realms()
     if as_json:
-        show_json([{"name": each.name, "uid": each.uid, "enabled": each.enabled, "issuer": issuer(each.name)} for each in rows])
+        show_json(
+            [
+                {
+                    "name": each.name,
+                    "uid": each.uid,
+                    "enabled": each.enabled,
+                    "state": each.state.value,
+                    "issuer": issuer(each.name),
+                }
+                for each in rows
+            ]
+        )
     else:
-        table = [{"name": e.name, "enabled": "yes" if e.enabled else "no", "issuer": issuer(e.name)} for e in rows]
+        table = [{"name": e.name, "state": e.state.value, "issuer": issuer(e.name)} for e in rows]
         show_table(table, "There are no realms. Run: idp setup")
 
 
@@ -57,6 +73,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "uid": realm.uid,
         "display_name": realm.display_name,
         "enabled": realm.enabled,
+        "state": realm.state.value,
         "issuer": issuer,
         "contract_number": realm.contract_number,
         "discovery": f"{issuer}/.well-known/openid-configuration",

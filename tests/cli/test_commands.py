@@ -131,6 +131,24 @@ def test_roles_projects_and_grants(run: Run) -> None:
     assert "built in" in run("roles", "delete", "--realm", "acme", "viewer", status=1)
 
 
+def test_realms_are_made_approved_stopped_and_restored(run: Run) -> None:
+    def state() -> str:
+        (found,) = (each for each in json.loads(run("realms", "list", "--json")) if each["name"] == "globex")
+        return str(found["state"])
+
+    run("realms", "create", "globex", "--display-name", "Globex", "--pending")
+    assert state() == "pending"
+    assert "is pending" in run("realms", "activate", "globex", status=1)
+    for verb, options, after in (
+        ("approve", (), "active"), ("deactivate", ("--yes",), "inactive"), ("activate", (), "active"),
+        ("delete", ("--yes",), "deleted"), ("restore", (), "inactive"),
+    ):  # fmt: skip
+        run("realms", verb, "globex", *options)
+        assert state() == after, verb
+    for verb in ("deactivate", "delete"):
+        assert "is the operators' own" in run("realms", verb, "master", "--yes", status=1)
+
+
 def test_keys_rotate_and_revoke(run: Run) -> None:
     new = as_json(run("keys", "rotate", "--realm", "acme", "--json"))
     assert [key["state"] for key in new] == ["announced", "announced"]

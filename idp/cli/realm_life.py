@@ -1,0 +1,100 @@
+"""`idp realms create` and what becomes of realms: approve, deactivate, activate, delete, restore."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from idp.cli.session import confirm, with_database
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
+
+
+@click.command("create")
+@click.argument("name")
+@with_database
+@click.option("--display-name", default="", help="Its name for people.")
+@click.option("--pending", is_flag=True, help="It waits for `idp realms approve`; nothing of it works before.")
+def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001
+    """Make a realm called NAME, with its signing keys and the built-in roles.
+
+    \b
+    Example:
+      idp realms create globex --display-name 'Globex Corporation'
+    """  # noqa: D301 (\b is what click needs here)
+    from idp import manifest, runtime
+    from idp.db import commit
+
+    manifest.create_empty_realm(name, display_name=display_name, pending=pending)
+    commit()
+    click.echo(f"Made realm {name}: {runtime.current().settings.issuer(name)}")
+    click.echo(f"Make its first administrator with: idp users create --realm {name} --role administrator --email ...")
+
+
+@click.command("approve")
+@click.argument("name")
+@with_database
+def approve(name: str) -> None:
+    """Let the realm NAME begin that was waiting for it."""
+    from idp import realms
+
+    _turn(name, realms.approve_realm, "Approved {}: it can be used now.")
+
+
+@click.command("deactivate")
+@click.argument("name")
+@with_database
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def deactivate(name: str, yes: bool) -> None:  # noqa: FBT001
+    """Refuse every credential of the realm NAME, on every worker within a second; `activate` undoes it."""
+    from idp import realms
+
+    if not yes:
+        confirm(f"Refuse every credential of realm {name}?")
+    _turn(name, realms.deactivate_realm, "Deactivated {}. `idp realms activate` undoes it.")
+
+
+@click.command("activate")
+@click.argument("name")
+@with_database
+def activate(name: str) -> None:
+    """Let the credentials of the realm NAME work again."""
+    from idp import realms
+
+    _turn(name, realms.activate_realm, "Activated {}.")
+
+
+@click.command("delete")
+@click.argument("name")
+@with_database
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:  # noqa: FBT001
+    """Delete the realm NAME: it stops at once, and for 30 days `restore` brings it back."""
+    from idp import realms
+
+    if not yes:
+        confirm(f"Delete realm {name} with everything in it?")
+    _turn(name, realms.delete_realm, f"Deleted {{}}. For {realms.GRACE.days} days `idp realms restore` brings it back.")
+
+
+@click.command("restore")
+@click.argument("name")
+@with_database
+def restore(name: str) -> None:
+    """Bring the deleted realm NAME back, deactivated."""
+    from idp import realms
+
+    _turn(name, realms.restore_realm, "Restored {}. `idp realms activate` lets its credentials work.")
+
+
+def _turn(name: str, verb: "Callable[[Realm], None]", done: str) -> None:
+    from idp import realms
+    from idp.db import commit
+
+    verb(realms.get_realm(name))
+    commit()
+    click.echo(done.format(name))
+
+
+COMMANDS = (create, approve, deactivate, activate, delete, restore)
