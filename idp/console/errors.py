@@ -8,6 +8,7 @@ from idp.console.browser import StaleFormError, keep_session
 from idp.console.render import render
 from idp.db import db
 from idp.sessions import SessionOverError
+from idp.wire.credentials import ForeignOriginError
 
 _TITLES = {
     400: "That does not work",
@@ -36,6 +37,8 @@ def answer_error(error: Exception) -> Response:
 def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, StaleFormError | SessionOverError):
         return 403, str(error), {}
+    if isinstance(error, ForeignOriginError):
+        return 403, "This form was not sent by a page of the console at its own address. Nothing was done.", {}
     status, _, message, headers = classify(error)
     if status == 500:
         message = log_unexpected(error)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Flask, render_template, request
 from jinja2 import StrictUndefined
@@ -37,6 +37,8 @@ NOTICES = {
 }
 """What a page says after a form has done its work; the URL names which, and cannot bring a text of its own."""
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
+
 _UNITS = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
 
 
@@ -64,14 +66,21 @@ def set_up_templates(app: Flask) -> None:
     def frame() -> dict[str, Any]:
         """What every page is given."""
         visit: Visit | None = getattr(request, "visit", None)
+        public_url = runtime.current().settings.public_url
         return {
             "visit": visit,
             "sections": sections(visit) if visit is not None else [],
             "notice": NOTICES.get(request.args.get("done", ""), ""),
             "path": request.path,
             "now": clock.now(),
-            "public_url": runtime.current().settings.public_url,
+            "public_url": public_url,
+            "is_misplaced": _is_misplaced(request.host, urlsplit(public_url).netloc),
         }
+
+
+def _is_misplaced(host: str, public_host: str) -> bool:
+    """Tell whether a page was opened by another name of this machine than the public URL has: forms would be refused."""
+    return host != public_host and {host.partition(":")[0], public_host.partition(":")[0]} <= _LOOPBACK
 
 
 def when(time: datetime | None, missing: str = "never") -> Markup | str:

@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from idp import runtime
 from tests.factories import PASSWORD
 
 
@@ -80,6 +81,8 @@ class Surfer:
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
         self.client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+        with app.app_context():
+            self.origin = runtime.current().settings.public_url
         self.page: TestResponse = None  # type: ignore[assignment]
         self.url = ""
 
@@ -119,7 +122,7 @@ class Surfer:
         for name, value in kept + given:
             data.setdefault(name, []).append(value)
         action = form.action or self.page.request.full_path.rstrip("?")
-        options.setdefault("headers", {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"})
+        options.setdefault("headers", {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"})
         self.page = self.client.post(
             action, data=data, follow_redirects=follow, content_type="application/x-www-form-urlencoded", **options
         )

@@ -322,3 +322,11 @@ def test_clock_words() -> None:
     assert words(now + timedelta(days=3, hours=1), now) == "in 3 days"
     assert words(now - timedelta(seconds=61), now) == "1 minute ago"
     assert words(now, now) == "now"
+
+
+def test_another_name_of_this_machine_is_told_where_forms_work(app: Flask) -> None:
+    client = app.test_client()
+    url = "http://localhost:8080/console/sign-in"
+    assert url in client.get("/console/sign-in", base_url="http://127.0.0.1:8080").text
+    assert url not in client.get("/console/sign-in", base_url="http://localhost:8080").text
+    assert url not in client.get("/console/sign-in", base_url="http://idp.internal").text, "a proxy may rewrite the host"
