@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, or_, select
+from sqlalchemy import Select, String, and_, cast, delete, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
@@ -140,7 +140,7 @@ def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | No
 
 def page_of_grants(
     realm: Realm, *, holder: str = "", role: str = "", project: str = "", state: str = "", projects: Sequence[str] | None = None,
-    after: int = 0, limit: int = 50,
+    permitting: str = "", on_realm: bool = False, after: int = 0, limit: int = 50,
 ) -> Sequence[Grant]:  # fmt: skip
     """Return grants in the order in which they were given.
 
@@ -149,6 +149,8 @@ def page_of_grants(
     :param project: only on this project.
     :param state: only those that are `live`, have `ended`, or are `ending` within 30 days.
     :param projects: only on these projects; None for all, and the whole realm.
+    :param permitting: only of roles that permit this.
+    :param on_realm: only those on the whole realm.
     :param after: only those with a larger row number, to page on.
     """
     query = (
@@ -170,6 +172,10 @@ def page_of_grants(
         query = query.where(Project.name == project)
     if projects is not None:
         query = query.where(Project.name.in_(projects))
+    if permitting:
+        query = query.where(cast(Role.permissions, String).contains(f'"{permitting}"', autoescape=True))
+    if on_realm:
+        query = query.where(Grant.project_id.is_(None))
     now = clock.now()
     match state:
         case "live":

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
-from idp.callers import CredentialError, DeniedError
+from idp.callers import CredentialError, DeniedError, FirstSecretError
 from idp.db import is_unavailable
 from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
@@ -33,6 +33,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (KeyExpiredError, 401, "ApiKeyExpired"),
     (KeyRefusedError, 401, "Unauthorized"),
     (LinkError, 401, "Unauthorized"),
+    (FirstSecretError, 401, "Unauthorized"),
     (DeniedError, 403, "Forbidden"),
     (ForeignOriginError, 403, "Forbidden"),
     (LifetimeError, 403, "LifetimeExceeded"),

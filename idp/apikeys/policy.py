@@ -37,6 +37,8 @@ def choose_expiry(
     :raises LifetimeError: it is more than is allowed.
     :raises InvalidValueError: it is no usable time.
     """
+    if (hours is not None) + (at is not None) + never > 1:
+        raise InvalidValueError("Say one of how many hours a key lives, until when, or that it never expires.")
     limit = longest_hours(realm, user_hours)
     now = clock.this_second()
     if never:

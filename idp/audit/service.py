@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 
 from idp.audit.models import AuditEvent
 from idp.audit.tags import Tag
@@ -102,6 +102,8 @@ def list_events(
 ) -> Sequence[AuditEvent]:
     """Return events, newest first.
 
+    :param actor: only of this one, `<kind>:<name>`, or of whatever has this name.
+    :param target: in the same way.
     :param tag: only events whose tag begins with this, such as `admin:` or `admin:secret`.
     :param before: only events with a smaller number, to page on.
     """
@@ -110,10 +112,10 @@ def list_events(
         query = query.where(AuditEvent.realm == realm)
     if tag is not None:
         query = query.where(AuditEvent.tag.startswith(tag, autoescape=True))
-    if actor is not None:
-        query = query.where(AuditEvent.actor == actor)
-    if target is not None:
-        query = query.where(AuditEvent.target == target)
+    for column, value in ((AuditEvent.actor, actor), (AuditEvent.target, target)):
+        if value is not None:
+            whatever = or_(column == value, column.endswith(f":{value}", autoescape=True))
+            query = query.where(column == value if ":" in value else whatever)
     if since is not None:
         query = query.where(AuditEvent.at >= since)
     if until is not None:

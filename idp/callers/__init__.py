@@ -12,7 +12,7 @@ from idp.callers.authenticate import (
     introspect,
     realm_of_token,
 )
-from idp.callers.first_start import ADMINISTRATOR, redeem_first_secret
+from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -35,6 +35,7 @@ __all__ = [
     "CredentialError",
     "CredentialKind",
     "DeniedError",
+    "FirstSecretError",
     "KeyWish",
     "authenticate_browser",
     "authenticate_key",

@@ -2,8 +2,8 @@
 
 from idp import access, applications, audit, clock, ratelimit, runtime, tokens, users
 from idp.applications import KnownApplication
-from idp.callers.authenticate import CredentialError
 from idp.db import db
+from idp.errors import IdpError
 from idp.realms import MASTER, Realm, get_realm, known_realm, lock_realm, publish_application
 from idp.users import User
 
@@ -14,13 +14,20 @@ TRIES_FROM_ADDRESS, WINDOW = 20, 300
 """Wrong secrets from one network, and the seconds in which they count."""
 
 
+class FirstSecretError(IdpError):
+    """The one-time secret does not work. One text for every cause."""
+
+    def __init__(self) -> None:
+        super().__init__("This secret is wrong, was used, or has expired.")
+
+
 def redeem_first_secret(plain_secret: str, name: str, password: str, address: str) -> tuple[Realm, User]:
     """Make an administrator of realm `master` who signs in by name and password. The secret works once (T61).
 
     The caller commits, which is when it is used up.
 
     :param name: the person's mail address.
-    :raises CredentialError: the secret is wrong, used or expired.
+    :raises FirstSecretError: the secret is wrong, used or expired.
     :raises InvalidValueError: the name or password will not do; the secret can be used again.
     :raises ConflictError: there is such a user already.
     :raises TooManyAttemptsError: too many wrong ones came from this address.
@@ -32,7 +39,7 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
     secret_id = _matching(application, plain_secret) if application is not None else None
     if secret_id is None:
         tokens.usage(process).refused(MASTER, application, address, "secret")
-        raise CredentialError
+        raise FirstSecretError
     users.check_user_name(users.UserKind.PERSON, name)
     users.check_password(password, users.canonical(name), MASTER)
     works = users.password_works(process)
@@ -41,7 +48,7 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
     lock_realm(MASTER)
     if not applications.use_up(secret_id):
         db.session.rollback()
-        raise CredentialError
+        raise FirstSecretError
     attempt.give_back()
     realm = get_realm(MASTER)
     publish_application(MASTER, ADMINISTRATOR)

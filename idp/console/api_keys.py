@@ -10,12 +10,13 @@ from wtforms import validators
 from idp import apikeys, applications, callers, clock, users
 from idp.apikeys import ApiKey, KeyStatus
 from idp.callers import KeyWish
-from idp.console.browser import Visit, page
+from idp.console.browser import Visit, page, page_with_secret
 from idp.console.forms import Form, LinesField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
-from idp.console.render import number, render, words
+from idp.console.render import render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.usage import use_of_key
 from idp.db import commit
 from idp.errors import NotFoundError
 
@@ -66,7 +67,7 @@ def list_keys(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     owners = {key.id: apikeys.owner_of(key) for key in rows}
     return render(
-        "console/keys/list.html", rows=rows, more=more, first=after is None, owners=owners, base=base(visit.realm.name),
+        "console/keys/list.html", rows=rows, more=more, first=after is None, owners=owners,
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.may("api-keys:write") else "", title="API keys",
     )  # fmt: skip
 
@@ -78,12 +79,12 @@ def my_keys(visit: Visit) -> Response | str:
     found = apikeys.list_keys(visit.realm, owner=callers.own_holder(visit.caller), after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
-        "console/keys/list.html", rows=rows, more=more, first=after is None, owners={}, base=base(visit.realm.name),
+        "console/keys/list.html", rows=rows, more=more, first=after is None, owners={},
         new=f"{MINE}/new", title="Manage keys",
     )  # fmt: skip
 
 
-@page
+@page_with_secret
 def new_key(visit: Visit) -> Response | str:
     """Make a key on behalf of somebody."""
     visit.require("api-keys:write")
@@ -91,7 +92,7 @@ def new_key(visit: Visit) -> Response | str:
     return _new_key(visit, KeyForm(visit.posted, stored), f"{base(visit.realm.name)}/api-keys", "API keys")
 
 
-@page
+@page_with_secret
 def new_own_key(visit: Visit) -> Response | str:
     """Make a key for oneself."""
     form = KeyForm(visit.posted)
@@ -146,11 +147,12 @@ def show_key(visit: Visit, uid: str) -> Response | str:
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
     key = callers.readable_key(visit.caller, visit.realm, uid)
-    successor = apikeys.successor_of(key)
+    successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
+    held = {each.role for each in callers.held_by(owner)}
     return shown(
-        "console/keys/show.html", form, key=key, owner=apikeys.owner_of(key), url=_url(visit, key.uid),
-        base=base(visit.realm.name),
-        successor=successor, quiet=apikeys.quiet_since(key, clock.now()) if successor else None, back=_back(visit, key),
+        "console/keys/show.html", form, key=key, owner=owner, url=_url(visit, key.uid),
+        not_held=[role for role in key.roles if role not in held], successor=successor,
+        quiet=apikeys.quiet_since(key, clock.now()) if successor else None, back=_back(visit, key),
         may=_is_own(visit, key) or visit.may("api-keys:write"), is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
     )  # fmt: skip
 
@@ -188,7 +190,7 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
 
     question = Confirmation(
         f"Deactivate {key.name}", f"Refuse key {key.public_part}… for now?", "Deactivate", (_url(visit, key.uid), key.name),
-        [_use(key), "Keys that were made with it go on working; to stop them too, revoke it."], undo="Activate it again.",
+        [use_of_key(key), "Keys that were made with it go on working; to stop them too, revoke it."], undo="Activate it again.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=deactivated")
 
@@ -212,7 +214,7 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
 
     question = Confirmation(
         f"Revoke {key.name}", f"Revoke key {key.public_part}… for good?", "Revoke", (_url(visit, key.uid), key.name),
-        [_use(key), "Every token that it was exchanged for, and every key that was made with it, stops too, within a second."],
+        [use_of_key(key), "Every token it was exchanged for, and every key that was made with it, stops too, within a second."],
         asks_reason=True,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=revoked")
@@ -230,16 +232,9 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
 
     question = Confirmation(
         f"Delete {key.name}", f"Delete key {key.public_part}…?", "Delete", (_url(visit, key.uid), key.name),
-        [_use(key), "Keys that were made with it are revoked.", "Nothing but the audit trail remembers it."],
+        [use_of_key(key), "Keys that were made with it are revoked.", "Nothing but the audit trail remembers it."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back[0]}?done=deleted")
-
-
-def _use(key: ApiKey) -> str:
-    if key.last_used_at is None:
-        return "It was never used."
-    last = words(key.last_used_at, clock.now())
-    return f"It was used {number(key.use_count)} times, the last time {last}, from {key.last_used_address}: that stops working."
 
 
 def _owner_uid(visit: Visit, named: str) -> str:

@@ -1,6 +1,7 @@
 """Applications: made on one page, shown with their secret and the ready command, tried, changed, disabled, deleted."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import wtforms
@@ -16,9 +17,11 @@ from idp.console.browser import Visit, page
 from idp.console.forms import ChecksField, Form, LinesField, TimeField, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
-from idp.console.render import number, render, words
+from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.usage import use_of_application
 from idp.db import commit
+from idp.errors import InvalidValueError
 from idp.realms import SIGNING_ALGORITHMS
 
 MOST_ROWS = 20
@@ -88,11 +91,7 @@ def new_application(visit: Visit) -> Response | str:
     made: dict[str, Any] = {}
 
     def act() -> None:
-        grants = [
-            ((row.form.project.data or "").strip(), row.form.role.data or "", row.form.until.data)
-            for row in form.projects
-            if (row.form.project.data or "").strip()
-        ]
+        grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
         wish = ApplicationWish(
             form.name.data or "",
             form.roles.data or [],
@@ -109,6 +108,19 @@ def new_application(visit: Visit) -> Response | str:
     return shown("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
 
 
+def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
+    """Return the project, role and end of a row; None for one that was left empty.
+
+    :raises InvalidValueError: it is half filled in.
+    """
+    project, role, until = (row.project.data or "").strip(), row.role.data or "", row.until.data
+    if not (project or role or until):
+        return None
+    if not project or not role:
+        raise InvalidValueError("A project takes a role, and a role a project: fill in both, or neither.")
+    return project, role, until
+
+
 def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
     """Return the page that shows a secret, this once, with the command that uses it."""
     issuer = _issuer(visit)
@@ -120,7 +132,6 @@ def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
         command=command,
         issuer=issuer,
         done=done,
-        base=base(visit.realm.name),
     )
 
 
@@ -144,7 +155,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
         commit()
 
     if form.do(act):
-        return go(f"{_url(visit, name)}?done=saved")
+        return go(f"{application_url(visit, name)}?done=saved")
     return shown("console/applications/show.html", form, **_facts(visit, applications.get_application(visit.realm, name)))
 
 
@@ -170,7 +181,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
         "keys": keys,
         "events": audit.list_events(visit.realm.name, target=target, limit=8) if visit.may("audit:read") else [],
         "issuer": _issuer(visit),
-        "url": _url(visit, application.name),
+        "url": application_url(visit, application.name),
     }
 
 
@@ -186,16 +197,16 @@ def disable_application(visit: Visit, name: str) -> Response | str:
         title=f"Disable {name}",
         question=f"Refuse {name} from now on?",
         submit="Disable",
-        consequences=(*breaks(application), "It gets no tokens; tokens that it has are inactive at introspection."),
+        consequences=(use_of_application(application), "It gets no tokens; tokens that it has are inactive at introspection."),
         undo="Enable it again, and it works as before.",
-        back=(_url(visit, name), name),
+        back=(application_url(visit, name), name),
     )
 
     def act() -> None:
         applications.update_application(visit.realm, application, enabled=False)
         commit()
 
-    return confirmed(visit, question, act, f"{_url(visit, name)}?done=disabled")
+    return confirmed(visit, question, act, f"{application_url(visit, name)}?done=disabled")
 
 
 @page
@@ -204,7 +215,7 @@ def enable_application(visit: Visit, name: str) -> Response:
     application = callers.manageable_application(visit.caller, visit.realm, name)
     applications.update_application(visit.realm, application, enabled=True)
     commit()
-    return go(f"{_url(visit, name)}?done=enabled")
+    return go(f"{application_url(visit, name)}?done=enabled")
 
 
 @page
@@ -218,12 +229,12 @@ def delete_application(visit: Visit, name: str) -> Response | str:
         question=f"Delete {name} with its secrets, API keys and roles?",
         submit="Delete",
         consequences=(
-            *breaks(application),
-            f"{live} live {'secret' if live == 1 else 'secrets'}, its API keys and its roles are gone.",
+            use_of_application(application),
+            f"{count_of(live, 'live secret')}, its API keys and its roles are gone.",
             "An application made later with the same name has another identity (sub).",
             "If you are not sure, disable it first: that can be undone.",
         ),
-        back=(_url(visit, name), name),
+        back=(application_url(visit, name), name),
         typed=name,
     )
 
@@ -234,18 +245,10 @@ def delete_application(visit: Visit, name: str) -> Response | str:
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/applications?done=deleted")
 
 
-def breaks(application: Application) -> tuple[str, ...]:
-    """Say who will miss an application, from what it was used for."""
-    if application.last_used_at is None:
-        return ("It has never fetched a token: nobody seems to use it.",)
-    last = words(application.last_used_at, clock.now())
-    return (f"It has fetched {number(application.token_count)} tokens, the last one {last}: what uses it stops working.",)
-
-
 @page
 def try_application(visit: Visit, name: str) -> Response | str:
     """Fetch a token with a secret, as the application would, and explain it."""
-    from idp.console.trial import explain, fetch_token  # noqa: PLC0415 (rarely needed)
+    from idp.console.trial import carries_roles, explain, fetch_token  # noqa: PLC0415 (rarely needed)
 
     visit.require_somewhere("applications:read")
     applications.get_application(visit.realm, name)
@@ -262,12 +265,14 @@ def try_application(visit: Visit, name: str) -> Response | str:
         name=name,
         answer=answer,
         claims=claims,
-        url=_url(visit, name),
+        has_roles=bool(claims) and carries_roles(answer["access_token"]),
+        url=application_url(visit, name),
         issuer=_issuer(visit),
     )
 
 
-def _url(visit: Visit, name: str) -> str:
+def application_url(visit: Visit, name: str) -> str:
+    """Return where an application's page is."""
     return f"{base(visit.realm.name)}/applications/{name}"
 
 

@@ -1,19 +1,17 @@
 """The audit trail: searched, checked as far as it can be, exported."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from idp import audit
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
-from idp.console.lists import PAGE, after_number, one_page
-from idp.console.navigation import base
+from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.render import render
-from idp.db import db
 from idp.errors import InvalidValueError
 
 MOST_EXPORTED = 100_000
@@ -31,7 +29,7 @@ def list_events(visit: Visit) -> Response | str:
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     return render(
         "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=audit.is_guarded(), base=base(visit.realm.name), most=MOST_EXPORTED,
+        guarded=audit.is_guarded(),
     )  # fmt: skip
 
 
@@ -41,15 +39,12 @@ def export(visit: Visit) -> Response:
     visit.require("audit:read")
     query, name = _query(_filters()), visit.realm.name
 
-    def lines() -> Iterator[str]:
-        before, count = None, 0
-        while count < MOST_EXPORTED and (found := audit.list_events(name, before=before, limit=1_000, **query)):
-            before, count = found[-1].id, count + len(found)
-            yield "".join(json.dumps(_facts(event)) + "\n" for event in found)
-            db.session.rollback()  # a reader who takes time keeps no transaction open
+    def fetch(before: int | None) -> Sequence[AuditEvent]:
+        return audit.list_events(name, before=before, limit=BATCH, **query)
 
-    headers = {"Content-Disposition": f'attachment; filename="audit-{name}.jsonl"'}
-    return Response(stream_with_context(lines()), headers=headers, content_type="application/jsonl; charset=utf-8")
+    return download(
+        f"audit-{name}.jsonl", "application/jsonl", fetch, lambda event: json.dumps(_facts(event)) + "\n", most=MOST_EXPORTED
+    )
 
 
 def _filters() -> dict[str, str]:

@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, urlencode
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
-from idp import audit, callers, realms, runtime, sessions, vault
+from idp import audit, callers, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import only_read
@@ -37,7 +37,7 @@ class StaleFormError(IdpError):
     """The form was not made by a page that this browser has loaded, or long ago."""
 
     def __init__(self) -> None:
-        super().__init__("This form has expired, or was not opened by this browser. Open the page again and repeat it.")
+        super().__init__("This form has expired, was sent already, or was not opened by this browser. Open the page again.")
 
 
 @dataclass
@@ -79,8 +79,11 @@ class Visit:
         return self.realm.name == self.caller.realm.name
 
 
-def page(view: View) -> View:
-    """Make a page one for people who have signed in. It gets the `Visit` first; `realm` in its URL names the realm."""
+def page(view: View, *, once: bool = False) -> View:
+    """Make a page one for people who have signed in. It gets the `Visit` first; `realm` in its URL names the realm.
+
+    :param once: a form of it is taken once, so that reloading the answer does not make another secret.
+    """
 
     @functools.wraps(view)
     def visited(realm: str = "", **arguments: Any) -> Response | str:
@@ -95,20 +98,26 @@ def page(view: View) -> View:
         name = _realm_name(caller, realm)
         context = f"form of session {session.sid}"
         renewed = sessions.renew_session(session) if session.is_due else ""
-        request.renewed = renewed  # type: ignore[attr-defined]  # for the error page too
+        g.renewed = renewed  # for the error page too
         if request.method == "POST":
             posted = _read_form(context)
+            if once:
+                _use_up(posted["form"])
             caller = callers.identify_browser_again(caller, cookie, lock=name)
         else:
             posted = None
             only_read()
         visit = Visit(caller, _find_realm(name), posted, context)
-        request.visit = visit  # type: ignore[attr-defined]  # for the error page, which is inside the same frame
+        g.visit = visit  # for the error page, which is inside the same frame
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)
         return keep_session(answer if isinstance(answer, Response) else Response(answer, mimetype="text/html"))
 
     return visited
+
+
+page_with_secret = functools.partial(page, once=True)
+"""Makes a page one whose form makes something that has no name of its own, and shows its secret only then."""
 
 
 def open_page(view: View) -> View:
@@ -121,7 +130,7 @@ def open_page(view: View) -> View:
         posted = _read_form(_visitor_context(visitor)) if request.method == "POST" else None
         if len(visitor) != 43:
             visitor = secrets.token_urlsafe(32)
-        request.form_context = _visitor_context(visitor)  # type: ignore[attr-defined]
+        g.form_context = _visitor_context(visitor)
         with audit.acting_as(audit.Actor("unauthenticated", address())):
             answer = view(posted, **arguments)
         response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
@@ -132,10 +141,16 @@ def open_page(view: View) -> View:
     return visited
 
 
+def current_visit() -> Visit | None:
+    """Return who is looking at the page, if somebody has signed in."""
+    visit: Visit | None = g.get("visit")
+    return visit
+
+
 def form_token() -> str:
     """Return the hidden value by which a form proves that this browser has loaded it (T100)."""
-    visit: Visit | None = getattr(request, "visit", None)
-    context: str = visit.form_context if visit is not None else getattr(request, "form_context", "")
+    visit = current_visit()
+    context: str = visit.form_context if visit is not None else g.get("form_context", "")
     return vault.seal(b"form", context=context)
 
 
@@ -165,7 +180,7 @@ def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
 
 def keep_session(response: Response) -> Response:
     """Give the browser the new cookie of its session, if it is time for one and the answer has none."""
-    renewed: str = getattr(request, "renewed", "")
+    renewed: str = g.get("renewed", "")
     return set_session_cookie(response, renewed) if renewed and not _sets(response, SESSION_COOKIE) else response
 
 
@@ -191,6 +206,17 @@ def _is_https() -> bool:
 
 def _visitor_context(visitor: str) -> str:
     return f"form of visitor {visitor}"
+
+
+def _use_up(form: str) -> None:
+    """Take a form once.
+
+    :raises StaleFormError: it was sent before.
+    """
+    try:
+        ratelimit.reserve_attempt([(f"form {form}", 1)], SESSION_TOKEN_LIFETIME)
+    except ratelimit.TooManyAttemptsError:
+        raise StaleFormError from None
 
 
 def _read_form(context: str) -> Posted:
@@ -235,10 +261,10 @@ def _no_realm(name: str) -> NotFoundError:
 
 
 def _to_sign_in() -> Response:
-    """Send somebody to sign in, and back to the page afterwards."""
-    back = request.full_path.rstrip("?") if request.method == "GET" else ""
-    url = f"/console/sign-in?next={quote(back)}" if back else "/console/sign-in"
-    response = Response(status=303, headers={"Location": url})
-    if request.cookies.get(cookie_name(SESSION_COOKIE)):
-        set_session_cookie(response, "")
-    return response
+    """Send somebody to sign in, and back to the page afterwards; what was sent by a form is lost, and that is said."""
+    has_page = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+    was_signed_in = bool(request.cookies.get(cookie_name(SESSION_COOKIE)))
+    asked = {"next": request.full_path.rstrip("?") if has_page else "", "done": "over" if was_signed_in else ""}
+    query = urlencode({name: value for name, value in asked.items() if value})
+    response = Response(status=303, headers={"Location": f"/console/sign-in?{query}" if query else "/console/sign-in"})
+    return set_session_cookie(response, "") if was_signed_in else response

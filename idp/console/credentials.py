@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import wtforms
 from flask import Response, request
+from wtforms import validators
 
 from idp import callers, personal_tokens, sessions, users
-from idp.console.browser import Visit, address, page, set_session_cookie, sign_browser_in
+from idp.console.browser import Visit, address, page, page_with_secret, set_session_cookie, sign_browser_in
 from idp.console.forms import Form, password
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
-from idp.console.render import render
+from idp.console.render import duration, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit, db
 from idp.errors import NotFoundError
@@ -26,6 +28,19 @@ class PasswordForm(Form):
     new = password("New password", "8 characters or more, of any kind.", autocomplete="new-password")
 
 
+class WrongPasswordError(users.SignInError):
+    """The current password is wrong; who it is of is known here."""
+
+    def __str__(self) -> str:
+        return "The current password is wrong."
+
+
+class TokenForm(Form):
+    """A new personal token."""
+
+    seconds = wtforms.IntegerField("Life in seconds", [validators.Optional()])
+
+
 @page
 def my_tokens(visit: Visit) -> Response | str:
     """List one's own personal tokens."""
@@ -37,36 +52,41 @@ def list_tokens(visit: Visit) -> Response | str:
     """List the personal tokens of everybody, or of one user."""
     visit.require("personal-tokens:read")
     user = _user_asked_for(visit)
-    return _tokens(visit, user.id if user else None, own=False)
+    return _tokens(visit, user.id if user else None, own=False, of=user.name if user else "")
 
 
-def _tokens(visit: Visit, user_id: int | None, *, own: bool) -> str:
+def _tokens(visit: Visit, user_id: int | None, *, own: bool, of: str = "") -> str:
     after = after_number()
     found = personal_tokens.page_of_tokens(visit.realm.id, user_id=user_id, after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row[0].id)
     return render(
-        "console/keys/tokens.html", rows=rows, more=more, first=after is None, own=own, base=base(visit.realm.name),
+        "console/keys/tokens.html", rows=rows, more=more, first=after is None, own=own, of=of,
         may=own or visit.may("personal-tokens:write"),
     )  # fmt: skip
 
 
-@page
+@page_with_secret
 def new_token(visit: Visit) -> Response | str:
     """Make a personal token, and show it."""
-    form = Form(visit.posted)
+    form, realm = TokenForm(visit.posted), visit.caller.realm
+    if realm.personal_token_choice:
+        form.seconds.description = f"Empty for {realm.personal_token_seconds}, which is the most."
+    else:
+        del form.seconds
     made: list[str] = []
 
     def act() -> None:
-        made.append(personal_tokens.create_personal_token(visit.caller.realm, visit.caller.user))
+        seconds = form.seconds.data if "seconds" in form else None
+        made.append(personal_tokens.create_personal_token(realm, visit.caller.user, seconds=seconds))
         commit()
 
     if form.do(act):
-        return render("console/keys/token.html", token=made[0], seconds=visit.caller.realm.personal_token_seconds)
-    most = visit.caller.realm.personal_token_limit
+        return render("console/keys/token.html", token=made[0])
     return shown(
         "console/form.html", form, title="New personal token", submit="Create",
         back=("/console/my/personal-tokens", "Personal tokens"),
-        intro=f"It is for scripts, and acts as you. You can have {most} of them, expired ones included.",
+        intro=f"It is for scripts, acts as you, and lives {duration(realm.personal_token_seconds)} at the most. "
+        f"You can have {realm.personal_token_limit} of them, expired ones included.",
     )  # fmt: skip
 
 
@@ -117,7 +137,8 @@ def _sessions(visit: Visit, user: User | None, *, own: bool) -> str:
     found = sessions.list_sessions(visit.realm, user=user, before=after, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row[0].id)
     return render(
-        "console/keys/sessions.html", rows=rows, more=more, first=after is None, own=own, base=base(visit.realm.name),
+        "console/keys/sessions.html", rows=rows, more=more, first=after is None, own=own,
+        of="" if own or user is None else user.name,
         may=own or visit.may("sessions:write"), current=visit.caller.credential_id,
     )  # fmt: skip
 
@@ -153,7 +174,10 @@ def change_password(visit: Visit) -> Response | str:
 
     def act() -> None:
         db.session.rollback()  # nobody waits while a password is hashed
-        users.replace_password(name, form.current.data or "", form.new.data or "", realm=home, address=address())
+        try:
+            users.replace_password(name, form.current.data or "", form.new.data or "", realm=home, address=address())
+        except users.SignInError:
+            raise WrongPasswordError from None
 
     if form.do(act):
         realm = get_realm(home)
@@ -161,7 +185,7 @@ def change_password(visit: Visit) -> Response | str:
         return sign_browser_in(go("/console/my/password?done=password"), home, sid)
     return shown(
         "console/form.html", form, title="Password", submit="Change my password", back=None,
-        intro="Every session of your account ends with it; this one goes on.",
+        intro="Every other session of your account ends with it; this one goes on.",
     )  # fmt: skip
 
 

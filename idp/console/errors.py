@@ -5,13 +5,16 @@ from werkzeug.exceptions import HTTPException
 
 from idp.api.errors import classify, log_unexpected
 from idp.console.browser import StaleFormError, keep_session
+from idp.console.forms import for_people
 from idp.console.render import render
 from idp.db import db
 from idp.sessions import SessionOverError
+from idp.users import LinkError
 from idp.wire.credentials import ForeignOriginError
 
 _TITLES = {
     400: "That does not work",
+    401: "That does not work",
     403: "You may not do this",
     404: "There is nothing here",
     405: "This page takes another kind of request",
@@ -30,7 +33,8 @@ def answer_error(error: Exception) -> Response:
     status, message, headers = _classify(error)
     db.session.rollback()
     title = _TITLES.get(status, "Something went wrong")
-    page = render("console/error.html", title=title, message=message, status=status)
+    is_foreign = isinstance(error, StaleFormError | ForeignOriginError)
+    page = render("console/error.html", title=title, message=message, is_foreign=is_foreign, is_link=isinstance(error, LinkError))
     return keep_session(Response(page, status, headers, mimetype="text/html"))
 
 
@@ -40,8 +44,7 @@ def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, ForeignOriginError):
         return 403, "This form was not sent by a page of the console at its own address. Nothing was done.", {}
     status, _, message, headers = classify(error)
-    if status == 500:
-        message = log_unexpected(error)
+    message = log_unexpected(error) if status == 500 else for_people(message)
     if status == 404 and request.method == "GET" and isinstance(error, HTTPException):
         message = "No page has this address. It may have been typed wrongly, or what it showed was deleted."
     headers.pop("WWW-Authenticate", None)

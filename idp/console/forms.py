@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -58,14 +59,30 @@ class Form(wtforms.Form):
         except IdpError as error:
             db.session.rollback()
             status, _, message, headers = classify(error)
-            self.refuse(message, status)
+            self.refuse(self._about_field(for_people(message)), status)
             self.headers = {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
             return False
         return True
 
+    def _about_field(self, message: str) -> str:
+        """Return a refusal that begins with the name of a field with what people know that field as, and mark the field."""
+        name, _, rest = message.partition(" ")
+        if name not in self._fields:
+            return message
+        found = self._fields[name]
+        found.errors = [*found.errors, "See above."]
+        return f"{found.label.text} {rest}"
+
     def refuse(self, problem: str, status: int) -> None:
         """Say why nothing was done."""
         self.problem, self.status = problem, status
+
+
+def for_people(message: str) -> str:
+    """Return what a domain says without its hints for the command line, and in the words of the pages."""
+    message = re.sub(r" ?`idp [^`]*` shows [^.]*\.", "", message)
+    message = re.sub(r" with `idp [^`]*`", "", message)
+    return re.sub(r"\b[Rr]ealm '([^']*)'", r"organisation \1", message).replace("on realm ", "on organisation ")
 
 
 class LinesField(wtforms.TextAreaField):
@@ -110,15 +127,20 @@ def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> l
     return [SelectChoice(str(value), (labels or {}).get(value, str(value))) for value in values]
 
 
+def name_field() -> wtforms.StringField:
+    """Return the field for the name of a role, a project, a group, an application."""
+    return text("Name", "A letter first, then lower-case letters, digits, - and _.", required=True, longest=64)
+
+
 def text(label: str, description: str = "", *, required: bool = False, longest: int = 500, **options: Any) -> wtforms.StringField:
     """Return a field for one line."""
     rules: list[Any] = [validators.Length(max=longest), validators.InputRequired() if required else validators.Optional()]
     return wtforms.StringField(label, rules, description=description, filters=[_stripped], **options)
 
 
-def whole_number(label: str, description: str = "", *, least: int = 0, required: bool = True) -> wtforms.IntegerField:
+def whole_number(label: str, description: str = "", *, least: int = 0) -> wtforms.IntegerField:
     """Return a field for a number."""
-    rules: list[Any] = [validators.InputRequired() if required else validators.Optional(), validators.NumberRange(min=least)]
+    rules = [validators.InputRequired(), validators.NumberRange(min=least)]
     return wtforms.IntegerField(label, rules, description=description)
 
 

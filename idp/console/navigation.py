@@ -22,22 +22,23 @@ class Section:
     links: list[Link]
 
 
+_EVERYWHERE, _SOMEWHERE = True, False
 _REALM_PAGES = (
-    ("Overview", "", "applications:read"),
-    ("Applications", "/applications", "applications:read"),
-    ("Users", "/users", "users:read"),
-    ("Groups", "/groups", "users:read"),
-    ("Roles", "/roles", "roles:read"),
-    ("Projects", "/projects", "projects:read"),
-    ("Access review", "/access", "grants:read"),
-    ("API keys", "/api-keys", "api-keys:read"),
-    ("Personal tokens", "/personal-tokens", "personal-tokens:read"),
-    ("Sessions", "/sessions", "sessions:read"),
-    ("Signing keys", "/signing-keys", "keys:read"),
-    ("Audit trail", "/audit", "audit:read"),
-    ("Settings | General", "/settings", "realm:read"),
+    ("Overview", "", "applications:read", _EVERYWHERE),
+    ("Applications", "/applications", "applications:read", _SOMEWHERE),
+    ("Users", "/users", "users:read", _SOMEWHERE),
+    ("Groups", "/groups", "users:read", _SOMEWHERE),
+    ("Roles", "/roles", "roles:read", _SOMEWHERE),
+    ("Projects", "/projects", "projects:read", _SOMEWHERE),
+    ("Access review", "/access", "grants:read", _SOMEWHERE),
+    ("API keys", "/api-keys", "api-keys:read", _EVERYWHERE),
+    ("Personal tokens", "/personal-tokens", "personal-tokens:read", _EVERYWHERE),
+    ("Sessions", "/sessions", "sessions:read", _EVERYWHERE),
+    ("Signing keys", "/signing-keys", "keys:read", _EVERYWHERE),
+    ("Audit trail", "/audit", "audit:read", _EVERYWHERE),
+    ("Settings | General", "/settings", "realm:read", _EVERYWHERE),
 )
-"""Title, end of the URL, and what a caller must be permitted somewhere in the realm to be shown it."""
+"""Title, end of the URL, what a caller must be permitted to be shown it, and whether on the realm or on a project of it."""
 
 ONE_OWN = Section(
     "My tools",
@@ -62,8 +63,8 @@ def sections(visit: Visit) -> list[Section]:
         found.append(Section("This server", [Link("Organisations", "/console/organisations")]))
     links = [
         Link(title, base(visit.realm.name) + end)
-        for title, end, need in _REALM_PAGES
-        if (visit.may_somewhere(need) if end else visit.may(need))
+        for title, end, need, everywhere in _REALM_PAGES
+        if (visit.may(need) if everywhere else visit.may_somewhere(need))
     ]
     if links:
         found.append(Section(visit.realm.display_name or visit.realm.name, links))

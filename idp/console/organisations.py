@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import wtforms
 from flask import Response, request
@@ -11,7 +12,7 @@ from idp.console.browser import Visit, page
 from idp.console.forms import Form, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
-from idp.console.render import number, render
+from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 from idp.realms import MASTER, Realm, RealmState
@@ -37,7 +38,8 @@ def list_organisations(visit: Visit) -> Response | str:
     found = realms.page_of_realms(after=after, containing=search, state=state, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.name)
     return render(
-        "console/operators/list.html", rows=rows, more=more, first=not after, search=search, state=state,
+        "console/operators/list.html",
+        rows=rows, more=more, first=not after, search=search, state=state, after=after,
         counts=realms.count_realms(),
         totals=audit.activity_totals(clock.now() - timedelta(days=30)), may=visit.caller.may("realm:write", realm=MASTER),
         grace=realms.GRACE,
@@ -93,10 +95,11 @@ def deactivate(visit: Visit) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (LIST, "Organisations"), _use(visit.realm),
+        f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (_list_url(), "Organisations"),
+        _use(visit.realm),
         undo="Activate it again, and everything works as before.",
     )  # fmt: skip
-    return confirmed(visit, question, act, f"{LIST}?done=deactivated")
+    return confirmed(visit, question, act, _list_url(done="deactivated"))
 
 
 @page
@@ -110,22 +113,30 @@ def delete(visit: Visit) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Delete {name}", f"Delete {name}?", "Delete", (LIST, "Organisations"), _use(visit.realm),
+        f"Delete {name}", f"Delete {name}?", "Delete", (_list_url(), "Organisations"), _use(visit.realm),
         undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.", typed=name,
     )  # fmt: skip
-    return confirmed(visit, question, act, f"{LIST}?done=deleted")
+    return confirmed(visit, question, act, _list_url(done="deleted"))
 
 
 def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
     _require(visit, "realm:write")
     verb(visit.realm)
     commit()
-    return go(f"{LIST}?done={done}")
+    return go(_list_url(done=done))
+
+
+def _list_url(**more: str) -> str:
+    """Return the list as somebody had narrowed it before they came here."""
+    kept = {name: request.args.get(name, "")[:200] for name in ("search", "state", "after")} | more
+    query = urlencode({name: value for name, value in kept.items() if value})
+    return f"{LIST}?{query}" if query else LIST
 
 
 def _use(realm: Realm) -> list[str]:
     count = audit.activity_totals(clock.now() - timedelta(days=30)).get(realm.name, 0)
-    used = f"In the last 30 days {number(count)} tokens were issued: " if count else "No token was issued in the last 30 days: "
+    issued = f"{count_of(count, 'token')} {'was' if count == 1 else 'were'} issued" if count else "no token was issued"
+    used = f"In the last 30 days {issued}: "
     return [
         used + "every application, key, session and token of it is refused within a second.",
         "Verifiers that only look at signatures accept tokens that are out already until they expire, at most 10 hours.",

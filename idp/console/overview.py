@@ -11,7 +11,6 @@ from idp import apikeys, applications, audit, clock, keys
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import stacked_bars
-from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.signing_keys import next_step
 
@@ -60,11 +59,11 @@ def show(visit: Visit) -> Response | str:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
     labels = [f"{begin:%H:%M}" if span == "day" else f"{begin:%m-%d}" for begin in begins]
     return render(
-        "console/realm/overview.html", span=span, base=base(visit.realm.name), labels=labels, done=done, refused=refused,
+        "console/realm/overview.html", span=span, labels=labels, done=done, refused=refused,
         done_chart=stacked_bars(labels, done, "Tokens, exchanges and calls over time"),
         refused_chart=stacked_bars(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10), **_needs_a_look(visit, now),
-        begins_at=begins[0], is_new=not applications.list_applications(visit.realm, limit=1),
+        is_new=not applications.list_applications(visit.realm, limit=1),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.usage import use_of_user
 from idp.db import commit
 from idp.errors import NotFoundError
 from idp.users import LinkPurpose, User, UserKind
@@ -66,7 +67,7 @@ def list_users(visit: Visit) -> Response | str:
     visit.require_somewhere("users:read")
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:254]
     rows, more = one_page(users.list_users(visit.realm, after=after, containing=search, limit=PAGE + 1), lambda row: row.name)
-    return render("console/people/users.html", rows=rows, more=more, search=search, first=not after, base=base(visit.realm.name))
+    return render("console/people/users.html", rows=rows, more=more, search=search, first=not after)
 
 
 @page
@@ -90,7 +91,7 @@ def new_user(visit: Visit) -> Response | str:
         commit()
 
     if form.do(act):
-        done = "invited" if form.kind.data == "person" else "created"
+        done = _invited() if form.kind.data == "person" else "created"
         return go(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
     return shown(
         "console/form.html", form, title="New user", submit="Create", back=(f"{base(visit.realm.name)}/users", "Users"), intro=""
@@ -134,7 +135,6 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
         "sessions": sessions.list_sessions(visit.realm, user=user) if visit.may("sessions:read") else [],
         "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if visit.may("personal-tokens:read") else [],
         "url": _url(visit, user.uid),
-        "base": base(visit.realm.name),
         "mail_is_sent": bool(runtime.current().settings.smtp_host),
     }
 
@@ -147,7 +147,7 @@ def send_link(visit: Visit, key: str) -> Response:
     users.send_link(visit.realm, user, purpose)
     uid = user.uid
     commit()
-    return go(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else 'invited'}")
+    return go(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else _invited()}")
 
 
 @page
@@ -161,7 +161,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _breaks(visit, user),
+        f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _what_stops(visit, user),
         undo="Enable the user again: API keys and tokens then work as before; sessions have to be begun anew.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, uid)}?done=disabled")
@@ -188,7 +188,7 @@ def delete_user(visit: Visit, key: str) -> Response | str:
 
     question = Confirmation(
         f"Delete {user.name}", f"Delete {user.name} with all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
-        [*_breaks(visit, user), "If you are not sure, disable the user first: that can be undone."], typed=user.name,
+        [*_what_stops(visit, user), "If you are not sure, disable the user first: that can be undone."], typed=user.name,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/users?done=deleted")
 
@@ -205,30 +205,22 @@ def end_sessions(visit: Visit, key: str) -> Response:
     return go(f"{_url(visit, uid)}?done=ended")
 
 
-def _breaks(visit: Visit, user: User) -> list[str]:
-    """Say who will miss a user."""
-    keys = [
-        key
-        for key in apikeys.list_keys(visit.realm, owner=users.holder_of(user), limit=None)
-        if key.active and not key.revoked_at
-    ]
-    used = sum(key.use_count for key in keys)
-    tokens = personal_tokens.list_personal_tokens(visit.realm.id, user.id)
-    live = sessions.list_sessions(visit.realm, user=user)
+def _invited() -> str:
+    """Return the notice that is true of an invitation: without a mail server it waits."""
+    return "invited" if runtime.current().settings.smtp_host else "waiting"
+
+
+def _what_stops(visit: Visit, user: User) -> list[str]:
+    """Say what stops with a user, and if it is oneself, that too."""
     oneself = ["This is your own account: you are signed out at once."] if user.uid == visit.caller.subject.uid else []
-    return [
-        *oneself,
-        f"{len(keys)} API keys, used {used:,} times in all, are refused.",
-        f"{len(tokens)} personal tokens are refused.",
-        f"{len(live)} sessions end.",
-    ]
+    return [*oneself, *use_of_user(visit.realm, user)]
 
 
 @page
 def list_groups(visit: Visit) -> Response | str:
     """List the groups of the realm."""
     visit.require_somewhere("users:read")
-    return render("console/people/groups.html", rows=users.list_groups(visit.realm), base=base(visit.realm.name))
+    return render("console/people/groups.html", rows=users.list_groups(visit.realm))
 
 
 @page
@@ -271,6 +263,8 @@ def show_group(visit: Visit, name: str) -> Response | str:
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
     visit.require("users:write")
+    if visit.posted is None:  # the address of a refused form, opened again
+        return go(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)
 
     def act() -> None:
@@ -291,8 +285,11 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
     group = users.get_group(visit.realm, name)
     response = shown(
         "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
-        grants=access.list_grants(visit.realm, holder=users.group_holder(group)) if visit.may("grants:read") else [],
-        base=base(visit.realm.name),
+        grants=[
+            grant
+            for grant in access.list_grants(visit.realm, holder=users.group_holder(group))
+            if visit.may("grants:read", grant.project.name if grant.project else "")
+        ],
     )  # fmt: skip
     response.status_code = max(form.status, member_form.status)
     return response

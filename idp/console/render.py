@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from idp import clock, runtime
 from idp.console.assets import asset_url
-from idp.console.browser import Visit, form_token
-from idp.console.navigation import sections
+from idp.console.browser import current_visit, form_token
+from idp.console.navigation import base, sections
 
 NOTICES = {
     "created": "Made.",
@@ -32,14 +32,19 @@ NOTICES = {
     "approved": "Approved: it can be used now.",
     "restored": "Restored, and not active yet.",
     "password": "Your password is changed, and every other session of yours has ended.",
+    "waiting": "Made. The invitation waits in the outbox, for no mail server is configured.",
     "signed-out": "You are signed out.",
+    "over": "Your session has ended. Sign in again; what you typed on the page before was not saved.",
     "chosen": "Your password is set. Sign in with it.",
 }
 """What a page says after a form has done its work; the URL names which, and cannot bring a text of its own."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 
-_UNITS = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+_UNITS = ((365, 86_400 * 365, "year"), (100, 86_400 * 30, "month"), (1, 86_400, "day"))
+"""From how many days on a length of time is told in which unit."""
+
+_SHORT_UNITS = ((3_600, "hour"), (60, "minute"))
 
 
 def render(template: str, **values: Any) -> str:
@@ -57,6 +62,7 @@ def set_up_templates(app: Flask) -> None:
         "duration": duration,
         "number": number,
         "day": day,
+        "count_of": count_of,
         "part": part,
         "input_time": input_time,
     }
@@ -65,10 +71,11 @@ def set_up_templates(app: Flask) -> None:
     @app.context_processor
     def frame() -> dict[str, Any]:
         """What every page is given."""
-        visit: Visit | None = getattr(request, "visit", None)
+        visit = current_visit()
         public_url = runtime.current().settings.public_url
         return {
             "visit": visit,
+            "base": base(visit.realm.name) if visit is not None else "",
             "sections": sections(visit) if visit is not None else [],
             "notice": NOTICES.get(request.args.get("done", ""), ""),
             "path": request.path,
@@ -112,11 +119,18 @@ def duration(span: timedelta | int) -> str:
 
 
 def _distance(seconds: float) -> str | None:
-    for size, unit in _UNITS:
+    for days, size, unit in _UNITS:
+        if seconds >= days * 86_400:
+            return count_of(int(seconds // size), unit)
+    for size, unit in _SHORT_UNITS:
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
+            return count_of(int(seconds // size), unit)
     return None
+
+
+def count_of(count: int, what: str) -> str:
+    """Return a number of things: `1 key`, `2,000 keys`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def day(time: datetime) -> str:

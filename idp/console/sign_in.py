@@ -4,8 +4,7 @@ import re
 
 from flask import Response, request
 
-from idp import callers, sessions, users
-from idp.callers import CredentialError
+from idp import callers, runtime, sessions, users
 from idp.console.browser import (
     Posted,
     Visit,
@@ -86,16 +85,12 @@ def first_start(posted: Posted | None) -> Response | str:
     signed: list[tuple[str, str]] = []
 
     def act() -> None:
-        try:
-            made = callers.redeem_first_secret(
-                (form.secret.data or "").strip(), form.name.data or "", form.password.data or "", address()
-            )
-        except CredentialError:
-            form.refuse("This secret is wrong, was used, or has expired.", 401)
-            return
+        made = callers.redeem_first_secret(
+            (form.secret.data or "").strip(), form.name.data or "", form.password.data or "", address()
+        )
         signed.append(_begin(*made))
 
-    if form.do(act) and signed:
+    if form.do(act):
         name, sid = signed[0]
         return sign_browser_in(go("/console/"), name, sid)
     return shown("console/sign_in/first_start.html", form)
@@ -123,7 +118,7 @@ def forgotten(posted: Posted | None) -> Response | str:
         commit()
 
     sent = form.do(act)
-    return shown("console/sign_in/forgotten.html", form, sent=sent)
+    return shown("console/sign_in/forgotten.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
 
 
 @page
@@ -150,6 +145,8 @@ def front(visit: Visit) -> Response:
 
 def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, intro: str) -> Response | str:
     form = NewPasswordForm(posted)
+    if posted is None and not users.link_works(code, purpose):
+        raise users.LinkError
 
     def act() -> None:
         users.redeem_link(code, purpose, form.password.data or "")

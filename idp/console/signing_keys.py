@@ -7,7 +7,7 @@ from flask import Response
 from idp import clock, keys
 from idp.console.browser import Visit, page
 from idp.console.navigation import base
-from idp.console.render import render
+from idp.console.render import render, words
 from idp.console.turns import Confirmation, confirmed
 from idp.db import commit
 from idp.errors import NotFoundError
@@ -22,8 +22,7 @@ def list_keys(visit: Visit) -> Response | str:
     now = clock.now()
     rows = [(key, key.state(now).value, next_step(visit.realm, key, now)) for key in reversed(keys.list_keys(visit.realm))]
     return render(
-        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, base=base(visit.realm.name),
-        may=visit.may("keys:write"),
+        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, may=visit.may("keys:write"),
     )  # fmt: skip
 
 
@@ -49,6 +48,12 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     if algorithm not in SIGNING_ALGORITHMS:
         raise NotFoundError("There is no key for this algorithm (not found).")
     back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
+    announced = [
+        key for key in keys.list_keys(visit.realm) if key.algorithm == algorithm and key.state(clock.now()) is KeyState.ANNOUNCED
+    ]
+    blocked = ""
+    if announced:
+        blocked = f"Its successor is announced already, and begins to sign {words(announced[0].active_from, clock.now())}."
     wait = int(keys.announcement().total_seconds() // 60)
 
     def act() -> None:
@@ -61,6 +66,7 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
             f"The new key stands in the key set for {wait} minutes before it signs, so no verifier meets an unknown key.",
             "The old key stays in the set until the last token that it signed is dead. Nothing breaks.",
         ],
+        blocked=blocked,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back[0]}?done=rotated")
 
@@ -82,7 +88,7 @@ def revoke_key(visit: Visit, kid: str) -> Response | str:
         f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set at once?", "Revoke", back,
         [
             "Every token that it has signed is refused, by each verifier as soon as its copy of the key set expires.",
-            "Applications fetch new tokens by themselves; people sign in to nothing anew in this console.",
+            "Applications have to fetch new tokens; people stay signed in to this console.",
             "Do this when the key may have leaked. To change keys without a gap, rotate instead.",
         ],
         asks_reason=True, typed="revoke",

@@ -67,3 +67,9 @@ def explain(access_token: str) -> list[tuple[str, str, str]]:
             meaning += f" In {duration(value - clock.timestamp())}."
         explained.append((name, text, meaning))
     return explained
+
+
+def carries_roles(access_token: str) -> bool:
+    """Tell whether a token carries a role, on the realm or on a project."""
+    claims = read_unverified(access_token).claims
+    return bool(claims["realm_access"]["roles"] or claims["projects"])

@@ -28,6 +28,8 @@ class Confirmation:
     typed: str = ""
     """What must be typed to go on; empty for nothing."""
     asks_reason: bool = False
+    blocked: str = ""
+    """Why it cannot be done now; empty if it can."""
 
 
 class _ConfirmForm(Form):

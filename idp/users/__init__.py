@@ -13,7 +13,7 @@ from idp.users.groups import (
     remove_member,
 )
 from idp.users.known import KnownUser, known_user
-from idp.users.links import LinkError, answer_reset_requests, redeem_link, request_reset, send_link
+from idp.users.links import LinkError, answer_reset_requests, link_works, redeem_link, request_reset, send_link
 from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.passwords import BusyError, PasswordWorks, check_password, password_works
 from idp.users.service import (
@@ -71,6 +71,7 @@ __all__ = [
     "groups_of",
     "holder_of",
     "known_user",
+    "link_works",
     "list_groups",
     "list_members",
     "list_users",

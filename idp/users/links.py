@@ -99,6 +99,11 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     return user
 
 
+def link_works(code: str, purpose: LinkPurpose) -> bool:
+    """Tell whether a one-time code can still be used."""
+    return _find(code, purpose) is not None
+
+
 def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
     if not crypto.is_well_formed(code, "ol"):
         return None

@@ -13,7 +13,7 @@ from idp import clock, users
 from tests.browser.conftest import Console, shoot
 from tests.factories import ask_token
 
-OPEN_PAGES = ["/console/sign-in", "/console/first-start", "/console/forgotten", "/console/invitation/x", "/console/reset/x"]
+OPEN_PAGES = ["/console/sign-in", "/console/first-start", "/console/forgotten", "/console/invitation/x"]
 
 
 @pytest.fixture(scope="module")

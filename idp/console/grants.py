@@ -1,0 +1,252 @@
+"""Who holds what where: the access review, with giving and taking."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import wtforms
+from flask import Response, request
+from wtforms import validators
+
+from idp import access, applications, callers, clock, realms, users
+from idp.access import Grant, Holder, HolderKind
+from idp.console.browser import Visit, page
+from idp.console.forms import Form, TimeField, choices, text
+from idp.console.lists import BATCH, PAGE, after_number, download, one_page
+from idp.console.navigation import base
+from idp.console.render import part, render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.usage import use_of_holder
+from idp.db import commit
+from idp.errors import InvalidValueError
+
+_CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
+
+
+class GrantForm(Form):
+    """A role for somebody."""
+
+    holder = text("Who", "A user by mail address or name, application:<name>, or group:<name>.", required=True, longest=300)
+    role = wtforms.SelectField("Role", [validators.InputRequired()])
+    project = text("Project", "Empty for everywhere in the organisation.", longest=64, render_kw={"list": "projects"})
+    until = TimeField("Until", description="Empty for no end.")
+
+
+class EndForm(Form):
+    """When a role ends."""
+
+    until = TimeField("Until", description="Empty for no end.")
+
+
+@page
+def review(visit: Visit) -> Response | str:
+    """Show who holds what where, since when, until when, given by whom."""
+    visit.require_somewhere("grants:read")
+    filters = _filters()
+    after = after_number()
+    found = access.page_of_grants(visit.realm, after=after or 0, limit=PAGE + 1, projects=_readable(visit), **filters)
+    rows, more = one_page(found, lambda row: row.id)
+    roles = [role.name for role in access.list_roles(visit.realm)]
+    return render(
+        "console/access/review.html", rows=rows, more=more, first=after is None, filters=filters, roles=roles,
+    )  # fmt: skip
+
+
+@page
+def review_csv(visit: Visit) -> Response:
+    """Return the whole access review as CSV (RFC 4180), a row for each grant."""
+    visit.require_somewhere("grants:read")
+    filters, projects, name = _filters(), _readable(visit), visit.realm.name
+
+    def fetch(after: int | None) -> Sequence[Grant]:
+        realm = realms.get_realm(name)  # each batch is read in a transaction of its own
+        return access.page_of_grants(realm, after=after or 0, limit=BATCH, projects=projects, **filters)
+
+    return download(
+        f"access-{name}.csv", "text/csv", fetch, lambda grant: _csv_line(_cells(grant)), first=_csv_line(_CSV_COLUMNS)
+    )
+
+
+@page
+def give(visit: Visit) -> Response | str:
+    """Give somebody a role."""
+    visit.require_somewhere("grants:write")
+    asked = _asked()
+    held = _held(visit, asked)
+    if held is not None:
+        return _change_end(visit, asked, held)
+    form = GrantForm(visit.posted, {**asked, "held": False})
+    form.role.choices = choices(_roles(visit, asked["project"]))
+
+    def act() -> None:
+        role, project = form.role.data or "", form.project.data or ""
+        holder = find_holder(visit, form.holder.data or "")
+        callers.give_role(visit.caller, visit.realm, holder, role, project=project, until=form.until.data)
+        commit()
+
+    if form.do(act):
+        return go(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
+    projects = [each.name for each in access.list_projects(visit.realm) if visit.may("grants:write", each.name)]
+    return shown(
+        "console/access/give.html", form, projects=projects[:300], back=_back(visit, asked, asked["holder"]), who=asked["holder"]
+    )
+
+
+def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | str:
+    """Give what is held already another end."""
+    form = EndForm(visit.posted, {"until": held.until, "held": held.id})
+    holder = find_holder(visit, asked["holder"])
+
+    def act() -> None:
+        until = form.until.data
+        if held.until is not None and until == held.until.replace(second=0, microsecond=0):
+            until = held.until  # the field knows no seconds
+        callers.give_role(visit.caller, visit.realm, holder, asked["role"], project=asked["project"], until=until)
+        commit()
+
+    url = _holder_url(visit, asked["holder"])
+    if form.do(act):
+        return go(f"{url}?done=saved")
+    return shown(
+        "console/form.html", form, title="Change when a role ends", submit="Save", back=(url, holder.name),
+        intro=f"{holder.name} holds {asked['role']} {_where(asked)}.",
+    )  # fmt: skip
+
+
+@page
+def take(visit: Visit) -> Response | str:
+    """Take a role from somebody, once that is confirmed."""
+    asked = _asked()
+    visit.require("grants:write", asked["project"])
+    holder = find_holder(visit, asked["holder"])
+    is_own = holder.kind is HolderKind.USER and holder.key == visit.caller.subject.uid
+    url = _holder_url(visit, asked["holder"])
+
+    def act() -> None:
+        callers.take_role(visit.caller, visit.realm, holder, asked["role"], project=asked["project"])
+        commit()
+
+    question = Confirmation(
+        f"Take {asked['role']} away", f"Take role {asked['role']} {_where(asked)} away from {holder.name}?", "Take away",
+        (url, holder.name),
+        [
+            *(["It is your own: you cannot give back to yourself what you have not any more."] if is_own else []),
+            *_last_one(visit, asked, holder),
+            *use_of_holder(visit.realm, holder),
+            "New tokens do not carry it; introspection, the gateway and this server stop counting it.",
+        ],
+        undo="" if is_own else "Give it again.",
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{url}?done=taken")
+
+
+def _last_one(visit: Visit, asked: dict[str, str], holder: Holder) -> list[str]:
+    """Say so if nobody else could give roles in this organisation afterwards."""
+    if asked["project"] or "grants:write" not in access.get_role(visit.realm, asked["role"]).permissions:
+        return []
+    givers = access.page_of_grants(visit.realm, permitting="grants:write", on_realm=True, state="live", limit=20)
+    if any((each.holder_kind, each.holder_id) != (holder.kind.value, holder.id) for each in givers):
+        return []
+    return ["Nobody else can give roles here: after this, only an operator of the server can."]
+
+
+def find_holder(visit: Visit, named: str) -> Holder:
+    """Return who is meant by `application:<name>`, `user:<name or uid>`, `group:<name>`, or a user's name alone.
+
+    :raises InvalidValueError: it has another form.
+    :raises DeniedError: the caller may not see who there is.
+    :raises NotFoundError: there is none.
+    """
+    kind, colon, name = named.strip().partition(":")
+    if not colon:
+        kind, name = "user", kind  # a mail address as it is, or a machine user's name
+    match kind:
+        case "application":
+            visit.require_somewhere("applications:read")
+            return applications.holder_of(applications.get_application(visit.realm, name))
+        case "user":
+            user = users.find_user(visit.realm, name)
+            return users.holder_of(callers.visible_user(visit.caller, visit.realm, user.uid if user else name))
+        case "group":
+            visit.require_somewhere("users:read")
+            return users.group_holder(users.get_group(visit.realm, name))
+    raise InvalidValueError("Name a user by mail address or name, an application as application:<name>, a group as group:<name>.")
+
+
+def _asked() -> dict[str, str]:
+    """Return which grant the URL names."""
+    return {name: request.args.get(name, "")[:300] for name in ("holder", "role", "project")}
+
+
+def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
+    """Return the grant that the URL names, if there is such a one and the caller may see it."""
+    if not asked["role"] or not asked["holder"] or not visit.may("grants:read", asked["project"]):
+        return None
+    holder = find_holder(visit, asked["holder"])
+    return access.find_grant(visit.realm, holder, asked["role"], project=asked["project"] or None)
+
+
+def _roles(visit: Visit, project: str) -> list[str]:
+    """Return the roles that the caller could give: on the project that is named, or anywhere."""
+    held = visit.caller.held_in(visit.realm.name)
+    places = {project} if project else {"", *(each.project for each in held)}
+    return [
+        role.name
+        for role in access.list_roles(visit.realm)
+        if any(access.may_grant(held, role.permissions, place) for place in places)
+    ]
+
+
+def _where(asked: dict[str, str]) -> str:
+    return f"on project {asked['project']}" if asked["project"] else "everywhere in the organisation"
+
+
+def _back(visit: Visit, asked: dict[str, str], holder: str) -> str:
+    """Return the page that giving began at: a project's, a holder's, or the review."""
+    if asked["project"] and not asked["holder"]:
+        return f"{base(visit.realm.name)}/projects/{part(asked['project'])}"
+    return _holder_url(visit, holder)
+
+
+def _holder_url(visit: Visit, named: str) -> str:
+    kind, colon, name = named.partition(":")
+    if not colon:
+        kind, name = "user", kind
+    pages = {"application": "applications", "user": "users", "group": "groups"}
+    if kind not in pages or not name:
+        return f"{base(visit.realm.name)}/access"
+    if kind == "user":
+        user = users.find_user(visit.realm, name)
+        name = user.uid if user is not None else name
+    return f"{base(visit.realm.name)}/{pages[kind]}/{part(name)}"
+
+
+def _filters() -> dict[str, Any]:
+    """Return what the review is narrowed to, from the URL."""
+    chosen = {name: request.args.get(name, "")[:300].strip() for name in ("holder", "role", "project")}
+    ended = request.args.get("state", "")
+    return {**chosen, "state": ended if ended in {"live", "ended", "ending"} else ""}
+
+
+def _readable(visit: Visit) -> list[str] | None:
+    """Return the only projects whose grants the caller may see; None for everything."""
+    if visit.may("grants:read"):
+        return None
+    return [each.name for each in access.list_projects(visit.realm) if visit.may("grants:read", each.name)]
+
+
+def _cells(grant: Grant) -> tuple[str, ...]:
+    ended = grant.until is not None and grant.until <= clock.now()
+    return (
+        grant.holder_kind, grant.holder_name, grant.role.name, grant.project.name if grant.project else "",
+        grant.until.isoformat(timespec="seconds") if grant.until else "", grant.created_at.isoformat(timespec="seconds"),
+        grant.granted_by, "ended" if ended else "live",
+    )  # fmt: skip
+
+
+def _csv_line(cells: tuple[str, ...]) -> str:
+    line = io.StringIO()
+    # what begins like a formula would be one to a spreadsheet
+    csv.writer(line).writerow([f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t"} else cell for cell in cells])
+    return line.getvalue()

@@ -1,0 +1,60 @@
+"""Who will miss a credential, told from the counters of its use."""
+
+from datetime import datetime
+
+from idp import apikeys, applications, clock, personal_tokens, sessions, users
+from idp.access import Holder, HolderKind
+from idp.apikeys import ApiKey
+from idp.applications import Application, ApplicationSecret
+from idp.console.render import count_of, words
+from idp.realms import Realm
+from idp.users import User
+
+
+def use_of_application(application: Application) -> str:
+    """Say what an application was used for."""
+    if application.last_used_at is None:
+        return "It has never fetched a token: nobody seems to use it."
+    fetched = count_of(application.token_count, "token")
+    return f"It has fetched {fetched}, the last one {_ago(application.last_used_at)}: what uses it stops working."
+
+
+def use_of_secret(secret: ApplicationSecret) -> str:
+    """Say how often a client secret was used, and from where."""
+    return _use(secret.use_count, secret.last_used_at, secret.last_used_address)
+
+
+def use_of_key(key: ApiKey) -> str:
+    """Say how often an API key was used, and from where."""
+    return _use(key.use_count, key.last_used_at, key.last_used_address)
+
+
+def use_of_user(realm: Realm, user: User) -> list[str]:
+    """Say what stops with a user."""
+    keys = [key for key in apikeys.list_keys(realm, owner=users.holder_of(user), limit=None) if key.active and not key.revoked_at]
+    used = count_of(sum(key.use_count for key in keys), "time")
+    tokens = personal_tokens.list_personal_tokens(realm.id, user.id)
+    return [
+        f"{count_of(len(keys), 'API key')}, used {used} in all, and {count_of(len(tokens), 'personal token')} are refused.",
+        f"{count_of(len(sessions.list_sessions(realm, user=user)), 'session')} of theirs ends at once.",
+    ]
+
+
+def use_of_holder(realm: Realm, holder: Holder) -> list[str]:
+    """Say who stands behind a holder of roles."""
+    if holder.kind is HolderKind.APPLICATION:
+        return [use_of_application(applications.get_application(realm, holder.name))]
+    if holder.kind is HolderKind.GROUP:
+        count = len(users.list_members(users.get_group(realm, holder.name)))
+        return [f"{count_of(count, 'user')} hold it through this group."]
+    return []
+
+
+def _use(count: int, last: datetime | None, address: str) -> str:
+    if last is None:
+        return "It was never used."
+    return f"It was used {count_of(count, 'time')}, the last time {_ago(last)}, from {address}."
+
+
+def _ago(time: datetime) -> str:
+    return words(time, clock.now())
