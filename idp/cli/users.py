@@ -225,7 +225,9 @@ def _show_code(code: str, path: str) -> None:
     from idp import runtime
 
     url = runtime.current().settings.public_url
-    click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it:\n")
+    page = {"activate": "invitation", "reset": "reset"}[path]
+    click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it in the browser:\n")
+    click.echo(f"    {url}/console/{page}/{code}\n\nor by a program:\n")
     click.echo(f"    curl -X PATCH {url}/v1/auth/password/{code}/{path} \\")
     click.echo("      -H 'Content-Type: application/json' -d '{\"password\": \"<a password>\"}'")
 

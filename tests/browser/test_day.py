@@ -103,6 +103,15 @@ def test_everything_can_be_done_by_keyboard(console: Console) -> None:
     expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
 
 
+def test_enter_creates_and_adds_no_row(console: Console) -> None:
+    console.make.user("eni@example.test", roles=("administrator",))
+    page = console.sign_in(console.visitor(), "eni@example.test")
+    page.goto("/console/realms/acme/new-application")
+    page.fill("#name", "by-enter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("shown only now")).to_be_visible()
+
+
 def test_everything_works_without_scripts(console: Console) -> None:
     console.make.user("noel@example.test", roles=("administrator",))
     page = console.sign_in(console.visitor(java_script_enabled=False), "noel@example.test")
