@@ -41,7 +41,7 @@ class ProjectRow(wtforms.Form):
 class NewApplicationForm(Form):
     """A new application, on one page."""
 
-    name = text("Name", "Its client_id: lower-case letters, digits, - and _.", required=True, longest=64)
+    name = text("Name", "Its client_id: a letter first, then lower-case letters, digits, - and _.", required=True, longest=64)
     description = text("Description", "What it is, for who reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)

@@ -1,4 +1,4 @@
-"""Users and groups: made, invited, found, changed, disabled, deleted; what they hold, and what is theirs."""
+"""Users: made, invited, found, changed, disabled, deleted; what they hold, and what is theirs."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ from idp.console.render import part, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_user
 from idp.db import commit
-from idp.errors import NotFoundError
 from idp.users import LinkPurpose, User, UserKind
 
 
@@ -46,19 +45,6 @@ class UserForm(Form):
         [validators.Optional()],
         description="Empty for the organisation's. Where both are set, the higher one counts.",
     )
-
-
-class GroupForm(Form):
-    """A group."""
-
-    name = text("Name", "Lower-case letters, digits, - and _.", required=True, longest=64)
-    description = text("Description")
-
-
-class MemberForm(Form):
-    """A user to put into a group."""
-
-    user = text("Mail address or name", required=True, longest=254)
 
 
 @page
@@ -101,7 +87,7 @@ def new_user(visit: Visit) -> Response | str:
 @page
 def show_user(visit: Visit, key: str) -> Response | str:
     """Show a user with all that is theirs; change what can be changed."""
-    user = _user(visit, key)
+    user = find_user(visit, key)
     stored = {name: getattr(user, name) for name in ("email", "first_name", "last_name", "api_key_hours")}
     form = UserForm(visit.posted, stored)
     if not visit.may("api-keys:write"):
@@ -114,7 +100,7 @@ def show_user(visit: Visit, key: str) -> Response | str:
 
     if form.do(act):
         return go(f"{_url(visit, user.uid)}?done=saved")
-    return shown("console/people/user.html", form, **_facts(visit, _user(visit, key)))
+    return shown("console/people/user.html", form, **_facts(visit, find_user(visit, key)))
 
 
 def _facts(visit: Visit, user: User) -> dict[str, Any]:
@@ -142,7 +128,7 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
 @page
 def send_link(visit: Visit, key: str) -> Response:
     """Send a user a link to choose a password: an invitation, or a reset where there is one already (R107)."""
-    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
     purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION
     users.send_link(visit.realm, user, purpose)
     uid = user.uid
@@ -153,7 +139,7 @@ def send_link(visit: Visit, key: str) -> Response:
 @page
 def disable_user(visit: Visit, key: str) -> Response | str:
     """Disable a user, once that is confirmed."""
-    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
     uid = user.uid
 
     def act() -> None:
@@ -170,7 +156,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
 @page
 def enable_user(visit: Visit, key: str) -> Response:
     """Let a disabled user in again."""
-    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
     users.update_user(visit.realm, user, enabled=True)
     uid = user.uid
     commit()
@@ -180,7 +166,7 @@ def enable_user(visit: Visit, key: str) -> Response:
 @page
 def delete_user(visit: Visit, key: str) -> Response | str:
     """Delete a user with all that is theirs, once that is confirmed."""
-    user = callers.manageable_user(visit.caller, visit.realm, _user(visit, key).uid)
+    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
 
     def act() -> None:
         users.delete_user(visit.realm, user)
@@ -196,7 +182,7 @@ def delete_user(visit: Visit, key: str) -> Response | str:
 @page
 def end_sessions(visit: Visit, key: str) -> Response:
     """End every session of a user."""
-    user = _user(visit, key)
+    user = find_user(visit, key)
     if user.uid != visit.caller.subject.uid:
         visit.require("sessions:write")
     users.sign_out_everywhere(visit.realm, user)
@@ -216,113 +202,7 @@ def _what_stops(visit: Visit, user: User) -> list[str]:
     return [*oneself, *use_of_user(visit.realm, user)]
 
 
-@page
-def list_groups(visit: Visit) -> Response | str:
-    """List the groups of the realm."""
-    visit.require_somewhere("users:read")
-    return render("console/people/groups.html", rows=users.list_groups(visit.realm))
-
-
-@page
-def new_group(visit: Visit) -> Response | str:
-    """Make a group."""
-    visit.require("users:write")
-    form = GroupForm(visit.posted)
-
-    def act() -> None:
-        users.create_group(visit.realm, form.name.data or "", form.description.data or "")
-        commit()
-
-    if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
-    back = (f"{base(visit.realm.name)}/groups", "Groups")
-    return shown(
-        "console/form.html", form, title="New group", submit="Create", back=back, intro="What it holds, its members hold."
-    )
-
-
-@page
-def show_group(visit: Visit, name: str) -> Response | str:
-    """Show a group with its members and what it holds; change what it says of itself."""
-    visit.require_somewhere("users:read")
-    group = users.get_group(visit.realm, name)
-    form = GroupForm(visit.posted, {"description": group.description})
-    del form.name
-
-    def act() -> None:
-        callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
-        users.describe_group(visit.realm, name, form.description.data or "")
-        commit()
-
-    if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
-    return _group_page(visit, name, form, MemberForm(None))
-
-
-@page
-def add_member(visit: Visit, name: str) -> Response | str:
-    """Put a user into a group."""
-    visit.require("users:write")
-    if visit.posted is None:  # the address of a refused form, opened again
-        return go(f"{base(visit.realm.name)}/groups/{part(name)}")
-    form = MemberForm(visit.posted)
-
-    def act() -> None:
-        user = users.find_user(visit.realm, form.user.data or "")
-        if user is None:
-            raise NotFoundError("There is no user of this name (not found).")
-        callers.put_into_group(visit.caller, visit.realm, users.get_group(visit.realm, name), user.uid)
-        commit()
-
-    if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
-    describe = GroupForm(None, {"description": users.get_group(visit.realm, name).description})
-    del describe.name
-    return _group_page(visit, name, describe, form)
-
-
-def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
-    group = users.get_group(visit.realm, name)
-    response = shown(
-        "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
-        grants=[
-            grant
-            for grant in access.list_grants(visit.realm, holder=users.group_holder(group))
-            if visit.may("grants:read", grant.project.name if grant.project else "")
-        ],
-    )  # fmt: skip
-    response.status_code = max(form.status, member_form.status)
-    return response
-
-
-@page
-def remove_member(visit: Visit, name: str, key: str) -> Response:
-    """Take a user out of a group."""
-    visit.require("users:write")
-    callers.take_out_of_group(visit.caller, visit.realm, users.get_group(visit.realm, name), _user(visit, key).uid)
-    commit()
-    return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
-
-
-@page
-def delete_group(visit: Visit, name: str) -> Response | str:
-    """Delete a group, once that is confirmed."""
-    visit.require("users:write")
-    group = callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
-    members = len(users.list_members(group))
-
-    def act() -> None:
-        users.delete_group(visit.realm, name)
-        commit()
-
-    question = Confirmation(
-        f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
-        [f"Its {members} members stay, and no longer hold what it holds."],
-    )  # fmt: skip
-    return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")
-
-
-def _user(visit: Visit, key: str) -> User:
+def find_user(visit: Visit, key: str) -> User:
     """Return a user by uid or name whom the caller may see."""
     found = users.find_user(visit.realm, key)
     return callers.visible_user(visit.caller, visit.realm, found.uid if found is not None else key)

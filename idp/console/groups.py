@@ -1,0 +1,132 @@
+"""Groups of users: what they hold, their members hold."""
+
+from flask import Response
+
+from idp import access, callers, users
+from idp.console.browser import Visit, page
+from idp.console.forms import Form, name_field, text
+from idp.console.navigation import base
+from idp.console.people import find_user
+from idp.console.render import part, render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit
+from idp.errors import NotFoundError
+
+
+class GroupForm(Form):
+    """A group."""
+
+    name = name_field()
+    description = text("Description")
+
+
+class MemberForm(Form):
+    """A user to put into a group."""
+
+    user = text("Mail address or name", required=True, longest=254)
+
+
+@page
+def list_groups(visit: Visit) -> Response | str:
+    """List the groups of the realm."""
+    visit.require_somewhere("users:read")
+    return render("console/people/groups.html", rows=users.list_groups(visit.realm))
+
+
+@page
+def new_group(visit: Visit) -> Response | str:
+    """Make a group."""
+    visit.require("users:write")
+    form = GroupForm(visit.posted)
+
+    def act() -> None:
+        users.create_group(visit.realm, form.name.data or "", form.description.data or "")
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
+    back = (f"{base(visit.realm.name)}/groups", "Groups")
+    return shown(
+        "console/form.html", form, title="New group", submit="Create", back=back, intro="What it holds, its members hold."
+    )
+
+
+@page
+def show_group(visit: Visit, name: str) -> Response | str:
+    """Show a group with its members and what it holds; change what it says of itself."""
+    visit.require_somewhere("users:read")
+    group = users.get_group(visit.realm, name)
+    form = GroupForm(visit.posted, {"description": group.description})
+    del form.name
+
+    def act() -> None:
+        callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+        users.describe_group(visit.realm, name, form.description.data or "")
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+    return _group_page(visit, name, form, MemberForm(None))
+
+
+@page
+def add_member(visit: Visit, name: str) -> Response | str:
+    """Put a user into a group."""
+    visit.require("users:write")
+    if visit.posted is None:  # the address of a refused form, opened again
+        return go(f"{base(visit.realm.name)}/groups/{part(name)}")
+    form = MemberForm(visit.posted)
+
+    def act() -> None:
+        user = users.find_user(visit.realm, form.user.data or "")
+        if user is None:
+            raise NotFoundError("There is no user of this name (not found).")
+        callers.put_into_group(visit.caller, visit.realm, users.get_group(visit.realm, name), user.uid)
+        commit()
+
+    if form.do(act):
+        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+    describe = GroupForm(None, {"description": users.get_group(visit.realm, name).description})
+    del describe.name
+    return _group_page(visit, name, describe, form)
+
+
+def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
+    group = users.get_group(visit.realm, name)
+    response = shown(
+        "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
+        grants=[
+            grant
+            for grant in access.list_grants(visit.realm, holder=users.group_holder(group))
+            if visit.may("grants:read", grant.project.name if grant.project else "")
+        ],
+    )  # fmt: skip
+    response.status_code = max(form.status, member_form.status)
+    return response
+
+
+@page
+def remove_member(visit: Visit, name: str, key: str) -> Response:
+    """Take a user out of a group."""
+    visit.require("users:write")
+    callers.take_out_of_group(visit.caller, visit.realm, users.get_group(visit.realm, name), find_user(visit, key).uid)
+    commit()
+    return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+
+
+@page
+def delete_group(visit: Visit, name: str) -> Response | str:
+    """Delete a group, once that is confirmed."""
+    visit.require("users:write")
+    group = callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+    members = len(users.list_members(group))
+
+    def act() -> None:
+        users.delete_group(visit.realm, name)
+        commit()
+
+    question = Confirmation(
+        f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
+        [f"Its {members} members stay, and no longer hold what it holds."],
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")
