@@ -1,0 +1,302 @@
+"""Each task of an administrator, an operator and an ordinary person, done in the browser as they would do it."""
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from idp import users
+from idp.users import LinkPurpose
+from tests.browser.conftest import Console, shoot
+from tests.factories import PASSWORD
+from tests.serving import send
+
+BASE = "/console/realms/acme"
+NEW = "another long password"
+
+
+@pytest.fixture(scope="module")
+def page(console: Console) -> Page:
+    console.make.user("ann@example.test", roles=("administrator",))
+    return console.sign_in(console.visitor(accept_downloads=True))
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).first.click()
+
+
+def done(page: Page, text: str) -> None:
+    expect(page.get_by_role("status").filter(has_text=text).first).to_be_visible()
+
+
+def shown(page: Page, label: str) -> str:
+    return page.get_by_label(label, exact=True).first.inner_text()
+
+
+def works(console: Console, key: str) -> bool:
+    return send(f"{console.server.url}/v1/auth/exchange", b"", {"apiKey": key}).status == 200
+
+
+@pytest.fixture(autouse=True)
+def nothing_against_the_policy(console: Console) -> object:
+    yield
+    assert console.violations == []
+
+
+def test_a_secret_is_added_and_the_old_one_retired(console: Console, page: Page) -> None:
+    old = console.make.application("rotating")
+    page.goto(f"{BASE}/applications/rotating")
+    page.get_by_role("link", name="New secret").click()
+    page.fill("#name", "next")
+    press(page, "Create")
+    new = {"client_id": "rotating", "client_secret": shown(page, "the secret")}
+    assert console.server.token(new).status == 200
+    page.get_by_role("link", name="I have copied it").click()
+    page.get_by_role("link", name="Retire main").click()
+    expect(page.get_by_text("Cannot be undone")).to_be_visible()
+    shoot(page, "retire a secret")
+    press(page, "Retire")
+    done(page, "Retired")
+    assert console.server.token(old.form).status == 401
+    assert console.server.token(new).status == 200
+
+
+def test_an_application_is_disabled_and_enabled_again(console: Console, page: Page) -> None:
+    made = console.make.application("switched")
+    page.goto(f"{BASE}/applications/switched")
+    page.get_by_role("link", name="Disable").click()
+    press(page, "Disable")
+    done(page, "Disabled")
+    assert console.server.token(made.form).status == 401
+    press(page, "Enable")
+    done(page, "Enabled")
+    assert console.server.token(made.form).status == 200
+
+
+def test_a_person_is_invited_follows_the_link_and_signs_in(console: Console, page: Page) -> None:
+    page.goto(f"{BASE}/new-user")
+    page.fill("#name", "new@example.test")
+    page.fill("#first_name", "Neo")
+    page.select_option("#role", "viewer")
+    press(page, "Create")
+    expect(page.get_by_text("waits in the outbox")).to_be_visible()
+    code = console.make.do(
+        lambda realm: users.send_link(realm, users.get_user(realm, "new@example.test"), LinkPurpose.INVITATION)
+    )
+    visitor = console.visitor()
+    visitor.goto(f"/console/invitation/{code}")
+    visitor.fill("#password", NEW)
+    press(visitor, "Set my password")
+    done(visitor, "Your password is set")
+    visitor.fill("#organisation", "acme")
+    visitor.fill("#name", "new@example.test")
+    visitor.fill("#password", NEW)
+    press(visitor, "Sign in")
+    expect(visitor.get_by_role("heading", name="Projects")).to_be_visible()
+    shoot(visitor, "first page of a viewer")
+
+
+def test_a_forgotten_password_is_replaced(console: Console) -> None:
+    console.make.user("lost@example.test")
+    visitor = console.visitor()
+    visitor.goto("/console/sign-in")
+    visitor.get_by_role("link", name="Forgotten your password?").click()
+    visitor.fill("#name", "lost@example.test")
+    press(visitor, "Send me a link")
+    expect(visitor.get_by_text("No mail server is configured here")).to_be_visible()
+    code = console.make.do(lambda realm: users.send_link(realm, users.get_user(realm, "lost@example.test"), LinkPurpose.RESET))
+    visitor.goto(f"/console/reset/{code}")
+    visitor.fill("#password", NEW)
+    press(visitor, "Set my password")
+    visitor.fill("#name", "lost@example.test")
+    visitor.fill("#password", NEW)
+    press(visitor, "Sign in")
+    expect(visitor.get_by_role("heading", name="Manage keys")).to_be_visible()
+    visitor.goto(f"/console/reset/{code}")
+    expect(visitor.get_by_text("This one-time code does not work")).to_be_visible()
+
+
+def test_a_role_a_project_and_who_works_in_it(console: Console, page: Page, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    console.make.user("bob@example.test")
+    page.goto(f"{BASE}/roles")
+    page.get_by_role("link", name="New role").click()
+    page.fill("#name", "labeller")
+    page.get_by_label("projects:read: See projects.").check()
+    press(page, "Create")
+    done(page, "Made")
+    page.goto(f"{BASE}/projects")
+    page.get_by_role("link", name="New project").click()
+    page.fill("#name", "moon")
+    press(page, "Create")
+    page.get_by_role("link", name="Let somebody in").click()
+    page.fill("#holder", "bob@example.test")
+    page.select_option("#role", "labeller")
+    page.fill("#until", "2030-01-31T12:00")
+    press(page, "Give")
+    done(page, "Given")
+    expect(page.get_by_role("heading", name="Project moon")).to_be_visible()
+    expect(page.get_by_text("2030-01-31 12:00 UTC")).to_be_visible()
+    page.get_by_role("link", name="Change labeller moon").click()
+    page.fill("#until", "")
+    press(page, "Save")
+    expect(page.get_by_text("no end").first).to_be_visible()
+    page.goto(f"{BASE}/access")
+    page.fill("#holder", "bob@")
+    press(page, "Search")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download CSV").click()
+    started.value.save_as(tmp_path / "access.csv")
+    assert "user,bob@example.test,labeller,moon,," in (tmp_path / "access.csv").read_text()
+    page.get_by_role("link", name="Take away labeller moon").click()
+    press(page, "Take away")
+    done(page, "Taken away")
+    page.goto(f"{BASE}/projects/moon/delete")
+    page.fill("#typed", "moon")
+    press(page, "Delete")
+    done(page, "Deleted")
+
+
+def test_a_group_and_its_members(console: Console, page: Page) -> None:
+    console.make.user("gil@example.test")
+    page.goto(f"{BASE}/groups")
+    page.get_by_role("link", name="New group").click()
+    page.fill("#name", "night-shift")
+    press(page, "Create")
+    page.fill("#user", "gil@example.test")
+    press(page, "Add to the group")
+    expect(page.get_by_role("link", name="gil@example.test")).to_be_visible()
+    page.get_by_role("link", name="Give a role").click()
+    page.select_option("#role", "viewer")
+    press(page, "Give")
+    done(page, "Given")
+    page.goto(f"{BASE}/users/gil@example.test")
+    expect(page.get_by_role("heading", name="Through groups")).to_be_visible()
+    page.goto(f"{BASE}/groups/night-shift")
+    press(page, "Take out gil@example.test")
+    done(page, "Saved")
+
+
+def test_keys_on_behalf_and_ones_own(console: Console, page: Page) -> None:
+    console.make.user("kay@example.test")
+    page.goto(f"{BASE}/users/kay@example.test")
+    page.get_by_role("link", name="New API key for kay@example.test").click()
+    expect(page.locator("#owner")).to_have_value("kay@example.test")
+    page.fill("#name", "from ann")
+    page.get_by_label("It never expires").check()
+    press(page, "Create")
+    assert works(console, shown(page, "the key"))
+    kay = console.sign_in(console.visitor(), "kay@example.test")
+    expect(kay.get_by_role("link", name="from ann")).to_be_visible()
+    kay.get_by_role("link", name="New API key").click()
+    kay.fill("#name", "mine")
+    kay.fill("#hours", "48")
+    press(kay, "Create")
+    old = shown(kay, "the key")
+    kay.get_by_role("link", name="I have copied it").click()
+    kay.get_by_role("link", name="Rotate").click()
+    press(kay, "Make a successor")
+    new = shown(kay, "the key")
+    assert works(console, old)
+    assert works(console, new)
+    kay.goto("/console/my/keys")
+    kay.get_by_role("link", name="mine").first.click()
+    kay.get_by_role("link", name="Revoke").click()
+    kay.fill("#reason", "moved")
+    shoot(kay, "revoke a key")
+    press(kay, "Revoke")
+    done(kay, "Revoked for good")
+    assert not works(console, old)
+    assert works(console, new)
+
+
+def test_personal_tokens_sessions_and_the_password(console: Console, page: Page) -> None:
+    console.make.user("pia@example.test")
+    pia, elsewhere = (console.sign_in(console.visitor(), "pia@example.test") for _ in range(2))
+    pia.goto("/console/my/personal-tokens")
+    pia.get_by_role("link", name="New personal token").first.click()
+    press(pia, "Create")
+    token = shown(pia, "the token")
+    assert send(f"{console.server.url}/v1/users/info", headers={"Authorization": f"Bearer {token}"}).status == 200
+    pia.get_by_role("link", name="I have copied it").click()
+    pia.get_by_role("link", name="Delete").click()
+    press(pia, "Delete")
+    done(pia, "Deleted")
+    pia.goto("/console/my/sessions")
+    press(pia, "End")
+    done(pia, "Ended")
+    elsewhere.goto("/console/my/keys")
+    expect(elsewhere.get_by_text("Your session has ended")).to_be_visible()
+    pia.goto("/console/my/password")
+    pia.fill("#current", PASSWORD)
+    pia.fill("#new", NEW)
+    press(pia, "Change my password")
+    done(pia, "Your password is changed")
+    page.goto(f"{BASE}/users/pia@example.test")
+    press(page, "End all sessions")
+    done(page, "Ended")
+    pia.goto("/console/my/keys")
+    expect(pia.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_signing_keys_settings_and_the_audit_trail(console: Console, page: Page, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{BASE}/signing-keys")
+    page.get_by_role("link", name="Rotate ES256").click()
+    press(page, "Rotate")
+    done(page, "A successor is announced")
+    expect(page.get_by_text("begins to sign")).to_be_visible()
+    shoot(page, "signing keys")
+    page.goto(f"{BASE}/settings")
+    assert shown(page, "the realm") == "acme"
+    page.fill("#session_hours", "8")
+    press(page, "Save")
+    done(page, "Saved")
+    page.goto(f"{BASE}/audit")
+    page.fill("#actor", "ann@example.test")
+    page.select_option("#tag", "admin:realm")
+    press(page, "Search")
+    expect(page.get_by_role("cell", name="admin:realm:update").first).to_be_visible()
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Export JSON lines").click()
+    started.value.save_as(tmp_path / "audit.jsonl")
+    events = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert {(event["actor"], event["tag"]) for event in events} == {("user:ann@example.test", "admin:realm:update")}
+
+
+def test_an_operator_among_a_thousand_organisations(console: Console) -> None:
+    from idp import realms
+    from idp.db import commit, db
+
+    with console.make.app.app_context():
+        for number in range(1_000):
+            db.session.add(
+                realms.Realm(name=f"org-{number:04}", display_name=f"Company {number}", contract_number=20_000_000 + number)
+            )
+        commit()
+    console.make.user("root@example.test", realm="master", roles=("administrator",))
+    page = console.sign_in(console.visitor(), "root@example.test", "master")
+    page.get_by_role("link", name="New organisation").click()
+    page.fill("#name", "hooli")
+    page.get_by_label("It waits for approval").check()
+    press(page, "Create")
+    expect(page.get_by_text("This organisation is pending")).to_be_visible()
+    page.goto("/console/organisations")
+    page.get_by_role("link", name="1 pending").click()
+    press(page, "Approve hooli")
+    done(page, "Approved")
+    page.fill("#search", "company 777")
+    page.select_option("#state", "")
+    press(page, "Search")
+    expect(page.get_by_role("link", name="org-0777", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Deactivate org-0777").click()
+    expect(page.get_by_text("Can be undone")).to_be_visible()
+    press(page, "Deactivate")
+    done(page, "Deactivated")
+    press(page, "Activate org-0777")
+    done(page, "Activated")
+    page.get_by_role("link", name="Delete org-0777").click()
+    page.fill("#typed", "org-0777")
+    shoot(page, "delete an organisation")
+    press(page, "Delete")
+    done(page, "Deleted")
+    press(page, "Restore org-0777")
+    done(page, "Restored")
