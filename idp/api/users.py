@@ -6,12 +6,14 @@ from flask import Response
 from pydantic import Field
 
 from idp import access, callers, users
+from idp.access import Grant, Holder
 from idp.api.answers import answer, created, done, metadata, time
 from idp.api.pages import page_of
 from idp.api.requests import Schema, parse, realm_of, signed_in
 from idp.callers import Caller
 from idp.db import commit
 from idp.errors import InvalidValueError, NotFoundError
+from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
 
 
@@ -148,11 +150,11 @@ def get_roles(caller: Caller, uid: str) -> Response:
     """Show what a user holds on the realm, and what comes from groups."""
     realm = realm_of(caller)
     user = callers.visible_user(caller, realm, uid)
-    direct = [grant for grant in access.list_grants(realm, holder=users.holder_of(user)) if grant.project is None]
+    direct = [grant for grant in _grants(caller, realm, user, users.holder_of(user)) if grant.project is None]
     inherited = [
         grant
         for group in users.groups_of(user)
-        for grant in access.list_grants(realm, holder=users.group_holder(group))
+        for grant in _grants(caller, realm, user, users.group_holder(group))
         if grant.project is None
     ]
     return answer(
@@ -182,7 +184,7 @@ def get_projects(caller: Caller, uid: str) -> Response:
     holders = [(users.holder_of(user), "roles")]
     holders += [(users.group_holder(group), "inheritedRoles") for group in users.groups_of(user)]
     for holder, member in holders:
-        for grant in access.list_grants(realm, holder=holder):
+        for grant in _grants(caller, realm, user, holder):
             if grant.project is not None:
                 entry = {"uid": grant.project.uid, "name": grant.project.name, "roles": [], "inheritedRoles": []}
                 role = {"uid": grant.role.uid, "name": grant.role.name}
@@ -206,6 +208,16 @@ def set_projects(caller: Caller, uid: str) -> Response:
         callers.set_roles(caller, realm, users.holder_of(user), roles, project=project.name)
     commit()
     return done()
+
+
+def _grants(caller: Caller, realm: Realm, user: User, holder: Holder) -> list[Grant]:
+    """Return what a user holds by themselves or a group, as far as the caller may see it; one's own, everybody may."""
+    is_own = user.uid == caller.subject.uid
+    return [
+        grant
+        for grant in access.list_grants(realm, holder=holder)
+        if is_own or caller.may("grants:read", realm=realm.name, project=grant.project.name if grant.project else "")
+    ]
 
 
 def _shown(user: User) -> dict[str, Any]:

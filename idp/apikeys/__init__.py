@@ -9,6 +9,7 @@ from idp.apikeys.known import (
     check_key,
     count_use,
     find_live_key,
+    within,
     works_from,
 )
 from idp.apikeys.leaks import can_be_leaked, revoke_leaked
@@ -60,5 +61,6 @@ __all__ = [
     "successor_of",
     "unused_keys",
     "update_key",
+    "within",
     "works_from",
 ]

@@ -1,6 +1,7 @@
 """Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +57,7 @@ class KnownKey:
     expires_at: float
     roles: frozenset[str]
     projects: frozenset[str]
-    frozen: dict[tuple[str, str], float] | None
+    frozen: list[list[Any]] | None
     """By project and role, until when it carries that at the most (seconds since 1970); None for no such limit."""
     networks: tuple[Network, ...]
     rate_per_minute: int
@@ -85,18 +86,21 @@ def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]
     kept = tuple(
         each for each in held if (not key.roles or each.role in key.roles) and (not key.projects or each.project in key.projects)
     )
-    if key.frozen is None:
-        return kept
-    ends = key.frozen
-    return tuple(
-        replace(each, until=min(each.until, ends[each.project, each.role])) for each in kept if (each.project, each.role) in ends
-    )
+    return within(key.frozen, kept)
 
 
-def _ends(frozen: list[list[Any]] | None) -> dict[tuple[str, str], float] | None:
+def within(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole]) -> tuple[HeldRole, ...]:
+    """Return what of roles that are held a key carries that is frozen to these; see `ApiKey.frozen`."""
     if frozen is None:
-        return None
-    return {(project, role): float("inf") if until is None else until for project, role, until in frozen}
+        return tuple(held)
+    limits = {(entry[0], entry[1]): entry[2:] for entry in frozen}
+    kept = []
+    for each in held:
+        if (each.project, each.role) in limits:
+            until, *permitted = limits[each.project, each.role]
+            permissions = each.permissions & frozenset(*permitted) if permitted else each.permissions
+            kept.append(replace(each, until=each.until if until is None else min(each.until, until), permissions=permissions))
+    return tuple(kept)
 
 
 def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
@@ -186,7 +190,7 @@ def read_key(public_part: str) -> KnownKey | None:
             expires_at=key.expires_at.timestamp() if key.expires_at else float("inf"),
             roles=frozenset(key.roles),
             projects=frozenset(key.projects),
-            frozen=_ends(key.frozen),
+            frozen=key.frozen,
             networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )

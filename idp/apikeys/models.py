@@ -50,9 +50,9 @@ class ApiKey(Identified, Base):
     projects: Mapped[list[str]] = mapped_column(JSON, default=list)
     """The only projects that it is for; empty for all. With some named, roles on the whole realm are not carried."""
     frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON)
-    """`[project, role, end]` of all that it carries at the most (no project for a role on the realm, the end in seconds since
-    1970 or none), if somebody else has made it who could not give everything: what its owner is given later, it does not
-    carry. None for no such limit."""
+    """`[project, role, end, permissions]` of all that it carries at the most (no project for a role on the realm, the end in
+    seconds since 1970 or none, and what the role permitted then), if somebody else has made it who could not give everything
+    for good: what its owner is given later, and what a role permits later, it does not carry. None for no such limit."""
     addresses: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Networks that it works from; empty for everywhere."""
     rate_per_minute: Mapped[int | None]

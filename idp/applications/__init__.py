@@ -24,7 +24,7 @@ from idp.applications.service import (
     find_application_by_uid,
     get_application,
     holder_of,
-    is_audience,
+    is_claimed,
     list_applications,
     update_application,
 )
@@ -50,7 +50,7 @@ __all__ = [
     "forget_expired_assertions",
     "get_application",
     "holder_of",
-    "is_audience",
+    "is_claimed",
     "known_application",
     "list_applications",
     "list_secrets",

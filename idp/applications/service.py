@@ -94,10 +94,12 @@ def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
     return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
 
 
-def is_audience(realm: Realm, audience: str) -> bool:
-    """Tell whether tokens of some application are made for this audience."""
-    text = cast(Application.audience, String).contains(json.dumps(audience), autoescape=True)
-    return db.session.scalar(select(Application.id).where(Application.realm_id == realm.id, text).limit(1)) is not None
+def is_claimed(realm: Realm, audience: str) -> bool:
+    """Tell whether tokens of some application are made for this audience, or some application answers for it."""
+    quoted = json.dumps(audience)
+    lists = (cast(column, String).contains(quoted, autoescape=True) for column in (Application.audience, Application.resources))
+    query = select(Application.id).where(Application.realm_id == realm.id, or_(Application.name == audience, *lists))
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def list_applications(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[Application]:
@@ -145,9 +147,16 @@ def check_audiences(name: str, values: Sequence[str]) -> list[str]:
     for value in values:
         if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
             raise InvalidValueError(f"{name} takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
-        if "://" in value and ("#" in value or not urlsplit(value).netloc):
+        if "://" in value and ("#" in value or not _has_host(value)):
             raise InvalidValueError(f"{value[:80]!r} is no absolute URL without a fragment (RFC 8707 §2).")
     return list(values)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).netloc)
+    except ValueError:  # brackets that do not hold an IPv6 address
+        return False
 
 
 def check_jwks(document: Any) -> dict[str, Any]:

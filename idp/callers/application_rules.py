@@ -1,5 +1,6 @@
 """Who may make and change which applications. Who has an application's secret acts as it, so the rules are those of keys."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,8 +35,8 @@ def make_application(caller: Caller, realm: Realm, wish: ApplicationWish) -> tup
     :raises DeniedError: the caller may not make applications, or not give one of the roles.
     """
     caller.require("applications:write", realm=realm.name)
+    _check_claims(caller, realm, {wish.name, *wish.fields.get("resources", ())})
     application = applications.create_application(realm, wish.name, **wish.fields)
-    _check_claims(caller, realm, {application.name, *application.resources})
     holder = applications.holder_of(application)
     for role in wish.roles:
         give_role(caller, realm, holder, role)
@@ -75,11 +76,13 @@ def change_application(caller: Caller, realm: Realm, name: str, **fields: Any) -
 def _check_claims(caller: Caller, realm: Realm, audiences: set[str]) -> None:
     """See that nobody has an application answer for what others' tokens are made for, to introspect and exchange them.
 
-    :raises DeniedError: another application's tokens are, and the caller is no administrator of the realm.
+    :raises DeniedError: somebody else's tokens are, and the caller is no administrator of the realm, or only for a while.
     """
-    if access.may_grant(caller.held_in(realm.name), access.PERMISSIONS):
+    if math.isinf(access.granting_until(caller.held_in(realm.name), access.PERMISSIONS)):
         return
-    taken = sorted(audience for audience in audiences if applications.is_audience(realm, audience))
+    # what is made for no API in particular is made for the issuer, as session tokens are
+    issuers = caller.realm.runtime.settings.issuer("")
+    taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(realm, each))
     if taken:
         raise DeniedError(
             f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."

@@ -17,7 +17,7 @@ from idp.realms import Realm
 from idp.users import KnownUser, User
 
 Frozen = list[list[Any]]
-"""Triples of project, role and end; see `ApiKey.frozen`."""
+"""See `ApiKey.frozen`."""
 
 _SIGNED_IN = frozenset({CredentialKind.SESSION, CredentialKind.PASSWORD})
 
@@ -196,26 +196,20 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
 def _frozen(caller: Caller, realm: Realm, owner: Holder, before: Frozen | None) -> Frozen | None:
     """Return what a key carries at the most which the caller makes for somebody else.
 
-    It carries what its owner holds now, and no longer than now: should they be given more later, whoever has made the key
-    has not. Who could give everything has no need of keys to grow by, and makes keys without such a limit.
+    It carries what its owner holds now, and no longer than now: should they be given more later, or their roles permit more,
+    whoever has made the key has not. Who could give everything, for good, has no need of keys to grow by, and makes keys
+    without such a limit.
 
     :param before: what limits the key already; None for nothing.
     """
-    if access.may_grant(caller.held_in(realm.name), access.PERMISSIONS):
+    if math.isinf(access.granting_until(caller.held_in(realm.name), access.PERMISSIONS)):
         return before
     now = clock.timestamp()
-    limits = None if before is None else {(project, role): until for project, role, until in before}
-    frozen: Frozen = []
-    for each in held_by(owner):
-        until = None if math.isinf(each.until) else each.until
-        if limits is not None and (each.project, each.role) in limits:
-            limit = limits[each.project, each.role]
-            until = min((end for end in (until, limit) if end is not None), default=None)
-        elif limits is not None:
-            continue
-        if until is None or now < until:
-            frozen.append([each.project, each.role, until])
-    return frozen
+    return [
+        [each.project, each.role, None if math.isinf(each.until) else each.until, sorted(each.permissions)]
+        for each in apikeys.within(before, held_by(owner))
+        if now < each.until
+    ]
 
 
 def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:

@@ -120,5 +120,5 @@ def register(app: Flask) -> None:
     set_up_templates(app)
     for methods, path, view in _ROUTES:
         app.add_url_rule(path, f"console {path}", view, methods=methods.split())
-    answer_errors(app, f"{PREFIX}/", answer_error)
+    answer_errors(app, PREFIX, answer_error)
     add_headers(app)

@@ -11,7 +11,7 @@ from idp import apikeys, applications, callers, clock, users
 from idp.apikeys import ApiKey, KeyStatus
 from idp.callers import KeyWish
 from idp.console.browser import Visit, page, page_with_secret
-from idp.console.forms import Form, LinesField, TimeField, text
+from idp.console.forms import Form, LinesField, NumberField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import render
@@ -29,7 +29,7 @@ class KeyForm(Form):
     owner = text("For whom", "A user by mail address or name, or application:<name>.", required=True, longest=300)
     name = text("Name", "What it is for.", required=True, longest=64)
     description = text("Description")
-    hours = wtforms.IntegerField("Life in hours", [validators.Optional(), validators.NumberRange(min=1)])
+    hours = NumberField("Life in hours", [validators.Optional(), validators.NumberRange(min=1)])
     expires = TimeField("Or until", description="Instead of hours.")
     never = wtforms.BooleanField("It never expires")
     roles = LinesField("Only these roles", "One a line. Empty for all that its owner holds.")
@@ -37,7 +37,7 @@ class KeyForm(Form):
         "Only these projects", "One a line. Empty for all; with some named, roles on the whole are not carried."
     )
     addresses = LinesField("Only from these addresses", "Addresses or networks such as 192.0.2.0/24, one a line. Empty for all.")
-    rate_per_minute = wtforms.IntegerField("Uses a minute", [validators.Optional()], description="Empty for no limit of its own.")
+    rate_per_minute = NumberField("Uses a minute", [validators.Optional()], description="Empty for no limit of its own.")
 
 
 class KeyChangeForm(Form):
@@ -50,7 +50,7 @@ class KeyChangeForm(Form):
 class RotateForm(Form):
     """How a key is replaced."""
 
-    overlap = wtforms.IntegerField(
+    overlap = NumberField(
         "Hours that both work",
         [validators.InputRequired(), validators.NumberRange(min=0)],
         default=24,

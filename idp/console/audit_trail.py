@@ -14,8 +14,8 @@ from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.render import render
 from idp.errors import InvalidValueError
 
-MOST_EXPORTED = 100_000
-"""Events of one export; `idp audit` exports without a limit."""
+MOST_EXPORTED = 20_000
+"""Events of one export; the times of the search lead to others, and `idp audit list` to all of them."""
 
 
 @page
@@ -29,7 +29,7 @@ def list_events(visit: Visit) -> Response | str:
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     return render(
         "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=audit.is_guarded(),
+        guarded=audit.is_guarded(), most=MOST_EXPORTED,
     )  # fmt: skip
 
 

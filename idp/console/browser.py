@@ -92,12 +92,12 @@ def page(view: View, *, once: bool = False) -> View:
         cookie = request.cookies.get(cookie_name(SESSION_COOKIE), "")
         try:
             session = sessions.open_session(process, cookie)
+            renewed = sessions.renew_session(session) if session.is_due else ""
         except sessions.SessionOverError:
             return _to_sign_in()
         caller = callers.authenticate_browser(session, address())
         name = _realm_name(caller, realm)
         context = f"form of session {session.sid}"
-        renewed = sessions.renew_session(session) if session.is_due else ""
         g.renewed = renewed  # for the error page too
         if request.method == "POST":
             posted = _read_form(context)
@@ -176,6 +176,12 @@ def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
     """Give the browser the cookie of a new session, and take away what it had before (T89)."""
     _set_cookie(response, VISITOR_COOKIE, "", 0)
     return set_session_cookie(response, sessions.seal_session(realm, sid))
+
+
+def sign_browser_out(response: Response) -> Response:
+    """Take the cookie away, and what the back button would show."""
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return set_session_cookie(response, "")
 
 
 def keep_session(response: Response) -> Response:

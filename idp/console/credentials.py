@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import wtforms
 from flask import Response, request
 from wtforms import validators
 
 from idp import callers, personal_tokens, sessions, users
-from idp.console.browser import Visit, address, page, page_with_secret, set_session_cookie, sign_browser_in
-from idp.console.forms import Form, password
+from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
+from idp.console.forms import Form, NumberField, password
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import duration, render
@@ -38,7 +37,7 @@ class WrongPasswordError(users.SignInError):
 class TokenForm(Form):
     """A new personal token."""
 
-    seconds = wtforms.IntegerField("Life in seconds", [validators.Optional()])
+    seconds = NumberField("Life in seconds", [validators.Optional()])
 
 
 @page
@@ -162,7 +161,7 @@ def sign_out_everywhere(visit: Visit) -> Response:
     if user is not None:
         users.sign_out_everywhere(visit.realm, user)
     commit()
-    return set_session_cookie(go("/console/sign-in?done=signed-out"), "")
+    return sign_browser_out(go("/console/sign-in?done=signed-out"))
 
 
 @page

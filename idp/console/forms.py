@@ -102,6 +102,17 @@ class LinesField(wtforms.TextAreaField):
         self.data = [line.strip() for line in text.splitlines() if line.strip()]
 
 
+class NumberField(wtforms.IntegerField):
+    """A whole number of a length that somebody could mean."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Take a number of up to ten digits."""
+        if valuelist and len(valuelist[0].strip()) > 10:
+            self.data = None
+            raise ValueError("A number takes at most ten digits.")
+        super().process_formdata(valuelist)
+
+
 class TimeField(wtforms.DateTimeLocalField):
     """A time in UTC, to the minute; None for none."""
 
@@ -138,10 +149,10 @@ def text(label: str, description: str = "", *, required: bool = False, longest: 
     return wtforms.StringField(label, rules, description=description, filters=[_stripped], **options)
 
 
-def whole_number(label: str, description: str = "", *, least: int = 0) -> wtforms.IntegerField:
+def whole_number(label: str, description: str = "", *, least: int = 0) -> NumberField:
     """Return a field for a number."""
     rules = [validators.InputRequired(), validators.NumberRange(min=least)]
-    return wtforms.IntegerField(label, rules, description=description)
+    return NumberField(label, rules, description=description)
 
 
 def password(label: str, description: str = "", autocomplete: str = "current-password") -> wtforms.PasswordField:

@@ -24,6 +24,10 @@ from idp.errors import InvalidValueError
 _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
 
 
+MOST_EXPORTED = 200_000
+"""Grants of one CSV."""
+
+
 class GrantForm(Form):
     """A role for somebody."""
 
@@ -64,7 +68,12 @@ def review_csv(visit: Visit) -> Response:
         return access.page_of_grants(realm, after=after or 0, limit=BATCH, projects=projects, **filters)
 
     return download(
-        f"access-{name}.csv", "text/csv", fetch, lambda grant: _csv_line(_cells(grant)), first=_csv_line(_CSV_COLUMNS)
+        f"access-{name}.csv",
+        "text/csv",
+        fetch,
+        lambda grant: _csv_line(_cells(grant)),
+        first=_csv_line(_CSV_COLUMNS),
+        most=MOST_EXPORTED,
     )
 
 
@@ -248,5 +257,5 @@ def _cells(grant: Grant) -> tuple[str, ...]:
 def _csv_line(cells: tuple[str, ...]) -> str:
     line = io.StringIO()
     # what begins like a formula would be one to a spreadsheet
-    csv.writer(line).writerow([f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t"} else cell for cell in cells])
+    csv.writer(line).writerow([f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell for cell in cells])
     return line.getvalue()

@@ -29,7 +29,7 @@ def add_headers(app: Flask) -> None:
 
     @app.after_request
     def add(response: Response) -> Response:
-        if request.path == PREFIX or request.path.startswith(f"{PREFIX}/"):
+        if request.path in {"/", PREFIX} or request.path.startswith(f"{PREFIX}/"):
             response.headers.update(_HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
             if "Accept-Encoding" not in response.headers.get("Vary", ""):

@@ -1,16 +1,21 @@
 """Lists in pages: what comes after a name or a number, which cost the same however far down the list."""
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from idp.db import db, only_read
 from idp.errors import InvalidValueError
+from idp.users import BusyError
 
 PAGE = 50
 BATCH = 1_000
 """Rows of a file that are read at once."""
+
+_MAKING = threading.BoundedSemaphore(2)
+"""Files that a worker makes at once."""
 
 Row = TypeVar("Row")
 
@@ -26,35 +31,34 @@ def one_page(found: Sequence[Row], place: Callable[[Row], Any]) -> tuple[Sequenc
 
 def download(
     name: str, media_type: str, fetch: Callable[[int | None], Sequence[Any]], write: Callable[[Any], str], *, first: str = "",
-    most: int | None = None,
+    most: int,
 ) -> Response:  # fmt: skip
-    """Answer with a file that is read and sent batch by batch. A reader who takes time keeps no transaction open.
+    """Answer with a file, made batch by batch and sent as a whole.
 
-    :param fetch: takes the number of the last row that was sent (None at the beginning), and returns the next ones.
+    A reader who takes time then keeps no transaction open, and none of the server's threads.
+
+    :param fetch: takes the number of the last row that was read (None at the beginning), and returns the next ones.
     :param write: makes a row's line.
     :param first: what the file begins with.
     :param most: rows after which it ends.
+    :raises BusyError: others are being made.
     """
-
-    def batch(after: int | None) -> tuple[str, int | None, int]:
-        only_read()
-        rows = fetch(after)
-        text, last = "".join(write(row) for row in rows), rows[-1].id if rows else None
-        db.session.rollback()
-        return text, last, len(rows)
-
-    begun = batch(None)  # before the answer begins: what fails here is still told by its status
-
-    def rest() -> Iterator[str]:
-        text, last, count = begun
-        yield first + text
-        while last is not None and (most is None or count < most):
-            text, last, more = batch(last)
-            count += more
-            yield text
-
+    if not _MAKING.acquire(blocking=False):
+        raise BusyError("Other files are being made. Try again in a few seconds.")
+    try:
+        pieces, last, count = [first], None, 0
+        while count < most:
+            only_read()
+            rows = fetch(last)
+            pieces += [write(row) for row in rows]
+            count, last = count + len(rows), rows[-1].id if rows else None
+            db.session.rollback()
+            if last is None:
+                break
+    finally:
+        _MAKING.release()
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(stream_with_context(rest()), headers=headers, content_type=f"{media_type}; charset=utf-8")
+    return Response("".join(pieces), headers=headers, content_type=f"{media_type}; charset=utf-8")
 
 
 def after_number() -> int | None:

@@ -97,7 +97,7 @@ def deactivate(visit: Visit) -> Response | str:
     question = Confirmation(
         f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (_list_url(), "Organisations"),
         _use(visit.realm),
-        undo="Activate it again, and everything works as before.",
+        undo="Activate it again, and everything works as before.", blocked=_blocked(name),
     )  # fmt: skip
     return confirmed(visit, question, act, _list_url(done="deactivated"))
 
@@ -115,6 +115,7 @@ def delete(visit: Visit) -> Response | str:
     question = Confirmation(
         f"Delete {name}", f"Delete {name}?", "Delete", (_list_url(), "Organisations"), _use(visit.realm),
         undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.", typed=name,
+        blocked=_blocked(name),
     )  # fmt: skip
     return confirmed(visit, question, act, _list_url(done="deleted"))
 
@@ -131,6 +132,10 @@ def _list_url(**more: str) -> str:
     kept = {name: request.args.get(name, "")[:200] for name in ("search", "state", "after")} | more
     query = urlencode({name: value for name, value in kept.items() if value})
     return f"{LIST}?{query}" if query else LIST
+
+
+def _blocked(name: str) -> str:
+    return "It is the operators' own: without it nobody could look after the others." if name == MASTER else ""
 
 
 def _use(realm: Realm) -> list[str]:

@@ -9,7 +9,7 @@ from wtforms import validators
 from idp import access, apikeys, callers, personal_tokens, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, choices, text
+from idp.console.forms import Form, NumberField, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
@@ -40,7 +40,7 @@ class UserForm(Form):
     email = text("Mail address", "Where mails go; the name to sign in with stays.", longest=254)
     first_name = text("First name", longest=100)
     last_name = text("Last name", longest=100)
-    api_key_hours = wtforms.IntegerField(
+    api_key_hours = NumberField(
         "Longest life of own API keys, in hours",
         [validators.Optional()],
         description="Empty for the organisation's. Where both are set, the higher one counts.",

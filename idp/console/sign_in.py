@@ -12,8 +12,8 @@ from idp.console.browser import (
     end_former_session,
     open_page,
     page,
-    set_session_cookie,
     sign_browser_in,
+    sign_browser_out,
 )
 from idp.console.forms import Form, password, text
 from idp.console.navigation import home
@@ -127,9 +127,7 @@ def sign_out(visit: Visit) -> Response:
     realm = get_realm(visit.caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
     commit()
-    response = set_session_cookie(go("/console/sign-in?done=signed-out"), "")
-    response.headers["Clear-Site-Data"] = '"cache"'  # what the back button would show
-    return response
+    return sign_browser_out(go("/console/sign-in?done=signed-out"))
 
 
 def to_front() -> Response:

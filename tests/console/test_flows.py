@@ -337,9 +337,6 @@ def test_operators_find_make_approve_stop_delete_and_restore_organisations(app: 
     operator.send("Restore")
     operator.open("/console/organisations?state=inactive").send("Activate")
     assert ask() == 200
-    for act in ("deactivate", "delete"):
-        operator.open(f"/console/organisations/master/{act}").send(act.capitalize(), {"typed": "master"})
-        assert operator.status == 409
 
 
 def test_a_thousand_organisations_are_found(app: Flask, operator: Surfer) -> None:

@@ -8,7 +8,7 @@ from flask import Flask
 from idp import access, applications, clock, realms, users
 from tests.console.surfing import Surfer
 from tests.console.test_forms import FORM, OWN
-from tests.factories import Factory, ask, ask_token
+from tests.factories import Factory, ask, ask_token, session_of
 
 BASE = "/console/realms/acme"
 
@@ -144,6 +144,9 @@ def test_nobody_makes_an_application_answer_for_what_others_tokens_are_for(app: 
     assert eve.status == 403
     eve.open(f"{BASE}/new-application").send("Create", {"name": "api-by-name"})
     assert eve.status == 403
+    for taken in ("http://localhost:8080/auth/realms/acme", "victim", "train-scheduler"):
+        eve.open(f"{BASE}/applications/evil").send("Save", {"resources": taken})
+        assert eve.status == 403, taken
     eve.open(f"{BASE}/applications/evil").send("Save", {"resources": "https://own.example"})
     assert eve.status == 200
     token = ask_token(app.test_client(), victim).json["access_token"]
@@ -223,3 +226,79 @@ def test_things_may_be_called_new(ann: Surfer, make: Factory) -> None:
     for kind in ("applications", "groups", "projects"):
         assert "new" in ann.open(f"{BASE}/{kind}/new").read().forms[1].action + ann.text
         assert "<h1>New " not in ann.text
+
+
+@pytest.mark.spec("T108")
+def test_a_key_made_by_an_administrator_for_a_while_carries_nothing_that_is_given_later(app: Flask, make: Factory) -> None:
+    make.user("temp@example.test")
+    make.user("bob@example.test")
+    grant(make, "temp@example.test", "administrator", until=clock.now() + timedelta(hours=2))
+    temp = Surfer(app).sign_in("temp@example.test")
+    temp.open(f"{BASE}/api-keys/new").send("Create", {"owner": "bob@example.test", "name": "later", "never": "y"})
+    plain = temp.text.partition("idp_ak_")[2]
+    key = {"apiKey": "idp_ak_" + plain[: plain.index("<")]}
+    grant(make, "bob@example.test", "administrator")
+    client = app.test_client(use_cookies=False)
+    assert client.get("/v1/users/info", headers=key).status_code == 200
+    assert client.get("/v1/apiKeys?scope=all", headers=key).status_code == 403
+
+
+@pytest.mark.spec("T108")
+def test_a_frozen_key_carries_what_the_role_permitted_then(app: Flask, make: Factory) -> None:
+    role(make, "deployer")
+    role(make, "key-maker", "api-keys:read", "api-keys:write", "users:read", "grants:write")
+    make.user("bob@example.test", roles=("deployer",))
+    make.user("eve@example.test", roles=("key-maker",))
+    eve = Surfer(app).sign_in("eve@example.test")
+    eve.open(f"{BASE}/api-keys/new").send("Create", {"owner": "bob@example.test", "name": "frozen"})
+    plain = eve.text.partition("idp_ak_")[2]
+    key = {"apiKey": "idp_ak_" + plain[: plain.index("<")]}
+    make.do(lambda realm: access.set_permissions(realm, "deployer", list(access.PERMISSIONS)))
+    client = app.test_client(use_cookies=False)
+    assert client.get("/v1/apiKeys?scope=all", headers=key).status_code == 403
+    make.do(lambda realm: access.remove_grant(realm, users.holder_of(users.get_user(realm, "bob@example.test")), "deployer"))
+    make.do(lambda realm: access.delete_role(realm, "deployer"))
+    role(make, "deployer", *access.PERMISSIONS)
+    grant(make, "bob@example.test", "deployer")
+    assert client.get("/v1/apiKeys?scope=all", headers=key).status_code == 403
+
+
+@pytest.mark.spec("T73")
+def test_the_api_shows_no_more_of_what_somebody_holds_than_the_console(app: Flask, make: Factory) -> None:
+    make.do(lambda realm: access.create_project(realm, "topsecret"))
+    bob = make.user("bob@example.test", roles=("auditor",), projects=(("topsecret", "viewer"),))
+    role(make, "people-reader", "users:read")
+    make.user("eve@example.test", projects=(("vision", "people-reader"),))
+    client = app.test_client(use_cookies=False)
+    shown = session_of(client, "eve@example.test")
+    assert client.get(f"/v1/users/{bob}/roles", headers=shown).json == {"roles": [], "inheritedRoles": []}
+    assert client.get(f"/v1/users/{bob}/projects", headers=shown).json == {"projects": []}
+    own = session_of(client, "bob@example.test")
+    assert [each["name"] for each in client.get(f"/v1/users/{bob}/roles", headers=own).json["roles"]] == ["auditor"]
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "1e400", "-" + "9" * 20, "0x10", "\u0663"])
+def test_odd_numbers_are_refused(ann: Surfer, value: str) -> None:
+    for url, button, field in (("/console/my/keys/new", "Create", "hours"), (f"{BASE}/settings", "Save", "session_hours")):
+        ann.open(url).send(button, {"name": "n", field: value})
+        assert ann.status in {200, 400}, url
+
+
+@pytest.mark.parametrize("value", ["https://[", "https://[::1", "http://a]b"])
+def test_odd_audiences_are_refused(ann: Surfer, value: str) -> None:
+    ann.open(f"{BASE}/new-application").send("Create", {"name": "odd", "audience": value})
+    assert ann.status == 400
+
+
+def test_master_is_not_offered_for_deletion(operator: Surfer) -> None:
+    for act in ("deactivate", "delete"):
+        operator.open(f"/console/organisations/master/{act}")
+        assert "It is the operators&#39; own" in operator.text
+        assert not any(act.capitalize() in button for form in operator.read().forms for button in form.buttons)
+
+
+def test_the_front_door_is_as_strict_as_the_rest(app: Flask) -> None:
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console/")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert app.test_client().post("/console").mimetype == "text/html"

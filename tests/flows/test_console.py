@@ -1,12 +1,20 @@
 """The console on PostgreSQL, and from two nodes at once."""
 
-from flask import Flask
+import contextlib
+import socket
 
-from idp import runtime, tokens
+from flask import Flask
+from sqlalchemy import insert
+
+from idp import clock, realms, runtime, sessions, tokens, users
 from idp.app import close_app, create_app
+from idp.audit import AuditEvent, Tag, event_values
+from idp.db import commit, db
+from idp.settings import Settings
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import crawl
 from tests.factories import Factory, ask_token
+from tests.serving import Server, send
 
 BASE = "/console/realms/acme"
 
@@ -57,3 +65,29 @@ def test_a_session_is_known_on_every_node_and_dies_on_every_node(pg_make: Factor
         runtime.current().feed.expire()
     assert two.open("/console/my/keys").url == "/console/sign-in"
     close_app(node)
+
+
+def test_downloads_that_nobody_reads_stop_nobody(own_server: Server) -> None:
+    own_server.settings |= {"IDP_THREADS": "3"}
+    own_server.start()
+    app = create_app(Settings.load(data_dir=own_server.data_dir, public_url=own_server.url))
+    make = Factory(app)
+    make.user(roles=("administrator",))
+    with app.app_context():
+        rows = [event_values(clock.now(), "acme", Tag.ROLE_CREATE, "a" * 100, "t" * 200, "x", "success") for _ in range(20_000)]
+        db.session.execute(insert(AuditEvent), rows)
+        commit()
+        realm = realms.get_realm("acme")
+        cookie = sessions.seal_session("acme", sessions.begin_session(realm, users.get_user(realm, "ann@example.test")))
+    close_app(app)
+    request = f"GET {BASE}/audit.jsonl HTTP/1.1\r\nHost: x\r\nCookie: realmgate-session={cookie}\r\n\r\n".encode()
+    with contextlib.ExitStack() as unread:
+        for _ in range(5):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(30)
+            connection.connect(("127.0.0.1", own_server.port))
+            unread.enter_context(connection)
+            connection.sendall(request)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        assert send(f"{own_server.url}/console/sign-in").status == 200

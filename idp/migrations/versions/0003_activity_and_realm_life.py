@@ -24,6 +24,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("realm", "hour", "tag", "reason", name=op.f("pk_activity_count")),
     )
     op.create_index(op.f("ix_activity_count_hour"), "activity_count", ["hour"])
+    searched = sa.text("tag <> 'client:token:issue'")
+    for column in ("actor", "target"):
+        op.create_index(
+            f"ix_audit_event_{column}", "audit_event", ["realm", column, "id"], sqlite_where=searched, postgresql_where=searched
+        )
     op.add_column("realm", sa.Column("pending", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("realm", sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_application_secret_expires_at", "application_secret", ["expires_at"])
