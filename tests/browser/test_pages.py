@@ -62,6 +62,14 @@ def crawl(page: Page) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def urls(furnished: Console) -> list[str]:
+    """A page of every shape, found by following links."""
+    found = crawl(furnished.sign_in(furnished.visitor()))
+    assert len(found) > 40, found
+    return found
+
+
 def check(page: Page, urls: list[str], options: dict[str, Any]) -> list[str]:
     """Return what axe-core has against pages."""
     said = []
@@ -79,12 +87,10 @@ COLOURS = EVERY_RULE | {"runOnly": ["color-contrast", "link-in-text-block"]}
 
 
 @pytest.mark.parametrize(("scheme", "options"), [("light", EVERY_RULE), ("dark", COLOURS)])
-def test_axe_finds_no_violation_on_any_page(furnished: Console, scheme: str, options: dict[str, Any]) -> None:
+def test_axe_finds_no_violation_on_any_page(furnished: Console, urls: list[str], scheme: str, options: dict[str, Any]) -> None:
     visitor = furnished.visitor(color_scheme=scheme)
     said = check(visitor, OPEN_PAGES, options)
     page = furnished.sign_in(visitor)
-    urls = crawl(page)
-    assert len(urls) > 40, urls
     said += check(page, urls, options)
     operator = furnished.sign_in(furnished.visitor(color_scheme=scheme), "root@example.test", "master")
     said += check(
@@ -105,10 +111,10 @@ def test_pages_that_say_no_are_accessible_too(furnished: Console) -> None:
     assert Axe().run(page).violations_count == 0
 
 
-def test_no_page_is_wider_than_a_small_telephone(furnished: Console) -> None:
+def test_no_page_is_wider_than_a_small_telephone(furnished: Console, urls: list[str]) -> None:
     page = furnished.sign_in(furnished.visitor(viewport={"width": 360, "height": 740}))
     too_wide = []
-    for url in crawl(page):
+    for url in urls:
         page.goto(url)
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 360:

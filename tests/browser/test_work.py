@@ -6,10 +6,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from idp import users
+from idp.audit import AuditEvent, Tag
+from idp.db import db
 from idp.users import LinkPurpose
 from tests.browser.conftest import Console, shoot
 from tests.factories import PASSWORD
-from tests.serving import send
+from tests.serving import send, wait_until
 
 BASE = "/console/realms/acme"
 NEW = "another long password"
@@ -35,6 +37,11 @@ def shown(page: Page, label: str) -> str:
 
 def works(console: Console, key: str) -> bool:
     return send(f"{console.server.url}/v1/auth/exchange", b"", {"apiKey": key}).status == 200
+
+
+def has_mail(name: str) -> bool:
+    rows = db.session.query(AuditEvent).filter_by(tag=Tag.PASSWORD_RESET_START.value, target=f"user:{name}")
+    return bool(rows.count())
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +111,9 @@ def test_a_forgotten_password_is_replaced(console: Console) -> None:
     visitor.fill("#name", "lost@example.test")
     press(visitor, "Send me a link")
     expect(visitor.get_by_text("No mail server is configured here")).to_be_visible()
+    wait_until(
+        lambda: console.make.do(lambda _: has_mail("lost@example.test")), "the answer to the request, which makes others void"
+    )
     code = console.make.do(lambda realm: users.send_link(realm, users.get_user(realm, "lost@example.test"), LinkPurpose.RESET))
     visitor.goto(f"/console/reset/{code}")
     visitor.fill("#password", NEW)

@@ -168,7 +168,7 @@ def test_url_map_is_this_and_no_more(app: Flask) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/auth", "/auth/realms", "/auth/realms/", f"{REALM}/", f"{REALM}/protocol", f"{REALM}/x", f"/{REALM}", "/static/x"],
+    ["/auth", "/auth/realms", "/auth/realms/", f"{REALM}/", f"{REALM}/protocol", f"{REALM}/x", f"/{REALM}", "/static/x"],
 )
 def test_nothing_there_is_404_in_json(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
