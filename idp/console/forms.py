@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import wtforms
+from sqlalchemy.exc import DataError, IntegrityError
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
@@ -56,7 +57,7 @@ class Form(wtforms.Form):
             return False
         try:
             act()
-        except IdpError as error:
+        except (IdpError, IntegrityError, DataError) as error:
             db.session.rollback()
             status, _, message, headers = classify(error)
             self.refuse(self._about_field(for_people(message)), status)

@@ -91,3 +91,13 @@ def test_downloads_that_nobody_reads_stop_nobody(own_server: Server) -> None:
             connection.sendall(request)
             assert connection.recv(12) == b"HTTP/1.1 200"
         assert send(f"{own_server.url}/console/sign-in").status == 200
+
+
+def test_a_value_that_postgresql_cannot_store_is_refused_where_it_was_typed(pg_make: Factory) -> None:
+    pg_make.user(roles=("administrator",))
+    ann = Surfer(pg_make.app).sign_in()
+    ann.open(f"{BASE}/new-group").send("Create", {"name": "odd\x00", "description": "kept"})
+    assert ann.status == 400
+    assert dict(ann.form("Create").values)["description"] == "kept"
+    ann.open(f"{BASE}/applications?search=%00")
+    assert ann.status in {200, 400}
