@@ -37,7 +37,9 @@ def _install_programs() -> None:
         print(f"Installing {', '.join(missing)} with apt-get ...", flush=True)
         # packaged services must not start by themselves
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing]):
+        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends"]
+        # one by one: a package that this system has not must not keep the others away
+        for command in (["apt-get", "update", "-qq"], *([*install, package] for package in missing)):
             subprocess.run(
                 command, env=environment, timeout=600, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
