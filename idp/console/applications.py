@@ -14,7 +14,7 @@ from idp.apikeys import ApiKey
 from idp.applications import Application
 from idp.callers import ApplicationWish
 from idp.console.browser import Visit, page
-from idp.console.forms import ChecksField, Form, LinesField, TimeField, choices, text
+from idp.console.forms import ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
@@ -41,7 +41,7 @@ class ProjectRow(wtforms.Form):
 class NewApplicationForm(Form):
     """A new application, on one page."""
 
-    name = text("Name", "Its client_id: a letter first, then lower-case letters, digits, - and _.", required=True, longest=64)
+    name = name_field("Its client_id")
     description = text("Description", "What it is, for who reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)

@@ -5,7 +5,7 @@ from flask import Response
 from idp import applications, callers, clock
 from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, TimeField, text
+from idp.console.forms import Form, TimeField, name_field
 from idp.console.turns import Confirmation, confirmed, shown
 from idp.console.usage import use_of_secret
 from idp.db import commit
@@ -15,24 +15,18 @@ from idp.errors import NotFoundError
 class SecretForm(Form):
     """A new secret."""
 
-    name = text(
-        "Name",
-        "What it is told by, such as next: a letter first, then lower-case letters, digits, - and _.",
-        required=True,
-        longest=64,
-    )
+    name = name_field("What it is told by, such as next")
     expires = TimeField("Expires", description="Empty for never.")
 
 
 @page
 def new_secret(visit: Visit, name: str) -> Response | str:
     """Give an application one more secret, and show it."""
-    callers.manageable_application(visit.caller, visit.realm, name)
+    application = callers.manageable_application(visit.caller, visit.realm, name)
     form = SecretForm(visit.posted)
     made: list[str] = []
 
     def act() -> None:
-        application = callers.manageable_application(visit.caller, visit.realm, name)
         _, plain = applications.add_secret(visit.realm, application, form.name.data or "", expires_at=form.expires.data)
         commit()
         made.append(plain)

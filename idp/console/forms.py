@@ -139,9 +139,14 @@ def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> l
     return [SelectChoice(str(value), (labels or {}).get(value, str(value))) for value in values]
 
 
-def name_field() -> wtforms.StringField:
-    """Return the field for the name of a role, a project, a group, an application."""
-    return text("Name", "A letter first, then lower-case letters, digits, - and _.", required=True, longest=64)
+def name_field(meaning: str = "") -> wtforms.StringField:
+    """Return the field for the name of a realm, a role, a project, a group, an application, a secret.
+
+    :param meaning: what the name is for, if that has to be said.
+    """
+    rule = "a letter first, then lower-case letters, digits, - and _."
+    description = f"{meaning}: {rule}" if meaning else rule.capitalize()
+    return text("Name", description, required=True, longest=64)
 
 
 def text(label: str, description: str = "", *, required: bool = False, longest: int = 500, **options: Any) -> wtforms.StringField:

@@ -9,7 +9,7 @@ from flask import Response, request
 
 from idp import audit, clock, manifest, realms
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, text
+from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
@@ -23,7 +23,7 @@ LIST = "/console/organisations"
 class OrganisationForm(Form):
     """A new organisation."""
 
-    name = text("Name", "Stands in its URLs: lower-case letters, digits, - and _.", required=True, longest=64)
+    name = name_field("Stands in its URLs")
     display_name = text("Name for people", longest=200)
     pending = wtforms.BooleanField("It waits for approval: nothing of it works before")
 

@@ -64,7 +64,6 @@ def set_up_templates(app: Flask) -> None:
         "day": day,
         "count_of": count_of,
         "part": part,
-        "input_time": input_time,
     }
     environment.globals |= {"asset": asset_url, "form_token": form_token, "url_with": url_with}
 
@@ -141,11 +140,6 @@ def day(time: datetime) -> str:
 def number(value: int) -> str:
     """Write a number so that it can be read."""
     return f"{value:,}"
-
-
-def input_time(time: datetime | None) -> str:
-    """Write a time as `<input type="datetime-local">` takes it."""
-    return "" if time is None else time.strftime("%Y-%m-%dT%H:%M")
 
 
 def url_with(**changes: Any) -> str:
