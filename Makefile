@@ -19,7 +19,7 @@ serve: $(VENV)/.server  ## Set everything up and serve on http://127.0.0.1:8080
 
 test: $(VENV)/.dev  ## Set everything up and run every test
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev  ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

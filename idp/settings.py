@@ -96,6 +96,49 @@ class Settings(BaseSettings):
     sign_in_limit_realm: int = Field(default=2_000, ge=1, le=1_000_000)
     """Failed sign-ins to one realm in that time."""
 
+    valkey_url: str = ""
+    """URL of a Valkey (or Redis) in which all workers and nodes count their rates together, such as
+    `valkey://10.0.0.7:6379/0`. Without one each worker allows its share. When it cannot be reached, each worker counts
+    for itself, and allows half of its share."""
+
+    rate_api: int = Field(default=10, ge=0, le=1_000_000)
+    """Calls of the API that one address may make in a second to each resource (the first part of the path after the
+    version); five times as many may come at once. 0 for no limit."""
+
+    rate_password_reset: int = Field(default=2, ge=0, le=1_000_000)
+    """Password resets that one address may ask for in a second, five times as many at once. 0 for no limit."""
+
+    rate_application: int = Field(default=5_000, ge=0, le=10_000_000)
+    """Tokens that one application may fetch in a second, five times as many at once; an application can have a limit of
+    its own. 0 for no limit."""
+
+    rate_realm: int = Field(default=20_000, ge=0, le=10_000_000)
+    """Tokens that all applications of a realm together may fetch in a second, five times as many at once. 0 for no limit."""
+
+    rate_failures: int = Field(default=10, ge=1, le=1_000_000)
+    """Failed authentications of one application from one address (of IPv6, one /64 network) after which that application
+    has to wait at that address: one more try every six seconds. Nobody else waits."""
+
+    audit_seal_seconds: float = Field(default=5, ge=0.1, le=3600)
+    """Seconds between two sealings of the audit trail: how long a new entry is not in the hash chain yet."""
+
+    audit_push_seconds: int = Field(default=60, ge=0, le=86_400)
+    """Seconds between two checkpoints of one realm that are pushed to one place."""
+
+    audit_push_file: Path | None = None
+    """File that checkpoints of the audit trail are appended to, a JSON object a line. Have it on another machine, or
+    let the server only append to it (`chattr +a`)."""
+
+    audit_push_syslog: str = ""
+    """Syslog server that checkpoints are sent to: `udp://host:514` or `tcp://host:601`."""
+
+    audit_push_webhook: str = ""
+    """URL that checkpoints are POSTed to, as JSON lines. Redirects are not followed."""
+
+    sign_up: str = "off"
+    """Who may make an organisation: `off` (operators only), `approval` (everybody, once the mail address is verified and
+    an operator approves), or `open` (everybody, once the mail address is verified)."""
+
     smtp_host: str = ""
     """Name of the mail server. Without one, mails wait in the outbox, and `idp doctor` says so."""
 
@@ -124,6 +167,35 @@ class Settings(BaseSettings):
         if value.lower() not in {"debug", "info", "warning", "error"}:
             raise ValueError("takes debug, info, warning or error")
         return value.lower()
+
+    @field_validator("audit_push_syslog")
+    @classmethod
+    def _known_syslog(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(udp|tcp)://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?", value):
+            raise ValueError("takes udp://host:514 or tcp://host:601")
+        return value
+
+    @field_validator("audit_push_webhook")
+    @classmethod
+    def _known_webhook(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment):
+            raise ValueError("takes a URL such as https://audit.example.com/checkpoints, without user name and fragment")
+        return value
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(valkey|redis)s?://[^/]+(/\d*)?|unix:///.+", value):
+            raise ValueError("takes valkey://host:port/number, valkeys:// for TLS, or unix:///path/of/socket")
+        return value
+
+    @field_validator("sign_up")
+    @classmethod
+    def _known_mode(cls, value: str) -> str:
+        if value not in {"off", "approval", "open"}:
+            raise ValueError("takes off, approval or open")
+        return value
 
     @field_validator("smtp_security")
     @classmethod
@@ -208,7 +280,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "IDP_" + str(first["loc"][0]).upper() if first["loc"] else "a setting"
-            value = "" if name == "IDP_DATABASE_URL" else f"={first['input']!r}"  # that one may hold a password
+            may_hold_password = name in {"IDP_DATABASE_URL", "IDP_VALKEY_URL"}
+            value = "" if may_hold_password else f"={first['input']!r}"
             raise SettingsError(f"{name}{value} cannot be used: {_explain(first)}.") from None
 
     @property

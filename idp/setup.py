@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 
 from idp import (
     access,
+    api,
     apikeys,
     applications,
     audit,
@@ -29,6 +30,7 @@ from idp import (
     keys,
     mail,
     manifest,
+    organisations,
     ratelimit,
     realms,
     sessions,
@@ -218,4 +220,8 @@ def rotate_keys_and_tidy() -> None:
     ratelimit.forget_old_attempts()
     mail.forget_old_mail()
     audit.forget_old_activity()
+    organisations.forget_old_sign_ups()
+    api.forget_old_answers()
     commit()
+    with audit.acting_as(audit.SYSTEM):
+        organisations.purge_due_realms()

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from idp import clock
 from idp.db import Base, Identified
 
 
@@ -27,6 +28,7 @@ class Role(Identified, Base):
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
     built_in: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
     permissions: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """What its holder may do at this server; see `policy.PERMISSIONS`. What a role means to other APIs, they decide."""
 
@@ -40,6 +42,7 @@ class Project(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 
 class Grant(Identified, Base):
@@ -79,6 +82,7 @@ class Grant(Identified, Base):
     project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"), index=True)
     until: Mapped[datetime | None]
     granted_by: Mapped[str] = mapped_column(String(200), default="")
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
     role: Mapped[Role] = relationship()
     project: Mapped[Project | None] = relationship()

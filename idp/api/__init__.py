@@ -7,9 +7,10 @@ from flask import Flask, Response, request
 from idp.api import api_keys, auth, me, personal_tokens, sessions, users
 from idp.api.errors import answer_error
 from idp.api.exchange import PATH, ExchangeExpress, exchange
+from idp.api.idempotency import forget_old_answers
 from idp.wire.edges import answer_errors
 
-__all__ = ["register"]
+__all__ = ["forget_old_answers", "register"]
 
 _ROUTES: tuple[tuple[str, str, Callable[..., Response]], ...] = (
     ("POST", "/v1/auth/authenticate", auth.authenticate),

@@ -2,7 +2,7 @@
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.known import KnownApplication, KnownSecret, known_application, read_application, recall_application
-from idp.applications.models import Application, ApplicationSecret
+from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.review import expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -36,6 +36,7 @@ __all__ = [
     "KnownApplication",
     "KnownSecret",
     "NewSecret",
+    "UsedAssertion",
     "add_secret",
     "change_expiry",
     "check_assertion",

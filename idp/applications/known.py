@@ -49,6 +49,7 @@ class KnownApplication:
     """Empty for the realm's."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
+    rate_per_second: int | None
     held_roles: tuple[HeldRole, ...]
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
@@ -108,6 +109,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             algorithm=row.signing_algorithm or "",
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=tuple(_public_key(jwk) for jwk in (row.jwks or {}).get("keys", ())),
+            rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),
         )
 

@@ -28,6 +28,8 @@ class Application(Identified, Base):
     """None means the realm's."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
+    rate_per_second: Mapped[int | None]
+    """Tokens that it may fetch in a second, five times as many at once; None for what the server's settings say."""
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     last_used_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)

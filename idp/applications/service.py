@@ -19,6 +19,7 @@ KEY_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
 """What a key of each type may sign an assertion with."""
 
 MOST_AUDIENCES = 20
+FASTEST = 1_000_000
 MOST_PUBLIC_KEYS = 10
 
 
@@ -26,7 +27,8 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """Add an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
-    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `jwks`.
+    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `jwks`,
+        `rate_per_second`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -129,6 +131,9 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("signing_algorithm") is not None:
         check_algorithm(fields["signing_algorithm"])
     check_text("A description", fields.get("description", ""), 500)
+    rate = fields.get("rate_per_second")
+    if rate is not None and not 1 <= rate <= FASTEST:
+        raise InvalidValueError(f"rate_per_second is {rate}: use 1 to {FASTEST}, or none for the server's own limit.")
     for name in ("audience", "resources"):
         if name in fields:
             fields = {**fields, name: check_audiences(name, fields[name])}

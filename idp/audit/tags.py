@@ -17,6 +17,10 @@ class Tag(StrEnum):
     REALM_ACTIVATE = "admin:realm:activate"
     REALM_DELETE = "admin:realm:delete"
     REALM_RESTORE = "admin:realm:restore"
+    REALM_SIGN_UP = "user:realm:sign-up"
+    REALM_PURGE = "system:realm:purge"
+
+    AUDIT_READ = "admin:audit:read"
 
     ROLE_CREATE = "admin:role:create"
     ROLE_UPDATE = "admin:role:update"

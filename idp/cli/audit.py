@@ -1,12 +1,16 @@
-"""`idp audit`: who did what."""
+"""`idp audit`: who did what, and whether the record of it is whole."""
 
+import sys
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.session import (
     Time,
+    check,
+    in_database,
     json_option,
     json_time,
     reads_database,
@@ -14,12 +18,15 @@ from idp.cli.session import (
     show_table,
     show_time,
 )
-from idp.errors import one_line
+from idp.errors import IdpError, one_line
+
+if TYPE_CHECKING:
+    from idp.audit import Checkpoint, Keys, Report
 
 
 @click.group("audit")
 def audit_group() -> None:
-    """Read the audit trail."""
+    """Read the audit trail, export it, and verify that nothing in it was changed."""
 
 
 @audit_group.command("list")
@@ -28,16 +35,18 @@ def audit_group() -> None:
 @click.option("--actor", help="Only this actor, such as operator:alice or application:ci-bot.")
 @click.option("--target", help="Only this target, such as application:ci-bot.")
 @click.option("--since", type=Time(), help="Only from then on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
+@click.option("--until", type=Time(), help="Only before then.")
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, to page on.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at the most.")
 @json_option
 @reads_database
-def list_(
+def list_(  # noqa: PLR0917 (click passes them by name)
     realm: str | None,
     tag: str | None,
     actor: str | None,
     target: str | None,
     since: datetime | None,
+    until: datetime | None,
     before: int | None,
     limit: int,
     as_json: bool,  # noqa: FBT001
@@ -45,8 +54,13 @@ def list_(
     """List events, newest first."""
     from idp import audit
 
-    events = audit.list_events(realm, tag=tag, actor=actor, target=target, since=since, before=before, limit=limit + 1)
+    if until is not None:
+        check(since is None or since < until, "--since must be before --until.")
+    events = audit.list_events(
+        realm, tag=tag, actor=actor, target=target, since=since, until=until, before=before, limit=limit + 1
+    )
     page = events[:limit]
+    _record_reading(realm, "list")
     if as_json:
         show_json([_facts(event) for event in page])
         return
@@ -66,6 +80,148 @@ def list_(
     show_table(table, "There are no such events.")
     if len(events) > limit:
         click.echo(f"There are more: add --before {page[-1].id}")
+
+
+@audit_group.command("export")
+@click.option("--realm", envvar="IDP_REALM", required=True, help="Whose trail; '' for the server's own.  [env: IDP_REALM]")
+@click.option("--output", type=click.File("w", lazy=True), default="-", help="File to write; by default standard output.")
+@reads_database
+def export(realm: str, output: Any) -> None:
+    """Write the whole trail of a realm as JSON lines, with its hash chain, its checkpoints and the keys that signed them.
+
+    \b
+    Example, and the check of what came out, on any machine:
+      idp audit export --realm acme --output acme.jsonl
+      idp audit verify --export acme.jsonl
+    """  # noqa: D301 (\b is what click needs here)
+    from idp import checkpoints
+
+    for line in checkpoints.export_trail(realm):
+        output.write(line)
+    _record_reading(realm, "export")
+
+
+@audit_group.command("verify")
+@click.option("--realm", envvar="IDP_REALM", help="Only the trail of this realm; by default all.  [env: IDP_REALM]")
+@click.option("--export", "file", type=click.File("r"), help="An export to verify instead of the database; needs no server.")
+@click.option(
+    "--checkpoints",
+    "outside",
+    type=click.File("r"),
+    multiple=True,
+    help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): shows that the end was cut, or all written anew.",
+)
+@click.option(
+    "--keys", "key_file", type=click.File("r"), help="A key set to trust (JWKS), instead of the keys found with the trail."
+)
+@json_option
+def verify(realm: str | None, file: Any, outside: Sequence[Any], key_file: Any, as_json: bool) -> None:  # noqa: FBT001
+    """Follow the hash chain, and name the first entry that was edited, deleted, inserted, reordered or cut off.
+
+    Ends with 0 when everything is as it was sealed, and with 1 when it is not. docs/audit.md says what a chain cannot show.
+
+    \b
+    Examples:
+      idp audit verify
+      idp audit verify --realm acme --checkpoints /mnt/elsewhere/checkpoints.jsonl
+      idp audit verify --export acme.jsonl --keys acme-keys.json
+    """  # noqa: D301
+    from idp import checkpoints
+
+    keys = _read_keys(key_file)
+    lines = [line for each in outside for line in each]
+    if file is not None:
+        reports = [checkpoints.read_export(file, keys, _read_checkpoints(lines, keys))]
+    else:
+        reports = in_database(lambda: _verify_database(realm, keys, _read_checkpoints(lines, keys)))
+    if as_json:
+        show_json([_report_facts(report) for report in reports])
+    else:
+        _show_reports(reports)
+    if any(report.problems for report in reports):
+        sys.exit(1)
+
+
+def _verify_database(realm: str | None, keys: "Keys | None", outside: "Sequence[Checkpoint]") -> "list[Report]":
+    from idp import checkpoints
+
+    names = [realm] if realm is not None else sorted({*checkpoints.trail_names(), *(each.realm for each in outside)})
+    with click.progressbar(names, label="Verifying", file=sys.stderr, item_show_func=lambda name: name) as progress:
+        return [checkpoints.verify_trail(name, keys, outside) for name in progress]
+
+
+def _read_keys(file: Any) -> "Keys | None":
+    import json
+
+    from idp import audit
+
+    if file is None:
+        return None
+    try:
+        keys = audit.read_keys(json.load(file)["keys"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise IdpError('The key file is no key set: it should hold {"keys": [...]}, as the certs URL of a realm does.') from None
+    check(keys, "The key file holds no usable key.")
+    return keys
+
+
+def _read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]":
+    """Return what pushed checkpoints say. Where keys to trust are given, unsigned ones and those of others are refused."""
+    import json
+
+    from idp.audit import Checkpoint, read_checkpoint
+    from idp.verifier.jose import InvalidTokenError
+
+    found = []
+    for number, line in enumerate((line for line in lines if line.strip()), 1):
+        try:
+            value = json.loads(line)
+            said = Checkpoint(str(value["realm"]), int(value["number"]), int(value["total"]), str(value["head"]))
+            if keys is not None and value["checkpoint"] and read_checkpoint(value["checkpoint"], keys) != said:
+                raise InvalidTokenError
+        except (ValueError, KeyError, TypeError):
+            raise IdpError(f"Line {number} of the checkpoints is none.") from None
+        except InvalidTokenError:
+            raise IdpError(f"The checkpoint in line {number} is not signed by one of the keys that are given.") from None
+        found.append(said)
+    return found
+
+
+def _show_reports(reports: "list[Report]") -> None:
+    for report in reports:
+        name = report.realm or "(the server)"
+        state = "BROKEN" if report.problems else "whole"
+        click.echo(
+            f"{name}: {state}; {report.entries} sealed entries in {report.batches} batches, {report.signed} signed; "
+            f"{report.unsealed} not sealed yet" + (f"; head {report.head}" if report.batches else "")
+        )
+        for problem in report.problems:
+            click.echo(f"  {problem.kind.value}: {one_line(problem.text)}")
+    if not reports:
+        click.echo("There is no audit trail yet.")
+
+
+def _report_facts(report: "Report") -> dict[str, Any]:
+    return {
+        "realm": report.realm,
+        "whole": not report.problems,
+        "entries": report.entries,
+        "unsealed": report.unsealed,
+        "batches": report.batches,
+        "signed": report.signed,
+        "head": report.head,
+        "problems": [{"kind": each.kind.value, "entry": each.entry, "text": each.text} for each in report.problems],
+    }
+
+
+def _record_reading(realm: str | None, how: str) -> None:
+    """Note in the trail that it was read, once what was to be read is read."""
+    from idp import audit
+    from idp.db import commit, db
+
+    db.session.rollback()
+    audit.record(audit.Tag.AUDIT_READ, realm or "", f"realm:{realm}" if realm else "server:realmgate", how=how)
+    commit()
 
 
 def _facts(event: Any) -> dict[str, Any]:

@@ -37,9 +37,9 @@ def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001
 @with_database
 def approve(name: str) -> None:
     """Let the realm NAME begin that was waiting for it."""
-    from idp import realms
+    from idp import organisations
 
-    _turn(name, realms.approve_realm, "Approved {}: it can be used now.")
+    _turn(name, organisations.approve, "Approved {}: it can be used now.")
 
 
 @click.command("deactivate")
@@ -88,6 +88,23 @@ def restore(name: str) -> None:
     _turn(name, realms.restore_realm, "Restored {}. `idp realms activate` lets its credentials work.")
 
 
+@click.command("purge")
+@click.argument("name")
+@with_database
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(name: str, yes: bool) -> None:  # noqa: FBT001
+    """Remove the deleted realm NAME for good, before its 30 days are over: only its audit trail is left.
+
+    A running server does this by itself when the 30 days are over. No other realm can ever have the name.
+    """
+    from idp import organisations
+
+    if not yes:
+        confirm(f"Remove everything of realm {name} for good? Only its audit trail is left")
+    organisations.purge_realm(name)
+    click.echo(f"Purged {name}. Its audit trail is left: idp audit list --realm {name}")
+
+
 def _turn(name: str, verb: "Callable[[Realm], None]", done: str) -> None:
     from idp import realms
     from idp.db import commit
@@ -97,4 +114,4 @@ def _turn(name: str, verb: "Callable[[Realm], None]", done: str) -> None:
     click.echo(done.format(name))
 
 
-COMMANDS = (create, approve, deactivate, activate, delete, restore)
+COMMANDS = (create, approve, deactivate, activate, delete, restore, purge)

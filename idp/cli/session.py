@@ -12,6 +12,7 @@ from idp.errors import IdpError, InvalidValueError
 from idp.realms import Realm
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 class NotSetUpError(IdpError):
@@ -26,6 +27,12 @@ def with_database(command: Command) -> Command:
 def reads_database(command: Command) -> Command:
     """Run a command that only reads in the application's context: it keeps no writer waiting, however long it prints."""
     return _in_context(command, read_only=True)
+
+
+def in_database(act: Callable[[], Result]) -> Result:
+    """Do something that only reads in the application's context, for a command that may do without a database."""
+    result: Result = _in_context(act, read_only=True)()
+    return result
 
 
 def _in_context(command: Command, *, read_only: bool) -> Command:

@@ -16,7 +16,7 @@ def settings_command(markdown: bool) -> None:  # noqa: FBT001
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         shown = ",".join(value) if isinstance(value, tuple) else value
-        if name == "database_url":
+        if name in {"database_url", "valkey_url"} and value:
             from sqlalchemy import make_url
 
             shown = make_url(str(value)).render_as_string(hide_password=True)

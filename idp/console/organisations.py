@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import wtforms
 from flask import Response, request
 
-from idp import audit, clock, manifest, realms
+from idp import audit, clock, manifest, organisations, realms
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
@@ -69,7 +69,7 @@ def new_organisation(visit: Visit) -> Response | str:
 @page
 def approve(visit: Visit) -> Response:
     """Let an organisation begin that was waiting."""
-    return _turn(visit, realms.approve_realm, "approved")
+    return _turn(visit, organisations.approve, "approved")
 
 
 @page

@@ -46,7 +46,7 @@ class Signer:
     def __init__(self, kid: str, algorithm: str, private_key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
         self.kid = kid
         self.algorithm = algorithm
-        self._headers = {typ: self._header(typ) for typ in ("at+jwt", "JWT", "session+jwt")}
+        self._headers = {typ: self._header(typ) for typ in ("at+jwt", "JWT", "session+jwt", "audit-checkpoint+jwt")}
         self._sign: Callable[[bytes], bytes]
         if isinstance(private_key, rsa.RSAPrivateKey):
             rsa_sign = private_key.sign
@@ -68,7 +68,7 @@ class Signer:
     def sign(self, typ: str, claims: str) -> str:
         """Return a compact JWS.
 
-        :param typ: `at+jwt`, `JWT` or `session+jwt`.
+        :param typ: `at+jwt`, `JWT`, `session+jwt` or `audit-checkpoint+jwt`.
         :param claims: a JSON object.
         """
         message = self._headers[typ] + b64url(claims.encode())

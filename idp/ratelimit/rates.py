@@ -1,35 +1,166 @@
-"""Rates: how often something may be done in a minute, counted in the memory of one worker."""
+"""Rates: how often something may be done in a second, with bursts, counted in memory or in a Valkey that all processes share.
+
+The generic cell rate algorithm (ITU-T I.371): one number for each thing that is limited, the time at which its bucket would be
+full again. It is written here and not taken from a library, because every token passes it three times; docs/benchmarks.md has
+what that costs.
+"""
 
 import math
 import time
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from idp.errors import IdpError
+from idp.ratelimit.shared import SharedCounters, StoreError
 from idp.runtime import Runtime
+
+BURST = 5
+"""How many seconds' worth of calls may come at once."""
+
+MOST_COUNTED = 200_000
+"""Things that each process counts at the same time."""
+
+STRICTER = 2
+"""By how much each process lowers every rate while the shared counters cannot be reached: what one has let pass, the others
+do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something may be done."""
+
+    name: str
+    """What the `RateLimit` headers call it."""
+    per_second: float
+    burst: int
+    """How many may come at once, after a pause."""
+
+
+class Use(NamedTuple):
+    """One use of something that is limited."""
+
+    rate: Rate
+    what: str
+    """Who or what uses it: an address, an application, a key."""
+    cost: int = 1
+    """How many uses it counts for; 0 only asks whether there is room for one."""
+
+
+class Standing(NamedTuple):
+    """How it stands with a rate after a use."""
+
+    rate: Rate
+    remaining: int
+    """How many more may come at once."""
+    reset: int
+    """Seconds until as many as ever may come at once."""
 
 
 class RateExceededError(IdpError):
     """It was done too often; `retry_after` says in how many seconds it may be done again."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"The rate of this credential is exceeded. Try again in {retry_after} seconds.")
-        self.retry_after = retry_after
+    def __init__(self, rate: Rate, retry_after: float) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        super().__init__(f"Too many requests ({rate.name}). Try again in {self.retry_after} seconds.")
+        self.rate = rate
+
+
+class Refusal(NamedTuple):
+    """Which of several uses has no room, and for how many seconds."""
+
+    number: int
+    wait: float
+
+
+class MemoryCounters:
+    """Counters of one process.
+
+    A lock is not needed: two threads at the same moment may count one use as one instead of two, which errs by one, once.
+    """
+
+    def __init__(self, share: float = 1) -> None:
+        """Count a share of every rate: of several processes, each lets its part pass."""
+        self.share = share
+        self._full_at: dict[tuple[str, str], float] = {}
+
+    def use(self, uses: Sequence[Use]) -> list[float] | Refusal:
+        """Count all uses or none, and return for each the seconds until its bucket is full again."""
+        now = time.monotonic()
+        full_at = self._full_at
+        new: list[float] = []
+        for number, (rate, what, cost) in enumerate(uses):
+            each = 1 / (rate.per_second * self.share)
+            room = each * max(1, math.ceil(rate.burst * self.share))
+            full = max(full_at.get((rate.name, what), 0.0), now)
+            wait = full + each * (cost or 1) - now - room
+            if wait > 1e-9:
+                return Refusal(number, wait)
+            new.append(full + each * cost)
+        for (rate, what, cost), full in zip(uses, new, strict=True):
+            if cost:
+                full_at[rate.name, what] = full
+        if len(full_at) > MOST_COUNTED:
+            self._forget(now)
+        return [full - now for full in new]
+
+    def _forget(self, now: float) -> None:
+        """Drop what has run its time; and if that is not much, what will have done so first."""
+        kept = sorted((item for item in list(self._full_at.items()) if item[1] > now), key=lambda item: item[1])
+        self._full_at = dict(kept[-MOST_COUNTED // 2 :])
+
+
+class Limiter:
+    """The rates of one process: shared with the others where there is a Valkey, its share of them where there is none."""
+
+    def __init__(self, process: Runtime) -> None:
+        share = 1 / process.settings.workers
+        self._memory = MemoryCounters(share)
+        self._strict = MemoryCounters(share / STRICTER)
+        url = process.settings.valkey_url
+        self._shared = SharedCounters(url) if url else None
+
+    def use(self, uses: Sequence[Use]) -> Standing | None:
+        """Count uses: all of them, or none.
+
+        :returns: how it stands with the first of them; None when none has a limit.
+        :raises RateExceededError: there is no room for one of them.
+        """
+        limited = [use for use in uses if use.rate.per_second > 0]
+        if not limited:
+            return None
+        found, share = self._count(limited)
+        if isinstance(found, Refusal):
+            raise RateExceededError(limited[found.number].rate, found.wait)
+        rate, until_full = limited[0].rate, found[0]
+        burst = max(1, math.ceil(rate.burst * share))
+        remaining = max(0, burst - math.ceil(until_full * rate.per_second * share - 1e-6))
+        return Standing(rate, remaining, math.ceil(until_full))
+
+    def _count(self, uses: Sequence[Use]) -> tuple[list[float] | Refusal, float]:
+        if self._shared is None:
+            return self._memory.use(uses), self._memory.share
+        try:
+            found = self._shared.use([(f"{rate.name}/{what}", rate.per_second, rate.burst, cost) for rate, what, cost in uses])
+        except StoreError:
+            return self._strict.use(uses), self._strict.share
+        return (Refusal(found[0], found[1]) if isinstance(found, tuple) else found), 1.0
+
+    def close(self) -> None:
+        """Give the connections to Valkey back."""
+        if self._shared is not None:
+            self._shared.close()
+
+
+def limiter(process: Runtime) -> Limiter:
+    """Return the limiter of this process."""
+    found: Limiter | None = process.extensions.get("rates")
+    return found if found is not None else process.extensions.setdefault("rates", Limiter(process))
 
 
 def check_rate(process: Runtime, what: str, per_minute: int) -> None:
-    """Count one use.
+    """Count one use of something that may be used so often a minute.
 
-    Each worker allows its share, so that all of them together allow no more than the whole.
-
-    :raises RateExceededError: this worker's share of the minute is used up.
+    :raises RateExceededError: too often.
     """
-    limiter = process.extensions.get("rates")
-    if limiter is None:
-        limiter = process.extensions.setdefault("rates", SlidingWindowCounterRateLimiter(MemoryStorage()))
-    share = RateLimitItemPerMinute(math.ceil(per_minute / process.settings.workers))
-    if not limiter.hit(share, what):
-        reset: float = limiter.get_window_stats(share, what).reset_time
-        raise RateExceededError(max(1, math.ceil(reset - time.time())))
+    limiter(process).use([Use(Rate("credential", per_minute / 60, per_minute), what)])

@@ -10,12 +10,13 @@ from idp.realms.lifecycle import (
     page_of_realms,
     restore_realm,
 )
-from idp.realms.models import Realm, RealmState
+from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.service import (
     MASTER,
     NAME_PATTERN,
     SIGNING_ALGORITHMS,
     KnownRealm,
+    announce_realm,
     check_algorithm,
     check_name,
     check_text,
@@ -37,9 +38,11 @@ __all__ = [
     "NAME_PATTERN",
     "SIGNING_ALGORITHMS",
     "KnownRealm",
+    "PurgedRealm",
     "Realm",
     "RealmState",
     "activate_realm",
+    "announce_realm",
     "approve_realm",
     "check_algorithm",
     "check_name",

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Index, String, false
+from sqlalchemy import JSON, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
@@ -64,3 +65,15 @@ class Realm(Identified, Base):
         if self.pending:
             return RealmState.PENDING
         return RealmState.ACTIVE if self.enabled else RealmState.INACTIVE
+
+
+class PurgedRealm(Base):
+    """What is left of a realm that was purged, beside its audit trail: its name, which no other realm is ever given."""
+
+    __tablename__ = "purged_realm"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    uid: Mapped[str] = mapped_column(String(36))
+    purged_at: Mapped[datetime] = mapped_column(default=clock.now)
+    public_keys: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    """The keys that signed its checkpoints, as JWKs."""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from idp import audit, clock, feed
 from idp.db import db, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
-from idp.realms.models import Realm, RealmState
+from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.runtime import Runtime
 
 MASTER = "master"
@@ -71,6 +71,9 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     check_name("a realm", name)
     if find_realm(name) is not None:
         raise ConflictError(f"Realm {name!r} exists already.")
+    if db.session.get(PurgedRealm, name) is not None:
+        # its issuer and its audit trail were another's (R64, T73)
+        raise ConflictError(f"Realm {name!r} existed once, and no other can have its name. Choose another.")
     if pending:
         fields["enabled"] = False
     realm = Realm(name=name, pending=pending, **_checked(fields))

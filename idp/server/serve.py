@@ -27,7 +27,7 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
     _check_address(settings.host, settings.port)
     # Workers read their settings themselves; give them exactly those of this process.
     for name, value in settings.model_dump(mode="json").items():
-        os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else str(value)
+        os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
     server = Server(
         "idp.server.worker:load",
         factory=True,

@@ -9,7 +9,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, audit, mail, runtime, setup, tokens, users
+from idp import apikeys, audit, checkpoints, mail, runtime, setup, tokens, users
 from idp.app import create_app
 from idp.db import db, reading
 from idp.errors import IdpError
@@ -29,21 +29,24 @@ _log = logging.getLogger(__name__)
 
 
 class Chores:
-    """The threads that write usage, rotate keys that are due, remove what has expired, and send mail.
+    """The threads that write usage, rotate keys that are due, remove what has expired, send mail, and seal the audit trail.
 
-    Mail has a thread of its own, since a mail server may take its time.
+    Mail has a thread of its own, and so has sealing with its checkpoints: whoever they are sent to may take their time.
     """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._seal_every = app.extensions["realmgate"].settings.audit_seal_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
         self._postman = threading.Thread(target=self._send, name="postman", daemon=True)
+        self._sealer = threading.Thread(target=self._seal, name="sealer", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
         self._postman.start()
+        self._sealer.start()
 
     def finish(self) -> None:
         """End the thread and write what is left. Called when the worker has answered its last request."""
@@ -51,6 +54,8 @@ class Chores:
         self._thread.join(timeout=10)
         self._postman.join(timeout=1)  # a mail that is on its way is left to another worker
         self._guarded(self._flush)
+        self._sealer.join(timeout=1)  # as is a checkpoint that waits for an answer
+        self._guarded(checkpoints.seal_trail)
 
     def _run(self) -> None:
         rounds = 0
@@ -64,6 +69,11 @@ class Chores:
         while not self._stop.wait(SEND_MAIL_EVERY):
             self._guarded(_answer_reset_requests)
             self._guarded(mail.deliver_mail)
+
+    def _seal(self) -> None:
+        while not self._stop.wait(self._seal_every):
+            self._guarded(checkpoints.seal_trail)
+            self._guarded(checkpoints.push_checkpoints)
 
     def _flush(self) -> None:
         tokens.usage(runtime.current()).flush()

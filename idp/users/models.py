@@ -58,6 +58,7 @@ class Group(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
+    updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 
 class Membership(Base):

@@ -1,0 +1,185 @@
+"""Signing an organisation up: off unless the operator allows it, verified by mail, and approved unless that is waived."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, select, update
+
+from idp import access, audit, clock, crypto, mail, manifest, realms, runtime, users, vault
+from idp.access import HolderKind
+from idp.audit import Actor, Tag
+from idp.db import db, reading
+from idp.errors import ConflictError, IdpError
+from idp.organisations.models import SignUp
+from idp.ratelimit import network_of, reserve_attempt
+from idp.realms import PurgedRealm, Realm, check_name, check_text
+from idp.users import LinkError, User, UserKind, password_works
+
+VERIFY_WITHIN = timedelta(days=2)
+
+FROM_ADDRESS, FROM_EVERYWHERE = 5, 200
+"""Sign-ups that may be asked for in an hour."""
+
+
+class SignUpMode(StrEnum):
+    """Who may make an organisation."""
+
+    OFF = "off"
+    """Operators only."""
+    APPROVAL = "approval"
+    """Everybody, and an operator approves it."""
+    OPEN = "open"
+    """Everybody who can read mail at the address they give."""
+
+
+class SignUpClosedError(IdpError):
+    """Nobody signs up here."""
+
+    def __init__(self) -> None:
+        super().__init__("Organisations cannot be signed up here: ask the operator for one.")
+
+
+@dataclass(frozen=True)
+class SignUpWish:
+    """What somebody wants."""
+
+    name: str
+    """Name of the realm."""
+    email: str
+    display_name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    password: str = field(default="", repr=False)
+    """Of the first administrator; empty to choose it with the code."""
+
+
+def sign_up(wish: SignUpWish, address: str) -> SignUp:
+    """Note a sign-up and mail a code to its address. Nothing is made before that is verified.
+
+    :raises SignUpClosedError: nobody signs up here.
+    :raises TooManyAttemptsError: too many from this address, or at all.
+    :raises ConflictError: the name is taken.
+    :raises InvalidValueError: the name, the address or the password will not do.
+    """
+    if SignUpMode(runtime.current().settings.sign_up) is SignUpMode.OFF:
+        raise SignUpClosedError
+    reserve_attempt([(f"sign-up from {network_of(address)}", FROM_ADDRESS), ("sign-up", FROM_EVERYWHERE)], 3600)
+    check_name("a realm", wish.name)
+    mail.check_address(wish.email)
+    users.check_user_name(UserKind.PERSON, wish.email)
+    check_text("display_name", wish.display_name, 200)
+    for text in (wish.first_name, wish.last_name):
+        check_text("A name", text, 100)
+    _refuse_taken(wish.name)
+    content = {
+        "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,
+        "last_name": wish.last_name, "password_hash": _hash(wish.password, wish) if wish.password else "",
+    }  # fmt: skip
+    plain = crypto.make_secret("ol")
+    pepper_id, secret_hash = vault.hash_secret(plain)
+    expires_at = clock.now() + VERIFY_WITHIN
+    row = SignUp(
+        sealed="", public_part=crypto.public_part(plain), pepper_id=pepper_id, secret_hash=secret_hash, expires_at=expires_at
+    )
+    db.session.add(row)
+    db.session.flush()
+    row.sealed = vault.seal(json.dumps(content).encode(), context=f"sign-up {row.uid}")
+    values = {"organisation": wish.display_name or wish.name, "code": plain, "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC"}
+    mail.enqueue("", f"sign-up:{row.public_part}", "sign-up", wish.email, **values)
+    return row
+
+
+def find_sign_up(code: str) -> tuple[SignUp, bool] | None:
+    """Return the sign-up that a code is for, and whether its password is chosen already; None if the code does not work."""
+    row = _find(code)
+    return None if row is None else (row, bool(_content(row)["password_hash"]))
+
+
+def verify_sign_up(code: str, password: str, address: str) -> Realm:
+    """Make the organisation whose sign-up a code belongs to, with its first administrator. Of several at once, one wins (T61).
+
+    :param password: the administrator's, unless it was chosen with the sign-up.
+    :returns: the realm, waiting for approval or at work, as the operator has set it.
+    :raises LinkError: the code does not work.
+    :raises ConflictError: somebody else was given the name in the meantime.
+    :raises SignUpClosedError: nobody signs up here any more.
+    """
+    mode = SignUpMode(runtime.current().settings.sign_up)
+    if mode is SignUpMode.OFF:
+        raise SignUpClosedError
+    row = _find(code)
+    if row is None:
+        raise LinkError
+    content = _content(row)
+    wish = SignUpWish(content["name"], content["email"])
+    password_hash = content["password_hash"] or _hash(password, wish)
+    claim = update(SignUp).where(SignUp.id == row.id, SignUp.used_at.is_(None), SignUp.expires_at > clock.now())
+    if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
+        raise LinkError
+    _refuse_taken(content["name"])
+    with audit.acting_as(Actor(f"user:{users.canonical(content['email'])}", address)):
+        realm = manifest.create_empty_realm(
+            content["name"], display_name=content["display_name"], pending=mode is SignUpMode.APPROVAL
+        )
+        user = users.create_user(
+            realm, content["email"], UserKind.PERSON, first_name=content["first_name"], last_name=content["last_name"],
+            password_hash=password_hash,
+        )  # fmt: skip
+        access.grant_role(realm, users.holder_of(user), "administrator")
+        audit.record(Tag.REALM_SIGN_UP, realm.name, f"realm:{realm.name}", uid=realm.uid, approved=mode is SignUpMode.OPEN)
+    return realm
+
+
+def approve(realm: Realm) -> None:
+    """Let an organisation begin that was waiting for it, and tell its administrators by mail.
+
+    :raises ConflictError: it was not waiting.
+    """
+    realms.approve_realm(realm)
+    for user in _administrators(realm):
+        values = {"organisation": realm.display_name or realm.name, "name": user.name, "realm_name": realm.name}
+        mail.enqueue(realm.name, f"approved:{realm.uid}:{user.uid}", "organisation-approved", user.email, **values)
+
+
+def forget_old_sign_ups() -> None:
+    """Remove sign-ups whose time is over. Their names are free again: they were never given."""
+    db.session.execute(delete(SignUp).where(SignUp.expires_at < clock.now()))
+
+
+def _administrators(realm: Realm) -> list[User]:
+    held = access.page_of_grants(realm, role="administrator", on_realm=True, limit=20)
+    ids = [grant.holder_id for grant in held if grant.holder_kind == HolderKind.USER.value]
+    query = select(User).where(User.id.in_(ids), User.realm_id == realm.id, User.email != "", User.enabled)
+    return list(db.session.scalars(query.order_by(User.id)))
+
+
+def _hash(password: str, wish: SignUpWish) -> str:
+    users.check_password(password, wish.email, wish.name)
+    db.session.rollback()  # no transaction is kept open while the password is hashed
+    works = password_works(runtime.current())
+    with works.seat():
+        return works.hash(password)
+
+
+def _refuse_taken(name: str) -> None:
+    if realms.find_realm(name) is not None or db.session.get(PurgedRealm, name) is not None:
+        raise ConflictError(f"An organisation {name!r} exists already: choose another name.")
+
+
+def _find(code: str) -> SignUp | None:
+    if not crypto.is_well_formed(code, "ol"):
+        return None
+    query = select(SignUp).where(SignUp.public_part == crypto.public_part(code), SignUp.used_at.is_(None))
+    with reading() as session:
+        for row in session.scalars(query):
+            if vault.secret_matches(code, row.pepper_id, row.secret_hash) and row.expires_at > clock.now():
+                session.expunge(row)
+                return row
+    return None
+
+
+def _content(row: SignUp) -> dict[str, str]:
+    content: dict[str, str] = json.loads(vault.unseal(row.sealed, context=f"sign-up {row.uid}"))
+    return content
