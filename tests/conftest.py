@@ -13,6 +13,7 @@ from idp import clock, setup
 from idp.app import close_app, create_app
 from idp.realms import Realm, get_realm
 from idp.settings import Settings
+from tests.described import check_answers
 from tests.factories import Factory
 from tests.serving import PROJECT, Server
 
@@ -38,12 +39,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(template: Path, tmp_path: Path) -> Settings:
     data_dir = tmp_path / "data"
     shutil.copytree(template, data_dir)
-    return Settings.load(data_dir=data_dir, realms_dir=PROJECT / "realms", public_url="http://localhost:8080")
+    return Settings.load(
+        data_dir=data_dir,
+        realms_dir=PROJECT / "realms",
+        public_url="http://localhost:8080",
+        rate_api=0,  # a test calls as often as it likes; tests/api/test_limits.py has the limits
+        rate_password_reset=0,
+    )
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
+    check_answers(app)
     yield app
     close_app(app)
 

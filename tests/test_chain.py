@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from idp import audit, checkpoints, clock
 from idp.audit import AuditBatch, AuditEvent, AuditSealing, Kind, Report, Tag
 from idp.db import commit, db
 from idp.settings import Settings
+from tests.conftest import FrozenClock
 
 
 def write(count: int, realm: str = "acme") -> None:
@@ -72,8 +72,10 @@ FORGERIES: dict[str, tuple[list[str], Kind]] = {
     "two entries exchanged": (
         [
             "UPDATE audit_event SET target = 'x' || target WHERE id IN (:third, :fourth)",
-            "UPDATE audit_event SET target = 'role:r3', detail = (SELECT detail FROM audit_event WHERE id = :fourth), "
-            "at = (SELECT at FROM audit_event WHERE id = :fourth) WHERE id = :third",
+            (
+                "UPDATE audit_event SET target = 'role:r3', detail = (SELECT detail FROM audit_event WHERE id = :fourth), "
+                "at = (SELECT at FROM audit_event WHERE id = :fourth) WHERE id = :third"
+            ),
         ],
         Kind.REORDERED,
     ),
@@ -289,7 +291,9 @@ def test_entries_of_before_the_upgrade_are_sealed_too(context: Flask) -> None:
     assert checkpoints.verify_trail("acme").entries > 0
 
 
-def test_gap_is_kept_until_no_transaction_can_fill_it(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gap_is_kept_until_no_transaction_can_fill_it(
+    context: Flask, monkeypatch: pytest.MonkeyPatch, frozen_clock: FrozenClock
+) -> None:
     """As on PostgreSQL, where a number is given out before the commit: 101 can be there while 100 is still to come."""
     from idp.audit import sealing
 
@@ -304,7 +308,7 @@ def test_gap_is_kept_until_no_transaction_can_fill_it(context: Flask, monkeypatc
     assert checkpoints.seal_trail() == 1
     db.session.expire_all()
     assert [gap[0] for gap in db.session.get_one(AuditSealing, 1).gaps] == [late]
-    monkeypatch.setattr(clock, "now", lambda now=clock.now() + timedelta(hours=1): now)
+    frozen_clock.advance(hours=1)
     checkpoints.seal_trail()
     db.session.expire_all()
     assert [gap[0] for gap in db.session.get_one(AuditSealing, 1).gaps] == [late], "a transaction is still open"
@@ -318,7 +322,7 @@ def test_gap_is_kept_until_no_transaction_can_fill_it(context: Flask, monkeypatc
     commit()
     checkpoints.seal_trail()
     horizon["now"] = (90, 80)
-    monkeypatch.setattr(clock, "now", lambda now=clock.now() + timedelta(hours=1): now)
+    frozen_clock.advance(hours=1)
     checkpoints.seal_trail()
     db.session.expire_all()
     assert db.session.get_one(AuditSealing, 1).gaps == [], "numbers that nobody can use any more are forgotten"
@@ -342,7 +346,7 @@ def listeners() -> Iterator[dict[str, Any]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 (the name that the library calls)
 
         def log_message(self, *_: Any) -> None:
             pass

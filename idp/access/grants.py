@@ -13,6 +13,7 @@ from idp.access.models import Grant, HolderKind, Project, Role
 from idp.access.names import get_project, get_role
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, publish_application, publish_user
 
 ENDING_SOON = timedelta(days=30)
@@ -138,11 +139,21 @@ def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | No
     return db.session.scalars(query).all()
 
 
-def page_of_grants(
-    realm: Realm, *, holder: str = "", role: str = "", project: str = "", state: str = "", projects: Sequence[str] | None = None,
-    permitting: str = "", on_realm: bool = False, after: int = 0, limit: int = 50,
-) -> Sequence[Grant]:  # fmt: skip
+def page_of_grants(realm: Realm, *, after: int = 0, limit: int = 50, **filters: Any) -> Sequence[Grant]:
     """Return grants in the order in which they were given.
+
+    :param after: only those with a larger row number, to page on.
+    :param filters: see `grant_listing`.
+    """
+    query = grant_listing(realm, **filters).query
+    return db.session.scalars(query.where(Grant.id > after).order_by(Grant.id).limit(limit)).all()
+
+
+def grant_listing(
+    realm: Realm, *, holder: str = "", role: str = "", project: str = "", state: str = "", projects: Sequence[str] | None = None,
+    permitting: str = "", on_realm: bool = False, reaching: str = "", roles: Sequence[str] | None = None, uid: str = "",
+) -> Listing:  # fmt: skip
+    """Return grants as a list in pages.
 
     :param holder: only of holders whose name, or kind and name, contains this.
     :param role: only of this role.
@@ -151,31 +162,32 @@ def page_of_grants(
     :param projects: only on these projects; None for all, and the whole realm.
     :param permitting: only of roles that permit this.
     :param on_realm: only those on the whole realm.
-    :param after: only those with a larger row number, to page on.
+    :param reaching: only those that count on this project: on it, or on the whole realm.
+    :param roles: only of these roles; None for all.
+    :param uid: only this one.
     """
     query = (
         select(Grant)
         .join(Role, Role.id == Grant.role_id)
         .outerjoin(Project, Project.id == Grant.project_id)
-        .where(Grant.realm_id == realm.id, Grant.id > after)
+        .where(Grant.realm_id == realm.id)
         .options(selectinload(Grant.role), selectinload(Grant.project))
-        .order_by(Grant.id)
-        .limit(limit)
     )
     if holder:
         kind, colon, name = holder.partition(":")
         query = query.where(Grant.holder_name.contains(name if colon else holder, autoescape=True))
         query = query.where(Grant.holder_kind == kind) if colon else query
-    if role:
-        query = query.where(Role.name == role)
-    if project:
-        query = query.where(Project.name == project)
-    if projects is not None:
-        query = query.where(Project.name.in_(projects))
     if permitting:
         query = query.where(cast(Role.permissions, String).contains(f'"{permitting}"', autoescape=True))
-    if on_realm:
-        query = query.where(Grant.project_id.is_(None))
+    conditions: list[tuple[object, Any]] = [
+        (role, Role.name == role),
+        (project, Project.name == project),
+        (projects is not None, Project.name.in_(projects or ())),
+        (on_realm, Grant.project_id.is_(None)),
+        (reaching, or_(Grant.project_id.is_(None), Project.name == reaching)),
+        (roles is not None, Role.name.in_(roles or ())),
+        (uid, Grant.uid == uid),
+    ]
     now = clock.now()
     match state:
         case "live":
@@ -184,7 +196,12 @@ def page_of_grants(
             query = query.where(Grant.until <= now)
         case "ending":
             query = query.where(Grant.until > now, Grant.until <= now + ENDING_SOON)
-    return db.session.scalars(query).all()
+    return Listing(query.where(*(condition for asked, condition in conditions if asked)), Grant.id, {"holder": Grant.holder_name})
+
+
+def holders_on(project: Project, kind: HolderKind) -> Select[int]:
+    """Return the row numbers of all who hold a role on a project, as a subquery."""
+    return select(Grant.holder_id).where(Grant.project_id == project.id, Grant.holder_kind == kind.value)
 
 
 def read_held_roles(session: Session, kind: HolderKind, holder_id: int, group_ids: Sequence[int] = ()) -> list[HeldRole]:

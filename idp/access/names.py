@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, or_, select
 
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.access.policy import PERMISSIONS, READING, check_permissions
 from idp.db import db
 from idp.errors import ConflictError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_application, publish_user
 
 Named = TypeVar("Named", Role, Project)
@@ -146,6 +147,33 @@ def list_roles(realm: Realm) -> Sequence[Role]:
 def list_projects(realm: Realm) -> Sequence[Project]:
     """Return the projects of a realm by name."""
     return db.session.scalars(select(Project).where(Project.realm_id == realm.id).order_by(Project.name)).all()
+
+
+def role_listing(realm: Realm, *, containing: str = "") -> Listing:
+    """Return roles as a list in pages.
+
+    :param containing: only those whose name or description contains this, in whatever case.
+    """
+    return _listing(Role, select(Role).where(Role.realm_id == realm.id), containing)
+
+
+def project_listing(realm: Realm, *, containing: str = "", names: Sequence[str] | None = None) -> Listing:
+    """Return projects as a list in pages.
+
+    :param names: only those of these names; None for all.
+    """
+    query = select(Project).where(Project.realm_id == realm.id)
+    if names is not None:
+        query = query.where(Project.name.in_(names))
+    return _listing(Project, query, containing)
+
+
+def _listing(kind: type[Named], query: Select[Named], containing: str) -> Listing:
+    if containing:
+        text = containing.lower()
+        described = func.lower(kind.description).contains(text, autoescape=True)
+        query = query.where(or_(kind.name.contains(text, autoescape=True), described))
+    return Listing(query, kind.id, {"name": kind.name})
 
 
 def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: str) -> Named:

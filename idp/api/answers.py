@@ -1,18 +1,43 @@
 """Success answers of the API."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from idp import runtime
 from idp.api.errors import NO_STORE
+from idp.api.operations import Shape
+from idp.api.schemas import Annotations, Metadata, Reply
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.wire.credentials import COOKIE
 
 
-def answer(body: dict[str, Any], status: int = 200) -> Response:
+def render(shape: Shape, reply: Reply[Any]) -> Response:
+    """Return the answer of a call."""
+    if reply.body is None:
+        response = done()
+    else:
+        response = answer(reply.body, shape.status)
+        if isinstance(reply.body, Mapping) and {"metadata", "spec"} <= reply.body.keys():
+            response.set_etag(etag_of(reply.body))
+            if request.method in {"GET", "HEAD"} and "If-None-Match" in request.headers:
+                response.make_conditional(request)
+    if reply.location:
+        response.headers["Location"] = reply.location
+    return response if reply.cookie is None else set_cookie(response, reply.cookie)
+
+
+def etag_of(shown: Mapping[str, Any]) -> str:
+    """Return what tells two versions of a resource apart: what it is, and not how it fares (RFC 9110 §8.8.3)."""
+    metadata = {name: value for name, value in shown["metadata"].items() if name != "lastModifiedTimestamp"}
+    return hashlib.sha256(json.dumps([metadata, shown["spec"]], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def answer(body: Any, status: int = 200) -> Response:
     """Answer with JSON that must not be cached."""
     return Response(json.dumps(body), status, NO_STORE, mimetype="application/json")
 
@@ -20,13 +45,6 @@ def answer(body: dict[str, Any], status: int = 200) -> Response:
 def done() -> Response:
     """Answer 204: it was done, and there is nothing to say."""
     return Response(b"", 204, NO_STORE)
-
-
-def created(body: dict[str, Any], location: str) -> Response:
-    """Answer 201 with where the new thing is."""
-    response = answer(body, 201)
-    response.headers["Location"] = location
-    return response
 
 
 def set_cookie(response: Response, token: str) -> Response:
@@ -41,19 +59,25 @@ def set_cookie(response: Response, token: str) -> Response:
     return response
 
 
-def time(value: datetime | None) -> str | None:
+def time(value: datetime) -> str:
     """Return a time as RFC 3339 in UTC."""
-    return None if value is None else value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return value.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def metadata(uid: str, name: str, created_at: datetime, updated_at: datetime, description: str = "") -> dict[str, Any]:
+def time_or_none(value: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC, or None."""
+    return None if value is None else time(value)
+
+
+def metadata(uid: str, name: str, created_at: datetime, updated_at: datetime | None, description: str = "") -> Metadata:
     """Return the part that all resources have."""
+    annotations: Annotations = {"description": description} if description else {}
     return {
         "uid": uid,
         "name": name,
-        "annotations": {"description": description} if description else {},
+        "annotations": annotations,
         "labels": {},
         "creationTimestamp": time(created_at),
-        "lastModifiedTimestamp": time(updated_at),
+        "lastModifiedTimestamp": time(updated_at or created_at),
         "deletionTimestamp": None,
     }

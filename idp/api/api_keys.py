@@ -1,19 +1,20 @@
 """`/v1/apiKeys`: one's own keys, and those of others for who may."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
-from flask import Response, request
-from pydantic import AwareDatetime, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from idp import apikeys, callers, clock
-from idp.api.answers import answer, created, done, metadata, time
-from idp.api.pages import page_of
-from idp.api.requests import Schema, parse, realm_of, signed_in
+from idp.api.answers import metadata, time_or_none
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
 from idp.apikeys import ApiKey, KeyStatus, NewKey
 from idp.callers import Caller
-from idp.db import commit, db
-from idp.errors import InvalidValueError
+from idp.db import db
+from idp.realms import Realm
 from idp.users import User
 
 
@@ -27,14 +28,18 @@ class KeyMetadata(Schema):
 class KeySpec(Schema):
     """`spec` of a key."""
 
-    expiry: AwareDatetime | None = None
-    expiryHours: int | None = None  # noqa: N815 (the API's names)
-    neverExpires: bool = False  # noqa: N815
-    userUid: str | None = None  # noqa: N815
+    expiry: When | None = None
+    expiryHours: int | None = None
+    neverExpires: bool = False
+    userUid: str | None = None
+    """The user or application that it is for; by default the caller."""
     roles: list[str] | None = None
+    """The only roles that it carries."""
     projects: list[str] | None = None
+    """The only projects that it is for."""
     addresses: list[str] | None = None
-    ratePerMinute: int | None = None  # noqa: N815
+    """Networks that it works from."""
+    ratePerMinute: int | None = None
 
 
 class KeyBody(Schema):
@@ -44,17 +49,17 @@ class KeyBody(Schema):
     spec: KeySpec = KeySpec()
 
 
-class KeyState(Schema):
+class KeyActivity(Schema):
     """`PATCH /v1/apiKeys/{uid}` and `PUT /v1/apiKeys/{uid}/state`."""
 
-    isActive: bool  # noqa: N815
+    isActive: bool
 
 
 class Rotation(Schema):
     """`POST /v1/apiKeys/{uid}/rotate`."""
 
-    overlapHours: float = Field(default=24, ge=0, le=8760)  # noqa: N815
-    expiryHours: int | None = None  # noqa: N815
+    overlapHours: float = Field(default=24, ge=0, le=8760)
+    expiryHours: int | None = None
 
 
 class Revocation(Schema):
@@ -63,41 +68,96 @@ class Revocation(Schema):
     reason: str = Field(min_length=1, max_length=500)
 
 
+class KeyQuery(PageQuery):
+    """Which keys, in which order."""
+
+    scope: Literal["", "all"] = ""
+    """`all` for those of everybody."""
+    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "creationTimestamp"
+
+
+class KeyMade(TypedDict):
+    """A new key: its value is here and nowhere else."""
+
+    apiKey: str
+    uid: str
+    expiry: Timestamp | None
+
+
+class KeyOwner(TypedDict):
+    """Who a key acts as."""
+
+    uid: str
+    name: str
+    firstName: str
+    lastName: str
+
+
+class KeySpecShown(TypedDict):
+    """What a key is."""
+
+    expiry: Timestamp | None
+    key: str
+    publicPart: str
+    user: KeyOwner
+    roles: list[str]
+    projects: list[str]
+    addresses: list[str]
+    ratePerMinute: int | None
+
+
+class KeyStatusShown(TypedDict):
+    """How a key fares."""
+
+    isActive: bool
+    state: KeyStatus
+    createdBy: str
+    revokedAt: Timestamp | None
+    revokeReason: str
+    lastUsedAt: Timestamp | None
+    lastUsedAddress: str
+    useCount: int
+    replacedBy: str | None
+    quietSince: Timestamp | None
+
+
+class KeyResource(TypedDict):
+    """An API key; never its value."""
+
+    metadata: Metadata
+    spec: KeySpecShown
+    status: KeyStatusShown
+
+
 @signed_in
-def list_keys(caller: Caller) -> Response:
+def list_keys(caller: Caller, realm: Realm, query: KeyQuery) -> Page[KeyResource]:
     """List the caller's keys; with `scope=all`, those of everybody in the realm."""
-    realm = realm_of(caller)
-    everybody = request.args.get("scope") == "all"
+    everybody = query.scope == "all"
     if everybody:
         caller.require("api-keys:read", realm=realm.name)
     owner = None if everybody else callers.own_holder(caller)
-    page = page_of(caller)
-    return answer(page.listed(apikeys.list_keys(realm, owner=owner, after=page.after, limit=page.limit + 1), show_key))
+    return page(caller, query, apikeys.key_listing(realm, owner=owner), show_key, query.orderBy)
 
 
 @signed_in
-def create_key(caller: Caller) -> Response:
+def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
     """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
-    realm = realm_of(caller)
-    body = parse(KeyBody)
     spec = body.spec
     wish = callers.KeyWish(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
-    return _answer_new(callers.make_key(caller, realm, spec.userUid, wish))
+    return _made(callers.make_key(caller, realm, spec.userUid, wish))
 
 
 @signed_in
-def get_key(caller: Caller, uid: str) -> Response:
+def get_key(caller: Caller, realm: Realm, uid: str) -> KeyResource:
     """Show what is known of a key: never its value."""
-    return answer(show_key(callers.readable_key(caller, realm_of(caller), uid)))
+    return show_key(callers.readable_key(caller, realm, uid))
 
 
-@signed_in
-def replace_key(caller: Caller, uid: str) -> Response:
+@signed_in(current=get_key)
+def replace_key(caller: Caller, realm: Realm, body: KeyBody, uid: str) -> None:
     """Change name, expiry and narrowing of a key."""
-    realm = realm_of(caller)
     key = callers.writable_key(caller, realm, uid)
     callers.check_change(caller, realm, key)
-    body = parse(KeyBody)
     fields = _fields(body)
     if body.spec.expiry is not None or body.spec.expiryHours is not None or body.spec.neverExpires:
         user = db.session.get(User, key.user_id) if key.user_id else None
@@ -110,60 +170,43 @@ def replace_key(caller: Caller, uid: str) -> Response:
             may_exceed=callers.may_exceed_limits(caller, realm),
         )
     apikeys.update_key(realm, key, **fields)
-    commit()
-    return done()
 
 
-@signed_in
-def set_state(caller: Caller, uid: str) -> Response:
+@signed_in(current=get_key)
+def set_state(caller: Caller, realm: Realm, body: KeyActivity, uid: str) -> None:
     """Deactivate a key, or activate it again."""
-    realm = realm_of(caller)
-    callers.set_key_active(caller, realm, uid, active=parse(KeyState).isActive)
-    commit()
-    return done()
+    callers.set_key_active(caller, realm, uid, active=body.isActive)
 
 
-@signed_in
-def delete_key(caller: Caller, uid: str) -> Response:
+@signed_in(current=get_key)
+def delete_key(caller: Caller, realm: Realm, uid: str) -> None:
     """Remove a key."""
-    realm = realm_of(caller)
     apikeys.delete_key(realm, callers.writable_key(caller, realm, uid))
-    commit()
-    return done()
 
 
 @signed_in
-def rotate_key(caller: Caller, uid: str) -> Response:
+def rotate_key(caller: Caller, realm: Realm, body: Rotation, uid: str) -> Created[KeyMade]:
     """Make a successor to a key; both work for the overlap that is chosen."""
-    body = parse(Rotation)
     overlap = timedelta(hours=body.overlapHours)
-    return _answer_new(callers.rotate_key(caller, realm_of(caller), uid, overlap=overlap, hours=body.expiryHours))
+    return _made(callers.rotate_key(caller, realm, uid, overlap=overlap, hours=body.expiryHours))
 
 
-@signed_in
-def revoke_key(caller: Caller, uid: str) -> Response:
+@signed_in(current=get_key)
+def revoke_key(caller: Caller, realm: Realm, body: Revocation, uid: str) -> None:
     """End a key for good, and say why."""
-    realm = realm_of(caller)
-    apikeys.revoke_key(realm, callers.writable_key(caller, realm, uid), parse(Revocation).reason)
-    commit()
-    return done()
+    apikeys.revoke_key(realm, callers.writable_key(caller, realm, uid), body.reason)
 
 
-def _answer_new(new: NewKey) -> Response:
-    body = {"apiKey": new.plain_key, "uid": new.key.uid, "expiry": time(new.key.expires_at)}
-    location = f"/v1/apiKeys/{new.key.uid}"
-    commit()
-    return created(body, location)
+def _made(new: NewKey) -> Created[KeyMade]:
+    body: KeyMade = {"apiKey": new.plain_key, "uid": new.key.uid, "expiry": time_or_none(new.key.expires_at)}
+    return Created(body, f"/v1/apiKeys/{new.key.uid}")
 
 
 def _fields(body: KeyBody) -> dict[str, Any]:
-    annotations = body.metadata.annotations
-    if annotations is not None and annotations.keys() - {"description"}:
-        raise InvalidValueError("metadata.annotations takes a description, and nothing else.")
     spec = body.spec
     fields = {
         "name": body.metadata.name,
-        "description": None if annotations is None else annotations.get("description", ""),
+        "description": describe(body.metadata.annotations),
         "roles": spec.roles,
         "projects": spec.projects,
         "addresses": spec.addresses,
@@ -172,7 +215,7 @@ def _fields(body: KeyBody) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def show_key(key: ApiKey) -> dict[str, Any]:
+def show_key(key: ApiKey) -> KeyResource:
     """Return what is known of a key."""
     now = clock.now()
     owner = apikeys.owner_of(key)
@@ -182,7 +225,7 @@ def show_key(key: ApiKey) -> dict[str, Any]:
     return {
         "metadata": metadata(key.uid, key.name, key.created_at, key.updated_at, key.description),
         "spec": {
-            "expiry": time(key.expires_at),
+            "expiry": time_or_none(key.expires_at),
             "key": "",
             "publicPart": key.public_part,
             "user": {
@@ -198,14 +241,14 @@ def show_key(key: ApiKey) -> dict[str, Any]:
         },
         "status": {
             "isActive": key.status(now) is KeyStatus.ACTIVE,
-            "state": key.status(now).value,
+            "state": key.status(now),
             "createdBy": key.created_by,
-            "revokedAt": time(key.revoked_at),
+            "revokedAt": time_or_none(key.revoked_at),
             "revokeReason": key.revoke_reason,
-            "lastUsedAt": time(key.last_used_at),
+            "lastUsedAt": time_or_none(key.last_used_at),
             "lastUsedAddress": key.last_used_address,
             "useCount": key.use_count,
             "replacedBy": successor.uid if successor else None,
-            "quietSince": time(quiet),
+            "quietSince": time_or_none(quiet),
         },
     }

@@ -1,13 +1,17 @@
 """`/v1/auth`: signing in, refreshing, signing out, one-time codes, exchange, reports of leaks."""
 
-from flask import Response, request
+from datetime import date
+from typing import Literal
+
+from flask import request
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from idp import apikeys, ratelimit, realms, runtime, sessions, users
-from idp.api.answers import answer, done, set_cookie
-from idp.api.requests import Schema, address, parse, public, signed_in
+from idp.api.operations import Deprecation
+from idp.api.requests import address, public, signed_in
+from idp.api.schemas import Done, Query, Reply, Schema
 from idp.callers import Caller, CredentialError, CredentialKind, realm_of_token
-from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.users import LinkPurpose
 from idp.verifier.jose import InvalidTokenError
@@ -17,7 +21,7 @@ from idp.wire.credentials import check_origin
 class Authenticate(Schema):
     """`POST /v1/auth/authenticate`."""
 
-    emailId: str = Field(max_length=1_000)  # noqa: N815 (the contract's name)
+    emailId: str = Field(max_length=1_000)
     password: str = Field(max_length=100_000)
     org: str | None = None
 
@@ -25,7 +29,7 @@ class Authenticate(Schema):
 class ResetStart(Schema):
     """`POST /v1/auth/user/password/reset`."""
 
-    emailId: str = Field(max_length=1_000)  # noqa: N815
+    emailId: str = Field(max_length=1_000)
     org: str | None = None
 
 
@@ -41,13 +45,85 @@ class Leak(Schema):
     credential: str = Field(max_length=1_000)
 
 
+class Refresh(Schema):
+    """`POST /v1/auth/refresh`."""
+
+    token: str = Field(max_length=16_384)
+    """The newest session token."""
+
+
+class CookieQuery(Query):
+    """Whether the answer sets the cookie."""
+
+    setCookie: str = "true"
+    """`false` for the token in the body only."""
+
+    @property
+    def wants_cookie(self) -> bool:
+        """Whether it does."""
+        return self.setCookie.lower() != "false"
+
+
+class OrgQuery(Query):
+    """Which organisation is asked for."""
+
+    orgName: str = Field(default="", max_length=1_000)
+
+
+class ForgotQuery(Query):
+    """Who has forgotten the password."""
+
+    emailId: str = Field(default="", max_length=1_000)
+    org: str | None = None
+
+
+class SessionShown(TypedDict):
+    """A session token."""
+
+    Authorization: str
+    isMfa: bool
+    expiresIn: int
+
+
+class OrgShown(TypedDict):
+    """How an organisation signs in."""
+
+    authType: Literal["password"]
+    orgName: str
+    redirectUrl: str
+    ssoLogins: list[str]
+
+
+class OwnOrg(TypedDict):
+    """An organisation that the caller belongs to."""
+
+    name: str
+    authType: Literal["password"]
+    redirectUrl: str
+    ssoLogins: list[str]
+
+
+class OwnOrgs(TypedDict):
+    """The organisations that the caller belongs to."""
+
+    organizations: list[OwnOrg]
+
+
+class NoProviders(TypedDict):
+    """Other identity providers: none."""
+
+    items: list[str]
+
+
 @public
-def authenticate() -> Response:
+def authenticate(query: CookieQuery, body: Authenticate) -> Reply[SessionShown]:
     """Sign a person in: a session token, and by default the cookie that carries it."""
-    body = parse(Authenticate)
-    token = sign_in(body.emailId, body.password, body.org or None)
-    response = answer({"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in})
-    return set_cookie(response, token.token) if wants_cookie() else response
+    return _session(sign_in(body.emailId, body.password, body.org or None), query)
+
+
+def _session(token: sessions.SessionToken, query: CookieQuery) -> Reply[SessionShown]:
+    shown: SessionShown = {"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in}
+    return Reply(shown, cookie=token.token if query.wants_cookie else None)
 
 
 def sign_in(name: str, password: str, org: str | None) -> sessions.SessionToken:
@@ -56,109 +132,95 @@ def sign_in(name: str, password: str, org: str | None) -> sessions.SessionToken:
     return sessions.start_session(signed.realm, signed.user, agent=request.headers.get("User-Agent", ""))
 
 
-def wants_cookie() -> bool:
-    """Tell whether the answer shall set the cookie, as it does unless `setCookie=false`."""
-    return request.args.get("setCookie", "true").lower() != "false"
-
-
 @public
-def refresh(token: str) -> Response:
+def refresh_session(query: CookieQuery, body: Refresh) -> Reply[SessionShown]:
     """Exchange the newest token of a session for the next, once."""
+    return _session(_refreshed(body.token), query)
+
+
+@public(deprecation=Deprecation(date(2026, 11, 22), None, "POST /v1/auth/refresh: a URL is written down in many places"))
+def refresh(query: CookieQuery, token: str) -> Reply[SessionShown]:
+    """Exchange the newest token of a session, shown in the URL, for the next, once."""
+    return _session(_refreshed(token), query)
+
+
+def _refreshed(token: str) -> sessions.SessionToken:
     try:
         realm = realm_of_token(runtime.current(), token)
         if not realm.enabled:
             raise CredentialError
-        new = sessions.refresh_session(realm, token)
+        return sessions.refresh_session(realm, token)
     except InvalidTokenError as error:
         raise CredentialError from error
-    response = answer({"Authorization": new.token, "isMfa": False, "expiresIn": new.expires_in})
-    return set_cookie(response, new.token) if wants_cookie() else response
 
 
 @signed_in
-def logout(caller: Caller) -> Response:
+def logout(caller: Caller) -> Done:
     """End the session of the token that is shown, and take its cookie away."""
     return _end(caller)
 
 
-def _end(caller: Caller) -> Response:
-    db.session.rollback()  # whatever the method, this is a change
+def _end(caller: Caller) -> Done:
     if caller.kind is not CredentialKind.SESSION:
         raise InvalidValueError("Only a session can be logged out of. Revoke a key or delete a token instead.")
     realm = realms.get_realm(caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
-    commit()
-    return set_cookie(done(), "")
+    return Done("")
 
 
-@signed_in
-def org_logout(caller: Caller, name: str) -> Response:  # noqa: ARG001 (a token knows its organisation)
+@signed_in(records=True)
+def org_logout(caller: Caller, name: str) -> Done:  # noqa: ARG001 (a token knows its organisation)
     """End the session by a GET, as the contract has it; a browser's cookie must come from a page of this origin."""
     check_origin(request.environ, runtime.current().settings.public_url)
     return _end(caller)
 
 
 @public
-def org() -> Response:
+def org(query: OrgQuery) -> OrgShown:
     """Say how an organisation signs in. The answer is the same for one that does not exist (T85)."""
-    name = request.args.get("orgName", "")
-    return answer({"authType": "password", "orgName": name[:64], "redirectUrl": "", "ssoLogins": []})
+    return {"authType": "password", "orgName": query.orgName[:64], "redirectUrl": "", "ssoLogins": []}
 
 
 @signed_in
-def orgs(caller: Caller) -> Response:
+def orgs(caller: Caller) -> OwnOrgs:
     """Say which organisation the caller belongs to."""
-    return answer({"organizations": [{"name": caller.realm.name, "authType": "password", "redirectUrl": "", "ssoLogins": []}]})
+    return {"organizations": [{"name": caller.realm.name, "authType": "password", "redirectUrl": "", "ssoLogins": []}]}
 
 
 @public
-def sso(kind: str) -> Response:  # noqa: ARG001 (identity providers, logins, providers: all empty)
+def sso(kind: str) -> NoProviders:  # noqa: ARG001 (identity providers, logins, providers: all empty)
     """Say that nobody signs in by another identity provider here."""
-    return answer({"items": []})
+    return {"items": []}
 
 
 @public
-def start_reset() -> Response:
+def start_reset(body: ResetStart) -> None:
     """Send a one-time code to who asks for a new password, if there is such an account. The answer does not tell."""
-    body = parse(ResetStart)
-    _start_reset(body.emailId, body.org)
-    return done()
+    users.request_reset(body.emailId, body.org, address())
 
 
 @public
-def forgot() -> Response:
+def forgot(query: ForgotQuery) -> None:
     """Start a password reset by a GET, as the contract has it."""
-    _start_reset(request.args.get("emailId", ""), request.args.get("org"))
-    return done()
-
-
-def _start_reset(name: str, org_name: str | None) -> None:
-    users.request_reset(name, org_name, address())
-    commit()
+    users.request_reset(query.emailId, query.org, address())
 
 
 @public
-def activate(code: str) -> Response:
+def activate(body: NewPassword, code: str) -> None:
     """Choose the first password of an invited person."""
-    users.redeem_link(code, LinkPurpose.INVITATION, parse(NewPassword).password)
-    commit()
-    return done()
+    users.redeem_link(code, LinkPurpose.INVITATION, body.password)
 
 
 @public
-def reset(code: str) -> Response:
+def reset(body: NewPassword, code: str) -> None:
     """Choose a new password with a one-time code; every session of the account ends."""
-    users.redeem_link(code, LinkPurpose.RESET, parse(NewPassword).password)
-    commit()
-    return done()
+    users.redeem_link(code, LinkPurpose.RESET, body.password)
 
 
 @public
-def report_leak() -> Response:
+def report_leak(body: Leak) -> None:
     """Revoke a credential that somebody has found, on being shown it. The answer does not tell whether it was one."""
-    credential = parse(Leak).credential.strip()
+    credential = body.credential.strip()
     if apikeys.can_be_leaked(credential):
         ratelimit.reserve_attempt([(f"leak:{ratelimit.network_of(address())}", 60)], 60)
         apikeys.revoke_leaked(credential)
-        commit()
-    return done()

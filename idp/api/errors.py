@@ -14,6 +14,7 @@ from idp.callers import CredentialError, DeniedError, FirstSecretError
 from idp.db import is_unavailable
 from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
+from idp.organisations import SignUpClosedError
 from idp.personal_tokens import TokenLimitError
 from idp.ratelimit import RateExceededError, TooManyAttemptsError
 from idp.sessions import SessionOverError
@@ -26,6 +27,21 @@ NO_STORE = {"Cache-Control": "no-store", "Vary": "Cookie, Authorization, apiKey"
 
 _log = logging.getLogger(__name__)
 
+
+class PreconditionFailedError(IdpError):
+    """Somebody else has changed it since it was read (RFC 9110 §13.1.1)."""
+
+    def __init__(self) -> None:
+        super().__init__("It has been changed since you read it. Read it again, and make your change to what it is now.")
+
+
+class KeyReusedError(IdpError):
+    """The key was used for something else."""
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
+
+
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (CredentialError, 401, "Unauthorized"),
     (SignInError, 401, "Unauthorized"),
@@ -36,6 +52,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (FirstSecretError, 401, "Unauthorized"),
     (DeniedError, 403, "Forbidden"),
     (ForeignOriginError, 403, "Forbidden"),
+    (SignUpClosedError, 403, "Forbidden"),
     (LifetimeError, 403, "LifetimeExceeded"),
     (TokenLimitError, 403, "TokenLimitReached"),
     (MalformedCredentialError, 400, "InvalidRequest"),
@@ -46,6 +63,8 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (InvalidValueError, 400, "InvalidRequest"),
     (NotFoundError, 404, "ResourceNotFound"),
     (ConflictError, 409, "Conflict"),
+    (PreconditionFailedError, 412, "PreconditionFailed"),
+    (KeyReusedError, 422, "IdempotencyKeyReused"),
     (TooManyAttemptsError, 429, "TooManyRequests"),
     (RateExceededError, 429, "TooManyRequests"),
     (BusyError, 503, "Unavailable"),

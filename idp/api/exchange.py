@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
-from flask import Flask, Response
+from flask import Flask, Response, request
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from idp import apikeys, clock, runtime
 from idp.api.answers import answer
 from idp.api.errors import answer_error
+from idp.api.requests import public
+from idp.api.schemas import Query
 from idp.audit import Tag
 from idp.errors import InvalidValueError
 from idp.wire.address import client_address
@@ -56,3 +60,25 @@ class ExchangeExpress:
             except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
                 response = answer_error(error)
             return response(environ, start_response)
+
+
+class ScopeQuery(Query):
+    """What a token is narrowed to."""
+
+    scope: str = Field(default="", max_length=4_000)
+    """`project:<name>`, several after a space each."""
+
+
+class ExchangedShown(TypedDict):
+    """A session token for a key."""
+
+    Authorization: str
+    isMfa: bool
+    expiresIn: int
+    expiresAt: int
+
+
+@public(answers=ExchangedShown)
+def exchange_key(query: ScopeQuery) -> Response:  # noqa: ARG001 (`exchange` reads it itself)
+    """Exchange an API key, shown in the header `apiKey`, for a session token of 15 minutes."""
+    return exchange(request.environ)

@@ -15,9 +15,10 @@ from sqlalchemy import String, delete
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock, vault
+from idp.api.errors import KeyReusedError
 from idp.callers import Caller
 from idp.db import Base, db
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import InvalidValueError
 from idp.wire.body import read_body
 
 KEEP = timedelta(days=1)
@@ -35,13 +36,6 @@ class KeptAnswer(Base):
     """Hash of the body."""
     sealed: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
-
-
-class KeyReusedError(IdpError):
-    """The key was used for something else."""
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
 
 
 @dataclass(frozen=True)

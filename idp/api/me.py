@@ -1,14 +1,13 @@
 """`/v1/users`: what everybody does about themselves."""
 
-from flask import Response
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from idp import realms, runtime, sessions, users
-from idp.api.answers import answer, done, set_cookie
 from idp.api.auth import sign_in
-from idp.api.requests import Schema, address, parse, public, signed_in
+from idp.api.requests import address, public, signed_in
+from idp.api.schemas import Reply, Schema
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
-from idp.db import commit
 from idp.tokens import write_revocation
 
 
@@ -29,49 +28,69 @@ class Revoke(Schema):
 class PasswordChange(Schema):
     """`PATCH /v1/users/password/change`."""
 
-    emailId: str = Field(max_length=1_000)  # noqa: N815
-    currentPassword: str = Field(max_length=100_000)  # noqa: N815
-    newPassword: str = Field(max_length=100_000)  # noqa: N815
+    emailId: str = Field(max_length=1_000)
+    currentPassword: str = Field(max_length=100_000)
+    newPassword: str = Field(max_length=100_000)
     org: str | None = None
 
 
 class OwnPasswordChange(Schema):
     """`PATCH /v1/users/{uid}/password/change`."""
 
-    currentPassword: str = Field(max_length=100_000)  # noqa: N815
-    newPassword: str = Field(max_length=100_000)  # noqa: N815
+    currentPassword: str = Field(max_length=100_000)
+    newPassword: str = Field(max_length=100_000)
+
+
+class TokenOnly(TypedDict):
+    """A session token, as the edge host shows it."""
+
+    Authorization: str
+
+
+class EdgeLogin(TypedDict):
+    """What the edge host's sign-in answers."""
+
+    Token: TokenOnly
+
+
+class Info(TypedDict):
+    """Who calls."""
+
+    orgName: str
+    tenantUid: str
+    userUid: str
+    name: str
+    credential: str
+    roles: list[str]
 
 
 @public
-def default_login() -> Response:
+def default_login(body: DefaultLogin) -> Reply[EdgeLogin]:
     """Sign in as the edge host's contract has it: the token in the body, and in a cookie."""
-    body = parse(DefaultLogin)
     token = sign_in(body.username, body.password, body.org)
-    return set_cookie(answer({"Token": {"Authorization": token.token}}), token.token)
+    return Reply({"Token": {"Authorization": token.token}}, cookie=token.token)
 
 
 @signed_in
-def info(caller: Caller) -> Response:
+def info(caller: Caller) -> Info:
     """Say who calls."""
-    return answer(
-        {
-            "orgName": caller.realm.name,
-            "tenantUid": caller.realm.uid,
-            "userUid": caller.subject.uid,
-            "name": caller.name.partition(":")[2],
-            "credential": caller.kind.value,
-            "roles": sorted({each.role for each in caller.held_roles if not each.project}),
-        }
-    )
+    return {
+        "orgName": caller.realm.name,
+        "tenantUid": caller.realm.uid,
+        "userUid": caller.subject.uid,
+        "name": caller.name.partition(":")[2],
+        "credential": caller.kind.value,
+        "roles": sorted({each.role for each in caller.held_roles if not each.project}),
+    }
 
 
 @signed_in
-def revoke_tokens(caller: Caller) -> Response:
+def revoke_tokens(caller: Caller, body: Revoke) -> None:
     """End the sessions that tokens belong to, and tokens that keys were exchanged for.
 
     To hold a token is to be allowed to; what is none is passed over.
     """
-    for token in parse(Revoke).tokens:
+    for token in body.tokens:
         try:
             other = authenticate_token(runtime.current(), token.removeprefix("Bearer "), caller.address)
         except CredentialError:
@@ -81,24 +100,18 @@ def revoke_tokens(caller: Caller) -> Response:
             sessions.end_session(realm, sessions.get_session(realm, other.credential_id))
         elif other.kind is CredentialKind.EXCHANGED:
             write_revocation(other.realm, other.claims)
-    commit()
-    return done()
 
 
 @public
-def change_password() -> Response:
+def change_password(body: PasswordChange) -> None:
     """Change a password by showing the old one; every session of the account ends (R107)."""
-    body = parse(PasswordChange)
     users.replace_password(body.emailId, body.currentPassword, body.newPassword, realm=body.org, address=address())
-    return done()
 
 
 @signed_in
-def change_own_password(caller: Caller, uid: str) -> Response:
+def change_own_password(caller: Caller, body: OwnPasswordChange, uid: str) -> None:
     """Change the caller's own password by showing the old one; every session of the account ends, this one too."""
     if uid != caller.user.uid:
         raise DeniedError("Nobody can change the password of somebody else. An administrator can start a reset.")
-    body = parse(OwnPasswordChange)
     new, realm = body.newPassword, caller.realm.name
     users.replace_password(caller.user.name, body.currentPassword, new, realm=realm, address=address())
-    return done()

@@ -1,64 +1,91 @@
 """Lists in pages of 50, with an opaque `continue` that nobody else can make or use (T103)."""
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 from flask import request
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from idp import vault
+from idp.api.schemas import Query
 from idp.callers import Caller
 from idp.crypto import DamagedError, MasterKeyError
 from idp.errors import InvalidValueError
+from idp.paging import Listing
 
 PAGE = 50
+LARGEST_PAGE = 500
+
+CREATION = "creationTimestamp"
+"""The order that every list has."""
+
+ShownType = TypeVar("ShownType")
+
+ListMeta = TypedDict("ListMeta", {"continue": str, "count": int, "limit": int, "offset": int})
+ListMeta.__doc__ = (
+    "Where a page stands in its list: `continue` leads to the next one, and is empty on the last; `count` counts all."
+)
 
 
-class Row(Protocol):
-    """Something that is listed in the order of its row number."""
+class Page(TypedDict, Generic[ShownType]):
+    """A page of a list."""
 
-    id: Any
-
-
-RowType = TypeVar("RowType", bound=Row)
+    items: list[ShownType]
+    listmeta: ListMeta
 
 
-@dataclass(frozen=True)
-class Page:
+class PageQuery(Query):
     """Which part of a list is asked for."""
 
-    after: int
-    """Row number of the last one on the page before; 0 for the first page."""
-    limit: int
-    context: str
-
-    def listed(self, rows: Sequence[RowType], show: Callable[[RowType], dict[str, Any]]) -> dict[str, Any]:
-        """Return the page as JSON.
-
-        :param rows: one more than `limit`, if there are so many.
-        """
-        items = [show(row) for row in rows[: self.limit]]
-        more = ""
-        if len(rows) > self.limit:
-            more = vault.seal(json.dumps({"after": rows[self.limit - 1].id}).encode(), context=self.context)
-        return {"items": items, "listmeta": {"continue": more, "count": len(items), "limit": self.limit}}
+    limit: int = Field(default=PAGE, ge=0, le=LARGEST_PAGE, description="Items of a page; 0 for as many as a page can hold.")
+    continue_: str = Field(
+        default="",
+        alias="continue",
+        max_length=4_000,
+        description="`listmeta.continue` of the page before, with the same filters.",
+    )
 
 
-def page_of(caller: Caller) -> Page:
-    """Return the page that a request asks for by `limit` (1 to 50) and `continue`.
+def page(
+    caller: Caller, query: PageQuery, listing: Listing, show: Callable[[Any], ShownType], order: str = CREATION
+) -> Page[ShownType]:
+    """Return the page of a list that a request asks for.
 
-    :raises InvalidValueError: one of them has no usable value.
+    :param order: name of the order; a minus in front of it turns it round.
+    :raises InvalidValueError: `continue` is not one that this list gave out, to this caller and with these filters.
     """
-    text = request.args.get("limit", str(PAGE))
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= PAGE):
-        raise InvalidValueError(f"limit takes a number from 1 to {PAGE}.")
-    context = f"page of {request.path} for {caller.subject.uid}"
-    token = request.args.get("continue", "")
-    if not token:
-        return Page(0, int(text), context)
+    limit = query.limit or LARGEST_PAGE
+    named = order.removeprefix("-")
+    context = _context(caller)
+    place = _open(query.continue_, context) if query.continue_ else _beginning(listing)
+    rows = listing.take(named, descending=order.startswith("-"), after=place["after"], limit=limit + 1)
+    items = [show(row) for row in rows[:limit]]
+    more = ""
+    if len(rows) > limit:
+        after = {"after": listing.place(named, rows[limit - 1]), "offset": place["offset"] + limit, "count": place["count"]}
+        more = vault.seal(json.dumps(after).encode(), context=context)
+    meta: ListMeta = {"continue": more, "count": place["count"], "limit": limit, "offset": place["offset"]}
+    return {"items": items, "listmeta": meta}
+
+
+def _beginning(listing: Listing) -> dict[str, Any]:
+    return {"after": None, "offset": 0, "count": listing.count()}
+
+
+def _context(caller: Caller) -> str:
+    """Return what a `continue` is bound to: who asks, for which list, with which filters and order."""
+    filters = sorted((name, value) for name, value in request.args.items(multi=True) if name not in {"continue", "limit"})
+    scope = [request.headers.get("X-Organization-Id", ""), request.headers.get("ProjectUid", "")]
+    asked = hashlib.sha256(json.dumps([filters, scope]).encode()).hexdigest()
+    return f"page of {request.path.rstrip('/')} for {caller.subject.uid}: {asked}"
+
+
+def _open(token: str, context: str) -> dict[str, Any]:
     try:
-        after = json.loads(vault.unseal(token, context=context))["after"]
+        place: dict[str, Any] = json.loads(vault.unseal(token, context=context))
     except (DamagedError, MasterKeyError) as error:
         raise InvalidValueError("continue is not one that this list gave out. Begin again without it.") from error
-    return Page(after, int(text), context)
+    return place

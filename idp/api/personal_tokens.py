@@ -1,45 +1,78 @@
-"""`/v1/users/{uid}/personalTokens`: what personal tokens somebody has, for who may see and delete them."""
+"""`/v1/personalTokens`, and those of one user: what personal tokens there are, for who may see and delete them."""
 
-from flask import Response
+from typing_extensions import TypedDict
 
 from idp import callers, personal_tokens
-from idp.api.answers import answer, done, time
-from idp.api.requests import realm_of, signed_in
+from idp.api.answers import time
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Reference, Timestamp, Uid
 from idp.callers import Caller, CredentialKind, DeniedError
-from idp.db import commit
-from idp.personal_tokens import Criteria
+from idp.errors import NotFoundError
+from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import Realm, known_realm
 from idp.users import User
 
 
+class TokenMetadata(TypedDict):
+    """Which token it is."""
+
+    uid: Uid
+    creationTimestamp: Timestamp
+
+
+class TokenSpec(TypedDict):
+    """Whose token it is, and until when."""
+
+    user: Reference
+    expiry: Timestamp
+
+
+class TokenStatus(TypedDict):
+    """How it was made."""
+
+    createdFrom: str
+
+
+class TokenResource(TypedDict):
+    """A personal token; never its value."""
+
+    metadata: TokenMetadata
+    spec: TokenSpec
+    status: TokenStatus
+
+
 @signed_in
-def list_tokens(caller: Caller, uid: str) -> Response:
+def list_tokens(caller: Caller, realm: Realm, query: PageQuery, uid: str) -> Page[TokenResource]:
     """List somebody's personal tokens, expired ones too; never their values."""
-    realm = realm_of(caller)
     user = _whose(caller, realm, uid, "personal-tokens:read")
-    rows = personal_tokens.list_personal_tokens(realm.id, user.id)
-    items = [
-        {
-            "metadata": {"uid": row.uid, "creationTimestamp": time(row.created_at)},
-            "spec": {"expiry": time(row.expires_at)},
-            "status": {"createdFrom": row.created_from},
-        }
-        for row in rows
-    ]
-    return answer({"items": items})
+    return page(caller, query, personal_tokens.token_listing(realm.id, user_id=user.id), lambda row: _shown(*row))
 
 
 @signed_in
-def delete_token(caller: Caller, uid: str, token_id: str) -> Response:
+def list_all_tokens(caller: Caller, realm: Realm, query: PageQuery) -> Page[TokenResource]:
+    """List the personal tokens of everybody."""
+    caller.require("personal-tokens:read", realm=realm.name)
+    return page(caller, query, personal_tokens.token_listing(realm.id), lambda row: _shown(*row))
+
+
+@signed_in
+def get_token(caller: Caller, realm: Realm, token_id: str) -> TokenResource:
+    """Show a personal token; never its value."""
+    found = personal_tokens.find_with_owner(realm.id, token_id)
+    if found is None or (found[1].uid != caller.subject.uid and not caller.may("personal-tokens:read", realm=realm.name)):
+        raise NotFoundError("There is no personal token with this uid (not found).")
+    return _shown(*found)
+
+
+@signed_in
+def delete_token(caller: Caller, realm: Realm, uid: str, token_id: str) -> None:
     """Delete one of somebody's personal tokens; it is refused everywhere within a second."""
-    realm = realm_of(caller)
     user = _whose(caller, realm, uid, "personal-tokens:write")
     row = personal_tokens.get_personal_token(realm.id, user.id, token_id)
     known = known_realm(caller.realm.runtime, realm.name)
     if known is not None:
         personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
-    commit()
-    return done()
 
 
 def _whose(caller: Caller, realm: Realm, uid: str, permission: str) -> User:
@@ -48,3 +81,11 @@ def _whose(caller: Caller, realm: Realm, uid: str, permission: str) -> User:
     elif caller.kind is not CredentialKind.SESSION:
         raise DeniedError("One's own personal tokens are managed after signing in, or at /auth/v1/tokens.")
     return callers.visible_user(caller, realm, uid)
+
+
+def _shown(row: PersonalToken, user: User) -> TokenResource:
+    return {
+        "metadata": {"uid": row.uid, "creationTimestamp": time(row.created_at)},
+        "spec": {"user": {"uid": user.uid, "name": user.name}, "expiry": time(row.expires_at)},
+        "status": {"createdFrom": row.created_from},
+    }

@@ -1,35 +1,172 @@
-"""The steps that every call of the API takes before and after its own: who calls, as whom it is recorded, what is in the body."""
+"""The steps that every call of the API takes before and after its own: who calls, as whom it is recorded, what is in the body,
+whether somebody else was faster, whether it was made before, and the commit.
+"""
 
 import functools
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import UTC, datetime, time
+from email.utils import format_datetime
+from typing import Any, overload
 
 from flask import Response, request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from idp import audit, callers, realms, runtime
+from idp import access, audit, callers, realms, runtime
+from idp.access import Project
+from idp.api.answers import etag_of, render
+from idp.api.errors import PreconditionFailedError
+from idp.api.idempotency import once
+from idp.api.operations import Deprecation, Shape, View, read_shape
+from idp.api.schemas import Created, Query, Reply, Schema
 from idp.callers import Caller, CredentialError
-from idp.db import only_read
-from idp.errors import InvalidValueError, one_line
+from idp.db import commit, db, only_read
+from idp.errors import InvalidValueError, NotFoundError, one_line
 from idp.realms import Realm
 from idp.wire.address import client_address
 from idp.wire.body import read_body, read_json
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
 
-View = Callable[..., Response]
-SchemaType = TypeVar("SchemaType", bound="Schema")
-
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-
-class Schema(BaseModel):
-    """A body. Members that it does not know are ignored, so that what was read can be sent back changed."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+LIFE_CYCLE = "/docs/life-cycle"
+"""Where the life cycle of calls is told."""
 
 
-def parse(schema: type[SchemaType]) -> SchemaType:
+def address() -> str:
+    """Return the client's address."""
+    return client_address(request.environ, runtime.current().settings.trusted_proxies)
+
+
+@overload
+def public(view: View) -> View: ...
+@overload
+def public(*, answers: Any = ..., deprecation: Deprecation | None = ...) -> Callable[[View], View]: ...
+def public(view: View | None = None, *, answers: Any = None, deprecation: Deprecation | None = None) -> Any:
+    """Make a call one that takes no credential. What is recorded names nobody, unless the call finds out who it is."""
+
+    def decorate(view: View) -> View:
+        shape = read_shape(view, public=True, answers=answers, deprecation=deprecation)
+
+        @functools.wraps(view)
+        def called(**arguments: Any) -> Response:
+            runtime.current().feed.confirm()
+            with audit.acting_as(audit.Actor("unauthenticated", address())):
+                result = view(**arguments, **_parsed(shape))
+                commit()
+            return _respond(shape, result)
+
+        called.shape = shape  # type: ignore[attr-defined]
+        return called
+
+    return decorate if view is None else decorate(view)
+
+
+@overload
+def signed_in(view: View) -> View: ...
+@overload
+def signed_in(
+    *,
+    answers: Any = ...,
+    media_type: str = ...,
+    current: View | None = ...,
+    deprecation: Deprecation | None = ...,
+    records: bool = ...,
+) -> Callable[[View], View]: ...
+def signed_in(
+    view: View | None = None,
+    *,
+    answers: Any = None,
+    media_type: str = "application/json",
+    current: View | None = None,
+    deprecation: Deprecation | None = None,
+    records: bool = False,
+) -> Any:
+    """Make a call one for callers who have proved who they are.
+
+    :param answers: type of the answer, for a function that makes its response itself.
+    :param media_type: of such a response.
+    :param current: the call that returns what this one changes: `If-Match` is about its answer.
+    :param records: whether a GET writes something to the audit trail.
+    """
+
+    def decorate(view: View) -> View:
+        shape = read_shape(view, public=False, answers=answers, media_type=media_type, current=current, deprecation=deprecation)
+
+        @functools.wraps(view)
+        def called(**arguments: Any) -> Response:
+            runtime.current().feed.confirm()
+            credentials = read_credentials(request.environ)
+            caller = identify(credentials)
+            writes = request.method in UNSAFE
+            if writes:
+                read_body(request.environ)  # however slowly it comes, it keeps nobody waiting
+                caller = _identify_again(caller, credentials)
+            elif not records:
+                only_read()
+            with audit.acting_as(caller.actor):
+                result = _act(shape, caller, arguments) if writes else view(**_given(shape, caller, arguments))
+                if writes or records:
+                    commit()
+            return _respond(shape, result)
+
+        called.shape = shape  # type: ignore[attr-defined]
+        return called
+
+    return decorate if view is None else decorate(view)
+
+
+def _act(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Any:
+    """Carry out a change: once for each `Idempotency-Key`, and only on what `If-Match` names."""
+    kept = once(caller) if shape.status == 201 else None
+    if kept is not None and (earlier := kept.recall()) is not None:
+        return Created(*earlier)
+    _check_match(shape, caller, arguments)
+    result = shape.view(**_given(shape, caller, arguments))
+    if kept is not None:
+        kept.keep(result.body, result.location)
+    return result
+
+
+def _check_match(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> None:
+    """See that what is going to be changed is still what the client has read (RFC 9110 §13.1.1).
+
+    The realm is locked: between this look and the change nobody else's takes place.
+
+    :raises PreconditionFailedError: it is not.
+    :raises InvalidValueError: this call changes nothing that has an ETag.
+    """
+    if "If-Match" not in request.headers:
+        return
+    if shape.current is None:
+        raise InvalidValueError("This call takes no If-Match: what it changes has no ETag.")
+    now = shape.current.view(**_given(shape.current, caller, arguments))
+    if not request.if_match.contains(etag_of(now)):
+        raise PreconditionFailedError
+
+
+def _given(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return all that a call takes."""
+    given = {name: arguments[name] for name in shape.path if name in arguments}
+    realm = realm_of(caller) if shape.takes & {"realm", "project"} else None
+    values: dict[str, Callable[[], Any]] = {
+        "caller": lambda: caller,
+        "realm": lambda: realm,
+        "project": lambda: project_of(caller, realm) if realm is not None else None,
+    }
+    return given | {name: value() for name, value in values.items() if name in shape.takes} | _parsed(shape)
+
+
+def _parsed(shape: Shape) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    if shape.query is not None:
+        given["query"] = parse_query(shape.query)
+    if shape.body is not None:
+        given["body"] = parse_body(shape.body)
+    return given
+
+
+def parse_body(schema: type[Schema]) -> Schema:
     """Return the body of the request in its shape.
 
     :raises BodyError: it is no JSON object.
@@ -38,45 +175,45 @@ def parse(schema: type[SchemaType]) -> SchemaType:
     try:
         return schema.model_validate_json(json.dumps(read_json(request.environ)))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = one_line(".".join(str(part) for part in first["loc"]))[:200]
-        raise InvalidValueError(f"{where}: {first['msg']}.") from None
+        raise _explain(error) from None
 
 
-def address() -> str:
-    """Return the client's address."""
-    return client_address(request.environ, runtime.current().settings.trusted_proxies)
+def parse_query(schema: type[Query]) -> Query:
+    """Return the parameters of the URL in their shape.
+
+    :raises InvalidValueError: one of them is named twice, or has no usable value.
+    """
+    values = request.args.to_dict(flat=False)
+    twice = next((name for name, given in values.items() if len(given) > 1), None)
+    if twice is not None:
+        raise InvalidValueError(f"{one_line(twice)[:80]} is named twice.")
+    try:
+        return schema.model_validate({name: given[0] for name, given in values.items()})
+    except ValidationError as error:
+        raise _explain(error) from None
 
 
-def public(view: View) -> View:
-    """Make a call one that takes no credential. What is recorded names nobody, unless the call finds out who it is."""
-
-    @functools.wraps(view)
-    def called(**arguments: Any) -> Response:
-        runtime.current().feed.confirm()
-        with audit.acting_as(audit.Actor("unauthenticated", address())):
-            return view(**arguments)
-
-    return called
+def _explain(error: ValidationError) -> InvalidValueError:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = one_line(".".join(str(part) for part in first["loc"]))[:200]
+    return InvalidValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}.")
 
 
-def signed_in(view: View) -> View:
-    """Make a call one for callers who have proved who they are. It gets the `Caller` first."""
+def _respond(shape: Shape, result: Any) -> Response:
+    response = result if isinstance(result, Response) else render(shape, result if isinstance(result, Reply) else Reply(result))
+    if shape.deprecation is not None:
+        _announce(response, shape.deprecation)
+    return response
 
-    @functools.wraps(view)
-    def called(**arguments: Any) -> Response:
-        runtime.current().feed.confirm()
-        credentials = read_credentials(request.environ)
-        caller = identify(credentials)
-        if request.method in UNSAFE:
-            read_body(request.environ)  # however slowly it comes, it keeps nobody waiting
-            caller = _identify_again(caller, credentials)
-        else:
-            only_read()
-        with audit.acting_as(caller.actor):
-            return view(caller, **arguments)
 
-    return called
+def _announce(response: Response, deprecation: Deprecation) -> None:
+    """Say that the call is on its way out (RFC 9745 §2, RFC 8594 §3)."""
+    since = datetime.combine(deprecation.since, time(), UTC)
+    response.headers["Deprecation"] = f"@{int(since.timestamp())}"
+    response.headers.add("Link", f'<{runtime.current().settings.public_url}{LIFE_CYCLE}>; rel="deprecation"; type="text/html"')
+    if deprecation.sunset is not None:
+        ends = datetime.combine(deprecation.sunset, time(), UTC)
+        response.headers["Sunset"] = format_datetime(ends, usegmt=True)
 
 
 def _identify_again(caller: Caller, credentials: Credentials) -> Caller:
@@ -122,3 +259,26 @@ def realm_of(caller: Caller) -> Realm:
     if own is None:
         raise CredentialError
     return own
+
+
+def project_of(caller: Caller, realm: Realm) -> Project | None:
+    """Return the project that `ProjectUid` names in a header or in the URL; None when it names none.
+
+    :raises InvalidValueError: it names two.
+    :raises NotFoundError: there is none that the caller may see (T73).
+    """
+    named = {request.headers.get("ProjectUid"), *(request.args.get(name) for name in ("ProjectUid", "projectUid"))} - {None, ""}
+    if not named:
+        return None
+    if len(named) > 1:
+        raise InvalidValueError("ProjectUid is given twice, with different values.")
+    project = access.find_project_by_uid(realm, str(named.pop()))
+    held = caller.held_in(realm.name)
+    if project is None or not access.permissions_on(held, project.name):
+        raise NotFoundError("There is no project with this uid (not found).")
+    return project
+
+
+def begin_writing() -> None:
+    """Have a GET that records something write: what it has read so far, it reads no more."""
+    db.session.rollback()

@@ -1,54 +1,105 @@
 """`/v1/sessions`: one's own sessions, and those of others for who may."""
 
-from typing import Any
+from typing import Literal
 
-from flask import Response, request
+from typing_extensions import TypedDict
 
 from idp import callers, sessions, users
-from idp.api.answers import answer, done, time
-from idp.api.requests import realm_of, signed_in
+from idp.api.answers import time
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Reference, Timestamp, Uid
 from idp.callers import Caller, CredentialKind, DeniedError
-from idp.db import commit
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.sessions import UserSession
 from idp.users import User
 
 
-@signed_in
-def list_sessions(caller: Caller) -> Response:
-    """List the caller's live sessions; with `userUid`, those of somebody else; with `scope=all`, those of the realm."""
-    realm = realm_of(caller)
-    user = _whose(caller, realm)
-    rows = sessions.list_sessions(realm, user=user, limit=500)
-    return answer({"items": [_shown(caller, row, owner) for row, owner in rows]})
+class SessionQuery(PageQuery):
+    """Which sessions."""
+
+    userUid: str = ""
+    """Those of this user; by default the caller's own."""
+    scope: Literal["", "all"] = ""
+    """`all` for those of everybody."""
+
+
+class SessionMetadata(TypedDict):
+    """Which session it is."""
+
+    uid: Uid
+    creationTimestamp: Timestamp
+    lastModifiedTimestamp: Timestamp
+
+
+class SessionSpec(TypedDict):
+    """Whose session it is."""
+
+    user: Reference
+    method: str
+    expiry: Timestamp
+
+
+class SessionStatus(TypedDict):
+    """Where it was begun."""
+
+    address: str
+    agent: str
+    isCurrent: bool
+
+
+class SessionResource(TypedDict):
+    """A session."""
+
+    metadata: SessionMetadata
+    spec: SessionSpec
+    status: SessionStatus
 
 
 @signed_in
-def end_session(caller: Caller, uid: str) -> Response:
-    """End a session; its tokens are refused everywhere within a second."""
-    realm = realm_of(caller)
+def list_sessions(caller: Caller, realm: Realm, query: SessionQuery) -> Page[SessionResource]:
+    """List the caller's live sessions, those of a user, or those of the realm; newest first."""
+    uid = query.userUid or ("" if query.scope == "all" else caller.subject.uid)
+    if uid != caller.subject.uid:
+        caller.require("sessions:read", realm=realm.name)
+    user = callers.visible_user(caller, realm, uid) if uid else None
+    listing = sessions.session_listing(realm, user=user)
+    return page(caller, query, listing, lambda row: _shown(caller, *row), "-creationTimestamp")
+
+
+@signed_in
+def get_session(caller: Caller, realm: Realm, uid: str) -> SessionResource:
+    """Show a session."""
     row = sessions.get_session(realm, uid)
-    if isinstance(caller.subject, users.KnownUser) and row.user_id == caller.subject.id:
+    if not _is_own(caller, row) and not caller.may("sessions:read", realm=realm.name):
+        raise NotFoundError(f"Realm {realm.name!r} has no session {uid[:80]!r}.")
+    return _shown(caller, row, sessions.user_of(row))
+
+
+@signed_in
+def end_session(caller: Caller, realm: Realm, uid: str) -> None:
+    """End a session; its tokens are refused everywhere within a second."""
+    row = sessions.get_session(realm, uid)
+    if _is_own(caller, row):
         _not_by_key(caller)
     elif not caller.may("sessions:write", realm=realm.name):
         raise NotFoundError(f"Realm {realm.name!r} has no session {uid[:80]!r}.")
     sessions.end_session(realm, row)
-    commit()
-    return done()
 
 
 @signed_in
-def end_all_sessions(caller: Caller, uid: str) -> Response:
+def end_all_sessions(caller: Caller, realm: Realm, uid: str) -> None:
     """End every session of a user: oneself, or somebody else for who may."""
-    realm = realm_of(caller)
     if uid == caller.subject.uid:
         _not_by_key(caller)
     else:
         caller.require("sessions:write", realm=realm.name)
     users.sign_out_everywhere(realm, callers.visible_user(caller, realm, uid))
-    commit()
-    return done()
+
+
+def _is_own(caller: Caller, row: UserSession) -> bool:
+    return isinstance(caller.subject, users.KnownUser) and row.user_id == caller.subject.id
 
 
 def _not_by_key(caller: Caller) -> None:
@@ -56,14 +107,7 @@ def _not_by_key(caller: Caller) -> None:
         raise DeniedError("One's own sessions are ended after signing in, not by a key or another token.")
 
 
-def _whose(caller: Caller, realm: Realm) -> User | None:
-    uid = request.args.get("userUid", "" if request.args.get("scope") == "all" else caller.subject.uid)
-    if uid != caller.subject.uid:
-        caller.require("sessions:read", realm=realm.name)
-    return callers.visible_user(caller, realm, uid) if uid else None
-
-
-def _shown(caller: Caller, row: UserSession, user: User) -> dict[str, Any]:
+def _shown(caller: Caller, row: UserSession, user: User) -> SessionResource:
     return {
         "metadata": {"uid": row.uid, "creationTimestamp": time(row.created_at), "lastModifiedTimestamp": time(row.refreshed_at)},
         "spec": {"user": {"uid": user.uid, "name": user.name}, "method": row.auth_method, "expiry": time(row.expires_at)},

@@ -14,6 +14,7 @@ from idp.apikeys.policy import check_addresses, check_per_minute, check_projects
 from idp.applications import Application
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, check_text
 from idp.users import User
 
@@ -183,6 +184,15 @@ def list_keys(realm: Realm, *, owner: Holder | None = None, after: int = 0, limi
         column = ApiKey.user_id if owner.kind is HolderKind.USER else ApiKey.application_id
         query = query.where(column == owner.id)
     return db.session.scalars(query.order_by(ApiKey.id).limit(limit)).all()
+
+
+def key_listing(realm: Realm, *, owner: Holder | None = None) -> Listing:
+    """Return keys as a list in pages: all of the realm, or of one owner."""
+    query = select(ApiKey).where(ApiKey.realm_id == realm.id)
+    if owner is not None:
+        column = ApiKey.user_id if owner.kind is HolderKind.USER else ApiKey.application_id
+        query = query.where(column == owner.id)
+    return Listing(query, ApiKey.id, {"name": ApiKey.name})
 
 
 def owner_of(key: ApiKey) -> Holder:

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock
-from idp.access import Holder, HolderKind
+from idp.access import Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
 from idp.verifier.jose import InvalidTokenError, import_key
 
@@ -96,6 +97,12 @@ def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
     return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
 
 
+def find_application(realm: Realm, name: str) -> Application | None:
+    """Return an application by name, or None."""
+    found: Application | None = db.session.scalar(_by_name(realm, name))
+    return found
+
+
 def is_claimed(realm: Realm, audience: str) -> bool:
     """Tell whether tokens of some application are made for this audience, or some application answers for it."""
     quoted = json.dumps(audience)
@@ -116,6 +123,27 @@ def list_applications(realm: Realm, *, after: str = "", containing: str = "", li
         described = func.lower(Application.description).contains(text, autoescape=True)
         query = query.where(or_(Application.name.contains(text, autoescape=True), described))
     return db.session.scalars(query.limit(limit)).all()
+
+
+def application_listing(
+    realm: Realm, *, containing: str = "", enabled: bool | None = None, project: Project | None = None
+) -> Listing:
+    """Return applications as a list in pages.
+
+    :param containing: only those whose name or description contains this, in whatever case.
+    :param enabled: only those that are enabled, or that are not.
+    :param project: only those that hold a role on this project.
+    """
+    query = select(Application).where(Application.realm_id == realm.id)
+    if containing:
+        text = containing.lower()
+        described = func.lower(Application.description).contains(text, autoescape=True)
+        query = query.where(or_(Application.name.contains(text, autoescape=True), described))
+    if enabled is not None:
+        query = query.where(Application.enabled.is_(enabled))
+    if project is not None:
+        query = query.where(Application.id.in_(access.holders_on(project, HolderKind.APPLICATION)))
+    return Listing(query, Application.id, {"name": Application.name})
 
 
 def holder_of(application: Application) -> Holder:

@@ -11,7 +11,18 @@ from idp.audit.activity import (
 from idp.audit.chain import Entry
 from idp.audit.models import AuditBatch, AuditDelivery, AuditEvent, AuditSealing
 from idp.audit.sealing import Seal, count_unsealed, seal_events
-from idp.audit.service import SYSTEM, Actor, acting_as, current_actor, event_values, is_guarded, list_events, operator, record
+from idp.audit.service import (
+    SYSTEM,
+    Actor,
+    acting_as,
+    current_actor,
+    event_listing,
+    event_values,
+    is_guarded,
+    list_events,
+    operator,
+    record,
+)
 from idp.audit.tags import Tag
 from idp.audit.verify import (
     CHECKPOINT_TYPE,
@@ -55,6 +66,7 @@ __all__ = [
     "count_one",
     "count_unsealed",
     "current_actor",
+    "event_listing",
     "event_values",
     "forget_old_activity",
     "is_guarded",

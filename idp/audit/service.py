@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 from idp.audit.models import SEARCHED, AuditEvent
 from idp.audit.tags import Tag
 from idp.db import db
+from idp.paging import Listing
 
 KINDS = (
     "user", "application", "group", "role", "project", "realm", "operator", "api-key", "session", "personal-token", "key",
@@ -95,29 +96,42 @@ def event_values(
     }
 
 
-def list_events(
+def list_events(realm: str | None = None, *, before: int | None = None, limit: int = 50, **filters: Any) -> Sequence[AuditEvent]:
+    """Return events, newest first.
+
+    :param before: only events with a smaller number, to page on.
+    :param filters: see `event_listing`.
+    """
+    query = event_listing(realm, **filters).query.order_by(AuditEvent.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditEvent.id < before)
+    return db.session.scalars(query).all()
+
+
+def event_listing(
     realm: str | None = None,
     *,
     tag: str | None = None,
     actor: str | None = None,
     target: str | None = None,
+    outcome: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> Sequence[AuditEvent]:
-    """Return events, newest first.
+) -> Listing:
+    """Return events as a list in pages, which is not counted: it may have many millions.
 
     :param actor: only of this one, `<kind>:<name>`, or of whatever has this name.
     :param target: in the same way.
     :param tag: only events whose tag begins with this, such as `admin:` or `admin:secret`.
-    :param before: only events with a smaller number, to page on.
+    :param outcome: only those that ended so.
     """
-    query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit)
+    query = select(AuditEvent)
     if realm is not None:
         query = query.where(AuditEvent.realm == realm)
     if tag is not None:
         query = query.where(AuditEvent.tag.startswith(tag, autoescape=True))
+    if outcome is not None:
+        query = query.where(AuditEvent.outcome == outcome)
     for column, value, of_tokens in ((AuditEvent.actor, actor, "application"), (AuditEvent.target, target, "token")):
         if value is not None:
             values = [value] if ":" in value else [value, *(f"{kind}:{value}" for kind in KINDS)]
@@ -128,9 +142,7 @@ def list_events(
         query = query.where(AuditEvent.at >= since)
     if until is not None:
         query = query.where(AuditEvent.at < until)
-    if before is not None:
-        query = query.where(AuditEvent.id < before)
-    return db.session.scalars(query).all()
+    return Listing(query, AuditEvent.id, {}, counted=False)
 
 
 def is_guarded() -> bool:

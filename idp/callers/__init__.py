@@ -13,6 +13,7 @@ from idp.callers.authenticate import (
     realm_of_token,
 )
 from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
+from idp.callers.holders import find_holder, holder_of_grant, last_use_of_holder, read_holders, uid_of_holder
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -26,7 +27,7 @@ from idp.callers.key_rules import (
     writable_key,
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
-from idp.callers.people_rules import give_role, manageable_user, set_roles, take_role, visible_user
+from idp.callers.people_rules import give_role, manageable_user, readable_projects, set_roles, take_role, visible_user
 
 __all__ = [
     "ADMINISTRATOR",
@@ -44,11 +45,14 @@ __all__ = [
     "change_role",
     "check_change",
     "check_role",
+    "find_holder",
     "give_role",
     "held_by",
+    "holder_of_grant",
     "identify_again",
     "identify_browser_again",
     "introspect",
+    "last_use_of_holder",
     "make_application",
     "make_key",
     "make_role",
@@ -58,7 +62,9 @@ __all__ = [
     "may_exceed_limits",
     "own_holder",
     "put_into_group",
+    "read_holders",
     "readable_key",
+    "readable_projects",
     "realm_of_token",
     "redeem_first_secret",
     "rotate_key",
@@ -66,6 +72,7 @@ __all__ = [
     "set_roles",
     "take_out_of_group",
     "take_role",
+    "uid_of_holder",
     "visible_user",
     "writable_key",
 ]

@@ -39,6 +39,20 @@ def visible_user(caller: Caller, realm: Realm, uid: str) -> User:
     return user
 
 
+def readable_projects(caller: Caller, realm: Realm, permission: str) -> list[str] | None:
+    """Return the names of the only projects of which the caller may see something; None for all, and the realm itself.
+
+    :raises DeniedError: there is none.
+    """
+    if caller.may(permission, realm=realm.name):
+        return None
+    held = {each.project for each in caller.held_in(realm.name) if each.project}
+    names = sorted(name for name in held if caller.may(permission, realm=realm.name, project=name))
+    if not names:
+        caller.require(permission, realm=realm.name)
+    return names
+
+
 def set_roles(caller: Caller, realm: Realm, holder: Holder, roles: Sequence[str], *, project: str = "") -> None:
     """Let somebody hold exactly these roles on the realm, or on a project: give what is missing, take what is too much.
 

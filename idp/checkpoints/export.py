@@ -6,13 +6,13 @@ line says how it ends: an export that was cut does not have it.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from idp import clock
-from idp.audit import Checkpoint, Entry, ExportReader, Keys, Kind, Line, Problem, Report, read_keys, verify_chain
+from idp.audit import Batch, Checkpoint, Entry, ExportReader, Keys, Kind, Line, Problem, Report, read_keys, verify_chain
 from idp.checkpoints.seal import newest_checkpoint
-from idp.checkpoints.verify import public_keys, read_batches, read_entries
-from idp.db import db
+from idp.checkpoints.verify import public_keys, read_batches, read_entries, read_unsealed
 from idp.errors import IdpError
 
 FORMAT = 1
@@ -24,32 +24,56 @@ class ExportError(IdpError):
 
 def export_trail(realm: str) -> Iterator[str]:
     """Return the trail of a realm, line by line, each with its line break."""
-    yield _line("trail", format=FORMAT, realm=realm, at=clock.now().isoformat(timespec="seconds"), keys=public_keys(realm))
+    first: int | None = 1
+    while first is not None:
+        part = export_part(realm, first)
+        yield from part.lines
+        first = part.next_batch
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an export."""
+
+    lines: list[str]
+    next_batch: int | None
+    """Number of the batch that the next part begins with; None when this is the last."""
+
+
+def export_part(realm: str, first: int = 1, most: int = 20_000) -> Part:
+    """Return a part of an export: one after the other they make the whole.
+
+    :param first: number of the batch to begin with.
+    :param most: how many events a part holds before it ends with the batch that it is at.
+    """
+    lines = []
+    if first == 1:
+        keys = public_keys(realm)
+        lines.append(_line("trail", format=FORMAT, realm=realm, at=clock.now().isoformat(timespec="seconds"), keys=keys))
     newest = newest_checkpoint(realm)
-    upto = newest.number if newest is not None else 0
-    seen_to = total = 0
-    head = checkpoint = ""
-    late: dict[int, Entry] = {}
-    for batch in read_batches(realm):
-        if batch.number > upto:
-            break
-        last = max([seen_to, *batch.ids])
-        late.update((entry.id, entry) for entry in read_entries(realm, seen_to + 1, last))
-        seen_to = last
-        yield _line(
-            "batch", number=batch.number, total=batch.total, ids=batch.ids, digests=[digest.hex() for digest in batch.digests],
-            head=batch.head, checkpoint=batch.checkpoint,
-        )  # fmt: skip
-        for number in batch.ids:
-            entry = late.pop(number, None)
-            if entry is not None:
-                yield _line("event", **_shown(entry))
-        total, head, checkpoint = batch.total, batch.head, batch.checkpoint
-    unsealed = 0
-    for entry in [*late.values(), *read_entries(realm, seen_to + 1, 2**63 - 1)]:
-        unsealed += 1
-        yield _line("unsealed", **_shown(entry))
-    yield _line("end", batches=upto, total=total, unsealed=unsealed, head=head, checkpoint=checkpoint)
+    events = 0
+    if newest is not None:
+        for batch in read_batches(realm, first):
+            if events >= most:
+                return Part(lines, batch.number)
+            lines += _batch_lines(realm, batch)
+            events += len(batch.ids)
+            if batch.number == newest.number:
+                break
+    unsealed = [_line("unsealed", **_shown(entry)) for entry in read_unsealed(realm)]
+    end = (newest.number, newest.total, newest.head, newest.checkpoint) if newest is not None else (0, 0, "", "")
+    batches, total, head, checkpoint = end
+    last = _line("end", batches=batches, total=total, unsealed=len(unsealed), head=head, checkpoint=checkpoint)
+    return Part([*lines, *unsealed, last], None)
+
+
+def _batch_lines(realm: str, batch: Batch) -> Iterator[str]:
+    yield _line(
+        "batch", number=batch.number, total=batch.total, ids=batch.ids, digests=[digest.hex() for digest in batch.digests],
+        head=batch.head, checkpoint=batch.checkpoint,
+    )  # fmt: skip
+    found = {entry.id: entry for entry in read_entries(realm, min(batch.ids), max(batch.ids))}
+    yield from (_line("event", **_shown(found[number])) for number in batch.ids if number in found)
 
 
 def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:

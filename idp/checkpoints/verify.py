@@ -4,7 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import select
 
-from idp.audit import AuditBatch, AuditEvent, Batch, Checkpoint, Entry, Keys, Report, read_keys, unpack, verify_chain
+from idp.audit import (
+    AuditBatch,
+    AuditEvent,
+    AuditSealing,
+    Batch,
+    Checkpoint,
+    Entry,
+    Keys,
+    Report,
+    read_keys,
+    unpack,
+    verify_chain,
+)
 from idp.db import db
 from idp.keys import SigningKey
 from idp.realms import MASTER, PurgedRealm, Realm
@@ -39,9 +51,9 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
     return verify_chain(realm, read_batches(realm), lambda first, last: read_entries(realm, first, last), trusted, outside)
 
 
-def read_batches(realm: str) -> Iterator[Batch]:
-    """Return the batches of a realm, in order."""
-    number = 0
+def read_batches(realm: str, first: int = 1) -> Iterator[Batch]:
+    """Return the batches of a realm from a number on, in order."""
+    number = first - 1
     query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number).limit(50)
     while rows := db.session.scalars(query.where(AuditBatch.number > number)).all():
         number = rows[-1].number
@@ -56,3 +68,9 @@ def read_entries(realm: str, first: int, last: int) -> Iterable[Entry]:
     while rows := db.session.execute(query.where(AuditEvent.id >= first).limit(_TOGETHER)).all():
         yield from map(Entry._make, rows)
         first = rows[-1].id + 1
+
+
+def read_unsealed(realm: str) -> Iterable[Entry]:
+    """Return the entries of a realm that no batch holds yet, in order."""
+    state = db.session.get(AuditSealing, 1, populate_existing=True)
+    return read_entries(realm, state.next_event if state is not None else 1, 2**63 - 1)

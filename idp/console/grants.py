@@ -1,7 +1,5 @@
 """Who holds what where: the access review, with giving and taking."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +18,7 @@ from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_holder
 from idp.db import commit
 from idp.errors import InvalidValueError
+from idp.wire.table import csv_line
 
 _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
 
@@ -71,8 +70,8 @@ def review_csv(visit: Visit) -> Response:
         f"access-{name}.csv",
         "text/csv",
         fetch,
-        lambda grant: _csv_line(_cells(grant)),
-        first=_csv_line(_CSV_COLUMNS),
+        lambda grant: csv_line(_cells(grant)),
+        first=csv_line(_CSV_COLUMNS),
         most=MOST_EXPORTED,
     )
 
@@ -252,10 +251,3 @@ def _cells(grant: Grant) -> tuple[str, ...]:
         grant.until.isoformat(timespec="seconds") if grant.until else "", grant.created_at.isoformat(timespec="seconds"),
         grant.granted_by, "ended" if ended else "live",
     )  # fmt: skip
-
-
-def _csv_line(cells: tuple[str, ...]) -> str:
-    line = io.StringIO()
-    # what begins like a formula would be one to a spreadsheet
-    csv.writer(line).writerow([f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell for cell in cells])
-    return line.getvalue()

@@ -11,6 +11,7 @@ from idp.personal_tokens.service import (
     get_personal_token,
     list_personal_tokens,
     page_of_tokens,
+    token_listing,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "is_personal_token",
     "list_personal_tokens",
     "page_of_tokens",
+    "token_listing",
 ]

@@ -13,6 +13,7 @@ from idp import audit, clock, feed, keys, vault
 from idp.access import permissions_on
 from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
+from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
 from idp.tokens import TokenTooLargeError
@@ -142,6 +143,14 @@ def page_of_tokens(
     if user_id is not None:
         query = query.where(PersonalToken.user_id == user_id)
     return [(row[0], row[1]) for row in db.session.execute(query)]
+
+
+def token_listing(realm_id: int, *, user_id: int | None = None) -> Listing:
+    """Return tokens with their owners as a list in pages: all of a realm, or of one user."""
+    query = select(PersonalToken, User).join(User, User.id == PersonalToken.user_id).where(PersonalToken.realm_id == realm_id)
+    if user_id is not None:
+        query = query.where(PersonalToken.user_id == user_id)
+    return Listing(query, PersonalToken.id, {})
 
 
 def find_with_owner(realm_id: int, uid: str) -> tuple[PersonalToken, User] | None:

@@ -8,6 +8,7 @@ from idp.realms.lifecycle import (
     deactivate_realm,
     delete_realm,
     page_of_realms,
+    realm_listing,
     restore_realm,
 )
 from idp.realms.models import PurgedRealm, Realm, RealmState
@@ -23,6 +24,7 @@ from idp.realms.service import (
     create_realm,
     find_name_by_contract,
     find_realm,
+    find_realm_by_uid,
     get_realm,
     known_realm,
     list_realms,
@@ -53,6 +55,7 @@ __all__ = [
     "delete_realm",
     "find_name_by_contract",
     "find_realm",
+    "find_realm_by_uid",
     "get_realm",
     "known_realm",
     "list_realms",
@@ -60,6 +63,7 @@ __all__ = [
     "page_of_realms",
     "publish_application",
     "publish_user",
+    "realm_listing",
     "restore_realm",
     "update_realm",
 ]

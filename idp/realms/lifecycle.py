@@ -8,6 +8,7 @@ from sqlalchemy import Select, case, func, or_, select
 from idp import audit, clock
 from idp.db import db
 from idp.errors import ConflictError
+from idp.paging import Listing
 from idp.realms.models import Realm, RealmState
 from idp.realms.service import MASTER, announce_realm
 
@@ -85,6 +86,24 @@ def page_of_realms(
     if state is not None:
         query = _in_state(query, state)
     return db.session.scalars(query).all()
+
+
+def realm_listing(*, containing: str = "", state: RealmState | None = None, uid: str = "") -> Listing:
+    """Return realms as a list in pages; see `page_of_realms` for the filters.
+
+    :param uid: only this one.
+    """
+    query = select(Realm)
+    if containing:
+        text = containing.lower()
+        query = query.where(
+            or_(Realm.name.contains(text, autoescape=True), func.lower(Realm.display_name).contains(text, autoescape=True))
+        )
+    if state is not None:
+        query = _in_state(query, state)
+    if uid:
+        query = query.where(Realm.uid == uid)
+    return Listing(query, Realm.id, {"name": Realm.name})
 
 
 def count_realms() -> dict[RealmState, int]:

@@ -125,6 +125,11 @@ def find_realm(name: str) -> Realm | None:
     return db.session.scalar(select(Realm).where(Realm.name == name))
 
 
+def find_realm_by_uid(uid: str) -> Realm | None:
+    """Return a realm by uid, or None."""
+    return db.session.scalar(select(Realm).where(Realm.uid == uid))
+
+
 def lock_realm(name: str) -> Realm | None:
     """Return a realm as it is now; until the commit, no other act that locks it takes place. SQLite locks all of them."""
     return db.session.scalar(

@@ -12,7 +12,9 @@ from idp.sessions.service import (
     is_alive,
     list_sessions,
     refresh_session,
+    session_listing,
     start_session,
+    user_of,
 )
 from idp.sessions.tokens import TYPE, SessionTemplate, SessionToken, issue_session_token, make_template
 
@@ -37,5 +39,7 @@ __all__ = [
     "refresh_session",
     "renew_session",
     "seal_session",
+    "session_listing",
     "start_session",
+    "user_of",
 ]

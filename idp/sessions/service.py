@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
 
 from idp import audit, clock, realms, runtime
 from idp.crypto import random_id
 from idp.db import commit, db
 from idp.errors import IdpError, NotFoundError
+from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.sessions.known import known_session, publish_session
 from idp.sessions.models import UserSession
@@ -158,6 +159,11 @@ def get_session(realm: Realm, sid: str) -> UserSession:
     return row
 
 
+def user_of(row: UserSession) -> User:
+    """Return whose session it is."""
+    return db.session.get_one(User, row.user_id)
+
+
 def list_sessions(
     realm: Realm, *, user: User | None = None, live: bool = True, before: int | None = None, limit: int = 50
 ) -> Sequence[tuple[UserSession, User]]:
@@ -173,16 +179,29 @@ def list_sessions(
     if before is not None:
         query = query.where(UserSession.id < before)
     if live:
-        now = clock.now()
-        query = query.where(
-            UserSession.ended_at.is_(None),
-            UserSession.expires_at > now,
-            UserSession.refreshed_at > now - IDLE,
-            or_(User.signed_out_at.is_(None), User.signed_out_at < UserSession.created_at),
-            User.enabled,
-        )
+        query = query.where(*_live())
     rows = db.session.execute(query.order_by(UserSession.id.desc()).limit(limit)).all()
     return [(row[0], row[1]) for row in rows]
+
+
+def session_listing(realm: Realm, *, user: User | None = None) -> Listing:
+    """Return live sessions with their users as a list in pages: all of the realm, or of one user."""
+    query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id, *_live())
+    if user is not None:
+        query = query.where(UserSession.user_id == user.id)
+    return Listing(query, UserSession.id, {})
+
+
+def _live() -> tuple[ColumnExpressionArgument[bool], ...]:
+    """Return the conditions under which a session, joined with its user, has not ended in any way."""
+    now = clock.now()
+    return (
+        UserSession.ended_at.is_(None),
+        UserSession.expires_at > now,
+        UserSession.refreshed_at > now - IDLE,
+        or_(User.signed_out_at.is_(None), User.signed_out_at < UserSession.created_at),
+        User.enabled,
+    )
 
 
 def forget_old_sessions() -> None:

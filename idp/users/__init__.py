@@ -5,11 +5,15 @@ from idp.users.groups import (
     create_group,
     delete_group,
     describe_group,
+    find_group,
+    find_group_by_uid,
     get_group,
     group_holder,
+    group_listing,
     groups_of,
     list_groups,
     list_members,
+    member_listing,
     remove_member,
 )
 from idp.users.known import KnownUser, known_user
@@ -29,10 +33,10 @@ from idp.users.service import (
     holder_of,
     list_users,
     lock_user,
-    page_of_users,
     set_password,
     sign_out_everywhere,
     update_user,
+    user_listing,
 )
 from idp.users.sign_in import SignedIn, SignInError, check_sign_in, replace_password
 
@@ -62,12 +66,15 @@ __all__ = [
     "delete_group",
     "delete_user",
     "describe_group",
+    "find_group",
+    "find_group_by_uid",
     "find_user",
     "find_user_by_uid",
     "forget_old_links",
     "get_group",
     "get_user",
     "group_holder",
+    "group_listing",
     "groups_of",
     "holder_of",
     "known_user",
@@ -76,7 +83,7 @@ __all__ = [
     "list_members",
     "list_users",
     "lock_user",
-    "page_of_users",
+    "member_listing",
     "password_works",
     "redeem_link",
     "remove_member",
@@ -86,4 +93,5 @@ __all__ = [
     "set_password",
     "sign_out_everywhere",
     "update_user",
+    "user_listing",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 
 from idp import access, audit
 from idp.access import Holder, HolderKind
 from idp.db import db, insert_if_new
 from idp.errors import ConflictError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_user
 from idp.users.models import Group, Membership, User
 
@@ -78,6 +79,35 @@ def get_group(realm: Realm, name: str) -> Group:
 def list_groups(realm: Realm) -> Sequence[Group]:
     """Return the groups of a realm by name."""
     return db.session.scalars(select(Group).where(Group.realm_id == realm.id).order_by(Group.name)).all()
+
+
+def group_listing(realm: Realm, *, containing: str = "") -> Listing:
+    """Return groups as a list in pages.
+
+    :param containing: only those whose name or description contains this, in whatever case.
+    """
+    query = select(Group).where(Group.realm_id == realm.id)
+    if containing:
+        text = containing.lower()
+        described = func.lower(Group.description).contains(text, autoescape=True)
+        query = query.where(or_(Group.name.contains(text, autoescape=True), described))
+    return Listing(query, Group.id, {"name": Group.name})
+
+
+def find_group(realm: Realm, name: str) -> Group | None:
+    """Return a group by name, or None."""
+    return db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.name == name))
+
+
+def find_group_by_uid(realm: Realm, uid: str) -> Group | None:
+    """Return a group by uid, or None."""
+    return db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.uid == uid))
+
+
+def member_listing(group: Group) -> Listing:
+    """Return the users in a group as a list in pages."""
+    query = select(User).join(Membership, Membership.user_id == User.id).where(Membership.group_id == group.id)
+    return Listing(query, User.id, {"name": User.name})
 
 
 def list_members(group: Group) -> Sequence[User]:

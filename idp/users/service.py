@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Select, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
-from idp.access import Holder, HolderKind
+from idp.access import Holder, HolderKind, Project
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 
@@ -178,13 +179,33 @@ def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: in
     return db.session.scalars(query.limit(limit)).all()
 
 
-def page_of_users(realm: Realm, *, after: int = 0, limit: int = 50) -> Sequence[User]:
-    """Return users in the order in which they were made.
+def user_listing(
+    realm: Realm,
+    *,
+    containing: str = "",
+    kind: UserKind | None = None,
+    enabled: bool | None = None,
+    project: Project | None = None,
+) -> Listing:
+    """Return users as a list in pages.
 
-    :param after: only those with a larger row number, to page on.
+    :param containing: only those whose name, first or last name contains this, in whatever case.
+    :param kind: only people, or machine users.
+    :param enabled: only those that are enabled, or that are not.
+    :param project: only those that hold a role on this project themselves.
     """
-    query = select(User).where(User.realm_id == realm.id, User.id > after).order_by(User.id)
-    return db.session.scalars(query.limit(limit)).all()
+    query = select(User).where(User.realm_id == realm.id)
+    if containing:
+        text = containing.lower()
+        columns = (User.name, func.lower(User.first_name), func.lower(User.last_name))
+        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
+    if kind is not None:
+        query = query.where(User.kind == kind.value)
+    if enabled is not None:
+        query = query.where(User.enabled.is_(enabled))
+    if project is not None:
+        query = query.where(User.id.in_(access.holders_on(project, HolderKind.USER)))
+    return Listing(query, User.id, {"name": User.name})
 
 
 def holder_of(user: User) -> Holder:

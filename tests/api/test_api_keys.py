@@ -419,7 +419,7 @@ def shared(template, tmp_path_factory):  # type: ignore[no-untyped-def]
 
     folder = tmp_path_factory.mktemp("shared") / "data"
     shutil.copytree(template, folder)
-    app = create_app(Settings.load(data_dir=folder))
+    app = create_app(Settings.load(data_dir=folder, rate_api=0))
     make = Factory(app)
     make.user()
     yield app.test_client(), make.key()
@@ -500,5 +500,5 @@ def test_list_is_paged_by_a_token_that_nobody_else_can_use(client: FlaskClient, 
     for forged in (token[:-2], token[:-1] + ("A" if token[-1] != "A" else "B"), "x", "v1.a.b", "' OR 1=1 --"):
         assert client.get(KEYS, query_string={"continue": forged}, headers=header).status_code == 400
     assert client.get(f"{KEYS}?continue={token}", headers=session_of(client, "bob@example.test")).status_code == 400
-    for limit in ("0", "-1", "51", "x", "9223372036854775808", ""):
+    for limit in ("-1", "501", "x", "9223372036854775808", ""):
         assert client.get(f"{KEYS}?limit={limit}", headers=header).status_code == 400, limit

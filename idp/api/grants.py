@@ -1,0 +1,335 @@
+"""`/v1/grants`: who holds which role where; and `/v1/accessReview`: who can call what, since when, until when, given by whom."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Literal
+
+from flask import Response
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import access, callers, clock, protected_apis, users
+from idp.access import Grant, HolderKind, Project
+from idp.api.answers import answer, metadata, time, time_or_none
+from idp.api.errors import NO_STORE
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, When
+from idp.callers import Caller
+from idp.db import db
+from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.realms import Realm
+from idp.wire.table import csv_line
+
+Kind = Literal["application", "user", "group"]
+
+MOST_MEMBERS = 1_000
+"""Members of a group that a review names."""
+
+MOST_REVIEWED = 200_000
+"""Grants of one CSV."""
+
+COLUMNS = ("kind", "holder", "via", "role", "permissions", "project", "since", "until", "givenBy", "state", "lastUsedAt")
+
+
+class HolderBody(Schema):
+    """Who gets a role."""
+
+    kind: Kind
+    uid: str = Field(min_length=1, max_length=300)
+    """uid or name."""
+
+
+class NewGrantSpec(Schema):
+    """`spec` of a grant."""
+
+    holder: HolderBody
+    role: str = Field(max_length=64)
+    """uid or name."""
+    projectUid: str | None = None
+    """Left out for the project of the header `ProjectUid`, or the whole realm."""
+    until: When | None = None
+
+
+class NewGrant(Schema):
+    """`POST /v1/grants`."""
+
+    spec: NewGrantSpec
+
+
+class EndSpec(Schema):
+    """`spec` of a change: a grant gets another end, and nothing else."""
+
+    until: When | None
+    """null for no end."""
+
+
+class GrantChange(Schema):
+    """`PUT` and `PATCH /v1/grants/{uid}`."""
+
+    spec: EndSpec
+
+
+class GrantQuery(PageQuery):
+    """Which grants."""
+
+    holder: str = Field(default="", max_length=300)
+    """Those of holders whose name, or kind and name (`application:ci-bot`), contains this."""
+    role: str = Field(default="", max_length=64)
+    """Those of this role, by name."""
+    state: Literal["", "live", "ended", "ending"] = ""
+    """Those that are live, have ended, or end within 30 days."""
+    orderBy: Literal["creationTimestamp", "-creationTimestamp", "holder", "-holder"] = "creationTimestamp"
+
+
+class ReviewQuery(GrantQuery):
+    """Whose access is reviewed."""
+
+    state: Literal["", "live", "ended", "ending"] = "live"
+    permission: str = Field(default="", max_length=64)
+    """Those whose role permits this at this server, such as `applications:write`."""
+    api: str = Field(default="", max_length=64)
+    """Those who can call this protected API, by name."""
+    format: Literal["json", "csv"] = "json"
+    """`csv` for the whole review as a table."""
+
+
+class HolderShown(TypedDict):
+    """Who holds a role."""
+
+    kind: Kind
+    uid: str
+    name: str
+
+
+class GrantSpec(TypedDict):
+    """What a grant gives."""
+
+    holder: HolderShown
+    role: Reference
+    project: Reference | None
+    until: Timestamp | None
+
+
+class GrantStatus(TypedDict):
+    """How a grant fares."""
+
+    givenBy: str
+    state: Literal["live", "ended"]
+
+
+class GrantResource(TypedDict):
+    """A role that somebody holds."""
+
+    metadata: Metadata
+    spec: GrantSpec
+    status: GrantStatus
+
+
+class ReviewItem(TypedDict):
+    """Somebody who can call something."""
+
+    uid: str
+    holder: HolderShown
+    members: list[Reference]
+    memberCount: int
+    role: Reference
+    permissions: list[str]
+    project: Reference | None
+    since: Timestamp
+    until: Timestamp | None
+    givenBy: str
+    state: Literal["live", "ended"]
+    lastUsedAt: Timestamp | None
+
+
+@signed_in
+def list_grants(caller: Caller, realm: Realm, project: Project | None, query: GrantQuery) -> Page[GrantResource]:
+    """List grants; with `ProjectUid`, those on the project."""
+    listing = access.grant_listing(realm, **_filters(caller, realm, project, query))
+    return page(caller, query, listing, show_grant, query.orderBy)
+
+
+@signed_in
+def create_grant(caller: Caller, realm: Realm, project: Project | None, body: NewGrant) -> Created[Made]:
+    """Give somebody a role, up to what the caller has; it ends no later than the caller could give it."""
+    spec = body.spec
+    if spec.projectUid is not None:
+        project = access.find_project_by_uid(realm, spec.projectUid)
+        if project is None:
+            raise NotFoundError("There is no project with this uid (not found).")
+    name = project.name if project is not None else ""
+    caller.require("grants:write", realm=realm.name, project=name)
+    holder = callers.find_holder(realm, HolderKind(spec.holder.kind), spec.holder.uid)
+    role = access.find_role_name(realm, spec.role)
+    if access.find_grant(realm, holder, role, project=name or None) is not None:
+        raise ConflictError("This role is held there already. PATCH the grant to give it another end.")
+    callers.give_role(caller, realm, holder, role, project=name, until=_later(spec.until))
+    db.session.flush()
+    grant = access.find_grant(realm, holder, role, project=name or None)
+    if grant is None:
+        raise NotFoundError("The grant is gone.")
+    return Created({"uid": grant.uid}, f"/v1/grants/{grant.uid}")
+
+
+@signed_in
+def get_grant(caller: Caller, realm: Realm, uid: str) -> GrantResource:
+    """Show a grant."""
+    return show_grant(_find(caller, realm, uid))
+
+
+@signed_in(current=get_grant)
+def replace_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
+    """Give a grant another end; nothing else of it can be changed."""
+    _change_end(caller, realm, uid, body.spec.until)
+
+
+@signed_in(current=get_grant)
+def change_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
+    """Give a grant another end."""
+    _change_end(caller, realm, uid, body.spec.until)
+
+
+def _change_end(caller: Caller, realm: Realm, uid: str, until: datetime | None) -> None:
+    grant = _find(caller, realm, uid)
+    project = grant.project.name if grant.project else ""
+    holder = callers.holder_of_grant(realm, grant)
+    callers.give_role(caller, realm, holder, grant.role.name, project=project, until=_later(until))
+
+
+@signed_in(current=get_grant)
+def delete_grant(caller: Caller, realm: Realm, uid: str) -> None:
+    """Take a role from somebody."""
+    grant = _find(caller, realm, uid)
+    project = grant.project.name if grant.project else ""
+    callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project)
+
+
+@signed_in(answers=Page[ReviewItem], media_type="application/json, text/csv")
+def review_access(caller: Caller, realm: Realm, project: Project | None, query: ReviewQuery) -> Response:
+    """Answer who can call what, in which project, since when, until when, and given by whom.
+
+    With `format=csv` the whole review is one table, a line for each holder and, of a group, for each member.
+    """
+    filters = _filters(caller, realm, project, query)
+    if project is not None:
+        filters["reaching"] = filters.pop("project")  # what is held on the whole realm counts on the project
+    if query.permission:
+        access.check_permissions([query.permission])
+    filters["permitting"] = query.permission
+    if query.api:
+        caller.require("realm:read", realm=realm.name)
+        filters["roles"] = _roles_of_api(realm, query.api)
+    listing = access.grant_listing(realm, **filters)
+    if query.format == "csv":
+        headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="access-{realm.name}.csv"'}
+        return Response("".join(_table(realm, listing)), 200, headers, content_type="text/csv; charset=utf-8")
+    return answer(page(caller, query, listing, lambda grant: _review(realm, grant), query.orderBy))
+
+
+def _filters(caller: Caller, realm: Realm, project: Project | None, query: GrantQuery) -> dict[str, Any]:
+    filters: dict[str, Any] = {"holder": query.holder, "role": query.role, "state": query.state}
+    if project is not None:
+        caller.require("grants:read", realm=realm.name, project=project.name)
+        return filters | {"project": project.name}
+    return filters | {"projects": callers.readable_projects(caller, realm, "grants:read")}
+
+
+def _roles_of_api(realm: Realm, name: str) -> list[str] | None:
+    """Return the roles of which one is needed to call a protected API; None when anybody may who can prove who they are."""
+    rules = protected_apis.get_api(realm, name).rules
+    if any(not rule["roles"] for rule in rules):
+        return None
+    return sorted({role for rule in rules for role in rule["roles"]})
+
+
+def _find(caller: Caller, realm: Realm, uid: str) -> Grant:
+    grant = db.session.scalar(access.grant_listing(realm, uid=uid).query)
+    project = grant.project.name if grant is not None and grant.project else ""
+    if not isinstance(grant, Grant) or not caller.may("grants:read", realm=realm.name, project=project):
+        raise NotFoundError("There is no grant with this uid (not found).")
+    return grant
+
+
+def _later(until: datetime | None) -> datetime | None:
+    if until is not None and until <= clock.now():
+        raise InvalidValueError("spec.until has passed. Delete the grant instead.")
+    return until
+
+
+def show_grant(grant: Grant) -> GrantResource:
+    """Return what is known of a grant."""
+    name = f"{grant.holder_name}: {grant.role.name}"
+    return {
+        "metadata": metadata(grant.uid, name, grant.created_at, grant.updated_at),
+        "spec": {
+            "holder": _holder(grant),
+            "role": {"uid": grant.role.uid, "name": grant.role.name},
+            "project": _project(grant),
+            "until": time_or_none(grant.until),
+        },
+        "status": {"givenBy": grant.granted_by, "state": _state(grant)},
+    }
+
+
+def _holder(grant: Grant) -> HolderShown:
+    kinds: dict[str, Kind] = {"application": "application", "user": "user", "group": "group"}
+    return {"kind": kinds[grant.holder_kind], "uid": callers.uid_of_holder(grant), "name": grant.holder_name}
+
+
+def _project(grant: Grant) -> Reference | None:
+    return {"uid": grant.project.uid, "name": grant.project.name} if grant.project else None
+
+
+def _state(grant: Grant) -> Literal["live", "ended"]:
+    return "ended" if grant.until is not None and grant.until <= clock.now() else "live"
+
+
+def _review(realm: Realm, grant: Grant) -> ReviewItem:
+    members: list[Reference] = []
+    count = 0
+    if grant.holder_kind == HolderKind.GROUP.value:
+        group = users.find_group_by_uid(realm, callers.uid_of_holder(grant))
+        if group is not None:
+            listing = users.member_listing(group)
+            rows = listing.take("name", descending=False, after=None, limit=MOST_MEMBERS)
+            members = [{"uid": user.uid, "name": user.name} for user in rows]
+            count = len(members) if len(members) < MOST_MEMBERS else listing.count()
+    return {
+        "uid": grant.uid,
+        "holder": _holder(grant),
+        "members": members,
+        "memberCount": count,
+        "role": {"uid": grant.role.uid, "name": grant.role.name},
+        "permissions": grant.role.permissions,
+        "project": _project(grant),
+        "since": time(grant.created_at),
+        "until": time_or_none(grant.until),
+        "givenBy": grant.granted_by,
+        "state": _state(grant),
+        "lastUsedAt": time_or_none(callers.last_use_of_holder(grant)),
+    }
+
+
+def _table(realm: Realm, listing: Any) -> Iterator[str]:
+    yield csv_line(COLUMNS)
+    after = None
+    for _ in range(MOST_REVIEWED // 500):
+        rows = listing.take("creationTimestamp", descending=False, after=after, limit=500)
+        callers.read_holders(rows)
+        for grant in rows:
+            item = _review(realm, grant)
+            yield csv_line(_cells(item, item["holder"]["kind"], item["holder"]["name"], ""))
+            for member in item["members"]:
+                yield csv_line(_cells(item, "user", member["name"], f"group:{item['holder']['name']}"))
+        if len(rows) < 500:
+            return
+        after = listing.place("creationTimestamp", rows[-1])
+
+
+def _cells(item: ReviewItem, kind: str, name: str, via: str) -> tuple[str, ...]:
+    return (
+        kind, name, via, item["role"]["name"], " ".join(item["permissions"]),
+        item["project"]["name"] if item["project"] else "", item["since"], item["until"] or "", item["givenBy"],
+        item["state"], item["lastUsedAt"] or "",
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+"""`/v1/groups`, and `/v1/teams` for clients that call them so: what a group holds, its members hold."""
+
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import access, callers, users
+from idp.api.answers import metadata
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Made, Metadata, Named, Reference, Renamed, Schema
+from idp.api.users import HeldOnProject, Projects, Roles, UserResource, by_project, give_on_projects, show_user, visible
+from idp.callers import Caller
+from idp.errors import NotFoundError
+from idp.realms import Realm
+from idp.users import Group
+
+
+class GroupSpec(Schema):
+    """`spec` of a new group."""
+
+    users: list[str] = Field(default=[], max_length=500)
+    """Its members, by uid."""
+    roles: list[str] = Field(default=[], max_length=100)
+    """Roles on the realm that it gets, by uid or name."""
+
+
+class NewGroup(Schema):
+    """`POST /v1/groups`."""
+
+    metadata: Named
+    spec: GroupSpec = GroupSpec()
+
+
+class ReplacedGroupSpec(Schema):
+    """`spec` of a change: the members, if they are to change."""
+
+    users: list[str] | None = Field(default=None, max_length=500)
+
+
+class GroupChange(Schema):
+    """`PUT` and `PATCH /v1/groups/{uid}`."""
+
+    metadata: Renamed = Renamed()
+    spec: ReplacedGroupSpec = ReplacedGroupSpec()
+
+
+class Member(Schema):
+    """`POST /v1/groups/{uid}/members`."""
+
+    uid: str
+    """Of a user."""
+
+
+class GroupQuery(PageQuery):
+    """Which groups, in which order."""
+
+    name: str = Field(default="", max_length=200)
+    """Those whose name or description contains this."""
+    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+
+
+class MemberQuery(PageQuery):
+    """In which order."""
+
+    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+
+
+class GroupSpecShown(TypedDict):
+    """What a group is. Its members are a list of their own."""
+
+
+class GroupStatus(TypedDict):
+    """How a group fares."""
+
+    members: int
+
+
+class GroupResource(TypedDict):
+    """A set of users."""
+
+    metadata: Metadata
+    spec: GroupSpecShown
+    status: GroupStatus
+
+
+class GroupRoles(TypedDict):
+    """Roles on the realm."""
+
+    roles: list[Reference]
+
+
+class GroupProjects(TypedDict):
+    """Roles on projects."""
+
+    projects: list[HeldOnProject]
+
+
+@signed_in
+def list_groups(caller: Caller, realm: Realm, query: GroupQuery) -> Page[GroupResource]:
+    """List groups."""
+    _may_read(caller, realm)
+    return page(caller, query, users.group_listing(realm, containing=query.name), _shown, query.orderBy)
+
+
+@signed_in
+def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
+    """Make a group with members and roles."""
+    caller.require("users:write", realm=realm.name)
+    group = users.create_group(realm, body.metadata.name, body.metadata.description or "")
+    if body.spec.roles:
+        roles = [access.find_role_name(realm, role) for role in body.spec.roles]
+        callers.set_roles(caller, realm, users.group_holder(group), roles)
+    for uid in dict.fromkeys(body.spec.users):
+        callers.put_into_group(caller, realm, group, uid)
+    return Created({"uid": group.uid}, f"/v1/groups/{group.uid}")
+
+
+@signed_in
+def get_group(caller: Caller, realm: Realm, uid: str) -> GroupResource:
+    """Show a group, by uid or name."""
+    return _shown(_find(caller, realm, uid))
+
+
+@signed_in(current=get_group)
+def replace_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
+    """Set what a group says of itself, and its members where `spec.users` names them."""
+    _change(caller, realm, uid, body.metadata.description or "", body.spec.users)
+
+
+@signed_in(current=get_group)
+def change_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
+    """Change what a group says of itself, or its members."""
+    _change(caller, realm, uid, body.metadata.description, body.spec.users)
+
+
+def _change(caller: Caller, realm: Realm, uid: str, description: str | None, members: list[str] | None) -> None:
+    group = callers.manageable_group(caller, realm, _find(caller, realm, uid))
+    if description is not None and description != group.description:
+        users.describe_group(realm, group.name, description)
+    if members is not None:
+        now = {user.uid for user in users.list_members(group)}
+        for member in sorted(now - set(members)):
+            callers.take_out_of_group(caller, realm, group, member)
+        for member in sorted(set(members) - now):
+            callers.put_into_group(caller, realm, group, member)
+
+
+@signed_in(current=get_group)
+def delete_group(caller: Caller, realm: Realm, uid: str) -> None:
+    """Delete a group; its members stay, and hold no longer what it held."""
+    group = callers.manageable_group(caller, realm, _find(caller, realm, uid))
+    users.delete_group(realm, group.name)
+
+
+@signed_in
+def list_members(caller: Caller, realm: Realm, query: MemberQuery, uid: str) -> Page[UserResource]:
+    """List the users in a group."""
+    return page(caller, query, users.member_listing(_find(caller, realm, uid)), show_user, query.orderBy)
+
+
+@signed_in
+def add_member(caller: Caller, realm: Realm, body: Member, uid: str) -> None:
+    """Put a user into a group; one who is in it stays."""
+    callers.put_into_group(caller, realm, _find(caller, realm, uid), body.uid)
+
+
+@signed_in
+def remove_member(caller: Caller, realm: Realm, uid: str, user: str) -> None:
+    """Take a user out of a group."""
+    callers.take_out_of_group(caller, realm, _find(caller, realm, uid), user)
+
+
+@signed_in
+def get_group_roles(caller: Caller, realm: Realm, uid: str) -> GroupRoles:
+    """Show what a group holds on the realm."""
+    grants = visible(caller, realm, users.group_holder(_find(caller, realm, uid)))
+    return {"roles": [{"uid": each.role.uid, "name": each.role.name} for each in grants if each.project is None]}
+
+
+@signed_in
+def set_group_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
+    """Let a group hold exactly these roles on the realm."""
+    roles = [access.find_role_name(realm, role) for role in body.roles]
+    callers.set_roles(caller, realm, users.group_holder(_find(caller, realm, uid)), roles)
+
+
+@signed_in
+def get_group_projects(caller: Caller, realm: Realm, uid: str) -> GroupProjects:
+    """Show what a group holds on projects."""
+    return {"projects": by_project(visible(caller, realm, users.group_holder(_find(caller, realm, uid))), [])}
+
+
+@signed_in
+def set_group_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
+    """Let a group hold exactly these roles on each project that is named; the others stay as they are."""
+    give_on_projects(caller, realm, users.group_holder(_find(caller, realm, uid)), body.projects)
+
+
+def _may_read(caller: Caller, realm: Realm) -> None:
+    if not caller.may_somewhere("users:read", realm=realm.name):
+        caller.require("users:read", realm=realm.name)
+
+
+def _find(caller: Caller, realm: Realm, named: str) -> Group:
+    group = users.find_group_by_uid(realm, named) or users.find_group(realm, named)
+    if group is None or not caller.may_somewhere("users:read", realm=realm.name):
+        raise NotFoundError("There is no group with this uid or name (not found).")
+    return group
+
+
+def _shown(group: Group) -> GroupResource:
+    return {
+        "metadata": metadata(group.uid, group.name, group.created_at, group.updated_at, group.description),
+        "spec": {},
+        "status": {"members": users.member_listing(group).count()},
+    }

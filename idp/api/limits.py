@@ -1,0 +1,63 @@
+"""How often one address may call the API: for each resource by itself, so that a program that floods one keeps its others.
+
+The resource is the first part of the path after the version. Tokens and exchanged keys have limits of their own.
+"""
+
+from flask import Flask, Response, g, request
+
+from idp import ratelimit, runtime
+from idp.ratelimit import BURST, Rate, RateExceededError, Standing, Use
+from idp.wire.address import client_address
+
+PREFIXES = ("/v1/", "/auth/v1/", "/auth/v2/", "/api/v1/", "/api/v2/", "/cloudapi/v6/")
+
+RESETS = frozenset(
+    {"/v1/auth/user/password/reset", "/v1/auth/user/org/forgot", "/v1/auth/signup", "/auth/v1/signup/organization"}
+)
+"""What sends mail to whoever is named."""
+
+UNLIMITED = frozenset({"/v1/auth/exchange"})
+"""What has a limit for each key, and is called by all programs behind an address."""
+
+
+def register_limits(app: Flask) -> None:
+    """Have calls below the prefixes counted, and every answer say how it stands."""
+
+    @app.before_request
+    def count() -> None:
+        path = request.path.rstrip("/")
+        prefix = next((each for each in PREFIXES if path.startswith(each)), None)
+        if prefix is None or path in UNLIMITED:
+            return
+        process = runtime.current()
+        settings = process.settings
+        resource = path[len(prefix) :].partition("/")[0]
+        if path in RESETS:
+            name, per_second, resource = "password-reset", settings.rate_password_reset, "mail"
+        else:
+            name, per_second = "api", settings.rate_api
+        address = ratelimit.network_of(client_address(request.environ, settings.trusted_proxies))
+        rate = Rate(name, per_second, BURST * per_second)
+        try:
+            g.standing = ratelimit.limiter(process).use([Use(rate, f"{address} {prefix}{resource}"[:200])])
+        except RateExceededError as error:
+            g.standing = Standing(rate, 0, error.retry_after)
+            raise
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        standing: Standing | None = g.get("standing")
+        if standing is not None:
+            add_headers(response, standing)
+        return response
+
+
+def add_headers(response: Response, standing: Standing) -> None:
+    """Say how it stands with a rate (draft-ietf-httpapi-ratelimit-headers §3), and as the clients of some contracts read it."""
+    rate = standing.rate
+    window = max(1, round(rate.burst / rate.per_second))
+    response.headers["RateLimit-Policy"] = f'"{rate.name}";q={rate.burst};w={window}'
+    response.headers["RateLimit"] = f'"{rate.name}";r={standing.remaining};t={standing.reset}'
+    response.headers["X-RateLimit-Limit"] = f"{rate.per_second:g}"
+    response.headers["X-RateLimit-Burst"] = str(rate.burst)
+    response.headers["X-RateLimit-Remaining"] = str(standing.remaining)

@@ -1,0 +1,233 @@
+"""`/v1/projects`: parts of a realm that work is grouped by."""
+
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import access, callers
+from idp.access import Holder, HolderKind, Project
+from idp.api.answers import metadata
+from idp.api.pages import Page, PageQuery, page
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
+from idp.callers import Caller
+from idp.errors import NotFoundError
+from idp.realms import Realm
+
+
+class UserRoles(Schema):
+    """Roles of a user on a project."""
+
+    userId: str
+    roles: list[str] = Field(max_length=100)
+
+
+class TeamRoles(Schema):
+    """Roles of a group on a project."""
+
+    teamId: str
+    roles: list[str] = Field(max_length=100)
+
+
+class ProjectSpec(Schema):
+    """`spec` of a project."""
+
+    users: list[UserRoles] = Field(default=[], max_length=500)
+    teams: list[TeamRoles] = Field(default=[], max_length=500)
+
+
+class NewProject(Schema):
+    """`POST /v1/projects`."""
+
+    metadata: Named
+    spec: ProjectSpec = ProjectSpec()
+
+
+class ProjectChange(Schema):
+    """`PUT` and `PATCH /v1/projects/{uid}` and `PUT …/meta`."""
+
+    metadata: Renamed = Renamed()
+
+
+class ProjectUsers(Schema):
+    """`PUT /v1/projects/{uid}/users`."""
+
+    users: list[UserRoles] = Field(max_length=500)
+
+
+class ProjectTeams(Schema):
+    """`PUT /v1/projects/{uid}/teams`."""
+
+    teams: list[TeamRoles] = Field(max_length=500)
+
+
+class ProjectQuery(PageQuery):
+    """Which projects, in which order."""
+
+    name: str = Field(default="", max_length=200)
+    """Those whose name or description contains this."""
+    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+
+
+class NameQuery(Query):
+    """Which project."""
+
+    name: str = Field(default="", max_length=64)
+    """The one of this name; by default all."""
+
+
+class ProjectSpecShown(TypedDict):
+    """What a project is."""
+
+
+class ProjectStatus(TypedDict):
+    """How a project fares."""
+
+    grants: int
+
+
+class ProjectResource(TypedDict):
+    """A part of a realm."""
+
+    metadata: Metadata
+    spec: ProjectSpecShown
+    status: ProjectStatus
+
+
+class ProjectMeta(TypedDict):
+    """A project in short."""
+
+    metadata: Metadata
+
+
+class ProjectMetas(TypedDict):
+    """Projects in short."""
+
+    items: list[ProjectMeta]
+
+
+@signed_in
+def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[ProjectResource]:
+    """List the projects that the caller may see."""
+    names = callers.readable_projects(caller, realm, "projects:read")
+    listing = access.project_listing(realm, containing=query.name, names=names)
+    return page(caller, query, listing, lambda project: _shown(realm, project), query.orderBy)
+
+
+@signed_in
+def list_project_names(caller: Caller, realm: Realm, query: NameQuery) -> ProjectMetas:
+    """List the projects that the caller may see in short: the first 500 by name."""
+    names = callers.readable_projects(caller, realm, "projects:read")
+    rows = access.project_listing(realm, names=names).take("name", descending=False, after=None, limit=500)
+    found = [access.get_project(realm, query.name)] if query.name and _is_there(realm, query.name) else rows
+    shown = [row for row in found if (not query.name or row.name == query.name) and (names is None or row.name in names)]
+    return {"items": [{"metadata": _metadata(row)} for row in shown]}
+
+
+def _is_there(realm: Realm, name: str) -> bool:
+    try:
+        access.get_project(realm, name)
+    except NotFoundError:
+        return False
+    return True
+
+
+@signed_in
+def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Made]:
+    """Make a project, and give users and groups roles on it."""
+    caller.require("projects:write", realm=realm.name)
+    project = access.create_project(realm, body.metadata.name, body.metadata.description or "")
+    for user in body.spec.users:
+        _give(caller, realm, project, callers.find_holder(realm, HolderKind.USER, user.userId), user.roles)
+    for team in body.spec.teams:
+        _give(caller, realm, project, callers.find_holder(realm, HolderKind.GROUP, team.teamId), team.roles)
+    return Created({"uid": project.uid}, f"/v1/projects/{project.uid}")
+
+
+@signed_in
+def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
+    """Show a project, by uid or name."""
+    return _shown(realm, visible_project(caller, realm, uid))
+
+
+@signed_in(current=get_project)
+def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+    """Set what a project says of itself."""
+    _describe(caller, realm, uid, body.metadata.description or "")
+
+
+@signed_in(current=get_project)
+def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+    """Change what a project says of itself."""
+    if body.metadata.description is not None:
+        _describe(caller, realm, uid, body.metadata.description)
+
+
+def _describe(caller: Caller, realm: Realm, uid: str, description: str) -> None:
+    project = visible_project(caller, realm, uid)
+    caller.require("projects:write", realm=realm.name, project=project.name)
+    if description != project.description:
+        access.describe_project(realm, project.name, description)
+
+
+@signed_in(current=get_project)
+def delete_project(caller: Caller, realm: Realm, uid: str) -> None:
+    """Delete a project that nobody holds a role on."""
+    project = visible_project(caller, realm, uid)
+    caller.require("projects:write", realm=realm.name)
+    access.delete_project(realm, project.name)
+
+
+@signed_in
+def set_project_meta(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+    """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
+    _describe(caller, realm, uid, body.metadata.description or "")
+
+
+@signed_in
+def set_project_users(caller: Caller, realm: Realm, body: ProjectUsers, uid: str) -> None:
+    """Let exactly these users hold these roles on a project."""
+    _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in body.users})
+
+
+@signed_in
+def set_project_teams(caller: Caller, realm: Realm, body: ProjectTeams, uid: str) -> None:
+    """Let exactly these groups hold these roles on a project."""
+    _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in body.teams})
+
+
+def _set(caller: Caller, realm: Realm, uid: str, kind: HolderKind, wanted: dict[str, list[str]]) -> None:
+    project = visible_project(caller, realm, uid)
+    for grant in access.list_grants(realm, project=project.name):
+        if grant.holder_kind == kind.value:
+            wanted.setdefault(callers.uid_of_holder(grant), [])
+    for holder, roles in wanted.items():
+        _give(caller, realm, project, callers.find_holder(realm, kind, holder), roles)
+
+
+def visible_project(caller: Caller, realm: Realm, named: str) -> Project:
+    """Return a project that the caller may see, by uid or name; any other is not there (T73)."""
+    project = access.find_project_by_uid(realm, named)
+    if project is None and _is_there(realm, named):
+        project = access.get_project(realm, named)
+    if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
+        raise NotFoundError("There is no project with this uid or name (not found).")
+    return project
+
+
+def _give(caller: Caller, realm: Realm, project: Project, holder: Holder, roles: list[str]) -> None:
+    names = [access.find_role_name(realm, role) for role in roles]
+    callers.set_roles(caller, realm, holder, names, project=project.name)
+
+
+def _metadata(project: Project) -> Metadata:
+    return metadata(project.uid, project.name, project.created_at, project.updated_at, project.description)
+
+
+def _shown(realm: Realm, project: Project) -> ProjectResource:
+    return {
+        "metadata": _metadata(project),
+        "spec": {},
+        "status": {"grants": access.grant_listing(realm, project=project.name).count()},
+    }

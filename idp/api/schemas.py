@@ -1,0 +1,128 @@
+"""What bodies, queries and answers of the API are declared with; its description is made from the same declarations."""
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from typing_extensions import TypedDict
+
+from idp.errors import InvalidValueError
+
+BodyType = TypeVar("BodyType")
+
+
+class Schema(BaseModel):
+    """A body. Members that it does not know are ignored, so that what was read can be sent back changed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class Query(BaseModel):
+    """Parameters of a URL. Those that it does not know are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+
+Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A point in time as RFC 3339 in UTC."""
+
+Uid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+
+
+When = AwareDatetime
+"""A point in time that is sent: RFC 3339 with a zone."""
+
+
+class Annotations(TypedDict, total=False):
+    """Free text about a resource."""
+
+    description: str
+
+
+class Metadata(TypedDict):
+    """What all resources have. Members that a client sends here are ignored, but for names and annotations."""
+
+    uid: str
+    name: str
+    annotations: Annotations
+    labels: dict[str, str]
+    creationTimestamp: Timestamp
+    lastModifiedTimestamp: Timestamp
+    deletionTimestamp: Timestamp | None
+
+
+class Made(TypedDict):
+    """The uid of what was made."""
+
+    uid: str
+
+
+class Reference(TypedDict):
+    """Something that is spoken of elsewhere."""
+
+    uid: str
+    name: str
+
+
+class ErrorBody(TypedDict):
+    """What went wrong."""
+
+    code: str
+    message: str
+    ref: str
+    details: dict[str, Any]
+
+
+class Named(Schema):
+    """`metadata` as a client sends it."""
+
+    name: str = Field(min_length=1, max_length=64)
+    annotations: dict[str, str] | None = None
+
+    @property
+    def description(self) -> str | None:
+        """The description, or None where none is given."""
+        return describe(self.annotations)
+
+
+class Renamed(Schema):
+    """`metadata` of a change: what is left out stays."""
+
+    annotations: dict[str, str] | None = None
+
+    @property
+    def description(self) -> str | None:
+        """The description, or None where none is given."""
+        return describe(self.annotations)
+
+
+def describe(annotations: dict[str, str] | None) -> str | None:
+    """Return the description among annotations; None where there are none.
+
+    :raises InvalidValueError: there are others, which would be lost.
+    """
+    if annotations is None:
+        return None
+    if annotations.keys() - {"description"}:
+        raise InvalidValueError("metadata.annotations takes a description, and nothing else.")
+    return annotations.get("description", "")
+
+
+class Reply(Generic[BodyType]):
+    """An answer with more than a body."""
+
+    def __init__(self, body: BodyType, *, cookie: str | None = None, location: str = "") -> None:
+        self.body, self.cookie, self.location = body, cookie, location
+
+
+class Created(Reply[BodyType]):
+    """201 with the body, and where the new thing is."""
+
+    def __init__(self, body: BodyType, location: str) -> None:
+        super().__init__(body, location=location)
+
+
+class Done(Reply[None]):
+    """204 that sets the cookie, or takes it away."""
+
+    def __init__(self, cookie: str) -> None:
+        super().__init__(None, cookie=cookie)

@@ -1,0 +1,120 @@
+"""`/v1/signingKeys`: the calendar of a realm's keys, turned ahead of time, or taken out of use at once."""
+
+from typing import Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import clock, keys
+from idp.api.answers import time, time_or_none
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Made, Schema, Timestamp, Uid
+from idp.callers import Caller
+from idp.errors import NotFoundError
+from idp.keys import KeyState, SigningKey
+from idp.realms import Realm
+
+
+class NewKeySpec(Schema):
+    """`spec` of a new key."""
+
+    algorithm: Literal["RS256", "ES256"]
+
+
+class NewSigningKey(Schema):
+    """`POST /v1/signingKeys`."""
+
+    spec: NewKeySpec
+
+
+class KeyRevocation(Schema):
+    """`POST /v1/signingKeys/{kid}/revoke`."""
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class SigningKeyMetadata(TypedDict):
+    """Which key it is: its uid is the `kid` of what it signs."""
+
+    uid: Uid
+    creationTimestamp: Timestamp
+
+
+class SigningKeySpec(TypedDict):
+    """What a key is."""
+
+    algorithm: str
+    activeFrom: Timestamp
+    retiresAt: Timestamp | None
+    removedAt: Timestamp | None
+
+
+class SigningKeyStatus(TypedDict):
+    """Where a key is in its life."""
+
+    state: KeyState
+    revokedAt: Timestamp | None
+    revokeReason: str
+
+
+class SigningKeyResource(TypedDict):
+    """A signing key; never its private half."""
+
+    metadata: SigningKeyMetadata
+    spec: SigningKeySpec
+    status: SigningKeyStatus
+
+
+class SigningKeys(TypedDict):
+    """The keys of a realm."""
+
+    items: list[SigningKeyResource]
+
+
+@signed_in
+def list_signing_keys(caller: Caller, realm: Realm) -> SigningKeys:
+    """List the signing keys of the realm, those that are over too."""
+    caller.require("keys:read", realm=realm.name)
+    return {"items": [_shown(key) for key in keys.list_keys(realm)]}
+
+
+@signed_in
+def create_signing_key(caller: Caller, realm: Realm, body: NewSigningKey) -> Created[Made]:
+    """Announce a successor to the key that signs with an algorithm. It signs once every cached key set is sure to hold it."""
+    caller.require("keys:write", realm=realm.name)
+    key = keys.rotate_key(realm, body.spec.algorithm)
+    return Created({"uid": key.uid}, f"/v1/signingKeys/{key.uid}")
+
+
+@signed_in
+def get_signing_key(caller: Caller, realm: Realm, kid: str) -> SigningKeyResource:
+    """Show a signing key."""
+    caller.require("keys:read", realm=realm.name)
+    found = next((key for key in keys.list_keys(realm) if key.uid == kid), None)
+    if found is None:
+        raise NotFoundError("There is no signing key with this kid (not found).")
+    return _shown(found)
+
+
+@signed_in(current=get_signing_key)
+def revoke_signing_key(caller: Caller, realm: Realm, body: KeyRevocation, kid: str) -> None:
+    """Take a key that may have leaked out of the key set at once; its tokens die as the verifiers' caches expire."""
+    caller.require("keys:write", realm=realm.name)
+    keys.revoke_key(realm, kid, body.reason)
+
+
+def _shown(key: SigningKey) -> SigningKeyResource:
+    return {
+        "metadata": {"uid": key.uid, "creationTimestamp": time(key.created_at)},
+        "spec": {
+            "algorithm": key.algorithm,
+            "activeFrom": time(key.active_from),
+            "retiresAt": time_or_none(key.retires_at),
+            "removedAt": time_or_none(key.removed_at),
+        },
+        "status": {
+            "state": key.state(clock.now()),
+            "revokedAt": time_or_none(key.revoked_at),
+            "revokeReason": key.revoke_reason,
+        },
+    }

@@ -1,0 +1,91 @@
+"""`/v1/tenants/{uid}`: settings that clients of other systems ask for by these names. Both are fixed here, and say so."""
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp.api.requests import signed_in
+from idp.api.schemas import Schema
+from idp.callers import Caller, DeniedError
+from idp.errors import NotFoundError
+from idp.settings import SESSION_TOKEN_LIFETIME
+from idp.users.passwords import LONGEST, SHORTEST
+
+
+class TokenSettings(Schema):
+    """`PUT /v1/tenants/{uid}/authTokenSettings`."""
+
+    expiryTimeMinutes: int = Field(ge=15, le=1440)
+
+
+class PasswordPolicy(Schema):
+    """`POST /v1/tenants/{uid}/password/policy`."""
+
+    minLength: int | None = None
+
+
+class TokenSettingsShown(TypedDict):
+    """How long session tokens live."""
+
+    expiryTimeMinutes: int
+
+
+class PasswordPolicyShown(TypedDict):
+    """What a password must be."""
+
+    minLength: int
+    maxLength: int
+    minNumOfDigits: int
+    minNumOfBlockLetters: int
+    minNumOfSmallLetters: int
+    minNumOfSpecialCharacters: int
+    expiryDurationInDays: int
+    firstReminderInDays: int
+    isRegex: bool
+    regex: str
+
+
+@signed_in
+def get_token_settings(caller: Caller, uid: str) -> TokenSettingsShown:
+    """Show how long session tokens live: always 15 minutes, since what verifies them offline counts on it."""
+    _own(caller, uid)
+    return {"expiryTimeMinutes": SESSION_TOKEN_LIFETIME // 60}
+
+
+@signed_in
+def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
+    """Accept 15 minutes, and refuse any other life of session tokens."""
+    _own(caller, uid, "realm:write")
+    if body.expiryTimeMinutes * 60 != SESSION_TOKEN_LIFETIME:
+        raise DeniedError("Session tokens live 15 minutes here, always.")
+
+
+@signed_in
+def get_password_policy(caller: Caller, uid: str) -> PasswordPolicyShown:
+    """Show what a password must be: long enough, and not a common one. No rule of what it is made of, and no expiry (R106)."""
+    _own(caller, uid)
+    return {
+        "minLength": SHORTEST,
+        "maxLength": LONGEST,
+        "minNumOfDigits": 0,
+        "minNumOfBlockLetters": 0,
+        "minNumOfSmallLetters": 0,
+        "minNumOfSpecialCharacters": 0,
+        "expiryDurationInDays": 0,
+        "firstReminderInDays": 0,
+        "isRegex": False,
+        "regex": "",
+    }
+
+
+@signed_in
+def set_password_policy(caller: Caller, body: PasswordPolicy, uid: str) -> None:
+    """Accept the policy that there is, and refuse any other."""
+    _own(caller, uid, "realm:write")
+    if body.minLength not in {None, SHORTEST}:
+        raise DeniedError(f"Passwords take at least {SHORTEST} characters here, and no other rule.")
+
+
+def _own(caller: Caller, uid: str, permission: str = "realm:read") -> None:
+    if uid != caller.realm.uid:
+        raise NotFoundError("There is no tenant with this uid (not found).")
+    caller.require(permission)

@@ -1,0 +1,73 @@
+"""Who holds a role, by the names that the world knows them by."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from idp import applications, users
+from idp.access import Grant, Holder, HolderKind
+from idp.applications import Application
+from idp.db import db
+from idp.errors import NotFoundError
+from idp.realms import Realm
+from idp.users import Group, User
+
+_TABLES: dict[str, type[Application | User | Group]] = {
+    HolderKind.APPLICATION.value: Application,
+    HolderKind.USER.value: User,
+    HolderKind.GROUP.value: Group,
+}
+
+
+def find_holder(realm: Realm, kind: HolderKind, named: str) -> Holder:
+    """Return who can hold roles, by uid or name.
+
+    :raises NotFoundError: there is none.
+    """
+    match kind:
+        case HolderKind.APPLICATION:
+            application = applications.find_application_by_uid(realm, named) or applications.find_application(realm, named)
+            holder = applications.holder_of(application) if application is not None else None
+        case HolderKind.USER:
+            user = users.find_user_by_uid(realm, named) or users.find_user(realm, named)
+            holder = users.holder_of(user) if user is not None else None
+        case HolderKind.GROUP:
+            group = users.find_group_by_uid(realm, named) or users.find_group(realm, named)
+            holder = users.group_holder(group) if group is not None else None
+    if holder is None:
+        raise NotFoundError(f"There is no {kind.value} with this uid or name (not found).")
+    return holder
+
+
+def holder_of_grant(realm: Realm, grant: Grant) -> Holder:
+    """Return who holds a role by a grant."""
+    return find_holder(realm, HolderKind(grant.holder_kind), uid_of_holder(grant))
+
+
+def uid_of_holder(grant: Grant) -> str:
+    """Return the uid of who holds a role by a grant; empty when they are gone."""
+    row = _holder_row(grant)
+    return row.uid if row is not None else ""
+
+
+def _holder_row(grant: Grant) -> Application | User | Group | None:
+    row = db.session.get(_TABLES[grant.holder_kind], grant.holder_id)
+    return row if isinstance(row, Application | User | Group) else None
+
+
+def last_use_of_holder(grant: Grant) -> datetime | None:
+    """Return when an application last got a token, or a user last signed in; None for groups, and when they never did."""
+    match row := _holder_row(grant):
+        case Application():
+            return row.last_used_at
+        case User():
+            return row.last_sign_in_at
+    return None
+
+
+def read_holders(grants: list[Grant]) -> None:
+    """Read all who hold roles by these grants in one statement for each kind, so that `uid_of_holder` asks no more."""
+    for kind, table in _TABLES.items():
+        ids = {grant.holder_id for grant in grants if grant.holder_kind == kind}
+        if ids:
+            db.session.scalars(select(table).where(table.id.in_(ids))).all()
