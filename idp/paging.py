@@ -45,6 +45,14 @@ class Listing:
         rows = db.session.execute(query).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
+    def skip(self, order: str, *, descending: bool, offset: int, limit: int) -> list[Any]:
+        """Return rows by their number in an order, for contracts that ask so; `take` finds its place faster."""
+        column = self.orders.get(order)
+        keys = [self.id] if column is None else [column, self.id]
+        ordered = self.query.order_by(None).order_by(*((key.desc() if descending else key) for key in keys))
+        rows = db.session.execute(ordered.offset(offset).limit(limit)).all()
+        return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
     def place(self, order: str, row: Any) -> list[Any]:
         """Return the place of a row in an order."""
         entity = row[0] if isinstance(row, tuple) else row

@@ -135,6 +135,10 @@ class Settings(BaseSettings):
     audit_push_webhook: str = ""
     """URL that checkpoints are POSTed to, as JSON lines. Redirects are not followed."""
 
+    compat_realm: str = ""
+    """Realm that `/api/v1/token` and `/api/v2/token` are about, whose paths name none. Default: the only realm besides
+    `master`, if there is one only."""
+
     sign_up: str = "off"
     """Who may make an organisation: `off` (operators only), `approval` (everybody, once the mail address is verified and
     an operator approves), or `open` (everybody, once the mail address is verified)."""

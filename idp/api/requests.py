@@ -221,8 +221,7 @@ def _identify_again(caller: Caller, credentials: Credentials) -> Caller:
 
     What is in memory may be up to a second old: enough for somebody who is losing a role to give it back to themselves.
     """
-    is_operator = caller.realm.name == realms.MASTER
-    name = request.headers.get("X-Organization-Id", caller.realm.name) if is_operator else caller.realm.name
+    name = realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
     return callers.identify_again(caller, "" if credentials.shown is Shown.KEY else credentials.value, lock=name)
 
 
@@ -243,15 +242,18 @@ def identify(credentials: Credentials) -> Caller:
 
 
 def realm_of(caller: Caller) -> Realm:
-    """Return the realm that a call is about: the caller's own, or what an operator names in `X-Organization-Id`.
+    """Return the realm that a call is about: the caller's own, or what an operator names in `X-Organization-Id`, by name or uid.
 
     :raises CredentialError: the realm is gone.
+    :raises DeniedError: it names another, and the caller is no operator.
     """
     named = request.headers.get("X-Organization-Id")
     name = caller.realm.name
     if named is not None and named != name:
         name = named if caller.realm.name == realms.MASTER else ""
-        realm = realms.find_realm(name) if name else None
+        realm = (realms.find_realm_by_uid(name) or realms.find_realm(name)) if name else None
+        if named == caller.realm.uid:
+            realm = realms.find_realm(caller.realm.name)
         if realm is None:
             raise callers.DeniedError("The caller does not belong to the organisation named in X-Organization-Id.")
         return realm

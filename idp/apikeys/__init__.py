@@ -19,6 +19,7 @@ from idp.apikeys.policy import LifetimeError, choose_expiry
 from idp.apikeys.review import expiring_keys, unused_keys
 from idp.apikeys.rotation import quiet_since, rotate_key, successor_of
 from idp.apikeys.service import (
+    MOST_KEYS,
     NewKey,
     create_key,
     delete_key,
@@ -32,6 +33,7 @@ from idp.apikeys.service import (
 from idp.apikeys.usage import key_usage
 
 __all__ = [
+    "MOST_KEYS",
     "ApiKey",
     "CheckedKey",
     "KeyExpiredError",

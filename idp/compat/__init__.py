@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.compat import ionos
+from idp.compat import ionos, ionos_users, rafay, runai
 
 __all__ = ["register"]
 
@@ -10,3 +10,6 @@ __all__ = ["register"]
 def register(app: Flask) -> None:
     """Add the URLs of every contract to the application."""
     ionos.register(app)
+    ionos_users.register(app)
+    rafay.register(app)
+    runai.register(app)

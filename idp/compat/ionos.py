@@ -66,7 +66,7 @@ def _identify(address: str) -> Caller:
     credentials = read_credentials(request.environ)
     # `generate` changes something by a GET, and browsers remember passwords that they were asked for
     check_origin(request.environ, process.settings.public_url)
-    contract = _contract()
+    contract = contract_of_request()
     if credentials.shown is Shown.PASSWORD:
         return _by_password(credentials, contract, address)
     if credentials.shown is not Shown.TOKEN or credentials.by_cookie:
@@ -97,7 +97,7 @@ def _by_password(credentials: Credentials, contract: str | None, address: str) -
     return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
 
 
-def _contract() -> str | None:
+def contract_of_request() -> str | None:
     """Return the realm whose number the request names; a name that no realm has, if there is no such number."""
     number = request.headers.get("X-Contract-Number")
     if number is None:
@@ -105,6 +105,20 @@ def _contract() -> str | None:
     if not (number.isascii() and number.isdigit() and len(number) <= 10 and int(number) < 2**31):
         raise InvalidValueError("X-Contract-Number takes a number.")
     return realms.find_name_by_contract(int(number)) or ""
+
+
+def password_caller(act: Callable[[Caller], Response]) -> Response:
+    """Do something as who shows a right password, and commit it."""
+    process = runtime.current()
+    process.feed.confirm()
+    address = client_address(request.environ, process.settings.trusted_proxies)
+    check_origin(request.environ, process.settings.public_url)
+    with audit.acting_as(audit.Actor("unauthenticated", address)):
+        caller = _by_password(read_credentials(request.environ), contract_of_request(), address)
+    with audit.acting_as(caller.actor):
+        response = act(caller)
+        commit()
+        return response
 
 
 @_for_people

@@ -9,10 +9,10 @@ from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
-from idp.protocol.token import token
+from idp.protocol.token import answer_token, token
 from idp.wire.edges import answer_errors
 
-__all__ = ["register"]
+__all__ = ["answer_error", "answer_token", "register", "token"]
 
 
 def register(app: Flask) -> None:

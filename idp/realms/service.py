@@ -159,6 +159,13 @@ def list_realms() -> Sequence[Realm]:
     return db.session.scalars(select(Realm).order_by(Realm.name)).all()
 
 
+def names_besides_master(limit: int) -> Sequence[str]:
+    """Return the names of the first enabled realms that are not the operators' own."""
+    query = select(Realm.name).where(Realm.name != MASTER, Realm.enabled).order_by(Realm.name).limit(limit)
+    with reading() as session:
+        return session.scalars(query).all()
+
+
 @dataclass(frozen=True, slots=True)
 class KnownRealm:
     """What a worker keeps of a realm in memory."""

@@ -179,6 +179,11 @@ def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: in
     return db.session.scalars(query.limit(limit)).all()
 
 
+def find_realm_of(uid: str) -> Realm | None:
+    """Return the realm that a user belongs to, or None."""
+    return db.session.scalar(select(Realm).join(User, User.realm_id == Realm.id).where(User.uid == uid))
+
+
 def user_listing(
     realm: Realm,
     *,

@@ -178,6 +178,11 @@ def test_realm_files_by_command(run: Run, tmp_path: Path) -> None:
     assert as_json(run("realms", "show", "new", "--json"))["applications"] == 1
 
 
+def acts(run: Any) -> list[Any]:
+    """Return what the trail holds of acts, without what reading it adds."""
+    return [event for event in json.loads(run("audit", "list", "--json")) if event["tag"] != "admin:audit:read"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -202,13 +207,13 @@ def test_realm_files_by_command(run: Run, tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_refusals_are_one_sentence_and_status_1(run: Run, arguments: list[str], sentence: str) -> None:
-    before = run("audit", "list", "--json")
+    before = acts(run)
     output = run(*arguments, status=1)
     assert sentence in output
     assert output.startswith("Error: ")
     assert output.count("\n") == 1
     assert "Traceback" not in output
-    assert run("audit", "list", "--json") == before
+    assert acts(run) == before
 
 
 @pytest.mark.parametrize(

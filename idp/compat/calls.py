@@ -1,0 +1,132 @@
+"""What the foreign contracts share: finding out who calls, carrying a change out in one transaction, and cutting lists."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response, request
+
+from idp import audit, callers, realms, runtime
+from idp.api.requests import address, identify, realm_of
+from idp.callers import Caller
+from idp.db import commit, only_read
+from idp.errors import InvalidValueError
+from idp.paging import Listing
+from idp.wire.body import read_body, read_json
+from idp.wire.credentials import Credentials, Shown, read_credentials
+
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+FARTHEST = 100_000
+"""Items that a list by offset can skip; `continue` of the native API has no such end."""
+
+View = Callable[..., Response]
+Read = Callable[[], Credentials]
+
+
+def credentials_of_request() -> Credentials:
+    """Return what a request shows in the ways of the native API."""
+    return read_credentials(request.environ)
+
+
+def signed_in(view: View, read: Read = credentials_of_request) -> View:
+    """Make a call one for callers who have proved who they are. It gets the `Caller` first, and is committed after it.
+
+    :param read: returns what the request shows, where the contract has ways of its own.
+    """
+
+    @functools.wraps(view)
+    def called(**arguments: Any) -> Response:
+        runtime.current().feed.confirm()
+        credentials = read()
+        caller = identify(credentials)
+        writes = request.method in UNSAFE
+        if writes:
+            read_body(request.environ)
+            token = "" if credentials.shown is Shown.KEY else credentials.value
+            caller = callers.identify_again(caller, token, lock=_realm_to_lock(caller))
+        else:
+            only_read()
+        with audit.acting_as(caller.actor):
+            response = view(caller, **arguments)
+            if writes:
+                commit()
+            return response
+
+    return called
+
+
+def public(view: View) -> View:
+    """Make a call one that takes no credential; what it changes is committed after it."""
+
+    @functools.wraps(view)
+    def called(**arguments: Any) -> Response:
+        runtime.current().feed.confirm()
+        with audit.acting_as(audit.Actor("unauthenticated", address())):
+            response = view(**arguments)
+            commit()
+            return response
+
+    return called
+
+
+def _realm_to_lock(caller: Caller) -> str:
+    return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
+
+
+def json_body() -> dict[str, Any]:
+    """Return the body, a JSON object.
+
+    :raises BodyError: it is none.
+    """
+    return read_json(request.environ)
+
+
+def text_of(values: Mapping[str, Any], name: str, default: str | None = None, *, longest: int = 1_000) -> str:
+    """Return a text of a body.
+
+    :param default: what it is when it is left out; None for what must be there.
+    :raises InvalidValueError: it is missing, too long, or no text.
+    """
+    value = values.get(name)
+    if value is None:
+        if default is None:
+            raise InvalidValueError(f"{name} is missing.")
+        return default
+    if not isinstance(value, str) or len(value) > longest:
+        raise InvalidValueError(f"{name} takes a text of at most {longest} characters.")
+    return value
+
+
+def flag_of(values: Mapping[str, Any], name: str) -> bool | None:
+    """Return a flag of a body, or None when it is left out.
+
+    :raises InvalidValueError: it is neither true nor false.
+    """
+    value = values.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidValueError(f"{name} takes true or false.")
+    return value
+
+
+def number_argument(name: str, default: int, most: int) -> int:
+    """Return a number of the URL.
+
+    :raises InvalidValueError: it is none, or too large.
+    """
+    text = request.args.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most):
+        raise InvalidValueError(f"{name} takes a number from 0 to {most}.")
+    return int(text)
+
+
+def cut(listing: Listing, order: str, *, default: int = 50, most: int = 500) -> tuple[list[Any], int, int, int]:
+    """Return the rows that `limit` and `offset` of the URL ask for, how many there are in all, and both numbers.
+
+    :param order: name of the order; a minus in front of it turns it round.
+    """
+    limit, offset = number_argument("limit", default, 1_000_000), number_argument("offset", 0, FARTHEST)
+    rows = listing.skip(order.removeprefix("-"), descending=order.startswith("-"), offset=offset, limit=min(limit or most, most))
+    return rows, listing.count(), min(limit or most, most), offset
