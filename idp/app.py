@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from idp import api, compat, console, gateway, protocol, runtime
+from idp import api, compat, console, gateway, management, protocol, runtime
 from idp.crypto import load_master_keys
 from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
     compat.register(app)
     gateway.register(app)
     console.register(app)
+    management.register(app)
     return app
 
 

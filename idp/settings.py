@@ -45,6 +45,13 @@ class Settings(BaseSettings):
     """URL under which clients reach the server, without a trailing slash. The issuer of every token begins with it, and
     it is never taken from a request. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
 
+    management_host: str = "127.0.0.1"
+    """Address that metrics and health are served on for the operator's machines, apart from the world's."""
+
+    management_port: int = Field(default=-1, ge=-1, le=65535)
+    """TCP port of `/metrics`, `/health/live` and `/health/ready` for the operator's machines. 0 turns it off. Default: 1000
+    above the port of the server (9080 for 8080)."""
+
     data_dir: Path = Path("var")
     """Folder for the database and the master key; made with mode 0700 if missing."""
 
@@ -162,6 +169,13 @@ class Settings(BaseSettings):
     mail_from: str = "Realmgate <realmgate@localhost>"
     """Sender of mails."""
 
+    access_log: bool = False
+    """Whether each request is logged: method, path without secrets, status, milliseconds."""
+
+    otlp_endpoint: str = ""
+    """URL that traces are sent to in OpenTelemetry's form over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Empty for
+    none. `OTEL_SERVICE_NAME` names the service."""
+
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""
 
@@ -224,7 +238,14 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
 
-    @field_validator("host")
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise ValueError("takes a URL such as http://127.0.0.1:4318/v1/traces")
+        return value
+
+    @field_validator("host", "management_host")
     @classmethod
     def _address(cls, value: str) -> str:
         try:
@@ -269,6 +290,8 @@ class Settings(BaseSettings):
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")
             values.setdefault("database_url", f"sqlite:///{data_dir / 'realmgate.db'}")
+            if str(values.get("management_port", -1)) == "-1" and str(values.get("port", 8080)).isdigit():
+                values["management_port"] = (int(values.get("port", 8080)) + 1000) % 65_536
             values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
         return values
 

@@ -45,6 +45,7 @@ def settings(template: Path, tmp_path: Path) -> Settings:
         public_url="http://localhost:8080",
         rate_api=0,  # a test calls as often as it likes; tests/api/test_limits.py has the limits
         rate_password_reset=0,
+        rate_failures=1_000_000,
     )
 
 

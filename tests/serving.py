@@ -100,7 +100,11 @@ class Server:
         """Return the environment of the program: this one's, without settings of the machine."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
         own = {"IDP_DATA_DIR": str(self.data_dir), "IDP_PORT": str(self.port), "IDP_REALMS_DIR": str(PROJECT / "realms")}
-        own |= {"IDP_RATE_API": "0", "IDP_RATE_PASSWORD_RESET": "0"}  # tests/api/test_limits.py has the limits
+        own |= {
+            "IDP_RATE_API": "0",
+            "IDP_RATE_PASSWORD_RESET": "0",
+            "IDP_RATE_FAILURES": "1000000",
+        }  # tests/api/test_limits.py has the limits
         return inherited | own | self.settings
 
     def launch(self) -> None:

@@ -18,6 +18,7 @@ from idp.organisations import SignUpClosedError
 from idp.personal_tokens import TokenLimitError
 from idp.ratelimit import RateExceededError, TooManyAttemptsError
 from idp.sessions import SessionOverError
+from idp.telemetry import count, request_id
 from idp.tokens import ScopeError, TokenTooLargeError
 from idp.users import BusyError, LinkError, SignInError
 from idp.wire.body import BodyError, LengthMissingError
@@ -113,6 +114,8 @@ def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]
 def _headers(error: Exception, status: int) -> dict[str, str]:
     if status == 401:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    if isinstance(error, RateExceededError):
+        count("realmgate_rate_limited", 1, error.rate.name)
     if status == 429:
         return {"Retry-After": str(getattr(error, "retry_after", 1))}
     return {"Retry-After": "5"} if status == 503 else {}
@@ -120,7 +123,7 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
 
 def log_unexpected(error: Exception) -> str:
     """Log an unexpected error, and return what the caller is told: the number to find it by, and nothing of it."""
-    reference = secrets.token_hex(6)
+    reference = request_id() or secrets.token_hex(8)
     _log.error("unexpected error %s", reference, exc_info=error)
     return f"Something went wrong. Tell the operator this number: {reference}"
 
@@ -130,6 +133,6 @@ def answer_error(error: Exception) -> Response:
     status, code, message, headers = classify(error)
     if status == 500:
         message = log_unexpected(error)
-    reference = message.rpartition(" ")[2] if status == 500 else secrets.token_hex(6)
+    reference = message.rpartition(" ")[2] if status == 500 else request_id() or secrets.token_hex(8)
     body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": {}}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

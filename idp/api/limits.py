@@ -55,9 +55,7 @@ def register_limits(app: Flask) -> None:
 def add_headers(response: Response, standing: Standing) -> None:
     """Say how it stands with a rate (draft-ietf-httpapi-ratelimit-headers §3), and as the clients of some contracts read it."""
     rate = standing.rate
-    window = max(1, round(rate.burst / rate.per_second))
-    response.headers["RateLimit-Policy"] = f'"{rate.name}";q={rate.burst};w={window}'
-    response.headers["RateLimit"] = f'"{rate.name}";r={standing.remaining};t={standing.reset}'
+    response.headers.update(ratelimit.rate_headers(rate, standing.remaining, standing.reset))
     response.headers["X-RateLimit-Limit"] = f"{rate.per_second:g}"
     response.headers["X-RateLimit-Burst"] = str(rate.burst)
     response.headers["X-RateLimit-Remaining"] = str(standing.remaining)

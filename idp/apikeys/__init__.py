@@ -16,7 +16,7 @@ from idp.apikeys.leaks import can_be_leaked, revoke_leaked
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import remove_long_expired, send_notices
 from idp.apikeys.policy import LifetimeError, choose_expiry
-from idp.apikeys.review import expiring_keys, unused_keys
+from idp.apikeys.review import count_expiring, expiring_keys, unused_keys
 from idp.apikeys.rotation import quiet_since, rotate_key, successor_of
 from idp.apikeys.service import (
     MOST_KEYS,
@@ -45,6 +45,7 @@ __all__ = [
     "can_be_leaked",
     "check_key",
     "choose_expiry",
+    "count_expiring",
     "count_use",
     "create_key",
     "delete_key",

@@ -16,6 +16,12 @@ def expiring_keys(realm: Realm, before: datetime, limit: int = 10) -> tuple[Sequ
     return _find(realm, and_(ApiKey.expires_at > clock.now(), ApiKey.expires_at < before), limit)
 
 
+def count_expiring(before: datetime) -> int:
+    """Return how many live keys of all realms expire before a time."""
+    soon = and_(ApiKey.expires_at > clock.now(), ApiKey.expires_at < before, ApiKey.revoked_at.is_(None), ApiKey.active)
+    return db.session.scalar(select(func.count()).select_from(ApiKey).where(soon)) or 0
+
+
 def unused_keys(realm: Realm, since: datetime, limit: int = 10) -> tuple[Sequence[ApiKey], int]:
     """Return keys that are older than a time and were not used since then, and how many there are."""
     quiet = and_(ApiKey.created_at < since, or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < since))

@@ -3,7 +3,7 @@
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.known import KnownApplication, KnownSecret, known_application, read_application, recall_application
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
-from idp.applications.review import expiring_secrets, safe_to_retire, unused_secrets
+from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
     add_secret,
@@ -46,6 +46,7 @@ __all__ = [
     "check_audiences",
     "check_client_id",
     "check_jwks",
+    "count_expiring",
     "create_application",
     "delete_application",
     "expiring_secrets",

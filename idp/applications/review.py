@@ -27,6 +27,13 @@ def expiring_secrets(realm: Realm, before: datetime, limit: int = 10) -> tuple[S
     return _find(and_(Application.realm_id + 0 == realm.id, soon), ApplicationSecret.expires_at, limit)
 
 
+def count_expiring(before: datetime) -> int:
+    """Return how many live secrets of all realms expire before a time."""
+    soon = (ApplicationSecret.expires_at > clock.now()) & (ApplicationSecret.expires_at < before)
+    query = select(func.count()).select_from(ApplicationSecret).where(soon, ApplicationSecret.retired_at.is_(None))
+    return db.session.scalar(query) or 0
+
+
 def unused_secrets(realm: Realm, since: datetime, limit: int = 10) -> tuple[Sequence[FoundSecret], int]:
     """Return live secrets that are older than a time and were not used since then, and how many there are, up to a thousand."""
     last = ApplicationSecret.last_used_at

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp import clock, vault
 from idp.db import db, insert_if_new
@@ -53,3 +53,8 @@ def list_waiting(limit: int = 50) -> Sequence[MailMessage]:
     return db.session.scalars(
         select(MailMessage).where(MailMessage.done_at.is_(None)).order_by(MailMessage.id).limit(limit)
     ).all()
+
+
+def count_waiting() -> int:
+    """Return how many mails have not been sent."""
+    return db.session.scalar(select(func.count()).select_from(MailMessage).where(MailMessage.done_at.is_(None))) or 0

@@ -9,6 +9,7 @@ from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Form
+from idp.protocol.limits import count_failure, refuse_failing
 from idp.realms import KnownRealm, publish_application
 from idp.verifier.jose import InvalidTokenError, read_unverified
 from idp.wire.address import client_address
@@ -70,6 +71,7 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
             raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
     else:
         client_id, plain_secret = form.text("client_id"), form.text("client_secret")
+    refuse_failing(realm, client_id, address)
     recalled = applications.recall_application(realm, client_id)
     application = recalled or applications.read_application(realm, client_id)
     if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
@@ -77,6 +79,7 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
         if secret is not None and (single_use or not secret.single_use):
             return Client(application, secret, address)
     _equalise(realm, recalled)
+    count_failure(realm, client_id, address)
     raise _refuse(realm, application, address, "secret")
 
 
@@ -92,10 +95,13 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
         raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
     assertion, client_id = form["client_assertion"], form.text("client_id")
     application = recalled = None
+    claimed = client_id
     try:
         unverified_client_id = read_unverified(assertion).claims.get("sub")
         if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
             raise InvalidTokenError("sub of the assertion is not the client_id.")
+        claimed = unverified_client_id
+        refuse_failing(realm, claimed, address)
         recalled = applications.recall_application(realm, unverified_client_id)
         application = recalled or applications.read_application(realm, unverified_client_id)
         if application is None or not application.enabled:
@@ -105,6 +111,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     except InvalidTokenError as error:
         _log.info("client assertion refused: %s", error)
         _equalise(realm, recalled)
+        count_failure(realm, claimed, address)
         raise _refuse(realm, application, address, f"assertion: {error}") from error
     commit()
     return Client(application, None, address)

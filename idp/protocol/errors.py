@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException
 from idp.db import is_unavailable
 from idp.errors import StorageUnavailableError
 from idp.keys import SigningKeyMissingError
+from idp.ratelimit import Rate, RateExceededError, rate_headers
+from idp.telemetry import count, request_id
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """What every answer of these endpoints says about caching, unless it is public (RFC 6749 §5.1)."""
@@ -121,13 +123,14 @@ class SlowDownError(ProtocolError):
     error = "slow_down"
     status = 429
 
-    def __init__(self, description: str, retry_after: int) -> None:
+    def __init__(self, description: str, retry_after: int, rate: Rate | None = None) -> None:
         super().__init__(description)
-        self._retry_after = retry_after
+        self._retry_after, self._rate = retry_after, rate
 
     def headers(self) -> dict[str, str]:
         """Say when to come back."""
-        return {"Retry-After": str(self._retry_after)}
+        rate = self._rate
+        return {"Retry-After": str(self._retry_after)} | (rate_headers(rate, 0, self._retry_after) if rate is not None else {})
 
 
 class TemporarilyUnavailableError(ProtocolError):
@@ -155,6 +158,9 @@ def answer_error(error: Exception) -> Response:
         case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
             _log.warning("unavailable: %s (%s)", error, error.__cause__)
             return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+        case RateExceededError():
+            count("realmgate_rate_limited", 1, error.rate.name)
+            return render(SlowDownError(str(error), error.retry_after, error.rate))
         case SigningKeyMissingError():
             _log.error("a realm cannot sign: %s", error)
             return render(TemporarilyUnavailableError(str(error)))
@@ -180,7 +186,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     """Tell the caller a reference number and nothing else; the cause goes to the log under that number."""
-    reference = secrets.token_hex(6)
+    reference = request_id() or secrets.token_hex(8)
     _log.error("unexpected error %s", reference, exc_info=error)
     body = json.dumps(
         {

@@ -9,6 +9,7 @@ from idp.protocol.client_auth import authenticate_application, shows_credential
 from idp.protocol.errors import UnsupportedGrantTypeError
 from idp.protocol.forms import Form, parse_form
 from idp.protocol.grants import GRANTS
+from idp.protocol.limits import count_token
 from idp.protocol.realm import open_realm
 from idp.realms import KnownRealm
 from idp.wire.address import client_address
@@ -36,5 +37,7 @@ def _answer(known: KnownRealm, environ: Environ, form: Form) -> dict[str, Any]:
     client = None
     if grant.needs_client or shows_credential(environ, form):
         client = authenticate_application(known, environ, form, single_use=grant.needs_client)
+    if client is not None:
+        count_token(known, client.application)
     address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
     return grant.answer(known, client, form, address)

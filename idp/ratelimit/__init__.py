@@ -2,7 +2,7 @@
 
 from idp.ratelimit.attempts import Attempt, TooManyAttemptsError, forget_old_attempts, network_of, reserve_attempt
 from idp.ratelimit.models import AttemptCount
-from idp.ratelimit.rates import BURST, Rate, RateExceededError, Standing, Use, check_rate, limiter
+from idp.ratelimit.rates import BURST, Rate, RateExceededError, Standing, Use, check_rate, limiter, rate_headers
 
 __all__ = [
     "BURST",
@@ -17,5 +17,6 @@ __all__ = [
     "forget_old_attempts",
     "limiter",
     "network_of",
+    "rate_headers",
     "reserve_attempt",
 ]

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 from sqlalchemy import Executable, Integer, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -96,6 +96,7 @@ def _take_a_place(dialect: str) -> Executable:
     )
 
 
+@lru_cache(maxsize=10_000)
 def network_of(address: str) -> str:
     """Return what a client can be told by: its IPv4 address, or the /64 network that an IPv6 client has to itself."""
     try:

@@ -57,6 +57,15 @@ class Standing(NamedTuple):
     """Seconds until as many as ever may come at once."""
 
 
+def rate_headers(rate: Rate, remaining: int, reset: int) -> dict[str, str]:
+    """Return how it stands with a rate, as headers (draft-ietf-httpapi-ratelimit-headers §3)."""
+    window = max(1, round(rate.burst / rate.per_second))
+    return {
+        "RateLimit-Policy": f'"{rate.name}";q={rate.burst};w={window}',
+        "RateLimit": f'"{rate.name}";r={remaining};t={reset}',
+    }
+
+
 class RateExceededError(IdpError):
     """It was done too often; `retry_after` says in how many seconds it may be done again."""
 
@@ -136,6 +145,14 @@ class Limiter:
         burst = max(1, math.ceil(rate.burst * share))
         remaining = max(0, burst - math.ceil(until_full * rate.per_second * share - 1e-6))
         return Standing(rate, remaining, math.ceil(until_full))
+
+    def try_use(self, uses: Sequence[Use]) -> bool:
+        """Count uses where there is room, and tell whether there was."""
+        try:
+            self.use(uses)
+        except RateExceededError:
+            return False
+        return True
 
     def _count(self, uses: Sequence[Use]) -> tuple[list[float] | Refusal, float]:
         if self._shared is None:

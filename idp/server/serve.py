@@ -1,8 +1,11 @@
 """Running Granian (https://github.com/emmett-framework/granian) with the application in it."""
 
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
@@ -11,7 +14,9 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from idp.errors import IdpError
+from idp.management import ManagementPort
 from idp.settings import Settings
+from idp.telemetry import share_metrics
 
 
 class ServeError(IdpError):
@@ -28,6 +33,10 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
     # Workers read their settings themselves; give them exactly those of this process.
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    metrics = Path(tempfile.mkdtemp(prefix="realmgate-metrics-"))
+    management = ManagementPort(settings, metrics) if settings.management_port else None
+    if management is not None:
+        share_metrics(metrics)
     server = Server(
         "idp.server.worker:load",
         factory=True,
@@ -45,7 +54,14 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
         log_dictconfig=_logging(settings.log_level),
     )
     server.on_startup(on_listening)
-    server.serve()
+    if management is not None:
+        server.on_startup(management.start)
+    try:
+        server.serve()
+    finally:
+        if management is not None:
+            management.stop()
+        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def _check_address(host: str, port: int) -> None:

@@ -4,23 +4,29 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from multiprocessing import util
 
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, audit, checkpoints, mail, runtime, setup, tokens, users
+from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, runtime, setup, tokens, users
 from idp.app import create_app
 from idp.db import db, reading
 from idp.errors import IdpError
 from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
 from idp.settings import Settings
+from idp.telemetry import RequestTelemetry, count, set_gauge
+from idp.telemetry.metrics import start_metrics
+from idp.wire.address import is_trusted
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two looks into the outbox."""
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
+
+EXPIRING_SOON = timedelta(days=7)
 
 TIDY_EVERY = 60
 """Seconds between two looks for what is due by date."""
@@ -64,6 +70,7 @@ class Chores:
             rounds += 1
             if rounds % TIDY_EVERY == 0:
                 self._guarded(setup.rotate_keys_and_tidy)
+                self._guarded(_measure_state)
 
     def _send(self) -> None:
         while not self._stop.wait(SEND_MAIL_EVERY):
@@ -72,8 +79,7 @@ class Chores:
 
     def _seal(self) -> None:
         while not self._stop.wait(self._seal_every):
-            self._guarded(checkpoints.seal_trail)
-            self._guarded(checkpoints.push_checkpoints)
+            self._guarded(_seal_and_push)
 
     def _flush(self) -> None:
         tokens.usage(runtime.current()).flush()
@@ -92,6 +98,22 @@ class Chores:
                 _log.exception("a chore failed")
 
 
+def _measure_state() -> None:
+    """Measure what changes slowly, and what an operator wants to be told of before it breaks something."""
+    soon = clock.now() + EXPIRING_SOON
+    set_gauge("realmgate_realms", sum(realms.count_realms().values()))
+    set_gauge("realmgate_mail_waiting", mail.count_waiting())
+    set_gauge("realmgate_secrets_expiring", applications.count_expiring(soon))
+    set_gauge("realmgate_api_keys_expiring", apikeys.count_expiring(soon))
+    db.session.rollback()
+
+
+def _seal_and_push() -> None:
+    count("realmgate_audit_events_sealed", checkpoints.seal_trail())
+    count("realmgate_audit_checkpoints_pushed", checkpoints.push_checkpoints())
+    set_gauge("realmgate_audit_events_unsealed", audit.count_unsealed())
+
+
 def _answer_reset_requests() -> None:
     with reading() as session:
         if session.scalar(select(users.ResetRequest.id).limit(1)) is None:
@@ -103,7 +125,14 @@ def _answer_reset_requests() -> None:
 def load() -> WsgiApp:
     """Make the WSGI application of a worker; called by Granian in the worker's own process."""
     settings = Settings.load()
+    start_metrics()
     app = create_app(settings)
+    telemetry = RequestTelemetry(
+        app.wsgi_app,
+        trusts=lambda environ: is_trusted(environ, settings.trusted_proxies),
+        otlp_endpoint=settings.otlp_endpoint,
+        access_log=settings.access_log,
+    )
     chores = Chores(app)
     chores.start()
     # What was made so far lives as long as the process: the collector need not look at it again and again.
@@ -111,4 +140,5 @@ def load() -> WsgiApp:
     gc.freeze()
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
-    return SlowBodyGuard(app.wsgi_app, port=settings.port, threads=settings.threads, seconds=settings.body_timeout)
+    util.Finalize(None, telemetry.close, exitpriority=90)
+    return SlowBodyGuard(telemetry, port=settings.port, threads=settings.threads, seconds=settings.body_timeout)

@@ -17,6 +17,7 @@ from idp.applications import Application, ApplicationSecret, KnownApplication, K
 from idp.audit import AuditEvent, Tag
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
+from idp.telemetry import count
 
 MOST_WAITING = 100_000
 """Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
@@ -172,6 +173,10 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
     connection.execute(insert(AuditEvent), events)
     audit.count_events(events)
     commit()
+    for tag, number in Counter(issue.tag for issue in issues).items():
+        count("realmgate_tokens_issued", number, "exchange" if tag is Tag.TOKEN_EXCHANGE else "client_credentials")
+    refused = sum(event["detail"]["count"] for event in events if event["tag"] == Tag.TOKEN_REFUSE.value)
+    count("realmgate_refusals", refused, "client")
 
 
 def _issue_event(issue: _Issue) -> dict[str, Any]:

@@ -419,7 +419,7 @@ def shared(template, tmp_path_factory):  # type: ignore[no-untyped-def]
 
     folder = tmp_path_factory.mktemp("shared") / "data"
     shutil.copytree(template, folder)
-    app = create_app(Settings.load(data_dir=folder, rate_api=0))
+    app = create_app(Settings.load(data_dir=folder, rate_api=0, rate_failures=1_000_000))
     make = Factory(app)
     make.user()
     yield app.test_client(), make.key()

@@ -487,7 +487,7 @@ def world(template, tmp_path_factory):  # type: ignore[no-untyped-def]
 
     folder = tmp_path_factory.mktemp("world") / "data"
     shutil.copytree(template, folder)
-    app = create_app(Settings.load(data_dir=folder, rate_api=0))
+    app = create_app(Settings.load(data_dir=folder, rate_api=0, rate_failures=1_000_000))
     make = Factory(app)
     for name, permissions in PERMITTING.items():
         make.do(lambda realm, name=name, permissions=permissions: access.create_role(realm, name, "", permissions))

@@ -1,0 +1,112 @@
+"""Metrics in Prometheus' form. Names and units follow its conventions; no label grows with realms, people or programs.
+
+Each worker writes its numbers to files that all of them share, and the management port adds them up. The library decides when
+it is imported whether it does so, which is why it is imported late.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_COUNTERS = {
+    "realmgate_tokens_issued": ("Tokens issued.", ("grant",)),
+    "realmgate_refusals": ("Credentials refused.", ("kind",)),
+    "realmgate_rate_limited": ("Requests refused because there were too many.", ("limit",)),
+    "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
+    "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
+}
+_GAUGES = {
+    "realmgate_audit_events_unsealed": "Events of the audit trail that no hash chain holds yet.",
+    "realmgate_mail_waiting": "Mails in the outbox.",
+    "realmgate_realms": "Organisations.",
+    "realmgate_secrets_expiring": "Client secrets that expire within seven days.",
+    "realmgate_api_keys_expiring": "API keys that expire within seven days.",
+}
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 (see above)
+
+        self._duration = Histogram(
+            "realmgate_http_request_duration_seconds", "Time to answer a request.", ["area", "method", "code"], buckets=BUCKETS
+        )
+        self._counters = {name: Counter(name, text, labels) for name, (text, labels) in _COUNTERS.items()}
+        self._gauges = {name: Gauge(name, text, multiprocess_mode="mostrecent") for name, text in _GAUGES.items()}
+        self._observers: dict[tuple[str, str, str], Callable[[float], None]] = {}
+
+    def measure(self, area: str, method: str, code: str, seconds: float) -> None:
+        """Note that a request was answered."""
+        key = (area, method, code)
+        observe = self._observers.get(key)
+        if observe is None:
+            known = method if method in _METHODS else "other"
+            observe = self._observers[key] = self._duration.labels(area, known, code).observe
+            if len(self._observers) > 2_000:  # methods can be made up
+                self._observers.clear()
+        observe(seconds)
+
+    def count(self, name: str, number: float, labels: tuple[str, ...]) -> None:
+        """Add to a counter."""
+        counter: Any = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc(number)
+
+    def set_gauge(self, name: str, value: float) -> None:
+        """Set a gauge."""
+        self._gauges[name].set(value)
+
+
+_metrics: list[Metrics] = []
+"""The metrics of this process; none where nobody reads them."""
+
+
+def share_metrics(folder: Path) -> None:
+    """Have the processes that are started from now on write their numbers into a folder."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def start_metrics() -> None:
+    """Begin to count in this process, if somebody reads it."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR") and not _metrics:
+        _metrics.append(Metrics())
+
+
+def is_measured() -> bool:
+    """Tell whether this process counts."""
+    return bool(_metrics)
+
+
+def measure(area: str, method: str, code: str, seconds: float) -> None:
+    """Note that a request was answered, if this process counts."""
+    if _metrics:
+        _metrics[0].measure(area, method, code, seconds)
+
+
+def count(name: str, number: float = 1, *labels: str) -> None:
+    """Add to a counter, if this process counts."""
+    if _metrics:
+        _metrics[0].count(name, number, labels)
+
+
+def set_gauge(name: str, value: float) -> None:
+    """Set a gauge, if this process counts."""
+    if _metrics:
+        _metrics[0].set_gauge(name, value)
+
+
+def read_metrics(folder: Path) -> tuple[bytes, str]:
+    """Return the numbers of all processes together, and their media type."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: PLC0415
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # the library's
+    return generate_latest(registry), CONTENT_TYPE_LATEST

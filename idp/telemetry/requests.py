@@ -1,0 +1,86 @@
+"""The outermost layer of the application: every request gets its id, is measured, and is traced and logged where that is set."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from idp.telemetry.ids import begin_request
+from idp.telemetry.metrics import is_measured, measure
+from idp.telemetry.tracing import Tracer
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+_log = logging.getLogger("idp.access")
+
+_AREAS = (
+    ("/auth/realms/", "protocol"), ("/gateway/", "gateway"), ("/v1/", "api"), ("/auth/v", "compat"), ("/api/v", "compat"),
+    ("/cloudapi/", "compat"), ("/console", "console"), ("/health/", "health"), ("/docs", "docs"),
+)  # fmt: skip
+_TOKEN = "/protocol/openid-connect/token"  # noqa: S105 (a path, no token)
+
+_SECRET = re.compile(r"(?<=/)[^/]{37,}")
+"""A part of a path that is longer than a uid may be a code or a token."""
+
+
+def area_of(path: str) -> str:
+    """Return which part of the server a path belongs to: a few names, whatever is asked for."""
+    if path.endswith(_TOKEN):
+        return "token"
+    return next((area for prefix, area in _AREAS if path.startswith(prefix)), "other")
+
+
+class RequestTelemetry:
+    """WSGI middleware around everything else."""
+
+    def __init__(
+        self, app: WsgiApp, *, trusts: Callable[[Environ], bool], otlp_endpoint: str = "", access_log: bool = False
+    ) -> None:
+        """Wrap an application.
+
+        :param trusts: tells whether a request comes from a proxy whose `X-Request-Id` is taken over.
+        :param otlp_endpoint: URL that traces are sent to; empty for none.
+        :param access_log: whether each request is logged.
+        """
+        self._app, self._trusts, self._access_log = app, trusts, access_log
+        self._tracer = Tracer(otlp_endpoint) if otlp_endpoint else None
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request."""
+        started = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID")
+        request_id = begin_request(given if given is not None and self._trusts(environ) else None)
+        code = "500"
+
+        def respond(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            nonlocal code
+            code = status[:3]
+            headers.append(("X-Request-Id", request_id))
+            return start_response(status, headers, *more)
+
+        if self._tracer is None:
+            answer = self._app(environ, respond)
+        else:
+            with self._tracer.span(area_of(environ["PATH_INFO"]), environ, request_id) as finish:
+                answer = self._app(environ, respond)
+                finish(int(code))
+        if self._access_log or is_measured():
+            self._note(environ, code, time.perf_counter() - started)
+        return answer
+
+    def _note(self, environ: Environ, code: str, seconds: float) -> None:
+        path = environ["PATH_INFO"]
+        measure(area_of(path), environ["REQUEST_METHOD"], code, seconds)
+        if self._access_log:
+            shown = _SECRET.sub("…", path)[:500]
+            values = {"method": environ["REQUEST_METHOD"], "path": shown, "status": int(code), "ms": round(seconds * 1000, 2)}
+            _log.info(
+                "%s %s %s", values["method"], shown, code, extra={"values": values | {"peer": environ.get("REMOTE_ADDR", "")}}
+            )
+
+    def close(self) -> None:
+        """Send what is left."""
+        if self._tracer is not None:
+            self._tracer.close()
