@@ -105,6 +105,7 @@ class Server:
             "IDP_RATE_PASSWORD_RESET": "0",
             "IDP_RATE_FAILURES": "1000000",
         }  # tests/api/test_limits.py has the limits
+        own["IDP_MANAGEMENT_PORT"] = "0"
         return inherited | own | self.settings
 
     def launch(self) -> None:

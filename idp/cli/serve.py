@@ -34,6 +34,9 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     def listening() -> None:
         click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
         click.echo(f"The console is at {settings.public_url}/console/")
+        click.echo(f"Its API is described at {settings.public_url}/docs")
+        if settings.management_port:
+            click.echo(f"Metrics and health are at http://{settings.management_host}:{settings.management_port}/metrics")
         click.echo("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
 
     server.run(settings, listening)
