@@ -75,7 +75,8 @@ def example_of(  # noqa: PLR0911 (one for each kind of schema)
     kind = schema.get("type")
     if kind == "object" and "properties" in schema:
         return {key: example_of(value, definitions, key) for key, value in schema["properties"].items()}
-    if name in _BY_NAME and _fits(_BY_NAME[name], kind):
+    of_objects = "$ref" in str(schema.get("items", ""))
+    if name in _BY_NAME and _fits(_BY_NAME[name], kind) and not of_objects:
         return _BY_NAME[name]
     return _by_type(schema, definitions, name)
 
