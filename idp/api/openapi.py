@@ -148,6 +148,8 @@ def _short(name: str) -> str:
 
 def _shorten(schema: Any) -> None:
     for part in _parts(schema):
+        if isinstance(part.get("title"), str):
+            del part["title"]  # says what the name says, in a way that some generators stumble over
         if "$ref" in part:
             part["$ref"] = _REF.format(model=_short(part["$ref"].rpartition("/")[2]))
 

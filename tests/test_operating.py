@@ -1,0 +1,190 @@
+"""What operators see: health, metrics, request ids in answers and logs, traces; and a management port apart from the world's."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from idp.settings import Settings
+from tests.serving import Server, free_port, send, wait_until
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Any]:
+    """Something that traces are sent to."""
+    found: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+            message = ExportTraceServiceRequest()
+            message.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
+            found.extend(span for each in message.resource_spans for scope in each.scope_spans for span in scope.spans)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/traces", found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory: pytest.TempPathFactory, collector: Any) -> Iterator[Server]:
+    settings = {
+        "IDP_WORKERS": "2", "IDP_MANAGEMENT_PORT": str(free_port()), "IDP_ACCESS_LOG": "true", "IDP_OTLP_ENDPOINT": collector[0],
+        "IDP_AUDIT_SEAL_SECONDS": "0.2", "OTEL_BSP_SCHEDULE_DELAY": "200", "IDP_TRUSTED_PROXIES": "127.0.0.1",
+    }  # fmt: skip
+    server = Server(tmp_path_factory.mktemp("operated"), settings=settings)
+    server.start()
+    yield server
+    server.stop()
+
+
+def management(server: Server, path: str) -> Any:
+    return send(f"http://127.0.0.1:{server.settings['IDP_MANAGEMENT_PORT']}{path}")
+
+
+def metrics(server: Server) -> dict[str, float]:
+    text = management(server, "/metrics").body.decode()
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_health_on_both_ports(operated: Server) -> None:
+    for ask in (lambda path: send(operated.url + path), lambda path: management(operated, path)):
+        assert ask("/health/live").json == {"status": "UP"}
+        assert ask("/health/ready").json == {"status": "UP", "checks": {"database": "UP"}}
+    assert send(f"{operated.url}/metrics").status == 404, "metrics are for the management port"
+    assert management(operated, "/v1/users").status == 404
+
+
+def test_metrics_of_all_workers_together(operated: Server) -> None:
+    bot = operated.create_application("metered")
+    before = metrics(operated)
+    for _ in range(20):
+        assert operated.token(bot).status == 200
+    assert operated.token(bot | {"client_secret": "wrong"}).status == 401
+    name = 'realmgate_http_request_duration_seconds_count{area="token",code="200",method="POST"}'
+
+    def grown() -> bool:
+        now = metrics(operated)
+        issued = 'realmgate_tokens_issued_total{grant="client_credentials"}'
+        return (
+            now.get(name, 0) - before.get(name, 0) == 20
+            and now.get(issued, 0) - before.get(issued, 0) == 20
+            and now.get('realmgate_refusals_total{kind="client"}', 0) >= 1
+            and now["realmgate_audit_events_sealed_total"] > 0
+        )
+
+    wait_until(grown, "metrics")
+
+
+def test_metrics_have_names_by_the_conventions_and_no_label_that_grows(operated: Server) -> None:
+    operated.token(operated.create_application("labelled"))
+    for path in ("/v1/users/7d3a5b8e-3ee7-4d8f-8d41-9b7de1a0a6cf", "/auth/realms/who/ever", "/x" * 50, "/console/"):
+        send(operated.url + path)
+    text = management(operated, "/metrics").body.decode()
+    kinds = dict(re.findall(r"# TYPE (\S+) (\S+)", text))
+    assert all(name.startswith("realmgate_") for name in kinds)
+    assert all(name.endswith("_total") for name, kind in kinds.items() if kind == "counter")
+    assert all(name.endswith("_seconds") for name, kind in kinds.items() if kind == "histogram")
+    labels = set(re.findall(r'(\w+)="([^"]*)"', text))
+    assert {name for name, _ in labels} <= {"area", "method", "code", "le", "grant", "kind", "limit"}
+    assert not any(value in text for value in ("labelled", "acme", "7d3a5b8e", "who"))
+
+
+def test_request_id_leads_from_the_answer_to_the_log(operated: Server) -> None:
+    answer = send(f"{operated.url}/v1/users")
+    assert answer.json["ref"] == answer.headers["X-Request-Id"]
+    given = send(f"{operated.url}/v1/users", headers={"X-Request-Id": "from-the-proxy-1"})
+    assert given.json["ref"] == given.headers["X-Request-Id"] == "from-the-proxy-1"
+    made_up = send(f"{operated.url}/v1/users", headers={"X-Request-Id": 'x" onload=evil'})
+    assert re.fullmatch(r"[0-9a-f]{16}", made_up.headers["X-Request-Id"])
+
+    def logged() -> Any:
+        lines = [json.loads(line) for line in list(operated.output) if line.startswith("{")]
+        return next((line for line in lines if line.get("request_id") == "from-the-proxy-1"), None)
+
+    line = wait_until(logged, "the log line")
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/users", 401)
+
+
+@pytest.mark.spec("T106", "T107")
+def test_log_is_one_object_a_line_and_holds_no_code_and_no_token(operated: Server) -> None:
+    token = "eyJ" + "a" * 200
+    for path in (
+        f"/v1/auth/refresh/{token}",
+        "/v1/x%0d%0a%7b%22level%22%3a%22forged%22%7d",
+        "/v1/%e2%80%a8",
+        "/v1/users?apiKey=idp_ak_secret",
+    ):
+        send(operated.url + path, headers={"User-Agent": 'x" \u00e9'.encode("latin-1").decode("latin-1")})
+    marker = send(f"{operated.url}/v1/last", headers={"X-Request-Id": "the-last-one"})
+    assert marker.status == 404
+    wait_until(lambda: any("the-last-one" in line for line in operated.output), "the log line")
+    lines = [line for line in operated.output if '"logger"' in line]
+    for line in lines:
+        assert json.loads(line)["level"] != "forged"
+        assert token not in line
+        assert "idp_ak_secret" not in line
+
+
+def test_traces_are_sent_when_that_is_configured(operated: Server, collector: Any) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    send(f"{operated.url}/v1/roles", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+
+    def arrived() -> Any:
+        return next((span for span in list(collector[1]) if span.trace_id.hex() == trace), None)
+
+    span = wait_until(arrived, "the span")
+    assert span.name == "GET api"
+    assert span.parent_span_id.hex() == "b7ad6b7169203331"
+    values = {each.key: each.value for each in span.attributes}
+    assert values["http.response.status_code"].int_value == 401
+    assert "url.path" not in values
+
+
+def test_not_ready_without_the_database(client: FlaskClient, settings: Settings) -> None:
+    assert client.get("/health/ready").status_code == 200
+    path = settings.sqlite_path
+    assert path is not None
+    from idp.db import db
+
+    with client.application.app_context():
+        db.engine.dispose()
+    for each in path.parent.glob(path.name + "*"):
+        each.rename(each.with_suffix(".away"))
+    path.mkdir()
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json["status"]) == (503, "DOWN")
+    assert client.get("/health/live").status_code == 200
+    path.rmdir()
+
+
+def test_taken_management_port_is_told_in_a_sentence(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = Server(tmp_path / "data", settings={"IDP_MANAGEMENT_PORT": str(taken.getsockname()[1])})
+        server.launch()
+        assert server.process is not None
+        assert server.process.wait(30) == 1
+        server.reader.join(5)
+    assert "IDP_MANAGEMENT_PORT" in server.output[-1]
