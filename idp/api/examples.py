@@ -3,10 +3,10 @@
 from typing import Any
 
 _BY_NAME: dict[str, Any] = {
-    "apiKey": "idp_ak_…",
-    "clientSecret": "idp_cs_…",
-    "Authorization": "eyJhbGciOiJFUzI1NiIs…",
-    "token": "eyJhbGciOiJFUzI1NiIs…",
+    "apiKey": "idp_ak_EXAMPLE",
+    "clientSecret": "idp_cs_EXAMPLE",
+    "Authorization": "eyJhbGciOiJFUzI1NiJ9.EXAMPLE.EXAMPLE",
+    "token": "eyJhbGciOiJFUzI1NiJ9.EXAMPLE.EXAMPLE",
     "continue": "",
     "name": "ci-bot",
     "clientId": "ci-bot",
@@ -36,7 +36,7 @@ _BY_NAME: dict[str, Any] = {
     "revokeReason": "",
     "reason": "It was found in a public repository.",
     "head": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "checkpoint": "eyJhbGciOiJFUzI1NiIs…",
+    "checkpoint": "eyJhbGciOiJFUzI1NiJ9.EXAMPLE.EXAMPLE",
     "publicPart": "idp_ak_3fG7Kd9Q",
     "password": "a long and unusual one",
     "count": 1,
