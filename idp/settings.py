@@ -122,9 +122,10 @@ class Settings(BaseSettings):
     rate_realm: int = Field(default=20_000, ge=0, le=10_000_000)
     """Tokens that all applications of a realm together may fetch in a second, five times as many at once. 0 for no limit."""
 
-    rate_failures: int = Field(default=10, ge=1, le=1_000_000)
+    rate_failures: int = Field(default=10, ge=0, le=1_000_000)
     """Failed authentications of one application from one address (of IPv6, one /64 network) after which that application
-    has to wait at that address: one more try every six seconds. Nobody else waits."""
+    has to wait at that address: one more try every six seconds. Nobody else waits. 0 for
+    no limit."""
 
     audit_seal_seconds: float = Field(default=5, ge=0.1, le=3600)
     """Seconds between two sealings of the audit trail: how long a new entry is not in the hash chain yet."""

@@ -94,10 +94,19 @@ def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
     too, for they mean something to other APIs.
     """
     now = clock.timestamp()
-    own = {(each.project, each.role): each.until for each in held}
     return all(
-        max(own.get((each.project, each.role), 0), own.get(("", each.role), 0)) >= each.until
-        or granting_until(held, each.permissions, each.project) >= each.until
+        _held_as_long(held, each) or granting_until(held, each.permissions, each.project) >= each.until
         for each in others
         if now < each.until
+    )
+
+
+def _held_as_long(held: Sequence["HeldRole"], other: "HeldRole") -> bool:
+    """Tell whether the same role is held there for as long. A key that is frozen may carry less than the role permits now."""
+    return any(
+        own.role == other.role
+        and own.project in {"", other.project}
+        and own.until >= other.until
+        and own.permissions >= other.permissions
+        for own in held
     )

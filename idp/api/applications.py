@@ -290,9 +290,18 @@ def visible_application(caller: Caller, realm: Realm, named: str) -> Application
     """Return an application that the caller may see, by uid or name; any other is not there (T73)."""
     found = applications.find_application_by_uid(realm, named) or applications.find_application(realm, named)
     is_self = found is not None and found.uid == caller.subject.uid
-    if found is None or not (is_self or caller.may_somewhere("applications:read", realm=realm.name)):
+    if found is None or not (is_self or _may_see(caller, realm, found)):
         raise NotFoundError("There is no application with this uid or name (not found).")
     return found
+
+
+def _may_see(caller: Caller, realm: Realm, application: Application) -> bool:
+    """Tell whether the caller may read applications, or at least those of a project on which this one holds a role."""
+    if caller.may("applications:read", realm=realm.name):
+        return True
+    grants = access.list_grants(realm, holder=applications.holder_of(application))
+    projects = {grant.project.name for grant in grants if grant.project is not None}
+    return any(caller.may("applications:read", realm=realm.name, project=project) for project in projects)
 
 
 def _live_secret(application: Application, named: str) -> ApplicationSecret:

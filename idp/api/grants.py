@@ -23,11 +23,11 @@ from idp.wire.table import csv_line
 
 Kind = Literal["application", "user", "group"]
 
-MOST_MEMBERS = 1_000
-"""Members of a group that a review names."""
+MOST_MEMBERS = 100
+"""Members of a group that a page of a review names; the table names all."""
 
-MOST_REVIEWED = 200_000
-"""Grants of one CSV."""
+MOST_REVIEWED = 100_000
+"""Lines of one table."""
 
 COLUMNS = ("kind", "holder", "via", "role", "permissions", "project", "since", "until", "givenBy", "state", "lastUsedAt")
 
@@ -224,7 +224,8 @@ def review_access(caller: Caller, realm: Realm, project: Project | None, query: 
     if query.format == "csv":
         headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="access-{realm.name}.csv"'}
         return Response("".join(_table(realm, listing)), 200, headers, content_type="text/csv; charset=utf-8")
-    return answer(page(caller, query, listing, lambda grant: _review(realm, grant), query.orderBy))
+    known: Members = {}
+    return answer(page(caller, query, listing, lambda grant: _review(realm, grant, known), query.orderBy))
 
 
 def _filters(caller: Caller, realm: Realm, project: Project | None, query: GrantQuery) -> dict[str, Any]:
@@ -285,16 +286,27 @@ def _state(grant: Grant) -> Literal["live", "ended"]:
     return "ended" if grant.until is not None and grant.until <= clock.now() else "live"
 
 
-def _review(realm: Realm, grant: Grant) -> ReviewItem:
+Members = dict[str, tuple[list[Reference], int]]
+
+
+def _members(realm: Realm, uid: str, known: Members, most: int) -> tuple[list[Reference], int]:
+    """Return the first members of a group, and how many there are; read once for each group."""
+    if uid not in known:
+        group = users.find_group_by_uid(realm, uid)
+        rows = []
+        listing = users.member_listing(group) if group is not None else None
+        if listing is not None:
+            rows = listing.take("name", descending=False, after=None, limit=most)
+        count = len(rows) if len(rows) < most or listing is None else listing.count()
+        known[uid] = [{"uid": user.uid, "name": user.name} for user in rows], count
+    return known[uid]
+
+
+def _review(realm: Realm, grant: Grant, known: Members, most: int = MOST_MEMBERS) -> ReviewItem:
     members: list[Reference] = []
     count = 0
     if grant.holder_kind == HolderKind.GROUP.value:
-        group = users.find_group_by_uid(realm, callers.uid_of_holder(grant))
-        if group is not None:
-            listing = users.member_listing(group)
-            rows = listing.take("name", descending=False, after=None, limit=MOST_MEMBERS)
-            members = [{"uid": user.uid, "name": user.name} for user in rows]
-            count = len(members) if len(members) < MOST_MEMBERS else listing.count()
+        members, count = _members(realm, callers.uid_of_holder(grant), known, most)
     return {
         "uid": grant.uid,
         "holder": _holder(grant),
@@ -313,12 +325,16 @@ def _review(realm: Realm, grant: Grant) -> ReviewItem:
 
 def _table(realm: Realm, listing: Any) -> Iterator[str]:
     yield csv_line(COLUMNS)
-    after = None
-    for _ in range(MOST_REVIEWED // 500):
+    after, lines = None, 0
+    known: Members = {}
+    while True:
         rows = listing.take("creationTimestamp", descending=False, after=after, limit=500)
         callers.read_holders(rows)
         for grant in rows:
-            item = _review(realm, grant)
+            item = _review(realm, grant, known, MOST_REVIEWED)
+            lines += 1 + len(item["members"])
+            if lines > MOST_REVIEWED:
+                raise InvalidValueError(f"The review has more than {MOST_REVIEWED} lines. Narrow it by role, holder or project.")
             yield csv_line(_cells(item, item["holder"]["kind"], item["holder"]["name"], ""))
             for member in item["members"]:
                 yield csv_line(_cells(item, "user", member["name"], f"group:{item['holder']['name']}"))

@@ -20,7 +20,7 @@ from idp.users import Group
 class GroupSpec(Schema):
     """`spec` of a new group."""
 
-    users: list[str] = Field(default=[], max_length=500)
+    users: list[str] = Field(default=[], max_length=200)
     """Its members, by uid."""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm that it gets, by uid or name."""
@@ -36,7 +36,7 @@ class NewGroup(Schema):
 class ReplacedGroupSpec(Schema):
     """`spec` of a change: the members, if they are to change."""
 
-    users: list[str] | None = Field(default=None, max_length=500)
+    users: list[str] | None = Field(default=None, max_length=200)
 
 
 class GroupChange(Schema):

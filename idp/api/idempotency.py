@@ -33,7 +33,7 @@ class KeptAnswer(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     """Hash of who sent which key to which URL."""
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Hash of the body."""
+    """Hash of the body, and of the project that it is about."""
     sealed: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
 
@@ -78,7 +78,8 @@ def once(caller: Caller) -> Once | None:
     text = value.strip().strip('"')
     if not (1 <= len(text) <= LONGEST_KEY and text.isascii() and text.isprintable()):
         raise InvalidValueError(f"Idempotency-Key takes 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID.")
-    # a narrowed key of the same person is not shown what was made without it
+    # who carries less than when it was made, by a narrower credential or since a role was lost, is not shown what was made
+    carried = sorted([each.role, each.project] for each in caller.held_roles if clock.timestamp() < each.until)
     whom = [
         caller.realm.uid,
         caller.subject.uid,
@@ -87,8 +88,9 @@ def once(caller: Caller) -> Once | None:
         request.method,
         request.path,
     ]
-    key = hashlib.sha256(json.dumps([*whom, text]).encode()).hexdigest()
-    return Once(key, hashlib.sha256(read_body(request.environ)).hexdigest())
+    key = hashlib.sha256(json.dumps([*whom, carried, text]).encode()).hexdigest()
+    scope = f"{request.headers.get('ProjectUid', '')}?{request.query_string.decode('latin-1')}\n".encode()
+    return Once(key, hashlib.sha256(scope + read_body(request.environ)).hexdigest())
 
 
 def forget_old_answers() -> None:

@@ -39,7 +39,7 @@ def register_limits(app: Flask) -> None:
         address = ratelimit.network_of(client_address(request.environ, settings.trusted_proxies))
         rate = Rate(name, per_second, BURST * per_second)
         try:
-            g.standing = ratelimit.limiter(process).use([Use(rate, f"{address} {prefix}{resource}"[:200])])
+            g.standing = ratelimit.limiter(process).use(Use(rate, f"{address} {prefix}{resource}"[:200]))
         except RateExceededError as error:
             g.standing = Standing(rate, 0, error.retry_after)
             raise

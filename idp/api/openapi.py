@@ -219,7 +219,9 @@ def _path_parameters(path: str, shape: Shape) -> list[dict[str, Any]]:
 def _part(name: str, schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return str(schema["enum"][0])
-    return {"code": "idp_ol_EXAMPLE", "token": "eyJhbGciOiJFUzI1NiJ9.EXAMPLE.EXAMPLE", "name": "acme"}.get(name, "3f0c1a52-8a4e-4f7e-9d55-6a4c6f1f2b10")
+    return {"code": "idp_ol_EXAMPLE", "token": "eyJhbGciOiJFUzI1NiJ9.EXAMPLE.EXAMPLE", "name": "acme"}.get(
+        name, "3f0c1a52-8a4e-4f7e-9d55-6a4c6f1f2b10"
+    )
 
 
 def _query_parameters(shape: Shape) -> list[dict[str, Any]]:

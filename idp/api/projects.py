@@ -11,6 +11,7 @@ from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
+from idp.api.users import check_size
 from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.realms import Realm
@@ -137,6 +138,7 @@ def _is_there(realm: Realm, name: str) -> bool:
 def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Made]:
     """Make a project, and give users and groups roles on it."""
     caller.require("projects:write", realm=realm.name)
+    check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
     project = access.create_project(realm, body.metadata.name, body.metadata.description or "")
     for user in body.spec.users:
         _give(caller, realm, project, callers.find_holder(realm, HolderKind.USER, user.userId), user.roles)
@@ -202,6 +204,7 @@ def _set(caller: Caller, realm: Realm, uid: str, kind: HolderKind, wanted: dict[
     for grant in access.list_grants(realm, project=project.name):
         if grant.holder_kind == kind.value:
             wanted.setdefault(callers.uid_of_holder(grant), [])
+    check_size(wanted.values())
     for holder, roles in wanted.items():
         _give(caller, realm, project, callers.find_holder(realm, kind, holder), roles)
 

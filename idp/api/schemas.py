@@ -1,8 +1,9 @@
 """What bodies, queries and answers of the API are declared with; its description is made from the same declarations."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from idp.errors import InvalidValueError
@@ -28,7 +29,14 @@ Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-tim
 Uid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
-When = AwareDatetime
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("use a year between 2 and 9998") from None
+
+
+When = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time that is sent: RFC 3339 with a zone."""
 
 

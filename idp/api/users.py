@@ -1,5 +1,6 @@
 """`/v1/users`: people and machine users, for who manages them."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,6 +16,9 @@ from idp.callers import Caller
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
+
+MOST_CHANGES = 200
+"""Grants that one call can change: no other change of the database is made meanwhile."""
 
 
 class UserSpec(Schema):
@@ -316,12 +320,22 @@ def give_on_projects(caller: Caller, realm: Realm, holder: Holder, entries: list
     """Let somebody hold exactly these roles on each project that is named."""
     if len({entry.projectUid for entry in entries}) != len(entries):
         raise InvalidValueError("A project is named twice.")
+    check_size([entry.roles for entry in entries])
     for entry in entries:
         project = access.find_project_by_uid(realm, entry.projectUid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")
         roles = [access.find_role_name(realm, role) for role in entry.roles]
         callers.set_roles(caller, realm, holder, roles, project=project.name)
+
+
+def check_size(roles: Iterable[list[str]]) -> None:
+    """See that a call does not change so much that others wait for it.
+
+    :raises InvalidValueError: it does.
+    """
+    if sum(len(each) + 1 for each in roles) > MOST_CHANGES:
+        raise InvalidValueError(f"A call changes at most {MOST_CHANGES} grants. Make several calls.")
 
 
 def _grants(caller: Caller, realm: Realm, user: User, holder: Holder) -> list[Grant]:

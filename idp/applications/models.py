@@ -16,7 +16,7 @@ class Application(Identified, Base):
     __tablename__ = "application"
     __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
 
-    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
     enabled: Mapped[bool] = mapped_column(default=True)

@@ -24,6 +24,9 @@ BATCH = 5_000
 FORGET_GAP_AFTER = timedelta(minutes=10)
 """How long a missing number is looked for at least."""
 
+MOST_GAPS = 50_000
+"""How far back numbers that are missing are looked for."""
+
 Sign = Callable[["Seal"], str]
 """Returns the signed checkpoint of a batch, or an empty text when its realm cannot sign."""
 
@@ -85,7 +88,8 @@ def _look(session: Session) -> _Work | None:
     next_event = found[-1].id + 1 if found else state.next_event
     there = {row.id for row in found}
     now = clock.now()
-    new = [number for number in range(state.next_event, next_event) if number not in there]
+    # a jump of the sequence leaves more numbers out than any transaction could bring
+    new = [number for number in range(max(state.next_event, next_event - MOST_GAPS), next_event) if number not in there]
     kept = {row.id for row in late}
     oldest = (now - FORGET_GAP_AFTER).isoformat()
     gaps = [gap for gap in state.gaps if gap[0] not in kept and (gap[1] > oldest or gap[2] > finished)]

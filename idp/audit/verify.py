@@ -13,6 +13,9 @@ from idp.verifier.jose import InvalidTokenError, Key, import_key, open_token
 CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 """`typ` of a checkpoint, by which it cannot be taken for any token (RFC 8725 §3.11)."""
 
+BEFORE_ALL = -(2**63)
+"""A number that no entry has: somebody may slip one in below the first."""
+
 MOST_NAMED = 20
 """Problems of one realm that are told apart; it is the first that matters."""
 
@@ -135,8 +138,11 @@ def verify_chain(realm: str, batches: Iterable[Batch], fetch: Fetch, keys: Keys,
     :param outside: checkpoints that were kept elsewhere: what they say must be found in the chain.
     """
     report = Report(realm)
-    expected = {checkpoint.number: checkpoint for checkpoint in outside if checkpoint.realm == realm}
-    head, number, seen_to = first_head(realm), 0, 0
+    expected: dict[int, set[Checkpoint]] = {}
+    for checkpoint in outside:
+        if checkpoint.realm == realm:
+            expected.setdefault(checkpoint.number, set()).add(checkpoint)
+    head, number, seen_to = first_head(realm), 0, BEFORE_ALL
     extra: dict[int, Entry] = {}
     for batch in batches:
         number += 1
@@ -149,12 +155,14 @@ def verify_chain(realm: str, batches: Iterable[Batch], fetch: Fetch, keys: Keys,
         _check_entries(report, batch, extra)
         if extra:
             _check_extra(report, extra, batch)
-        head = _check_batch(report, batch, head, keys, expected.pop(number, None))
+        head = _check_batch(report, batch, head, keys, expected.pop(number, set()))
     for entry in extra.values():
         report.add(Kind.INSERTED, entry.id, f"Entry {entry.id} was never sealed, though later ones were.")
-    for checkpoint in sorted(expected.values()):
+    for checkpoint in sorted(each for said in expected.values() for each in said):
         text = f"A checkpoint kept elsewhere speaks of batch {checkpoint.number} with {checkpoint.total} entries in all; "
-        report.add(Kind.TRUNCATED, None, f"{text}the chain ends at batch {number} with {report.entries}, after entry {seen_to}.")
+        report.add(
+            Kind.TRUNCATED, None, f"{text}the chain ends at batch {number} with {report.entries}, after entry {max(seen_to, 0)}."
+        )
     report.head = head.hex()
     report.unsealed = sum(1 for _ in fetch(seen_to + 1, 2**63 - 1))
     return report
@@ -193,7 +201,7 @@ def _check_extra(report: Report, extra: dict[int, Entry], batch: Batch) -> None:
         report.add(Kind.INSERTED, number, f"Entry {number} was never sealed, though later ones were.")
 
 
-def _check_batch(report: Report, batch: Batch, head: bytes, keys: Keys, outside: Checkpoint | None) -> bytes:
+def _check_batch(report: Report, batch: Batch, head: bytes, keys: Keys, outside: set[Checkpoint]) -> bytes:
     report.batches += 1
     new_head = follow(head, batch.digests)
     if len(batch.ids) != len(batch.digests) or new_head.hex() != batch.head:
@@ -210,7 +218,7 @@ def _check_batch(report: Report, batch: Batch, head: bytes, keys: Keys, outside:
             report.signed += 1
         except InvalidTokenError as error:
             report.add(Kind.FORGED, min(batch.ids, default=None), f"The checkpoint of batch {batch.number} is not right: {error}")
-    if outside is not None and outside != says:
+    if outside - {says}:  # every one of them counts: what is appended later takes nothing back
         first = min(batch.ids, default=None)
         text = f"The chain was written anew: at batch {batch.number} it is not what a checkpoint kept elsewhere says."
         report.add(Kind.FORGED, first, text)
@@ -251,6 +259,8 @@ class ExportReader:
         self.last = 0
         """Number of the entry that was read last."""
         self._buffer: dict[int, Entry] = {}
+        self.stray: list[int | None] = []
+        """Numbers of entries that stand where none belongs."""
         self.order_broken_at: int | None = None
         """Number of the first entry that stands where another was sealed."""
 
@@ -258,23 +268,31 @@ class ExportReader:
         """Return the batches, reading the entries of each before it is returned."""
         while self._next is not None:
             line, self._next = self._next, next(self._lines, None)
-            if line.kind == "end":
+            if self.end is not None or line.kind == "event":
+                self.stray.append(_number_of(line))  # behind the end, or where no batch holds it
+            elif line.kind == "end":
                 self.end = line.value
-            self.unsealed += line.kind == "unsealed"
-            if line.kind != "batch":
-                continue
-            batch = batch_of(line.value)
-            order: list[int] = []
-            while self._next is not None and self._next.kind == "event":
-                entry = entry_of(self._next.value)
-                order.append(entry.id)
-                self.last = entry.id
-                self._buffer[entry.id] = entry
-                self._next = next(self._lines, None)
-            expected = [number for number in batch.ids if number in self._buffer]
-            if self.order_broken_at is None and sorted(order) == sorted(expected) and order != expected:
-                self.order_broken_at = next(got for got, due in zip(order, expected, strict=True) if got != due)
-            yield batch
+            elif line.kind == "unsealed":
+                self.unsealed += 1
+            elif line.kind == "batch":
+                yield self._read_batch(batch_of(line.value))
+            else:
+                self.stray.append(_number_of(line))
+
+    def _read_batch(self, batch: Batch) -> Batch:
+        order: list[int] = []
+        while self._next is not None and self._next.kind == "event":
+            entry = entry_of(self._next.value)
+            if entry.id in self._buffer:
+                self.stray.append(entry.id)
+            order.append(entry.id)
+            self.last = entry.id
+            self._buffer.setdefault(entry.id, entry)
+            self._next = next(self._lines, None)
+        expected = [number for number in batch.ids if number in self._buffer]
+        if self.order_broken_at is None and sorted(order) == sorted(expected) and order != expected:
+            self.order_broken_at = next(got for got, due in zip(order, expected, strict=True) if got != due)
+        return batch
 
     def fetch(self, first: int, last: int) -> list[Entry]:
         """Return what was read and not handed out yet; an export needs no numbers to find it by."""
@@ -284,3 +302,8 @@ class ExportReader:
         found = list(self._buffer.values())
         self._buffer.clear()
         return found
+
+
+def _number_of(line: Line) -> int | None:
+    number = line.value.get("id")
+    return number if isinstance(number, int) else None

@@ -78,10 +78,25 @@ def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, ho
         owner = apikeys.owner_of(key)
         _cover(caller, realm, owner)
         frozen = _frozen(caller, realm, owner, frozen)
+        _refuse_narrowed(caller)
     may_exceed = may_exceed_limits(caller, realm) and not caller.key
-    return apikeys.rotate_key(
-        realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key, frozen=frozen
-    )
+    new = apikeys.rotate_key(realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key, frozen=frozen)
+    limit = _end_of_own_key(caller)
+    if limit is not None and not is_own_key(caller, key) and (new.key.expires_at is None or new.key.expires_at > limit):
+        raise DeniedError(
+            f"A key cannot rotate another's into one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}."
+        )
+    return new
+
+
+def _refuse_narrowed(caller: Caller) -> None:
+    """See that a key that is limited in any way makes no successor to another's, which would not be.
+
+    :raises DeniedError: it is.
+    """
+    own = db.session.scalar(select(ApiKey).where(ApiKey.public_part == caller.key)) if caller.key else None
+    if own is not None and (own.frozen is not None or own.roles or own.projects or own.addresses or own.rate_per_minute):
+        raise DeniedError("A key that is narrowed cannot rotate the keys of others. Sign in, or use a key without limits.")
 
 
 def may_exceed_limits(caller: Caller, realm: Realm) -> bool:

@@ -96,6 +96,8 @@ def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequenc
     if reader.order_broken_at is not None:
         text = f"Entry {reader.order_broken_at} does not stand where it was sealed."
         report.problems.insert(0, Problem(realm, Kind.REORDERED, reader.order_broken_at, text))
+    for number in reader.stray:
+        report.add(Kind.INSERTED, number, f"Entry {number} stands where no entry belongs.")
     report.unsealed = reader.unsealed
     end = reader.end
     if end is None:

@@ -392,7 +392,7 @@ def _realm_of_user(caller: Caller, uid: str) -> Realm:
     if caller.realm.name == MASTER and realm.name == MASTER and uid not in {"-", caller.subject.uid}:
         home = users.find_realm_of(uid)
         if home is not None:
-            return realms.lock_realm(home.name) or home
+            return (realms.lock_realm(home.name) or home) if request.method != "GET" else home
     return realm
 
 

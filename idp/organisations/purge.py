@@ -58,6 +58,8 @@ def purge_realm(name: str) -> None:
     """
     realm = _deleted(name)
     realm_id = realm.id
+    realm.purging = True
+    commit()  # from here on nobody can restore it
     for column in _BY_REALM:
         _remove(column, realm_id)
     for parent, columns in _BY_PARENT:
@@ -93,6 +95,7 @@ def _remove(column: InstrumentedAttribute[int], realm_id: int) -> None:
     while ids := db.session.scalars(select(key).where(column == realm_id).limit(PIECE)).all():
         db.session.execute(delete(table).where(key.in_(ids)))
         commit()
+    db.session.rollback()
 
 
 def _remove_with_parts(
@@ -103,3 +106,4 @@ def _remove_with_parts(
             db.session.execute(delete(column.class_).where(column.in_(ids)))
         db.session.execute(delete(table).where(table.id.in_(ids)))
         commit()
+    db.session.rollback()

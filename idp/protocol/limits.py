@@ -1,5 +1,7 @@
 """How often tokens may be fetched: by an application, in a realm; and how often an application may fail from one address."""
 
+from functools import cache
+
 from idp import ratelimit
 from idp.applications import KnownApplication
 from idp.ratelimit import BURST, Rate, Use
@@ -9,6 +11,7 @@ TRY_AGAIN_EVERY = 6.0
 """Seconds between two tries of an application that has failed too often from one address."""
 
 _LONGEST_NAME = 64
+_USES = "uses of a token"
 
 
 def refuse_failing(realm: KnownRealm, client_id: str, address: str) -> None:
@@ -18,12 +21,13 @@ def refuse_failing(realm: KnownRealm, client_id: str, address: str) -> None:
 
     :raises RateExceededError: it has to wait.
     """
-    ratelimit.limiter(realm.runtime).use([_failures(realm, client_id, address, 0)])
+    if realm.runtime.settings.rate_failures:
+        ratelimit.limiter(realm.runtime).spend([_failures(realm, client_id, address, 0)])
 
 
 def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
     """Note that an application has failed to show who it is."""
-    ratelimit.limiter(realm.runtime).try_use([_failures(realm, client_id, address, 1)])
+    ratelimit.limiter(realm.runtime).try_spend(_failures(realm, client_id, address, 1))
 
 
 def count_token(realm: KnownRealm, application: KnownApplication) -> None:
@@ -31,17 +35,29 @@ def count_token(realm: KnownRealm, application: KnownApplication) -> None:
 
     :raises RateExceededError: it fetches too many, or its realm does.
     """
+    uses: list[Use] | None = application.memo.get(_USES)
+    if uses is None:
+        uses = application.memo[_USES] = _uses(realm, application)
+    ratelimit.limiter(realm.runtime).spend(uses)
+
+
+def _uses(realm: KnownRealm, application: KnownApplication) -> list[Use]:
+    """Return what a token counts for, made once for as long as the application stays as it is."""
     settings = realm.runtime.settings
     own = application.rate_per_second if application.rate_per_second is not None else settings.rate_application
-    ratelimit.limiter(realm.runtime).use(
-        [
-            Use(Rate("application", own, BURST * own), application.uid),
-            Use(Rate("realm", settings.rate_realm, BURST * settings.rate_realm), realm.uid),
-        ]
-    )
+    of_realm = settings.rate_realm
+    uses = [
+        Use(Rate("application", own, BURST * own), application.uid),
+        Use(Rate("realm", of_realm, BURST * of_realm), realm.uid),
+    ]
+    return [use for use in uses if use.rate.per_second > 0]
+
+
+@cache
+def _failure_rate(limit: int) -> Rate:
+    return Rate("failed-authentication", 1 / TRY_AGAIN_EVERY if limit else 0, limit)
 
 
 def _failures(realm: KnownRealm, client_id: str, address: str, cost: int) -> Use:
-    limit = realm.runtime.settings.rate_failures
-    rate = Rate("failed-authentication", 1 / TRY_AGAIN_EVERY, limit)
+    rate = _failure_rate(realm.runtime.settings.rate_failures)
     return Use(rate, f"{realm.name}/{client_id[:_LONGEST_NAME]} {ratelimit.network_of(address)}", cost)

@@ -129,30 +129,41 @@ class Limiter:
         url = process.settings.valkey_url
         self._shared = SharedCounters(url) if url else None
 
-    def use(self, uses: Sequence[Use]) -> Standing | None:
-        """Count uses: all of them, or none.
+    def use(self, use: Use) -> Standing | None:
+        """Count a use, and return how it stands with its rate after that; None when it has no limit.
 
-        :returns: how it stands with the first of them; None when none has a limit.
-        :raises RateExceededError: there is no room for one of them.
+        :raises RateExceededError: there is no room for it.
         """
-        limited = [use for use in uses if use.rate.per_second > 0]
-        if not limited:
+        if use.rate.per_second <= 0:
             return None
-        found, share = self._count(limited)
-        if isinstance(found, Refusal):
-            raise RateExceededError(limited[found.number].rate, found.wait)
-        rate, until_full = limited[0].rate, found[0]
+        (until_full, *_), share = self._spend([use])
+        rate = use.rate
         burst = max(1, math.ceil(rate.burst * share))
         remaining = max(0, burst - math.ceil(until_full * rate.per_second * share - 1e-6))
         return Standing(rate, remaining, math.ceil(until_full))
 
-    def try_use(self, uses: Sequence[Use]) -> bool:
-        """Count uses where there is room, and tell whether there was."""
+    def spend(self, uses: Sequence[Use]) -> None:
+        """Count uses: all of them, or none. Those without a limit must be left out.
+
+        :raises RateExceededError: there is no room for one of them.
+        """
+        if uses:
+            self._spend(uses)
+
+    def try_spend(self, use: Use) -> bool:
+        """Count a use where there is room, and tell whether there was."""
         try:
-            self.use(uses)
+            self.spend([use] if use.rate.per_second > 0 else [])
         except RateExceededError:
             return False
         return True
+
+    def _spend(self, uses: Sequence[Use]) -> tuple[list[float], float]:
+        """Return the seconds until each bucket is full again, and the share of the rates that this process has."""
+        found, share = self._count(uses)
+        if isinstance(found, Refusal):
+            raise RateExceededError(uses[found.number].rate, found.wait)
+        return found, share
 
     def _count(self, uses: Sequence[Use]) -> tuple[list[float] | Refusal, float]:
         if self._shared is None:
@@ -180,4 +191,4 @@ def check_rate(process: Runtime, what: str, per_minute: int) -> None:
 
     :raises RateExceededError: too often.
     """
-    limiter(process).use([Use(Rate("credential", per_minute / 60, per_minute), what)])
+    limiter(process).use(Use(Rate("credential", per_minute / 60, per_minute), what))

@@ -62,6 +62,8 @@ def restore_realm(realm: Realm) -> None:
     :raises ConflictError: it is not deleted, or was deleted too long ago.
     """
     _expect(realm, RealmState.DELETED)
+    if realm.purging:
+        raise ConflictError(f"Realm {realm.name!r} is being purged: it cannot be restored any more.")
     if realm.deleted_at is not None and clock.now() > realm.deleted_at + GRACE:
         raise ConflictError(f"Realm {realm.name!r} was deleted more than {GRACE.days} days ago: it cannot be restored any more.")
     realm.deleted_at = None

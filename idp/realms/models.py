@@ -53,6 +53,8 @@ class Realm(Identified, Base):
     pending: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it waits for an operator's approval."""
     deleted_at: Mapped[datetime | None]
+    purging: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its purge has begun: then it cannot be restored."""
     contract_number: Mapped[int | None]
     """Number that clients of /auth/v1/tokens tell realms apart by (`X-Contract-Number`)."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -29,7 +29,7 @@ class User(Identified, Base):
         {"sqlite_autoincrement": True},
     )
 
-    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
     kind: Mapped[str] = mapped_column(String(10))
     name: Mapped[str] = mapped_column(String(254))
     """What it signs in by, in canonical form: the mail address of a person, the name of a machine user."""

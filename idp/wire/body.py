@@ -70,10 +70,21 @@ def read_json(environ: Environ) -> dict[str, Any]:
         value = json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise BodyError("The body is no JSON, or names a member twice.") from None
+    if b"\\u" in body and not _is_text(value):
+        raise BodyError("The body holds half of a character (a lone surrogate).")
     if not isinstance(value, dict):
         raise BodyError("The body must be a JSON object.")
     _check_depth(value, DEEPEST_JSON)
     return value
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether all texts of a value can be written down."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

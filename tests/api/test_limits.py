@@ -176,7 +176,7 @@ def url_of(server: Any) -> str:
 
 
 def passes(limiter: Limiter, what: str, count: int, rate: Rate) -> int:
-    return sum(limiter.try_use([Use(rate, what)]) for _ in range(count))
+    return sum(limiter.try_spend(Use(rate, what)) for _ in range(count))
 
 
 def test_processes_count_together_through_valkey(settings: Settings, valkey: Any) -> None:
@@ -195,7 +195,7 @@ def test_processes_count_together_through_valkey(settings: Settings, valkey: Any
         thread.join()
     assert total[0] == 10, "no more than the whole, however many processes ask at once"
     assert passes(first, "y", 1, slow) == 1
-    assert first.use([Use(Rate("together", 0.001, 10), "z", 0)]) is not None
+    assert first.use(Use(Rate("together", 0.001, 10), "z", 0)) is not None
 
 
 def test_dead_valkey_makes_limits_stricter_and_never_opens_them(settings: Settings) -> None:
@@ -212,7 +212,7 @@ def test_dead_valkey_makes_limits_stricter_and_never_opens_them(settings: Settin
     server._process.wait(PATIENCE)
     assert passes(limiter, "after", 20, rate) == 5, "half of it, counted in memory"
     with pytest.raises(RateExceededError):
-        limiter.use([Use(rate, "after")])
+        limiter.use(Use(rate, "after"))
     client, make = app.test_client(), Factory(app)
     assert ask_token(client, make.application()).status_code == 200, "tokens are fetched all the same"
     close_app(app)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from idp.settings import Settings
-from tests.bench import pages, people, seed
+from tests.bench import api, pages, people, seed
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, proportional_megabytes, set_up
 from tests.serving import PROJECT, Server
@@ -301,6 +301,7 @@ def table(result: dict[str, Any]) -> str:
         ("two workers, MB", result["refusal"]["two_workers_megabytes"], "at most 200"),
     ]
     rows.append(("slowest page of the console, ms", result["pages"]["slowest_ms"], "at most 200"))
+    rows += api.rows(result)
     rows += people.rows(result, result["count_keys"])
     lines += ["", *(f"{name:52} {value!s:>16}   {goal}" for name, value, goal in rows), "", "threads in a worker:"]
     lines += [
@@ -316,7 +317,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the applications and realms, and fewer rounds")
     parser.add_argument(
-        "--only", default="", help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,pages"
+        "--only",
+        default="",
+        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,pages,lists,operating,abuse,trail",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -334,6 +337,10 @@ def main() -> None:
             ("keys", "keys and gateway", lambda: people.bench_keys(folder / "keys", rounds, seconds / 2, applications)),
             ("sign_ins", "sign-ins", lambda: people.bench_sign_ins(folder / "sign-ins", rounds, seconds)),
             ("crowd", "1,000 sign-ins at once", lambda: people.bench_crowd(folder / "crowd", 1_000)),
+            ("lists", "lists of the API", lambda: api.bench_lists(folder / "lists", rounds, applications, realms_count)),
+            ("operating", "limits and metrics", lambda: api.bench_operating(folder / "operating", rounds, seconds / 2)),
+            ("abuse", "an abusive client", lambda: api.bench_abuse(folder / "abuse", rounds, seconds)),
+            ("trail", "the audit trail", lambda: api.bench_trail(folder / "trail", applications * 10)),
             ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications, realms_count)),
         ]
         if options.only:

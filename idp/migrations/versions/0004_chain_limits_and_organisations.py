@@ -85,8 +85,11 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sign_up_expires_at"), "sign_up", ["expires_at"])
     op.create_index(op.f("ix_sign_up_public_part"), "sign_up", ["public_part"])
     op.add_column("application", sa.Column("rate_per_second", sa.Integer(), nullable=True))
+    op.add_column("realm", sa.Column("purging", sa.Boolean(), server_default=sa.false(), nullable=False))
     for table in ("role", "project", "access_grant", "user_group"):
         op.add_column(table, sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True))
+    for table in ("application", "user_account"):
+        op.create_index(f"ix_{table}_realm_id", table, ["realm_id"])  # for lists in the order of creation
     _make_append_only()
 
 
