@@ -10,6 +10,9 @@ from idp.realms import KnownRealm
 TRY_AGAIN_EVERY = 6.0
 """Seconds between two tries of an application that has failed too often from one address."""
 
+MOST_FAILING = 100_000
+"""Applications at addresses that each process remembers to have failed."""
+
 _LONGEST_NAME = 64
 _USES = "uses of a token"
 
@@ -21,13 +24,22 @@ def refuse_failing(realm: KnownRealm, client_id: str, address: str) -> None:
 
     :raises RateExceededError: it has to wait.
     """
-    if realm.runtime.settings.rate_failures:
-        ratelimit.limiter(realm.runtime).spend([_failures(realm, client_id, address, 0)])
+    limiter = ratelimit.limiter(realm.runtime)
+    if limiter.failing:
+        use = _failures(realm, client_id, address, 0)
+        if use.key in limiter.failing:
+            limiter.spend([use])
 
 
 def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
     """Note that an application has failed to show who it is."""
-    ratelimit.limiter(realm.runtime).try_spend(_failures(realm, client_id, address, 1))
+    use = _failures(realm, client_id, address, 1)
+    if use.rate.per_second > 0:
+        limiter = ratelimit.limiter(realm.runtime)
+        if len(limiter.failing) >= MOST_FAILING:
+            limiter.failing.clear()  # those that go on failing are soon in it again
+        limiter.failing.add(use.key)
+        limiter.try_spend(use)
 
 
 def count_token(realm: KnownRealm, application: KnownApplication) -> None:

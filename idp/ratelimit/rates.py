@@ -37,14 +37,19 @@ class Rate:
     """How many may come at once, after a pause."""
 
 
-class Use(NamedTuple):
-    """One use of something that is limited."""
+class Use:
+    """One use of something that is limited. What is used again and again is made once."""
 
-    rate: Rate
-    what: str
-    """Who or what uses it: an address, an application, a key."""
-    cost: int = 1
-    """How many uses it counts for; 0 only asks whether there is room for one."""
+    __slots__ = ("cost", "key", "rate", "what")
+
+    def __init__(self, rate: Rate, what: str, cost: int = 1) -> None:
+        """Describe a use.
+
+        :param what: who or what uses it: an address, an application, a key.
+        :param cost: how many uses it counts for; 0 only asks whether there is room for one.
+        """
+        self.rate, self.what, self.cost = rate, what, cost
+        self.key = f"{rate.name}/{what}"
 
 
 class Standing(NamedTuple):
@@ -82,6 +87,18 @@ class Refusal(NamedTuple):
     wait: float
 
 
+class _Bucket:
+    """A leaky bucket: when it will be full again, and what it takes."""
+
+    __slots__ = ("each", "full_at", "rate", "room")
+
+    def __init__(self, rate: Rate, share: float) -> None:
+        self.rate = rate
+        self.each = 1 / (rate.per_second * share)
+        self.room = self.each * max(1, math.ceil(rate.burst * share))
+        self.full_at = 0.0
+
+
 class MemoryCounters:
     """Counters of one process.
 
@@ -91,32 +108,39 @@ class MemoryCounters:
     def __init__(self, share: float = 1) -> None:
         """Count a share of every rate: of several processes, each lets its part pass."""
         self.share = share
-        self._full_at: dict[tuple[str, str], float] = {}
+        self._buckets: dict[str, _Bucket] = {}
 
     def use(self, uses: Sequence[Use]) -> list[float] | Refusal:
         """Count all uses or none, and return for each the seconds until its bucket is full again."""
         now = time.monotonic()
-        full_at = self._full_at
-        new: list[float] = []
-        for number, (rate, what, cost) in enumerate(uses):
-            each = 1 / (rate.per_second * self.share)
-            room = each * max(1, math.ceil(rate.burst * self.share))
-            full = max(full_at.get((rate.name, what), 0.0), now)
-            wait = full + each * (cost or 1) - now - room
+        found: list[float] = []
+        for use in uses:
+            bucket = self._buckets.get(use.key)
+            if bucket is None or (bucket.rate is not use.rate and bucket.rate != use.rate):
+                bucket = self._new(use, now)
+            full = max(now, bucket.full_at)
+            wait = full + bucket.each * (use.cost or 1) - now - bucket.room
             if wait > 1e-9:
-                return Refusal(number, wait)
-            new.append(full + each * cost)
-        for (rate, what, cost), full in zip(uses, new, strict=True):
-            if cost:
-                full_at[rate.name, what] = full
-        if len(full_at) > MOST_COUNTED:
-            self._forget(now)
-        return [full - now for full in new]
+                return Refusal(len(found), wait)
+            found.append(full + bucket.each * use.cost - now)
+        for use, until_full in zip(uses, found, strict=True):
+            if use.cost:
+                self._buckets[use.key].full_at = now + until_full
+        return found
 
-    def _forget(self, now: float) -> None:
-        """Drop what has run its time; and if that is not much, what will have done so first."""
-        kept = sorted((item for item in list(self._full_at.items()) if item[1] > now), key=lambda item: item[1])
-        self._full_at = dict(kept[-MOST_COUNTED // 2 :])
+    def _new(self, use: Use, now: float) -> _Bucket:
+        """Make the bucket of a use, or give it another rate; drop those that have run their time when there are too many."""
+        former = self._buckets.get(use.key)
+        bucket = _Bucket(use.rate, self.share)
+        if former is not None:
+            bucket.full_at = min(former.full_at, now + bucket.room)
+        if len(self._buckets) >= MOST_COUNTED:
+            kept = sorted(
+                (item for item in list(self._buckets.items()) if item[1].full_at > now), key=lambda item: item[1].full_at
+            )
+            self._buckets = dict(kept[-MOST_COUNTED // 2 :])
+        self._buckets[use.key] = bucket
+        return bucket
 
 
 class Limiter:
@@ -128,6 +152,8 @@ class Limiter:
         self._strict = MemoryCounters(share / STRICTER)
         url = process.settings.valkey_url
         self._shared = SharedCounters(url) if url else None
+        self.failing: set[str] = set()
+        """Keys of what has failed on this process at some time: only these need be asked about."""
 
     def use(self, use: Use) -> Standing | None:
         """Count a use, and return how it stands with its rate after that; None when it has no limit.
@@ -169,7 +195,7 @@ class Limiter:
         if self._shared is None:
             return self._memory.use(uses), self._memory.share
         try:
-            found = self._shared.use([(f"{rate.name}/{what}", rate.per_second, rate.burst, cost) for rate, what, cost in uses])
+            found = self._shared.use([(use.key, use.rate.per_second, use.rate.burst, use.cost) for use in uses])
         except StoreError:
             return self._strict.use(uses), self._strict.share
         return (Refusal(found[0], found[1]) if isinstance(found, tuple) else found), 1.0

@@ -17,6 +17,7 @@ from idp.errors import IdpError
 from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
 from idp.settings import Settings
 from idp.telemetry import RequestTelemetry, count, set_gauge
+from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.wire.address import is_trusted
 
@@ -84,6 +85,7 @@ class Chores:
     def _flush(self) -> None:
         tokens.usage(runtime.current()).flush()
         apikeys.key_usage(runtime.current()).flush()
+        flush_metrics()
 
     def _guarded(self, chore: Callable[[], object]) -> None:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""

@@ -5,7 +5,7 @@ it is imported whether it does so, which is why it is imported late.
 """
 
 import os
-from collections.abc import Callable
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ _GAUGES = {
     "realmgate_api_keys_expiring": "API keys that expire within seven days.",
 }
 
+MOST_KINDS = 2_000
+"""Kinds of answers told apart between two flushes."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -40,18 +43,29 @@ class Metrics:
         )
         self._counters = {name: Counter(name, text, labels) for name, (text, labels) in _COUNTERS.items()}
         self._gauges = {name: Gauge(name, text, multiprocess_mode="mostrecent") for name, text in _GAUGES.items()}
-        self._observers: dict[tuple[str, str, str], Callable[[float], None]] = {}
+        self._gathered: dict[tuple[str, str, str], list[float]] = {}
 
     def measure(self, area: str, method: str, code: str, seconds: float) -> None:
-        """Note that a request was answered."""
+        """Note that a request was answered: in memory, where it costs a token least. `flush` hands it on, every second."""
         key = (area, method, code)
-        observe = self._observers.get(key)
-        if observe is None:
-            known = method if method in _METHODS else "other"
-            observe = self._observers[key] = self._duration.labels(area, known, code).observe
-            if len(self._observers) > 2_000:  # methods can be made up
-                self._observers.clear()
-        observe(seconds)
+        gathered = self._gathered.get(key)
+        if gathered is None:
+            if len(self._gathered) >= MOST_KINDS:
+                return  # methods and codes can be made up
+            gathered = self._gathered.setdefault(key, [0.0] * (len(BUCKETS) + 2))
+        gathered[bisect_left(BUCKETS, seconds)] += 1
+        gathered[-1] += seconds
+
+    def flush(self) -> None:
+        """Add what was gathered to the histogram."""
+        gathered, self._gathered = self._gathered, {}
+        for (area, method, code), values in gathered.items():
+            child = self._duration.labels(area, method if method in _METHODS else "other", code)
+            # the library has no way to observe many values at once; one by one would cost each token three times as much
+            for bucket, number in zip(child._buckets, values, strict=False):  # noqa: SLF001
+                if number:
+                    bucket.inc(number)
+            child._sum.inc(values[-1])  # noqa: SLF001
 
     def count(self, name: str, number: float, labels: tuple[str, ...]) -> None:
         """Add to a counter."""
@@ -87,6 +101,12 @@ def measure(area: str, method: str, code: str, seconds: float) -> None:
     """Note that a request was answered, if this process counts."""
     if _metrics:
         _metrics[0].measure(area, method, code, seconds)
+
+
+def flush() -> None:
+    """Hand on what was gathered, if this process counts."""
+    if _metrics:
+        _metrics[0].flush()
 
 
 def count(name: str, number: float = 1, *labels: str) -> None:

@@ -148,7 +148,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, ticks: Ticks) -> Non
     for number in range(1000):
         counters.use([Use(rate, f"address {number}")])
         ticks.now += 0.001
-    assert len(counters._full_at) <= 101
+    assert len(counters._buckets) <= 101
     busy = [counters.use([Use(rate, "busy")]) for _ in range(7)]
     assert isinstance(busy[-1], Refusal)
 
