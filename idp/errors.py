@@ -22,5 +22,14 @@ class InvalidValueError(IdpError):
     """A value does not have the shape that this field takes."""
 
 
+class InvalidMembersError(InvalidValueError):
+    """Members of a body or parameters do not have the shape that they should have."""
+
+    def __init__(self, members: list[tuple[str, str]]) -> None:
+        """Name them: where each is, and what is wrong with it."""
+        super().__init__("; ".join(f"{where}: {problem}" for where, problem in members[:3]) + ".")
+        self.members = members
+
+
 class StorageUnavailableError(IdpError):
     """The database does not answer; nothing was changed, and the same call may succeed later."""

@@ -26,6 +26,8 @@ def render(shape: Shape, reply: Reply[Any]) -> Response:
             response.set_etag(etag_of(reply.body))
             if request.method in {"GET", "HEAD"} and "If-None-Match" in request.headers:
                 response.make_conditional(request)
+    if reply.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     if reply.location:
         response.headers["Location"] = reply.location
     return response if reply.cookie is None else set_cookie(response, reply.cookie)

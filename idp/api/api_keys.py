@@ -28,6 +28,8 @@ class KeyMetadata(Schema):
 class KeySpec(Schema):
     """`spec` of a key."""
 
+    read_only = frozenset({"key", "publicPart", "user"})
+
     expiry: When | None = None
     expiryHours: int | None = None
     neverExpires: bool = False
@@ -144,7 +146,7 @@ def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
     """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
     spec = body.spec
     wish = callers.KeyWish(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
-    return _made(callers.make_key(caller, realm, spec.userUid, wish))
+    return _made(callers.make_key(caller, realm, spec.userUid or None, wish))
 
 
 @signed_in

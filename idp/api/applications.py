@@ -85,18 +85,27 @@ class ApplicationChange(Schema):
     spec: ApplicationSpecChange = ApplicationSpecChange()
 
 
+class SecretExpiry(Schema):
+    """`spec` of a secret."""
+
+    read_only = frozenset({"publicPart", "singleUse"})
+
+    expiry: When | None = None
+    """null for never."""
+
+
 class NewSecret(Schema):
     """`POST /v1/applications/{uid}/secrets`."""
 
-    name: str = Field(min_length=1, max_length=64)
-    expiry: When | None = None
+    metadata: Named
+    spec: SecretExpiry = SecretExpiry()
 
 
 class SecretChange(Schema):
-    """`PATCH /v1/applications/{uid}/secrets/{secret}`."""
+    """`PUT` and `PATCH /v1/applications/{uid}/secrets/{secret}`: it expires at another time, and nothing else of it changes."""
 
-    expiry: When | None
-    """null for never."""
+    metadata: Renamed = Renamed()
+    spec: SecretExpiry
 
 
 class ApplicationQuery(PageQuery):
@@ -257,7 +266,7 @@ def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
 def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Created[SecretMade]:
     """Give an application one more secret, which is in this answer and nowhere else."""
     application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
-    secret, plain = applications.add_secret(realm, application, body.name, expires_at=body.expiry)
+    secret, plain = applications.add_secret(realm, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
 
 
@@ -274,9 +283,9 @@ def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, se
     """Let a secret expire at another time, or never."""
     application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
     row = _live_secret(application, secret)
-    if body.expiry is not None and body.expiry <= clock.now():
+    if body.spec.expiry is not None and body.spec.expiry <= clock.now():
         raise InvalidValueError("The secret would expire in the past. Retire it instead.")
-    applications.change_expiry(realm, application, row, body.expiry)
+    applications.change_expiry(realm, application, row, body.spec.expiry)
 
 
 @signed_in(current=get_secret)

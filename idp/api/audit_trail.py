@@ -14,7 +14,7 @@ from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import begin_writing, signed_in
 from idp.api.schemas import Query, Timestamp, When
 from idp.audit import AuditEvent
-from idp.callers import Caller
+from idp.callers import Caller, DeniedError
 from idp.realms import MASTER, Realm
 
 
@@ -32,6 +32,8 @@ class EventQuery(PageQuery):
     until: When | None = None
     scope: Literal["", "server"] = ""
     """`server` for the trail of the server as a whole, which operators see."""
+    realm: str = Field(default="", max_length=64)
+    """Name of an organisation, for operators: also of one that was purged, of which the trail is left."""
 
 
 class ScopeQuery(Query):
@@ -39,6 +41,8 @@ class ScopeQuery(Query):
 
     scope: Literal["", "server"] = ""
     """`server` for the trail of the server as a whole, which operators see."""
+    realm: str = Field(default="", max_length=64)
+    """Name of an organisation, for operators: also of one that was purged, of which the trail is left."""
 
 
 class ExportQuery(ScopeQuery):
@@ -83,7 +87,7 @@ class CheckpointAnswer(TypedDict):
 @signed_in(records=True)
 def list_events(caller: Caller, realm: Realm, query: EventQuery) -> Page[Event]:
     """Search the audit trail, newest first. `count` is not known, and -1."""
-    name = _trail(caller, realm, query.scope)
+    name = _trail(caller, realm, query)
     listing = audit.event_listing(
         name, tag=query.tag or None, actor=query.actor or None, target=query.target or None,
         outcome=query.outcome or None, since=query.since, until=query.until,
@@ -99,20 +103,22 @@ def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
 
     About 20,000 events at a time: the header `Link` leads to the next part. Written one after the other, they are the export.
     """
-    name = _trail(caller, realm, query.scope)
+    name = _trail(caller, realm, query)
     part = checkpoints.export_part(name, query.first)
     _record(name, "export")
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="audit-{name or "server"}-{query.first}.jsonl"'}
     response = Response("".join(part.lines), 200, headers, content_type="application/x-ndjson")
     if part.next_batch is not None:
-        response.headers["Link"] = f'<?{urlencode({"scope": query.scope, "first": part.next_batch})}>; rel="next"'
+        response.headers["Link"] = (
+            f'<?{urlencode({"scope": query.scope, "realm": query.realm, "first": part.next_batch})}>; rel="next"'
+        )
     return response
 
 
 @signed_in
 def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> CheckpointAnswer:
     """Show the newest checkpoint. Keep it elsewhere: with it `idp audit verify` notices an end that was cut."""
-    name = _trail(caller, realm, query.scope)
+    name = _trail(caller, realm, query)
     row = checkpoints.newest_checkpoint(name)
     shown: CheckpointShown | None = None
     if row is not None:
@@ -127,11 +133,13 @@ def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> Checkpoin
     return {"checkpoint": shown, "unsealed": audit.count_unsealed()}
 
 
-def _trail(caller: Caller, realm: Realm, scope: str) -> str:
+def _trail(caller: Caller, realm: Realm, query: EventQuery | ScopeQuery) -> str:
     """Return the name of the trail that is asked for, if the caller may read it."""
-    if scope == "server":
+    if query.scope == "server" or (query.realm and query.realm != realm.name):
+        if caller.realm.name != MASTER:
+            raise DeniedError("This trail is for operators, who belong to realm 'master'.")
         caller.require("audit:read", realm=MASTER)
-        return ""
+        return query.realm
     caller.require("audit:read", realm=realm.name)
     return realm.name
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import secrets
 from typing import Any
 
@@ -10,9 +11,9 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
-from idp.callers import CredentialError, DeniedError, FirstSecretError
+from idp.callers import CredentialError, DeniedError, FirstSecretError, NoCredentialError
 from idp.db import is_unavailable
-from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError, StorageUnavailableError
+from idp.errors import ConflictError, IdpError, InvalidMembersError, InvalidValueError, NotFoundError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
 from idp.organisations import SignUpClosedError
 from idp.personal_tokens import TokenLimitError
@@ -82,12 +83,19 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
         return _classify_storage(error)
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
-            return status, code, str(error), _headers(error, status)
+            return status, code, _without_commands(str(error)), _headers(error, status)
     if isinstance(error, HTTPException):
         return _classify_http(error)
     if isinstance(error, IdpError):
         return 400, "InvalidRequest", str(error), {}
     return 500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {}
+
+
+def _without_commands(message: str) -> str:
+    """Return a message without its hint at the command line, which is no help to a program."""
+    if "`idp " not in message:
+        return message
+    return re.sub(r"[^.:;]*`idp [^`]*`[^.]*\.", "", message).strip().rstrip(":;,").rstrip(".") + "."
 
 
 def _classify_storage(error: SQLAlchemyError) -> tuple[int, str, str, dict[str, str]]:
@@ -112,6 +120,8 @@ def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:
+    if isinstance(error, NoCredentialError):
+        return {"WWW-Authenticate": "Bearer"}  # RFC 6750 §3.1: without a credential, no error
     if status == 401:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
     if isinstance(error, RateExceededError):
@@ -134,5 +144,8 @@ def answer_error(error: Exception) -> Response:
     if status == 500:
         message = log_unexpected(error)
     reference = message.rpartition(" ")[2] if status == 500 else request_id() or secrets.token_hex(8)
-    body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": {}}
+    details: dict[str, Any] = {}
+    if isinstance(error, InvalidMembersError):
+        details["members"] = [{"member": where, "problem": problem} for where, problem in error.members]
+    body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": details}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

@@ -35,6 +35,8 @@ COLUMNS = ("kind", "holder", "via", "role", "permissions", "project", "since", "
 class HolderBody(Schema):
     """Who gets a role."""
 
+    read_only = frozenset({"name"})
+
     kind: Kind
     uid: str = Field(min_length=1, max_length=300)
     """uid or name."""
@@ -54,11 +56,15 @@ class NewGrantSpec(Schema):
 class NewGrant(Schema):
     """`POST /v1/grants`."""
 
+    read_only = frozenset({"metadata"})
+
     spec: NewGrantSpec
 
 
 class EndSpec(Schema):
     """`spec` of a change: a grant gets another end, and nothing else."""
+
+    read_only = frozenset({"holder", "role", "project"})
 
     until: When | None
     """null for no end."""
@@ -66,6 +72,8 @@ class EndSpec(Schema):
 
 class GrantChange(Schema):
     """`PUT` and `PATCH /v1/grants/{uid}`."""
+
+    read_only = frozenset({"metadata"})
 
     spec: EndSpec
 

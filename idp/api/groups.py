@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -114,7 +115,7 @@ def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
         callers.set_roles(caller, realm, users.group_holder(group), roles)
     for uid in dict.fromkeys(body.spec.users):
         callers.put_into_group(caller, realm, group, uid)
-    return Created({"uid": group.uid}, f"/v1/groups/{group.uid}")
+    return Created({"uid": group.uid}, f"{request.path.rstrip('/')}/{group.uid}")
 
 
 @signed_in

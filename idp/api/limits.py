@@ -47,7 +47,7 @@ def register_limits(app: Flask) -> None:
     @app.after_request
     def tell(response: Response) -> Response:
         standing: Standing | None = g.get("standing")
-        if standing is not None:
+        if standing is not None and (response.status_code != 429 or standing.remaining == 0):
             add_headers(response, standing)
         return response
 

@@ -177,7 +177,8 @@ def _tag(path: str) -> str:
 
 
 def _operation(method: str, path: str, shape: Shape, schemas: _Schemas) -> dict[str, Any]:
-    summary, _, more = (shape.view.__doc__ or "").strip().partition("\n")
+    text = re.sub(r" \((?:[RT]\d+(?:, )?)+\)", "", shape.view.__doc__ or "")  # numbers of rules are for who reads the code
+    summary, _, more = text.strip().partition("\n")
     operation: dict[str, Any] = {
         "operationId": f"{shape.name.replace('.', '_')}{_suffix(path)}",
         "summary": summary,

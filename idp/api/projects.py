@@ -34,6 +34,8 @@ class TeamRoles(Schema):
 class ProjectSpec(Schema):
     """`spec` of a project."""
 
+    read_only = frozenset({"logoUid"})
+
     users: list[UserRoles] = Field(default=[], max_length=500)
     teams: list[TeamRoles] = Field(default=[], max_length=500)
 
@@ -47,6 +49,8 @@ class NewProject(Schema):
 
 class ProjectChange(Schema):
     """`PUT` and `PATCH /v1/projects/{uid}` and `PUT …/meta`."""
+
+    read_only = frozenset({"spec"})
 
     metadata: Renamed = Renamed()
 
@@ -181,7 +185,7 @@ def delete_project(caller: Caller, realm: Realm, uid: str) -> None:
     access.delete_project(realm, project.name)
 
 
-@signed_in
+@signed_in(current=get_project)
 def set_project_meta(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
     _describe(caller, realm, uid, body.metadata.description or "")

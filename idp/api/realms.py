@@ -42,6 +42,8 @@ class NewRealm(Schema):
 class ReplacedRealm(Schema):
     """`PUT /v1/realms/{uid}`."""
 
+    read_only = frozenset({"metadata"})
+
     spec: RealmSpec
 
 
@@ -60,6 +62,8 @@ class RealmSpecChange(Schema):
 
 class RealmChange(Schema):
     """`PATCH /v1/realms/{uid}`."""
+
+    read_only = frozenset({"metadata"})
 
     spec: RealmSpecChange
 

@@ -18,16 +18,19 @@ from idp.api.answers import etag_of, render
 from idp.api.errors import PreconditionFailedError
 from idp.api.idempotency import once
 from idp.api.operations import Deprecation, Shape, View, read_shape
-from idp.api.schemas import Created, Query, Reply, Schema
+from idp.api.schemas import Created, Query, Renamed, Reply, Schema
 from idp.callers import Caller, CredentialError
 from idp.db import commit, db, only_read
-from idp.errors import InvalidValueError, NotFoundError, one_line
+from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError, one_line
 from idp.realms import Realm
 from idp.wire.address import client_address
 from idp.wire.body import read_body, read_json
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+MOST_EXPLAINED = 20
+"""Wrong members that one answer names."""
 
 LIFE_CYCLE = "/docs/life-cycle"
 """Where the life cycle of calls is told."""
@@ -120,9 +123,13 @@ def _act(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Any:
     """Carry out a change: once for each `Idempotency-Key`, and only on what `If-Match` names."""
     kept = once(caller) if shape.status == 201 else None
     if kept is not None and (earlier := kept.recall()) is not None:
-        return Created(*earlier)
+        again = Created(*earlier)
+        again.replayed = True
+        return again
     _check_match(shape, caller, arguments)
-    result = shape.view(**_given(shape, caller, arguments))
+    given = _given(shape, caller, arguments)
+    _check_name(shape, caller, arguments, given.get("body"))
+    result = shape.view(**given)
     if kept is not None:
         kept.keep(result.body, result.location)
     return result
@@ -143,6 +150,18 @@ def _check_match(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Non
     now = shape.current.view(**_given(shape.current, caller, arguments))
     if not request.if_match.contains(etag_of(now)):
         raise PreconditionFailedError
+
+
+def _check_name(shape: Shape, caller: Caller, arguments: dict[str, Any], body: Any) -> None:
+    """See that a change that sends a name back sends the one that there is.
+
+    :raises ConflictError: it sends another, which would be lost.
+    """
+    sent = getattr(body, "metadata", None)
+    if shape.current is None or not isinstance(sent, Renamed) or sent.name is None:
+        return
+    if sent.name != shape.current.view(**_given(shape.current, caller, arguments))["metadata"]["name"]:
+        raise ConflictError("A name cannot be changed: what others know it by would mean something else.")
 
 
 def _given(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -172,10 +191,15 @@ def parse_body(schema: type[Schema]) -> Schema:
     :raises BodyError: it is no JSON object.
     :raises InvalidValueError: a member is missing, or has another shape. What was sent is not repeated.
     """
+    values = read_json(request.environ)
     try:
-        return schema.model_validate_json(json.dumps(read_json(request.environ)))
+        body = schema.model_validate_json(json.dumps(values))
     except ValidationError as error:
         raise _explain(error) from None
+    unknown = schema.unknown_members(values)
+    if unknown:
+        raise InvalidMembersError([(one_line(each)[:200], "There is no such member") for each in unknown[:MOST_EXPLAINED]])
+    return body
 
 
 def parse_query(schema: type[Query]) -> Query:
@@ -193,10 +217,13 @@ def parse_query(schema: type[Query]) -> Query:
         raise _explain(error) from None
 
 
-def _explain(error: ValidationError) -> InvalidValueError:
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = one_line(".".join(str(part) for part in first["loc"]))[:200]
-    return InvalidValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}.")
+def _explain(error: ValidationError) -> InvalidMembersError:
+    found = error.errors(include_input=False, include_url=False, include_context=False)[:MOST_EXPLAINED]
+    return InvalidMembersError([(_place(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in found])
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    return one_line(".".join(str(part) for part in parts))[:200]
 
 
 def _respond(shape: Shape, result: Any) -> Response:
@@ -238,6 +265,8 @@ def identify(credentials: Credentials) -> Caller:
             return callers.authenticate_token(process, credentials.value, address())
         case Shown.KEY:
             return callers.authenticate_key(process, credentials.value, address())
+        case Shown.NOTHING:
+            raise callers.NoCredentialError
     raise CredentialError
 
 
@@ -252,6 +281,8 @@ def realm_of(caller: Caller) -> Realm:
     if named is not None and named != name:
         name = named if caller.realm.name == realms.MASTER else ""
         realm = (realms.find_realm_by_uid(name) or realms.find_realm(name)) if name else None
+        if name and realm is None:
+            raise NotFoundError("There is no organisation with the name or uid in X-Organization-Id (not found).")
         if named == caller.realm.uid:
             realm = realms.find_realm(caller.realm.name)
         if realm is None:

@@ -19,6 +19,8 @@ from idp.realms import Realm
 class RoleSpec(Schema):
     """`spec` of a role."""
 
+    read_only = frozenset({"scope", "type"})
+
     permissions: list[str] = Field(default=[], max_length=200)
     """What its holders may do at this server, such as `applications:read`; what it means to other APIs, they decide."""
 
@@ -39,6 +41,8 @@ class ReplacedRole(Schema):
 
 class RoleSpecChange(Schema):
     """`spec` of a change: what is left out stays."""
+
+    read_only = frozenset({"scope", "type"})
 
     permissions: list[str] | None = Field(default=None, max_length=200)
 

@@ -1,7 +1,7 @@
 """What bodies, queries and answers of the API are declared with; its description is made from the same declarations."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
@@ -11,10 +11,37 @@ from idp.errors import InvalidValueError
 BodyType = TypeVar("BodyType")
 
 
+READ_ONLY = frozenset({"status", "uid", "creationTimestamp", "lastModifiedTimestamp", "deletionTimestamp", "labels"})
+"""Members that every resource has and nobody can write: they are ignored, so that what was read can be sent back changed."""
+
+
 class Schema(BaseModel):
-    """A body. Members that it does not know are ignored, so that what was read can be sent back changed."""
+    """A body. What a resource shows and cannot be written is ignored; a member that no resource has is a slip, and refused."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+    """Further members that are ignored."""
+
+    @classmethod
+    def unknown_members(cls, values: Any, where: str = "") -> list[str]:
+        """Return the places of members that a body has and no resource does."""
+        if not isinstance(values, dict):
+            return []
+        found = [f"{where}{name}" for name in values if name not in cls.model_fields and name not in READ_ONLY | cls.read_only]
+        for name, field in cls.model_fields.items():
+            inner = _schema_in(field.annotation)
+            if inner is not None and name in values:
+                for each in values[name] if isinstance(values[name], list) else [values[name]]:
+                    found += inner.unknown_members(each, f"{where}{name}.")
+        return found
+
+
+def _schema_in(annotation: Any) -> type[Schema] | None:
+    """Return the schema that a member holds, by itself or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Schema):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _schema_in(each)) is not None), None)
 
 
 class Query(BaseModel):
@@ -93,8 +120,9 @@ class Named(Schema):
 
 
 class Renamed(Schema):
-    """`metadata` of a change: what is left out stays."""
+    """`metadata` of a change: what is left out stays. A name can be sent back, and not be changed."""
 
+    name: str | None = None
     annotations: dict[str, str] | None = None
 
     @property
@@ -120,6 +148,7 @@ class Reply(Generic[BodyType]):
 
     def __init__(self, body: BodyType, *, cookie: str | None = None, location: str = "") -> None:
         self.body, self.cookie, self.location = body, cookie, location
+        self.replayed = False
 
 
 class Created(Reply[BodyType]):

@@ -24,6 +24,8 @@ class NewKeySpec(Schema):
 class NewSigningKey(Schema):
     """`POST /v1/signingKeys`."""
 
+    read_only = frozenset({"metadata"})
+
     spec: NewKeySpec
 
 

@@ -21,6 +21,15 @@ class PasswordPolicy(Schema):
     """`POST /v1/tenants/{uid}/password/policy`."""
 
     minLength: int | None = None
+    maxLength: int | None = None
+    minNumOfDigits: int | None = None
+    minNumOfBlockLetters: int | None = None
+    minNumOfSmallLetters: int | None = None
+    minNumOfSpecialCharacters: int | None = None
+    expiryDurationInDays: int | None = None
+    firstReminderInDays: int | None = None
+    isRegex: bool | None = None
+    regex: str | None = None
 
 
 class TokenSettingsShown(TypedDict):
@@ -44,6 +53,21 @@ class PasswordPolicyShown(TypedDict):
     regex: str
 
 
+POLICY: PasswordPolicyShown = {
+    "minLength": SHORTEST,
+    "maxLength": LONGEST,
+    "minNumOfDigits": 0,
+    "minNumOfBlockLetters": 0,
+    "minNumOfSmallLetters": 0,
+    "minNumOfSpecialCharacters": 0,
+    "expiryDurationInDays": 0,
+    "firstReminderInDays": 0,
+    "isRegex": False,
+    "regex": "",
+}
+"""What a password must be, everywhere on this server."""
+
+
 @signed_in
 def get_token_settings(caller: Caller, uid: str) -> TokenSettingsShown:
     """Show how long session tokens live: always 15 minutes, since what verifies them offline counts on it."""
@@ -63,26 +87,15 @@ def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
 def get_password_policy(caller: Caller, uid: str) -> PasswordPolicyShown:
     """Show what a password must be: long enough, and not a common one. No rule of what it is made of, and no expiry (R106)."""
     _own(caller, uid)
-    return {
-        "minLength": SHORTEST,
-        "maxLength": LONGEST,
-        "minNumOfDigits": 0,
-        "minNumOfBlockLetters": 0,
-        "minNumOfSmallLetters": 0,
-        "minNumOfSpecialCharacters": 0,
-        "expiryDurationInDays": 0,
-        "firstReminderInDays": 0,
-        "isRegex": False,
-        "regex": "",
-    }
+    return POLICY
 
 
 @signed_in
 def set_password_policy(caller: Caller, body: PasswordPolicy, uid: str) -> None:
     """Accept the policy that there is, and refuse any other."""
     _own(caller, uid, "realm:write")
-    if body.minLength not in {None, SHORTEST}:
-        raise DeniedError(f"Passwords take at least {SHORTEST} characters here, and no other rule.")
+    if body.model_dump(exclude_none=True).items() - POLICY.items():
+        raise DeniedError(f"Passwords take {SHORTEST} to {LONGEST} characters here, and there is no other rule.")
 
 
 def _own(caller: Caller, uid: str, permission: str = "realm:read") -> None:

@@ -24,6 +24,8 @@ MOST_CHANGES = 200
 class UserSpec(Schema):
     """`spec` of a new user."""
 
+    read_only = frozenset({"loginMode", "loginName", "kind", "apiKeyHours"})
+
     emailId: str | None = Field(default=None, max_length=254)
     """Of a person, who signs in by it."""
     machineName: str | None = Field(default=None, max_length=64)
@@ -41,11 +43,15 @@ class UserSpec(Schema):
 class UserBody(Schema):
     """`POST /v1/users`."""
 
+    read_only = frozenset({"metadata"})
+
     spec: UserSpec
 
 
-class UserChange(Schema):
-    """`PATCH /v1/users/{uid}`: what is left out stays."""
+class UserSpecChange(Schema):
+    """`spec` of a change: what is left out stays."""
+
+    read_only = frozenset({"loginName", "kind"})
 
     emailId: str | None = Field(default=None, max_length=254)
     firstName: str | None = None
@@ -54,8 +60,18 @@ class UserChange(Schema):
     apiKeyHours: int | None = None
 
 
+class UserChange(UserSpecChange):
+    """`PATCH /v1/users/{uid}`: a `spec`, or its members by themselves."""
+
+    read_only = frozenset({"metadata"})
+
+    spec: UserSpecChange | None = None
+
+
 class ReplacedSpec(Schema):
     """`spec` of `PUT /v1/users/{uid}`."""
+
+    read_only = frozenset({"loginName", "kind", "loginMode"})
 
     emailId: str | None = Field(default=None, max_length=254)
     """Of a person, who has one; of a machine user, where mails about it go."""
@@ -66,6 +82,8 @@ class ReplacedSpec(Schema):
 
 class ReplacedUser(Schema):
     """`PUT /v1/users/{uid}`: what is left out is emptied."""
+
+    read_only = frozenset({"metadata"})
 
     spec: ReplacedSpec
 
@@ -230,12 +248,13 @@ def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> 
 @signed_in(current=get_user)
 def change_user(caller: Caller, realm: Realm, body: UserChange, uid: str) -> None:
     """Change a user; to disable one ends every session and stops every key and token."""
+    asked: UserSpecChange = body if body.spec is None else body.spec
     names = {
-        "email": body.emailId,
-        "first_name": body.firstName,
-        "last_name": body.lastName,
-        "enabled": body.isActive,
-        "api_key_hours": body.apiKeyHours,
+        "email": asked.emailId,
+        "first_name": asked.firstName,
+        "last_name": asked.lastName,
+        "enabled": asked.isActive,
+        "api_key_hours": asked.apiKeyHours,
     }
     _change(caller, realm, uid, {name: value for name, value in names.items() if value is not None})
 

@@ -17,7 +17,7 @@ from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import remove_long_expired, send_notices
 from idp.apikeys.policy import LifetimeError, choose_expiry
 from idp.apikeys.review import count_expiring, expiring_keys, unused_keys
-from idp.apikeys.rotation import quiet_since, rotate_key, successor_of
+from idp.apikeys.rotation import quiet_since, renew_secret, rotate_key, successor_of
 from idp.apikeys.service import (
     MOST_KEYS,
     NewKey,
@@ -59,6 +59,7 @@ __all__ = [
     "owner_of",
     "quiet_since",
     "remove_long_expired",
+    "renew_secret",
     "revoke_key",
     "revoke_leaked",
     "rotate_key",

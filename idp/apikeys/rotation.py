@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from idp import audit, clock
+from idp import audit, clock, crypto, vault
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import longest_hours
-from idp.apikeys.service import NewKey, create_key, lock_key, owner_of, record_act, text_of
+from idp.apikeys.service import NewKey, create_key, lock_key, owner_of, publish_key, record_act, text_of
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
 from idp.realms import Realm
@@ -54,6 +54,23 @@ def rotate_key(
     key.updated_at = now
     record_act(audit.Tag.API_KEY_ROTATE, realm, key, successor=new.key.uid, until=text_of(key.expires_at))
     return new
+
+
+def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -> NewKey:
+    """Give a key another secret in place of its own, which stops working at once; it stays the key that it is.
+
+    :raises ConflictError: the key does not work any more.
+    """
+    lock_key(key)
+    if key.status(clock.now()) is not KeyStatus.ACTIVE:
+        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Make a new one instead.")
+    former = key.public_part
+    plain = crypto.make_secret("ak")
+    key.pepper_id, key.secret_hash = vault.hash_secret(plain)
+    key.public_part, key.frozen, key.updated_at = crypto.public_part(plain), frozen, clock.now()
+    record_act(audit.Tag.API_KEY_ROTATE, realm, key, former=former, renewed=True)
+    publish_key(former)
+    return NewKey(key, plain)
 
 
 def _life(realm: Realm, key: ApiKey, hours: int | None, *, may_exceed: bool, made_with: str) -> int | None:

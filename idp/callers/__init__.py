@@ -4,6 +4,7 @@ from idp.callers.access_rules import change_role, check_role, make_role, managea
 from idp.callers.application_rules import ApplicationWish, change_application, make_application, manageable_application
 from idp.callers.authenticate import (
     CredentialError,
+    NoCredentialError,
     authenticate_browser,
     authenticate_key,
     authenticate_token,
@@ -22,6 +23,7 @@ from idp.callers.key_rules import (
     may_exceed_limits,
     own_holder,
     readable_key,
+    renew_key,
     rotate_key,
     set_key_active,
     writable_key,
@@ -38,6 +40,7 @@ __all__ = [
     "DeniedError",
     "FirstSecretError",
     "KeyWish",
+    "NoCredentialError",
     "authenticate_browser",
     "authenticate_key",
     "authenticate_token",
@@ -67,6 +70,7 @@ __all__ = [
     "readable_projects",
     "realm_of_token",
     "redeem_first_secret",
+    "renew_key",
     "rotate_key",
     "set_key_active",
     "set_roles",

@@ -18,6 +18,7 @@ def make_role(caller: Caller, realm: Realm, name: str, description: str, permiss
     :raises DeniedError: the caller may not make roles, or has not all of these permissions.
     """
     caller.require("roles:write", realm=realm.name)
+    access.check_permissions(permissions)
     _own(caller, realm, permissions)
     return access.create_role(realm, name, description, permissions)
 

@@ -33,6 +33,15 @@ class CredentialError(IdpError):
         super().__init__("Authentication failed: the token is wrong or over. Sign in again, or exchange the key again.")
 
 
+class NoCredentialError(CredentialError):
+    """There is no credential at all."""
+
+    def __init__(self) -> None:
+        IdpError.__init__(
+            self, "This call needs a credential: a token in the header Authorization, or an API key in the header apiKey."
+        )
+
+
 @dataclass(slots=True)
 class _Opened:
     """A token whose signature, dates and issuer were found right under these keys."""

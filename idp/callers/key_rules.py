@@ -89,6 +89,19 @@ def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, ho
     return new
 
 
+def renew_key(caller: Caller, realm: Realm, uid: str) -> NewKey:
+    """Give a key that the caller may change another secret; it stays the key that it is. See `rotate_key` for the rules."""
+    key = writable_key(caller, realm, uid)
+    frozen = key.frozen
+    if not is_own_key(caller, key):
+        owner = apikeys.owner_of(key)
+        _cover(caller, realm, owner)
+        frozen = _frozen(caller, realm, owner, frozen)
+        _refuse_narrowed(caller)
+        check_change(caller, realm, key)
+    return apikeys.renew_secret(realm, key, frozen=frozen)
+
+
 def _refuse_narrowed(caller: Caller) -> None:
     """See that a key that is limited in any way makes no successor to another's, which would not be.
 

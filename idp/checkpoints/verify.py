@@ -34,11 +34,12 @@ def trail_names() -> list[str]:
 
 def public_keys(realm: str) -> list[dict[str, object]]:
     """Return all keys that a realm has or had, as JWKs: what signed a checkpoint may have left the key set long ago."""
-    name = realm or MASTER
-    query = select(SigningKey.public_jwk).join(Realm, Realm.id == SigningKey.realm_id).where(Realm.name == name)
-    found = list(db.session.scalars(query.order_by(SigningKey.id)))
-    purged = db.session.scalar(select(PurgedRealm.public_keys).where(PurgedRealm.name == name))
-    return [*found, *(purged or [])]
+    query = select(SigningKey.public_jwk).join(Realm, Realm.id == SigningKey.realm_id).order_by(SigningKey.id)
+    purged = db.session.scalar(select(PurgedRealm.public_keys).where(PurgedRealm.name == realm))
+    found = list(db.session.scalars(query.where(Realm.name == (realm or MASTER))))
+    if purged is None:
+        return list(found)
+    return [*purged, *db.session.scalars(query.where(Realm.name == MASTER))]  # which signs what follows the purge
 
 
 def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:

@@ -212,7 +212,21 @@ def contracts(caller: Caller) -> Response:
         "regDomain": realm.name,
         "resourceLimits": {},
     }
-    return _collection("contracts", [{"type": "contract", "properties": properties}], 1, 1, 0, base=PREFIX)
+    return _collection(
+        "contracts",
+        [
+            {
+                "id": str(realm.contract_number),
+                "type": "contract",
+                "href": f"{runtime.current().settings.public_url}{PREFIX}/contracts",
+                "properties": properties,
+            }
+        ],
+        1,
+        1,
+        0,
+        base=PREFIX,
+    )
 
 
 def _realm(caller: Caller) -> Realm:

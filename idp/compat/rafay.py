@@ -40,12 +40,9 @@ ROLE_NAMES = {
     "PROJECT_READ_ONLY": "viewer",
     "INFRA_ADMIN": "editor",
     "INFRA_READ_ONLY": "viewer",
-    "WORKSPACE_ADMIN": "project-administrator",
-    "CLUSTER_ADMIN": "editor",
-    "NAMESPACE_ADMIN": "editor",
-    "NAMESPACE_READ_ONLY": "viewer",
 }
-"""The contract's roles, and those that take their place. A role of a realm is named by its own name, or by its id."""
+"""The contract's roles, and those that take their place. A role of a realm is named by its own name, or by its id; there are
+no clusters, workspaces and namespaces here to be an administrator of."""
 
 
 def register(app: Flask) -> None:
@@ -210,7 +207,10 @@ def list_organizations(caller: Caller) -> Response:
     """List organisations: for operators all, for anybody else their own."""
     caller.require("realm:read")
     own = "" if caller.realm.name == MASTER else caller.realm.uid
-    rows, count, limit, offset = cut(realms.realm_listing(containing=request.args.get("name", "")[:200], uid=own), "name")
+    listing = realms.realm_listing(containing=request.args.get("name", "")[:200], uid=own, deleted=False)
+    if request.args.get("external_id") or request.args.get("referer"):
+        listing = realms.realm_listing(uid="none has such a mark here")
+    rows, count, limit, offset = cut(listing, "name")
     return _list([_organization(row) for row in rows], count, limit, offset)
 
 
@@ -273,23 +273,38 @@ def add_user(caller: Caller, uid: str) -> Response:
         realm, text_of(account, "username"), UserKind.PERSON, first_name=text_of(account, "first_name", ""),
         last_name=text_of(account, "last_name", ""),
     )  # fmt: skip
-    wanted = _wanted_roles(realm, body)
-    if wanted:
-        callers.set_roles(caller, realm, users.holder_of(user), wanted)
+    for project, roles in _wanted_roles(realm, body).items():
+        callers.set_roles(caller, realm, users.holder_of(user), sorted(roles), project=project)
     users.send_link(realm, user, LinkPurpose.INVITATION)
     return _answer(_user(realm, user), 201)
 
 
-def _wanted_roles(realm: Realm, body: dict[str, Any]) -> list[str]:
+def _wanted_roles(realm: Realm, body: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the roles that somebody is to have, by project; those on the whole organisation under an empty name."""
     several, one = body.get("roles"), body.get("role")
     entries = several if isinstance(several, list) else []
-    roles = [entry.get("role", entry) for entry in entries if isinstance(entry, dict)] or ([one] if one else [])
-    found = []
-    for role in roles:
+    entries = entries or ([{"role": one}] if one else [])
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        role = entry.get("role", entry) if isinstance(entry, dict) else None
         if not isinstance(role, dict):
             raise InvalidValueError('A role is an object such as {"id": "...", "name": "ADMIN"}.')
-        found.append(_role_name(realm, text_of(role, "id", ""), text_of(role, "name", "")))
-    return sorted(set(found))
+        project, name = _project_of(realm, entry), text_of(role, "name", "")
+        if name.startswith("PROJECT_") and not project:
+            raise InvalidValueError('Roles of a project take the project: {"role": {...}, "project": {"id": "..."}}.')
+        found.setdefault(project, set()).add(_role_name(realm, text_of(role, "id", ""), name))
+    return found
+
+
+def _project_of(realm: Realm, entry: dict[str, Any]) -> str:
+    named = entry.get("project")
+    uid = text_of(named, "id", "") if isinstance(named, dict) else text_of(entry, "project_id", "")
+    if not uid:
+        return ""
+    project = access.find_project_by_uid(realm, uid)
+    if project is None:
+        raise NotFoundError("The project does not exist (not found).")
+    return project.name
 
 
 def _role_name(realm: Realm, uid: str, name: str) -> str:
@@ -310,7 +325,8 @@ def _operator(caller: Caller) -> None:
 
 def _find_realm(caller: Caller, uid: str, *, lock: bool = False) -> Realm:
     realm = realms.find_realm_by_uid(uid) or realms.find_realm(uid)
-    if realm is None or not caller.may("realm:read", realm=realm.name):
+    gone = realm is None or realm.state is RealmState.DELETED
+    if realm is None or gone or not caller.may("realm:read", realm=realm.name):
         raise NotFoundError("The organization does not exist (not found).")
     return (realms.lock_realm(realm.name) or realm) if lock else realm
 
@@ -445,7 +461,8 @@ def list_groups(caller: Caller) -> Response:
     realm = realm_of(caller)
     caller.require("users:read", realm=realm.name)
     rows, count, limit, offset = cut(users.group_listing(realm, containing=request.args.get("q", "")[:200]), "name")
-    return _list([_group(realm, row) for row in rows], count, limit, offset)
+    shown = [_group(realm, row) for row in rows]
+    return _list(shown, count, limit, offset, items=shown)
 
 
 def create_group(caller: Caller) -> Response:
@@ -488,6 +505,11 @@ def _find_group(caller: Caller, realm: Realm, uid: str) -> Group:
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
 
+_SWITCHES = (
+    "psps_enabled", "custom_psps_enabled", "default_blueprints_enabled", "enable_drift_webhook", "system_templates_enabled",
+)  # fmt: skip
+"""Of clusters, which are not managed here; clients send them back as they got them."""
+
 _PARTNER = {"id": "realmgate", "name": "Realmgate", "settings": {"visible_roles": sorted(ROLE_NAMES)}}
 
 
@@ -501,7 +523,6 @@ def _organization(realm: Realm) -> dict[str, Any]:
         "settings": {},
         "active": state is RealmState.ACTIVE,
         "approved": state is not RealmState.PENDING,
-        "deleted": state is RealmState.DELETED,
         "type": "free",
         **dict.fromkeys(
             ("billing_address", "address_line1", "address_line2", "city", "state", "country", "phone", "zipcode"), ""
@@ -512,6 +533,9 @@ def _organization(realm: Realm) -> dict[str, Any]:
         "is_totp_enabled": False,
         "referer": None,
         "external_id": "",
+        "published_workload_count": 0,
+        **dict.fromkeys(_SWITCHES, True),
+        "protected_resources": {},
         "created_at": time(realm.created_at),
         "modified_at": time(realm.updated_at),
     }
@@ -599,5 +623,7 @@ def answer_error(error: Exception) -> Response:
         message = log_unexpected(error)
     if isinstance(error, CredentialError):
         message = "Authentication failed: the credentials are wrong or over. Sign in again, or use another key."
+    if status == 404 and "not found" not in message:
+        message = f"{message} (not found)"
     body = {"error": message, "status_code": status, "code": code, "detail": message}
     return Response(json.dumps(body), status, Headers([*NO_STORE.items(), *headers.items()]), mimetype="application/json")

@@ -7,7 +7,6 @@ The paths name no realm: a call is about the realm of whoever makes it. Where no
 import functools
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Response, request
@@ -28,7 +27,7 @@ from idp.compat.filters import filtered
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
-from idp.protocol.errors import ProtocolError
+from idp.protocol.errors import InvalidRequestError, ProtocolError
 from idp.protocol.forms import Form
 from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
@@ -146,9 +145,15 @@ def _without_credentials() -> dict[str, Any]:
 
 
 def oauth_token() -> Response:
-    """Serve the token endpoint of the realm that calls without a realm are about (RFC 6749 §3.2)."""
+    """Serve the token endpoint of a realm (RFC 6749 §3.2): the one in front of the client_id, or `default_realm`."""
     try:
-        return protocol.token(default_realm(), request.environ)
+        form = protocol.parse_form(request.environ)
+        realm, _, name = form.text("client_id").rpartition("/")
+        if realm:
+            form["client_id"] = name
+        return protocol.no_store(protocol.answer_token(realm or default_realm(), request.environ, form))
+    except InvalidValueError as error:
+        return protocol.answer_error(InvalidRequestError(str(error)))
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered as OAuth has it)
         return protocol.answer_error(error)
 
@@ -165,7 +170,7 @@ def default_realm() -> str:
     names = realms.names_besides_master(2)
     if len(names) != 1:
         raise InvalidValueError(
-            "Write <realm>/<application> as clientId: there are several realms, and IDP_COMPAT_REALM is not set."
+            "Write <realm>/<application> as the client id, for there are several realms. IDP_COMPAT_REALM chooses one of them."
         )
     return names[0]
 
@@ -271,9 +276,8 @@ def delete_access_key(caller: Caller, uid: str) -> Response:
 
 
 def renew_access_key(caller: Caller, uid: str, member: str = "clientSecret") -> Response:
-    """Give an access key a new secret; the old one stops working at once, and its id is another."""
-    new = callers.rotate_key(caller, realm_of(caller), uid, overlap=timedelta(0), hours=None)
-    return _answer(_access_key(new.key) | {member: new.plain_key})
+    """Give an access key a new secret; the old one stops working at once."""
+    return _answer({member: callers.renew_key(caller, realm_of(caller), uid).plain_key})
 
 
 # -- users -------------------------------------------------------------------------------------------------------------
@@ -661,12 +665,13 @@ def _answer(body: Any, status: int = 200) -> Response:
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error: `{"code", "message"}`."""
     if isinstance(error, ProtocolError):
-        # the contract knows no 401 at its token call
-        status, message, headers = (400 if error.status == 401 else error.status), error.description, error.headers()
+        status, message, headers = error.status, error.description, error.headers()
     else:
         status, _, message, headers = classify(error)
     if status == 500:
         message = log_unexpected(error)
+    if status == 401 and request.path.rstrip("/").endswith("/token"):
+        status, headers = 400, {}  # the contract knows no 401 at its token call
     if isinstance(error, DeniedError):
         message = f"You do not have sufficient permissions. {message}"
     body = {"code": status, "message": message}

@@ -40,6 +40,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", "/console/sign-in", sign_in.sign_in),
     ("POST", "/console/sign-out", sign_in.sign_out),
     ("GET POST", "/console/first-start", sign_in.first_start),
+    ("GET POST", "/console/sign-up", sign_in.sign_up),
+    ("GET POST", "/console/sign-up/<code>", sign_in.verify_sign_up),
     ("GET POST", "/console/invitation/<code>", sign_in.invitation),
     ("GET POST", "/console/reset/<code>", sign_in.reset),
     ("GET POST", "/console/forgotten", sign_in.forgotten),

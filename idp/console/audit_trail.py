@@ -7,11 +7,12 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import audit
+from idp import audit, checkpoints
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.render import render
+from idp.db import commit, db
 from idp.errors import InvalidValueError
 
 MOST_EXPORTED = 20_000
@@ -27,10 +28,12 @@ def list_events(visit: Visit) -> Response | str:
     found = audit.list_events(visit.realm.name, before=before, limit=PAGE + 1, **_query(filters))
     rows, more = one_page(found, lambda row: row.id)
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
-    return render(
+    response = render(
         "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=audit.is_guarded(), most=MOST_EXPORTED,
+        guarded=audit.is_guarded(), most=MOST_EXPORTED, sealed=checkpoints.newest_checkpoint(visit.realm.name),
     )  # fmt: skip
+    _record(visit, "search")
+    return response
 
 
 @page
@@ -38,6 +41,7 @@ def export(visit: Visit) -> Response:
     """Return events as JSON lines, newest first."""
     visit.require("audit:read")
     query, name = _query(_filters()), visit.realm.name
+    _record(visit, "export")
 
     def fetch(before: int | None) -> Sequence[AuditEvent]:
         return audit.list_events(name, before=before, limit=BATCH, **query)
@@ -45,6 +49,14 @@ def export(visit: Visit) -> Response:
     return download(
         f"audit-{name}.jsonl", "application/jsonl", fetch, lambda event: json.dumps(_facts(event)) + "\n", most=MOST_EXPORTED
     )
+
+
+def _record(visit: Visit, how: str) -> None:
+    """Note in the trail that it was read. What was to be read has been."""
+    name = visit.realm.name
+    db.session.rollback()
+    audit.record(Tag.AUDIT_READ, name, f"realm:{name}", how=how)
+    commit()
 
 
 def _filters() -> dict[str, str]:

@@ -34,6 +34,8 @@ NOTICES = {
     "password": "Your password is changed, and every other session of yours has ended.",
     "waiting": "Made. The invitation waits in the outbox, for no mail server is configured.",
     "signed-out": "You are signed out.",
+    "signed-up": "Your organisation is made. Sign in as its administrator.",
+    "awaits-approval": "Your mail address is verified. An operator looks at your organisation now, and you get a mail then.",
     "over": "Your session has ended. Sign in again; what you typed on the page before was not saved.",
     "chosen": "Your password is set. Sign in with it.",
 }

@@ -4,7 +4,7 @@ import re
 
 from flask import Response, request
 
-from idp import callers, runtime, sessions, users
+from idp import callers, organisations, runtime, sessions, users
 from idp.console.browser import (
     Posted,
     Visit,
@@ -15,10 +15,11 @@ from idp.console.browser import (
     sign_browser_in,
     sign_browser_out,
 )
-from idp.console.forms import Form, password, text
+from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
 from idp.console.turns import go, shown
 from idp.db import commit
+from idp.organisations import SignUpWish
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
 
@@ -52,6 +53,17 @@ class NewPasswordForm(Form):
     password = password("New password", "8 characters or more, of any kind.", autocomplete="new-password")
 
 
+class SignUpForm(Form):
+    """A new organisation."""
+
+    name = name_field("Stands in its URLs: lower-case letters, digits, - and _")
+    display_name = text("Name for people", longest=200)
+    email = text(
+        "Your mail address", "Its first administrator signs in with it.", required=True, longest=254,
+        render_kw={"autocomplete": "email", "inputmode": "email"},
+    )  # fmt: skip
+
+
 class ForgottenForm(Form):
     """Asking for a reset link."""
 
@@ -75,7 +87,7 @@ def sign_in(posted: Posted | None) -> Response | str:
         (name, sid), wanted = signed[0], request.args.get("next", "")
         onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
         return sign_browser_in(go(onward), name, sid)
-    return shown("console/sign_in/sign_in.html", form)
+    return shown("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
 
 
 @open_page
@@ -139,6 +151,48 @@ def to_front() -> Response:
 def front(visit: Visit) -> Response:
     """Go to where one begins."""
     return go(home(visit))
+
+
+@open_page
+def sign_up(posted: Posted | None) -> Response | str:
+    """Ask for an organisation, where the operator allows it."""
+    _check_open()
+    form = SignUpForm(posted)
+
+    def act() -> None:
+        wish = SignUpWish(form.name.data or "", form.email.data or "", form.display_name.data or "")
+        organisations.sign_up(wish, address())
+        commit()
+
+    sent = form.do(act)
+    return shown("console/sign_in/sign_up.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
+
+
+@open_page
+def verify_sign_up(posted: Posted | None, code: str) -> Response | str:
+    """Make the organisation whose mail address is verified by this link."""
+    _check_open()
+    found = organisations.find_sign_up(code)
+    if posted is None and found is None:
+        raise users.LinkError
+    form = NewPasswordForm(posted)
+    if found is not None and found[1]:
+        del form.password  # it was chosen with the sign-up
+    made: list[str] = []
+
+    def act() -> None:
+        password = form.password.data or "" if "password" in form else ""
+        made.append(organisations.verify_sign_up(code, password, address()).state.value)
+        commit()
+
+    if form.do(act):
+        return go(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}")
+    return shown("console/sign_in/verify.html", form)
+
+
+def _check_open() -> None:
+    if runtime.current().settings.sign_up == "off":
+        raise organisations.SignUpClosedError
 
 
 def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, intro: str) -> Response | str:

@@ -2,9 +2,11 @@
 
 from flask import Flask, request
 
+from idp.protocol.answers import no_store
 from idp.protocol.discovery import discovery
 from idp.protocol.errors import answer_error
 from idp.protocol.express import TokenExpress
+from idp.protocol.forms import parse_form
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
@@ -12,7 +14,7 @@ from idp.protocol.revoke import revoke
 from idp.protocol.token import answer_token, token
 from idp.wire.edges import answer_errors
 
-__all__ = ["answer_error", "answer_token", "register", "token"]
+__all__ = ["answer_error", "answer_token", "no_store", "parse_form", "register", "token"]
 
 
 def register(app: Flask) -> None:

@@ -24,7 +24,7 @@ class TooManyAttemptsError(IdpError):
     """A limit is reached; `retry_after` says in how many seconds the next attempt is looked at."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many failed attempts. Try again in {retry_after} seconds.")
+        super().__init__(f"Too many attempts. Try again in {retry_after} seconds.")
         self.retry_after = retry_after
 
 

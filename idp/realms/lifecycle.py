@@ -90,10 +90,11 @@ def page_of_realms(
     return db.session.scalars(query).all()
 
 
-def realm_listing(*, containing: str = "", state: RealmState | None = None, uid: str = "") -> Listing:
+def realm_listing(*, containing: str = "", state: RealmState | None = None, uid: str = "", deleted: bool = True) -> Listing:
     """Return realms as a list in pages; see `page_of_realms` for the filters.
 
     :param uid: only this one.
+    :param deleted: deleted ones, too.
     """
     query = select(Realm)
     if containing:
@@ -105,6 +106,8 @@ def realm_listing(*, containing: str = "", state: RealmState | None = None, uid:
         query = _in_state(query, state)
     if uid:
         query = query.where(Realm.uid == uid)
+    if not deleted:
+        query = query.where(Realm.deleted_at.is_(None))
     return Listing(query, Realm.id, {"name": Realm.name})
 
 

@@ -90,7 +90,7 @@ def test_life_of_a_resource(client: FlaskClient, admin: dict[str, str], operator
     assert made.status_code == 201, made.text
     uid = made.json["uid"]
     url = made.headers["Location"]
-    assert url == WHERE.format("groups" if kind == "teams" else kind, uid)
+    assert url == WHERE.format(kind, uid)
     url = WHERE.format(kind, uid)
     assert client.post(f"/v1/{kind}", json=new, headers=header).status_code == (201 if kind == "apiKeys" else 409)
     first = client.get(url, headers=header)
@@ -559,3 +559,64 @@ def test_sign_up_makes_nothing_before_the_mail_is_verified(settings: Settings) -
     statuses = [client.post("/v1/auth/signup", json=body | {"orgName": f"g{n}"}).status_code for n in range(6)]
     assert 429 in statuses
     close_app(app)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "member"),
+    [
+        ("POST", "/v1/apiKeys", {"spec": {"role": ["viewer"], "ips": []}}, "spec.role"),
+        ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"enabeld": False}}, "spec.enabeld"),
+        ("PATCH", "/v1/applications/reporting", {"spec": {"isActive": False}}, "spec.isActive"),
+        ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "end": 1}]}}, "spec.projects.end"),
+    ],
+)  # fmt: skip
+def test_slip_in_a_name_is_no_open_door(
+    client: FlaskClient, admin: dict[str, str], method: str, path: str, body: Any, member: str
+) -> None:
+    answer = client.open(path, method=method, json=body, headers=admin)
+    assert answer.status_code == 400
+    assert member in {each["member"] for each in answer.json["details"]["members"]}
+
+
+def test_names_are_not_changed_and_not_lost(client: FlaskClient, admin: dict[str, str]) -> None:
+    renamed = client.patch("/v1/applications/reporting", json={"metadata": {"name": "renamed"}}, headers=admin)
+    assert renamed.status_code == 409
+    assert client.patch("/v1/applications/reporting", json={"metadata": {"name": "reporting"}}, headers=admin).status_code == 204
+
+
+def test_user_is_changed_in_either_shape(client: FlaskClient, admin: dict[str, str], make: Factory) -> None:
+    uid = make.user()
+    for body, active in (({"spec": {"isActive": False}}, False), ({"isActive": True}, True)):
+        assert client.patch(f"/v1/users/{uid}", json=body, headers=admin).status_code == 204
+        assert client.get(f"/v1/users/{uid}", headers=admin).json["status"]["isActive"] is active
+
+
+def test_without_a_credential_the_challenge_is_bare(client: FlaskClient) -> None:
+    answer = client.get("/v1/users")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    wrong = client.get("/v1/users", headers={"Authorization": "Bearer x.y.z"})
+    assert wrong.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_lists_by_offset(client: FlaskClient, admin: dict[str, str], make: Factory) -> None:
+    for number in range(5):
+        make.application(f"o{number}")
+    everything = [item["metadata"]["name"] for item in client.get("/v1/applications?name=o", headers=admin).json["items"]]
+    page = client.get("/v1/applications?name=o&limit=2&offset=2", headers=admin).json
+    assert [item["metadata"]["name"] for item in page["items"]] == everything[2:4]
+    assert page["listmeta"]["offset"] == 2
+    query = {"name": "o", "limit": "2", "continue": page["listmeta"]["continue"]}
+    rest = client.get("/v1/applications", query_string=query, headers=admin).json
+    assert [item["metadata"]["name"] for item in rest["items"]] == everything[4:6]
+
+
+def test_personal_tokens_are_made_and_deleted(client: FlaskClient, admin: dict[str, str], make: Factory) -> None:
+    made = client.post("/v1/personalTokens", json={}, headers=admin)
+    assert made.status_code == 201
+    header = {"Authorization": f"Bearer {made.json['token']}"}
+    assert client.get("/v1/users/info", headers=header).json["credential"] == "personal_token"
+    assert client.post("/v1/personalTokens", json={}, headers=header).status_code == 403
+    assert client.get(made.headers["Location"], headers=admin).json["metadata"]["uid"] == made.json["uid"]
+    assert client.delete(made.headers["Location"], headers=admin).status_code == 204
+    make.forget()
+    assert client.get("/v1/users/info", headers=header).status_code == 401

@@ -47,7 +47,7 @@ def test_frozen_key_manages_nobody_whose_role_has_grown(
         ("PATCH", f"/v1/users/{wendy}", {"emailId": "m@evil.test"}),
         ("PATCH", f"/v1/users/{wendy}/password/reset", {}),
         ("POST", "/v1/groups/crew/members", {"uid": sock}),
-        ("POST", "/v1/applications/powerful/secrets", {"name": "mine"}),
+        ("POST", "/v1/applications/powerful/secrets", {"metadata": {"name": "mine"}}),
         ("POST", f"/v1/apiKeys/{other.uid}/rotate", {}),
         ("POST", f"/api/v1/access-keys/{other.uid}/secret", None),
     )
@@ -147,7 +147,7 @@ def test_restore_during_a_purge_restores_nothing_half(
         ("POST", "/api/v1/token", {"grantType": "app_token", "appID": "x", "appSecret": "\udfff"}),
         ("POST", "/v1/grants", {"spec": {"holder": {"kind": "user", "uid": "x"}, "role": "viewer", "until": "9999-12-31T23:59:59-23:59"}}),
         ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "until": "9999-12-31T23:59:59-23:59"}]}}),
-        ("POST", "/v1/applications/ci/secrets", {"name": "x", "expiry": "9999-12-31T23:59:59-23:59"}),
+        ("POST", "/v1/applications/ci/secrets", {"metadata": {"name": "x"}, "spec": {"expiry": "9999-12-31T23:59:59-23:59"}}),
         ("GET", "/v1/audit/events?since=0001-01-01T00:00:00%2B23:59", None),
         ("POST", "/cloudapi/v6/um/groups/x/users", {"id": "\ud800"}),
     ],

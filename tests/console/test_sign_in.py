@@ -7,7 +7,9 @@ import pytest
 from flask import Flask
 
 from idp import applications, audit, clock, realms, sessions, users
+from idp.app import close_app, create_app
 from idp.db import commit
+from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, at_once
@@ -331,3 +333,28 @@ def test_another_name_of_this_machine_is_told_where_forms_work(app: Flask) -> No
     assert url in client.get("/console/sign-in", base_url="http://127.0.0.1:8080").text
     assert url not in client.get("/console/sign-in", base_url="http://localhost:8080").text
     assert url not in client.get("/console/sign-in", base_url="http://idp.internal").text, "a proxy may rewrite the host"
+
+
+def test_organisation_is_signed_up_by_pages(settings: Settings) -> None:
+    from tests.compat.test_rafay import sent_code
+
+    app = create_app(settings.model_copy(update={"sign_up": "approval"}))
+    surfer = Surfer(app)
+    surfer.open("/console/sign-in")
+    assert "/console/sign-up" in surfer.read().links
+    surfer.open("/console/sign-up")
+    surfer.send("Send me the link", {"name": "globex", "email": "boss@globex.test", "display_name": "Globex"})
+    assert "is noted" in surfer.page.text
+    url = f"/console/sign-up/{sent_code(app, 'sign-up')}"
+    surfer.open(url)
+    surfer.send("Make my organisation", {"password": "a long and unusual one"})
+    assert "An operator looks at your organisation" in surfer.page.text
+    assert app.test_client().get(url).status_code == 401, "a link works once"
+    close_app(app)
+
+
+def test_sign_up_pages_are_shut_unless_the_operator_opens_them(app: Flask) -> None:
+    client = app.test_client()
+    assert client.get("/console/sign-up").status_code == 403
+    assert client.get("/console/sign-up/idp_ol_x").status_code == 403
+    assert "/console/sign-up" not in client.get("/console/sign-in").text
