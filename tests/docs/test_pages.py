@@ -13,6 +13,8 @@ from tests.serving import PROJECT, Server
 
 DOCS = PROJECT / "docs"
 EXPECTED = {
+    "api.md": ['"clientsecret":', "etag: ", "kind,holder,via,role"],
+    "audit.md": ["acme: whole"],
     "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
