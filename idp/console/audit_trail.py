@@ -30,7 +30,8 @@ def list_events(visit: Visit) -> Response | str:
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     response = render(
         "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=audit.is_guarded(), most=MOST_EXPORTED, sealed=checkpoints.newest_checkpoint(visit.realm.name),
+        guarded=audit.is_guarded(), most=MOST_EXPORTED, trail=visit.realm.name,
+        sealed=checkpoints.newest_checkpoint(visit.realm.name),
     )  # fmt: skip
     _record(visit, "search")
     return response

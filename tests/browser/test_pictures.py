@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from idp import clock, users
 from tests.browser.conftest import Console, shoot
 from tests.factories import Made, ask_token
-from tests.serving import PROJECT
+from tests.serving import PROJECT, wait_until
 
 PICTURES = PROJECT / "docs" / "pictures"
 SAID = PROJECT / "tests" / "vectors" / "pictures"
@@ -36,6 +36,7 @@ _DIFFERENT_EACH_TIME = (
     (r"\d\d:\d\d", "HOUR"),
     (r"[0-9a-f]{8}…", "ID…"),
     (r"\b1[67]\d{8}\b", "SECONDS"),
+    (r"\d+ events are sealed", "EVENTS are sealed"),
     (r"Mozilla/[^\n]*", "BROWSER"),
 )
 
@@ -96,6 +97,14 @@ def at(url: str) -> Callable[[Page], None]:
     return lambda page: page.goto(url) and None
 
 
+def audit_trail(page: Page) -> None:
+    def sealed() -> bool:
+        page.goto("/console/realms/acme/audit?tag=admin:application")
+        return page.get_by_text("are sealed in a hash chain").is_visible()
+
+    wait_until(sealed, "the first sealing")
+
+
 SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     # before a token is fetched, which is counted a second later
     "overview": ("ann@example.test", at("/console/realms/acme")),
@@ -104,7 +113,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "trial": ("ann@example.test", trial),
     "application": ("ann@example.test", at("/console/realms/acme/applications/nightly-build")),
     "access": ("ann@example.test", at("/console/realms/acme/access")),
-    "audit": ("ann@example.test", at("/console/realms/acme/audit?tag=admin:application")),
+    "audit": ("ann@example.test", audit_trail),
     "keys": ("ann@example.test", at("/console/my/keys")),
     "delete": ("ann@example.test", at("/console/realms/acme/applications/nightly-build/delete")),
     "organisations": ("root@example.test", at("/console/organisations")),

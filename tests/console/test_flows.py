@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from idp import access, apikeys, applications, clock, realms, tokens, users
+from idp import access, apikeys, applications, audit, clock, realms, tokens, users
 from idp.db import commit, db
 from tests.console.surfing import Surfer
 from tests.factories import Factory, Made, ask_token, claims_of
@@ -406,3 +406,16 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
         assert eve.open(f"{BASE}/{url}").status == 403, url
     eve.open(f"{BASE}/applications/weak/secrets/new").send("Create", {"name": "fine"})
     assert eve.status == 200
+
+
+def test_trail_page_tells_how_far_it_is_sealed(app: Flask, make: Factory) -> None:
+    from idp import checkpoints
+
+    make.user(roles=("administrator",))
+    surfer = Surfer(app).sign_in()
+    assert "not chained yet" in surfer.open("/console/realms/acme/audit").text
+    with app.app_context():
+        checkpoints.seal_trail()
+    assert "are sealed in a hash chain, up to" in surfer.open("/console/realms/acme/audit").text
+    read = make.do(lambda _: len(audit.list_events("acme", tag="admin:audit:read")))
+    assert read == 2, "and that it was looked at is in it"
