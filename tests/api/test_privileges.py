@@ -1,5 +1,6 @@
 """Nobody grows: by no call, and by no sequence of calls, does anybody get what they could not give themselves."""
 
+import secrets
 import threading
 from datetime import timedelta
 from typing import Any
@@ -14,15 +15,18 @@ from hypothesis import strategies as st
 from idp import access, apikeys, applications, protected_apis, realms, users
 from idp.access import HolderKind
 from idp.app import close_app, create_app
+from idp.compat.rafay import plain_key
 from idp.db import db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, claims_of, session_of, sign_in
+from tests.factories import PASSWORD, Factory, Made, ask, ask_token, at_once, claims_of, session_of, sign_in
 
 PERMITTING = {
     "helper": ["users:read", "users:write"],
     "key-desk": ["api-keys:read", "api-keys:write", "users:read"],
     "giver": ["grants:read", "grants:write", "users:read"],
+    "app-desk": ["applications:read", "applications:write", "grants:read"],
+    "role-smith": ["roles:read", "roles:write", "users:read", "users:write"],
 }
 
 
@@ -476,6 +480,8 @@ ACTORS = {
     "giver": {"roles": ("giver",)},
     "editor": {"roles": ("editor",)},
     "auditor": {"roles": ("auditor",)},
+    "app-desk": {"roles": ("app-desk",)},
+    "role-smith": {"roles": ("role-smith",)},
 }
 NAMES = ["viewer", "researcher", "administrator", "auditor", "project-administrator", "giver", "helper", "ml-engineer"]
 
@@ -499,7 +505,7 @@ def world(template, tmp_path_factory):  # type: ignore[no-untyped-def]
     close_app(app)
 
 
-STEP = st.tuples(*(st.integers(0, 7) for _ in range(4)), st.lists(st.sampled_from(NAMES), max_size=3))
+STEP = st.tuples(st.integers(0, 15), *(st.integers(0, 7) for _ in range(3)), st.lists(st.sampled_from(NAMES), max_size=3))
 
 
 @pytest.mark.spec("T108")
@@ -555,11 +561,58 @@ def _step(
         client.post("/v1/users", headers=header, json={"spec": {"machineName": f"m-{target[:8]}", "roles": some_roles}})
     elif call == 6:
         client.patch(f"/v1/users/{target}", headers=header, json={"emailId": "evil@example.test"})
+    elif call > 7:
+        return _newer_step(client, call, header, target, project, [*some_roles, "researcher"][0])
     else:
         keys = client.get("/v1/apiKeys?scope=all", headers=header).json.get("items", [])[:5]
         answers = [client.post(f"/v1/apiKeys/{key['metadata']['uid']}/rotate", headers=header, json={}) for key in keys]
         return [{"apiKey": answer.json["apiKey"]} for answer in answers if answer.status_code == 201]
     return []
+
+
+def _newer_step(
+    client: FlaskClient, call: int, header: dict[str, str], target: str, project: str, role: str
+) -> list[dict[str, str]]:
+    """Make one call of the resources beside users and keys, or of another contract."""
+    match call:
+        case 8:
+            body = {"spec": {"holder": {"kind": "user", "uid": target}, "role": role, "projectUid": project}}
+            client.post("/v1/grants", headers=header, json=body)
+        case 9:
+            client.post(
+                "/v1/grants", headers=header, json={"spec": {"holder": {"kind": "group", "uid": "modellers"}, "role": role}}
+            )
+            client.post("/v1/groups/modellers/members", headers=header, json={"uid": target})
+        case 10:
+            client.put("/v1/groups/modellers/roles", headers=header, json={"roles": [role]})
+            client.put(f"/v1/groups/modellers/members/{target}", headers=header)
+        case 11:
+            permissions = list(access.PERMISSIONS)[: len(role)]
+            client.patch(f"/v1/roles/{role}", headers=header, json={"spec": {"permissions": permissions}})
+            client.post(f"/v1/roles/{role}/clone", headers=header, json={"metadata": {"name": f"copy-{target[:6]}"}})
+        case 12:
+            spec = {"roles": [role], "projects": [{"projectUid": project, "role": role}]}
+            made = client.post(
+                "/v1/applications", headers=header, json={"metadata": {"name": f"a-{secrets.token_hex(4)}"}, "spec": spec}
+            )
+            return _token(client, made.json["clientId"], made.json["clientSecret"]) if made.status_code == 201 else []
+        case 13:
+            name = f"s-{secrets.token_hex(4)}"
+            made = client.post("/v1/applications/train-scheduler/secrets", headers=header, json={"metadata": {"name": name}})
+            return _token(client, "train-scheduler", made.json["clientSecret"]) if made.status_code == 201 else []
+        case 14:
+            made = client.post(f"/auth/v1/users/{target}/apikey/", headers=header, json={"name": "x", "validity_hour": 1})
+            return [{"apiKey": plain_key(made.json["key"]) or ""}] if made.status_code == 201 else []
+        case _:
+            rule = {"subjectId": target, "subjectType": "user", "roleId": len(role), "scopeId": project, "scopeType": "project"}
+            client.post("/api/v1/authorization/access-rules", headers=header, json=rule)
+            client.put(f"/cloudapi/v6/um/users/{target}", headers=header, json={"properties": {"administrator": True}})
+    return []
+
+
+def _token(client: FlaskClient, client_id: str, secret: str) -> list[dict[str, str]]:
+    answer = ask_token(client, Made(client_id, secret, ""))
+    return [{"Authorization": f"Bearer {answer.json['access_token']}"}] if answer.status_code == 200 else []
 
 
 def _ceiling(make: Factory, uid: str) -> set[tuple[str, str, str]]:
