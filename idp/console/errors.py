@@ -7,7 +7,7 @@ from idp.api.errors import classify, log_unexpected
 from idp.console.browser import StaleFormError, keep_session
 from idp.console.forms import for_people
 from idp.console.render import render
-from idp.db import db
+from idp.db import db, only_read
 from idp.sessions import SessionOverError
 from idp.users import LinkError
 from idp.wire.credentials import ForeignOriginError
@@ -32,6 +32,7 @@ def answer_error(error: Exception) -> Response:
         return error.response  # type: ignore[return-value]  # made by ourselves
     status, message, headers = _classify(error)
     db.session.rollback()
+    only_read()  # a page that says that the database is busy must not wait for it
     title = _TITLES.get(status, "Something went wrong")
     is_foreign = isinstance(error, StaleFormError | ForeignOriginError)
     page = render("console/error.html", title=title, message=message, is_foreign=is_foreign, is_link=isinstance(error, LinkError))

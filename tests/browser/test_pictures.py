@@ -100,7 +100,7 @@ def at(url: str) -> Callable[[Page], None]:
 def audit_trail(page: Page) -> None:
     def sealed() -> bool:
         page.goto("/console/realms/acme/audit?tag=admin:application")
-        return page.get_by_text("are sealed in a hash chain").is_visible()
+        return page.get_by_text("are sealed in a hash chain, up to").is_visible()
 
     wait_until(sealed, "the first sealing")
 
