@@ -620,3 +620,23 @@ def test_personal_tokens_are_made_and_deleted(client: FlaskClient, admin: dict[s
     assert client.delete(made.headers["Location"], headers=admin).status_code == 204
     make.forget()
     assert client.get("/v1/users/info", headers=header).status_code == 401
+
+
+CORPUS = (
+    "' OR 1=1 --", "'; DROP TABLE application; --", "%' OR '%'='", "\\", "\x00", "\r\nSet-Cookie: x=1", "\u2028", "${jndi:ldap://x}",
+    "{{7*7}}", "1) UNION SELECT 1--", "../../etc/passwd", "%", "_", "\ud7ff", "9" * 400,
+)  # fmt: skip
+
+
+@pytest.mark.spec("T103", "T104", "T106")
+@pytest.mark.parametrize(
+    "path", ["/v1/applications", "/v1/users", "/v1/realms", "/v1/roles", "/v1/grants", "/v1/accessReview", "/v1/audit/events"]
+)
+def test_injection_finds_nothing_and_breaks_nothing(client: FlaskClient, admin: dict[str, str], path: str) -> None:
+    for name in ("name", "holder", "role", "actor", "target", "tag", "orderBy", "limit", "offset", "continue", "ProjectUid"):
+        for value in CORPUS:
+            answer = client.get(path, query_string={name: value}, headers=admin)
+            assert answer.status_code in {200, 400, 404}, (name, value, answer.text)
+            assert "Set-Cookie" not in answer.headers
+    assert client.get("/v1/applications", query_string={"name": "' OR 1=1 --"}, headers=admin).json["items"] == []
+    assert client.get("/v1/applications", query_string={"name": "%"}, headers=admin).json["items"] == []
