@@ -365,6 +365,7 @@ def listeners() -> Iterator[dict[str, Any]]:
     udp.close()
 
 
+@pytest.mark.spec("T75", "T77")
 def test_checkpoints_are_pushed_off_the_box(sealed: list[int], context: Flask, tmp_path: Path, listeners: dict[str, Any]) -> None:
     from dataclasses import replace
 
