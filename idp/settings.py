@@ -49,8 +49,8 @@ class Settings(BaseSettings):
     """Address that metrics and health are served on for the operator's machines, apart from the world's."""
 
     management_port: int = Field(default=-1, ge=-1, le=65535)
-    """TCP port of `/metrics`, `/health/live` and `/health/ready` for the operator's machines. 0 turns it off. Default: 1000
-    above the port of the server (9080 for 8080)."""
+    """TCP port of `/metrics`, `/health/live` and `/health/ready` for the operator's machines. 0 turns it off. Default (-1):
+    1000 above the port of the server, 9080 for 8080; if that is taken, the server starts without and says so."""
 
     data_dir: Path = Path("var")
     """Folder for the database and the master key; made with mode 0700 if missing."""
@@ -291,8 +291,6 @@ class Settings(BaseSettings):
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")
             values.setdefault("database_url", f"sqlite:///{data_dir / 'realmgate.db'}")
-            if str(values.get("management_port", -1)) == "-1" and str(values.get("port", 8080)).isdigit():
-                values["management_port"] = (int(values.get("port", 8080)) + 1000) % 65_536
             values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
         return values
 
@@ -321,6 +319,11 @@ class Settings(BaseSettings):
     def sqlite_path(self) -> Path | None:
         """The file of the embedded database; None with another database."""
         return Path(self.database_url.removeprefix("sqlite:///")) if self.is_sqlite else None
+
+    @property
+    def chosen_management_port(self) -> int:
+        """The port for the operator's machines; 0 for none."""
+        return (self.port + 1000) % 65_536 if self.management_port < 0 else self.management_port
 
     def issuer(self, realm: str) -> str:
         """Return the issuer of a realm: from the configuration only, never from a request (T102)."""

@@ -188,3 +188,18 @@ def test_taken_management_port_is_told_in_a_sentence(tmp_path: Path) -> None:
         assert server.process.wait(30) == 1
         server.reader.join(5)
     assert "IDP_MANAGEMENT_PORT" in server.output[-1]
+
+
+def test_server_starts_without_a_management_port_that_nobody_chose(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = (taken.getsockname()[1] - 1000) % 65_536
+        if port < 1024:
+            pytest.skip("the free port that was found leaves none 1000 below it")
+        server = Server(tmp_path / "data", port=port, settings={"IDP_MANAGEMENT_PORT": "-1"})
+        server.start()
+        server.stop()
+    assert any("there is none for metrics and health" in line for line in server.output)

@@ -31,12 +31,15 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     _show(app, report)
     close_app(app)  # connections are not shared with the workers
 
-    def listening() -> None:
+    def listening(managed: bool) -> None:  # noqa: FBT001 (a callback)
         click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
         click.echo(f"The console is at {settings.public_url}/console/")
         click.echo(f"Its API is described at {settings.public_url}/docs")
-        if settings.management_port:
-            click.echo(f"Metrics and health are at http://{settings.management_host}:{settings.management_port}/metrics")
+        port = settings.chosen_management_port
+        if managed:
+            click.echo(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
+        elif port:
+            click.echo(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
         click.echo("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
 
     server.run(settings, listening)

@@ -1,6 +1,6 @@
 """What operators and their machines ask the server: whether it lives, whether it is ready, and how it fares."""
 
 from idp.management.health import register
-from idp.management.port import ManagementPort
+from idp.management.port import ManagementPort, PortError
 
-__all__ = ["ManagementPort", "register"]
+__all__ = ["ManagementPort", "PortError", "register"]

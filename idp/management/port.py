@@ -41,7 +41,7 @@ class ManagementPort:
             "/health/ready": lambda: _ask_worker(worker, settings.port, "/health/ready"),
             "/metrics": lambda: _metrics(metrics),
         }
-        address = (settings.management_host, settings.management_port)
+        address = (settings.management_host, settings.chosen_management_port)
         try:
             self._server = _Server(address, _handler(answers))
         except OSError as error:

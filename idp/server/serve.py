@@ -14,7 +14,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from idp.errors import IdpError
-from idp.management import ManagementPort
+from idp.management import ManagementPort, PortError
 from idp.settings import Settings
 from idp.telemetry import share_metrics
 
@@ -23,10 +23,11 @@ class ServeError(IdpError):
     """The server cannot listen."""
 
 
-def run(settings: Settings, on_listening: Callable[[], None]) -> None:
+def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
     """Serve until SIGTERM or SIGINT: requests in hand are answered, and what is in memory is written, before it returns.
 
-    :param on_listening: called once, when the port is bound and the workers are being started.
+    :param on_listening: called once, when the port is bound and the workers are being started, with whether there is a
+        management port.
     :raises ServeError: the address cannot be bound.
     """
     _check_address(settings.host, settings.port)
@@ -34,7 +35,7 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
     metrics = Path(tempfile.mkdtemp(prefix="realmgate-metrics-"))
-    management = ManagementPort(settings, metrics) if settings.management_port else None
+    management = _management(settings, metrics)
     if management is not None:
         share_metrics(metrics)
     server = Server(
@@ -53,7 +54,7 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
         log_level=LogLevels.error,
         log_dictconfig=_logging(settings.log_level),
     )
-    server.on_startup(on_listening)
+    server.on_startup(lambda: on_listening(management is not None))
     if management is not None:
         server.on_startup(management.start)
     try:
@@ -62,6 +63,21 @@ def run(settings: Settings, on_listening: Callable[[], None]) -> None:
         if management is not None:
             management.stop()
         shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _management(settings: Settings, metrics: Path) -> ManagementPort | None:
+    """Return the management port, bound; None where there is none.
+
+    :raises PortError: the port that was chosen is taken. One that nobody chose may be.
+    """
+    if not settings.chosen_management_port:
+        return None
+    try:
+        return ManagementPort(settings, metrics)
+    except PortError:
+        if settings.management_port > 0:
+            raise
+        return None
 
 
 def _check_address(host: str, port: int) -> None:
