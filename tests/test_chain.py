@@ -402,3 +402,14 @@ def test_checkpoints_are_pushed_off_the_box(sealed: list[int], context: Flask, t
     message = listeners["udp"].recv(65_536).decode()
     assert message.startswith("<109>1 ")
     assert json.loads(message[message.index("{") :])["checkpoint"].count(".") == 2
+
+
+def test_sealing_keeps_up_with_more_events_than_a_batch_holds(context: Flask) -> None:
+    from idp.audit.sealing import BATCH
+    from idp.server.worker import _seal_and_push
+
+    write(BATCH * 2 + 5)
+    _seal_and_push()
+    assert audit.count_unsealed() == 0
+    report = checkpoints.verify_trail("acme")
+    assert (report.problems, report.batches >= 3) == ([], True)

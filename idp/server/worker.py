@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, runtime, setup, tokens, users
 from idp.app import create_app
+from idp.audit.sealing import BATCH
 from idp.db import db, reading
 from idp.errors import IdpError
 from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
@@ -28,6 +29,9 @@ WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
 
 EXPIRING_SOON = timedelta(days=7)
+
+MOST_SEALINGS = 500
+"""Batches that are sealed between two looks at whether checkpoints are to be pushed."""
 
 TIDY_EVERY = 60
 """Seconds between two looks for what is due by date."""
@@ -111,7 +115,11 @@ def _measure_state() -> None:
 
 
 def _seal_and_push() -> None:
-    count("realmgate_audit_events_sealed", checkpoints.seal_trail())
+    for _ in range(MOST_SEALINGS):
+        sealed = checkpoints.seal_trail()
+        count("realmgate_audit_events_sealed", sealed)
+        if sealed < BATCH:
+            break
     count("realmgate_audit_checkpoints_pushed", checkpoints.push_checkpoints())
     set_gauge("realmgate_audit_events_unsealed", audit.count_unsealed())
 
