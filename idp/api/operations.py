@@ -55,8 +55,6 @@ class Shape:
     current: "Shape | None"
     """The call that returns what this one changes, for `If-Match`."""
     deprecation: Deprecation | None
-    raw: bool
-    """Whether it makes its response itself."""
 
     @property
     def name(self) -> str:
@@ -96,7 +94,6 @@ def read_shape(
         path=tuple(name for name in parameters if name not in _GIVEN),
         current=shape_of(current) if current is not None else None,
         deprecation=deprecation,
-        raw=raw,
     )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from idp import audit, clock, crypto, vault
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import longest_hours
-from idp.apikeys.service import NewKey, create_key, lock_key, owner_of, publish_key, record_act, text_of
+from idp.apikeys.service import NewKey, change_public_part, create_key, lock_key, owner_of, record_act, text_of
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
 from idp.realms import Realm
@@ -67,9 +67,9 @@ def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -
     former = key.public_part
     plain = crypto.make_secret("ak")
     key.pepper_id, key.secret_hash = vault.hash_secret(plain)
-    key.public_part, key.frozen, key.updated_at = crypto.public_part(plain), frozen, clock.now()
+    change_public_part(key, crypto.public_part(plain))
+    key.frozen, key.updated_at = frozen, clock.now()
     record_act(audit.Tag.API_KEY_ROTATE, realm, key, former=former, renewed=True)
-    publish_key(former)
     return NewKey(key, plain)
 
 

@@ -150,6 +150,14 @@ def _made_with(key: ApiKey) -> Sequence[ApiKey]:
     return db.session.scalars(select(ApiKey).where(ApiKey.created_by == MADE_WITH + key.public_part)).all()
 
 
+def change_public_part(key: ApiKey, public_part: str) -> None:
+    """Let a key be told by another beginning. Keys that were made with it die with it as before."""
+    for made in _made_with(key):
+        made.created_by = MADE_WITH + public_part
+    publish_key(key.public_part)
+    key.public_part = public_part
+
+
 def delete_key(realm: Realm, key: ApiKey) -> None:
     """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked, but for the
     successor of one that has expired: to remove a key that was replaced is to tidy up.
@@ -179,11 +187,8 @@ def list_keys(realm: Realm, *, owner: Holder | None = None, after: int = 0, limi
 
     :param after: only those with a larger row number, to page on.
     """
-    query = select(ApiKey).where(ApiKey.realm_id == realm.id, ApiKey.id > after)
-    if owner is not None:
-        column = ApiKey.user_id if owner.kind is HolderKind.USER else ApiKey.application_id
-        query = query.where(column == owner.id)
-    return db.session.scalars(query.order_by(ApiKey.id).limit(limit)).all()
+    query = key_listing(realm, owner=owner).query
+    return db.session.scalars(query.where(ApiKey.id > after).order_by(ApiKey.id).limit(limit)).all()
 
 
 def key_listing(realm: Realm, *, owner: Holder | None = None) -> Listing:

@@ -117,12 +117,8 @@ def list_applications(realm: Realm, *, after: str = "", containing: str = "", li
     :param after: only those whose name comes after this, to page on.
     :param containing: only those whose name or description contains this, in whatever case.
     """
-    query = select(Application).where(Application.realm_id == realm.id, Application.name > after).order_by(Application.name)
-    if containing:
-        text = containing.lower()
-        described = func.lower(Application.description).contains(text, autoescape=True)
-        query = query.where(or_(Application.name.contains(text, autoescape=True), described))
-    return db.session.scalars(query.limit(limit)).all()
+    query = application_listing(realm, containing=containing).query
+    return db.session.scalars(query.where(Application.name > after).order_by(Application.name).limit(limit)).all()
 
 
 def application_listing(

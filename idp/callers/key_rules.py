@@ -73,12 +73,7 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
 def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, hours: int | None) -> NewKey:
     """Rotate a key that the caller may change; with the key itself, it lives as long as it was made for, or the policy says."""
     key = writable_key(caller, realm, uid)
-    frozen = key.frozen
-    if not is_own_key(caller, key):
-        owner = apikeys.owner_of(key)
-        _cover(caller, realm, owner)
-        frozen = _frozen(caller, realm, owner, frozen)
-        _refuse_narrowed(caller)
+    frozen = _frozen_anew(caller, realm, key)
     may_exceed = may_exceed_limits(caller, realm) and not caller.key
     new = apikeys.rotate_key(realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key, frozen=frozen)
     limit = _end_of_own_key(caller)
@@ -92,14 +87,23 @@ def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, ho
 def renew_key(caller: Caller, realm: Realm, uid: str) -> NewKey:
     """Give a key that the caller may change another secret; it stays the key that it is. See `rotate_key` for the rules."""
     key = writable_key(caller, realm, uid)
-    frozen = key.frozen
+    frozen = _frozen_anew(caller, realm, key)
     if not is_own_key(caller, key):
-        owner = apikeys.owner_of(key)
-        _cover(caller, realm, owner)
-        frozen = _frozen(caller, realm, owner, frozen)
-        _refuse_narrowed(caller)
         check_change(caller, realm, key)
     return apikeys.renew_secret(realm, key, frozen=frozen)
+
+
+def _frozen_anew(caller: Caller, realm: Realm, key: ApiKey) -> Frozen | None:
+    """Return what limits a key whose secret the caller gets to see: for somebody else's, that takes what making it takes.
+
+    :raises DeniedError: the caller may not.
+    """
+    if is_own_key(caller, key):
+        return key.frozen
+    owner = apikeys.owner_of(key)
+    _cover(caller, realm, owner)
+    _refuse_narrowed(caller)
+    return _frozen(caller, realm, owner, key.frozen)
 
 
 def _refuse_narrowed(caller: Caller) -> None:

@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from idp import audit, callers, personal_tokens, realms, runtime, users
-from idp.api.answers import time
+from idp.api.answers import answer, time
 from idp.api.errors import NO_STORE, classify, log_unexpected
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
 from idp.db import commit, only_read
@@ -130,20 +130,20 @@ def generate(caller: Caller) -> Response:
     seconds = None if text is None else int(text)
     made_with = caller.credential_id if caller.kind is CredentialKind.PERSONAL_TOKEN else ""
     token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds, made_with=made_with)
-    return _answer({"token": token})
+    return answer({"token": token})
 
 
 @_for_people
 def list_tokens(caller: Caller) -> Response:
     """List the caller's tokens, expired ones too."""
     rows = personal_tokens.list_personal_tokens(caller.realm.id, caller.user.id)
-    return _answer({"tokens": [_shown(row) for row in rows]})
+    return answer({"tokens": [_shown(row) for row in rows]})
 
 
 @_for_people
 def get_token(caller: Caller, token_id: str) -> Response:
     """Show one of the caller's tokens."""
-    return _answer(_shown(personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)))
+    return answer(_shown(personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)))
 
 
 @_for_people
@@ -151,7 +151,7 @@ def delete_token(caller: Caller, token_id: str) -> Response:
     """Delete one of the caller's tokens; it is refused everywhere within a second."""
     row = personal_tokens.get_personal_token(caller.realm.id, caller.user.id, token_id)
     personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, Criteria.CURRENT, current=row.uid)
-    return _answer({"success": True})
+    return answer({"success": True})
 
 
 @_for_people
@@ -164,7 +164,7 @@ def delete_tokens(caller: Caller) -> Response:
     if criteria is Criteria.CURRENT and caller.kind is not CredentialKind.PERSONAL_TOKEN:
         raise ConflictError("CURRENT takes a call that is made with the token itself.")
     personal_tokens.delete_personal_tokens(caller.realm, caller.user.id, criteria, current=caller.credential_id)
-    return _answer({"success": True})
+    return answer({"success": True})
 
 
 def _shown(row: PersonalToken) -> dict[str, Any]:
@@ -174,10 +174,6 @@ def _shown(row: PersonalToken) -> dict[str, Any]:
         "createdDate": time(row.created_at),
         "expirationDate": time(row.expires_at),
     }
-
-
-def _answer(body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body), 200, NO_STORE, mimetype="application/json")
 
 
 def answer_error(error: Exception) -> Response:

@@ -4,7 +4,6 @@ A privilege of a group, such as `accessAndManageMonitoring`, is a role of the re
 lower case with hyphens: `access-and-manage-monitoring`.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +12,7 @@ from flask import Flask, Response, request
 
 from idp import access, callers, realms, runtime, users
 from idp.access import HeldRole
-from idp.api.answers import time
-from idp.api.errors import NO_STORE
+from idp.api.answers import answer, time
 from idp.api.requests import identify
 from idp.callers import Caller, CredentialError
 from idp.compat.calls import cut, flag_of, json_body, signed_in, text_of
@@ -101,13 +99,13 @@ def create_user(caller: Caller) -> Response:
         callers.give_role(caller, realm, users.holder_of(user), ADMINISTRATOR)
     if user.enabled:
         users.send_link(realm, user, LinkPurpose.INVITATION)
-    return _answer(_user(realm, user), 202)
+    return answer(_user(realm, user), 202)
 
 
 def get_user(caller: Caller, uid: str) -> Response:
     """Show a user."""
     realm = _realm(caller)
-    return _answer(_user(realm, callers.visible_user(caller, realm, uid)))
+    return answer(_user(realm, callers.visible_user(caller, realm, uid)))
 
 
 def put_user(caller: Caller, uid: str) -> Response:
@@ -121,14 +119,14 @@ def put_user(caller: Caller, uid: str) -> Response:
     if administrator is not None and administrator != _is_administrator(realm, user):
         change = callers.give_role if administrator else callers.take_role
         change(caller, realm, users.holder_of(user), ADMINISTRATOR)
-    return _answer(_user(realm, user), 202)
+    return answer(_user(realm, user), 202)
 
 
 def delete_user(caller: Caller, uid: str) -> Response:
     """Delete a user with all that is theirs."""
     realm = _realm(caller)
     users.delete_user(realm, callers.manageable_user(caller, realm, uid))
-    return _answer({}, 202)
+    return answer({}, 202)
 
 
 def groups_of_user(caller: Caller, uid: str) -> Response:
@@ -153,13 +151,13 @@ def create_group(caller: Caller) -> Response:
     caller.require("users:write", realm=realm.name)
     group = users.create_group(realm, text_of(wanted, "name", longest=64))
     _set_privileges(caller, realm, group, wanted)
-    return _answer(_group(realm, group), 202)
+    return answer(_group(realm, group), 202)
 
 
 def get_group(caller: Caller, uid: str) -> Response:
     """Show a group."""
     realm = _realm(caller)
-    return _answer(_group(realm, _find_group(caller, realm, uid)))
+    return answer(_group(realm, _find_group(caller, realm, uid)))
 
 
 def put_group(caller: Caller, uid: str) -> Response:
@@ -169,14 +167,14 @@ def put_group(caller: Caller, uid: str) -> Response:
     if text_of(wanted, "name", group.name) != group.name:
         raise ConflictError("The name of a group cannot be changed.")
     _set_privileges(caller, realm, group, dict.fromkeys(PRIVILEGES, False) | wanted)
-    return _answer(_group(realm, group), 202)
+    return answer(_group(realm, group), 202)
 
 
 def delete_group(caller: Caller, uid: str) -> Response:
     """Delete a group; its members stay."""
     realm = _realm(caller)
     users.delete_group(realm, callers.manageable_group(caller, realm, _find_group(caller, realm, uid)).name)
-    return _answer({}, 202)
+    return answer({}, 202)
 
 
 def users_of_group(caller: Caller, uid: str) -> Response:
@@ -191,14 +189,14 @@ def add_to_group(caller: Caller, uid: str) -> Response:
     """Put a user into a group."""
     realm = _realm(caller)
     group = _find_group(caller, realm, uid)
-    return _answer(_user(realm, callers.put_into_group(caller, realm, group, text_of(json_body(), "id", longest=64))), 202)
+    return answer(_user(realm, callers.put_into_group(caller, realm, group, text_of(json_body(), "id", longest=64))), 202)
 
 
 def remove_from_group(caller: Caller, uid: str, user: str) -> Response:
     """Take a user out of a group."""
     realm = _realm(caller)
     callers.take_out_of_group(caller, realm, _find_group(caller, realm, uid), user)
-    return _answer({}, 202)
+    return answer({}, 202)
 
 
 def contracts(caller: Caller) -> Response:
@@ -312,8 +310,4 @@ def _collection(name: str, rows: list[Any], count: int, limit: int, offset: int,
     if offset + limit < count:
         links["next"] = f"{href}?offset={offset + limit}&limit={limit}"
     body = {"id": name, "type": "collection", "href": href, "items": rows, "offset": offset, "limit": limit, "_links": links}
-    return _answer(body)
-
-
-def _answer(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status, NO_STORE, mimetype="application/json")
+    return answer(body)

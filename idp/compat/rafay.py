@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 
 from idp import access, apikeys, callers, clock, crypto, manifest, organisations, realms, runtime, sessions, users
 from idp.access import HolderKind, Project, Role
-from idp.api.answers import time, time_or_none
+from idp.api.answers import answer, time, time_or_none
 from idp.api.errors import NO_STORE, classify, log_unexpected
 from idp.api.requests import address, realm_of
 from idp.apikeys import ApiKey, NewKey
@@ -153,7 +153,7 @@ def prelogin() -> Response:
     """Say how somebody signs in: alike for all (T85)."""
     body = json_body()
     organization = text_of(body, "organization", "")[:64]
-    return _answer({"username": text_of(body, "username")[:254], "organization": organization, "is_sso": False})
+    return answer({"username": text_of(body, "username")[:254], "organization": organization, "is_sso": False})
 
 
 def login() -> Response:
@@ -164,7 +164,7 @@ def login() -> Response:
         realm=text_of(body, "organization", "") or None, address=address(),
     )  # fmt: skip
     token = sessions.start_session(signed.realm, signed.user, agent=request.headers.get("User-Agent", ""))
-    response = _answer({"username": signed.user.name, "expires_in": token.expires_in})
+    response = answer({"username": signed.user.name, "expires_in": token.expires_in})
     secure = runtime.current().settings.public_url.startswith("https:")
     for name, value, hidden in ((SESSION_COOKIE, token.token, True), (CSRF_COOKIE, csrf_token(token.token), False)):
         response.set_cookie(name, value, max_age=token.expires_in, secure=secure, httponly=hidden, samesite="Lax")
@@ -175,7 +175,7 @@ def logout(caller: Caller) -> Response:
     """End the session."""
     realm = realms.get_realm(caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
-    response = _answer({})
+    response = answer({})
     for name in (SESSION_COOKIE, CSRF_COOKIE):
         response.delete_cookie(name)
     return response
@@ -192,7 +192,7 @@ def sign_up() -> Response:
         ),
         address(),
     )  # fmt: skip
-    return _answer({"id": row.uid, "organization": slug(name), "status": "verification mailed"}, 201)
+    return answer({"id": row.uid, "organization": slug(name), "status": "verification mailed"}, 201)
 
 
 def slug(name: str) -> str:
@@ -220,12 +220,12 @@ def create_organization(caller: Caller) -> Response:
     body = json_body()
     name = text_of(body, "name", longest=200)
     realm = manifest.create_empty_realm(slug(name), display_name=name, pending=flag_of(body, "approved") is False)
-    return _answer(_organization(realm), 201)
+    return answer(_organization(realm), 201)
 
 
 def get_organization(caller: Caller, uid: str) -> Response:
     """Show an organisation."""
-    return _answer(_organization(_find_realm(caller, uid)))
+    return answer(_organization(_find_realm(caller, uid)))
 
 
 def put_organization(caller: Caller, uid: str) -> Response:
@@ -243,7 +243,7 @@ def put_organization(caller: Caller, uid: str) -> Response:
     elif active is not None and active != (realm.state is RealmState.ACTIVE) and realm.state is not RealmState.PENDING:
         _operator(caller)
         (realms.activate_realm if active else realms.deactivate_realm)(realm)
-    return _answer(_organization(realm))
+    return answer(_organization(realm))
 
 
 def delete_organization(caller: Caller, uid: str) -> Response:
@@ -276,7 +276,7 @@ def add_user(caller: Caller, uid: str) -> Response:
     for project, roles in _wanted_roles(realm, body).items():
         callers.set_roles(caller, realm, users.holder_of(user), sorted(roles), project=project)
     users.send_link(realm, user, LinkPurpose.INVITATION)
-    return _answer(_user(realm, user), 201)
+    return answer(_user(realm, user), 201)
 
 
 def _wanted_roles(realm: Realm, body: dict[str, Any]) -> dict[str, set[str]]:
@@ -348,13 +348,13 @@ def find_users(caller: Caller) -> Response:
     caller.require("users:read", realm=realm.name)
     name = request.args.get("options.name", request.args.get("options.q", ""))[:200]
     rows, count, _, _ = cut(users.user_listing(realm, containing=name), "name")
-    return _answer({"accounts": [_account(row) for row in rows], "count": count})
+    return answer({"accounts": [_account(row) for row in rows], "count": count})
 
 
 def current(caller: Caller) -> Response:
     """Show who calls."""
     user = callers.visible_user(caller, realms.get_realm(caller.realm.name), caller.user.uid)
-    return _answer(_user(realms.get_realm(caller.realm.name), user))
+    return answer(_user(realms.get_realm(caller.realm.name), user))
 
 
 def profile(caller: Caller) -> Response:
@@ -363,7 +363,7 @@ def profile(caller: Caller) -> Response:
     names = sorted({each.role for each in caller.held_roles if not each.project})
     roles = [{"role": _role(access.get_role(realm, name))} for name in names]
     account = {"id": caller.subject.uid, "username": caller.name.partition(":")[2]}
-    return _answer({"account": account, "organization": _organization(realm), "partner": _PARTNER, "roles": roles})
+    return answer({"account": account, "organization": _organization(realm), "partner": _PARTNER, "roles": roles})
 
 
 def create_key(caller: Caller, uid: str) -> Response:
@@ -375,7 +375,7 @@ def create_key(caller: Caller, uid: str) -> Response:
         raise InvalidValueError("validity_hour takes a number of hours, 1 or more.")
     wish = callers.KeyWish(name=text_of(body, "name", "key", longest=64), hours=None if never else hours, never=never)
     owner = None if uid in {"-", caller.subject.uid} else uid
-    return _answer(_new_key(callers.make_key(caller, realm, owner, wish)), 201)
+    return answer(_new_key(callers.make_key(caller, realm, owner, wish)), 201)
 
 
 def list_keys(caller: Caller, uid: str) -> Response:
@@ -385,7 +385,7 @@ def list_keys(caller: Caller, uid: str) -> Response:
     if named != caller.subject.uid:
         caller.require("api-keys:read", realm=realm.name)
     owner = callers.own_holder(caller) if named == caller.subject.uid else callers.find_holder(realm, HolderKind.USER, named)
-    return _answer([_key(key) for key in apikeys.list_keys(realm, owner=owner, limit=apikeys.MOST_KEYS)])
+    return answer([_key(key) for key in apikeys.list_keys(realm, owner=owner, limit=apikeys.MOST_KEYS)])
 
 
 def delete_key(caller: Caller, uid: str) -> Response:
@@ -431,13 +431,13 @@ def create_project(caller: Caller) -> Response:
     realm, body = realm_of(caller), json_body()
     caller.require("projects:write", realm=realm.name)
     project = access.create_project(realm, text_of(body, "name"), text_of(body, "description", ""))
-    return _answer(_project(realm, project), 201)
+    return answer(_project(realm, project), 201)
 
 
 def get_project(caller: Caller, uid: str) -> Response:
     """Show a project."""
     realm = realm_of(caller)
-    return _answer(_project(realm, _find_project(caller, realm, uid)))
+    return answer(_project(realm, _find_project(caller, realm, uid)))
 
 
 def delete_project(caller: Caller, uid: str) -> Response:
@@ -470,13 +470,13 @@ def create_group(caller: Caller) -> Response:
     realm, body = realm_of(caller), json_body()
     caller.require("users:write", realm=realm.name)
     group = users.create_group(realm, text_of(body, "name"), text_of(body, "description", ""))
-    return _answer(_group(realm, group), 201)
+    return answer(_group(realm, group), 201)
 
 
 def get_group(caller: Caller, uid: str) -> Response:
     """Show a group."""
     realm = realm_of(caller)
-    return _answer(_group(realm, _find_group(caller, realm, uid)))
+    return answer(_group(realm, _find_group(caller, realm, uid)))
 
 
 def put_group(caller: Caller, uid: str) -> Response:
@@ -486,7 +486,7 @@ def put_group(caller: Caller, uid: str) -> Response:
     if text_of(body, "name", group.name) != group.name:
         raise ConflictError("The name of a group cannot be changed.")
     users.describe_group(realm, group.name, text_of(body, "description", ""))
-    return _answer(_group(realm, group))
+    return answer(_group(realm, group))
 
 
 def delete_group(caller: Caller, uid: str) -> Response:
@@ -609,11 +609,7 @@ def _new_key(new: NewKey) -> dict[str, Any]:
 
 
 def _list(rows: list[Any], count: int, limit: int, offset: int, **more: Any) -> Response:
-    return _answer({"count": count, "limit": limit, "offset": offset, "results": rows} | more)
-
-
-def _answer(body: Any, status: int = 200) -> Response:
-    return Response(json.dumps(body), status, NO_STORE, mimetype="application/json")
+    return answer({"count": count, "limit": limit, "offset": offset, "results": rows} | more)
 
 
 def answer_error(error: Exception) -> Response:

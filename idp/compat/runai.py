@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 
 from idp import access, apikeys, applications, callers, clock, crypto, protocol, realms, runtime, users
 from idp.access import PERMISSIONS, Grant, HolderKind, Project, Role
-from idp.api.answers import time, time_or_none
+from idp.api.answers import answer, time, time_or_none
 from idp.api.errors import NO_STORE, classify, log_unexpected
 from idp.api.requests import address, realm_of
 from idp.apikeys import ApiKey
@@ -117,11 +117,11 @@ def token() -> Response:
     client_id = text_of(given, "clientid" if "clientid" in given else "appid")
     secret = text_of(given, "clientsecret" if "clientsecret" in given else "appsecret", longest=4_000)
     if crypto.is_well_formed(secret, "ak"):
-        return _answer(_exchanged(client_id, secret))
+        return answer(_exchanged(client_id, secret))
     realm, _, name = client_id.rpartition("/")
     form = Form(grant_type="client_credentials", scope="openid", client_id=name, client_secret=secret)
     issued = protocol.answer_token(realm or default_realm(), _without_credentials(), form)
-    return _answer(
+    return answer(
         {
             "accessToken": issued["access_token"],
             "idToken": issued.get("id_token", ""),
@@ -184,7 +184,7 @@ def list_apps(caller: Caller) -> Response:
     caller.require("applications:read", realm=realm.name)
     columns = {"name": Application.name, "clientId": Application.name, "enabled": Application.enabled, "id": Application.uid}
     rows, *_ = _page(applications.application_listing(realm), columns, default=500)
-    return _answer([_app(row) for row in rows])
+    return answer([_app(row) for row in rows])
 
 
 def create_app(caller: Caller, member: str) -> Response:
@@ -192,12 +192,12 @@ def create_app(caller: Caller, member: str) -> Response:
     realm = realm_of(caller)
     name = text_of(json_body(), "name", longest=64)
     application, secret = callers.make_application(caller, realm, ApplicationWish(name))
-    return _answer(_app(application) | {member: secret}, 201)
+    return answer(_app(application) | {member: secret}, 201)
 
 
 def get_app(caller: Caller, uid: str) -> Response:
     """Show an application."""
-    return _answer(_app(_find_app(caller, uid)))
+    return answer(_app(_find_app(caller, uid)))
 
 
 def change_app(caller: Caller, uid: str) -> Response:
@@ -206,7 +206,7 @@ def change_app(caller: Caller, uid: str) -> Response:
     enabled = flag_of(json_body(), "enabled")
     if enabled is None:
         raise InvalidValueError("enabled is missing.")
-    return _answer(_app(callers.change_application(caller, realm, _find_app(caller, uid).name, enabled=enabled)))
+    return answer(_app(callers.change_application(caller, realm, _find_app(caller, uid).name, enabled=enabled)))
 
 
 def delete_app(caller: Caller, uid: str) -> Response:
@@ -225,7 +225,7 @@ def renew_secret(caller: Caller, uid: str, member: str) -> Response:
         if secret.retired_at is None:
             applications.retire_secret(realm, application, secret.name)
     db.session.flush()
-    return _answer({member: applications.add_secret(realm, application, "main")[1]})
+    return answer({member: applications.add_secret(realm, application, "main")[1]})
 
 
 def _find_app(caller: Caller, uid: str) -> Application:
@@ -253,19 +253,19 @@ def list_all_access_keys(caller: Caller) -> Response:
 
 def _access_keys(listing: Listing) -> Response:
     rows, *_ = _page(listing, {"name": ApiKey.name, "id": ApiKey.uid}, default=500)
-    return _answer({"accessKeys": [_access_key(row) for row in rows]})
+    return answer({"accessKeys": [_access_key(row) for row in rows]})
 
 
 def create_access_key(caller: Caller, member: str = "clientSecret") -> Response:
     """Make an access key: an API key, of which the id is the client's and the value the client's secret."""
     name = text_of(json_body(), "name", longest=64)
     new = callers.make_key(caller, realm_of(caller), None, callers.KeyWish(name=name))
-    return _answer(_access_key(new.key) | {member: new.plain_key}, 201)
+    return answer(_access_key(new.key) | {member: new.plain_key}, 201)
 
 
 def get_access_key(caller: Caller, uid: str) -> Response:
     """Show an access key; never its secret."""
-    return _answer(_access_key(callers.readable_key(caller, realm_of(caller), uid)))
+    return answer(_access_key(callers.readable_key(caller, realm_of(caller), uid)))
 
 
 def delete_access_key(caller: Caller, uid: str) -> Response:
@@ -277,7 +277,7 @@ def delete_access_key(caller: Caller, uid: str) -> Response:
 
 def renew_access_key(caller: Caller, uid: str, member: str = "clientSecret") -> Response:
     """Give an access key a new secret; the old one stops working at once."""
-    return _answer({member: callers.renew_key(caller, realm_of(caller), uid).plain_key})
+    return answer({member: callers.renew_key(caller, realm_of(caller), uid).plain_key})
 
 
 # -- users -------------------------------------------------------------------------------------------------------------
@@ -289,14 +289,14 @@ def list_users(caller: Caller) -> Response:
     caller.require("users:read", realm=realm.name)
     columns = {"username": User.name, "email": User.email, "enabled": User.enabled, "id": User.uid}
     rows, *_ = _page(users.user_listing(realm), columns, default=500)
-    return _answer([_user(row) for row in rows])
+    return answer([_user(row) for row in rows])
 
 
 def count_users(caller: Caller) -> Response:
     """Count users."""
     realm = realm_of(caller)
     caller.require("users:read", realm=realm.name)
-    return _answer({"count": users.user_listing(realm).count()})
+    return answer({"count": users.user_listing(realm).count()})
 
 
 def create_user(caller: Caller) -> Response:
@@ -305,12 +305,12 @@ def create_user(caller: Caller) -> Response:
     caller.require("users:write", realm=realm.name)
     user = users.create_user(realm, text_of(body, "email", longest=254), UserKind.PERSON)
     users.send_link(realm, user, LinkPurpose.INVITATION)
-    return _answer(_user(user) | {"tempPassword": None}, 201)
+    return answer(_user(user) | {"tempPassword": None}, 201)
 
 
 def get_user(caller: Caller, uid: str) -> Response:
     """Show a user."""
-    return _answer(_user(callers.visible_user(caller, realm_of(caller), uid)))
+    return answer(_user(callers.visible_user(caller, realm_of(caller), uid)))
 
 
 def delete_user(caller: Caller, uid: str) -> Response:
@@ -326,7 +326,7 @@ def sign_out_user(caller: Caller, uid: str) -> Response:
     if uid != caller.subject.uid or caller.kind is not CredentialKind.SESSION:
         caller.require("sessions:write", realm=realm.name)
     users.sign_out_everywhere(realm, callers.visible_user(caller, realm, uid))
-    return _answer({})
+    return answer({})
 
 
 def reset_password(caller: Caller, uid: str) -> Response:
@@ -334,7 +334,7 @@ def reset_password(caller: Caller, uid: str) -> Response:
     realm = realm_of(caller)
     user = callers.manageable_user(caller, realm, uid)
     users.send_link(realm, user, LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION)
-    return _answer({"tempPassword": None})
+    return answer({"tempPassword": None})
 
 
 def change_password(caller: Caller) -> Response:
@@ -342,7 +342,7 @@ def change_password(caller: Caller) -> Response:
     body = json_body()
     old, new = text_of(body, "currentPassword", longest=100_000), text_of(body, "newPassword", longest=100_000)
     users.replace_password(caller.user.name, old, new, realm=caller.realm.name, address=address())
-    return _answer({})
+    return answer({})
 
 
 # -- access rules, roles, projects -------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def own_rules(caller: Caller) -> Response:
         user = callers.visible_user(caller, realm, caller.subject.uid)
         holders += [users.group_holder(group) for group in users.groups_of(user)]
     grants = [grant for holder in holders for grant in access.list_grants(realm, holder=holder)]
-    return _answer(
+    return answer(
         {"totalRecords": len(grants), "displayRecords": len(grants), "accessRules": [_rule(realm, each) for each in grants]}
     )
 
@@ -372,7 +372,7 @@ def count_rules(caller: Caller) -> Response:
     """Count who holds which role where."""
     realm = realm_of(caller)
     listing = access.grant_listing(realm, projects=callers.readable_projects(caller, realm, "grants:read"))
-    return _answer({"count": listing.count()})
+    return answer({"count": listing.count()})
 
 
 def _rules(realm: Realm, listing: Listing) -> Response:
@@ -385,12 +385,12 @@ def _rules(realm: Realm, listing: Listing) -> Response:
     }
     rows, count, *_ = _page(listing, columns, default=50)
     callers.read_holders(rows)
-    return _answer({"totalRecords": count, "displayRecords": len(rows), "accessRules": [_rule(realm, row) for row in rows]})
+    return answer({"totalRecords": count, "displayRecords": len(rows), "accessRules": [_rule(realm, row) for row in rows]})
 
 
 def create_rule(caller: Caller) -> Response:
     """Give somebody a role on the tenant or on a project."""
-    return _answer(_rule(realm_of(caller), _make_rule(caller, json_body())), 201)
+    return answer(_rule(realm_of(caller), _make_rule(caller, json_body())), 201)
 
 
 def create_rules(caller: Caller) -> Response:
@@ -400,7 +400,7 @@ def create_rules(caller: Caller) -> Response:
     if not isinstance(wanted, list) or len(wanted) > MOST_AT_ONCE or not all(isinstance(each, dict) for each in wanted):
         raise InvalidValueError(f"accessRules takes a list of at most {MOST_AT_ONCE} rules.")
     realm = realm_of(caller)
-    return _answer({"accessRules": [_rule(realm, _make_rule(caller, each)) for each in wanted]})
+    return answer({"accessRules": [_rule(realm, _make_rule(caller, each)) for each in wanted]})
 
 
 def _make_rule(caller: Caller, body: dict[str, Any]) -> Grant:
@@ -438,7 +438,7 @@ def _scope(realm: Realm, kind: str, uid: str) -> Project | None:
 def get_rule(caller: Caller, number: int) -> Response:
     """Show an access rule."""
     realm = realm_of(caller)
-    return _answer(_rule(realm, _find_rule(caller, realm, number)))
+    return answer(_rule(realm, _find_rule(caller, realm, number)))
 
 
 def delete_rule(caller: Caller, number: int) -> Response:
@@ -462,14 +462,14 @@ def list_roles(caller: Caller) -> Response:
     """List roles."""
     realm = realm_of(caller)
     caller.require("roles:read", realm=realm.name)
-    return _answer([_role(role) for role in access.list_roles(realm)])
+    return answer([_role(role) for role in access.list_roles(realm)])
 
 
 def get_role(caller: Caller, number: int) -> Response:
     """Show a role."""
     realm = realm_of(caller)
     caller.require("roles:read", realm=realm.name)
-    return _answer(_role(_find_role(realm, number)))
+    return answer(_role(_find_role(realm, number)))
 
 
 def _find_role(realm: Realm, number: Any) -> Role:
@@ -488,7 +488,7 @@ def _row_number(number: int) -> int:
 
 def list_permissions(caller: Caller) -> Response:  # noqa: ARG001 (everybody who is signed in)
     """List what roles can permit at this server."""
-    return _answer(_permissions(list(PERMISSIONS)))
+    return answer(_permissions(list(PERMISSIONS)))
 
 
 def permitted_scopes(caller: Caller) -> Response:
@@ -500,7 +500,7 @@ def permitted_scopes(caller: Caller) -> Response:
     for name in names:
         project = access.get_project(realm, name)
         scopes.append({"scopeType": "project", "scopeId": project.uid, "scopeName": project.name})
-    return _answer({"permittedScopes": scopes})
+    return answer({"permittedScopes": scopes})
 
 
 def list_projects(caller: Caller) -> Response:
@@ -509,19 +509,19 @@ def list_projects(caller: Caller) -> Response:
     listing = access.project_listing(realm, names=callers.readable_projects(caller, realm, "projects:read"))
     rows, count, limit, offset = _page(listing, {"name": Project.name, "id": Project.uid}, default=50)
     following = offset + limit if offset + limit < count else None
-    return _answer({"projects": [_project(row) for row in rows], "next": following})
+    return answer({"projects": [_project(row) for row in rows], "next": following})
 
 
 def create_project(caller: Caller) -> Response:
     """Make a project."""
     realm, body = realm_of(caller), json_body()
     caller.require("projects:write", realm=realm.name)
-    return _answer(_project(access.create_project(realm, text_of(body, "name"), text_of(body, "description", ""))), 201)
+    return answer(_project(access.create_project(realm, text_of(body, "name"), text_of(body, "description", ""))), 201)
 
 
 def get_project(caller: Caller, uid: str) -> Response:
     """Show a project."""
-    return _answer(_project(_find_project(caller, realm_of(caller), uid)))
+    return answer(_project(_find_project(caller, realm_of(caller), uid)))
 
 
 def delete_project(caller: Caller, uid: str) -> Response:
@@ -542,14 +542,14 @@ def _find_project(caller: Caller, realm: Realm, uid: str) -> Project:
 
 def list_providers(caller: Caller) -> Response:  # noqa: ARG001
     """Say that nobody signs in by another identity provider here."""
-    return _answer({"idps": []})
+    return answer({"idps": []})
 
 
 def get_settings(caller: Caller) -> Response:
     """Show what is set about security."""
     realm = realms.get_realm(caller.realm.name)
     caller.require("realm:read")
-    return _answer({"sessionMaxHours": realm.session_hours, "accessKeyMaxHours": realm.api_key_hours})
+    return answer({"sessionMaxHours": realm.session_hours, "accessKeyMaxHours": realm.api_key_hours})
 
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
@@ -656,10 +656,6 @@ def _project(project: Project) -> dict[str, Any]:
         "createdAt": time(project.created_at),
         "updatedAt": time(project.updated_at or project.created_at),
     }
-
-
-def _answer(body: Any, status: int = 200) -> Response:
-    return Response(json.dumps(body), status, NO_STORE, mimetype="application/json")
 
 
 def answer_error(error: Exception) -> Response:

@@ -79,15 +79,8 @@ def page_of_realms(
     :param containing: only those whose name or display name contains this, in whatever case.
     :param state: only those in this state.
     """
-    query = select(Realm).where(Realm.name > after).order_by(Realm.name).limit(limit)
-    if containing:
-        text = containing.lower()
-        query = query.where(
-            or_(Realm.name.contains(text, autoescape=True), func.lower(Realm.display_name).contains(text, autoescape=True))
-        )
-    if state is not None:
-        query = _in_state(query, state)
-    return db.session.scalars(query).all()
+    query = realm_listing(containing=containing, state=state).query
+    return db.session.scalars(query.where(Realm.name > after).order_by(Realm.name).limit(limit)).all()
 
 
 def realm_listing(*, containing: str = "", state: RealmState | None = None, uid: str = "", deleted: bool = True) -> Listing:

@@ -171,12 +171,8 @@ def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: in
     :param after: only those whose name comes after this, to page on.
     :param containing: only those whose name, first or last name contains this, in whatever case.
     """
-    query = select(User).where(User.realm_id == realm.id, User.name > after).order_by(User.name)
-    if containing:
-        text = containing.lower()
-        columns = (User.name, func.lower(User.first_name), func.lower(User.last_name))
-        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
-    return db.session.scalars(query.limit(limit)).all()
+    query = user_listing(realm, containing=containing).query
+    return db.session.scalars(query.where(User.name > after).order_by(User.name).limit(limit)).all()
 
 
 def find_realm_of(uid: str) -> Realm | None:

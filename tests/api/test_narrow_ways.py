@@ -230,3 +230,17 @@ def test_entries_where_none_belongs_are_seen_in_an_export(chained: None, where: 
     else:
         lines.insert(1 if "first" in where else len(lines), json.dumps(forged | {"id": 999_999}))
     assert checkpoints.read_export(lines).problems
+
+
+def test_key_made_with_a_key_that_got_another_secret_dies_with_it(client: FlaskClient, make: Factory) -> None:
+    make.user("root@example.test", roles=("administrator",))
+    session = session_of(client, "root@example.test")
+    key = make.key("root@example.test")
+    child = {"apiKey": client.post("/v1/apiKeys", headers=key.header, json={}).json["apiKey"]}
+    assert client.post(f"/api/v1/access-keys/{key.uid}/secret", headers=session).status_code == 200
+    make.forget()
+    assert client.get("/v1/users/info", headers=key.header).status_code == 401
+    assert client.get("/v1/users/info", headers=child).status_code == 200
+    assert client.post(f"/v1/apiKeys/{key.uid}/revoke", headers=session, json={"reason": "leaked"}).status_code == 204
+    make.forget()
+    assert client.get("/v1/users/info", headers=child).status_code == 401
