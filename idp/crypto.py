@@ -4,11 +4,11 @@ import base64
 import binascii
 import contextlib
 import hmac
+import logging
 import os
 import re
 import secrets
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -20,6 +20,9 @@ BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
 """Every secret the server makes: prefix, 8 characters that may be shown, 256 random bits, CRC-32 of all before it.
 `cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class MasterKeyError(IdpError):
@@ -87,12 +90,63 @@ def b64url(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
-@dataclass(frozen=True)
-class MasterKeys:
-    """The keys that seal what the database keeps secret. The first of the file seals, all of them open."""
+def seal_under(key: bytes, plain: bytes, *, context: str) -> bytes:
+    """Encrypt with AES-256-GCM (NIST SP 800-38D) under a key that is used for little, such as a data key.
 
-    current: str
-    by_id: dict[str, bytes]
+    :param context: what and whose this is, bound as associated data so that rows cannot be swapped.
+    :returns: nonce and ciphertext.
+    """
+    nonce = os.urandom(12)
+    return nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
+
+
+def open_under(key: bytes, sealed: bytes, *, context: str) -> bytes:
+    """Decrypt what `seal_under` made for the same context.
+
+    :raises DamagedError: it was altered, or belongs to another context.
+    """
+    try:
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
+    except (InvalidTag, ValueError) as error:
+        raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error
+
+
+class MasterKeys:
+    """The keys that seal what the database keeps secret. The first of the file seals, all of them open.
+
+    A file that changes is read again, so that the master key can be replaced while servers run.
+    """
+
+    def __init__(self, current: str, by_id: dict[str, bytes], source: Path | None = None) -> None:
+        """Take the keys.
+
+        :param source: the file that they were read from; None if it cannot change.
+        """
+        self._keys = (current, by_id)
+        self._source = source
+        self._stamp = _stamp(source) if source is not None else None
+
+    @property
+    def current(self) -> str:
+        """Id of the key that seals."""
+        return self._keys[0]
+
+    @property
+    def by_id(self) -> dict[str, bytes]:
+        """All keys."""
+        return self._keys[1]
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed. One that cannot be used is reported, and what is known stays."""
+        if self._source is None or (stamp := _stamp(self._source)) == self._stamp:
+            return
+        try:
+            fresh = load_master_keys(self._source)
+        except MasterKeyError as error:
+            _log.error("The master key file has changed and cannot be used; the keys known so far stay in use: %s", error)
+        else:
+            self._keys = (fresh.current, fresh.by_id)
+        self._stamp = stamp
 
     def seal(self, plain: bytes, *, context: str) -> str:
         """Encrypt with AES-256-GCM.
@@ -100,9 +154,9 @@ class MasterKeys:
         :param context: what and whose this is, bound as associated data so that rows cannot be swapped.
         :returns: `v1.<key id>.<nonce and ciphertext>`; the key id lets the master key be replaced.
         """
-        nonce = os.urandom(12)
-        sealed = AESGCM(self.by_id[self.current]).encrypt(nonce, plain, context.encode())
-        return f"v1.{self.current}.{b64url(nonce + sealed).decode()}"
+        self.refresh()
+        current, by_id = self._keys
+        return f"v1.{current}.{b64url(seal_under(by_id[current], plain, context=context)).decode()}"
 
     def open(self, sealed: str, *, context: str) -> bytes:
         """Decrypt what `seal` made for the same context.
@@ -112,7 +166,10 @@ class MasterKeys:
         """
         version, _, rest = sealed.partition(".")
         key_id, _, body = rest.partition(".")
-        if version != "v1" or key_id not in self.by_id:
+        if key_id not in self.by_id:
+            self.refresh()
+        key = self.by_id.get(key_id)
+        if version != "v1" or key is None:
             raise MasterKeyError(
                 f"{context} is sealed under master key {key_id[:16]!r}, which the master key file does not hold. "
                 "Put the file back that belongs to this database (IDP_MASTER_KEY_FILE)."
@@ -121,9 +178,18 @@ class MasterKeys:
             data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
             if b64url(data).decode() != body:
                 raise ValueError("there is one way to write it, and this is another")
-            return AESGCM(self.by_id[key_id]).decrypt(data[:12], data[12:], context.encode())
-        except (InvalidTag, ValueError) as error:
+        except ValueError as error:
             raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error
+        return open_under(key, data, context=context)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def load_master_keys(path: Path) -> MasterKeys:
@@ -145,7 +211,25 @@ def load_master_keys(path: Path) -> MasterKeys:
             keys[key_id] = base64.b64decode(text, validate=True)
     if not lines or len(keys) != len(lines) or any(len(key) != 32 for key in keys.values()):
         raise MasterKeyError(f"The master key file {path} is damaged: each line must be <key id>:<base64 of 32 bytes>.")
-    return MasterKeys(current=next(iter(keys)), by_id=keys)
+    return MasterKeys(next(iter(keys)), keys, path)
+
+
+def make_master_key() -> tuple[str, bytes]:
+    """Return a new key with its id."""
+    return base62(secrets.randbits(47), 8), os.urandom(32)
+
+
+def write_master_keys(path: Path, current: str, by_id: dict[str, bytes]) -> None:
+    """Replace the master key file, mode 0600, whole or not at all.
+
+    :raises MasterKeyError: it cannot be written.
+    """
+    lines = "".join(_line(key_id, by_id[key_id]) for key_id in [current, *(each for each in by_id if each != current)])
+    try:
+        _write_draft(path, lines).replace(path)
+    except OSError as error:
+        raise MasterKeyError(f"The master key file {path} cannot be replaced ({error.strerror}).") from error
+    _sync_folder(path)
 
 
 def create_master_key(path: Path) -> None:
@@ -153,21 +237,34 @@ def create_master_key(path: Path) -> None:
 
     An existing file is left alone, also when another process made it meanwhile.
     """
-    line = f"{base62(secrets.randbits(47), 8)}:{base64.b64encode(os.urandom(32)).decode()}\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise MasterKeyError(f"The folder {path.parent} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
+    draft = _write_draft(path, _line(*make_master_key()))
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
+    _sync_folder(path)
+
+
+def _line(key_id: str, key: bytes) -> str:
+    return f"{key_id}:{base64.b64encode(key).decode()}\n"
+
+
+def _write_draft(path: Path, text: str) -> Path:
+    """Write a file beside another, for its owner only, and see it on disk before it gets the other's name."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(line)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(draft)
-    draft.unlink()
+    return draft
+
+
+def _sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)

@@ -8,7 +8,7 @@ was stopped or cut off cannot serve what is out of date: it confirms first, or r
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -61,13 +61,31 @@ def publish(kind: str, key: str) -> None:
     db.session.info.setdefault("changes", {})[(kind, key)] = None
 
 
+_REACTIONS: dict[str, list[Callable[[Sequence[str]], None]]] = {}
+
+
+def react(kind: str, act: Callable[[Sequence[str]], None]) -> None:
+    """Have something done in the very transaction that publishes changes of a kind, before it commits.
+
+    For what must not outlive what it hangs on, in a domain that the one that is changed does not know.
+
+    :param act: takes the keys that were published.
+    """
+    _REACTIONS.setdefault(kind, []).append(act)
+
+
 @event.listens_for(Session, "before_commit")
 def _write_changes(session: Session) -> None:
     """Write the published changes last, so that the lock on the counter is held as short as can be."""
-    changes = session.info.pop("changes", None)
-    if not changes:
+    if not session.info.get("changes"):
         return
     session.flush()
+    for kind, acts in _REACTIONS.items():
+        keys = [key for published, key in session.info["changes"] if published == kind]
+        for act in acts if keys else ():
+            act(keys)
+    session.flush()
+    changes = session.info.pop("changes")
     taken = update(ChangeClock).values(value=ChangeClock.value + len(changes)).returning(ChangeClock.value)
     last = session.execute(taken).scalar_one()
     first = last - len(changes) + 1

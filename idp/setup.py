@@ -28,6 +28,7 @@ from idp import (
     clock,
     crypto,
     keys,
+    keysets,
     mail,
     manifest,
     organisations,
@@ -216,6 +217,7 @@ def rotate_keys_and_tidy() -> None:
     applications.forget_expired_assertions()
     tokens.forget_expired_revocations()
     sessions.forget_old_sessions()
+    keysets.tidy_leases()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()
     mail.forget_old_mail()

@@ -17,6 +17,7 @@ from idp.access.grants import (
 from idp.access.models import Grant, HolderKind, Project, Role
 from idp.access.names import (
     BUILT_IN_ROLES,
+    before_deleting_project,
     create_built_in_roles,
     create_project,
     create_role,
@@ -24,6 +25,7 @@ from idp.access.names import (
     delete_role,
     describe_project,
     describe_role,
+    find_project_by_number,
     find_project_by_uid,
     find_role_name,
     get_project,
@@ -45,6 +47,7 @@ __all__ = [
     "HolderKind",
     "Project",
     "Role",
+    "before_deleting_project",
     "check_permissions",
     "covers",
     "create_built_in_roles",
@@ -55,6 +58,7 @@ __all__ = [
     "describe_project",
     "describe_role",
     "find_grant",
+    "find_project_by_number",
     "find_project_by_uid",
     "find_role_name",
     "get_project",

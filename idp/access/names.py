@@ -1,6 +1,6 @@
 """Roles and projects: made, listed, described, deleted."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Select, func, or_, select
@@ -107,13 +107,26 @@ def delete_role(realm: Realm, name: str) -> None:
     audit.record(audit.Tag.ROLE_DELETE, realm.name, f"role:{name}", uid=role.uid)
 
 
-def delete_project(realm: Realm, name: str) -> None:
-    """Delete a project that nobody has a grant on.
+_PROJECT_CHECKS: list[Callable[[Project], None]] = []
 
-    :raises ConflictError: there are grants on it.
+
+def before_deleting_project(check: Callable[[Project], None]) -> None:
+    """Have a domain that hangs things on projects look first whether one can go.
+
+    :param check: raises ConflictError if it cannot.
+    """
+    _PROJECT_CHECKS.append(check)
+
+
+def delete_project(realm: Realm, name: str) -> None:
+    """Delete a project that nobody has a grant on, and that nothing hangs on.
+
+    :raises ConflictError: it is in use.
     """
     project = get_project(realm, name)
     _refuse_if_held(Grant.project_id == project.id, f"Project {name!r}")
+    for check in _PROJECT_CHECKS:
+        check(project)
     db.session.delete(project)
     audit.record(audit.Tag.PROJECT_DELETE, realm.name, f"project:{name}", uid=project.uid)
 
@@ -210,3 +223,9 @@ def _refuse_if_held(condition: object, what: str) -> None:
 
 def _checked(text: str) -> str:
     return check_text("A description", text, 500)
+
+
+def find_project_by_number(realm: Realm, number: int) -> Project | None:
+    """Return a project by its row number, for contracts that name things so; None if there is none."""
+    found = db.session.get(Project, number) if 0 < number < 2**31 else None
+    return found if found is not None and found.realm_id == realm.id else None

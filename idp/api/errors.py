@@ -15,6 +15,7 @@ from idp.callers import CredentialError, DeniedError, FirstSecretError, NoCreden
 from idp.db import is_unavailable
 from idp.errors import ConflictError, IdpError, InvalidMembersError, InvalidValueError, NotFoundError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
+from idp.keysets import KeysetDamagedError, NotLentError
 from idp.organisations import SignUpClosedError
 from idp.personal_tokens import TokenLimitError
 from idp.ratelimit import RateExceededError, TooManyAttemptsError
@@ -24,6 +25,7 @@ from idp.tokens import ScopeError, TokenTooLargeError
 from idp.users import BusyError, LinkError, SignInError
 from idp.wire.body import BodyError, LengthMissingError
 from idp.wire.credentials import ForeignOriginError, MalformedCredentialError
+from idp.wire.transport import UnprotectedError
 
 NO_STORE = {"Cache-Control": "no-store", "Vary": "Cookie, Authorization, apiKey"}
 
@@ -55,6 +57,8 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (DeniedError, 403, "Forbidden"),
     (ForeignOriginError, 403, "Forbidden"),
     (SignUpClosedError, 403, "Forbidden"),
+    (NotLentError, 403, "Forbidden"),
+    (UnprotectedError, 403, "HttpsRequired"),
     (LifetimeError, 403, "LifetimeExceeded"),
     (TokenLimitError, 403, "TokenLimitReached"),
     (MalformedCredentialError, 400, "InvalidRequest"),
@@ -64,6 +68,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (TokenTooLargeError, 400, "InvalidRequest"),
     (InvalidValueError, 400, "InvalidRequest"),
     (NotFoundError, 404, "ResourceNotFound"),
+    (KeysetDamagedError, 409, "KeysetDamaged"),
     (ConflictError, 409, "Conflict"),
     (PreconditionFailedError, 412, "PreconditionFailed"),
     (KeyReusedError, 422, "IdempotencyKeyReused"),

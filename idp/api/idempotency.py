@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import request
-from sqlalchemy import String, delete
+from sqlalchemy import String, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock, vault
@@ -33,7 +33,7 @@ class KeptAnswer(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     """Hash of who sent which key to which URL."""
     fingerprint: Mapped[str] = mapped_column(String(64))
-    """Hash of the body, and of the project that it is about."""
+    """Keyed hash of the body, which may hold a secret that somebody chose, and of the project that it is about."""
     sealed: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
 
@@ -90,9 +90,13 @@ def once(caller: Caller) -> Once | None:
     ]
     key = hashlib.sha256(json.dumps([*whom, carried, text]).encode()).hexdigest()
     scope = f"{request.headers.get('ProjectUid', '')}?{request.query_string.decode('latin-1')}\n".encode()
-    return Once(key, hashlib.sha256(scope + read_body(request.environ)).hexdigest())
+    _, fingerprint = vault.hash_secret(hashlib.sha256(scope + read_body(request.environ)).hexdigest())
+    return Once(key, fingerprint.hex())
 
 
 def forget_old_answers() -> None:
     """Remove answers that nobody may ask for any more."""
     db.session.execute(delete(KeptAnswer).where(KeptAnswer.created_at < clock.now() - KEEP))
+
+
+vault.register_sealed(KeptAnswer.sealed, select(KeptAnswer.key, KeptAnswer.sealed, KeptAnswer.key), "answer {}".format)

@@ -262,7 +262,7 @@ def _header_parameters(method: str, shape: Shape) -> list[dict[str, Any]]:
         found.append(("X-Organization-Id", "Name of the organisation that an operator acts in."))
     if "project" in shape.takes:
         found.append(("ProjectUid", "uid of the project that the call is about; without it, the whole organisation."))
-    if shape.status == 201 and not shape.public:
+    if shape.repeatable:
         found.append(("Idempotency-Key", "A value of your own, such as a UUID: a repeated call with it makes nothing anew."))
     if shape.current is not None and method in UNSAFE:
         found.append(("If-Match", "The `ETag` that was read: the call is refused with 412 when it is not that any more."))
@@ -290,7 +290,7 @@ def _responses(method: str, shape: Shape, schemas: _Schemas) -> dict[str, Any]:
         statuses |= {409, 411}
     if shape.current is not None:
         statuses |= {412}
-    if shape.status == 201 and not shape.public:
+    if shape.repeatable:
         statuses |= {422}
     return responses | {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(statuses)}
 

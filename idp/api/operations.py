@@ -55,6 +55,13 @@ class Shape:
     current: "Shape | None"
     """The call that returns what this one changes, for `If-Match`."""
     deprecation: Deprecation | None
+    unlocked: bool = False
+    """Whether the call waits for no other and commits by itself, so that it cannot be repeated by a key."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it takes an `Idempotency-Key`."""
+        return self.status == 201 and not self.public and not self.unlocked
 
     @property
     def name(self) -> str:
@@ -70,12 +77,14 @@ def read_shape(
     media_type: str = "application/json",
     current: View | None = None,
     deprecation: Deprecation | None = None,
+    unlocked: bool = False,
 ) -> Shape:
     """Return the shape of a call.
 
     :param answers: type of the answer, for a function that makes its response itself.
     :param media_type: of such a response.
     :param current: the call whose answer `If-Match` is about.
+    :param unlocked: whether it waits for no other call.
     """
     hints = typing.get_type_hints(view, include_extras=True)
     returned = hints.pop("return")
@@ -94,6 +103,7 @@ def read_shape(
         path=tuple(name for name in parameters if name not in _GIVEN),
         current=shape_of(current) if current is not None else None,
         deprecation=deprecation,
+        unlocked=unlocked,
     )
 
 

@@ -75,6 +75,7 @@ def signed_in(
     current: View | None = ...,
     deprecation: Deprecation | None = ...,
     records: bool = ...,
+    unlocked: bool = ...,
 ) -> Callable[[View], View]: ...
 def signed_in(
     view: View | None = None,
@@ -84,6 +85,7 @@ def signed_in(
     current: View | None = None,
     deprecation: Deprecation | None = None,
     records: bool = False,
+    unlocked: bool = False,
 ) -> Any:
     """Make a call one for callers who have proved who they are.
 
@@ -91,16 +93,22 @@ def signed_in(
     :param media_type: of such a response.
     :param current: the call that returns what this one changes: `If-Match` is about its answer.
     :param records: whether a GET writes something to the audit trail.
+    :param unlocked: whether the call goes by what is in memory, waits for no other, and commits by itself.
     """
 
     def decorate(view: View) -> View:
-        shape = read_shape(view, public=False, answers=answers, media_type=media_type, current=current, deprecation=deprecation)
+        shape = read_shape(
+            view, public=False, answers=answers, media_type=media_type, current=current, deprecation=deprecation,
+            unlocked=unlocked,
+        )  # fmt: skip
 
         @functools.wraps(view)
         def called(**arguments: Any) -> Response:
             runtime.current().feed.confirm()
             credentials = read_credentials(request.environ)
             caller = identify(credentials)
+            if unlocked:
+                return _respond(shape, _act_unlocked(shape, caller, arguments))
             writes = request.method in UNSAFE
             if writes:
                 read_body(request.environ)  # however slowly it comes, it keeps nobody waiting
@@ -121,7 +129,7 @@ def signed_in(
 
 def _act(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Any:
     """Carry out a change: once for each `Idempotency-Key`, and only on what `If-Match` names."""
-    kept = once(caller) if shape.status == 201 else None
+    kept = once(caller) if shape.repeatable else None
     if kept is not None and (earlier := kept.recall()) is not None:
         again = Created(*earlier)
         again.replayed = True
@@ -133,6 +141,18 @@ def _act(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Any:
     if kept is not None:
         kept.keep(result.body, result.location)
     return result
+
+
+def _act_unlocked(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> Any:
+    """Carry out a change that commits by itself.
+
+    :raises InvalidValueError: the request carries a header that such a call cannot honour.
+    """
+    for name in ("Idempotency-Key", "If-Match"):
+        if name in request.headers:
+            raise InvalidValueError(f"This call takes no {name}: each time it is made, it is another one.")
+    with audit.acting_as(caller.actor):
+        return shape.view(**_given(shape, caller, arguments))
 
 
 def _check_match(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> None:

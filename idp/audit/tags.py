@@ -80,6 +80,18 @@ class Tag(StrEnum):
 
     TOKEN_EXCHANGE = "client:token:exchange"  # noqa: S105
 
+    KEYSET_CREATE = "admin:keyset:create"
+    KEYSET_UPDATE = "admin:keyset:update"
+    KEYSET_REPLACE = "admin:keyset:replace"
+    KEYSET_DELETE = "admin:keyset:delete"
+
+    LEASE_TAKE = "client:lease:take"
+    LEASE_END = "user:lease:end"
+    LEASE_DIE = "system:lease:end"
+
+    MASTER_KEY_ROTATE = "admin:master-key:rotate"
+    MASTER_KEY_RETIRE = "admin:master-key:retire"
+
     KEY_CREATE = "admin:key:create"
     KEY_ROTATE = "admin:key:rotate"
     KEY_REVOKE = "admin:key:revoke"

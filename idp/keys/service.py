@@ -164,3 +164,10 @@ def _create_key(
     )
     feed.publish("keys", realm.name)
     return key
+
+
+vault.register_sealed(
+    SigningKey.sealed_private_key,
+    select(SigningKey.id, SigningKey.sealed_private_key, SigningKey.uid, Realm.uid).join(Realm, Realm.id == SigningKey.realm_id),
+    "signing key {} of realm {}".format,
+)

@@ -58,3 +58,6 @@ def list_waiting(limit: int = 50) -> Sequence[MailMessage]:
 def count_waiting() -> int:
     """Return how many mails have not been sent."""
     return db.session.scalar(select(func.count()).select_from(MailMessage).where(MailMessage.done_at.is_(None))) or 0
+
+
+vault.register_sealed(MailMessage.sealed, select(MailMessage.id, MailMessage.sealed, MailMessage.occasion), "mail {}".format)

@@ -16,6 +16,7 @@ from idp.audit.activity import ActivityCount
 from idp.db import commit, db
 from idp.errors import ConflictError
 from idp.keys import SigningKey
+from idp.keysets import Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
 from idp.mail import MailMessage
 from idp.personal_tokens import PersonalToken
 from idp.protected_apis import ProtectedApi
@@ -29,9 +30,10 @@ PIECE = 1_000
 
 # in the order in which nothing points to what goes
 _BY_REALM: tuple[InstrumentedAttribute[int], ...] = (
-    Grant.realm_id, ApiKey.realm_id, PersonalToken.realm_id, UserSession.realm_id, ProtectedApi.realm_id,
+    Grant.realm_id, ApiKey.realm_id, PersonalToken.realm_id, UserSession.realm_id, ProtectedApi.realm_id, Lease.realm_id,
 )  # fmt: skip
 _BY_PARENT = (
+    (Keyset, (KeysetKey.keyset_id, KeysetVersion.keyset_id, KeysetProject.keyset_id)),
     (Application, (ApplicationSecret.application_id, UsedAssertion.application_id)),
     (Group, (Membership.group_id,)),
     (User, (Membership.user_id, OneTimeLink.user_id)),
@@ -99,7 +101,9 @@ def _remove(column: InstrumentedAttribute[int], realm_id: int) -> None:
 
 
 def _remove_with_parts(
-    table: type[Application | Group | User | Role | Project], columns: tuple[InstrumentedAttribute[int], ...], realm_id: int
+    table: type[Keyset | Application | Group | User | Role | Project],
+    columns: tuple[InstrumentedAttribute[int], ...],
+    realm_id: int,
 ) -> None:
     while ids := db.session.scalars(select(table.id).where(table.realm_id == realm_id).limit(PIECE)).all():
         for column in columns:

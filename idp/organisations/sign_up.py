@@ -183,3 +183,6 @@ def _find(code: str) -> SignUp | None:
 def _content(row: SignUp) -> dict[str, str]:
     content: dict[str, str] = json.loads(vault.unseal(row.sealed, context=f"sign-up {row.uid}"))
     return content
+
+
+vault.register_sealed(SignUp.sealed, select(SignUp.id, SignUp.sealed, SignUp.uid), "sign-up {}".format)

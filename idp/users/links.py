@@ -177,3 +177,6 @@ def _answer_reset_request(sealed: str) -> None:
     for user, realm in db.session.execute(query.limit(20)).all():
         if user.enabled and realm.enabled and user.kind == UserKind.PERSON.value and user.email:
             send_link(realm, user, LinkPurpose.RESET)
+
+
+vault.register_sealed(ResetRequest.sealed, select(ResetRequest.id, ResetRequest.sealed), lambda: "reset request")

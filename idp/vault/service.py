@@ -9,6 +9,7 @@ from idp import crypto, runtime
 from idp.crypto import MasterKeyError
 from idp.db import db, reading
 from idp.vault.models import Pepper
+from idp.vault.sealed import register_sealed
 
 
 def seal(plain: bytes, *, context: str) -> str:
@@ -78,3 +79,6 @@ def _open(pepper_id: str, sealed: str) -> bytes:
     if pepper_id not in peppers:
         peppers[pepper_id] = unseal(sealed, context=f"pepper {pepper_id}")
     return peppers[pepper_id]
+
+
+register_sealed(Pepper.sealed, select(Pepper.id, Pepper.sealed, Pepper.id), "pepper {}".format)

@@ -1,0 +1,369 @@
+"""`/v1/keysets`: third-party credentials. Values go in, and come out to applications that take a lease, see `leases`."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from flask import request
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import access, callers, keysets, runtime
+from idp.access import Project
+from idp.api.answers import metadata, time, time_or_none
+from idp.api.pages import Page, PageQuery, page
+from idp.api.projects import visible_project
+from idp.api.requests import signed_in
+from idp.api.schemas import Created, Made, Metadata, Reference, Renamed, Schema, Timestamp, describe
+from idp.callers import Caller
+from idp.errors import ConflictError, InvalidMembersError
+from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
+from idp.realms import Realm
+from idp.users import KnownUser
+from idp.wire.transport import require_private
+
+Category = Literal["provider", "solution", "storage", "user_ssh", "vcs"]
+WritableCategory = Literal["provider", "solution", "storage", "user_ssh"]
+
+
+class KeyValue(Schema):
+    """A key with its value, which no answer shows."""
+
+    read_only = frozenset({"fingerprint"})
+
+    type: str = Field(max_length=20)
+    """See `GET /v1/keysetKinds`."""
+    value: str = Field(max_length=keysets.LONGEST_VALUE, repr=False)
+
+
+class KeysetNamed(Schema):
+    """`metadata` of a keyset."""
+
+    name: str = Field(min_length=1, max_length=keysets.LONGEST_NAME)
+    """One of this category and entity in the organisation."""
+    annotations: dict[str, str] | None = None
+
+
+class KeysetRenamed(Schema):
+    """`metadata` of a change."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=keysets.LONGEST_NAME)
+    annotations: dict[str, str] | None = None
+
+
+class NewKeysetSpec(Schema):
+    """`spec` of a new keyset."""
+
+    read_only = frozenset({"version"})
+
+    category: WritableCategory
+    entity: str = Field(default="", max_length=40)
+    keys: list[KeyValue] = Field(max_length=10)
+    """All that the entity has; see `GET /v1/keysetKinds`."""
+    projects: list[str] = Field(default=[], max_length=keysets.MOST_PROJECTS)
+    """The only projects that it is for, by uid or name; empty for the whole organisation."""
+    isDefault: bool = False
+    """Whether it is the one to use where nothing else is said. There is one for each category and entity."""
+    maxLeaseSeconds: int = Field(default=keysets.DEFAULT_LEASE, ge=1, le=keysets.LONGEST_LEASE)
+    """The longest that it is lent for."""
+
+
+class NewKeyset(Schema):
+    """`POST /v1/keysets`."""
+
+    metadata: KeysetNamed
+    spec: NewKeysetSpec
+
+
+class KeysetSpecChange(Schema):
+    """`spec` of a change: what is left out stays."""
+
+    read_only = frozenset({"version", "keys"})
+
+    category: Category | None = None
+    """Can be sent back, and not be changed."""
+    entity: str | None = None
+    """Can be sent back, and not be changed."""
+    projects: list[str] | None = Field(default=None, max_length=keysets.MOST_PROJECTS)
+    isDefault: bool | None = None
+    maxLeaseSeconds: int | None = Field(default=None, ge=1, le=keysets.LONGEST_LEASE)
+
+
+class KeysetChange(Schema):
+    """`PUT` and `PATCH /v1/keysets/{uid}`. New values are a new version, see `POST /v1/keysets/{uid}/versions`."""
+
+    metadata: KeysetRenamed = KeysetRenamed()
+    spec: KeysetSpecChange = KeysetSpecChange()
+
+
+class NewVersionSpec(Schema):
+    """`spec` of a new version."""
+
+    keys: list[KeyValue] = Field(max_length=10)
+    """All that the entity has."""
+
+
+class NewVersion(Schema):
+    """`POST /v1/keysets/{uid}/versions`."""
+
+    metadata: Renamed = Renamed()
+    spec: NewVersionSpec
+
+
+class KeysetQuery(PageQuery):
+    """Which keysets, in which order."""
+
+    name: str = Field(default="", max_length=200)
+    """Those whose name or description contains this."""
+    category: Category | None = None
+    entity: str = Field(default="", max_length=40)
+    project: str = Field(default="", max_length=64)
+    """Those that are for this project, by uid or name."""
+    isDefault: bool | None = None
+    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+
+
+class KeyShown(TypedDict):
+    """A key; never its value."""
+
+    type: str
+    fingerprint: str
+
+
+class KeysetSpecShown(TypedDict):
+    """What a keyset is; never its values."""
+
+    category: Category
+    entity: str
+    keys: list[KeyShown]
+    projects: list[Reference]
+    isDefault: bool
+    maxLeaseSeconds: int
+    version: int
+
+
+class KeysetStatus(TypedDict):
+    """How a keyset fares."""
+
+    damaged: bool | None
+
+
+class KeysetResource(TypedDict):
+    """A set of third-party credentials. Whether its values can be opened is looked at when it is asked for by itself."""
+
+    metadata: Metadata
+    spec: KeysetSpecShown
+    status: KeysetStatus
+
+
+class VersionSpecShown(TypedDict):
+    """Which version it is."""
+
+    version: int
+    createdAt: Timestamp
+    createdBy: str
+
+
+class VersionStatus(TypedDict):
+    """Who holds a version: while `liveLeases` is not 0, programs may be using its values; `freeSince` says since when not."""
+
+    state: Literal["current", "replaced"]
+    replacedAt: Timestamp | None
+    liveLeases: int
+    heldUntil: Timestamp | None
+    freeSince: Timestamp | None
+
+
+class VersionResource(TypedDict):
+    """A version of a keyset."""
+
+    spec: VersionSpecShown
+    status: VersionStatus
+
+
+class Versions(TypedDict):
+    """The versions of a keyset, the newest first: at most the last hundred."""
+
+    items: list[VersionResource]
+
+
+class VersionMade(TypedDict):
+    """The number of a new version."""
+
+    uid: str
+    version: int
+
+
+class KeyKind(TypedDict):
+    """A key that a keyset has."""
+
+    type: str
+    description: str
+
+
+class KeysetKind(TypedDict):
+    """A category and entity, and the keys that its keysets have."""
+
+    category: Category
+    entity: str
+    keys: list[KeyKind]
+    writable: bool
+
+
+class KeysetKinds(TypedDict):
+    """What can be kept."""
+
+    items: list[KeysetKind]
+
+
+@signed_in
+def list_kinds() -> KeysetKinds:
+    """List what can be kept: categories, entities, and the keys of each."""
+    items: list[KeysetKind] = [
+        {
+            "category": category,  # type: ignore[typeddict-item]
+            "entity": entity,
+            "keys": [{"type": each, "description": meaning} for each, meaning in types.items()],
+            "writable": category in keysets.WRITABLE,
+        }
+        for category, entities in keysets.CATEGORIES.items()
+        for entity, types in entities.items()
+    ]
+    return {"items": items}
+
+
+@signed_in
+def list_keysets(caller: Caller, realm: Realm, query: KeysetQuery) -> Page[KeysetResource]:
+    """List the keysets that the caller may see or be lent, without their values."""
+    names = callers.listed_projects(caller, realm)
+    project = visible_project(caller, realm, query.project).name if query.project else ""
+    listing = keysets.keyset_listing(
+        realm, containing=query.name, category=query.category or "", entity=query.entity, project=project, projects=names,
+        default=query.isDefault,
+    )  # fmt: skip
+    return page(caller, query, listing, lambda row: show_keyset(row, None), query.orderBy)
+
+
+@signed_in
+def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made]:
+    """Keep a keyset: each value is sealed before it is stored, and no answer ever shows it."""
+    require_private(request.environ, runtime.current().settings.trusted_proxies)
+    spec = body.spec
+    wish = KeysetWish(
+        name=body.metadata.name, description=describe(body.metadata.annotations), projects=_projects(realm, spec.projects),
+        is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds, values=_values(spec.keys),
+        user_id=caller.subject.id if isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name else None,
+    )  # fmt: skip
+    keyset = callers.make_keyset(caller, realm, spec.category, spec.entity, wish)
+    return Created({"uid": keyset.uid}, f"/v1/keysets/{keyset.uid}")
+
+
+@signed_in
+def get_keyset(caller: Caller, realm: Realm, uid: str) -> KeysetResource:
+    """Show a keyset without its values, by uid, or by name where only one has it."""
+    keyset = callers.visible_keyset(caller, realm, uid)
+    return show_keyset(keyset, keysets.is_damaged(realm, keyset))
+
+
+@signed_in(current=get_keyset)
+def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
+    """Set what a keyset says of itself; what is left out gets its default, and its values stay."""
+    spec = body.spec
+    wish = KeysetWish(
+        name=body.metadata.name, description=describe(body.metadata.annotations) or "",
+        projects=_projects(realm, spec.projects or []), is_default=bool(spec.isDefault),
+        max_lease_seconds=spec.maxLeaseSeconds or keysets.DEFAULT_LEASE,
+    )  # fmt: skip
+    _change(caller, realm, uid, body, wish)
+
+
+@signed_in(current=get_keyset)
+def change_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
+    """Change what a keyset says of itself: name, description, projects, whether it is the default, how long it is lent."""
+    spec = body.spec
+    wish = KeysetWish(
+        name=body.metadata.name, description=describe(body.metadata.annotations),
+        projects=None if spec.projects is None else _projects(realm, spec.projects), is_default=spec.isDefault,
+        max_lease_seconds=spec.maxLeaseSeconds,
+    )  # fmt: skip
+    _change(caller, realm, uid, body, wish)
+
+
+def _change(caller: Caller, realm: Realm, uid: str, body: KeysetChange, wish: KeysetWish) -> None:
+    keyset = _changeable(caller, realm, uid)
+    for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
+        if sent not in {None, stored}:
+            raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: make another keyset")])
+    callers.change_keyset(caller, realm, keyset, wish)
+
+
+def _changeable(caller: Caller, realm: Realm, uid: str) -> Keyset:
+    keyset = callers.writable_keyset(caller, realm, uid)
+    if keyset.category not in keysets.WRITABLE:
+        raise ConflictError(f"Keysets of {keyset.category} are changed in the console, and only read and deleted here.")
+    return keyset
+
+
+@signed_in(current=get_keyset)
+def delete_keyset(caller: Caller, realm: Realm, uid: str) -> None:
+    """Delete a keyset with its values. Leases of it end."""
+    keysets.delete_keyset(realm, callers.writable_keyset(caller, realm, uid))
+
+
+@signed_in
+def list_versions(caller: Caller, realm: Realm, uid: str) -> Versions:
+    """List the versions of a keyset, and which of them somebody still holds."""
+    keyset = callers.visible_keyset(caller, realm, uid)
+    versions = keysets.list_versions(keyset)
+    held = keysets.holdings(keyset, versions)
+    return {"items": [_version(keyset, version, held[version.number]) for version in versions]}
+
+
+@signed_in(current=get_keyset)
+def create_version(caller: Caller, realm: Realm, body: NewVersion, uid: str) -> Created[VersionMade]:
+    """Give a keyset new values. The old ones are removed; leases that run were given them, and say so."""
+    require_private(request.environ, runtime.current().settings.trusted_proxies)
+    keyset = _changeable(caller, realm, uid)
+    number = keysets.replace_values(realm, keyset, _values(body.spec.keys))
+    return Created({"uid": keyset.uid, "version": number}, f"/v1/keysets/{keyset.uid}/versions")
+
+
+def _values(keys: Sequence[KeyValue]) -> list[tuple[str, str]]:
+    return [(key.type, key.value) for key in keys]
+
+
+def _projects(realm: Realm, named: Sequence[str]) -> list[Project]:
+    """Return projects by uid or name. Whether the caller may decide over them is asked later, in one with the rest."""
+    return [access.find_project_by_uid(realm, each) or access.get_project(realm, each) for each in named]
+
+
+def show_keyset(keyset: Keyset, damaged: bool | None) -> KeysetResource:  # noqa: FBT001 (it is what is shown)
+    """Return a keyset as the API shows it.
+
+    :param damaged: whether its values do not open; None where nobody has looked.
+    """
+    return {
+        "metadata": metadata(keyset.uid, keyset.name, keyset.created_at, keyset.updated_at, keyset.description),
+        "spec": {
+            "category": keyset.category,  # type: ignore[typeddict-item]
+            "entity": keyset.entity,
+            "keys": [{"type": key.key_type, "fingerprint": key.fingerprint} for key in keyset.keys],
+            "projects": [{"uid": project.uid, "name": project.name} for project in keyset.projects],
+            "isDefault": keyset.is_default,
+            "maxLeaseSeconds": keyset.max_lease_seconds,
+            "version": keyset.version,
+        },
+        "status": {"damaged": damaged},
+    }
+
+
+def _version(keyset: Keyset, version: KeysetVersion, held: Holding) -> VersionResource:
+    return {
+        "spec": {"version": version.number, "createdAt": time(version.created_at), "createdBy": version.created_by},
+        "status": {
+            "state": "current" if version.number == keyset.version else "replaced",
+            "replacedAt": time_or_none(version.superseded_at),
+            "liveLeases": held.live,
+            "heldUntil": time_or_none(held.until),
+            "freeSince": time_or_none(held.free_since),
+        },
+    }

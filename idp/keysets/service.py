@@ -1,0 +1,298 @@
+"""Keysets: made, listed, changed, given new values, deleted."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import selectinload
+
+from idp import access, audit, clock, feed
+from idp.access import Project
+from idp.db import db
+from idp.errors import ConflictError, InvalidMembersError, NotFoundError
+from idp.keysets.kinds import FIXED, key_types
+from idp.keysets.leases import end_leases_of, review_leases
+from idp.keysets.models import LONGEST_LEASE, Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
+from idp.keysets.sealing import seal_values
+from idp.keysets.ssh import fingerprint
+from idp.paging import Listing
+from idp.realms import Realm, check_text
+
+LONGEST_NAME = 200
+LONGEST_VALUE = 16_384
+"""Characters of a value."""
+
+MOST_PROJECTS = 100
+
+Values = Sequence[tuple[str, str]]
+"""Types of keys with their values, as they are sent: a type may wrongly come twice."""
+
+
+class DuplicateKeysetError(ConflictError):
+    """The realm has a keyset of this name, category and entity already."""
+
+
+@dataclass(frozen=True)
+class KeysetWish:
+    """What a keyset is to be. What is None stays as it is, or gets its default."""
+
+    name: str | None = None
+    description: str | None = None
+    projects: Sequence[Project] | None = None
+    is_default: bool | None = None
+    max_lease_seconds: int | None = None
+    values: Values | None = None
+    user_id: int | None = None
+
+
+def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) -> Keyset:
+    """Store a keyset.
+
+    :param wish: with a name, and a value for each key of the entity.
+    :raises DuplicateKeysetError: there is one of this name, category and entity.
+    :raises InvalidMembersError: something of it has no usable value. Values are not repeated.
+    """
+    key_types(category, entity)
+    name = _checked_name(realm, category, entity, wish.name or "")
+    marks = _check_values(category, entity, wish.values or ())
+    keyset = Keyset(
+        realm_id=realm.id, name=name, category=category, entity=entity, description="", version=0, sealed_data_key="",
+        user_id=wish.user_id,
+    )  # fmt: skip
+    _set(realm, keyset, wish)
+    db.session.add(keyset)
+    db.session.flush()
+    _store(realm, keyset, wish.values or (), marks)
+    audit.record(
+        audit.Tag.KEYSET_CREATE, realm.name, target_of(keyset), uid=keyset.uid, category=category, entity=entity,
+        projects=[each.name for each in keyset.projects],
+    )  # fmt: skip
+    publish_keyset(realm, keyset)
+    return keyset
+
+
+def update_keyset(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
+    """Change a keyset. With values, it gets a new version; see `create_keyset` for the errors."""
+    publish_keyset(realm, keyset)  # under its old name too
+    before = _facts(keyset)
+    if wish.name is not None and wish.name != keyset.name:
+        keyset.name = _checked_name(realm, keyset.category, keyset.entity, wish.name)
+    _set(realm, keyset, wish)
+    db.session.flush()
+    after = _facts(keyset)
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    if changed:
+        keyset.updated_at = clock.now()
+        audit.record(audit.Tag.KEYSET_UPDATE, realm.name, target_of(keyset), uid=keyset.uid, **changed)
+    publish_keyset(realm, keyset)
+    if "projects" in changed:
+        review_leases(realm.name, Lease.keyset_id == keyset.id)
+    if wish.values is not None:
+        replace_values(realm, keyset, wish.values)
+
+
+def replace_values(realm: Realm, keyset: Keyset, values: Values) -> int:
+    """Give a keyset new values, and return the number of the version that they are.
+
+    The old values are removed from the database. Leases that run were given them: they show which version they hold.
+
+    :raises InvalidMembersError: a key is missing or of another type, or a value is not usable.
+    """
+    marks = _check_values(keyset.category, keyset.entity, values)
+    superseded = update(KeysetVersion).where(
+        KeysetVersion.keyset_id == keyset.id, KeysetVersion.superseded_at.is_(None), KeysetVersion.number <= keyset.version
+    )
+    db.session.execute(superseded.values(superseded_at=clock.now()))
+    db.session.execute(delete(KeysetKey).where(KeysetKey.keyset_id == keyset.id))
+    _store(realm, keyset, values, marks)
+    keyset.updated_at = clock.now()
+    audit.record(audit.Tag.KEYSET_REPLACE, realm.name, target_of(keyset), uid=keyset.uid, version=keyset.version)
+    publish_keyset(realm, keyset)
+    return keyset.version
+
+
+def delete_keyset(realm: Realm, keyset: Keyset) -> None:
+    """Delete a keyset with its keys. Its leases end."""
+    end_leases_of(realm, keyset)
+    for table in (KeysetKey, KeysetVersion, KeysetProject):
+        db.session.execute(delete(table).where(table.keyset_id == keyset.id))
+    db.session.execute(delete(Keyset).where(Keyset.id == keyset.id))
+    audit.record(audit.Tag.KEYSET_DELETE, realm.name, target_of(keyset), uid=keyset.uid)
+    publish_keyset(realm, keyset)
+
+
+def find_keyset(realm: Realm, named: str) -> Keyset | None:
+    """Return a keyset by uid, or by its name where only one has it; None otherwise."""
+    query = select(Keyset).where(Keyset.realm_id == realm.id)
+    by_uid = db.session.scalar(query.where(Keyset.uid == named))
+    if by_uid is not None:
+        return by_uid
+    found = db.session.scalars(query.where(Keyset.name == named).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def get_keyset_by_number(realm: Realm, number: int) -> Keyset:
+    """Return a keyset by its row number.
+
+    :raises NotFoundError: there is none.
+    """
+    # no row has a number beyond the column's range, and PostgreSQL refuses to compare with one
+    found = db.session.get(Keyset, number) if 0 < number < 2**31 else None
+    if found is None or found.realm_id != realm.id:
+        raise NotFoundError("There is no such keyset (not found).")
+    return found
+
+
+def keyset_listing(
+    realm: Realm, *, containing: str = "", category: str = "", entity: str = "", project: str = "",
+    projects: Sequence[str] | None = None, default: bool | None = None,
+) -> Listing:  # fmt: skip
+    """Return keysets as a list in pages.
+
+    :param containing: only those whose name or description contains this, in whatever case.
+    :param project: only those that are for this project by name.
+    :param projects: only those that are for one of these projects; None for all, and those of the whole realm.
+    :param default: only those that are, or are not, the default.
+    """
+    query = select(Keyset).where(Keyset.realm_id == realm.id)
+    if containing:
+        text = containing.lower()
+        named = (func.lower(column).contains(text, autoescape=True) for column in (Keyset.name, Keyset.description))
+        query = query.where(or_(*named))
+    if category:
+        query = query.where(Keyset.category == category)
+    if entity:
+        query = query.where(Keyset.entity == entity)
+    if default is not None:
+        query = query.where(Keyset.is_default == default)
+    for names in ([project] if project else None, projects):
+        if names is not None:
+            on = select(KeysetProject.keyset_id).join(Project, Project.id == KeysetProject.project_id)
+            query = query.where(Keyset.id.in_(on.where(Project.realm_id == realm.id, Project.name.in_(names))))
+    query = query.options(selectinload(Keyset.keys).defer(KeysetKey.sealed_value), selectinload(Keyset.projects))
+    return Listing(query, Keyset.id, {"name": Keyset.name})
+
+
+def list_versions(keyset: Keyset) -> Sequence[KeysetVersion]:
+    """Return the versions of a keyset, the newest first: at most the last hundred."""
+    query = select(KeysetVersion).where(KeysetVersion.keyset_id == keyset.id)
+    return db.session.scalars(query.order_by(KeysetVersion.number.desc()).limit(100)).all()
+
+
+def target_of(keyset: Keyset) -> str:
+    """Return what the audit trail calls a keyset."""
+    return f"keyset:{keyset.name}"
+
+
+def publish_keyset(realm: Realm, keyset: Keyset) -> None:
+    """Tell every worker that what it knows of a keyset is out of date."""
+    feed.publish("keyset", f"{realm.name}/{keyset.uid}")
+    feed.publish("keyset-name", f"{realm.name}/{keyset.name}")
+
+
+def _facts(keyset: Keyset) -> dict[str, Any]:
+    return {
+        "name": keyset.name,
+        "description": keyset.description,
+        "projects": sorted(each.name for each in keyset.projects),
+        "is_default": keyset.is_default,
+        "max_lease_seconds": keyset.max_lease_seconds,
+    }
+
+
+def _set(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
+    """Set what a wish says, but for the name and the values."""
+    if wish.description is not None:
+        keyset.description = check_text("description", wish.description, 500)
+    if wish.max_lease_seconds is not None:
+        if not 1 <= wish.max_lease_seconds <= LONGEST_LEASE:
+            raise InvalidMembersError([("maxLeaseSeconds", f"Use 1 to {LONGEST_LEASE} seconds")])
+        keyset.max_lease_seconds = wish.max_lease_seconds
+    if wish.projects is not None:
+        if len(wish.projects) > MOST_PROJECTS:
+            raise InvalidMembersError([("projects", f"A keyset is for at most {MOST_PROJECTS} projects, or for all")])
+        keyset.projects = list({project.id: project for project in wish.projects}.values())
+    if wish.is_default is not None and wish.is_default != keyset.is_default:
+        if wish.is_default:
+            _unset_default(realm, keyset)
+        keyset.is_default = wish.is_default
+
+
+def _unset_default(realm: Realm, keyset: Keyset) -> None:
+    """Have no other keyset of the category and entity be the default one."""
+    others = select(Keyset).where(
+        Keyset.realm_id == realm.id, Keyset.category == keyset.category, Keyset.entity == keyset.entity, Keyset.is_default
+    )
+    with db.session.no_autoflush:
+        for other in db.session.scalars(others).all():
+            if other is not keyset:
+                other.is_default, other.updated_at = False, clock.now()
+                audit.record(audit.Tag.KEYSET_UPDATE, realm.name, target_of(other), uid=other.uid, is_default=False)
+
+
+def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
+    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidMembersError(
+            [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
+        )
+    same = select(Keyset.id).where(
+        Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name
+    )
+    with db.session.no_autoflush:
+        if db.session.scalar(same) is not None:
+            kind = f"{category} {entity}".strip()
+            raise DuplicateKeysetError(f"There is a keyset {name!r} of {kind} already. Choose another name.")
+    return name
+
+
+def _check_values(category: str, entity: str, values: Values) -> dict[str, str]:
+    """Return the fingerprint of each key, empty for most, if the values are those that the entity takes."""
+    wanted = key_types(category, entity)
+    given = [each for each, _ in values]
+    kind = entity or category
+    if sorted(given) != sorted(wanted):
+        raise InvalidMembersError([("keys", f"A keyset of {kind} has exactly these keys, each once: {', '.join(wanted)}")])
+    marks = {}
+    for each, value in values:
+        if not value or len(value) > LONGEST_VALUE or "\0" in value:
+            raise InvalidMembersError([("keys", f"The value of {each} takes 1 to {LONGEST_VALUE} characters, and no NUL")])
+        fixed = FIXED.get((entity, each))
+        if fixed is not None and value != fixed:
+            raise InvalidMembersError([("keys", f"The value of {each} must be {fixed}")])
+        try:
+            marks[each] = fingerprint(value) if category == "user_ssh" else ""
+        except ValueError as error:
+            raise InvalidMembersError([("keys", str(error))]) from None
+    return marks
+
+
+def _store(realm: Realm, keyset: Keyset, values: Values, marks: dict[str, str]) -> None:
+    """Store values as the next version."""
+    keyset.version += 1
+    order = list(key_types(keyset.category, keyset.entity))
+    in_order: Iterable[tuple[str, str]] = sorted(values, key=lambda each: order.index(each[0]))
+    keyset.sealed_data_key, sealed = seal_values(realm.uid, keyset.uid, keyset.version, in_order)
+    db.session.add(KeysetVersion(keyset_id=keyset.id, number=keyset.version, created_by=audit.current_actor().name))
+    for key_type, value in sealed:
+        db.session.add(KeysetKey(keyset_id=keyset.id, key_type=key_type, fingerprint=marks[key_type], sealed_value=value))
+    db.session.flush()
+    db.session.expire(keyset, ["keys"])
+
+
+def keysets_of(project: Project) -> int:
+    """Return how many keysets are for a project."""
+    return db.session.scalar(select(func.count()).where(KeysetProject.project_id == project.id)) or 0
+
+
+def _refuse_deletion(project: Project) -> None:
+    """Keep a project that keysets are for: without it they would be for the whole realm.
+
+    :raises ConflictError: there are some.
+    """
+    number = keysets_of(project)
+    if number:
+        raise ConflictError(f"Project {project.name!r} is in use: {number} keysets are for it. Change or delete those first.")
+
+
+access.before_deleting_project(_refuse_deletion)

@@ -1,0 +1,55 @@
+"""Whether nobody between the client and this server can read along."""
+
+import ipaddress
+from functools import lru_cache
+
+from idp.errors import IdpError
+from idp.wire.address import is_trusted
+from idp.wire.body import Environ
+
+_FORWARDED = (
+    "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP",
+)  # fmt: skip
+"""What proxies add: with one of these, the peer is not the client."""
+
+
+class UnprotectedError(IdpError):
+    """The request came over a network without encryption, and is about what must not be read on it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Values of keysets travel over HTTPS only, or within this machine. Call the https URL; an operator whose proxy ends "
+            "TLS names it in IDP_TRUSTED_PROXIES and has it send X-Forwarded-Proto."
+        )
+
+
+def require_private(environ: Environ, trusted: tuple[str, ...]) -> None:
+    """Refuse a request that others could read along with.
+
+    :param trusted: networks of the proxies that are believed (IDP_TRUSTED_PROXIES).
+    :raises UnprotectedError: it came neither over HTTPS nor from this machine.
+    """
+    if not is_private(environ, trusted):
+        raise UnprotectedError
+
+
+def is_private(environ: Environ, trusted: tuple[str, ...]) -> bool:
+    """Tell whether a request came over HTTPS, or from this machine without a proxy in between.
+
+    What a proxy says of that counts if it is trusted. One on this machine that is not could have anything behind it.
+    """
+    if environ.get("wsgi.url_scheme") == "https":
+        return True
+    schemes: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
+    if schemes and is_trusted(environ, trusted):
+        return all(each.strip().lower() == "https" for each in schemes.split(","))
+    return _is_loopback(environ.get("REMOTE_ADDR", "")) and not any(name in environ for name in _FORWARDED)
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
