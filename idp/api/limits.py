@@ -9,7 +9,17 @@ from idp import ratelimit, runtime
 from idp.ratelimit import BURST, Rate, RateExceededError, Standing, Use
 from idp.wire.address import client_address
 
-PREFIXES = ("/v1/", "/auth/v1/", "/auth/v2/", "/api/v1/", "/api/v2/", "/cloudapi/v6/")
+PREFIXES = (
+    "/v1/",
+    "/auth/v1/",
+    "/auth/v2/",
+    "/api/v1/",
+    "/api/v2/",
+    "/cloudapi/v6/",
+    "/orgs/",
+    "/userprofile/",
+    "/rest-auth/user/",
+)
 
 RESETS = frozenset(
     {"/v1/auth/user/password/reset", "/v1/auth/user/org/forgot", "/v1/auth/signup", "/auth/v1/signup/organization"}
@@ -26,7 +36,7 @@ def register_limits(app: Flask) -> None:
     @app.before_request
     def count() -> None:
         path = request.path.rstrip("/")
-        prefix = next((each for each in PREFIXES if path.startswith(each)), None)
+        prefix = next((each for each in PREFIXES if f"{path}/".startswith(each)), None)
         if prefix is None or path in UNLIMITED:
             return
         process = runtime.current()

@@ -22,6 +22,7 @@ FARTHEST = 100_000
 
 View = Callable[..., Response]
 Read = Callable[[], Credentials]
+RealmName = Callable[[Caller, Mapping[str, Any]], str]
 
 
 def credentials_of_request() -> Credentials:
@@ -29,10 +30,12 @@ def credentials_of_request() -> Credentials:
     return read_credentials(request.environ)
 
 
-def signed_in(view: View, read: Read = credentials_of_request) -> View:
+def signed_in(view: View, read: Read = credentials_of_request, realm: RealmName | None = None) -> View:
     """Make a call one for callers who have proved who they are. It gets the `Caller` first, and is committed after it.
 
     :param read: returns what the request shows, where the contract has ways of its own.
+    :param realm: returns the name of the realm that a change is about, from the caller and the parts of the path; by default
+        the caller's own, or the one that an operator names as in the native API.
     """
 
     @functools.wraps(view)
@@ -44,7 +47,7 @@ def signed_in(view: View, read: Read = credentials_of_request) -> View:
         if writes:
             read_body(request.environ)
             token = "" if credentials.shown is Shown.KEY else credentials.value
-            caller = callers.identify_again(caller, token, lock=_realm_to_lock(caller))
+            caller = callers.identify_again(caller, token, lock=(realm or _realm_to_lock)(caller, arguments))
         else:
             only_read()
         with audit.acting_as(caller.actor):
@@ -70,7 +73,7 @@ def public(view: View) -> View:
     return called
 
 
-def _realm_to_lock(caller: Caller) -> str:
+def _realm_to_lock(caller: Caller, _arguments: Mapping[str, Any]) -> str:
     return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
 
 

@@ -56,10 +56,7 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
     key_types(category, entity)
     name = _checked_name(realm, category, entity, wish.name or "")
     marks = _check_values(category, entity, wish.values or ())
-    keyset = Keyset(
-        realm_id=realm.id, name=name, category=category, entity=entity, description="", version=0, sealed_data_key="",
-        user_id=wish.user_id,
-    )  # fmt: skip
+    keyset = Keyset(realm_id=realm.id, name=name, category=category, entity=entity, description="", version=0, sealed_data_key="")
     _set(realm, keyset, wish)
     db.session.add(keyset)
     db.session.flush()
@@ -198,11 +195,14 @@ def _facts(keyset: Keyset) -> dict[str, Any]:
         "projects": sorted(each.name for each in keyset.projects),
         "is_default": keyset.is_default,
         "max_lease_seconds": keyset.max_lease_seconds,
+        "user_id": keyset.user_id,
     }
 
 
 def _set(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
     """Set what a wish says, but for the name and the values."""
+    if wish.user_id is not None:
+        keyset.user_id = wish.user_id
     if wish.description is not None:
         keyset.description = check_text("description", wish.description, 500)
     if wish.max_lease_seconds is not None:

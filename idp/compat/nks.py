@@ -1,0 +1,372 @@
+"""Keysets, as the clients of NetApp's Kubernetes Service manage them: `/orgs/{org}/keysets`, and what those clients ask first.
+
+Organisations, keysets, users and workspaces (projects) have their row numbers as ids. Values never come back from here; programs
+are lent them by `POST /v1/leases` of the native API.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import MethodNotAllowed
+
+from idp import access, callers, crypto, keysets, realms, runtime, users
+from idp.access import Project
+from idp.api.answers import answer, done
+from idp.api.errors import NO_STORE, classify, log_unexpected
+from idp.applications import KnownApplication
+from idp.callers import Caller, CredentialError, DeniedError, NoCredentialError
+from idp.compat.calls import number_argument, signed_in
+from idp.compat.nks_bodies import flag_field, list_field, number_of, read_fields, text_field
+from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
+from idp.keysets import Keyset, KeysetWish
+from idp.realms import MASTER, Realm
+from idp.users import KnownUser
+from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+from idp.wire.edges import answer_errors
+from idp.wire.transport import UnprotectedError, require_private
+
+MOST_LISTED = 10_000
+"""Keysets of an answer: the contract has no pages. With more of them, `limit` and `offset` ask for a part."""
+
+_FIELDS = {"projects": "workspaces", "spec.maxLeaseSeconds": "max_lease_seconds"}
+"""What members are called here."""
+
+
+def register(app: Flask) -> None:
+    """Add the URLs of the contract to the application."""
+    org, keyset = "/orgs/<int:org>", "/orgs/<int:org>/keysets/<int:number>"
+    routes: tuple[tuple[str, str, Callable[..., Response]], ...] = (
+        ("GET", "/userprofile", show_profile),
+        ("GET", "/rest-auth/user", show_user),
+        ("GET", "/orgs", list_orgs),
+        ("GET", org, get_org),
+        ("GET", f"{org}/workspaces", list_workspaces),
+        ("GET", f"{org}/workspaces/<int:number>", get_workspace),
+        ("GET", f"{org}/keysets", list_keysets),
+        ("POST", f"{org}/keysets", create_keyset),
+        ("GET", keyset, get_keyset),
+        ("PATCH", keyset, change_keyset),
+        ("DELETE", keyset, delete_keyset),
+    )
+    for method, path, view in routes:
+        called = signed_in(view, _read, _realm_name)
+        for url in (path, f"{path}/"):  # clients write either, and a redirect would lose what they send
+            app.add_url_rule(url, f"nks {method} {url}", called, methods=[method])
+    for prefix in ("/orgs", "/userprofile", "/rest-auth/user"):
+        answer_errors(app, prefix, answer_error)
+
+
+def _read() -> Credentials:
+    """Return the token of the header, which may be an API key; a cookie does not count here."""
+    shown = read_credentials(request.environ)
+    if shown.by_cookie:
+        raise NoCredentialError
+    if shown.shown is Shown.TOKEN and crypto.is_well_formed(shown.value, "ak"):
+        return Credentials(Shown.KEY, shown.value)
+    return shown
+
+
+def _realm_name(caller: Caller, arguments: Mapping[str, Any]) -> str:
+    return _org(caller, arguments["org"]).name if "org" in arguments else caller.realm.name
+
+
+def _org(caller: Caller, number: int) -> Realm:
+    """Return an organisation that the caller belongs to, or for an operator any; others are not there (T73).
+
+    :raises NotFoundError: there is none.
+    """
+    realm = realms.find_realm_by_number(number)
+    if realm is None or caller.realm.name not in {realm.name, MASTER}:
+        raise NotFoundError
+    return realm
+
+
+# -- who calls, and where ----------------------------------------------------------------------------------------------
+
+
+def list_orgs(caller: Caller) -> Response:
+    """List the organisations that the token is for; for operators all."""
+    is_operator = caller.realm.name == MASTER and caller.may("realm:read")
+    return answer([_shown_org(realm) for realm in (realms.list_realms() if is_operator else [_home(caller)])])
+
+
+def get_org(caller: Caller, org: int) -> Response:
+    """Show an organisation."""
+    return answer(_shown_org(_org(caller, org)))
+
+
+def list_workspaces(caller: Caller, org: int) -> Response:
+    """List the projects of an organisation that the caller may see."""
+    realm = _org(caller, org)
+    names = callers.readable_projects(caller, realm, "projects:read")
+    rows = access.project_listing(realm, names=names).take("name", descending=False, after=None, limit=MOST_LISTED)
+    return answer([_shown_workspace(realm, row) for row in rows])
+
+
+def get_workspace(caller: Caller, org: int, number: int) -> Response:
+    """Show a project."""
+    realm = _org(caller, org)
+    project = access.find_project_by_number(realm, number)
+    if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
+        raise NotFoundError
+    return answer(_shown_workspace(realm, project))
+
+
+def show_user(caller: Caller) -> Response:
+    """Show who calls."""
+    return answer(_shown_user(caller))
+
+
+def show_profile(caller: Caller) -> Response:
+    """Show who calls, with their organisation and the keysets that they may see: a list of one."""
+    realm = _home(caller)
+    may_write, is_owner = caller.may("keysets:write"), caller.may("realm:write")
+    membership = {
+        "pk": caller.subject.id,
+        "user": caller.subject.id,
+        "org": _shown_org(realm),
+        "role": "owner" if is_owner else "admin" if may_write else "member",
+        "is_owner": is_owner,
+        "is_manager": is_owner or may_write,
+        "is_billing_manager": False,
+        "subscription": None,
+        "is_default": True,
+        "created": _time(realm.created_at),
+    }
+    may_see = any(caller.may_somewhere(each) for each in ("keysets:read", keysets.LEASE))
+    rows = _list(realm, callers.listed_projects(caller, realm), MOST_LISTED, 0) if may_see else []
+    return answer(
+        [_shown_user(caller) | {"org_memberships": [membership], "keysets": [_shown(row) for row in rows], "subscription": None}]
+    )
+
+
+def _home(caller: Caller) -> Realm:
+    realm = realms.find_realm(caller.realm.name)
+    if realm is None:
+        raise CredentialError
+    return realm
+
+
+# -- keysets -----------------------------------------------------------------------------------------------------------
+
+
+def list_keysets(caller: Caller, org: int) -> Response:
+    """List the keysets of an organisation that the caller may see, without their values."""
+    realm = _org(caller, org)
+    names = callers.listed_projects(caller, realm)
+    limit, offset = number_argument("limit", 0, MOST_LISTED), number_argument("offset", 0, 10_000_000)
+    rows = _list(realm, names, (limit or MOST_LISTED) + 1, offset)
+    if not limit and len(rows) > MOST_LISTED:
+        raise InvalidValueError(f"There are more than {MOST_LISTED} keysets. Ask for parts of the list with limit and offset.")
+    return answer([_shown(row) for row in rows[: limit or MOST_LISTED]])
+
+
+def _list(realm: Realm, names: Sequence[str] | None, limit: int, offset: int) -> list[Keyset]:
+    listing = keysets.keyset_listing(realm, projects=names)
+    return listing.skip("", descending=False, offset=offset, limit=limit)
+
+
+def create_keyset(caller: Caller, org: int) -> Response:
+    """Keep a keyset. Each value is sealed before it is stored."""
+    require_private(request.environ, runtime.current().settings.trusted_proxies)
+    realm = _org(caller, org)
+    caller.require("keysets:write", realm=realm.name)
+    fields = read_fields()
+    category, entity = text_field(fields, "category", 20), text_field(fields, "entity", 40)
+    missing = [name for name in ("name", "category", "keys") if not fields.get(name)]
+    if missing:
+        raise InvalidMembersError([(name, "This field is required.") for name in missing])
+    if category not in keysets.WRITABLE:
+        raise InvalidMembersError([("category", f"Not a valid choice. Use one of {', '.join(keysets.WRITABLE)}.")])
+    keyset = callers.make_keyset(caller, realm, category, entity or "", _wish(caller, realm, fields, is_new=True))
+    return answer(_shown(keyset), 201)
+
+
+def get_keyset(caller: Caller, org: int, number: int) -> Response:
+    """Show a keyset without its values."""
+    return answer(_shown(_keyset(caller, _org(caller, org), number)))
+
+
+def change_keyset(caller: Caller, org: int, number: int) -> Response:
+    """Change a keyset, by JSON or a form; with `keys`, its values are replaced."""
+    realm = _org(caller, org)
+    keyset = _keyset(caller, realm, number)
+    caller.require("keysets:write", realm=realm.name)
+    if keyset.category not in keysets.WRITABLE:
+        raise MethodNotAllowed(["GET", "DELETE"])
+    fields = read_fields()
+    if fields.get("keys") is not None:
+        require_private(request.environ, runtime.current().settings.trusted_proxies)
+    for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
+        if text_field(fields, name, 40) not in {None, stored}:
+            raise InvalidMembersError([(name, "This cannot be changed: make another keyset.")])
+    callers.change_keyset(caller, realm, keyset, _wish(caller, realm, fields, is_new=False))
+    return answer(_shown(keyset))
+
+
+def delete_keyset(caller: Caller, org: int, number: int) -> Response:
+    """Delete a keyset with all its keys."""
+    realm = _org(caller, org)
+    keyset = _keyset(caller, realm, number)
+    caller.require("keysets:write", realm=realm.name)
+    keysets.delete_keyset(realm, keyset)
+    return done()
+
+
+def _keyset(caller: Caller, realm: Realm, number: int) -> Keyset:
+    keyset = keysets.get_keyset_by_number(realm, number)
+    if not callers.sees_keyset(caller, realm, keyset):
+        raise NotFoundError
+    return keyset
+
+
+def _wish(caller: Caller, realm: Realm, fields: Mapping[str, Any], *, is_new: bool) -> KeysetWish:
+    keys, workspaces = list_field(fields, "keys"), list_field(fields, "workspaces")
+    return KeysetWish(
+        name=text_field(fields, "name", keysets.LONGEST_NAME),
+        projects=None if workspaces is None else _projects(realm, workspaces),
+        is_default=flag_field(fields, "is_default"),
+        values=None if keys is None else [_key(each) for each in keys],
+        user_id=_user(caller, realm, fields.get("user"), is_new=is_new),
+    )
+
+
+def _key(entry: Any) -> tuple[str, str]:
+    if not isinstance(entry, dict):
+        raise InvalidMembersError([("keys", "Expected a list of objects with key_type and key.")])
+    key_type, value = text_field(entry, "key_type", 20), text_field(entry, "key", keysets.LONGEST_VALUE)
+    if key_type is None or value is None:
+        raise InvalidMembersError([("keys", "Each key has a key_type and a key.")])
+    return key_type, value
+
+
+def _projects(realm: Realm, numbers: Sequence[Any]) -> list[Project]:
+    if len(numbers) > keysets.MOST_PROJECTS:
+        raise InvalidMembersError([("workspaces", f"At most {keysets.MOST_PROJECTS}.")])
+    found = []
+    for number in (number_of(each, "workspaces") for each in numbers):
+        project = access.find_project_by_number(realm, number)
+        if project is None:
+            raise InvalidMembersError([("workspaces", f'Invalid pk "{number}" - object does not exist.')])
+        found.append(project)
+    return found
+
+
+def _user(caller: Caller, realm: Realm, value: Any, *, is_new: bool) -> int | None:
+    """Return whom a keyset is assigned to: who is named, or else who makes it; 0 names nobody, as some clients send it."""
+    if value not in {None, 0, "0", ""}:
+        user = users.find_user_by_number(realm, number_of(value, "user"))
+        if user is None:
+            raise InvalidMembersError([("user", "Invalid pk - object does not exist.")])
+        return user.id
+    is_own = isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name
+    return caller.subject.id if is_new and is_own else None
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def _shown(keyset: Keyset) -> dict[str, Any]:
+    return {
+        "pk": keyset.id,
+        "name": keyset.name,
+        "category": keyset.category,
+        "entity": keyset.entity,
+        "org": keyset.realm_id,
+        "workspaces": [project.id for project in keyset.projects],
+        "user": keyset.user_id,
+        "is_default": keyset.is_default,
+        "keys": [
+            {
+                "pk": key.id,
+                "keyset": keyset.id,
+                "key_type": key.key_type,
+                "fingerprint": key.fingerprint,
+                "user": keyset.user_id,
+            }
+            for key in keyset.keys
+        ],
+        "created": _time(keyset.created_at),
+    }
+
+
+def _shown_org(realm: Realm) -> dict[str, Any]:
+    return {
+        "pk": realm.id,
+        "name": realm.display_name or realm.name,
+        "slug": realm.name,
+        "logo": None,
+        "created": _time(realm.created_at),
+        "updated": _time(realm.updated_at),
+    }
+
+
+def _shown_workspace(realm: Realm, project: Project) -> dict[str, Any]:
+    return {
+        "pk": project.id,
+        "name": project.name,
+        "slug": project.name,
+        "org": realm.id,
+        "is_default": False,
+        "created": _time(project.created_at),
+        "clusters": [],
+        "user_solutions": [],
+        "team_workspaces": [],
+        "federations": [],
+    }
+
+
+def _shown_user(caller: Caller) -> dict[str, Any]:
+    """Return who calls; an application is shown by its name."""
+    user = users.find_user_by_uid(_home(caller), caller.subject.uid)
+    name, email, first, last = (user.name, user.email, user.first_name, user.last_name) if user else ("", "", "", "")
+    if isinstance(caller.subject, KnownApplication):
+        name = first = caller.subject.client_id
+    return {
+        "pk": caller.subject.id, "username": name, "email": email, "first_name": first, "last_name": last,
+        "full_name": f"{first} {last}".strip(),
+    }  # fmt: skip
+
+
+def _time(value: Any) -> str:
+    return str(value.isoformat(timespec="microseconds").replace("+00:00", "Z"))
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+def answer_error(error: Exception) -> Response:
+    """Return the answer to any error: `{"detail": …}`, or what is wrong with each field."""
+    status, _, message, headers = classify(error)
+    if isinstance(error, MalformedCredentialError):
+        status, headers = 401, {"WWW-Authenticate": "Bearer"}
+    body: dict[str, Any] = {"detail": _detail(error, status, message)}
+    if status == 500:
+        body = {"detail": log_unexpected(error)}
+    elif isinstance(error, InvalidMembersError):
+        body = {}
+        for name, problem in error.members:
+            body.setdefault(_FIELDS.get(name, name), []).append(problem)
+    elif isinstance(error, keysets.DuplicateKeysetError):
+        body = {"name": [message]}
+    if status == 409 or isinstance(error, ConflictError):
+        status = 400  # the contract knows no conflict
+    return Response(json.dumps(body), status, Headers([*NO_STORE.items(), *headers.items()]), mimetype="application/json")
+
+
+def _detail(error: Exception, status: int, message: str) -> str:
+    match status:
+        case 401 if isinstance(error, NoCredentialError):
+            return "Authentication credentials were not provided."
+        case 401:
+            return "Invalid token."
+        case 403 if isinstance(error, DeniedError) and not isinstance(error, UnprotectedError):
+            return f"You do not have permission to perform this action. {message}"
+        case 404:
+            return "Not found."
+        case 405:
+            return f'Method "{request.method}" not allowed.'
+    return message
