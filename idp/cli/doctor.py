@@ -119,8 +119,21 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
         yield "ok", "The master key opens every pepper and every active signing key."
+        yield from _examine_keysets()
         yield from _examine_mail(settings)
         db.session.rollback()
+
+
+def _examine_keysets() -> Iterator[tuple[str, str]]:
+    from idp import keysets
+
+    found = [(realm.name, row.name, row.uid, damaged) for realm, row, damaged in keysets.check_keysets()]
+    damaged = [f"{name} ({uid}) of realm {realm}" for realm, name, uid, is_damaged in found if is_damaged]
+    if damaged:
+        verdict = f"{len(damaged)} of {len(found)} keysets are damaged: {'; '.join(damaged[:5])}."
+        yield "FAIL", f"{verdict} Store their values again with `idp keysets replace`, or restore a backup."
+    elif found:
+        yield "ok", f"All {len(found)} keysets open."
 
 
 def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ def _parts(body: bytes, boundary: str) -> list[tuple[str, str]]:
     """Return the fields of a form in parts (RFC 7578)."""
     if not (1 <= len(boundary) <= LONGEST_BOUNDARY and boundary.isascii()):
         raise BodyError("Multipart form parse error - Invalid boundary.")
-    parser = MultiPartParser(lambda **_: io.BytesIO(), max_form_memory_size=LARGEST_BODY, max_form_parts=MOST_PARTS)
+    parser = MultiPartParser(_in_memory, max_form_memory_size=LARGEST_BODY, max_form_parts=MOST_PARTS)
     try:
         form, files = parser.parse(io.BytesIO(body), boundary.encode(), len(body))
     except HTTPException:
@@ -65,6 +65,10 @@ def _parts(body: bytes, boundary: str) -> list[tuple[str, str]]:
     if any("\N{REPLACEMENT CHARACTER}" in value for _, value in found):
         raise BodyError("Multipart form parse error - The form is no UTF-8.")
     return found
+
+
+def _in_memory(*_: object, **_size: object) -> io.BytesIO:
+    return io.BytesIO()  # the whole body is in memory already; nothing of it is to be on a disk
 
 
 def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from idp.keysets.models import (
     Lease,
     LeaseState,
 )
-from idp.keysets.sealing import KeysetDamagedError, is_damaged
+from idp.keysets.sealing import KeysetDamagedError, check_keysets, is_damaged
 from idp.keysets.service import (
     LONGEST_NAME,
     LONGEST_VALUE,
@@ -66,6 +66,7 @@ __all__ = [
     "NotLentError",
     "TakenLease",
     "Values",
+    "check_keysets",
     "count_live",
     "create_keyset",
     "delete_keyset",

@@ -6,17 +6,21 @@ keys can be moved from one row to another, nor an old value be put back.
 
 import logging
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from idp import crypto, vault
 from idp.crypto import DamagedError, MasterKeyError
+from idp.db import db
 from idp.errors import ConflictError
 from idp.keysets.kinds import CATEGORIES
 from idp.keysets.models import Keyset
 from idp.realms import Realm
 from idp.telemetry import count
+
+BATCH = 500
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +94,17 @@ def is_damaged(realm: Realm, keyset: Keyset) -> bool:
     except KeysetDamagedError:
         return True
     return False
+
+
+def check_keysets() -> Iterator[tuple[Realm, Keyset, bool]]:
+    """Return every keyset with its realm and whether it is damaged, batch by batch."""
+    after = 0
+    query = select(Realm, Keyset).join(Realm, Realm.id == Keyset.realm_id).order_by(Keyset.id).limit(BATCH)
+    while rows := db.session.execute(query.where(Keyset.id > after).options(selectinload(Keyset.keys))).all():
+        for realm, keyset in rows:
+            yield realm, keyset, is_damaged(realm, keyset)
+        after = rows[-1][1].id
+        db.session.expunge_all()
 
 
 vault.register_sealed(

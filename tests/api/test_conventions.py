@@ -7,14 +7,18 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from sqlalchemy import select
 
 from idp import access, applications, audit, users
 from idp.api import ROUTES
 from idp.api.operations import Deprecation, shape_of
 from idp.app import close_app, create_app
+from idp.db import db
+from idp.keysets import Lease
 from idp.settings import Settings
 from tests.described import _validator, description
 from tests.factories import Factory, at_once, session_of
+from tests.keysets.lending import borrower, keep, take, token_of
 
 WHERE = "/v1/{}/{}"
 
@@ -405,6 +409,8 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
     uid = make.user()
     bot = make.application("bot", projects=("vision",))
     key = make.key()
+    keep(client, admin, projects=["vision"])
+    assert take(client, token_of(client, borrower(make)), "prod aws").status_code == 201
 
     def gather(realm: Any) -> dict[str, str]:
         from idp import keys, sessions
@@ -412,11 +418,12 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
         group = users.create_group(realm, "secret-group")
         grant = access.list_grants(realm, project="vision")[0]
         application = applications.get_application(realm, "bot")
+        lent = db.session.scalars(select(Lease)).one()
         return {
             "realms": realm.uid, "tenants": realm.uid, "users": uid, "applications": bot.uid, "apiKeys": key.uid,
             "groups": group.uid, "teams": group.uid, "grants": grant.uid, "roles": access.get_role(realm, "data-steward").uid,
             "projects": access.get_project(realm, "vision").uid, "signingKeys": keys.list_keys(realm)[0].uid,
-            "sessions": sessions.list_sessions(realm)[0][0].uid,
+            "keysets": lent.keyset_uid, "leases": lent.uid, "sessions": sessions.list_sessions(realm)[0][0].uid,
             "secret": applications.list_secrets(application)[0].uid, "personalTokens": "5a1d1e7c-1111-4111-8111-111111111111",
         }  # fmt: skip
 

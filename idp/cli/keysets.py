@@ -1,0 +1,347 @@
+"""`idp keysets` and `idp leases`: third-party credentials, and to whom they are lent."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idp.cli.session import (
+    check,
+    confirm,
+    json_option,
+    json_time,
+    reads_database,
+    realm_option,
+    show_json,
+    show_table,
+    show_time,
+    with_database,
+)
+from idp.errors import IdpError
+from idp.realms import Realm
+
+SHOWN_AT_MOST = 10_000
+
+
+class DamageFoundError(IdpError):
+    """Keysets do not open."""
+
+
+@click.group("keysets")
+def keysets_group() -> None:
+    """List, make, replace, delete and check keysets: third-party credentials that are lent to applications.
+
+    \b
+    Values are read from files or typed in, never given as arguments: those are seen by every user of the machine.
+      idp keysets create --realm acme provider aws "prod aws" --project vision --key pub=id.txt --key pvt=secret.txt
+    """  # noqa: D301 (\b is what click needs here)
+
+
+@keysets_group.command("kinds")
+@json_option
+def kinds(as_json: bool) -> None:  # noqa: FBT001
+    """List what can be kept: categories, entities, and the keys of each."""
+    from idp import keysets
+
+    found = [(category, entity, types) for category, entities in keysets.CATEGORIES.items() for entity, types in entities.items()]
+    if as_json:
+        show_json([{"category": category, "entity": entity, "keys": types} for category, entity, types in found])
+        return
+    rows = [{"category": category, "entity": entity or "-", "keys": ", ".join(types)} for category, entity, types in found]
+    show_table(rows, "")
+
+
+@keysets_group.command("list")
+@reads_database
+@realm_option
+@json_option
+def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+    """List keysets by name; never their values."""
+    from idp import keysets
+
+    rows = keysets.keyset_listing(realm).take("name", descending=False, after=None, limit=SHOWN_AT_MOST)
+    if as_json:
+        show_json([_facts(row) for row in rows])
+        return
+    table = [
+        {
+            "name": row.name,
+            "category": row.category,
+            "entity": row.entity or "-",
+            "projects": ", ".join(project.name for project in row.projects) or "all",
+            "version": str(row.version),
+            "uid": row.uid,
+        }
+        for row in rows
+    ]
+    show_table(table, "There are no keysets. Make one with: idp keysets create")
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    return {
+        "uid": row.uid,
+        "name": row.name,
+        "category": row.category,
+        "entity": row.entity,
+        "keys": [{"type": key.key_type, "fingerprint": key.fingerprint} for key in row.keys],
+        "projects": [project.name for project in row.projects],
+        "is_default": row.is_default,
+        "max_lease_seconds": row.max_lease_seconds,
+        "version": row.version,
+        "created_at": json_time(row.created_at),
+        "updated_at": json_time(row.updated_at),
+    }
+
+
+def _values(category: str, entity: str, keys: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Read values from files, and ask for those that are missing."""
+    from idp import keysets
+
+    given: dict[str, str] = {}
+    for each in keys:
+        key_type, equals, name = each.partition("=")
+        check(equals and key_type not in given, f"{each[:80]!r} is no --key TYPE=FILE, or names a type twice.")
+        try:
+            given[key_type] = sys.stdin.read() if name == "-" else Path(name).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"The file {name} cannot be read ({error}).") from error
+        given[key_type] = given[key_type].removesuffix("\n")
+    for key_type, meaning in keysets.key_types(category, entity).items():
+        if key_type not in given:
+            given[key_type] = click.prompt(f"{meaning} ({key_type})", hide_input=True)
+    return list(given.items())
+
+
+_key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - for standard input. What is missing is asked for.")
+
+
+@keysets_group.command("create")
+@click.argument("category")
+@click.argument("entity")
+@click.argument("name")
+@with_database
+@realm_option
+@_key_option
+@click.option("--project", "projects", multiple=True, help="Be for this project only; may be repeated.")
+@click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.  [default: 3600]")
+@click.option("--default", "is_default", is_flag=True, help="Be the one to use where nothing else is said.")
+@click.option("--description", default="", help="What it is for.")
+def create(  # noqa: PLR0917
+    realm: Realm,
+    category: str,
+    entity: str,
+    name: str,
+    keys: tuple[str, ...],
+    projects: tuple[str, ...],
+    max_lease: int | None,
+    is_default: bool,  # noqa: FBT001
+    description: str,
+) -> None:
+    """Keep a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists those there are."""
+    from idp import access, keysets
+    from idp.db import commit, db
+
+    entity = "" if entity == "-" else entity
+    found = [access.get_project(realm, each) for each in projects]
+    db.session.rollback()  # nobody waits while values are typed
+    values = _values(category, entity, keys)
+    wish = keysets.KeysetWish(
+        name=name, description=description, projects=found, is_default=is_default, max_lease_seconds=max_lease, values=values
+    )
+    keyset = keysets.create_keyset(realm, category, entity, wish)
+    uid = keyset.uid
+    commit()
+    click.echo(f"Kept keyset {name} ({uid}). Applications with the permission {keysets.LEASE} are lent it by POST /v1/leases.")
+
+
+@keysets_group.command("replace")
+@click.argument("keyset")
+@with_database
+@realm_option
+@_key_option
+def replace(realm: Realm, keyset: str, keys: tuple[str, ...]) -> None:
+    """Give KEYSET (uid or name) new values, all of them. Leases that run show that they hold an older version."""
+    from idp import keysets
+    from idp.db import commit, db
+
+    row = _get(realm, keyset)
+    category, entity = row.category, row.entity
+    db.session.rollback()
+    values = _values(category, entity, keys)
+    row = _get(realm, keyset)
+    number = keysets.replace_values(realm, row, values)
+    commit()
+    click.echo(f"Keyset {keyset} has version {number}. `idp keysets versions` shows when nobody holds the old one any more.")
+
+
+@keysets_group.command("versions")
+@click.argument("keyset")
+@reads_database
+@realm_option
+@json_option
+def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
+    """List the versions of KEYSET (uid or name), and who still holds them."""
+    from idp import keysets
+
+    row = _get(realm, keyset)
+    found = keysets.list_versions(row)
+    held = keysets.holdings(row, found)
+    if as_json:
+        show_json(
+            [
+                {
+                    "version": each.number,
+                    "created_at": json_time(each.created_at),
+                    "replaced_at": json_time(each.superseded_at),
+                    "live_leases": held[each.number].live,
+                    "held_until": json_time(held[each.number].until),
+                    "free_since": json_time(held[each.number].free_since),
+                }
+                for each in found
+            ]
+        )
+        return
+    table = [
+        {
+            "version": str(each.number),
+            "stored": show_time(each.created_at),
+            "replaced": show_time(each.superseded_at),
+            "live leases": str(held[each.number].live),
+            "held until": show_time(held[each.number].until),
+            "held by nobody since": show_time(held[each.number].free_since),
+        }
+        for each in found
+    ]
+    show_table(table, "")
+
+
+@keysets_group.command("delete")
+@click.argument("keyset")
+@with_database
+@realm_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(realm: Realm, keyset: str, yes: bool) -> None:  # noqa: FBT001
+    """Delete KEYSET (uid or name) with its values. Its leases end."""
+    from idp import keysets
+    from idp.db import commit
+
+    row = _get(realm, keyset)
+    if not yes:
+        live = keysets.lease_listing(realm, keyset=row, state="live").count()
+        confirm(f"Delete keyset {row.name} ({row.uid})? {live} leases of it run. Its values cannot be brought back.")
+        row = _get(realm, keyset)
+    keysets.delete_keyset(realm, row)
+    commit()
+    click.echo(f"Deleted keyset {keyset}.")
+
+
+@keysets_group.command("check")
+@reads_database
+def check_all() -> None:
+    """Open every keyset of every realm, and name those that are damaged. Shows no value."""
+    from idp import keysets
+
+    damaged, count = [], 0
+    for realm, row, is_damaged in keysets.check_keysets():
+        count += 1
+        if is_damaged:
+            damaged.append(f"{row.name} ({row.uid}) of realm {realm.name}")
+    if damaged:
+        raise DamageFoundError(
+            f"{len(damaged)} of {count} keysets are damaged: {'; '.join(damaged[:10])}. Store their values again with "
+            "`idp keysets replace`, or restore a backup."
+        )
+    click.echo(f"All {count} keysets open.")
+
+
+def _get(realm: Realm, named: str) -> Any:
+    from idp import keysets
+    from idp.errors import NotFoundError
+
+    found = keysets.find_keyset(realm, named)
+    if found is None:
+        raise NotFoundError(
+            f"Realm {realm.name!r} has no keyset with the uid {named[:80]!r}, nor just one of this name. "
+            f"`idp keysets list --realm {realm.name}` shows those it has."
+        )
+    return found
+
+
+@click.group("leases")
+def leases_group() -> None:
+    """List and end leases of keysets."""
+
+
+@leases_group.command("list")
+@reads_database
+@realm_option
+@click.option("--keyset", help="Only of this keyset, by uid or name.")
+@click.option("--application", default="", help="Only of this application.")
+@click.option("--all", "over", is_flag=True, help="Those too that are over, of the last 90 days.")
+@json_option
+def list_leases(
+    realm: Realm,
+    keyset: str | None,
+    application: str,
+    over: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """List the leases that run, the newest first."""
+    from idp import clock, keysets
+
+    listing = keysets.lease_listing(
+        realm, keyset=_get(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
+    )
+    rows = listing.take("", descending=True, after=None, limit=SHOWN_AT_MOST)
+    now = clock.now()
+    if as_json:
+        show_json(
+            [
+                {
+                    "uid": row.uid,
+                    "keyset": row.keyset_name,
+                    "version": row.version,
+                    "application": row.client_id,
+                    "reason": row.reason,
+                    "state": row.state(now).value,
+                    "taken_at": json_time(row.created_at),
+                    "expires_at": json_time(row.expires_at),
+                    "ended_at": json_time(row.ended_at),
+                    "end_reason": row.end_reason,
+                }
+                for row in rows
+            ]
+        )
+        return
+    table = [
+        {
+            "uid": row.uid,
+            "keyset": f"{row.keyset_name} v{row.version}",
+            "application": row.client_id,
+            "state": row.state(now).value,
+            "until": show_time(min(row.ended_at or row.expires_at, row.expires_at)),
+            "reason": row.reason,
+        }
+        for row in rows
+    ]
+    show_table(table, "No keyset is lent.")
+
+
+@leases_group.command("end")
+@click.argument("lease")
+@with_database
+@realm_option
+@click.option("--reason", default="", help="Kept with the lease, and in the audit trail.")
+def end(realm: Realm, lease: str, reason: str) -> None:
+    """End LEASE (its uid). Its values must then be replaced, if they are not to be used any more."""
+    from idp import keysets
+    from idp.db import commit
+    from idp.errors import NotFoundError
+
+    row = keysets.find_lease(realm, lease)
+    if row is None:
+        raise NotFoundError(f"Realm {realm.name!r} has no lease {lease[:80]!r}.")
+    ended = keysets.end_lease(realm, row, reason)
+    commit()
+    click.echo(f"Ended lease {lease}." if ended else f"Lease {lease} was over already.")

@@ -1,0 +1,136 @@
+"""`idp master-key`: the key outside the database that seals what is secret in it."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from idp.cli.session import json_option, show_json, show_table, with_database
+from idp.errors import IdpError
+
+if TYPE_CHECKING:
+    from idp.vault import Rewrapping
+
+SETTLE = 1.0
+"""Seconds that servers may take to notice a new key before what they sealed meanwhile is looked for again."""
+
+
+class UnopenedError(IdpError):
+    """Something does not open, and stays under its old key."""
+
+
+@click.group("master-key")
+def master_key_group() -> None:
+    """List, add, rotate and retire master keys.
+
+    \b
+    On one machine:
+      idp master-key rotate          a new key seals from now on, and everything is sealed anew under it
+      idp master-key retire <old>    the old key leaves the file, once nothing needs it
+    On several machines, each with its own copy of the file:
+      idp master-key add             a new key in the file, not in use yet; copy the file to every machine
+      idp master-key rotate --to <new>, copy the file again, and at last retire the old key
+    Keep the old key with the backups that were made under it: they open with nothing else.
+    """  # noqa: D301 (\b is what click needs here)
+
+
+@master_key_group.command("list")
+@with_database
+@json_option
+def list_(as_json: bool) -> None:  # noqa: FBT001
+    """List the keys of the file by their ids, and how much is sealed under each."""
+    from idp import vault
+
+    found = vault.list_master_keys()
+    if as_json:
+        show_json([{"id": each.id, "current": each.is_current, "values": each.values} for each in found])
+        return
+    rows = [{"id": each.id, "state": "seals" if each.is_current else "opens", "values": str(each.values)} for each in found]
+    show_table(rows, "")
+
+
+@master_key_group.command("add")
+@with_database
+def add() -> None:
+    """Add a new key to the file, without using it yet."""
+    from idp import runtime, vault
+
+    key_id = vault.add_master_key()
+    click.echo(f"Added master key {key_id} to {runtime.current().settings.master_key_file}; nothing is sealed under it yet.")
+    click.echo(f"Copy the file to every machine, then run: idp master-key rotate --to {key_id}")
+
+
+@master_key_group.command("rotate")
+@with_database
+@click.option("--to", "target", help="Use this key of the file, instead of a new one.")
+@json_option
+def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Seal everything anew under another master key, while servers go on.
+
+    It can be interrupted at any point: run it again, and it goes on where it was before it takes another key.
+    """
+    from idp import audit, runtime, vault
+    from idp.audit import Tag
+    from idp.db import commit
+
+    keys = runtime.current().master_keys
+    earlier = _rewrap(f"Finishing what is not under {keys.current} yet")
+    unfinished = earlier.done > len(earlier.damaged)
+    if target is not None or not unfinished:
+        vault.promote_master_key(target or vault.add_master_key())
+        audit.record(Tag.MASTER_KEY_ROTATE, "", f"master-key:{keys.current}")
+        commit()
+        state = _rewrap(f"Sealing anew under {keys.current}")
+        # what servers sealed before they noticed the new key
+        time.sleep(SETTLE)
+        last = _rewrap("Looking again")
+        done, damaged = state.done + last.done, last.damaged
+    else:
+        done, damaged = earlier.done, earlier.damaged
+    if as_json:
+        show_json({"current": keys.current, "sealed_anew": done - len(damaged), "damaged": damaged})
+    else:
+        note = "The rotation that was interrupted is finished" if target is None and unfinished else "Done"
+        click.echo(f"{note}: {done - len(damaged)} values sealed anew; master key {keys.current} seals everything from now on.")
+        for key_id in keys.by_id:
+            if key_id != keys.current:
+                click.echo(f"Key {key_id} stays in the file and opens old backups. To remove it: idp master-key retire {key_id}")
+    if damaged:
+        shown = "; ".join(damaged[:10])
+        raise UnopenedError(
+            f"{len(damaged)} values do not open and stay as they are: {shown}. Store them anew, delete them, or restore a backup."
+        )
+
+
+@master_key_group.command("retire")
+@with_database
+@click.argument("key_id")
+def retire(key_id: str) -> None:
+    """Remove KEY_ID from the file, once nothing in the database is sealed under it."""
+    from idp import audit, vault
+    from idp.audit import Tag
+    from idp.db import commit
+
+    vault.retire_master_key(key_id)
+    audit.record(Tag.MASTER_KEY_RETIRE, "", f"master-key:{key_id}")
+    commit()
+    click.echo(f"Removed master key {key_id}. Backups that were made under it open with a copy of it only.")
+
+
+def _rewrap(what: str) -> "Rewrapping":
+    """Seal anew what is not under the current key, and show how far it has come."""
+    from idp import vault
+
+    states = vault.rewrap()
+    state = next(states)
+    if not state.total:
+        return state
+    shown = 0.0
+    with click.progressbar(length=state.total, label=what, file=sys.stderr) as bar:
+        for each in states:
+            bar.update(each.done - bar.pos)
+            if not sys.stderr.isatty() and time.monotonic() - shown >= 1:
+                shown = time.monotonic()
+                click.echo(f"{what}: {each.done} of {each.total}", err=True)
+    return state

@@ -1,0 +1,86 @@
+"""Replacing the master key: another one is added to the file, made the one that seals, and the old one retired at last."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from idp import crypto, runtime
+from idp.errors import ConflictError, NotFoundError
+from idp.vault.sealed import count_under
+
+
+@dataclass(frozen=True)
+class KeyUse:
+    """A master key, and what depends on it."""
+
+    id: str
+    is_current: bool
+    values: int
+    """Sealed under it in the database."""
+
+
+def list_master_keys() -> list[KeyUse]:
+    """Return the keys of the file, the current one first."""
+    keys = runtime.current().master_keys
+    keys.refresh()
+    return [KeyUse(each, each == keys.current, count_under(each)) for each in keys.by_id]
+
+
+def add_master_key() -> str:
+    """Add a new key to the end of the file, and return its id. Nothing is sealed under it before it is promoted."""
+    with _changing() as (path, current, by_id):
+        key_id, key = crypto.make_master_key()
+        crypto.write_master_keys(path, current, by_id | {key_id: key})
+    runtime.current().master_keys.refresh()
+    return key_id
+
+
+def promote_master_key(key_id: str) -> None:
+    """Have everything be sealed under this key from now on: by this process at once, by servers as soon as they seal.
+
+    :raises NotFoundError: the file does not hold it.
+    """
+    with _changing() as (path, _, by_id):
+        crypto.write_master_keys(path, _known(key_id, by_id), by_id)
+    runtime.current().master_keys.refresh()
+
+
+def retire_master_key(key_id: str) -> None:
+    """Remove a key from the file.
+
+    :raises NotFoundError: the file does not hold it.
+    :raises ConflictError: it seals, or something in the database is still sealed under it.
+    """
+    with _changing() as (path, current, by_id):
+        if _known(key_id, by_id) == current:
+            raise ConflictError(f"Master key {key_id} is the current one. Run `idp master-key rotate` first.")
+        values = count_under(key_id)
+        if values:
+            raise ConflictError(
+                f"{values} values are still sealed under master key {key_id}. Run `idp master-key rotate`; it names what it "
+                "cannot open."
+            )
+        crypto.write_master_keys(path, current, {each: key for each, key in by_id.items() if each != key_id})
+    runtime.current().master_keys.refresh()
+
+
+def _known(key_id: str, by_id: dict[str, bytes]) -> str:
+    if key_id not in by_id:
+        raise NotFoundError(f"The master key file holds no key {key_id[:20]!r}. `idp master-key list` shows those it holds.")
+    return key_id
+
+
+@contextlib.contextmanager
+def _changing() -> Iterator[tuple[Path, str, dict[str, bytes]]]:
+    """Read the file while nobody else on this machine changes it; a killed process holds no lock."""
+    path = runtime.current().settings.master_key_file
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        keys = crypto.load_master_keys(path)
+        yield path, keys.current, keys.by_id
+    finally:
+        os.close(lock)
