@@ -8,7 +8,7 @@ import wtforms
 from flask import Response, request
 from wtforms import validators
 
-from idp import access, apikeys, applications, audit, callers, clock, runtime, tokens
+from idp import access, apikeys, applications, audit, callers, clock, keysets, runtime, tokens
 from idp.access import Grant
 from idp.apikeys import ApiKey
 from idp.applications import Application
@@ -197,7 +197,11 @@ def disable_application(visit: Visit, name: str) -> Response | str:
         title=f"Disable {name}",
         question=f"Refuse {name} from now on?",
         submit="Disable",
-        consequences=(use_of_application(application), "It gets no tokens; tokens that it has are inactive at introspection."),
+        consequences=(
+            use_of_application(application),
+            "It gets no tokens; tokens that it has are inactive at introspection.",
+            *_leases_that_end(visit, name),
+        ),
         undo="Enable it again, and it works as before.",
         back=(application_url(visit, name), name),
     )
@@ -231,6 +235,7 @@ def delete_application(visit: Visit, name: str) -> Response | str:
         consequences=(
             use_of_application(application),
             f"{count_of(live, 'live secret')}, its API keys and its roles are gone.",
+            *_leases_that_end(visit, name),
             "An application made later with the same name has another identity (sub).",
             "If you are not sure, disable it first: that can be undone.",
         ),
@@ -278,3 +283,9 @@ def application_url(visit: Visit, name: str) -> str:
 
 def _issuer(visit: Visit) -> str:
     return runtime.current().settings.issuer(visit.realm.name)
+
+
+def _leases_that_end(visit: Visit, name: str) -> list[str]:
+    """Say how many leases end with an application; nothing where there are none."""
+    live = keysets.lease_listing(visit.realm, client_id=name, state="live").count()
+    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'}, for good."] if live else []

@@ -32,6 +32,8 @@ _REALM_PAGES = (
     ("Projects", "/projects", "projects:read", _SOMEWHERE),
     ("Access review", "/access", "grants:read", _SOMEWHERE),
     ("API keys", "/api-keys", "api-keys:read", _EVERYWHERE),
+    ("Keysets", "/keysets", "keysets:read", _SOMEWHERE),
+    ("Leases", "/leases", "keysets:read", _SOMEWHERE),
     ("Personal tokens", "/personal-tokens", "personal-tokens:read", _EVERYWHERE),
     ("Sessions", "/sessions", "sessions:read", _EVERYWHERE),
     ("Signing keys", "/signing-keys", "keys:read", _EVERYWHERE),

@@ -26,6 +26,7 @@ NOTICES = {
     "deactivated": "Deactivated. It can be activated again at any time.",
     "activated": "Activated: it works again.",
     "ended": "Ended.",
+    "replaced": "Replaced: leases from now on are given the new values.",
     "invited": "The invitation is on its way by mail.",
     "reset": "A mail with a link to a new password is on its way.",
     "rotated": "A successor is announced.",

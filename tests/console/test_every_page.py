@@ -12,6 +12,7 @@ from idp import clock, personal_tokens, realms, runtime, users
 from idp.db import db
 from tests.console.surfing import Surfer
 from tests.factories import Factory
+from tests.keysets.lending import administrator, borrower, keep, take, token_of
 
 LARGEST = 100_000
 
@@ -24,6 +25,9 @@ def furnished(make: Factory) -> None:
     make.user("robot", password=False)
     make.key("bob@example.test", hours=100)
     make.key("ci-bot", name="of-application")
+    client = make.app.test_client()
+    keep(client, administrator(make, client, "keeper@example.test"), projects=["vision"])
+    assert take(client, token_of(client, borrower(make)), "prod aws").status_code == 201
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "bob@example.test")))
 
     def token(realm: realms.Realm) -> None:

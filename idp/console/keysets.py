@@ -1,0 +1,268 @@
+"""Keysets and their leases: third-party credentials that are kept sealed, never shown, and lent to applications."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import wtforms
+from flask import Response, request
+from wtforms import validators
+
+from idp import access, callers, clock, keysets, runtime
+from idp.access import Project
+from idp.console.browser import Visit, page
+from idp.console.forms import ChecksField, Form, choices, text, whole_number
+from idp.console.lists import PAGE, after_number, one_page
+from idp.console.navigation import base
+from idp.console.render import count_of, render
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.db import commit
+from idp.errors import InvalidValueError, NotFoundError
+from idp.keysets import Keyset, KeysetWish
+from idp.users import KnownUser
+from idp.wire.transport import require_private
+
+KIND_TITLES = {
+    "provider": "Cloud providers",
+    "solution": "Solutions",
+    "storage": "Storage",
+    "user_ssh": "SSH public keys",
+    "vcs": "Version control",
+}
+LONG_VALUES = frozenset({("gce", "other"), ("gke", "other"), ("", "pub")})
+"""Entity and type of values that take more than one line to show, or are long."""
+
+MOST_PROJECTS_SHOWN = 100
+_VALUE = "value_"
+
+
+class ValueArea(wtforms.TextAreaField):
+    """A long value that is never sent back."""
+
+    def _value(self) -> str:
+        return ""
+
+
+class KeysetForm(Form):
+    """What a keyset says of itself."""
+
+    name = text("Name", "One of its kind in the organisation.", required=True, longest=keysets.LONGEST_NAME)
+    description = text("Description")
+    projects = ChecksField("Only for these projects")
+    max_lease_seconds = whole_number("Lent for at most (seconds)", "An hour is 3600, a day 86400.", least=1)
+    is_default = wtforms.BooleanField("The one to use where nothing else is said")
+
+
+@page
+def list_keysets(visit: Visit) -> Response | str:
+    """List the keysets that the caller may see."""
+    names = callers.listed_projects(visit.caller, visit.realm)
+    search, after = request.args.get("search", "")[:200], after_number()
+    listing = keysets.keyset_listing(visit.realm, containing=search, projects=names)
+    found = listing.take("", descending=False, after=None if after is None else [after], limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row.id)
+    return render(
+        "console/keysets/list.html", rows=rows, more=more, first=after is None, search=search, titles=KIND_TITLES,
+        may=visit.may_somewhere("keysets:write"),
+    )  # fmt: skip
+
+
+@page
+def new_keyset(visit: Visit) -> Response | str:
+    """Choose a kind, then keep a keyset of it."""
+    visit.require_somewhere("keysets:write")
+    category, _, entity = request.args.get("kind", "").partition(":")
+    if not category:
+        return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES)
+    form: Any = _form_with_values(category, entity, KeysetForm)(visit.posted, None)
+    _offer_projects(visit, form)
+    if visit.posted is None:
+        form.max_lease_seconds.data = keysets.DEFAULT_LEASE
+    if not visit.may("keysets:write"):
+        del form.is_default
+    made: dict[str, str] = {}
+
+    def act() -> None:
+        require_private(request.environ, runtime.current().settings.trusted_proxies)
+        is_own = isinstance(visit.caller.subject, KnownUser) and visit.is_home
+        wish = _wish(visit, form, values=_values(form), user_id=visit.caller.subject.id if is_own else None)
+        made["uid"] = callers.make_keyset(visit.caller, visit.realm, category, entity, wish).uid
+        commit()
+
+    if form.do(act):
+        return go(f"{_url(visit, made['uid'])}?done=created")
+    return shown(
+        "console/form.html", form, title=f"New keyset of {entity or KIND_TITLES[category]}", submit="Keep",
+        back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
+        intro="Values are sealed before they are stored. No page shows them again: applications are lent them.",
+    )  # fmt: skip
+
+
+@page
+def show_keyset(visit: Visit, uid: str) -> Response | str:
+    """Show a keyset with its versions and who holds them; change what it says of itself."""
+    keyset = callers.visible_keyset(visit.caller, visit.realm, uid)
+    stored = {
+        "name": keyset.name, "description": keyset.description, "projects": sorted(each.name for each in keyset.projects),
+        "max_lease_seconds": keyset.max_lease_seconds, "is_default": keyset.is_default,
+    }  # fmt: skip
+    form = KeysetForm(visit.posted, stored)
+    _offer_projects(visit, form)
+    if not visit.may("keysets:write"):
+        del form.is_default
+
+    def act() -> None:
+        changed = callers.writable_keyset(visit.caller, visit.realm, uid)
+        callers.change_keyset(visit.caller, visit.realm, changed, _wish(visit, form))
+        commit()
+
+    if form.do(act):
+        return go(f"{_url(visit, uid)}?done=saved")
+    keyset = callers.visible_keyset(visit.caller, visit.realm, uid)
+    versions = keysets.list_versions(keyset)
+    leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
+    return shown(
+        "console/keysets/show.html", form, keyset=keyset, titles=KIND_TITLES, url=_url(visit, keyset.uid),
+        meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
+        held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
+        leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(), may=_may_write(visit, keyset),
+        may_see_leases=visit.may_somewhere("keysets:read"),
+    )  # fmt: skip
+
+
+@page
+def replace_values(visit: Visit, uid: str) -> Response | str:
+    """Give a keyset new values."""
+    keyset = callers.writable_keyset(visit.caller, visit.realm, uid)
+    form = _form_with_values(keyset.category, keyset.entity, Form)(visit.posted, None)
+    url, name = _url(visit, keyset.uid), keyset.name
+
+    def act() -> None:
+        require_private(request.environ, runtime.current().settings.trusted_proxies)
+        keysets.replace_values(visit.realm, callers.writable_keyset(visit.caller, visit.realm, uid), _values(form))
+        commit()
+
+    if form.do(act):
+        return go(f"{url}?done=replaced")
+    return shown(
+        "console/form.html", form, title=f"New values for {name}", submit="Replace", back=(url, name),
+        intro="The old values are removed. Leases that run were given them: the page of the keyset shows when nobody holds them "
+        "any more, and they can be withdrawn at whoever issued them.",
+    )  # fmt: skip
+
+
+@page
+def delete_keyset(visit: Visit, uid: str) -> Response | str:
+    """Delete a keyset, once that is confirmed."""
+    keyset = callers.writable_keyset(visit.caller, visit.realm, uid)
+    live = keysets.lease_listing(visit.realm, keyset=keyset, state="live").count()
+
+    def act() -> None:
+        keysets.delete_keyset(visit.realm, callers.writable_keyset(visit.caller, visit.realm, uid))
+        commit()
+
+    question = Confirmation(
+        f"Delete {keyset.name}", f"Delete keyset {keyset.name} with its values?", "Delete",
+        (_url(visit, keyset.uid), keyset.name),
+        [
+            f"{count_of(live, 'lease')} of it {'runs' if live == 1 else 'run'}, and ends.",
+            "Programs that were given the values have them still: withdraw them at whoever issued them.",
+            "Nothing brings the values back.",
+        ],
+        typed=keyset.name,
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/keysets?done=deleted")
+
+
+@page
+def list_leases(visit: Visit) -> Response | str:
+    """List leases, those that run or all of the last 90 days."""
+    visit.require_somewhere("keysets:read")
+    names = callers.readable_projects(visit.caller, visit.realm, "keysets:read")
+    application, over = request.args.get("search", "").strip()[:64], request.args.get("over", "") == "yes"
+    after = after_number()
+    listing = keysets.lease_listing(visit.realm, client_id=application, state="" if over else "live", projects=names)
+    found = listing.take("", descending=True, after=None if after is None else [after], limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row.id)
+    return render(
+        "console/keysets/leases.html", rows=rows, more=more, first=after is None, search=application, over=over,
+        may=visit.may("keysets:write"),
+    )  # fmt: skip
+
+
+@page
+def end_lease(visit: Visit, uid: str) -> Response | str:
+    """End a lease, once that is confirmed."""
+    lease = callers.endable_lease(visit.caller, visit.realm, uid)
+    back = f"{base(visit.realm.name)}/leases"
+
+    def act(reason: str) -> None:
+        keysets.end_lease(visit.realm, callers.endable_lease(visit.caller, visit.realm, uid), reason)
+        commit()
+
+    is_over = lease.state(clock.now()).value != "live"
+    question = Confirmation(
+        f"End the lease of {lease.client_id}", f"End the lease of {lease.keyset_name} to {lease.client_id}?", "End it",
+        (back, "Leases"),
+        [
+            "An application that asks is told that it must not use the values any more.",
+            "It has them still: if it cannot be trusted, replace the values, and withdraw the old ones at whoever issued them.",
+        ],
+        asks_reason=True, blocked="It is over already." if is_over else "",
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{back}?done=ended")
+
+
+def _form_with_values(category: str, entity: str, kind: type[Form]) -> type[Form]:
+    """Return a form that asks for the values of an entity besides what another asks for.
+
+    :raises NotFoundError: there is no such entity.
+    """
+    try:
+        meanings = keysets.key_types(category, entity)
+    except InvalidValueError:
+        raise NotFoundError("There is no such kind of keyset (not found).") from None
+    fields = {f"{_VALUE}{key_type}": _value_field(entity, key_type, meaning) for key_type, meaning in meanings.items()}
+    return type(f"{kind.__name__}WithValues", (kind,), fields)
+
+
+def _value_field(entity: str, key_type: str, meaning: str) -> wtforms.Field:
+    rules = [validators.InputRequired(), validators.Length(max=keysets.LONGEST_VALUE)]
+    keys = {"autocomplete": "off", "spellcheck": "false"}
+    if (entity, key_type) in LONG_VALUES:
+        return ValueArea(meaning, rules, render_kw=keys | {"rows": 6})
+    return wtforms.PasswordField(meaning, rules, render_kw=keys | {"autocomplete": "new-password"})
+
+
+def _values(form: Form) -> list[tuple[str, str]]:
+    """Return the values that were typed; a text area sends its lines as the web has them, and perhaps an empty last one."""
+    found = []
+    for name, field in form._fields.items():
+        if name.startswith(_VALUE):
+            found.append((name.removeprefix(_VALUE), str(field.data or "").replace("\r\n", "\n").removesuffix("\n")))
+    return found
+
+
+def _offer_projects(visit: Visit, form: Any) -> None:
+    """Offer the projects for which the caller may decide over keysets."""
+    writes = [each for each in access.list_projects(visit.realm) if visit.may("keysets:write", each.name)]
+    chosen = set(form.projects.data or ())
+    form.projects.choices = choices(each.name for each in writes if each.name in chosen or len(writes) <= MOST_PROJECTS_SHOWN)
+    form.projects.description = "None for the whole organisation." if visit.may("keysets:write") else "At least one."
+
+
+def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None, user_id: int | None = None) -> KeysetWish:
+    projects: list[Project] = [access.get_project(visit.realm, name) for name in form.projects.data or ()]
+    return KeysetWish(
+        name=form.name.data, description=form.description.data or "", projects=projects,
+        is_default=form.is_default.data if "is_default" in form else None, max_lease_seconds=form.max_lease_seconds.data,
+        values=values, user_id=user_id,
+    )  # fmt: skip
+
+
+def _may_write(visit: Visit, keyset: Keyset) -> bool:
+    places = [project.name for project in keyset.projects]
+    return visit.may("keysets:write") or (bool(places) and all(visit.may("keysets:write", place) for place in places))
+
+
+def _url(visit: Visit, uid: str) -> str:
+    return f"{base(visit.realm.name)}/keysets/{uid}"
