@@ -140,9 +140,11 @@ def authenticate_token(process: Runtime, token: str, address: str, *, audience: 
     :raises CredentialError: it is none of these, or does not count any more.
     """
     try:
-        if personal_tokens.is_personal_token(token):
-            return _by_personal_token(process, token, address)
-        opened = _open(process, token)
+        opened = _recall(process, token)
+        if opened is None:
+            if personal_tokens.is_personal_token(token):
+                return _by_personal_token(process, token, address)
+            opened = _open(process, token)
         realm = known_realm(process, opened.realm)
         if realm is None or not realm.enabled:
             raise CredentialError
@@ -260,25 +262,34 @@ def _carried(opened: _Opened, held_roles: tuple[HeldRole, ...]) -> tuple[HeldRol
     return opened.held[1]
 
 
+def _remembered(process: Runtime) -> Cache[_Opened]:
+    found: Cache[_Opened] = process.extensions.setdefault("opened-tokens", Cache(MOST_OPENED))
+    return found
+
+
+def _recall(process: Runtime, token: str) -> _Opened | None:
+    """Return a session or access token that was opened under the keys that its realm has now; None if there is none."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    opened = _remembered(process).get(digest)
+    if opened is None:
+        return None
+    realm = known_realm(process, opened.realm)
+    if realm is not None and keys.key_ring(realm) is opened.ring and clock.timestamp() < opened.expires_at:
+        return opened
+    _remembered(process).drop(digest)
+    return None
+
+
 def _open(process: Runtime, token: str) -> _Opened:
-    """Open a session or access token, or remember that this was done under the same keys.
+    """Open a session or access token, and remember that this was done.
 
     :raises InvalidTokenError: it is none, or no longer one.
     """
-    remembered: Cache[_Opened] = process.extensions.setdefault("opened-tokens", Cache(MOST_OPENED))
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    opened = remembered.get(digest)
-    now = clock.timestamp()
-    if opened is not None:
-        realm = known_realm(process, opened.realm)
-        if realm is not None and keys.key_ring(realm) is opened.ring and now < opened.expires_at:
-            return opened
-        remembered.drop(digest)
     realm = realm_of_token(process, token)
     ring = keys.key_ring(realm)
     found = tokens.open_token_of(realm, token, ("at+jwt", sessions.TYPE))
     opened = _Opened(ring, realm.name, found.header["typ"].lower(), found.claims, found.claims["exp"])
-    return remembered.load(digest, lambda: opened)
+    return _remembered(process).load(hashlib.sha256(token.encode()).hexdigest(), lambda: opened)
 
 
 def realm_of_token(process: Runtime, token: str) -> KnownRealm:

@@ -22,6 +22,7 @@ from idp.db import UtcDateTime, db, storage_errors
 from idp.errors import IdpError, InvalidMembersError, NotFoundError
 from idp.keysets.known import KnownKeyset, known_keyset
 from idp.keysets.models import Keyset, KeysetProject, KeysetVersion, Lease
+from idp.keysets.together import WriteTogether
 from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.telemetry import count
@@ -35,6 +36,9 @@ KEEP = timedelta(days=90)
 
 PIECE = 1_000
 """Rows of one transaction of the tidying."""
+
+_Entry = tuple[dict[str, Any], dict[str, Any]]
+"""A lease and its audit entry, as columns."""
 
 
 class NotLentError(IdpError):
@@ -120,14 +124,24 @@ def _store(realm: KnownRealm, row: dict[str, Any]) -> bool:
         row["address"], "success", uid=row["uid"], keyset=row["keyset_uid"], version=row["version"], reason=row["reason"],
         expires=row["expires_at"].isoformat(timespec="seconds"),
     )  # fmt: skip
+    # SQLite has one writer; on PostgreSQL, realms do not wait for each other
+    lines: dict[int, WriteTogether[_Entry, bool]] = realm.runtime.extensions.setdefault("leases", {})
+    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, WriteTogether(_write))
+    return line.write((row, event))
+
+
+def _write(entries: Sequence[_Entry]) -> list[bool]:
+    """Store leases, of one realm or of several, with their audit entries, in one transaction; tell which may be."""
+    taken = []
     with storage_errors(), db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # whoever changes grants or applications holds this lock alone: then or later, not in between
-            connection.execute(_HOLD_REALM, {"realm_id": realm.id})
-        if connection.execute(_TAKE, row).rowcount != 1:
-            return False
-        connection.execute(_RECORD, event)
-    return True
+            connection.execute(_HOLD_REALM, {"realm_id": entries[0][0]["realm_id"]})
+        for row, event in entries:
+            taken.append(connection.execute(_TAKE, row).rowcount == 1)
+            if taken[-1]:
+                connection.execute(_RECORD, event)
+    return taken
 
 
 def _lent_until(held: Sequence[HeldRole], keyset: KnownKeyset) -> float:

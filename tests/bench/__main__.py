@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from idp.settings import Settings
-from tests.bench import api, pages, people, seed
+from tests.bench import api, keysets, pages, people, seed
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, proportional_megabytes, set_up
 from tests.serving import PROJECT, Server
@@ -303,6 +303,7 @@ def table(result: dict[str, Any]) -> str:
     rows.append(("slowest page of the console, ms", result["pages"]["slowest_ms"], "at most 200"))
     rows += api.rows(result)
     rows += people.rows(result, result["count_keys"])
+    rows += keysets.rows(result)
     lines += ["", *(f"{name:52} {value!s:>16}   {goal}" for name, value, goal in rows), "", "threads in a worker:"]
     lines += [
         f"  {threads:>3}: id+access RS256 {each['rs256_us']:.0f} us, ES256 {each['es256_us']:.0f} us; "
@@ -319,7 +320,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,pages,lists,operating,abuse,trail",
+        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,pages,lists,operating,abuse,trail,leases,keysets",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -341,6 +342,8 @@ def main() -> None:
             ("operating", "limits and metrics", lambda: api.bench_operating(folder / "operating", rounds, seconds / 2)),
             ("abuse", "an abusive client", lambda: api.bench_abuse(folder / "abuse", rounds, seconds)),
             ("trail", "the audit trail", lambda: api.bench_trail(folder / "trail", applications * 10)),
+            ("leases", "leases", lambda: keysets.bench_leases(folder / "leases", rounds, seconds / 2)),
+            ("keysets", "many keysets", lambda: keysets.bench_keysets(folder / "keysets", rounds, applications)),
             ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications, realms_count)),
         ]
         if options.only:

@@ -1,0 +1,60 @@
+"""Writing together what several threads want to be written at the same moment: one transaction, and one wait for the disk."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Entry = TypeVar("Entry")
+Result = TypeVar("Result")
+
+MOST_AT_ONCE = 100
+"""Entries of one transaction."""
+
+
+class _Waiting(Generic[Entry, Result]):
+    """What a thread wants to be written, and what became of it."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.result: Result | None = None
+        self.error: Exception | None = None
+        self.is_done = False
+
+
+class WriteTogether(Generic[Entry, Result]):
+    """A line in which threads wait to write. Whoever comes to the front writes for all who wait behind."""
+
+    def __init__(self, write: Callable[[Sequence[Entry]], Sequence[Result]]) -> None:
+        """Take what writes entries in one transaction, and returns what became of each once that is committed."""
+        self._write = write
+        self._line: deque[_Waiting[Entry, Result]] = deque()
+        self._front = threading.Lock()
+
+    def write(self, entry: Entry) -> Result:
+        """Return what became of an entry, when it is committed.
+
+        :raises Exception: whatever the transaction ended with: nothing of it was stored.
+        """
+        own: _Waiting[Entry, Result] = _Waiting(entry)
+        self._line.append(own)
+        with self._front:
+            while not own.is_done:
+                self._write_line()
+        if own.error is not None:
+            raise own.error
+        assert own.result is not None
+        return own.result
+
+    def _write_line(self) -> None:
+        """Write the first entries of the line, and with them or with the next ones the caller's own."""
+        waiting = [self._line.popleft() for _ in range(min(len(self._line), MOST_AT_ONCE))]
+        try:
+            for each, result in zip(waiting, self._write([each.entry for each in waiting]), strict=True):
+                each.result = result
+        except Exception as error:  # noqa: BLE001 (each thread raises it for itself)
+            for each in waiting:
+                each.error = error
+        finally:
+            for each in waiting:
+                each.is_done = True
