@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, bindparam, cast, delete, exists, func, insert, literal, or_, select, update
@@ -19,7 +20,7 @@ from idp.access import Grant, HeldRole, HolderKind, Role
 from idp.applications import Application, KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import UtcDateTime, db, storage_errors
-from idp.errors import IdpError, InvalidMembersError, NotFoundError
+from idp.errors import IdpError, InvalidMembersError, NotFoundError, StorageUnavailableError
 from idp.keysets.known import KnownKeyset, known_keyset
 from idp.keysets.models import Keyset, KeysetProject, KeysetVersion, Lease
 from idp.keysets.together import WriteTogether
@@ -34,8 +35,21 @@ LONGEST_REASON = 500
 KEEP = timedelta(days=90)
 """How long leases that are over are listed."""
 
+MOST_TRIES = 20
+"""How often it is tried to lend a keyset that others replace meanwhile."""
+
 PIECE = 1_000
 """Rows of one transaction of the tidying."""
+
+
+class _Outcome(Enum):
+    """What became of a lease that was to be stored."""
+
+    TAKEN = "taken"
+    CHANGED = "changed"
+    """The keyset is not what it was: it has another version, or is gone."""
+    REFUSED = "refused"
+
 
 _Entry = tuple[dict[str, Any], dict[str, Any]]
 """A lease and its audit entry, as columns."""
@@ -83,14 +97,14 @@ def take_lease(
         raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])
     if not any(access.may(held_roles, LEASE, project) for project in {"", *(each.project for each in held_roles)}):
         raise NotLentError
-    for _ in range(2):  # once more when what was in memory has just changed
+    for _ in range(MOST_TRIES):
         taken = _try_to_take(realm, application, held_roles, address, named, reason, seconds)
         if taken is not None:
             count("realmgate_leases_taken", 1)
             return taken
-        realm.runtime.feed.expire()
+        realm.runtime.feed.expire()  # what was in memory has just changed
         realm.runtime.feed.confirm()
-    raise _not_found()
+    raise StorageUnavailableError("The keyset is being changed over and over. Try again in a few seconds.")
 
 
 def _try_to_take(
@@ -114,34 +128,42 @@ def _try_to_take(
         "application_uid": application.uid, "client_id": application.client_id, "reason": reason, "address": address,
         "expires_at": expires_at,
     }  # fmt: skip
-    return TakenLease(lease_uid, keyset, expires_at, values) if _store(realm, row) else None
+    match _store(realm, row):
+        case _Outcome.TAKEN:
+            return TakenLease(lease_uid, keyset, expires_at, values)
+        case _Outcome.CHANGED:
+            return None
+    raise _not_found()
 
 
-def _store(realm: KnownRealm, row: dict[str, Any]) -> bool:
-    """Store a lease with its audit entry, if the keyset may be lent at this moment; tell whether it may."""
+def _store(realm: KnownRealm, row: dict[str, Any]) -> "_Outcome":
+    """Store a lease with its audit entry, if the keyset may be lent at this moment."""
     event = audit.event_values(
         row["created_at"], realm.name, Tag.LEASE_TAKE, f"application:{row['client_id']}", f"keyset:{row['keyset_name']}",
         row["address"], "success", uid=row["uid"], keyset=row["keyset_uid"], version=row["version"], reason=row["reason"],
         expires=row["expires_at"].isoformat(timespec="seconds"),
     )  # fmt: skip
     # SQLite has one writer; on PostgreSQL, realms do not wait for each other
-    lines: dict[int, WriteTogether[_Entry, bool]] = realm.runtime.extensions.setdefault("leases", {})
+    lines: dict[int, WriteTogether[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
     line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, WriteTogether(_write))
     return line.write((row, event))
 
 
-def _write(entries: Sequence[_Entry]) -> list[bool]:
+def _write(entries: Sequence[_Entry]) -> list[_Outcome]:
     """Store leases, of one realm or of several, with their audit entries, in one transaction; tell which may be."""
-    taken = []
+    outcomes = []
     with storage_errors(), db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # whoever changes grants or applications holds this lock alone: then or later, not in between
             connection.execute(_HOLD_REALM, {"realm_id": entries[0][0]["realm_id"]})
         for row, event in entries:
-            taken.append(connection.execute(_TAKE, row).rowcount == 1)
-            if taken[-1]:
+            if connection.execute(_TAKE, row).first() is not None:
                 connection.execute(_RECORD, event)
-    return taken
+                outcomes.append(_Outcome.TAKEN)
+            else:
+                is_current = connection.execute(_IS_CURRENT, row).first() is not None
+                outcomes.append(_Outcome.REFUSED if is_current else _Outcome.CHANGED)
+    return outcomes
 
 
 def _lent_until(held: Sequence[HeldRole], keyset: KnownKeyset) -> float:
@@ -196,15 +218,18 @@ _COLUMNS = (
 _GIVEN = {name: bindparam(name, type_=Lease.__table__.c[name].type) for name in _COLUMNS}
 _HOLD_REALM = sql("SELECT 1 FROM realm WHERE id = :realm_id FOR SHARE")
 _RECORD = insert(AuditEvent)
-_TAKE = insert(Lease).from_select(
-    [*_COLUMNS, "end_reason", "ended_by"],
-    select(*_GIVEN.values(), literal(""), literal("")).where(
-        exists(
-            select(literal(1)).select_from(Keyset).where(Keyset.id == _GIVEN["keyset_id"], Keyset.version == _GIVEN["version"])
+_IS_CURRENT = select(literal(1)).select_from(Keyset).where(Keyset.id == _GIVEN["keyset_id"], Keyset.version == _GIVEN["version"])
+_TAKE = (
+    insert(Lease)
+    .from_select(
+        [*_COLUMNS, "end_reason", "ended_by"],
+        select(*_GIVEN.values(), literal(""), literal("")).where(
+            exists(_IS_CURRENT),
+            _enabled(_GIVEN["application_id"], _GIVEN["realm_id"]),
+            _permitting(_GIVEN["application_id"], _GIVEN["keyset_id"], _GIVEN["expires_at"]),
         ),
-        _enabled(_GIVEN["application_id"], _GIVEN["realm_id"]),
-        _permitting(_GIVEN["application_id"], _GIVEN["keyset_id"], _GIVEN["expires_at"]),
-    ),
+    )
+    .returning(Lease.id)
 )
 
 
