@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp.settings import Settings
-from tests.serving import Server, free_port, send, wait_until
+from tests.serving import PROJECT, Server, free_port, send, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,35 @@ def test_metrics_have_names_by_the_conventions_and_no_label_that_grows(operated:
     labels = set(re.findall(r'(\w+)="([^"]*)"', text))
     assert {name for name, _ in labels} <= {"area", "method", "code", "le", "grant", "kind", "limit"}
     assert not any(value in text for value in ("labelled", "acme", "7d3a5b8e", "who"))
+
+
+def test_every_number_that_is_counted_is_a_metric() -> None:
+    from idp.telemetry import metrics
+
+    declared = metrics._COUNTERS.keys() | metrics._GAUGES.keys()
+    used = {
+        name
+        for path in (PROJECT / "idp").rglob("*.py")
+        for name in re.findall(r'(?:count|set_gauge)\(\s*"(realmgate_[a-z_]+)"', path.read_text())
+    }
+    assert used == declared
+
+
+def test_a_lease_is_served_and_counted(operated: Server) -> None:
+    operated.idp("roles", "create", "--realm", "acme", "borrower")
+    operated.idp("roles", "permit", "--realm", "acme", "borrower", "keysets:lease")
+    application = operated.create_application("lent-to", "--role", "borrower")
+    (operated.data_dir / "token").write_text("canary")
+    options = ["--realm", "acme", "--key", f"token={operated.data_dir / 'token'}"]
+    operated.idp("keysets", "create", *options, "provider", "do", "counted")
+    header = {"Authorization": f"Bearer {operated.token(application).json['access_token']}"}
+    header["Content-Type"] = "application/json"
+    body = json.dumps({"spec": {"keyset": "counted", "reason": "test"}}).encode()
+    answer = send(f"{operated.url}/v1/leases", body, header)
+    assert (answer.status, answer.json["values"]) == (201, {"token": "canary"})
+    port = operated.settings["IDP_MANAGEMENT_PORT"]
+    shown = "realmgate_leases_taken_total 1.0"
+    wait_until(lambda: shown in send(f"http://127.0.0.1:{port}/metrics").body.decode(), "the count")
 
 
 def test_request_id_leads_from_the_answer_to_the_log(operated: Server) -> None:

@@ -76,8 +76,26 @@ def _group(noun: str, explanation: str) -> click.Group:
 
 def _facts(row: Any) -> dict[str, Any]:
     facts = {"name": row.name, "uid": row.uid, "description": row.description, "created_at": json_time(row.created_at)}
-    return facts | ({"built_in": row.built_in} if hasattr(row, "built_in") else {})
+    return facts | ({"built_in": row.built_in, "permissions": row.permissions} if hasattr(row, "built_in") else {})
 
 
 roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.")
 projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.")
+
+
+@roles_group.command("permit")
+@click.argument("name")
+@click.argument("permissions", nargs=-1)
+@with_database
+@realm_option
+def permit(realm: Realm, name: str, permissions: tuple[str, ...]) -> None:
+    """Set what the holders of role NAME may do at this server, such as keysets:lease; without PERMISSIONS, nothing.
+
+    What there is to permit, a wrong one lists. What a role means to other APIs, they decide.
+    """
+    from idp import access
+    from idp.db import commit
+
+    access.set_permissions(realm, name, permissions)
+    commit()
+    click.echo(f"Role {name} permits {', '.join(sorted(set(permissions))) or 'nothing'}.")

@@ -17,6 +17,8 @@ _COUNTERS = {
     "realmgate_rate_limited": ("Requests refused because there were too many.", ("limit",)),
     "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
+    "realmgate_leases_taken": ("Leases of keysets taken.", ()),
+    "realmgate_keysets_damaged": ("Tries to open a keyset that is damaged.", ()),
 }
 _GAUGES = {
     "realmgate_audit_events_unsealed": "Events of the audit trail that no hash chain holds yet.",

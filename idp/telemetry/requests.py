@@ -17,7 +17,8 @@ _log = logging.getLogger("idp.access")
 
 _AREAS = (
     ("/auth/realms/", "protocol"), ("/gateway/", "gateway"), ("/v1/", "api"), ("/auth/v", "compat"), ("/api/v", "compat"),
-    ("/cloudapi/", "compat"), ("/console", "console"), ("/health/", "health"), ("/docs", "docs"),
+    ("/cloudapi/", "compat"), ("/orgs", "compat"), ("/userprofile", "compat"),
+    ("/rest-auth/", "compat"), ("/console", "console"), ("/health/", "health"), ("/docs", "docs"),
 )  # fmt: skip
 _TOKEN = "/protocol/openid-connect/token"  # noqa: S105 (a path, no token)
 

@@ -17,6 +17,7 @@ EXPECTED = {
     "audit.md": ["acme: whole"],
     "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
+    "keysets.md": ["https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?", "held by nobody since", "keysets open"],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
     "personal-tokens.md": ['"success":true', '"active":true'],
 }
@@ -66,3 +67,15 @@ def test_published_rules_for_scanners_find_secrets_and_nothing_else() -> None:
         for kind in ("ak", "cs", "ol"):
             assert re.search(pattern, f'key = "{crypto.make_secret(kind)}"')
         assert not re.search(pattern, "idp_ak_short idp_xx_" + "a" * 57)
+
+
+def test_the_program_that_is_lent_a_credential_signs_as_the_cloud_expects() -> None:
+    import runpy
+    from datetime import UTC, datetime
+
+    program = runpy.run_path(str(DOCS / "examples" / "presign.py"))
+    link = program["presign"](  # the example that the cloud's own documentation gives
+        "examplebucket", "us-east-1", "test.txt", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        datetime(2013, 5, 24, tzinfo=UTC), 86_400,
+    )  # fmt: skip
+    assert link.endswith("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
