@@ -13,6 +13,7 @@ from idp.app import close_app, create_app
 from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.factories import PASSWORD, Factory, ask, session_of
+from tests.keysets.lending import borrower, take, token_of, wish
 
 
 @pytest.mark.spec("R124", "T107", "T22")
@@ -62,10 +63,22 @@ def _use_everything(client: FlaskClient, make: Factory) -> tuple[list[str], list
         client.patch(f"/v1/auth/password/{second}/activate", json={"password": "another good one"}),
         client.get("/gateway/check/acme/telemetry?method=GET&uri=/", headers={"apiKey": key["apiKey"]}),
     ]
+    values = [{"type": "pub", "value": "canary-of-a-keyset"}, {"type": "pvt", "value": "canary-that-is-lent"}]
+    local = {"REMOTE_ADDR": "127.0.0.1"}
+    answers += [
+        client.post("/v1/keysets", json=wish(keys=values), headers=header | {"Idempotency-Key": "k"}, environ_overrides=local),
+        client.post("/v1/keysets/prod aws/versions", json={"spec": {"keys": values}}, headers=header, environ_overrides=local),
+        client.get("/v1/keysets/prod aws", headers=header),
+        client.get("/v1/keysets", headers=header),
+    ]
+    taken = take(client, token_of(client, borrower(make, project=None)), "prod aws")
+    assert taken.json["values"] == {each["type"]: each["value"] for each in values}
+    answers += [client.get(taken.headers["Location"], headers=header), client.get("/v1/leases", headers=header)]
     refreshed = client.get(f"/v1/auth/refresh/{header['Authorization']}?setCookie=false").json["Authorization"]
     whole = [key["apiKey"], rotated["apiKey"], code, second, bot.secret]
     signed = [token.rsplit(".", 1)[1] for token in (header["Authorization"], exchanged, personal, access, refreshed)]
-    return [*(secret[15:] for secret in whole), *signed], answers
+    assert not any("canary" in answer.text for answer in answers)
+    return [*(secret[15:] for secret in whole), *signed, *(each["value"] for each in values)], answers
 
 
 def _fail_everything(client: FlaskClient, wrong: list[str]) -> list[Any]:
@@ -87,6 +100,7 @@ def _fail_everything(client: FlaskClient, wrong: list[str]) -> list[Any]:
         client.post("/v1/auth/credentials/report", json={"credential": wrong[10]}),
         client.post("/v1/auth/user/password/reset", json={"emailId": wrong[11]}),
         client.get("/gateway/check/acme/telemetry?method=GET&uri=/", headers={"apiKey": wrong[8]}),
+        *_keysets_that_will_not_do(client, wrong),
         ask(
             client,
             "token",
@@ -97,3 +111,29 @@ def _fail_everything(client: FlaskClient, wrong: list[str]) -> list[Any]:
             },
         ),
     ]
+
+
+def _keysets_that_will_not_do(client: FlaskClient, wrong: list[str]) -> list[Any]:
+    """Send values in keysets that are refused, in every way, and return the answers."""
+    header = session_of(client)
+    local = {"REMOTE_ADDR": "127.0.0.1"}
+    bad: list[Any] = [
+        [{"type": "pub", "value": wrong[0]}],
+        [{"type": "pub", "value": wrong[0]}, {"type": wrong[1], "value": wrong[2]}],
+        [{"type": "pub", "value": [wrong[0]]}, {"type": "pvt", "value": {"x": wrong[1]}}],
+        [{"type": "pub", "value": wrong[0] + "x" * 20_000}, {"type": "pvt", "value": wrong[2]}],
+    ]
+    answers = [client.post("/v1/keysets", json=wish(keys=each), headers=header, environ_overrides=local) for each in bad]
+    ssh = wish(keys=[{"type": "pub", "value": f"ssh-rsa {wrong[4]}"}], category="user_ssh", entity="")
+    answers.append(client.post("/v1/keysets", json=ssh, headers=header, environ_overrides=local))
+    taken = wish(keys=[{"type": "pub", "value": wrong[5]}, {"type": "pvt", "value": wrong[6]}])
+    answers.append(client.post("/v1/keysets", json=taken, headers=header, environ_overrides=local))
+    answers.append(client.post("/v1/keysets", json=taken, headers=header, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}))
+    keys = [{"key_type": "pub", "key": wrong[7]}, {"key_type": "pvt", "key": [wrong[8]]}]
+    org = f"/orgs/{client.get('/orgs', headers=header).json[0]['pk']}/keysets"
+    for data in ({"name": "x", "category": "provider", "entity": "aws", "keys": keys}, {"name": [wrong[9]]}):
+        answers.append(client.post(org, json=data, headers=header, environ_overrides=local))
+    form = {"name": "x", "category": "provider", "entity": "aws", "keys[0]key_type": "pub", "keys[0]key": wrong[10]}
+    answers.append(client.post(org, data=form, headers=header, environ_overrides=local))
+    assert all(400 <= answer.status_code < 500 for answer in answers), [answer.text for answer in answers]
+    return answers
