@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from idp import access, applications, audit, keysets, realms
 from idp.db import db
-from idp.keysets import Lease, LeaseState
+from idp.keysets import Keyset, KeysetKey, Lease, LeaseState
+from idp.keysets.service import publish_keyset
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, session_of
 from tests.keysets.lending import AWS_VALUES, OTHER_AWS, administrator, borrower, keep, take, token_of
@@ -326,6 +327,8 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
         "UPDATE keyset SET sealed_data_key = 'v1.nokey.AAAA' WHERE id = 1",
         "UPDATE keyset SET sealed_data_key = '' WHERE id = 1",
         "UPDATE keyset SET version = 7 WHERE id = 1",
+        ("UPDATE keyset_key SET key_type = CASE id WHEN 1 THEN 'x' ELSE 'pub' END WHERE keyset_id = 1; "
+        "UPDATE keyset_key SET key_type = 'pvt' WHERE key_type = 'x'"),  # the two values change places
         "UPDATE keyset SET uid = '3f0c1a52-8a4e-4f7e-9d55-6a4c6f1f2b10' WHERE id = 1",
         "DELETE FROM keyset_key WHERE key_type = 'pvt' AND keyset_id = 1",
     ],
@@ -335,7 +338,8 @@ def test_damage_is_of_one_keyset_and_a_new_version_mends_it(
 ) -> None:
     sound = keep(client, root, name="sound", projects=["vision"])
     with make.app.app_context():
-        db.session.execute(text(damage))
+        for statement in damage.split("; "):
+            db.session.execute(text(statement))
         db.session.commit()
     answer = take(client, bot, "prod aws")
     assert (answer.status_code, answer.json["code"]) == (409, "KeysetDamaged"), answer.text
@@ -348,6 +352,22 @@ def test_damage_is_of_one_keyset_and_a_new_version_mends_it(
     mended = client.post("/v1/keysets/prod aws/versions", json={"spec": {"keys": OTHER_AWS}}, headers=root)
     assert mended.status_code == 201
     assert take(client, bot, "prod aws").json["values"]["pub"] == "AKIA-second-id"
+
+
+def test_an_old_value_does_not_open_as_a_newer_version(
+    client: FlaskClient, root: dict[str, str], lent: str, bot: dict[str, str], make: Factory
+) -> None:
+    keys, data_key = select(KeysetKey.key_type, KeysetKey.sealed_value), select(Keyset.sealed_data_key)
+    old = make.do(lambda _: (dict(db.session.execute(keys).all()), db.session.scalar(data_key)))
+    client.post(f"/v1/keysets/{lent}/versions", json={"spec": {"keys": OTHER_AWS}}, headers=root)
+    assert take(client, bot, lent).json["values"]["pub"] == "AKIA-second-id"
+    with make.app.app_context():
+        db.session.execute(update(Keyset).values(sealed_data_key=old[1]))
+        for key_type, value in old[0].items():
+            db.session.execute(update(KeysetKey).where(KeysetKey.key_type == key_type).values(sealed_value=value))
+        db.session.commit()
+    make.do(lambda realm: publish_keyset(realm, keysets.find_keyset(realm, lent)))  # type: ignore[arg-type]
+    assert take(client, bot, lent).json["code"] == "KeysetDamaged"
 
 
 def test_nothing_of_the_values_is_in_the_database(
