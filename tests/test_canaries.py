@@ -131,8 +131,8 @@ def _keysets_that_will_not_do(client: FlaskClient, wrong: list[str]) -> list[Any
     answers.append(client.post("/v1/keysets", json=taken, headers=header, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}))
     keys = [{"key_type": "pub", "key": wrong[7]}, {"key_type": "pvt", "key": [wrong[8]]}]
     org = f"/orgs/{client.get('/orgs', headers=header).json[0]['pk']}/keysets"
-    for data in ({"name": "x", "category": "provider", "entity": "aws", "keys": keys}, {"name": [wrong[9]]}):
-        answers.append(client.post(org, json=data, headers=header, environ_overrides=local))
+    wrong_members = ({"name": "x", "category": "provider", "entity": "aws", "keys": keys}, {"name": [wrong[9]]})
+    answers += [client.post(org, json=data, headers=header, environ_overrides=local) for data in wrong_members]
     form = {"name": "x", "category": "provider", "entity": "aws", "keys[0]key_type": "pub", "keys[0]key": wrong[10]}
     answers.append(client.post(org, data=form, headers=header, environ_overrides=local))
     assert all(400 <= answer.status_code < 500 for answer in answers), [answer.text for answer in answers]

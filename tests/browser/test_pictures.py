@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect
 
 from idp import clock, users
 from tests.browser.conftest import Console, shoot
-from tests.factories import Made, ask_token
+from tests.factories import Factory, Made, ask_token
+from tests.keysets.lending import OTHER_AWS, administrator, borrower, keep, token_of
+from tests.keysets.lending import take as take_lease
 from tests.serving import PROJECT, wait_until
 
 PICTURES = PROJECT / "docs" / "pictures"
@@ -68,7 +70,19 @@ def acme(console: Console) -> Console:
 
         tokens.usage(runtime.current()).flush()
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "ann@example.test")))
+    lend_a_keyset(make)
     return console
+
+
+def lend_a_keyset(make: Factory) -> None:
+    """Have an application hold an older version of a keyset, and another the one of now."""
+    client = make.app.test_client()
+    root = administrator(make, client, "keeper@example.test")
+    uid = keep(client, root, name="backups aws", projects=["vision"])
+    for name, reason in (("report-store", "writes reports/2026-11"), ("backup-job", "nightly backup")):
+        assert take_lease(client, token_of(client, borrower(make, name)), uid, reason).status_code == 201
+        if name == "report-store":
+            client.post(f"/v1/keysets/{uid}/versions", json={"spec": {"keys": OTHER_AWS}}, headers=root)
 
 
 def new_application(page: Page) -> None:
@@ -97,6 +111,12 @@ def at(url: str) -> Callable[[Page], None]:
     return lambda page: page.goto(url) and None
 
 
+def keyset(page: Page) -> None:
+    page.goto("/console/realms/acme/keysets")
+    page.get_by_role("link", name="backups aws").click()
+    expect(page.get_by_role("heading", name="Versions")).to_be_visible()
+
+
 def audit_trail(page: Page) -> None:
     def sealed() -> bool:
         page.goto("/console/realms/acme/audit?tag=admin:application")
@@ -115,6 +135,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "access": ("ann@example.test", at("/console/realms/acme/access")),
     "audit": ("ann@example.test", audit_trail),
     "keys": ("ann@example.test", at("/console/my/keys")),
+    "keyset": ("ann@example.test", keyset),
     "delete": ("ann@example.test", at("/console/realms/acme/applications/nightly-build/delete")),
     "organisations": ("root@example.test", at("/console/organisations")),
 }  # fmt: skip
