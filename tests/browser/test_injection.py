@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from idp import access, apikeys, keys, realms, sessions, users
 from tests.browser.conftest import Console
+from tests.keysets.lending import lend_a_keyset
 
 PAYLOADS: list[str] = json.loads((Path(__file__).parents[1] / "vectors" / "xss_payloads.json").read_text())
 NAMED = PAYLOADS[0]
@@ -35,6 +36,7 @@ def hostile(console: Console) -> Console:
         sessions.begin_session(realm, user, agent=NAMED)
 
     make.do(fill)
+    lend_a_keyset(make, NAMED, NAMED)
     return console
 
 
@@ -53,7 +55,7 @@ def test_markup_in_names_is_text(hostile: Console) -> None:
     uid = hostile.make.do(lambda realm: users.get_user(realm, "ann@example.test").uid)
     pages = [
         "", "/applications", "/applications/ci-bot", "/applications/ci-bot/delete", "/users", f"/users/{uid}", f"/users/{uid}/delete", "/groups",
-        "/groups/hostile", "/roles", "/roles/hostile", "/projects", "/projects/hostile", "/access", "/api-keys", "/sessions", "/signing-keys", "/audit",
+        "/groups/hostile", "/roles", "/roles/hostile", "/projects", "/projects/hostile", "/access", "/api-keys", "/keysets", "/sessions", "/signing-keys", "/audit",
         "/settings", "/access/give?holder=group:hostile",
     ]  # fmt: skip
     for path in pages:
@@ -62,6 +64,15 @@ def test_markup_in_names_is_text(hostile: Console) -> None:
     page.goto("/console/my/keys")
     page.click(f"a:has-text('{NAMED[:8]}')")
     is_clean(hostile, page, "a key")
+    page.goto(f"{base}/leases")
+    is_clean(hostile, page, "leases")
+    page.get_by_role("link", name=NAMED).first.click()
+    for act in ("", "/replace", "/delete"):
+        page.goto(page.url + act)
+        is_clean(hostile, page, f"a keyset{act}")
+        page.go_back()
+    page.goto("/console/my/keys")
+    page.click(f"a:has-text('{NAMED[:8]}')")
     for act in ("delete",):
         page.goto(f"{page.url}/{act}")
         is_clean(hostile, page, act)
@@ -85,6 +96,9 @@ def test_markup_in_parameters_is_text(hostile: Console) -> None:
         f"{base}/api-keys/new": ("owner",),
         base: ("span", "done"),
         f"{base}/sessions": ("user",),
+        f"{base}/keysets": ("search", "after"),
+        f"{base}/leases": ("search", "after", "over"),
+        f"{base}/new-keyset": ("kind",),
         "/console/": ("x",),
     }
     for number, payload in enumerate(PAYLOADS):
@@ -103,7 +117,7 @@ def test_markup_in_paths_and_forms_is_text(hostile: Console, place: str) -> None
     page = hostile.sign_in(hostile.visitor())
     for payload in PAYLOADS[::4]:
         if place == "path":
-            for path in ("applications", "users", "groups", "roles", "projects", "api-keys"):
+            for path in ("applications", "users", "groups", "roles", "projects", "api-keys", "keysets", "leases"):
                 page.goto(f"/console/realms/acme/{path}/{quote(payload, safe='')}")
                 is_clean(hostile, page, f"{path} {payload}")
             page.goto(f"/console/realms/{quote(payload, safe='')}")

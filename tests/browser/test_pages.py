@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from idp import clock, users
 from tests.browser.conftest import Console, shoot
 from tests.factories import ask_token
+from tests.keysets.lending import lend_a_keyset
 
 OPEN_PAGES = ["/console/sign-in", "/console/first-start", "/console/forgotten", "/console/invitation/x"]
 
@@ -28,6 +29,7 @@ def furnished(console: Console) -> Console:
     make.key("bob@example.test", hours=100)
     make.key("ann@example.test", hours=1_000)
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "bob@example.test")))
+    lend_a_keyset(make)
     for _ in range(5):
         assert ask_token(make.app.test_client(), made).status_code == 200
     return console

@@ -14,9 +14,8 @@ from playwright.sync_api import Page, expect
 
 from idp import clock, users
 from tests.browser.conftest import Console, shoot
-from tests.factories import Factory, Made, ask_token
-from tests.keysets.lending import OTHER_AWS, administrator, borrower, keep, token_of
-from tests.keysets.lending import take as take_lease
+from tests.factories import Made, ask_token
+from tests.keysets.lending import lend_a_keyset
 from tests.serving import PROJECT, wait_until
 
 PICTURES = PROJECT / "docs" / "pictures"
@@ -72,17 +71,6 @@ def acme(console: Console) -> Console:
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "ann@example.test")))
     lend_a_keyset(make)
     return console
-
-
-def lend_a_keyset(make: Factory) -> None:
-    """Have an application hold an older version of a keyset, and another the one of now."""
-    client = make.app.test_client()
-    root = administrator(make, client, "keeper@example.test")
-    uid = keep(client, root, name="backups aws", projects=["vision"])
-    for name, reason in (("report-store", "writes reports/2026-11"), ("backup-job", "nightly backup")):
-        assert take_lease(client, token_of(client, borrower(make, name)), uid, reason).status_code == 201
-        if name == "report-store":
-            client.post(f"/v1/keysets/{uid}/versions", json={"spec": {"keys": OTHER_AWS}}, headers=root)
 
 
 def new_application(page: Page) -> None:

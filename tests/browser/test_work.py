@@ -11,6 +11,7 @@ from idp.db import db
 from idp.users import LinkPurpose
 from tests.browser.conftest import Console, shoot
 from tests.factories import PASSWORD
+from tests.keysets.lending import borrower, take, token_of
 from tests.serving import send, wait_until
 
 BASE = "/console/realms/acme"
@@ -217,6 +218,37 @@ def test_keys_on_behalf_and_ones_own(console: Console, page: Page) -> None:
     done(kay, "Revoked for good")
     assert not works(console, old)
     assert works(console, new)
+
+
+def test_a_keyset_is_kept_lent_and_replaced(console: Console, page: Page) -> None:
+    page.get_by_role("link", name="Keysets").click()
+    page.get_by_role("link", name="New keyset").first.click()
+    page.get_by_role("link", name="aws", exact=True).click()
+    page.fill("#name", "prod aws")
+    page.get_by_label("vision").check()
+    page.get_by_label("Access key id").fill("AKIA-first")
+    page.get_by_label("Secret access key").fill("first secret")
+    shoot(page, "new keyset")
+    press(page, "Keep")
+    done(page, "Made.")
+    client = console.make.app.test_client()
+    bot = token_of(client, borrower(console.make, "deploy-bot"))
+    assert take(client, bot, "prod aws").json["values"] == {"pub": "AKIA-first", "pvt": "first secret"}
+    page.get_by_role("link", name="Replace values").click()
+    page.get_by_label("Access key id").fill("AKIA-second")
+    page.get_by_label("Secret access key").fill("second secret")
+    press(page, "Replace")
+    done(page, "leases from now on are given the new values")
+    expect(page.get_by_text("1 lease, the last until")).to_be_visible()
+    page.get_by_role("link", name="End the lease of deploy-bot").click()
+    page.fill("#reason", "has the new one now")
+    press(page, "End it")
+    done(page, "Ended.")
+    page.get_by_role("link", name="Keysets").first.click()
+    page.get_by_role("link", name="prod aws").click()
+    expect(page.get_by_text("nobody any more")).to_be_visible()
+    assert take(client, bot, "prod aws").json["values"]["pub"] == "AKIA-second"
+    assert "second secret" not in page.content()
 
 
 def test_personal_tokens_sessions_and_the_password(console: Console, page: Page) -> None:

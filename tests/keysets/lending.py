@@ -46,6 +46,18 @@ def borrower(make: Factory, name: str = "deployer", project: str | None = "visio
     return made
 
 
+def lend_a_keyset(make: Factory, name: str = "backups aws", reason: str = "nightly backup") -> str:
+    """Have an application hold an older version of a keyset, and another the one of now; return the keyset's uid."""
+    client = make.app.test_client()
+    root = administrator(make, client, "keeper@example.test")
+    uid = keep(client, root, name=name, projects=["vision"])
+    for number, client_id in enumerate(("report-store", "backup-job")):
+        if number:
+            client.post(f"/v1/keysets/{uid}/versions", json={"spec": {"keys": OTHER_AWS}}, headers=root)
+        assert take(client, token_of(client, borrower(make, client_id)), uid, reason).status_code == 201
+    return uid
+
+
 def token_of(client: FlaskClient, made: Made, realm: str = "acme") -> dict[str, str]:
     """Fetch a token as an application, and return the header that shows it."""
     return {"Authorization": f"Bearer {ask_token(client, made, realm=realm).json['access_token']}"}
