@@ -26,7 +26,7 @@ _COMMANDS = {
     "grants": "idp.cli.grants:grants_group",
     "keys": "idp.cli.keys:keys_group",
     "keysets": "idp.cli.keysets:keysets_group",
-    "leases": "idp.cli.keysets:leases_group",
+    "leases": "idp.cli.leases:leases_group",
     "master-key": "idp.cli.master_key:master_key_group",
     "token": "idp.cli.token:token",
     "audit": "idp.cli.audit:audit_group",

@@ -1,4 +1,4 @@
-"""`idp keysets` and `idp leases`: third-party credentials, and to whom they are lent."""
+"""`idp keysets`: third-party credentials that are kept sealed and lent to applications."""
 
 import sys
 from pathlib import Path
@@ -165,11 +165,11 @@ def replace(realm: Realm, keyset: str, keys: tuple[str, ...]) -> None:
     from idp import keysets
     from idp.db import commit, db
 
-    row = _get(realm, keyset)
+    row = get_keyset(realm, keyset)
     category, entity = row.category, row.entity
     db.session.rollback()
     values = _values(category, entity, keys)
-    row = _get(realm, keyset)
+    row = get_keyset(realm, keyset)
     number = keysets.replace_values(realm, row, values)
     commit()
     click.echo(f"Keyset {keyset} has version {number}. `idp keysets versions` shows when nobody holds the old one any more.")
@@ -184,7 +184,7 @@ def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
     """List the versions of KEYSET (uid or name), and who still holds them."""
     from idp import keysets
 
-    row = _get(realm, keyset)
+    row = get_keyset(realm, keyset)
     found = keysets.list_versions(row)
     held = keysets.holdings(row, found)
     if as_json:
@@ -226,11 +226,11 @@ def delete(realm: Realm, keyset: str, yes: bool) -> None:  # noqa: FBT001
     from idp import keysets
     from idp.db import commit
 
-    row = _get(realm, keyset)
+    row = get_keyset(realm, keyset)
     if not yes:
         live = keysets.lease_listing(realm, keyset=row, state="live").count()
         confirm(f"Delete keyset {row.name} ({row.uid})? {live} leases of it run. Its values cannot be brought back.")
-        row = _get(realm, keyset)
+        row = get_keyset(realm, keyset)
     keysets.delete_keyset(realm, row)
     commit()
     click.echo(f"Deleted keyset {keyset}.")
@@ -255,7 +255,8 @@ def check_all() -> None:
     click.echo(f"All {count} keysets open.")
 
 
-def _get(realm: Realm, named: str) -> Any:
+def get_keyset(realm: Realm, named: str) -> Any:
+    """Return a keyset by uid, or by name where only one has it, or raise NotFoundError."""
     from idp import keysets
     from idp.errors import NotFoundError
 
@@ -266,82 +267,3 @@ def _get(realm: Realm, named: str) -> Any:
             f"`idp keysets list --realm {realm.name}` shows those it has."
         )
     return found
-
-
-@click.group("leases")
-def leases_group() -> None:
-    """List and end leases of keysets."""
-
-
-@leases_group.command("list")
-@reads_database
-@realm_option
-@click.option("--keyset", help="Only of this keyset, by uid or name.")
-@click.option("--application", default="", help="Only of this application.")
-@click.option("--all", "over", is_flag=True, help="Those too that are over, of the last 90 days.")
-@json_option
-def list_leases(
-    realm: Realm,
-    keyset: str | None,
-    application: str,
-    over: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """List the leases that run, the newest first."""
-    from idp import clock, keysets
-
-    listing = keysets.lease_listing(
-        realm, keyset=_get(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
-    )
-    rows = listing.take("", descending=True, after=None, limit=SHOWN_AT_MOST)
-    now = clock.now()
-    if as_json:
-        show_json(
-            [
-                {
-                    "uid": row.uid,
-                    "keyset": row.keyset_name,
-                    "version": row.version,
-                    "application": row.client_id,
-                    "reason": row.reason,
-                    "state": row.state(now).value,
-                    "taken_at": json_time(row.created_at),
-                    "expires_at": json_time(row.expires_at),
-                    "ended_at": json_time(row.ended_at),
-                    "end_reason": row.end_reason,
-                }
-                for row in rows
-            ]
-        )
-        return
-    table = [
-        {
-            "uid": row.uid,
-            "keyset": f"{row.keyset_name} v{row.version}",
-            "application": row.client_id,
-            "state": row.state(now).value,
-            "until": show_time(min(row.ended_at or row.expires_at, row.expires_at)),
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
-    show_table(table, "No keyset is lent.")
-
-
-@leases_group.command("end")
-@click.argument("lease")
-@with_database
-@realm_option
-@click.option("--reason", default="", help="Kept with the lease, and in the audit trail.")
-def end(realm: Realm, lease: str, reason: str) -> None:
-    """End LEASE (its uid). Its values must then be replaced, if they are not to be used any more."""
-    from idp import keysets
-    from idp.db import commit
-    from idp.errors import NotFoundError
-
-    row = keysets.find_lease(realm, lease)
-    if row is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no lease {lease[:80]!r}.")
-    ended = keysets.end_lease(realm, row, reason)
-    commit()
-    click.echo(f"Ended lease {lease}." if ended else f"Lease {lease} was over already.")

@@ -2,10 +2,7 @@
 
 from idp.keysets.kinds import CATEGORIES, WRITABLE, key_types
 from idp.keysets.leases import (
-    LEASE,
     Holding,
-    NotLentError,
-    TakenLease,
     count_live,
     end_lease,
     end_leases_of,
@@ -13,9 +10,9 @@ from idp.keysets.leases import (
     holdings,
     lease_listing,
     review_leases,
-    take_lease,
     tidy_leases,
 )
+from idp.keysets.lending import NotLentError, TakenLease, take_lease
 from idp.keysets.models import (
     DEFAULT_LEASE,
     LONGEST_LEASE,
@@ -26,6 +23,7 @@ from idp.keysets.models import (
     Lease,
     LeaseState,
 )
+from idp.keysets.permits import LEASE
 from idp.keysets.sealing import KeysetDamagedError, check_keysets, is_damaged
 from idp.keysets.service import (
     LONGEST_NAME,

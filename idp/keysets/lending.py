@@ -1,0 +1,180 @@
+"""Lending: an application is lent a keyset for a while, gets its values once, and leaves an entry in the audit trail."""
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import bindparam, exists, insert, literal, select
+from sqlalchemy import text as sql
+
+from idp import access, audit, clock
+from idp.access import HeldRole
+from idp.applications import KnownApplication
+from idp.audit import AuditEvent, Tag
+from idp.db import db, storage_errors
+from idp.errors import IdpError, InvalidMembersError, NotFoundError, StorageUnavailableError
+from idp.keysets.known import KnownKeyset, known_keyset
+from idp.keysets.models import Keyset, Lease
+from idp.keysets.permits import LEASE, lent_until, permitting, working
+from idp.keysets.together import WriteTogether
+from idp.realms import KnownRealm
+from idp.telemetry import count
+
+LONGEST_REASON = 500
+
+MOST_TRIES = 20
+"""How often it is tried to lend a keyset that others replace meanwhile."""
+
+
+class NotLentError(IdpError):
+    """The application is lent nothing at all: it has no permission for that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"To be lent keysets takes a role with the permission {LEASE}, on the realm or on a project that the keyset is for. "
+            "An administrator can grant one."
+        )
+
+
+@dataclass(frozen=True)
+class TakenLease:
+    """A lease that was taken, with the values that it is for. They are given out this once."""
+
+    uid: str
+    keyset: KnownKeyset
+    expires_at: datetime
+    values: dict[str, str] = field(repr=False)
+
+
+class _Outcome(Enum):
+    """What became of a lease that was to be stored."""
+
+    TAKEN = "taken"
+    CHANGED = "changed"
+    """The keyset is not what it was: it has another version, or is gone."""
+    REFUSED = "refused"
+
+
+_Entry = tuple[dict[str, Any], dict[str, Any]]
+"""A lease and its audit entry, as columns."""
+
+
+def take_lease(
+    realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
+    seconds: int | None,
+) -> TakenLease:  # fmt: skip
+    """Lend a keyset to an application, and commit that with its audit entry.
+
+    What is in memory finds the keyset and opens it; whether it may be lent at this moment, the statement that stores the lease
+    decides, in one with that.
+
+    :param held_roles: what the application's credential carries of its roles.
+    :param named: uid of the keyset, or its name where only one has it.
+    :param reason: what it is needed for, for the audit trail.
+    :param seconds: how long; None for as long as the keyset allows. It ends no later than the grant.
+    :raises NotLentError: the application may be lent nothing.
+    :raises NotFoundError: there is no keyset that it may be lent.
+    :raises InvalidMembersError: the reason or the time has no usable value.
+    :raises KeysetDamagedError: the values do not open.
+    """
+    if not reason.strip() or len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])
+    if not any(access.may(held_roles, LEASE, project) for project in {"", *(each.project for each in held_roles)}):
+        raise NotLentError
+    for _ in range(MOST_TRIES):
+        taken = _try_to_take(realm, application, held_roles, address, named, reason, seconds)
+        if taken is not None:
+            count("realmgate_leases_taken", 1)
+            return taken
+        realm.runtime.feed.expire()  # what was in memory has just changed
+        realm.runtime.feed.confirm()
+    raise StorageUnavailableError("The keyset is being changed over and over. Try again in a few seconds.")
+
+
+def _try_to_take(
+    realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
+    seconds: int | None,
+) -> TakenLease | None:  # fmt: skip
+    keyset = known_keyset(realm, named)
+    until = lent_until(held_roles, keyset.projects) if keyset is not None else 0
+    if keyset is None or not until:
+        raise _not_found()
+    if seconds is not None and not 1 <= seconds <= keyset.max_lease_seconds:
+        raise InvalidMembersError([("seconds", f"This keyset is lent for 1 to {keyset.max_lease_seconds} seconds")])
+    now = clock.now()
+    asked = now + timedelta(seconds=keyset.max_lease_seconds if seconds is None else seconds)
+    expires_at = asked if math.isinf(until) else min(asked, datetime.fromtimestamp(until, UTC))
+    values = keyset.open(realm)
+    lease_uid = str(uuid.uuid4())
+    row = {
+        "uid": lease_uid, "created_at": now, "realm_id": realm.id, "keyset_id": keyset.id, "keyset_uid": keyset.uid,
+        "keyset_name": keyset.name, "version": keyset.version, "application_id": application.id,
+        "application_uid": application.uid, "client_id": application.client_id, "reason": reason, "address": address,
+        "expires_at": expires_at,
+    }  # fmt: skip
+    match _store(realm, row):
+        case _Outcome.TAKEN:
+            return TakenLease(lease_uid, keyset, expires_at, values)
+        case _Outcome.CHANGED:
+            return None
+    raise _not_found()
+
+
+def _store(realm: KnownRealm, row: dict[str, Any]) -> "_Outcome":
+    """Store a lease with its audit entry, if the keyset may be lent at this moment."""
+    event = audit.event_values(
+        row["created_at"], realm.name, Tag.LEASE_TAKE, f"application:{row['client_id']}", f"keyset:{row['keyset_name']}",
+        row["address"], "success", uid=row["uid"], keyset=row["keyset_uid"], version=row["version"], reason=row["reason"],
+        expires=row["expires_at"].isoformat(timespec="seconds"),
+    )  # fmt: skip
+    # SQLite has one writer; on PostgreSQL, realms do not wait for each other
+    lines: dict[int, WriteTogether[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
+    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, WriteTogether(_write))
+    return line.write((row, event))
+
+
+def _write(entries: Sequence[_Entry]) -> list[_Outcome]:
+    """Store leases, of one realm or of several, with their audit entries, in one transaction; tell which may be."""
+    outcomes = []
+    with storage_errors(), db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # whoever changes grants or applications holds this lock alone: then or later, not in between
+            connection.execute(_HOLD_REALM, {"realm_id": entries[0][0]["realm_id"]})
+        for row, event in entries:
+            if connection.execute(_TAKE, row).first() is not None:
+                connection.execute(_RECORD, event)
+                outcomes.append(_Outcome.TAKEN)
+            else:
+                is_current = connection.execute(_IS_CURRENT, row).first() is not None
+                outcomes.append(_Outcome.REFUSED if is_current else _Outcome.CHANGED)
+    return outcomes
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("There is no keyset with this uid, or alone with this name, that the caller may be lent (not found).")
+
+
+_COLUMNS = (
+    "uid", "created_at", "realm_id", "keyset_id", "keyset_uid", "keyset_name", "version", "application_id", "application_uid",
+    "client_id", "reason", "address", "expires_at",
+)  # fmt: skip
+_GIVEN = {name: bindparam(name, type_=Lease.__table__.c[name].type) for name in _COLUMNS}
+_HOLD_REALM = sql("SELECT 1 FROM realm WHERE id = :realm_id FOR SHARE")
+_RECORD = insert(AuditEvent)
+_IS_CURRENT = select(literal(1)).select_from(Keyset).where(Keyset.id == _GIVEN["keyset_id"], Keyset.version == _GIVEN["version"])
+_TAKE = (
+    insert(Lease)
+    .from_select(
+        [*_COLUMNS, "end_reason", "ended_by"],
+        select(*_GIVEN.values(), literal(""), literal("")).where(
+            exists(_IS_CURRENT),
+            working(_GIVEN["application_id"], _GIVEN["realm_id"]),
+            permitting(_GIVEN["application_id"], _GIVEN["keyset_id"], _GIVEN["expires_at"]),
+        ),
+    )
+    .returning(Lease.id)
+)
