@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, MetaData, String, event, inspect
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, LargeBinary, MetaData, String, event, inspect, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from idp import clock
@@ -41,6 +43,49 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class _AsBytes(FunctionElement[bytes]):
+    """A column as the bytes that it is made of, where the database does not see to it that they are what the column holds."""
+
+    inherit_cache = True
+    name = "as_bytes"
+
+
+@compiles(_AsBytes)
+def _as_it_is(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(_AsBytes, "sqlite")
+def _as_blob(element: Any, compiler: Any, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS BLOB)"
+
+
+class SealedText(TypeDecorator[str]):
+    """Something sealed, as text. SQLite would fail on a byte that is no UTF-8 any more: it is read, and does not open."""
+
+    impl = String
+    cache_ok = True
+
+    def column_expression(self, column: Any) -> Any:
+        """Read bytes on SQLite."""
+        return type_coerce(_AsBytes(column), self)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Return text, whatever the bytes are."""
+        return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+class SealedBytes(TypeDecorator[bytes]):
+    """Something sealed, as bytes, also if SQLite was made to hold a text in their place."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def column_expression(self, column: Any) -> Any:
+        """Read bytes on SQLite."""
+        return type_coerce(_AsBytes(column), self)
 
 
 class Base(DeclarativeBase):

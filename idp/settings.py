@@ -69,19 +69,22 @@ class Settings(BaseSettings):
     """Threads of each worker: how many slow requests it can have in hand at once. Signing does not get faster by it."""
 
     master_key_file: Path = Path()
-    """File that holds the master key, which seals signing keys and peppers in the database. Made with mode 0600 if
-    missing. Keep a copy apart from the database's backups. Default: `master.key` in the data folder."""
+    """File that holds the master key, and those before it: what seals signing keys, peppers, keysets and mails in the
+    database. Made with mode 0600 if missing; servers notice when it changes. Keep a copy apart from the database's
+    backups. Default: `master.key` in the data folder."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by commas. From
-    anyone else the header is ignored. Default: none."""
+    """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by commas, and whose
+    `X-Forwarded-Proto` says whether a request came over HTTPS, without which no values of keysets travel. From anyone
+    else the headers are ignored. Default: none."""
 
     key_set_max_age: int = Field(default=300, ge=1, le=86_400)
     """Seconds that verifiers may cache a realm's key set. A new signing key is announced for twice this time before
     it signs, so that no verifier meets an unknown key."""
 
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
-    """Applications that each worker keeps in memory, ready to answer without the database (about 4 KB each)."""
+    """Applications (and users, API keys, keysets) that each worker keeps in memory, ready to answer without the database
+    (about 4 KB each)."""
 
     body_timeout: int = Field(default=10, ge=1, le=300)
     """Seconds in which a request's body must have arrived; a connection that takes longer is cut, after one second
@@ -111,6 +114,9 @@ class Settings(BaseSettings):
     rate_api: int = Field(default=10, ge=0, le=1_000_000)
     """Calls of the API that one address may make in a second to each resource (the first part of the path after the
     version); five times as many may come at once. 0 for no limit."""
+
+    leases_per_application: int = Field(default=1_000, ge=1, le=100_000)
+    """Leases of keysets that one application may hold at a time. Beyond that it is answered 429."""
 
     rate_password_reset: int = Field(default=2, ge=0, le=1_000_000)
     """Password resets that one address may ask for in a second, five times as many at once. 0 for no limit."""

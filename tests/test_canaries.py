@@ -64,14 +64,15 @@ def _use_everything(client: FlaskClient, make: Factory) -> tuple[list[str], list
         client.get("/gateway/check/acme/telemetry?method=GET&uri=/", headers={"apiKey": key["apiKey"]}),
     ]
     values = [{"type": "pub", "value": "canary-of-a-keyset"}, {"type": "pvt", "value": "canary-that-is-lent"}]
-    local = {"REMOTE_ADDR": "127.0.0.1"}
+    local = {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": "https"}
     answers += [
         client.post("/v1/keysets", json=wish(keys=values), headers=header | {"Idempotency-Key": "k"}, environ_overrides=local),
         client.post("/v1/keysets/prod aws/versions", json={"spec": {"keys": values}}, headers=header, environ_overrides=local),
         client.get("/v1/keysets/prod aws", headers=header),
         client.get("/v1/keysets", headers=header),
     ]
-    taken = take(client, token_of(client, borrower(make, project=None)), "prod aws")
+    secure = {"X-Forwarded-Proto": "https"}
+    taken = take(client, token_of(client, borrower(make, project=None)) | secure, "prod aws")
     assert taken.json["values"] == {each["type"]: each["value"] for each in values}
     answers += [client.get(taken.headers["Location"], headers=header), client.get("/v1/leases", headers=header)]
     refreshed = client.get(f"/v1/auth/refresh/{header['Authorization']}?setCookie=false").json["Authorization"]
@@ -116,7 +117,7 @@ def _fail_everything(client: FlaskClient, wrong: list[str]) -> list[Any]:
 def _keysets_that_will_not_do(client: FlaskClient, wrong: list[str]) -> list[Any]:
     """Send values in keysets that are refused, in every way, and return the answers."""
     header = session_of(client)
-    local = {"REMOTE_ADDR": "127.0.0.1"}
+    local = {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": "https"}
     bad: list[Any] = [
         [{"type": "pub", "value": wrong[0]}],
         [{"type": "pub", "value": wrong[0]}, {"type": wrong[1], "value": wrong[2]}],

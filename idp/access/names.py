@@ -229,3 +229,9 @@ def find_project_by_number(realm: Realm, number: int) -> Project | None:
     """Return a project by its row number, for contracts that name things so; None if there is none."""
     found = db.session.get(Project, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
+
+
+def find_project(realm: Realm, named: str) -> Project | None:
+    """Return a project by uid or name, or None."""
+    by_name = select(Project).where(Project.realm_id == realm.id, Project.name == named)
+    return find_project_by_uid(realm, named) or db.session.scalar(by_name)

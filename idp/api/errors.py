@@ -12,10 +12,11 @@ from werkzeug.exceptions import HTTPException
 
 from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
 from idp.callers import CredentialError, DeniedError, FirstSecretError, NoCredentialError
+from idp.crypto import DamagedError, MasterKeyError
 from idp.db import is_unavailable
 from idp.errors import ConflictError, IdpError, InvalidMembersError, InvalidValueError, NotFoundError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
-from idp.keysets import KeysetDamagedError, NotLentError
+from idp.keysets import KeysetDamagedError, NotLentError, TooManyLeasesError
 from idp.organisations import SignUpClosedError
 from idp.personal_tokens import TokenLimitError
 from idp.ratelimit import RateExceededError, TooManyAttemptsError
@@ -73,12 +74,14 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (PreconditionFailedError, 412, "PreconditionFailed"),
     (KeyReusedError, 422, "IdempotencyKeyReused"),
     (TooManyAttemptsError, 429, "TooManyRequests"),
+    (TooManyLeasesError, 429, "TooManyLeases"),
     (RateExceededError, 429, "TooManyRequests"),
     (BusyError, 503, "Unavailable"),
     (StorageUnavailableError, 503, "Unavailable"),
     (SigningKeyMissingError, 503, "Unavailable"),
 )
 
+SEALED = "The server cannot open what it keeps sealed. Its operator finds the reason in the log, and with idp doctor."
 STORAGE = "The server cannot reach its database. Try again in a few seconds."
 
 
@@ -86,6 +89,9 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     """Return status, code, message and further headers for any error. What is unexpected is logged under its reference."""
     if isinstance(error, SQLAlchemyError):
         return _classify_storage(error)
+    if isinstance(error, MasterKeyError | DamagedError):
+        _log.error("%s", error)
+        return 503, "Unavailable", SEALED, {"Retry-After": "5"}
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
             return status, code, _without_commands(str(error)), _headers(error, status)

@@ -48,6 +48,11 @@ _BY_NAME: dict[str, Any] = {
     "jwks": None,
     "labels": {},
     "details": {},
+    "entity": "aws",
+    "keyset": "backups aws",
+    "seconds": 900,
+    "value": "AKIAIOSFODNN7EXAMPLE",
+    "values": {"pub": "AKIAIOSFODNN7EXAMPLE", "pvt": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
     "detail": {"role": "viewer"},
 }
 

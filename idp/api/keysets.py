@@ -7,13 +7,13 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, keysets, runtime
+from idp import callers, keysets, runtime
 from idp.access import Project
 from idp.api.answers import metadata, time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.projects import visible_project
 from idp.api.requests import signed_in
-from idp.api.schemas import Created, Made, Metadata, Reference, Renamed, Schema, Timestamp, describe
+from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, describe
 from idp.callers import Caller
 from idp.errors import ConflictError, InvalidMembersError
 from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
@@ -74,16 +74,35 @@ class NewKeyset(Schema):
     spec: NewKeysetSpec
 
 
+class KeySentBack(Schema):
+    """A key as a keyset shows it."""
+
+    type: str
+    fingerprint: str = ""
+    value: str | None = Field(default=None, repr=False)
+    """Cannot be changed here."""
+
+
+class SentBack(Schema):
+    """A project as a keyset shows it."""
+
+    uid: str
+    name: str = ""
+
+
 class KeysetSpecChange(Schema):
     """`spec` of a change: what is left out stays."""
 
-    read_only = frozenset({"version", "keys"})
+    read_only = frozenset({"version"})
 
+    keys: list[KeySentBack] | None = Field(default=None, max_length=10)
+    """Can be sent back as they are shown. New values are a new version, see `POST /v1/keysets/{uid}/versions`."""
     category: Category | None = None
     """Can be sent back, and not be changed."""
     entity: str | None = None
     """Can be sent back, and not be changed."""
-    projects: list[str] | None = Field(default=None, max_length=keysets.MOST_PROJECTS)
+    projects: list[str | SentBack] | None = Field(default=None, max_length=keysets.MOST_PROJECTS)
+    """By uid or name, or as they are shown."""
     isDefault: bool | None = None
     maxLeaseSeconds: int | None = Field(default=None, ge=1, le=keysets.LONGEST_LEASE)
 
@@ -105,7 +124,8 @@ class NewVersionSpec(Schema):
 class NewVersion(Schema):
     """`POST /v1/keysets/{uid}/versions`."""
 
-    metadata: Renamed = Renamed()
+    read_only = frozenset({"metadata"})
+
     spec: NewVersionSpec
 
 
@@ -249,7 +269,8 @@ def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     spec = body.spec
     wish = KeysetWish(
-        name=body.metadata.name, description=describe(body.metadata.annotations), projects=_projects(realm, spec.projects),
+        name=body.metadata.name, description=describe(body.metadata.annotations),
+        projects=callers.projects_to_write(caller, realm, spec.projects),
         is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds, values=_values(spec.keys),
         user_id=caller.subject.id if isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name else None,
     )  # fmt: skip
@@ -267,32 +288,40 @@ def get_keyset(caller: Caller, realm: Realm, uid: str) -> KeysetResource:
 @signed_in(current=get_keyset)
 def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
     """Set what a keyset says of itself; what is left out gets its default, and its values stay."""
-    spec = body.spec
+    keyset, spec = _changeable(caller, realm, uid), body.spec
+    if spec.projects is None:
+        raise InvalidMembersError([("spec.projects", "Say which projects it is for, [] for the whole organisation")])
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations) or "",
-        projects=_projects(realm, spec.projects or []), is_default=bool(spec.isDefault),
+        projects=_changed_projects(caller, realm, spec.projects), is_default=bool(spec.isDefault),
         max_lease_seconds=spec.maxLeaseSeconds or keysets.DEFAULT_LEASE,
     )  # fmt: skip
-    _change(caller, realm, uid, body, wish)
+    _change(caller, realm, keyset, body, wish)
 
 
 @signed_in(current=get_keyset)
 def change_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
     """Change what a keyset says of itself: name, description, projects, whether it is the default, how long it is lent."""
-    spec = body.spec
+    keyset, spec = _changeable(caller, realm, uid), body.spec
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations),
-        projects=None if spec.projects is None else _projects(realm, spec.projects), is_default=spec.isDefault,
-        max_lease_seconds=spec.maxLeaseSeconds,
+        projects=None if spec.projects is None else _changed_projects(caller, realm, spec.projects),
+        is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds,
     )  # fmt: skip
-    _change(caller, realm, uid, body, wish)
+    _change(caller, realm, keyset, body, wish)
 
 
-def _change(caller: Caller, realm: Realm, uid: str, body: KeysetChange, wish: KeysetWish) -> None:
-    keyset = _changeable(caller, realm, uid)
+def _changed_projects(caller: Caller, realm: Realm, sent: Sequence[str | SentBack]) -> list[Project]:
+    """Return the projects that are sent: by uid or name, or as they are shown."""
+    return callers.projects_to_write(caller, realm, [each if isinstance(each, str) else each.uid for each in sent])
+
+
+def _change(caller: Caller, realm: Realm, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
     for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
         if sent not in {None, stored}:
             raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: make another keyset")])
+    if any(key.value is not None for key in body.spec.keys or ()):
+        raise InvalidMembersError([("spec.keys", "New values are a new version: POST /v1/keysets/{uid}/versions")])
     callers.change_keyset(caller, realm, keyset, wish)
 
 
@@ -329,11 +358,6 @@ def create_version(caller: Caller, realm: Realm, body: NewVersion, uid: str) -> 
 
 def _values(keys: Sequence[KeyValue]) -> list[tuple[str, str]]:
     return [(key.type, key.value) for key in keys]
-
-
-def _projects(realm: Realm, named: Sequence[str]) -> list[Project]:
-    """Return projects by uid or name. Whether the caller may decide over them is asked later, in one with the rest."""
-    return [access.find_project_by_uid(realm, each) or access.get_project(realm, each) for each in named]
 
 
 def show_keyset(keyset: Keyset, damaged: bool | None) -> KeysetResource:  # noqa: FBT001 (it is what is shown)

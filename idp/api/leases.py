@@ -11,6 +11,7 @@ from idp.api.answers import time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Query, Reference, Schema, Timestamp, Uid
+from idp.applications import KnownApplication
 from idp.callers import Caller
 from idp.keysets import Lease
 from idp.realms import Realm
@@ -125,12 +126,15 @@ def list_leases(caller: Caller, realm: Realm, query: LeaseQuery) -> Page[LeaseRe
     own, names = "", None
     if caller.may_somewhere("keysets:read", realm=realm.name):
         names = callers.readable_projects(caller, realm, "keysets:read")
+    elif isinstance(caller.subject, KnownApplication):
+        own = caller.subject.uid
     else:
-        own = callers.borrower(caller).uid
-    keyset = callers.visible_keyset(caller, realm, query.keyset) if query.keyset else None
+        caller.require("keysets:read", realm=realm.name)
+    named = [keyset.uid for keyset in keysets.find_keysets(realm, query.keyset) if callers.sees_keyset(caller, realm, keyset)]
     listing = keysets.lease_listing(
-        realm, keyset=keyset, client_id=query.application, state=query.state or "", projects=names, application_uid=own
-    )
+        realm, keyset_uid=named[0] if len(named) == 1 else query.keyset, client_id=query.application,
+        state=query.state or "", projects=names, application_uid=own,
+    )  # fmt: skip
     return page(caller, query, listing, show_lease, query.orderBy)
 
 

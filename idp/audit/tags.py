@@ -86,7 +86,8 @@ class Tag(StrEnum):
     KEYSET_DELETE = "admin:keyset:delete"
 
     LEASE_TAKE = "client:lease:take"
-    LEASE_END = "user:lease:end"
+    LEASE_GIVE_BACK = "client:lease:end"
+    LEASE_END = "admin:lease:end"
     LEASE_DIE = "system:lease:end"
 
     MASTER_KEY_ROTATE = "admin:master-key:rotate"

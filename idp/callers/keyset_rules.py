@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from idp import keysets
+from idp import access, keysets
 from idp.access import Project
 from idp.applications import KnownApplication
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import readable_projects
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, one_line
 from idp.keysets import LEASE, Keyset, KeysetWish, Lease
 from idp.realms import Realm
 
@@ -15,14 +15,14 @@ READ, WRITE = "keysets:read", "keysets:write"
 
 
 def visible_keyset(caller: Caller, realm: Realm, named: str) -> Keyset:
-    """Return a keyset that the caller may see, by uid, or by name where only one has it; any other is not there (T73).
+    """Return a keyset that the caller may see, by uid, or by name where only one of those has it; any other is not there (T73).
 
     :raises NotFoundError: there is none that the caller may see.
     """
-    keyset = keysets.find_keyset(realm, named)
-    if keyset is None or not sees_keyset(caller, realm, keyset):
-        raise NotFoundError("There is no keyset with this uid, or alone with this name (not found).")
-    return keyset
+    seen = [keyset for keyset in keysets.find_keysets(realm, named) if sees_keyset(caller, realm, keyset)]
+    if len(seen) != 1:
+        raise NotFoundError("There is no keyset with this uid, nor just one with this name (not found).")
+    return seen[0]
 
 
 def sees_keyset(caller: Caller, realm: Realm, keyset: Keyset) -> bool:
@@ -47,9 +47,36 @@ def check_projects(caller: Caller, realm: Realm, projects: Sequence[Project]) ->
 
     :raises DeniedError: not over all of them.
     """
-    if not caller.may(WRITE, realm=realm.name):
-        for place in [project.name for project in projects] or [""]:
-            caller.require(WRITE, realm=realm.name, project=place)
+    if may_write(caller, realm, projects):
+        return
+    if projects:
+        # not which: the caller may not see all of them
+        raise DeniedError(f"This call needs the permission {WRITE} on every project that the keyset is for, or on the realm.")
+    caller.require(WRITE, realm=realm.name)
+
+
+def may_write(caller: Caller, realm: Realm, projects: Sequence[Project]) -> bool:
+    """Tell whether the caller may decide over keysets for exactly these projects; none for the whole realm."""
+    places = [project.name for project in projects]
+    everywhere = caller.may(WRITE, realm=realm.name)
+    return everywhere or (bool(places) and all(caller.may(WRITE, realm=realm.name, project=each) for each in places))
+
+
+def projects_to_write(caller: Caller, realm: Realm, named: Sequence[str]) -> list[Project]:
+    """Return projects, by uid or name, for which the caller may decide over keysets; any other is not there (T73).
+
+    :raises NotFoundError: one of them is none.
+    :raises DeniedError: the caller may decide over no keyset at all.
+    """
+    if not caller.may_somewhere(WRITE, realm=realm.name):
+        caller.require(WRITE, realm=realm.name)
+    found = []
+    for each in named:
+        project = access.find_project(realm, each)
+        if project is None or not caller.may(WRITE, realm=realm.name, project=project.name):
+            raise NotFoundError(f"There is no project {one_line(each)[:80]!r} for which the caller may decide over keysets.")
+        found.append(project)
+    return found
 
 
 def make_keyset(caller: Caller, realm: Realm, category: str, entity: str, wish: KeysetWish) -> Keyset:
@@ -138,7 +165,7 @@ def endable_lease(caller: Caller, realm: Realm, uid: str) -> Lease:
 def _may_on_keyset(caller: Caller, realm: Realm, lease: Lease, permission: str) -> bool:
     if caller.may(permission, realm=realm.name):
         return True
-    keyset = keysets.find_keyset(realm, lease.keyset_uid)
+    keyset = keysets.find_keyset_by_uid(realm, lease.keyset_uid)
     return keyset is not None and any(
         caller.may(permission, realm=realm.name, project=project.name) for project in keyset.projects
     )

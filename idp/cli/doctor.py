@@ -133,7 +133,7 @@ def _examine_keysets() -> Iterator[tuple[str, str]]:
         verdict = f"{len(damaged)} of {len(found)} keysets are damaged: {'; '.join(damaged[:5])}."
         yield "FAIL", f"{verdict} Store their values again with `idp keysets replace`, or restore a backup."
     elif found:
-        yield "ok", f"All {len(found)} keysets open."
+        yield "ok", f"Keysets checked: {len(found)}. None is damaged."
 
 
 def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -55,12 +55,16 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @keysets_group.command("list")
 @reads_database
 @realm_option
+@click.option("--name", default="", help="Only those whose name or description contains this.")
+@click.option("--category", default="", help="Only of this category.")
+@click.option("--project", default="", help="Only for this project.")
 @json_option
-def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, name: str, category: str, project: str, as_json: bool) -> None:  # noqa: FBT001
     """List keysets by name; never their values."""
     from idp import keysets
 
-    rows = keysets.keyset_listing(realm).take("name", descending=False, after=None, limit=SHOWN_AT_MOST)
+    listing = keysets.keyset_listing(realm, containing=name, category=category, project=project)
+    rows = show_most(listing.take("name", descending=False, after=None, limit=SHOWN_AT_MOST + 1))
     if as_json:
         show_json([_facts(row) for row in rows])
         return
@@ -78,10 +82,18 @@ def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
     show_table(table, "There are no keysets. Make one with: idp keysets create")
 
 
+def show_most(rows: list[Any]) -> list[Any]:
+    """Return as many rows as are printed, and say on standard error that there are more."""
+    if len(rows) > SHOWN_AT_MOST:
+        click.echo(f"There are more than {SHOWN_AT_MOST}: these are the first. Narrow them down with the options.", err=True)
+    return rows[:SHOWN_AT_MOST]
+
+
 def _facts(row: Any) -> dict[str, Any]:
     return {
         "uid": row.uid,
         "name": row.name,
+        "description": row.description,
         "category": row.category,
         "entity": row.entity,
         "keys": [{"type": key.key_type, "fingerprint": key.fingerprint} for key in row.keys],
@@ -123,9 +135,9 @@ _key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - fo
 @with_database
 @realm_option
 @_key_option
-@click.option("--project", "projects", multiple=True, help="Be for this project only; may be repeated.")
+@click.option("--project", "projects", multiple=True, help="Only for this project; may be repeated.")
 @click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.  [default: 3600]")
-@click.option("--default", "is_default", is_flag=True, help="Be the one to use where nothing else is said.")
+@click.option("--default", "is_default", is_flag=True, help="The one to use where nothing else is said.")
 @click.option("--description", default="", help="What it is for.")
 def create(  # noqa: PLR0917
     realm: Realm,
@@ -252,7 +264,7 @@ def check_all() -> None:
             f"{len(damaged)} of {count} keysets are damaged: {'; '.join(damaged[:10])}. Store their values again with "
             "`idp keysets replace`, or restore a backup."
         )
-    click.echo(f"All {count} keysets open.")
+    click.echo(f"Keysets checked: {count}. None is damaged.")
 
 
 def get_keyset(realm: Realm, named: str) -> Any:
@@ -260,10 +272,10 @@ def get_keyset(realm: Realm, named: str) -> Any:
     from idp import keysets
     from idp.errors import NotFoundError
 
-    found = keysets.find_keyset(realm, named)
-    if found is None:
+    found = keysets.find_keysets(realm, named)
+    if len(found) != 1:
         raise NotFoundError(
             f"Realm {realm.name!r} has no keyset with the uid {named[:80]!r}, nor just one of this name. "
             f"`idp keysets list --realm {realm.name}` shows those it has."
         )
-    return found
+    return found[0]

@@ -2,7 +2,7 @@
 
 import click
 
-from idp.cli.keysets import SHOWN_AT_MOST, get_keyset
+from idp.cli.keysets import SHOWN_AT_MOST, get_keyset, show_most
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, show_time, with_database
 from idp.realms import Realm
 
@@ -32,7 +32,7 @@ def list_leases(
     listing = keysets.lease_listing(
         realm, keyset=get_keyset(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
     )
-    rows = listing.take("", descending=True, after=None, limit=SHOWN_AT_MOST)
+    rows = show_most(listing.take("", descending=True, after=None, limit=SHOWN_AT_MOST + 1))
     now = clock.now()
     if as_json:
         show_json(

@@ -12,8 +12,15 @@ from idp.errors import IdpError
 if TYPE_CHECKING:
     from idp.vault import Rewrapping
 
+SETTLE_RETIRED = 5.0
+"""Seconds that a transaction may take that has sealed something under the old key."""
+
 SETTLE = 1.0
 """Seconds that servers may take to notice a new key before what they sealed meanwhile is looked for again."""
+
+
+class InterruptedRotationError(IdpError):
+    """Somebody has stopped it."""
 
 
 class UnopenedError(IdpError):
@@ -46,7 +53,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         show_json([{"id": each.id, "current": each.is_current, "values": each.values} for each in found])
         return
-    rows = [{"id": each.id, "state": "seals" if each.is_current else "opens", "values": str(each.values)} for each in found]
+    rows = [{"id": each.id, "state": "current" if each.is_current else "old", "values": str(each.values)} for each in found]
     show_table(rows, "")
 
 
@@ -89,10 +96,13 @@ def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
     else:
         done, damaged = earlier.done, earlier.damaged
     if as_json:
-        show_json({"current": keys.current, "sealed_anew": done - len(damaged), "damaged": damaged})
+        facts = {"current": keys.current, "new_key": target is not None or not unfinished}
+        show_json(facts | {"sealed_anew": done - len(damaged), "damaged": damaged})
     else:
         note = "The rotation that was interrupted is finished" if target is None and unfinished else "Done"
         click.echo(f"{note}: {done - len(damaged)} values sealed anew; master key {keys.current} seals everything from now on.")
+        if target is None and unfinished:
+            click.echo("No other key was made. Run `idp master-key rotate` again for one.")
         for key_id in keys.by_id:
             if key_id != keys.current:
                 click.echo(f"Key {key_id} stays in the file and opens old backups. To remove it: idp master-key retire {key_id}")
@@ -112,7 +122,7 @@ def retire(key_id: str) -> None:
     from idp.audit import Tag
     from idp.db import commit
 
-    vault.retire_master_key(key_id)
+    vault.retire_master_key(key_id, SETTLE_RETIRED)
     audit.record(Tag.MASTER_KEY_RETIRE, "", f"master-key:{key_id}")
     commit()
     click.echo(f"Removed master key {key_id}. Backups that were made under it open with a copy of it only.")
@@ -127,10 +137,15 @@ def _rewrap(what: str) -> "Rewrapping":
     if not state.total:
         return state
     shown = 0.0
-    with click.progressbar(length=state.total, label=what, file=sys.stderr) as bar:
-        for each in states:
-            bar.update(each.done - bar.pos)
-            if not sys.stderr.isatty() and time.monotonic() - shown >= 1:
-                shown = time.monotonic()
-                click.echo(f"{what}: {each.done} of {each.total}", err=True)
+    try:
+        with click.progressbar(length=state.total, label=what, file=sys.stderr) as bar:
+            for each in states:
+                bar.update(each.done - bar.pos)
+                if not sys.stderr.isatty() and time.monotonic() - shown >= 1:
+                    shown = time.monotonic()
+                    click.echo(f"{what}: {each.done} of {each.total}", err=True)
+    except KeyboardInterrupt:
+        raise InterruptedRotationError(
+            f"Stopped at {state.done} of {state.total}. Both keys open. Run `idp master-key rotate` again to finish."
+        ) from None
     return state

@@ -78,8 +78,11 @@ def realm_option(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, realm: str, **kwargs: Any) -> Any:
         from idp import realms
+        from idp.db import db
 
         opened: Realm = realms.get_realm(realm)
+        if not db.session.connection().get_execution_options().get("read_only", False):
+            realms.lock_realm(realm)  # first of all, as the API does: whoever locks in another order waits for the other
         return command(opened, *args, **kwargs)
 
     option = click.option("--realm", required=True, envvar="IDP_REALM", help="Name of the realm.  [env: IDP_REALM]")

@@ -31,8 +31,13 @@ from idp.wire.transport import UnprotectedError, require_private
 MOST_LISTED = 10_000
 """Keysets of an answer: the contract has no pages. With more of them, `limit` and `offset` ask for a part."""
 
-_FIELDS = {"projects": "workspaces", "spec.maxLeaseSeconds": "max_lease_seconds"}
+_FIELDS = {"projects": "workspaces"}
 """What members are called here."""
+
+_MEMBERS = frozenset(
+    {"pk", "name", "category", "entity", "org", "workspaces", "user", "is_default", "keys", "created", "updated"}
+)
+"""Of a keyset; those that cannot be written are ignored."""
 
 
 def register(app: Flask) -> None:
@@ -81,6 +86,8 @@ def _org(caller: Caller, number: int) -> Realm:
     realm = realms.find_realm_by_number(number)
     if realm is None or caller.realm.name not in {realm.name, MASTER}:
         raise NotFoundError
+    if realm.name != caller.realm.name and not access.permissions_on(caller.held_in(realm.name)):
+        raise NotFoundError
     return realm
 
 
@@ -125,8 +132,8 @@ def show_profile(caller: Caller) -> Response:
     realm = _home(caller)
     may_write, is_owner = caller.may("keysets:write"), caller.may("realm:write")
     membership = {
-        "pk": caller.subject.id,
-        "user": caller.subject.id,
+        "pk": _number_of(caller),
+        "user": _number_of(caller),
         "org": _shown_org(realm),
         "role": "owner" if is_owner else "admin" if may_write else "member",
         "is_owner": is_owner,
@@ -174,9 +181,9 @@ def create_keyset(caller: Caller, org: int) -> Response:
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     realm = _org(caller, org)
     caller.require("keysets:write", realm=realm.name)
-    fields = read_fields()
+    fields = _fields(realm)
     category, entity = text_field(fields, "category", 20), text_field(fields, "entity", 40)
-    missing = [name for name in ("name", "category", "keys") if not fields.get(name)]
+    missing = [name for name in ("name", "category", "keys") if fields.get(name) in (None, "")]
     if missing:
         raise InvalidMembersError([(name, "This field is required.") for name in missing])
     if category not in keysets.WRITABLE:
@@ -197,7 +204,7 @@ def change_keyset(caller: Caller, org: int, number: int) -> Response:
     caller.require("keysets:write", realm=realm.name)
     if keyset.category not in keysets.WRITABLE:
         raise MethodNotAllowed(["GET", "DELETE"])
-    fields = read_fields()
+    fields = _fields(realm)
     if fields.get("keys") is not None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
@@ -223,8 +230,21 @@ def _keyset(caller: Caller, realm: Realm, number: int) -> Keyset:
     return keyset
 
 
+def _fields(realm: Realm) -> dict[str, Any]:
+    """Return the body of a change, which is about this organisation and names nothing that a keyset has not."""
+    fields = read_fields()
+    unknown = [(name[:40], "A keyset has no such field.") for name in fields if name not in _MEMBERS]
+    if unknown:
+        raise InvalidMembersError(unknown[:20])  # a slip in `workspaces` would make it one of the whole organisation
+    if fields.get("org") is not None and fields["org"] not in (0, "0", "", realm.id, str(realm.id)):
+        raise InvalidMembersError([("org", "This is not the organisation of the URL.")])
+    return fields
+
+
 def _wish(caller: Caller, realm: Realm, fields: Mapping[str, Any], *, is_new: bool) -> KeysetWish:
     keys, workspaces = list_field(fields, "keys"), list_field(fields, "workspaces")
+    if not is_new and keys and all(isinstance(each, dict) and "key" not in each for each in keys):
+        keys = None  # they were sent back as they are shown
     return KeysetWish(
         name=text_field(fields, "name", keysets.LONGEST_NAME),
         projects=None if workspaces is None else _projects(realm, workspaces),
@@ -237,9 +257,9 @@ def _wish(caller: Caller, realm: Realm, fields: Mapping[str, Any], *, is_new: bo
 def _key(entry: Any) -> tuple[str, str]:
     if not isinstance(entry, dict):
         raise InvalidMembersError([("keys", "Expected a list of objects with key_type and key.")])
-    key_type, value = text_field(entry, "key_type", 20), text_field(entry, "key", keysets.LONGEST_VALUE)
-    if key_type is None or value is None:
-        raise InvalidMembersError([("keys", "Each key has a key_type and a key.")])
+    key_type, value = entry.get("key_type"), entry.get("key")
+    if not isinstance(key_type, str) or not isinstance(value, str):
+        raise InvalidMembersError([("keys", "Each key has a key_type and a key, which are strings.")])
     return key_type, value
 
 
@@ -256,8 +276,8 @@ def _projects(realm: Realm, numbers: Sequence[Any]) -> list[Project]:
 
 
 def _user(caller: Caller, realm: Realm, value: Any, *, is_new: bool) -> int | None:
-    """Return whom a keyset is assigned to: who is named, or else who makes it; 0 names nobody, as some clients send it."""
-    if value not in {None, 0, "0", ""}:
+    """Return whom a keyset is assigned to: who is named, or else who makes it; None to leave it. 0 is as good as left out."""
+    if value is not None and value not in (0, "0", ""):
         user = users.find_user_by_number(realm, number_of(value, "user"))
         if user is None:
             raise InvalidMembersError([("user", "Invalid pk - object does not exist.")])
@@ -319,6 +339,11 @@ def _shown_workspace(realm: Realm, project: Project) -> dict[str, Any]:
     }
 
 
+def _number_of(caller: Caller) -> int:
+    """Return the number of the user who calls; 0 for an application, whose number could be that of some user."""
+    return caller.subject.id if isinstance(caller.subject, KnownUser) else 0
+
+
 def _shown_user(caller: Caller) -> dict[str, Any]:
     """Return who calls; an application is shown by its name."""
     user = users.find_user_by_uid(_home(caller), caller.subject.uid)
@@ -326,7 +351,7 @@ def _shown_user(caller: Caller) -> dict[str, Any]:
     if isinstance(caller.subject, KnownApplication):
         name = first = caller.subject.client_id
     return {
-        "pk": caller.subject.id, "username": name, "email": email, "first_name": first, "last_name": last,
+        "pk": _number_of(caller), "username": name, "email": email, "first_name": first, "last_name": last,
         "full_name": f"{first} {last}".strip(),
     }  # fmt: skip
 

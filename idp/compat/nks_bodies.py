@@ -60,6 +60,8 @@ def _parts(body: bytes, boundary: str) -> list[tuple[str, str]]:
     if files:
         raise BodyError("Multipart form parse error - Send values as fields, not as files.")
     found = list(form.items(multi=True))
+    if any(name is None for name, _ in found):
+        raise BodyError("Multipart form parse error - A part has no name.")
     if not found and body.strip():
         raise BodyError("Multipart form parse error - The body has no parts between its boundaries.")
     if any("\N{REPLACEMENT CHARACTER}" in value for _, value in found):

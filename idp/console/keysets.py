@@ -10,14 +10,14 @@ from wtforms import validators
 from idp import access, callers, clock, keysets, runtime
 from idp.access import Project
 from idp.console.browser import Visit, page
-from idp.console.forms import ChecksField, Form, choices, text, whole_number
+from idp.console.forms import ChecksField, Form, LinesField, choices, text, whole_number
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 from idp.errors import InvalidValueError, NotFoundError
-from idp.keysets import Keyset, KeysetWish
+from idp.keysets import KeysetWish
 from idp.users import KnownUser
 from idp.wire.transport import require_private
 
@@ -31,8 +31,25 @@ KIND_TITLES = {
 LONG_VALUES = frozenset({("gce", "other"), ("gke", "other"), ("", "pub")})
 """Entity and type of values that take more than one line to show, or are long."""
 
+SECRETS = frozenset({"Secret access key", "Client secret", "API token", "Password", "API key", "Secret key", "Access key"})
+"""Meanings of values that are typed unseen."""
+
 MOST_PROJECTS_SHOWN = 100
 _VALUE = "value_"
+
+
+class ValueField(wtforms.StringField):
+    """A value that is no secret by itself; it is never sent back either."""
+
+    def _value(self) -> str:
+        return ""
+
+
+class FixedField(wtforms.StringField):
+    """A value that can be this one only."""
+
+    def _value(self) -> str:
+        return str(self.default)
 
 
 class ValueArea(wtforms.TextAreaField):
@@ -48,6 +65,7 @@ class KeysetForm(Form):
     name = text("Name", "One of its kind in the organisation.", required=True, longest=keysets.LONGEST_NAME)
     description = text("Description")
     projects = ChecksField("Only for these projects")
+    typed_projects = LinesField("Only for these projects")
     max_lease_seconds = whole_number("Lent for at most (seconds)", "An hour is 3600, a day 86400.", least=1)
     is_default = wtforms.BooleanField("The one to use where nothing else is said")
 
@@ -93,7 +111,8 @@ def new_keyset(visit: Visit) -> Response | str:
     return shown(
         "console/form.html", form, title=f"New keyset of {entity or KIND_TITLES[category]}", submit="Keep",
         back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
-        intro="Values are sealed before they are stored. No page shows them again: applications are lent them.",
+        intro="Values are sealed before they are stored. No page shows them again, not even this one when something has to be "
+        "mended: then they have to be typed again. Applications are lent them.",
     )  # fmt: skip
 
 
@@ -101,8 +120,9 @@ def new_keyset(visit: Visit) -> Response | str:
 def show_keyset(visit: Visit, uid: str) -> Response | str:
     """Show a keyset with its versions and who holds them; change what it says of itself."""
     keyset = callers.visible_keyset(visit.caller, visit.realm, uid)
+    places = sorted(each.name for each in keyset.projects)
     stored = {
-        "name": keyset.name, "description": keyset.description, "projects": sorted(each.name for each in keyset.projects),
+        "name": keyset.name, "description": keyset.description, "projects": places, "typed_projects": places,
         "max_lease_seconds": keyset.max_lease_seconds, "is_default": keyset.is_default,
     }  # fmt: skip
     form = KeysetForm(visit.posted, stored)
@@ -124,8 +144,9 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         "console/keysets/show.html", form, keyset=keyset, titles=KIND_TITLES, url=_url(visit, keyset.uid),
         meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
         held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
-        leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(), may=_may_write(visit, keyset),
-        may_see_leases=visit.may_somewhere("keysets:read"),
+        leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(),
+        may=callers.may_write(visit.caller, visit.realm, keyset.projects),
+        may_see_leases=any(visit.may("keysets:read", place) for place in ("", *places)),
     )  # fmt: skip
 
 
@@ -164,7 +185,7 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
         f"Delete {keyset.name}", f"Delete keyset {keyset.name} with its values?", "Delete",
         (_url(visit, keyset.uid), keyset.name),
         [
-            f"{count_of(live, 'lease')} of it {'runs' if live == 1 else 'run'}, and ends.",
+            f"{count_of(live, 'lease')} of it {'runs and ends' if live == 1 else 'run and end'}." if live else "Nobody holds it.",
             "Programs that were given the values have them still: withdraw them at whoever issued them.",
             "Nothing brings the values back.",
         ],
@@ -185,7 +206,7 @@ def list_leases(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/keysets/leases.html", rows=rows, more=more, first=after is None, search=application, over=over,
-        may=visit.may("keysets:write"),
+        may=visit.may_somewhere("keysets:write"),
     )  # fmt: skip
 
 
@@ -230,6 +251,11 @@ def _value_field(entity: str, key_type: str, meaning: str) -> wtforms.Field:
     keys = {"autocomplete": "off", "spellcheck": "false"}
     if (entity, key_type) in LONG_VALUES:
         return ValueArea(meaning, rules, render_kw=keys | {"rows": 6})
+    fixed = keysets.FIXED.get((entity, key_type))
+    if fixed is not None:
+        return FixedField(meaning, rules, default=fixed, render_kw=keys | {"readonly": True})
+    if meaning not in SECRETS:
+        return ValueField(meaning, rules, render_kw=keys)
     return wtforms.PasswordField(meaning, rules, render_kw=keys | {"autocomplete": "new-password"})
 
 
@@ -243,25 +269,26 @@ def _values(form: Form) -> list[tuple[str, str]]:
 
 
 def _offer_projects(visit: Visit, form: Any) -> None:
-    """Offer the projects for which the caller may decide over keysets."""
-    writes = [each for each in access.list_projects(visit.realm) if visit.may("keysets:write", each.name)]
-    chosen = set(form.projects.data or ())
-    form.projects.choices = choices(each.name for each in writes if each.name in chosen or len(writes) <= MOST_PROJECTS_SHOWN)
-    form.projects.description = "None for the whole organisation." if visit.may("keysets:write") else "At least one."
+    """Offer the projects for which the caller may decide over keysets; where there are many, they are typed."""
+    names = [each.name for each in access.list_projects(visit.realm) if visit.may("keysets:write", each.name)]
+    hint = "None for the whole organisation." if visit.may("keysets:write") else "At least one."
+    if len(names) > MOST_PROJECTS_SHOWN:
+        del form.projects
+        form.typed_projects.description = f"One a line. {hint}"
+    else:
+        del form.typed_projects
+        form.projects.choices = choices(names)
+        form.projects.description = hint
 
 
 def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None, user_id: int | None = None) -> KeysetWish:
-    projects: list[Project] = [access.get_project(visit.realm, name) for name in form.projects.data or ()]
+    chosen = form.projects.data if "projects" in form else form.typed_projects.data
+    projects: list[Project] = callers.projects_to_write(visit.caller, visit.realm, chosen or ())
     return KeysetWish(
         name=form.name.data, description=form.description.data or "", projects=projects,
         is_default=form.is_default.data if "is_default" in form else None, max_lease_seconds=form.max_lease_seconds.data,
         values=values, user_id=user_id,
     )  # fmt: skip
-
-
-def _may_write(visit: Visit, keyset: Keyset) -> bool:
-    places = [project.name for project in keyset.projects]
-    return visit.may("keysets:write") or (bool(places) and all(visit.may("keysets:write", place) for place in places))
 
 
 def _url(visit: Visit, uid: str) -> str:

@@ -1,6 +1,6 @@
 """Third-party credentials that are kept sealed, never shown, and lent to applications."""
 
-from idp.keysets.kinds import CATEGORIES, WRITABLE, key_types
+from idp.keysets.kinds import CATEGORIES, FIXED, WRITABLE, key_types
 from idp.keysets.leases import (
     Holding,
     count_live,
@@ -12,7 +12,7 @@ from idp.keysets.leases import (
     review_leases,
     tidy_leases,
 )
-from idp.keysets.lending import NotLentError, TakenLease, take_lease
+from idp.keysets.lending import NotLentError, TakenLease, TooManyLeasesError, take_lease
 from idp.keysets.models import (
     DEFAULT_LEASE,
     LONGEST_LEASE,
@@ -34,7 +34,8 @@ from idp.keysets.service import (
     Values,
     create_keyset,
     delete_keyset,
-    find_keyset,
+    find_keyset_by_uid,
+    find_keysets,
     get_keyset_by_number,
     keyset_listing,
     list_versions,
@@ -45,6 +46,7 @@ from idp.keysets.service import (
 __all__ = [
     "CATEGORIES",
     "DEFAULT_LEASE",
+    "FIXED",
     "LEASE",
     "LONGEST_LEASE",
     "LONGEST_NAME",
@@ -63,6 +65,7 @@ __all__ = [
     "LeaseState",
     "NotLentError",
     "TakenLease",
+    "TooManyLeasesError",
     "Values",
     "check_keysets",
     "count_live",
@@ -70,7 +73,8 @@ __all__ = [
     "delete_keyset",
     "end_lease",
     "end_leases_of",
-    "find_keyset",
+    "find_keyset_by_uid",
+    "find_keysets",
     "find_lease",
     "get_keyset_by_number",
     "holdings",

@@ -26,7 +26,7 @@ CATEGORIES: dict[str, dict[str, dict[str, str]]] = {
     "solution": {
         "cvsaws": {"pub": "API key", "pvt": "Secret key"},
         "sysdig": {"token": "Access key"},
-        "turbonomic": {"url": "Instance URL", **_LOGIN, "scope": "Scope: external"},
+        "turbonomic": {"url": "Instance URL", **_LOGIN, "scope": "Scope"},
     },
     "storage": {"azure-storage": {"other": "Account name", "access_key": "Access key"}},
     "user_ssh": {"": {"pub": "SSH public key"}},

@@ -1,13 +1,15 @@
 """What a worker keeps of a keyset in memory: enough to lend it without reading it. Its values stay sealed there."""
 
+import functools
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from idp.db import reading
 from idp.feed import Cache
-from idp.keysets.models import Keyset
+from idp.keysets.models import Keyset, KeysetVersion
 from idp.keysets.sealing import open_values, types_of
 from idp.realms import KnownRealm
 
@@ -20,11 +22,12 @@ class KnownKeyset:
     uid: str
     name: str
     version: int
+    updated_at: datetime
     max_lease_seconds: int
     projects: tuple[str, ...]
     """Names of those that it is for; none for the whole realm."""
     types: tuple[str, ...]
-    """Of the keys that it has."""
+    """Of the keys that it must have; none where the stored version is not the latest that there was."""
     sealed_data_key: str = field(repr=False)
     sealed_values: tuple[tuple[str, bytes], ...] = field(repr=False)
 
@@ -36,25 +39,30 @@ class KnownKeyset:
         return open_values(realm.uid, self.uid, self.name, self.version, self.sealed_data_key, self.sealed_values, self.types)
 
 
-def known_keyset(realm: KnownRealm, named: str) -> KnownKeyset | None:
-    """Return a keyset by uid, or by its name where only one has it, from memory; None when there is none."""
+def known_keysets(realm: KnownRealm, named: str) -> list[KnownKeyset]:
+    """Return the keyset of this uid, or those of this name, from memory. A name is one of its category and entity only."""
     feed = realm.runtime.feed
-    keysets: Cache[KnownKeyset | None] = feed.cache("keyset")
-    names: Cache[str | None] = feed.cache("keyset-name")
     key = f"{realm.name}/{named}"
-    uid = names.get(key) or names.load(key, lambda: _uid_of(realm, named))
-    if not uid:
-        return None
-    return keysets.get(f"{realm.name}/{uid}") or keysets.load(f"{realm.name}/{uid}", lambda: _read(realm, uid))
+    names: Cache[tuple[str, ...] | None] = feed.cache("keyset-name")
+    uids = names.get(key) or names.load(key, lambda: _uids_of(realm, named)) or ()
+    keysets: Cache[KnownKeyset | None] = feed.cache("keyset")
+    found = []
+    for uid in uids:
+        known = f"{realm.name}/{uid}"
+        keyset = keysets.get(known) or keysets.load(known, functools.partial(_read, realm, uid))
+        if keyset is not None:
+            found.append(keyset)
+    return found
 
 
-def _uid_of(realm: KnownRealm, named: str) -> str | None:
-    """Return the uid of the keyset that has this uid, or alone has this name."""
+def _uids_of(realm: KnownRealm, named: str) -> tuple[str, ...] | None:
+    """Return the uid of the keyset that has this uid, or those of the ones that have this name; None where there are none."""
     with reading() as session:
         query = select(Keyset.uid).where(Keyset.realm_id == realm.id)
         by_uid = session.scalar(query.where(Keyset.uid == named))
-        found = [by_uid] if by_uid else session.scalars(query.where(Keyset.name == named).limit(2)).all()
-        return found[0] if len(found) == 1 else None
+        if by_uid:
+            return (by_uid,)
+        return tuple(session.scalars(query.where(Keyset.name == named).order_by(Keyset.id)).all()) or None
 
 
 def _read(realm: KnownRealm, uid: str) -> KnownKeyset | None:
@@ -63,14 +71,16 @@ def _read(realm: KnownRealm, uid: str) -> KnownKeyset | None:
         row = session.scalar(query.options(selectinload(Keyset.keys), selectinload(Keyset.projects)))
         if row is None:
             return None
+        latest = session.scalar(select(func.max(KeysetVersion.number)).where(KeysetVersion.keyset_id == row.id))
         return KnownKeyset(
             id=row.id,
             uid=row.uid,
             name=row.name,
             version=row.version,
+            updated_at=row.updated_at,
             max_lease_seconds=row.max_lease_seconds,
             projects=tuple(project.name for project in row.projects),
-            types=types_of(row),
+            types=types_of(row) if row.version == latest else (),
             sealed_data_key=row.sealed_data_key,
             sealed_values=tuple((key.key_type, key.sealed_value) for key in row.keys),
         )

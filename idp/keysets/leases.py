@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
 
 from idp import access, audit, clock, feed
 from idp.audit import Tag
-from idp.db import UtcDateTime, db
+from idp.db import UtcDateTime, commit, db
 from idp.keysets.models import Keyset, KeysetProject, KeysetVersion, Lease
 from idp.keysets.permits import last_end, permitting, working
 from idp.paging import Listing
-from idp.realms import Realm
+from idp.realms import Realm, check_text
 
 KEEP = timedelta(days=90)
 """How long leases that are over are listed."""
 
-PIECE = 1_000
-"""Rows of one transaction of the tidying."""
+PIECE, MOST_PIECES = 1_000, 50
+"""Rows of one transaction of the tidying, and transactions of one."""
 
 
 def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
@@ -29,15 +29,15 @@ def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
 
     :returns: whether it was live until now.
     """
-    reason = reason or "by hand"
+    reason = check_text("reason", reason, 500) or "by hand"
     ended = update(Lease).where(Lease.id == lease.id, _live(clock.now()))
     values = {"ended_at": clock.now(), "end_reason": reason, "ended_by": audit.current_actor().name}
     if db.session.execute(ended.values(values).returning(Lease.id)).first() is None:
         return False
     db.session.refresh(lease)
-    audit.record(
-        Tag.LEASE_END, realm.name, f"application:{lease.client_id}", uid=lease.uid, keyset=lease.keyset_name, reason=reason
-    )
+    actor = audit.current_actor().name
+    tag = Tag.LEASE_GIVE_BACK if actor == f"application:{lease.client_id}" else Tag.LEASE_END
+    audit.record(tag, realm.name, f"keyset:{lease.keyset_name}", uid=lease.uid, application=lease.client_id, reason=reason)
     return True
 
 
@@ -56,13 +56,14 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     if db.engine.dialect.name == "postgresql":
         # a lease that is being taken is there to be seen after this, or is taken after what is changed here
         db.session.execute(select(Realm.id).where(Realm.name == realm).with_for_update(key_share=True))
+        db.session.execute(text("SET LOCAL statement_timeout = '60s'"))  # there may be many
     ended = _end(
         realm,
         and_(
             *conditions,
             ~and_(working(Lease.application_id, Lease.realm_id), permitting(Lease.application_id, Lease.keyset_id, now)),
         ),
-        "the application is disabled or gone, or lost its grant",
+        "the application is disabled or gone or lost its grant, or the keyset is for other projects now",
     )
     too_long = ~permitting(Lease.application_id, Lease.keyset_id, Lease.expires_at)
     shorten = update(Lease).where(_of(realm), _live(now), *conditions, too_long)
@@ -82,7 +83,7 @@ def _end(realm: str, which: ColumnElement[bool], reason: str) -> int:
     for client_id, uid, name in ended:
         number[client_id, uid, name] = number.get((client_id, uid, name), 0) + 1
     for (client_id, uid, name), leases in number.items():
-        audit.record(Tag.LEASE_DIE, realm, f"application:{client_id}", keyset=name, keyset_uid=uid, leases=leases, reason=reason)
+        audit.record(Tag.LEASE_DIE, realm, f"keyset:{name}", keyset=uid, application=client_id, leases=leases, reason=reason)
     return len(ended)
 
 
@@ -116,11 +117,12 @@ def find_lease(realm: Realm, uid: str) -> Lease | None:
 
 
 def lease_listing(
-    realm: Realm, *, keyset: Keyset | None = None, client_id: str = "", state: str = "", version: int | None = None,
+    realm: Realm, *, keyset: Keyset | None = None, keyset_uid: str = "", client_id: str = "", state: str = "",
     projects: Sequence[str] | None = None, application_uid: str = "",
 ) -> Listing:  # fmt: skip
     """Return leases as a list in pages, the newest of the last 90 days and all that live.
 
+    :param keyset_uid: only of the keyset of this uid, which may be gone.
     :param client_id: only of the application of this name.
     :param state: only those that are `live`, or `over`.
     :param projects: only of keysets for one of these projects; None for all.
@@ -130,8 +132,8 @@ def lease_listing(
     now = clock.now()
     if keyset is not None:
         query = query.where(Lease.keyset_id == keyset.id)
-    if version is not None:
-        query = query.where(Lease.version == version)
+    if keyset_uid:
+        query = query.where(Lease.keyset_uid == keyset_uid)
     if client_id:
         query = query.where(Lease.client_id == client_id)
     if application_uid:
@@ -186,25 +188,28 @@ def count_live(realm: Realm) -> int:
 
 
 def tidy_leases() -> None:
-    """Note when leases that ran out were over, and forget those that were over long ago. Piece by piece; commits nothing."""
+    """Note when leases that ran out were over, and forget those that were over long ago, piece by piece, each committed."""
     now = clock.now()
-    ran_out = select(Lease.id).where(Lease.ended_at.is_(None), Lease.expires_at <= now).limit(PIECE)
-    db.session.execute(
-        update(Lease).where(Lease.id.in_(ran_out)).values(ended_at=Lease.expires_at)
-        .execution_options(synchronize_session=False)
-    )  # fmt: skip
-    old = db.session.execute(
-        select(Lease.id, Lease.keyset_id, Lease.version, Lease.ended_at).where(Lease.ended_at < now - KEEP).limit(PIECE)
-    ).all()
-    for row in old:  # a version that nobody holds says since when also after its leases are forgotten
-        db.session.execute(
-            update(KeysetVersion)
-            .where(
-                KeysetVersion.keyset_id == row.keyset_id,
-                KeysetVersion.number == row.version,
-                or_(KeysetVersion.free_since.is_(None), KeysetVersion.free_since < row.ended_at),
-            )
-            .values(free_since=row.ended_at)
-            .execution_options(synchronize_session=False)
-        )
+    for _ in range(MOST_PIECES):
+        ran_out = select(Lease.id).where(Lease.ended_at.is_(None), Lease.expires_at <= now).limit(PIECE)
+        noted = update(Lease).where(Lease.id.in_(ran_out)).values(ended_at=Lease.expires_at).returning(Lease.id)
+        number = len(db.session.execute(noted.execution_options(synchronize_session=False)).all())
+        number += _forget(now)
+        commit()
+        if not number:
+            break
+
+
+def _forget(now: datetime) -> int:
+    """Forget leases that were over long ago. A version that nobody holds says since when also afterwards."""
+    query = select(Lease.id, Lease.keyset_id, Lease.version, Lease.ended_at).where(Lease.ended_at < now - KEEP).limit(PIECE)
+    old = db.session.execute(query).all()
+    ends: dict[tuple[int, int], datetime] = {}
+    for row in old:
+        ends[row.keyset_id, row.version] = max(row.ended_at, ends.get((row.keyset_id, row.version), row.ended_at))
+    for (keyset_id, version), end in sorted(ends.items()):
+        is_later = or_(KeysetVersion.free_since.is_(None), KeysetVersion.free_since < end)
+        freed = update(KeysetVersion).where(KeysetVersion.keyset_id == keyset_id, KeysetVersion.number == version, is_later)
+        db.session.execute(freed.values(free_since=end).execution_options(synchronize_session=False))
     db.session.execute(delete(Lease).where(Lease.id.in_([row.id for row in old])))
+    return len(old)

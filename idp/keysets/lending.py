@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import bindparam, exists, insert, literal, select
+from sqlalchemy import Integer, bindparam, exists, func, insert, literal, select
 from sqlalchemy import text as sql
+from sqlalchemy.orm import aliased
 
 from idp import access, audit, clock
 from idp.access import HeldRole
@@ -17,7 +18,7 @@ from idp.applications import KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import db, storage_errors
 from idp.errors import IdpError, InvalidMembersError, NotFoundError, StorageUnavailableError
-from idp.keysets.known import KnownKeyset, known_keyset
+from idp.keysets.known import KnownKeyset, known_keysets
 from idp.keysets.models import Keyset, Lease
 from idp.keysets.permits import LEASE, lent_until, permitting, working
 from idp.keysets.together import WriteTogether
@@ -28,6 +29,16 @@ LONGEST_REASON = 500
 
 MOST_TRIES = 20
 """How often it is tried to lend a keyset that others replace meanwhile."""
+
+
+class TooManyLeasesError(IdpError):
+    """The application holds as many leases as one may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"This application holds {most} live leases, as many as one may. Give back those that are not needed any more "
+            "(DELETE /v1/leases/<uid>), or ask for them for a shorter time."
+        )
 
 
 class NotLentError(IdpError):
@@ -55,7 +66,9 @@ class _Outcome(Enum):
 
     TAKEN = "taken"
     CHANGED = "changed"
-    """The keyset is not what it was: it has another version, or is gone."""
+    """The keyset is not what it was: it has other values, is for other projects, or is gone."""
+    FULL = "full"
+    """The application holds too many."""
     REFUSED = "refused"
 
 
@@ -80,6 +93,7 @@ def take_lease(
     :raises NotFoundError: there is no keyset that it may be lent.
     :raises InvalidMembersError: the reason or the time has no usable value.
     :raises KeysetDamagedError: the values do not open.
+    :raises TooManyLeasesError: the application holds as many leases as one may.
     """
     if not reason.strip() or len(reason) > LONGEST_REASON or not reason.isprintable():
         raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])
@@ -99,10 +113,10 @@ def _try_to_take(
     realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
     seconds: int | None,
 ) -> TakenLease | None:  # fmt: skip
-    keyset = known_keyset(realm, named)
-    until = lent_until(held_roles, keyset.projects) if keyset is not None else 0
-    if keyset is None or not until:
+    lent = [(each, until) for each in known_keysets(realm, named) if (until := lent_until(held_roles, each.projects))]
+    if len(lent) != 1:
         raise _not_found()
+    keyset, until = lent[0]
     if seconds is not None and not 1 <= seconds <= keyset.max_lease_seconds:
         raise InvalidMembersError([("seconds", f"This keyset is lent for 1 to {keyset.max_lease_seconds} seconds")])
     now = clock.now()
@@ -116,11 +130,14 @@ def _try_to_take(
         "application_uid": application.uid, "client_id": application.client_id, "reason": reason, "address": address,
         "expires_at": expires_at,
     }  # fmt: skip
-    match _store(realm, row):
+    most = realm.runtime.settings.leases_per_application
+    match _store(realm, row | {"as_of": keyset.updated_at, "most": most}):
         case _Outcome.TAKEN:
             return TakenLease(lease_uid, keyset, expires_at, values)
         case _Outcome.CHANGED:
             return None
+        case _Outcome.FULL:
+            raise TooManyLeasesError(most)
     raise _not_found()
 
 
@@ -148,14 +165,18 @@ def _write(entries: Sequence[_Entry]) -> list[_Outcome]:
             if connection.execute(_TAKE, row).first() is not None:
                 connection.execute(_RECORD, event)
                 outcomes.append(_Outcome.TAKEN)
+            elif connection.execute(_IS_CURRENT, row).first() is None:
+                outcomes.append(_Outcome.CHANGED)
             else:
-                is_current = connection.execute(_IS_CURRENT, row).first() is not None
-                outcomes.append(_Outcome.REFUSED if is_current else _Outcome.CHANGED)
+                has_room = connection.execute(select(_HAS_ROOM), row).scalar_one()
+                outcomes.append(_Outcome.REFUSED if has_room else _Outcome.FULL)
     return outcomes
 
 
 def _not_found() -> NotFoundError:
-    return NotFoundError("There is no keyset with this uid, or alone with this name, that the caller may be lent (not found).")
+    return NotFoundError(
+        "There is no keyset with this uid, nor just one with this name, that the caller may be lent (not found)."
+    )
 
 
 _COLUMNS = (
@@ -165,13 +186,40 @@ _COLUMNS = (
 _GIVEN = {name: bindparam(name, type_=Lease.__table__.c[name].type) for name in _COLUMNS}
 _HOLD_REALM = sql("SELECT 1 FROM realm WHERE id = :realm_id FOR SHARE")
 _RECORD = insert(AuditEvent)
-_IS_CURRENT = select(literal(1)).select_from(Keyset).where(Keyset.id == _GIVEN["keyset_id"], Keyset.version == _GIVEN["version"])
+_AS_OF = bindparam("as_of", type_=Keyset.__table__.c.updated_at.type)
+_IS_CURRENT = (
+    select(literal(1))
+    .select_from(Keyset)
+    .where(Keyset.id == _GIVEN["keyset_id"], Keyset.version == _GIVEN["version"], Keyset.updated_at == _AS_OF)
+)
+_MOST = bindparam("most", type_=Integer())
+_HELD = aliased(Lease)
+_HAS_ROOM = (
+    select(func.count())
+    .select_from(
+        select(literal(1))
+        .select_from(_HELD)
+        .where(
+            _HELD.realm_id == _GIVEN["realm_id"],
+            _HELD.client_id == _GIVEN["client_id"],
+            _HELD.ended_at.is_(None),
+            _HELD.expires_at > _GIVEN["created_at"],
+        )
+        .limit(_MOST)
+        .subquery()
+    )
+    .scalar_subquery()
+    < _MOST
+)
+"""That the application holds fewer leases than it may. It counts no further than that."""
+
 _TAKE = (
     insert(Lease)
     .from_select(
         [*_COLUMNS, "end_reason", "ended_by"],
         select(*_GIVEN.values(), literal(""), literal("")).where(
             exists(_IS_CURRENT),
+            _HAS_ROOM,
             working(_GIVEN["application_id"], _GIVEN["realm_id"]),
             permitting(_GIVEN["application_id"], _GIVEN["keyset_id"], _GIVEN["expires_at"]),
         ),

@@ -3,12 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp import clock
 from idp.access import Project
-from idp.db import Base, Identified
+from idp.db import Base, Identified, SealedBytes, SealedText
 
 DEFAULT_LEASE, LONGEST_LEASE = 3_600, 86_400
 """Seconds."""
@@ -37,7 +37,7 @@ class Keyset(Identified, Base):
     max_lease_seconds: Mapped[int] = mapped_column(default=DEFAULT_LEASE)
     """The longest that a lease of it lives."""
     version: Mapped[int] = mapped_column(default=1)
-    sealed_data_key: Mapped[str]
+    sealed_data_key: Mapped[str] = mapped_column(SealedText)
     """The key that seals the values of this version, under the master key."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
@@ -66,7 +66,7 @@ class KeysetKey(Base):
     key_type: Mapped[str] = mapped_column(String(20))
     fingerprint: Mapped[str] = mapped_column(String(100), default="")
     """Of an SSH public key; empty for all others."""
-    sealed_value: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_value: Mapped[bytes] = mapped_column(SealedBytes)
 
 
 class KeysetVersion(Base):
@@ -102,7 +102,7 @@ class Lease(Identified, Base):
     __table_args__ = (
         Index("ix_lease_keyset_id_version", "keyset_id", "version"),
         Index(
-            "ix_lease_live", "realm_id", "client_id",
+            "ix_lease_live", "realm_id", "client_id", "expires_at",
             sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
         ),
         {"sqlite_autoincrement": True},

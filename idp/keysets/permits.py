@@ -21,7 +21,7 @@ def lent_until(held: Sequence[HeldRole], projects: Sequence[str]) -> float:
 
     :returns: seconds since 1970; 0 if they do not permit it, infinite without an end.
     """
-    now = clock.timestamp()
+    now = clock.now().timestamp()  # not in whole seconds: a grant that has just ended permits nothing
     ends = [
         each.until
         for each in held

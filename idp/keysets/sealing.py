@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from idp import crypto, vault
@@ -16,7 +16,7 @@ from idp.crypto import DamagedError, MasterKeyError
 from idp.db import db
 from idp.errors import ConflictError
 from idp.keysets.kinds import CATEGORIES
-from idp.keysets.models import Keyset
+from idp.keysets.models import Keyset, KeysetVersion
 from idp.realms import Realm
 from idp.telemetry import count
 
@@ -86,7 +86,10 @@ def types_of(keyset: Keyset) -> tuple[str, ...]:
 
 
 def is_damaged(realm: Realm, keyset: Keyset) -> bool:
-    """Tell whether the values of a keyset do not open, or keys of it are missing."""
+    """Tell whether the values of a keyset do not open, keys of it are missing, or an older version was put back."""
+    latest = db.session.scalar(select(func.max(KeysetVersion.number)).where(KeysetVersion.keyset_id == keyset.id))
+    if keyset.version != latest:
+        return True
     values = [(key.key_type, key.sealed_value) for key in keyset.keys]
     try:
         types = types_of(keyset)

@@ -1,5 +1,6 @@
 """Keysets: made, listed, changed, given new values, deleted."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,15 @@ from idp.keysets.models import LONGEST_LEASE, Keyset, KeysetKey, KeysetProject, 
 from idp.keysets.sealing import seal_values
 from idp.keysets.ssh import fingerprint
 from idp.paging import Listing
-from idp.realms import Realm, check_text
+from idp.realms import Realm, check_text, lock_realm
 
 LONGEST_NAME = 200
 LONGEST_VALUE = 16_384
 """Characters of a value."""
 
 MOST_PROJECTS = 100
+
+_UID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 
 Values = Sequence[tuple[str, str]]
 """Types of keys with their values, as they are sent: a type may wrongly come twice."""
@@ -53,6 +56,7 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
     :raises DuplicateKeysetError: there is one of this name, category and entity.
     :raises InvalidMembersError: something of it has no usable value. Values are not repeated.
     """
+    lock_realm(realm.name)
     key_types(category, entity)
     name = _checked_name(realm, category, entity, wish.name or "")
     marks = _check_values(category, entity, wish.values or ())
@@ -71,6 +75,7 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
 
 def update_keyset(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
     """Change a keyset. With values, it gets a new version; see `create_keyset` for the errors."""
+    lock_realm(realm.name)
     publish_keyset(realm, keyset)  # under its old name too
     before = _facts(keyset)
     if wish.name is not None and wish.name != keyset.name:
@@ -96,10 +101,10 @@ def replace_values(realm: Realm, keyset: Keyset, values: Values) -> int:
 
     :raises InvalidMembersError: a key is missing or of another type, or a value is not usable.
     """
+    lock_realm(realm.name)  # whoever takes a lease or replaces the values too waits, or has been served
+    db.session.refresh(keyset, ["version"])
     marks = _check_values(keyset.category, keyset.entity, values)
-    superseded = update(KeysetVersion).where(
-        KeysetVersion.keyset_id == keyset.id, KeysetVersion.superseded_at.is_(None), KeysetVersion.number <= keyset.version
-    )
+    superseded = update(KeysetVersion).where(KeysetVersion.keyset_id == keyset.id, KeysetVersion.superseded_at.is_(None))
     db.session.execute(superseded.values(superseded_at=clock.now()))
     db.session.execute(delete(KeysetKey).where(KeysetKey.keyset_id == keyset.id))
     _store(realm, keyset, values, marks)
@@ -111,6 +116,7 @@ def replace_values(realm: Realm, keyset: Keyset, values: Values) -> int:
 
 def delete_keyset(realm: Realm, keyset: Keyset) -> None:
     """Delete a keyset with its keys. Its leases end."""
+    lock_realm(realm.name)
     end_leases_of(realm, keyset)
     for table in (KeysetKey, KeysetVersion, KeysetProject):
         db.session.execute(delete(table).where(table.keyset_id == keyset.id))
@@ -119,14 +125,17 @@ def delete_keyset(realm: Realm, keyset: Keyset) -> None:
     publish_keyset(realm, keyset)
 
 
-def find_keyset(realm: Realm, named: str) -> Keyset | None:
-    """Return a keyset by uid, or by its name where only one has it; None otherwise."""
-    query = select(Keyset).where(Keyset.realm_id == realm.id)
-    by_uid = db.session.scalar(query.where(Keyset.uid == named))
+def find_keysets(realm: Realm, named: str) -> Sequence[Keyset]:
+    """Return the keyset of this uid, or those of this name: a name is one of its category and entity only."""
+    by_uid = find_keyset_by_uid(realm, named)
     if by_uid is not None:
-        return by_uid
-    found = db.session.scalars(query.where(Keyset.name == named).limit(2)).all()
-    return found[0] if len(found) == 1 else None
+        return [by_uid]
+    return db.session.scalars(select(Keyset).where(Keyset.realm_id == realm.id, Keyset.name == named).order_by(Keyset.id)).all()
+
+
+def find_keyset_by_uid(realm: Realm, uid: str) -> Keyset | None:
+    """Return a keyset by uid, or None."""
+    return db.session.scalar(select(Keyset).where(Keyset.realm_id == realm.id, Keyset.uid == uid))
 
 
 def get_keyset_by_number(realm: Realm, number: int) -> Keyset:
@@ -236,6 +245,8 @@ def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
         raise InvalidMembersError(
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )
+    if _UID.fullmatch(name):
+        raise InvalidMembersError([("name", "This is the form of a uid: use a name that is none")])
     same = select(Keyset.id).where(
         Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name
     )
@@ -269,7 +280,8 @@ def _check_values(category: str, entity: str, values: Values) -> dict[str, str]:
 
 def _store(realm: Realm, keyset: Keyset, values: Values, marks: dict[str, str]) -> None:
     """Store values as the next version."""
-    keyset.version += 1
+    latest = db.session.scalar(select(func.max(KeysetVersion.number)).where(KeysetVersion.keyset_id == keyset.id))
+    keyset.version = max(latest or 0, keyset.version) + 1
     order = list(key_types(keyset.category, keyset.entity))
     in_order: Iterable[tuple[str, str]] = sorted(values, key=lambda each: order.index(each[0]))
     keyset.sealed_data_key, sealed = seal_values(realm.uid, keyset.uid, keyset.version, in_order)

@@ -57,4 +57,6 @@ class WriteTogether(Generic[Entry, Result]):
                 each.error = error
         finally:
             for each in waiting:
+                if each.result is None and each.error is None:  # the thread that wrote is being ended
+                    each.error = RuntimeError("what was to be written together was interrupted")
                 each.is_done = True

@@ -3,11 +3,13 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from idp import crypto, runtime
+from idp.db import WAIT_FOR_LOCK
 from idp.errors import ConflictError, NotFoundError
 from idp.vault.sealed import count_under
 
@@ -48,8 +50,10 @@ def promote_master_key(key_id: str) -> None:
     runtime.current().master_keys.refresh()
 
 
-def retire_master_key(key_id: str) -> None:
+def retire_master_key(key_id: str, settle: float = WAIT_FOR_LOCK) -> None:
     """Remove a key from the file.
+
+    :param settle: seconds to wait for whoever has sealed something under it and not committed yet.
 
     :raises NotFoundError: the file does not hold it.
     :raises ConflictError: it seals, or something in the database is still sealed under it.
@@ -57,14 +61,25 @@ def retire_master_key(key_id: str) -> None:
     with _changing() as (path, current, by_id):
         if _known(key_id, by_id) == current:
             raise ConflictError(f"Master key {key_id} is the current one. Run `idp master-key rotate` first.")
-        values = count_under(key_id)
-        if values:
-            raise ConflictError(
-                f"{values} values are still sealed under master key {key_id}. Run `idp master-key rotate`; it names what it "
-                "cannot open."
-            )
+        _refuse_if_used(key_id)
+        time.sleep(settle)  # what was sealed before the key was replaced, and not committed yet
+        _refuse_if_used(key_id)
         crypto.write_master_keys(path, current, {each: key for each, key in by_id.items() if each != key_id})
+        try:
+            _refuse_if_used(key_id)
+        except ConflictError:
+            crypto.write_master_keys(path, current, by_id)
+            raise
     runtime.current().master_keys.refresh()
+
+
+def _refuse_if_used(key_id: str) -> None:
+    values = count_under(key_id)
+    if values:
+        raise ConflictError(
+            f"{values} values are still sealed under master key {key_id}. Run `idp master-key rotate`; it names what it "
+            "cannot open."
+        )
 
 
 def _known(key_id: str, by_id: dict[str, bytes]) -> str:
@@ -80,6 +95,8 @@ def _changing() -> Iterator[tuple[Path, str, dict[str, bytes]]]:
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for draft in path.parent.glob(f".{path.name}.*.new"):
+            draft.unlink(missing_ok=True)  # of a change that was killed: it holds keys
         keys = crypto.load_master_keys(path)
         yield path, keys.current, keys.by_id
     finally:

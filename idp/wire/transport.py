@@ -36,12 +36,14 @@ def require_private(environ: Environ, trusted: tuple[str, ...]) -> None:
 def is_private(environ: Environ, trusted: tuple[str, ...]) -> bool:
     """Tell whether a request came over HTTPS, or from this machine without a proxy in between.
 
-    What a proxy says of that counts if it is trusted. One on this machine that is not could have anything behind it.
+    What a proxy says of that counts if it is trusted. One on this machine that is not, and says that it is a proxy, could have
+    anything behind it.
     """
     if environ.get("wsgi.url_scheme") == "https":
         return True
-    schemes: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
-    if schemes and is_trusted(environ, trusted):
+    if is_trusted(environ, trusted):
+        # one that says nothing could have come over anything
+        schemes: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
         return all(each.strip().lower() == "https" for each in schemes.split(","))
     return _is_loopback(environ.get("REMOTE_ADDR", "")) and not any(name in environ for name in _FORWARDED)
 

@@ -149,7 +149,7 @@ def _lending(folder: Path, *, start: bool = True) -> Measured:
     """Set up a server with an application that may be lent a keyset, without limits of rates."""
     from tests.bench.__main__ import settings_of
 
-    server = set_up(folder)
+    server = set_up(folder, IDP_LEASES_PER_APPLICATION="100000", IDP_RATE_API="0")
     app = create_app(settings_of(server))
     with app.app_context():
         realm = realms.get_realm("acme")
@@ -180,7 +180,7 @@ def _requests(server: Measured) -> dict[str, bytes]:
         found[f"id+access {algorithm}"] = token_request(name, secret)
         found[f"access {algorithm}"] = token_request(name, secret, scope="")
         token = server.token({"client_id": name, "client_secret": secret}).json["access_token"]
-    body = json.dumps({"spec": {"keyset": "prod aws", "reason": "bench"}}).encode()
+    body = json.dumps({"spec": {"keyset": "prod aws", "reason": "bench", "seconds": 1}}).encode()
     head = f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
     found["lease"] = post("/v1/leases", body, head).replace(b"Content-Type: application/x-www-form-urlencoded\r\n", b"", 1)
     return found

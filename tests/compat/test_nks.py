@@ -139,8 +139,11 @@ def test_each_row_of_the_table(
         ({"keys": "pub"}, "keys"),
         ({"keys": ["pub", "pvt"]}, "keys"),
         ({"keys": [{"key_type": "pub"}, {"key_type": "pvt"}]}, "keys"),
-        ({"keys": [{"key_type": "pub", "key": 1}, {"key_type": "pvt", "key": 2}]}, "key"),
-        ({"keys": [{"key_type": "pub", "key": "x" * 16_385}, AWS[1]]}, "key"),
+        ({"keys": [{"key_type": "pub", "key": 1}, {"key_type": "pvt", "key": 2}]}, "keys"),
+        ({"keys": [{"key_type": "pub", "key": "x" * 16_385}, AWS[1]]}, "keys"),
+        ({"org": 99_999}, "org"),
+        ({"org": "x"}, "org"),
+        ({"worspaces": [1]}, "worspaces"),
         ({"category": "user_ssh", "entity": "", "keys": [{"key_type": "pub", "key": "ssh-rsa AAAA"}]}, "keys"),
         ({"category": "user_ssh", "entity": "aws", "keys": [{"key_type": "pub", "key": SSH_KEY}]}, "entity"),
         ({"workspaces": [99_999]}, "workspaces"),
@@ -151,6 +154,8 @@ def test_each_row_of_the_table(
         ({"is_default": "perhaps"}, "is_default"),
         ({"user": 99_999}, "user"),
         ({"user": -1}, "user"),
+        ({"user": [1]}, "user"),
+        ({"user": {}}, "user"),
     ],
 )
 def test_each_wrong_field_is_named_and_nothing_stored(
@@ -188,6 +193,7 @@ def test_a_name_that_is_taken_is_a_wrong_field(client: FlaskClient, root: dict[s
         (b'--b\r\nContent-Disposition: form-data; name="name"; filename="f"\r\n\r\nx\r\n--b--', "multipart/form-data; boundary=b"),
         # a bomb: thousands of parts, and a part of thousands of header lines
         (b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n\r\n' * 1_100 + b"--b--", "multipart/form-data; boundary=b"),
+        (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "multipart/form-data; boundary=b"),
         (b"--b\r\n" + b"X-A: b\r\n" * 7_000 + b"\r\nx\r\n--b--", "multipart/form-data; boundary=b"),
         (b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + b"x" * 2**20, "multipart/form-data; boundary=b"),
     ],
@@ -232,6 +238,8 @@ def test_new_keys_replace_all_old_ones(client: FlaskClient, root: dict[str, str]
     url = f"{base}/{made['pk']}"
     assert client.patch(url, json={"keys": AWS[:1]}, headers=root).status_code == 400
     assert client.get(url, headers=root).json == made
+    sent_back = client.patch(url, json=made | {"name": "renamed"}, headers=root)
+    assert (sent_back.status_code, sent_back.json) == (200, made | {"name": "renamed"})
     changed = client.patch(url, json={"keys": AWS}, headers=root).json
     assert {key["pk"] for key in changed["keys"]}.isdisjoint(key["pk"] for key in made["keys"])
     for name, value in (("category", "solution"), ("entity", "eks")):
@@ -342,7 +350,10 @@ def test_what_clients_ask_before(client: FlaskClient, root: dict[str, str], base
     (profile,) = client.get("/userprofile", headers=session_of(client, "viewer@example.test")).json
     assert (profile["keysets"], profile["org_memberships"][0]["role"]) == ([], "member")
     bot = token_of(client, make.application("bot", roles=("administrator",)))
-    assert client.get("/userprofile", headers=bot).json[0]["username"] == "bot"
+    assert [client.get("/userprofile", headers=bot).json[0][name] for name in ("username", "pk")] == ["bot", 0]
+    make.user("visitor@example.test", realm="master")
+    visitor = session_of(client, "visitor@example.test", org="master")
+    assert client.get(f"/orgs/{org}", headers=visitor).status_code == 404
 
 
 def test_who_goes_leaves_the_keyset_to_nobody(client: FlaskClient, root: dict[str, str], base: str, make: Factory) -> None:

@@ -17,7 +17,11 @@ EXPECTED = {
     "audit.md": ["acme: whole"],
     "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
-    "keysets.md": ["https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?", "held by nobody since", "keysets open"],
+    "keysets.md": [
+        "https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?",
+        "held by nobody since",
+        "none is damaged",
+    ],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
     "personal-tokens.md": ['"success":true', '"active":true'],
 }
@@ -31,7 +35,8 @@ def blocks(page: str, kind: str = "sh") -> list[str]:
 @pytest.mark.parametrize("page", EXPECTED)
 def test_every_command_of_the_page_works(page: str, folder: Path, server: Server) -> None:  # noqa: F811
     server.stop()
-    server.settings["IDP_TRUSTED_PROXIES"] = "127.0.0.1"
+    if page != "keysets.md":  # there, no proxy stands between
+        server.settings["IDP_TRUSTED_PROXIES"] = "127.0.0.1"
     server.start()
     first = blocks("api-keys.md")[:1] if page == "personal-tokens.md" else []  # where that page says Ann gets her password
     script = "set -eu\n. .venv/bin/activate\n" + "\n".join(first + blocks(page))

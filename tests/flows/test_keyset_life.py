@@ -30,7 +30,7 @@ Header = dict[str, str]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    settings = {"IDP_WORKERS": "2"}
+    settings = {"IDP_WORKERS": "2", "IDP_LEASES_PER_APPLICATION": "100000"}
     if request.param == "postgresql":
         settings["IDP_DATABASE_URL"] = request.getfixturevalue("database_url")
     server = Server(tmp_path / "data", settings=settings)
@@ -289,7 +289,7 @@ def test_kill_in_a_rotation_loses_nothing_and_the_next_one_goes_on(
         if not key["current"]:
             assert key["values"] == 0
             server.idp("master-key", "retire", key["id"])
-    assert "All 4001 keysets open." in server.idp("keysets", "check")
+    assert "Keysets checked: 4001. None is damaged." in server.idp("keysets", "check")
     before = statuses[201]
     wait_until(lambda: statuses[201] > before + 5, "leases by servers that run since before it all")
     stop.set()
@@ -299,6 +299,27 @@ def test_kill_in_a_rotation_loses_nothing_and_the_next_one_goes_on(
     server.stop()
     server.start()
     assert lease(server, bot).status == 201
+
+
+def test_no_lease_outlives_a_keyset_that_the_command_line_deletes(
+    server: Server, make: Factory, admin: Header, bot: Header
+) -> None:
+    for round_ in range(3):
+        uid = call(server, "POST", "/v1/keysets", wish(f"set {round_}", keys=values(1), projects=["vision"]), admin).json["uid"]
+        stop = threading.Event()
+
+        def borrow(_: int, uid: str = uid, stop: threading.Event = stop) -> None:
+            while not stop.is_set():
+                lease(server, bot, uid)
+
+        threads = in_threads(4, borrow)
+        wait_until(lambda: make.do(keysets.count_live), "leases")
+        server.idp("keysets", "delete", "--realm", "acme", "--yes", uid)
+        assert make.do(keysets.count_live) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert make.do(keysets.count_live) == 0
 
 
 def test_a_new_realm_role_weakened_by_the_command_line_ends_leases(

@@ -152,8 +152,11 @@ def test_a_change_leaves_the_values_and_a_new_version_leaves_the_rest(client: Fl
     assert shown["metadata"]["name"] == "renamed"
     assert shown["spec"]["version"] == 2
     assert [each["name"] for each in shown["spec"]["projects"]] == ["vision"]
-    sent_back = client.put(f"/v1/keysets/{uid}", json=shown | {"spec": shown["spec"] | {"projects": []}}, headers=root)
-    assert sent_back.status_code == 204
+    assert client.put(f"/v1/keysets/{uid}", json=shown, headers=root).status_code == 204
+    assert client.get(f"/v1/keysets/{uid}", headers=root).json["spec"] == shown["spec"]
+    for spec in ({}, {"projects": [], "keys": OTHER_AWS}):  # for whom is said, and values are a version
+        assert client.put(f"/v1/keysets/{uid}", json={"spec": spec}, headers=root).status_code == 400
+    assert client.patch(f"/v1/keysets/{uid}", json={"spec": {"keys": OTHER_AWS}}, headers=root).status_code == 400
     moved = client.patch(f"/v1/keysets/{uid}", json={"spec": {"entity": "eks"}}, headers=root)
     assert moved.status_code == 400
 
@@ -222,6 +225,8 @@ def test_who_may_not_write_reads_and_another_realm_sees_nothing(client: FlaskCli
         assert client.open(path, method=method, json=body, headers=auditor).status_code == 403, (method, path)
     make.user("nobody@example.test", roles=("viewer",))
     viewer = session_of(client, "nobody@example.test")
+    for project in ("vision", "no-such-project"):
+        assert client.post("/v1/keysets", json=wish("x", projects=[project]), headers=viewer).status_code == 403
     assert client.get("/v1/keysets", headers=viewer).status_code == 403
     assert client.get(f"/v1/keysets/{uid}", headers=viewer).status_code == 404
     make.realm("other")
@@ -245,7 +250,8 @@ def test_who_decides_over_a_project_decides_over_its_keysets_only(
     mine = keep(client, keeper, name="mine", projects=["vision"])
     others = [keep(client, root, name="all"), keep(client, root, name="both", projects=["vision", "second"])]
     assert client.post("/v1/keysets", json=wish("x"), headers=keeper).status_code == 403
-    assert client.post("/v1/keysets", json=wish("x", projects=["vision", "second"]), headers=keeper).status_code == 403
+    for hidden in ("second", "no-such-project"):  # both alike
+        assert client.post("/v1/keysets", json=wish("x", projects=["vision", hidden]), headers=keeper).status_code == 404
     assert client.post("/v1/keysets", json=wish("x", projects=["vision"], isDefault=True), headers=keeper).status_code == 403
     listed = client.get("/v1/keysets", headers=keeper).json["items"]
     assert {item["metadata"]["name"] for item in listed} == {"mine", "both"}

@@ -12,7 +12,7 @@ from sqlalchemy import String, Text, text
 from idp import crypto, keysets, mail, runtime, vault
 from idp.app import close_app, create_app
 from idp.crypto import MasterKeys
-from idp.db import Base, commit, db
+from idp.db import Base, SealedText, commit, db
 from idp.errors import ConflictError
 from idp.settings import Settings
 from idp.vault import sealed
@@ -55,7 +55,7 @@ def test_every_sealed_column_is_known() -> None:
         f"{table.name}.{column.name}"
         for table in Base.metadata.tables.values()
         for column in table.columns
-        if column.name.startswith("sealed") and isinstance(column.type, String | Text) and column.name != "sealed_at"
+        if column.name.startswith("sealed") and isinstance(column.type, String | Text | SealedText) and column.name != "sealed_at"
     }
     known = {f"{each.column.class_.__tablename__}.{each.column.key}" for each in vault.sealed_columns()}
     assert known == names
@@ -80,7 +80,7 @@ def test_everything_is_sealed_anew_and_opens_everywhere(
     keep(other, filled, name="made by a neighbour")
     with make.app.app_context():
         assert vault.count_under(old) == 0
-        vault.retire_master_key(old)
+        vault.retire_master_key(old, settle=0)
         vault.open_all_peppers()
     fresh = create_app(settings)
     assert crypto.load_master_keys(settings.master_key_file).by_id.keys() == {new}
@@ -107,7 +107,7 @@ def test_what_is_interrupted_goes_on_where_it_was(
         left = vault.count_under(old)
         assert left == total if batches < 2 else left < total
         with pytest.raises(ConflictError, match="still sealed"):
-            vault.retire_master_key(old)
+            vault.retire_master_key(old, settle=0)
     for number in range(7):
         assert take(client, bot, f"set {number}").json["values"] == AWS_VALUES
     with make.app.app_context():
@@ -153,12 +153,12 @@ def test_damage_is_named_and_stops_nothing_else(client: FlaskClient, make: Facto
         assert state.damaged[0].startswith("data key of keyset ")
         assert vault.count_under(old) == 1
         with pytest.raises(ConflictError, match="1 values are still sealed"):
-            vault.retire_master_key(old)
+            vault.retire_master_key(old, settle=0)
         assert [row.name for _, row, damaged in keysets.check_keysets() if damaged] == ["set 1"]
         db.session.rollback()
     client.delete("/v1/keysets/set 1", headers=filled)
     with make.app.app_context():
-        vault.retire_master_key(old)
+        vault.retire_master_key(old, settle=0)
 
 
 def test_a_file_that_cannot_be_used_leaves_servers_with_the_keys_they_have(
@@ -175,6 +175,21 @@ def test_a_file_that_cannot_be_used_leaves_servers_with_the_keys_they_have(
     path.write_text(whole)
     with make.app.app_context():
         assert [row.name for _, row, damaged in keysets.check_keysets() if damaged] == []
+
+
+def test_a_file_whose_mode_is_put_right_is_noticed(
+    client: FlaskClient, make: Factory, filled: dict[str, str], neighbour: Flask, settings: Settings
+) -> None:
+    path = settings.master_key_file
+    with make.app.app_context():
+        vault.add_master_key()
+        vault.promote_master_key(list(runtime.current().master_keys.by_id)[1])
+        path.chmod(0o644)
+        keep(neighbour.test_client(), filled, name="under the old one")
+        path.chmod(0o600)
+        keep(neighbour.test_client(), filled, name="under the new one")
+        old, new = sorted(vault.list_master_keys(), key=lambda each: each.is_current)
+        assert (new.values, old.values > 0) == (1, True)
 
 
 def test_the_file_is_replaced_whole_and_for_its_owner_only(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def upgrade() -> None:
     op.create_index("ix_lease_keyset_id_version", "lease", ["keyset_id", "version"])
     op.create_index(op.f("ix_lease_ended_at"), "lease", ["ended_at"])
     live = sa.text("ended_at IS NULL")
-    op.create_index("ix_lease_live", "lease", ["realm_id", "client_id"], sqlite_where=live, postgresql_where=live)
+    op.create_index("ix_lease_live", "lease", ["realm_id", "client_id", "expires_at"], sqlite_where=live, postgresql_where=live)
     _give_permissions()
 
 
