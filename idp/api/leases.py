@@ -102,8 +102,10 @@ class LeaseResource(TypedDict):
 def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
     """Be lent a keyset, as an application: its values are in this answer and nowhere else.
 
-    It takes the permission keysets:lease on a project that the keyset is for, or on the organisation. The lease ends with its
-    time, with the grant, the application or the keyset, or by hand.
+    It takes the permission keysets:lease on a project that the keyset is for, or on the organisation; HTTPS, or a call from the
+    machine itself (403 HttpsRequired); and no Idempotency-Key, for each call is another lease. 409 KeysetDamaged says that the
+    values do not open, 429 TooManyLeases that the application holds as many as it may. The lease ends with its time, with the
+    grant, the application or the keyset, or by hand.
     """
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     application, spec = callers.borrower(caller), body.spec

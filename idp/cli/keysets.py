@@ -139,6 +139,7 @@ _key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - fo
 @click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.  [default: 3600]")
 @click.option("--default", "is_default", is_flag=True, help="The one to use where nothing else is said.")
 @click.option("--description", default="", help="What it is for.")
+@json_option
 def create(  # noqa: PLR0917
     realm: Realm,
     category: str,
@@ -149,6 +150,7 @@ def create(  # noqa: PLR0917
     max_lease: int | None,
     is_default: bool,  # noqa: FBT001
     description: str,
+    as_json: bool,  # noqa: FBT001
 ) -> None:
     """Keep a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists those there are."""
     from idp import access, keysets
@@ -162,9 +164,47 @@ def create(  # noqa: PLR0917
         name=name, description=description, projects=found, is_default=is_default, max_lease_seconds=max_lease, values=values
     )
     keyset = keysets.create_keyset(realm, category, entity, wish)
-    uid = keyset.uid
     commit()
-    click.echo(f"Kept keyset {name} ({uid}). Applications with the permission {keysets.LEASE} are lent it by POST /v1/leases.")
+    if as_json:
+        show_json(_facts(keyset))
+        return
+    click.echo(
+        f"Kept keyset {name} ({keyset.uid}). Applications with the permission {keysets.LEASE} are lent it by POST /v1/leases."
+    )
+
+
+@keysets_group.command("update")
+@click.argument("keyset")
+@with_database
+@realm_option
+@click.option("--name", help="Its new name.")
+@click.option("--description", help="What it is for.")
+@click.option("--project", "projects", multiple=True, help="Only for this project from now on; may be repeated.")
+@click.option("--whole-organisation", is_flag=True, help="For the whole organisation from now on.")
+@click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.")
+@click.option("--default/--no-default", "is_default", default=None, help="Whether it is the one where nothing else is said.")
+def update(
+    realm: Realm,
+    keyset: str,
+    name: str | None,
+    description: str | None,
+    projects: tuple[str, ...],
+    whole_organisation: bool,  # noqa: FBT001
+    max_lease: int | None,
+    is_default: bool | None,  # noqa: FBT001
+) -> None:
+    """Change what KEYSET (uid or name) says of itself; what is left out stays. For new values see `replace`."""
+    from idp import access, keysets
+    from idp.db import commit
+
+    check(not (projects and whole_organisation), "Use --project or --whole-organisation, not both.")
+    found = [access.get_project(realm, each) for each in projects] if projects or whole_organisation else None
+    wish = keysets.KeysetWish(
+        name=name, description=description, projects=found, is_default=is_default, max_lease_seconds=max_lease
+    )
+    keysets.update_keyset(realm, get_keyset(realm, keyset), wish)
+    commit()
+    click.echo(f"Changed keyset {name or keyset}.")
 
 
 @keysets_group.command("replace")

@@ -56,7 +56,6 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     if db.engine.dialect.name == "postgresql":
         # a lease that is being taken is there to be seen after this, or is taken after what is changed here
         db.session.execute(select(Realm.id).where(Realm.name == realm).with_for_update(key_share=True))
-        db.session.execute(text("SET LOCAL statement_timeout = '60s'"))  # there may be many
     ended = _end(
         realm,
         and_(
@@ -75,6 +74,8 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
 def _end(realm: str, which: ColumnElement[bool], reason: str) -> int:
     """End live leases, and record how many of each application's keysets that were."""
     now = clock.now()
+    if db.engine.dialect.name == "postgresql":
+        db.session.execute(text("SET LOCAL statement_timeout = '60s'"))  # there may be many
     end = update(Lease).where(_of(realm), _live(now), which).values(ended_at=now, end_reason=reason, ended_by="system")
     ended = db.session.execute(
         end.returning(Lease.client_id, Lease.keyset_uid, Lease.keyset_name).execution_options(synchronize_session=False)

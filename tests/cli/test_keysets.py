@@ -57,6 +57,10 @@ def test_a_keyset_is_made_listed_lent_and_replaced(
     assert taken["values"] == AWS_VALUES
     (lease,) = json.loads(run("leases", "list", "--realm", "acme", "--json"))
     assert (lease["uid"], lease["application"], lease["state"]) == (taken["uid"], "deployer", "live")
+    run("keysets", "update", "--realm", "acme", "--description", "for builds", "--max-lease", "60", "--default", "prod aws")
+    (shown,) = json.loads(run("keysets", "list", "--realm", "acme", "--json"))
+    assert (shown["description"], shown["max_lease_seconds"], shown["is_default"]) == ("for builds", 60, True)
+    assert shown["projects"] == ["vision"]
     for name in ("pub", "pvt"):
         (tmp_path / name).write_text(f"new {name}")
     options = ["--realm", "acme", "--key", f"pub={tmp_path / 'pub'}", "--key", f"pvt={tmp_path / 'pvt'}"]
@@ -65,6 +69,9 @@ def test_a_keyset_is_made_listed_lent_and_replaced(
     assert [(each["version"], each["live_leases"]) for each in versions] == [(2, 0), (1, 1)]
     assert "Ended" in run("leases", "end", "--realm", "acme", "--reason", "replaced", lease["uid"])
     assert "over already" in run("leases", "end", "--realm", "acme", lease["uid"])
+    run("keysets", "update", "--realm", "acme", "--name", "renamed", "--whole-organisation", "prod aws")
+    assert json.loads(run("keysets", "list", "--realm", "acme", "--name", "renamed", "--json"))[0]["projects"] == []
+    run("keysets", "update", "--realm", "acme", "--name", "prod aws", "--project", "vision", "renamed")
     assert run("leases", "list", "--realm", "acme").strip() == "No keyset is lent."
     (over,) = json.loads(run("leases", "list", "--realm", "acme", "--all", "--json"))
     assert (over["state"], over["end_reason"]) == ("ended", "replaced")
@@ -80,6 +87,8 @@ def test_refusals_say_what_to_do(run: Run, keyset: str, tmp_path: Path) -> None:
     assert "cannot be read" in run("keysets", "replace", "--realm", "acme", "--key", f"pub={tmp_path / 'none'}", keyset, status=1)
     assert "idp keysets list" in run("keysets", "versions", "--realm", "acme", "none", status=1)
     assert "provider" in run("keysets", "kinds")
+    both = ["--project", "vision", "--whole-organisation"]
+    assert "not both" in run("keysets", "update", "--realm", "acme", *both, keyset, status=1)
     assert json.loads(run("keysets", "list", "--realm", "acme", "--json", "--category", "storage")) == []
 
 
