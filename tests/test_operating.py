@@ -128,7 +128,7 @@ def test_a_lease_is_served_and_counted(operated: Server) -> None:
     options = ["--realm", "acme", "--key", f"token={operated.data_dir / 'token'}"]
     operated.idp("keysets", "create", *options, "provider", "do", "counted")
     header = {"Authorization": f"Bearer {operated.token(application).json['access_token']}"}
-    header["Content-Type"] = "application/json"
+    header |= {"Content-Type": "application/json", "X-Forwarded-Proto": "https"}  # a proxy is configured
     body = json.dumps({"spec": {"keyset": "counted", "reason": "test"}}).encode()
     answer = send(f"{operated.url}/v1/leases", body, header)
     assert (answer.status, answer.json["values"]) == (201, {"token": "canary"})
