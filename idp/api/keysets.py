@@ -18,7 +18,6 @@ from idp.callers import Caller
 from idp.errors import ConflictError, InvalidMembersError
 from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
 from idp.realms import Realm
-from idp.users import KnownUser
 from idp.wire.transport import require_private
 
 Category = Literal["provider", "solution", "storage", "user_ssh", "vcs"]
@@ -272,7 +271,6 @@ def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made
         name=body.metadata.name, description=describe(body.metadata.annotations),
         projects=callers.projects_to_write(caller, realm, spec.projects),
         is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds, values=_values(spec.keys),
-        user_id=caller.subject.id if isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name else None,
     )  # fmt: skip
     keyset = callers.make_keyset(caller, realm, spec.category, spec.entity, wish)
     return Created({"uid": keyset.uid}, f"/v1/keysets/{keyset.uid}")

@@ -1,6 +1,7 @@
 """Who may see, make and change which keysets and leases."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from idp import access, keysets
 from idp.access import Project
@@ -10,6 +11,7 @@ from idp.callers.people_rules import readable_projects
 from idp.errors import NotFoundError, one_line
 from idp.keysets import LEASE, Keyset, KeysetWish, Lease
 from idp.realms import Realm
+from idp.users import KnownUser
 
 READ, WRITE = "keysets:read", "keysets:write"
 
@@ -80,12 +82,14 @@ def projects_to_write(caller: Caller, realm: Realm, named: Sequence[str]) -> lis
 
 
 def make_keyset(caller: Caller, realm: Realm, category: str, entity: str, wish: KeysetWish) -> Keyset:
-    """Make a keyset; see `keysets.create_keyset` for the errors.
+    """Make a keyset, which is assigned to the user who makes it unless it says otherwise; see `keysets.create_keyset`.
 
     :raises DeniedError: the caller may not, for these projects.
     """
     check_projects(caller, realm, wish.projects or ())
     _check_default(caller, realm, wish)
+    if wish.user_id is None and isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name:
+        wish = replace(wish, user_id=caller.subject.id)
     return keysets.create_keyset(realm, category, entity, wish)
 
 

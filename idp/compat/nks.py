@@ -188,7 +188,7 @@ def create_keyset(caller: Caller, org: int) -> Response:
         raise InvalidMembersError([(name, "This field is required.") for name in missing])
     if category not in keysets.WRITABLE:
         raise InvalidMembersError([("category", f"Not a valid choice. Use one of {', '.join(keysets.WRITABLE)}.")])
-    keyset = callers.make_keyset(caller, realm, category, entity or "", _wish(caller, realm, fields, is_new=True))
+    keyset = callers.make_keyset(caller, realm, category, entity or "", _wish(realm, fields, is_new=True))
     return answer(_shown(keyset), 201)
 
 
@@ -210,7 +210,7 @@ def change_keyset(caller: Caller, org: int, number: int) -> Response:
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
         if text_field(fields, name, 40) not in {None, stored}:
             raise InvalidMembersError([(name, "This cannot be changed: make another keyset.")])
-    callers.change_keyset(caller, realm, keyset, _wish(caller, realm, fields, is_new=False))
+    callers.change_keyset(caller, realm, keyset, _wish(realm, fields, is_new=False))
     return answer(_shown(keyset))
 
 
@@ -241,7 +241,7 @@ def _fields(realm: Realm) -> dict[str, Any]:
     return fields
 
 
-def _wish(caller: Caller, realm: Realm, fields: Mapping[str, Any], *, is_new: bool) -> KeysetWish:
+def _wish(realm: Realm, fields: Mapping[str, Any], *, is_new: bool) -> KeysetWish:
     keys, workspaces = list_field(fields, "keys"), list_field(fields, "workspaces")
     if not is_new and keys and all(isinstance(each, dict) and "key" not in each for each in keys):
         keys = None  # they were sent back as they are shown
@@ -250,7 +250,7 @@ def _wish(caller: Caller, realm: Realm, fields: Mapping[str, Any], *, is_new: bo
         projects=None if workspaces is None else _projects(realm, workspaces),
         is_default=flag_field(fields, "is_default"),
         values=None if keys is None else [_key(each) for each in keys],
-        user_id=_user(caller, realm, fields.get("user"), is_new=is_new),
+        user_id=_user(realm, fields.get("user")),
     )
 
 
@@ -275,15 +275,14 @@ def _projects(realm: Realm, numbers: Sequence[Any]) -> list[Project]:
     return found
 
 
-def _user(caller: Caller, realm: Realm, value: Any, *, is_new: bool) -> int | None:
-    """Return whom a keyset is assigned to: who is named, or else who makes it; None to leave it. 0 is as good as left out."""
+def _user(realm: Realm, value: Any) -> int | None:
+    """Return whom a keyset is to be assigned to; None where nobody is named, as by 0."""
     if value is not None and value not in (0, "0", ""):
         user = users.find_user_by_number(realm, number_of(value, "user"))
         if user is None:
             raise InvalidMembersError([("user", "Invalid pk - object does not exist.")])
         return user.id
-    is_own = isinstance(caller.subject, KnownUser) and caller.realm.name == realm.name
-    return caller.subject.id if is_new and is_own else None
+    return None
 
 
 # -- shapes ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 from idp.errors import InvalidValueError, NotFoundError
 from idp.keysets import KeysetWish
-from idp.users import KnownUser
 from idp.wire.transport import require_private
 
 KIND_TITLES = {
@@ -101,8 +100,7 @@ def new_keyset(visit: Visit) -> Response | str:
 
     def act() -> None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
-        is_own = isinstance(visit.caller.subject, KnownUser) and visit.is_home
-        wish = _wish(visit, form, values=_values(form), user_id=visit.caller.subject.id if is_own else None)
+        wish = _wish(visit, form, values=_values(form))
         made["uid"] = callers.make_keyset(visit.caller, visit.realm, category, entity, wish).uid
         commit()
 
@@ -281,13 +279,13 @@ def _offer_projects(visit: Visit, form: Any) -> None:
         form.projects.description = hint
 
 
-def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None, user_id: int | None = None) -> KeysetWish:
+def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None) -> KeysetWish:
     chosen = form.projects.data if "projects" in form else form.typed_projects.data
     projects: list[Project] = callers.projects_to_write(visit.caller, visit.realm, chosen or ())
     return KeysetWish(
         name=form.name.data, description=form.description.data or "", projects=projects,
         is_default=form.is_default.data if "is_default" in form else None, max_lease_seconds=form.max_lease_seconds.data,
-        values=values, user_id=user_id,
+        values=values,
     )  # fmt: skip
 
 

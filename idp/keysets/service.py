@@ -238,6 +238,7 @@ def _unset_default(realm: Realm, keyset: Keyset) -> None:
             if other is not keyset:
                 other.is_default, other.updated_at = False, clock.now()
                 audit.record(audit.Tag.KEYSET_UPDATE, realm.name, target_of(other), uid=other.uid, is_default=False)
+                publish_keyset(realm, other)
 
 
 def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:

@@ -273,6 +273,18 @@ def test_a_grant_that_ends_sooner_shortens_its_leases(
     assert state_of(client, bot, short)["expiresAt"] == at(frozen_clock, 30)
 
 
+def test_a_keyset_that_is_no_longer_the_default_is_lent_on(
+    client: FlaskClient, root: dict[str, str], lent: str, bot: dict[str, str], make: Factory
+) -> None:
+    client.patch(f"/v1/keysets/{lent}", json={"spec": {"isDefault": True}}, headers=root)
+    for _ in range(2):
+        make.forget()  # what is in memory then has heard of that change
+        assert take(client, bot, lent).status_code == 201
+    keep(client, root, name="the new default", isDefault=True)
+    assert client.get(f"/v1/keysets/{lent}", headers=root).json["spec"]["isDefault"] is False
+    assert take(client, bot, lent).status_code == 201
+
+
 def test_a_second_way_to_the_keyset_keeps_the_lease(client: FlaskClient, lent: str, bot: dict[str, str], make: Factory) -> None:
     make.change(lambda realm, found: access.grant_role(realm, applications.holder_of(found), "lender"), "deployer")
     uid = take(client, bot, lent).json["uid"]
