@@ -33,3 +33,10 @@ class InvalidMembersError(InvalidValueError):
 
 class StorageUnavailableError(IdpError):
     """The database does not answer; nothing was changed, and the same call may succeed later."""
+
+
+class OverloadedError(IdpError):
+    """All that serves requests is at work; nothing was done, and the same call may succeed later."""
+
+    def __init__(self) -> None:
+        super().__init__("The server has too much to do. Try again in a few seconds.")

@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     """Server processes. One for each core is a good start."""
 
     threads: int = Field(default=32, ge=1, le=256)
-    """Threads of each worker: how many slow requests it can have in hand at once. Signing does not get faster by it."""
+    """How many requests each worker has in hand at once. Further ones wait for three seconds, and are then answered 503.
+    Signing does not get faster by it."""
 
     master_key_file: Path = Path()
     """File that holds the master key, and those before it: what seals signing keys, peppers, keysets and mails in the
@@ -87,8 +88,8 @@ class Settings(BaseSettings):
     (about 4 KB each)."""
 
     body_timeout: int = Field(default=10, ge=1, le=300)
-    """Seconds in which a request's body must have arrived; a connection that takes longer is cut, after one second
-    already while half of the threads wait for such bodies. On Linux only. Headers always have ten seconds."""
+    """Seconds in which a request's body must have arrived; one that takes longer is answered 408, after one second already
+    while half of the worker's 1,024 connections wait for bodies. Headers always have ten seconds."""
 
     password_hashers: int = Field(default=1, ge=1, le=16)
     """Passwords that each worker hashes at the same time, each on a thread of low priority and with 64 MiB of memory.

@@ -68,7 +68,7 @@ def metrics(server: Server) -> dict[str, float]:
 def test_health_on_both_ports(operated: Server) -> None:
     for ask in (lambda path: send(operated.url + path), lambda path: management(operated, path)):
         assert ask("/health/live").json == {"status": "UP"}
-        assert ask("/health/ready").json == {"status": "UP", "checks": {"database": "UP"}}
+        assert ask("/health/ready").json == {"status": "UP", "checks": {"database": "UP", "threads": "UP"}}
     assert send(f"{operated.url}/metrics").status == 404, "metrics are for the management port"
     assert management(operated, "/v1/users").status == 404
 

@@ -14,7 +14,15 @@ from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
 from idp.callers import CredentialError, DeniedError, FirstSecretError, NoCredentialError
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import is_unavailable
-from idp.errors import ConflictError, IdpError, InvalidMembersError, InvalidValueError, NotFoundError, StorageUnavailableError
+from idp.errors import (
+    ConflictError,
+    IdpError,
+    InvalidMembersError,
+    InvalidValueError,
+    NotFoundError,
+    OverloadedError,
+    StorageUnavailableError,
+)
 from idp.keys import SigningKeyMissingError
 from idp.keysets import KeysetDamagedError, NotLentError, TooManyLeasesError
 from idp.organisations import SignUpClosedError
@@ -77,6 +85,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (TooManyLeasesError, 429, "TooManyLeases"),
     (RateExceededError, 429, "TooManyRequests"),
     (BusyError, 503, "Unavailable"),
+    (OverloadedError, 503, "Unavailable"),
     (StorageUnavailableError, 503, "Unavailable"),
     (SigningKeyMissingError, 503, "Unavailable"),
 )

@@ -1,6 +1,10 @@
 """`idp serve` and `idp setup`."""
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -32,17 +36,36 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     close_app(app)  # connections are not shared with the workers
 
     def listening(managed: bool) -> None:  # noqa: FBT001 (a callback)
-        click.echo(f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})")
-        click.echo(f"The console is at {settings.public_url}/console/")
-        click.echo(f"Its API is described at {settings.public_url}/docs")
+        lines = [
+            f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})",
+            f"The console is at {settings.public_url}/console/",
+            f"Its API is described at {settings.public_url}/docs",
+        ]
         port = settings.chosen_management_port
         if managed:
-            click.echo(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
+            lines.append(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
         elif port:
-            click.echo(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
-        click.echo("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+            lines.append(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
+        lines.append("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+        with _printing():
+            click.echo("\n".join(lines))
 
     server.run(settings, listening)
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[list[bool]]:
+    """Print inside the block. When nobody takes it (a full disk, a pipe whose reader has gone), that stops nothing else.
+
+    :returns: a list that holds something, after the block, if it was printed.
+    """
+    printed: list[bool] = []
+    try:
+        yield printed
+        printed.append(True)
+    except OSError:
+        # what is still in the buffer would fail once more at the end, and be the exit status
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (it stays open as long as the process)
 
 
 @click.command("setup")
@@ -54,37 +77,51 @@ def setup_command() -> None:
 
     settings = Settings.load()
     app, report = setup.set_up(settings)
-    _show(app, report)
+    is_shown = _show(app, report)
     close_app(app)
+    if not is_shown:
+        sys.exit(1)
     click.echo(f"Everything is set up in {settings.data_dir}.")
 
 
-def _show(app: "Flask", report: "SetupReport") -> None:
-    """Print what was made. Secrets count as shown only once they are out."""
+def _show(app: "Flask", report: "SetupReport") -> bool:
+    """Print what was made, and tell whether it could be. Secrets count as shown only once they are out."""
     from idp import applications
     from idp.db import commit, db
+
+    with app.app_context():
+        with _printing() as printed:
+            _print_report(report)
+            sys.stdout.flush()
+        if not printed and report.new_secrets:
+            click.echo(
+                "The secrets that were made could not be printed. The next start makes them anew, and prints them.", err=True
+            )
+        if printed:
+            for new in report.new_secrets:
+                db.session.add(new.secret)
+            applications.mark_secrets_shown(report.new_secrets)
+            commit()
+    return bool(printed)
+
+
+def _print_report(report: "SetupReport") -> None:
     from idp.realms import MASTER
     from idp.runtime import current
 
-    with app.app_context():
-        issuers = {realm: current().settings.issuer(realm) for realm in [*report.created_realms, MASTER]}
-        for realm in report.created_realms:
-            click.echo(f"Made realm {realm}: {issuers[realm]}")
-        for new in report.new_secrets:
-            click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:")
-            click.echo(f"    {new.plain_secret}")
-            if new.realm == MASTER:
-                click.echo(
-                    "  This is the administrator's one-time secret. It works once, within 24 hours: it makes the first\n"
-                    f"  administrator at {current().settings.public_url}/console/first-start, or fetches one token.\n"
-                    "  Get another with: idp applications secrets add --realm master --single-use administrator NAME"
-                )
-                show_curl(issuers[MASTER], new.application, new.plain_secret)
-        sys.stdout.flush()
-        for new in report.new_secrets:
-            db.session.add(new.secret)
-        applications.mark_secrets_shown(report.new_secrets)
-        commit()
+    issuers = {realm: current().settings.issuer(realm) for realm in [*report.created_realms, MASTER]}
+    for realm in report.created_realms:
+        click.echo(f"Made realm {realm}: {issuers[realm]}")
+    for new in report.new_secrets:
+        click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:")
+        click.echo(f"    {new.plain_secret}")
+        if new.realm == MASTER:
+            click.echo(
+                "  This is the administrator's one-time secret. It works once, within 24 hours: it makes the first\n"
+                f"  administrator at {current().settings.public_url}/console/first-start, or fetches one token.\n"
+                "  Get another with: idp applications secrets add --realm master --single-use administrator NAME"
+            )
+            show_curl(issuers[MASTER], new.application, new.plain_secret)
 
 
 def show_curl(issuer: str, client_id: str, plain_secret: str) -> None:

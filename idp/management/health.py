@@ -1,6 +1,7 @@
 """`/health/live` and `/health/ready`, on the port that everybody reaches: they tell a state and nothing else."""
 
 import json
+import logging
 
 from flask import Flask, Response
 from sqlalchemy import text
@@ -8,6 +9,9 @@ from sqlalchemy import text
 from idp import runtime
 from idp.db import reading
 from idp.errors import IdpError
+from idp.telemetry import dead_loops
+
+_log = logging.getLogger(__name__)
 
 _HEADERS = {"Cache-Control": "no-store"}
 
@@ -24,7 +28,12 @@ def live() -> Response:
 
 
 def ready() -> Response:
-    """Say whether requests can be served: the database answers, and what is in memory is confirmed by it."""
+    """Say whether requests can be served: the database answers, what is in memory is confirmed by it, and no thread beside the
+    requests has died.
+    """
+    if dead := dead_loops():
+        _log.error("threads have died: %s; start the server anew", ", ".join(dead))
+        return _answer({"status": "DOWN", "checks": {"threads": "DOWN"}}, 503)
     try:
         runtime.current().feed.expire()
         runtime.current().feed.confirm()
@@ -32,7 +41,7 @@ def ready() -> Response:
             session.execute(text("SELECT 1"))
     except (IdpError, OSError):
         return _answer({"status": "DOWN", "checks": {"database": "DOWN"}}, 503)
-    return _answer({"status": "UP", "checks": {"database": "UP"}}, 200)
+    return _answer({"status": "UP", "checks": {"database": "UP", "threads": "UP"}}, 200)
 
 
 def _answer(body: dict[str, object], status: int) -> Response:

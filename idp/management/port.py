@@ -6,13 +6,13 @@ It is served by the process that watches the workers, so it answers when none of
 import http.client
 import ipaddress
 import socket
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from idp.errors import IdpError
 from idp.settings import Settings
+from idp.telemetry import Loop
 from idp.telemetry.metrics import read_metrics
 
 PATIENCE = 3
@@ -35,10 +35,9 @@ class ManagementPort:
         :param metrics: folder that the workers write their numbers to.
         :raises PortError: the address cannot be bound.
         """
-        worker = _reachable(settings.host)
         answers: dict[str, Callable[[], Answer]] = {
             "/health/live": lambda: (200, JSON, b'{"status": "UP"}'),
-            "/health/ready": lambda: _ask_worker(worker, settings.port, "/health/ready"),
+            "/health/ready": lambda: ask_worker(settings, "/health/ready"),
             "/metrics": lambda: _metrics(metrics),
         }
         address = (settings.management_host, settings.chosen_management_port)
@@ -50,13 +49,19 @@ class ManagementPort:
                 "Choose another with IDP_MANAGEMENT_PORT; 0 turns it off."
             ) from error
 
+        self._loop = Loop("management", 0.1, self._server.serve_forever)
+        self._is_started = False
+
     def start(self) -> None:
         """Begin to answer."""
-        threading.Thread(target=self._server.serve_forever, name="management", daemon=True).start()
+        self._is_started = True
+        self._loop.start()
 
     def stop(self) -> None:
-        """End."""
-        self._server.shutdown()
+        """End, whether it has begun or not."""
+        if self._is_started:
+            self._loop.finish(patience=0)
+            self._server.shutdown()
         self._server.server_close()
 
 
@@ -96,8 +101,9 @@ def _metrics(folder: Path) -> Answer:
     return 200, media_type, body
 
 
-def _ask_worker(host: str, port: int, path: str) -> Answer:
-    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+def ask_worker(settings: Settings, path: str) -> Answer:
+    """Ask a worker for a page about how it fares, and return its answer; 503 when there is none in time."""
+    connection = http.client.HTTPConnection(_reachable(settings.host), settings.port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

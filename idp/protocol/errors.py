@@ -9,7 +9,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from idp.db import is_unavailable
-from idp.errors import StorageUnavailableError
+from idp.errors import OverloadedError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
 from idp.ratelimit import Rate, RateExceededError, rate_headers
 from idp.telemetry import count, request_id
@@ -161,8 +161,8 @@ def answer_error(error: Exception) -> Response:
         case RateExceededError():
             count("realmgate_rate_limited", 1, error.rate.name)
             return render(SlowDownError(str(error), error.retry_after, error.rate))
-        case SigningKeyMissingError():
-            _log.error("a realm cannot sign: %s", error)
+        case SigningKeyMissingError() | OverloadedError():
+            _log.error("cannot answer: %s", error)
             return render(TemporarilyUnavailableError(str(error)))
         case HTTPException():
             return _http_error(error)

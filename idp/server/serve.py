@@ -1,6 +1,7 @@
 """Running Granian (https://github.com/emmett-framework/granian) with the application in it."""
 
 import os
+import resource
 import shutil
 import socket
 import tempfile
@@ -15,8 +16,16 @@ from granian.server import Server
 
 from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
+from idp.server.announce import Announcement
+from idp.server.front import CONNECTIONS
 from idp.settings import Settings
 from idp.telemetry import share_metrics
+
+BACKLOG = 1_024
+"""Connections that wait to be taken up."""
+
+MOST_DESCRIPTORS = 65_536
+"""Open files that are asked for; the system may allow fewer."""
 
 
 class ServeError(IdpError):
@@ -26,11 +35,11 @@ class ServeError(IdpError):
 def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
     """Serve until SIGTERM or SIGINT: requests in hand are answered, and what is in memory is written, before it returns.
 
-    :param on_listening: called once, when the port is bound and the workers are being started, with whether there is a
-        management port.
+    :param on_listening: called once, when a worker answers, with whether there is a management port.
     :raises ServeError: the address cannot be bound.
     """
     _check_address(settings.host, settings.port)
+    _allow_many_descriptors()
     # Workers read their settings themselves; give them exactly those of this process.
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
@@ -45,7 +54,9 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
         address=settings.host,
         port=settings.port,
         workers=settings.workers,
-        blocking_threads=settings.threads,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        blocking_threads=CONNECTIONS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=10_000, pipeline_flush=False),
         websockets=False,
@@ -54,15 +65,25 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
         log_level=LogLevels.error,
         log_dictconfig=_logging(settings.log_level),
     )
-    server.on_startup(lambda: on_listening(management is not None))
+    announcement = Announcement(settings, lambda: on_listening(management is not None))
+    server.on_startup(announcement.start)
     if management is not None:
         server.on_startup(management.start)
     try:
         server.serve()
     finally:
+        announcement.stop()
         if management is not None:
             management.stop()
         shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _allow_many_descriptors() -> None:
+    """Raise the limit of open files as far as it goes, for this process and its workers: each connection takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _management(settings: Settings, metrics: Path) -> ManagementPort | None:

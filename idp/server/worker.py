@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import util
@@ -15,9 +14,10 @@ from idp.app import create_app
 from idp.audit.sealing import BATCH
 from idp.db import db, reading
 from idp.errors import IdpError
-from idp.server.slow_bodies import SlowBodyGuard, WsgiApp
+from idp.server.front import CONNECTIONS, Front, WsgiApp
+from idp.server.late_bodies import LateBodies
 from idp.settings import Settings
-from idp.telemetry import RequestTelemetry, count, set_gauge
+from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.wire.address import is_trusted
@@ -47,48 +47,41 @@ class Chores:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._seal_every = app.extensions["realmgate"].settings.audit_seal_seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
-        self._postman = threading.Thread(target=self._send, name="postman", daemon=True)
-        self._sealer = threading.Thread(target=self._seal, name="sealer", daemon=True)
+        self._rounds = 0
+        self._chores = Loop("chores", WRITE_USAGE_EVERY, self._do_chores)
+        self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
+        self._sealer = Loop(
+            "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
+        )
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
-        self._postman.start()
-        self._sealer.start()
+        for loop in (self._chores, self._postman, self._sealer):
+            loop.start()
 
     def finish(self) -> None:
-        """End the thread and write what is left. Called when the worker has answered its last request."""
-        self._stop.set()
-        self._thread.join(timeout=10)
-        self._postman.join(timeout=1)  # a mail that is on its way is left to another worker
-        self._guarded(self._flush)
-        self._sealer.join(timeout=1)  # as is a checkpoint that waits for an answer
+        """End the threads and write what is left. Called when the worker has answered its last request."""
+        self._chores.finish(patience=10)
+        self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
+        self._flush()
+        self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(checkpoints.seal_trail)
 
-    def _run(self) -> None:
-        rounds = 0
-        while not self._stop.wait(WRITE_USAGE_EVERY):
-            self._guarded(self._flush)
-            rounds += 1
-            if rounds % TIDY_EVERY == 0:
-                self._guarded(setup.rotate_keys_and_tidy)
-                self._guarded(_measure_state)
+    def _do_chores(self) -> None:
+        self._flush()
+        self._rounds += 1
+        if self._rounds % TIDY_EVERY == 0:
+            self._guarded(setup.rotate_keys_and_tidy)
+            self._guarded(_measure_state)
 
     def _send(self) -> None:
-        while not self._stop.wait(SEND_MAIL_EVERY):
-            self._guarded(_answer_reset_requests)
-            self._guarded(mail.deliver_mail)
-
-    def _seal(self) -> None:
-        while not self._stop.wait(self._seal_every):
-            self._guarded(_seal_and_push)
+        self._guarded(_answer_reset_requests)
+        self._guarded(mail.deliver_mail)
 
     def _flush(self) -> None:
-        tokens.usage(runtime.current()).flush()
-        apikeys.key_usage(runtime.current()).flush()
+        # one by one: what cannot be written of one keeps no other waiting
+        self._guarded(lambda: tokens.usage(runtime.current()).flush())
+        self._guarded(lambda: apikeys.key_usage(runtime.current()).flush())
         flush_metrics()
 
     def _guarded(self, chore: Callable[[], object]) -> None:
@@ -99,7 +92,7 @@ class Chores:
             except IdpError as error:
                 db.session.rollback()
                 _log.warning("%s: %s", getattr(chore, "__name__", "chore"), error)
-            except Exception:  # noqa: BLE001 (the thread must live on)
+            except Exception:  # noqa: BLE001 (what is left to be done is done all the same)
                 db.session.rollback()
                 _log.exception("a chore failed")
 
@@ -151,4 +144,5 @@ def load() -> WsgiApp:
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
     util.Finalize(None, telemetry.close, exitpriority=90)
-    return SlowBodyGuard(telemetry, port=settings.port, threads=settings.threads, seconds=settings.body_timeout)
+    late_bodies = LateBodies(port=settings.port, threads=CONNECTIONS, seconds=settings.body_timeout)
+    return Front(telemetry, app, late_bodies, places=settings.threads)

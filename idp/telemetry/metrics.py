@@ -17,16 +17,22 @@ _COUNTERS = {
     "realmgate_rate_limited": ("Requests refused because there were too many.", ("limit",)),
     "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
+    "realmgate_late_bodies": ("Requests ended because their body did not come in time.", ()),
+    "realmgate_overload": ("Requests refused because all threads were at work.", ()),
     "realmgate_leases_taken": ("Leases of keysets taken.", ()),
     "realmgate_keysets_damaged": ("Tries to open a keyset that is damaged.", ()),
 }
 _GAUGES = {
     "realmgate_audit_events_unsealed": "Events of the audit trail that no hash chain holds yet.",
     "realmgate_mail_waiting": "Mails in the outbox.",
+    "realmgate_background_threads_dead": "Threads beside the requests that have ended without having been asked to.",
     "realmgate_realms": "Organisations.",
     "realmgate_secrets_expiring": "Client secrets that expire within seven days.",
     "realmgate_api_keys_expiring": "API keys that expire within seven days.",
 }
+
+_OF_EACH_PROCESS = frozenset({"realmgate_background_threads_dead"})
+"""Gauges whose values of all living processes are added up. Of the others the newest value counts, whichever process set it."""
 
 MOST_KINDS = 2_000
 """Kinds of answers told apart between two flushes."""
@@ -44,7 +50,10 @@ class Metrics:
             "realmgate_http_request_duration_seconds", "Time to answer a request.", ["area", "method", "code"], buckets=BUCKETS
         )
         self._counters = {name: Counter(name, text, labels) for name, (text, labels) in _COUNTERS.items()}
-        self._gauges = {name: Gauge(name, text, multiprocess_mode="mostrecent") for name, text in _GAUGES.items()}
+        self._gauges = {
+            name: Gauge(name, text, multiprocess_mode="livesum" if name in _OF_EACH_PROCESS else "mostrecent")
+            for name, text in _GAUGES.items()
+        }
         self._gathered: dict[tuple[str, str, str], list[float]] = {}
 
     def measure(self, area: str, method: str, code: str, seconds: float) -> None:
@@ -129,6 +138,15 @@ def read_metrics(folder: Path) -> tuple[bytes, str]:
     from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: PLC0415
     from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
+    _forget_ended_processes(folder)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # the library's
     return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _forget_ended_processes(folder: Path) -> None:
+    """Remove what the library keeps of processes that are gone for gauges that only living ones count in."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            file.unlink(missing_ok=True)

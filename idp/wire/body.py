@@ -1,5 +1,6 @@
 """Reading the body of a request, within limits."""
 
+import io
 import json
 from typing import Any
 
@@ -24,28 +25,30 @@ class LengthMissingError(BodyError):
     """The body comes without its length."""
 
 
-def read_body(environ: Environ) -> bytes:
-    """Read the whole body.
+def receive_body(environ: Environ) -> None:
+    """Wait until the body has come, and keep it with the request: what reads it afterwards waits for nobody.
 
-    What was read is kept with the request, so that it can be read before anything is locked.
+    Of one that is too large the beginning is kept. One that comes in chunks is left where it is.
+    """
+    length = _length(environ)
+    if length and _KEPT not in environ:
+        environ[_KEPT] = body = _read(environ, min(length, LARGEST_BODY))
+        if length > LARGEST_BODY:
+            _read(environ, min(length, _DRAIN) - LARGEST_BODY)
+        environ["wsgi.input"] = io.BytesIO(body)
+
+
+def read_body(environ: Environ) -> bytes:
+    """Return the whole body.
 
     :raises LengthMissingError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
     :raises BodyError: it is too large, or was cut.
     """
-    if _KEPT in environ:
-        kept: bytes = environ[_KEPT]
-        return kept
-    environ[_KEPT] = body = _read_once(environ)
-    return body
-
-
-def _read_once(environ: Environ) -> bytes:
     length = _length(environ)
-    body = _read(environ, min(length, LARGEST_BODY))
-    if length > LARGEST_BODY:
-        _read(environ, min(length, _DRAIN) - LARGEST_BODY)
-    if "realmgate.body_arrived" in environ:
-        environ["realmgate.body_arrived"]()
+    if length is None:
+        raise LengthMissingError("Send the length of the body in Content-Length.")
+    receive_body(environ)
+    body: bytes = environ.get(_KEPT, b"")
     if length > LARGEST_BODY:
         raise BodyError(f"The body is larger than {LARGEST_BODY} bytes.")
     if len(body) < length:
@@ -106,13 +109,12 @@ def _check_depth(value: Any, left: int) -> None:
             _check_depth(each, left - 1)
 
 
-def _length(environ: Environ) -> int:
+def _length(environ: Environ) -> int | None:
+    """Return how long the body is; None if that is not said."""
     text: str = environ.get("CONTENT_LENGTH", "")
     if text.isascii() and text.isdigit():
         return int(text[:12])
-    if "HTTP_TRANSFER_ENCODING" in environ or text:
-        raise LengthMissingError("Send the length of the body in Content-Length.")
-    return 0
+    return None if "HTTP_TRANSFER_ENCODING" in environ or text else 0
 
 
 def _read(environ: Environ, limit: int) -> bytes:

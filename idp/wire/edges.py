@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
+from idp.wire.body import Environ
+
 ErrorAnswer = Callable[[Exception], Response]
 
 
@@ -13,6 +15,12 @@ def answer_errors(app: Flask, prefix: str, answer: ErrorAnswer) -> None:
     if not edges:
         app.register_error_handler(Exception, _dispatch(edges))
     edges[prefix] = answer
+
+
+def answer_in_place(app: Flask, environ: Environ, error: Exception) -> Response:
+    """Return what the edge answers to an error that comes before its own code does."""
+    with app.request_context(environ):
+        return _dispatch(app.extensions["realmgate.edges"])(error)
 
 
 def _dispatch(edges: dict[str, ErrorAnswer]) -> ErrorAnswer:

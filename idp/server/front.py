@@ -1,0 +1,61 @@
+"""What every request passes first: its body is waited for, and then a place among those that are at work.
+
+A request that waits for its body costs an idle thread and holds up nobody. Only as many as there are places are at work at the
+same time; the next ones wait for a moment, and are then told to come back.
+"""
+
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from flask import Flask
+
+from idp.errors import OverloadedError
+from idp.server.late_bodies import LateBodies
+from idp.telemetry import count
+from idp.wire.body import Environ, receive_body
+from idp.wire.edges import answer_in_place
+
+WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
+
+CONNECTIONS = 1_024
+"""Connections that one worker has open at once, each with a thread that can wait for a body. Most of those are never begun."""
+
+WAIT_FOR_PLACE = 3.0
+"""Seconds that a request waits for a place."""
+
+_HEALTH = "/health/"
+
+
+class Front:
+    """WSGI middleware around everything else."""
+
+    def __init__(self, app: WsgiApp, flask: Flask, late_bodies: LateBodies, *, places: int) -> None:
+        """Wrap an application.
+
+        :param flask: what answers errors.
+        :param places: how many requests are at work at once.
+        """
+        self._app, self._flask, self._late_bodies = app, flask, late_bodies
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(places):
+            self._places.put(None)
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Serve a request."""
+        if "CONTENT_LENGTH" in environ:
+            with self._late_bodies.waiting(environ["REMOTE_ADDR"]) as wait:
+                receive_body(environ)
+            if wait.was_answered:
+                return []
+        if environ["PATH_INFO"].startswith(_HEALTH):
+            return self._app(environ, start_response)  # whoever asks how it goes is told, however busy it is
+        try:
+            self._places.get(timeout=WAIT_FOR_PLACE)
+        except Empty:
+            count("realmgate_overload")
+            return answer_in_place(self._flask, environ, OverloadedError())(environ, start_response)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._places.put(None)
