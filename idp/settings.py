@@ -140,6 +140,10 @@ class Settings(BaseSettings):
     audit_push_seconds: int = Field(default=60, ge=0, le=86_400)
     """Seconds between two checkpoints of one realm that are pushed to one place."""
 
+    audit_archive_dir: Path | None = None
+    """Folder that events of the audit trail are written to before they are removed because their time is over: files in the
+    form of an export, mode 0600. Without one they are gone. How long a realm keeps them is a setting of the realm."""
+
     audit_push_file: Path | None = None
     """File that checkpoints of the audit trail are appended to, a JSON object a line. Have it on another machine, or
     let the server only append to it (`chattr +a`)."""

@@ -25,6 +25,7 @@ from idp import (
     apikeys,
     applications,
     audit,
+    checkpoints,
     clock,
     crypto,
     keys,
@@ -48,6 +49,9 @@ from idp.settings import Settings
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
 FORGET_LINKS_AFTER = timedelta(days=30)
+FIRST_WITH_MARKS = "0006"
+"""The schema since which it is kept how far each audit trail has come."""
+
 _SETUP_LOCK = 7_207_201_912
 
 
@@ -86,8 +90,10 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
 
 
 def _complete(settings: Settings, report: SetupReport) -> None:
-    upgrade_schema()
+    former = upgrade_schema()
     vault.ensure_pepper()
+    if former is not None and former < FIRST_WITH_MARKS:
+        checkpoints.begin_marks()
     _create_master_realm()
     commit()
     _apply_new_realms(settings.realms_dir, report)
@@ -147,9 +153,10 @@ def _refuse_new_key_for_old_database(settings: Settings) -> None:
         )
 
 
-def upgrade_schema() -> None:
+def upgrade_schema() -> str | None:
     """Bring the schema up to date, in one transaction.
 
+    :returns: the schema that there was; None if there was none.
     :raises SetupError: the database was made by a later version.
     """
     config = _alembic_config()
@@ -164,6 +171,7 @@ def upgrade_schema() -> None:
             )
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
+    return current
 
 
 def schema_drift(connection: Connection) -> list[object]:
@@ -185,6 +193,7 @@ def _alembic_config() -> alembic.config.Config:
 def _create_master_realm() -> None:
     if realms.find_realm(realms.MASTER) is not None:
         return
+    checkpoints.begin_trail("")
     realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
     application = applications.create_application(
         realm, ADMINISTRATOR, description="Holds the one-time secret of the first start: one token with the role administrator."

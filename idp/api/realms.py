@@ -23,6 +23,7 @@ class RealmSpec(Schema):
     signingAlgorithm: Literal["RS256", "ES256"] = "RS256"
     keyRotationDays: int = 90
     """0 leaves rotation to the operator."""
+    auditDays: int = 365
     sessionHours: int = 12
     apiKeyHours: int = 2160
     personalTokenLimit: int = 50
@@ -53,6 +54,7 @@ class RealmSpecChange(Schema):
     displayName: str | None = Field(default=None, max_length=200)
     signingAlgorithm: Literal["RS256", "ES256"] | None = None
     keyRotationDays: int | None = None
+    auditDays: int | None = None
     sessionHours: int | None = None
     apiKeyHours: int | None = None
     personalTokenLimit: int | None = None
@@ -104,6 +106,7 @@ class RealmSpecShown(TypedDict):
     displayName: str
     signingAlgorithm: Literal["RS256", "ES256"]
     keyRotationDays: int
+    auditDays: int
     sessionHours: int
     apiKeyHours: int
     personalTokenLimit: int
@@ -145,6 +148,7 @@ _FIELDS = {
     "displayName": "display_name",
     "signingAlgorithm": "signing_algorithm",
     "keyRotationDays": "key_rotation_days",
+    "auditDays": "audit_days",
     "sessionHours": "session_hours",
     "apiKeyHours": "api_key_hours",
     "personalTokenLimit": "personal_token_limit",
@@ -278,6 +282,7 @@ def show_realm(caller: Caller, realm: Realm) -> RealmResource:
             "displayName": realm.display_name,
             "signingAlgorithm": "ES256" if realm.signing_algorithm == "ES256" else "RS256",
             "keyRotationDays": realm.key_rotation_days,
+            "auditDays": realm.audit_days,
             "sessionHours": realm.session_hours,
             "apiKeyHours": realm.api_key_hours,
             "personalTokenLimit": realm.personal_token_limit,

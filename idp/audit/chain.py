@@ -33,6 +33,22 @@ class Entry(NamedTuple):
         return hashlib.sha256(_encode(values).encode()).digest()
 
 
+class Standing(NamedTuple):
+    """How far a chain has come."""
+
+    number: int
+    """Of its last batch."""
+    total: int
+    """Entries up to there."""
+    head: str
+    """In hexadecimal digits."""
+
+
+def beginning(realm: str) -> Standing:
+    """Return where the chain of a realm begins."""
+    return Standing(0, 0, first_head(realm).hex())
+
+
 def first_head(realm: str) -> bytes:
     """Return the head of a realm's chain before its first entry."""
     return hashlib.sha256(b"realmgate audit trail 1\n" + realm.encode()).digest()
@@ -53,6 +69,11 @@ def pack_ids(ids: Iterable[int]) -> bytes:
 def unpack_ids(packed: bytes) -> list[int]:
     """Return the numbers that `pack_ids` packed."""
     return [int.from_bytes(packed[n : n + 8], "big") for n in range(0, len(packed), 8)]
+
+
+def fingerprint(ids: Iterable[int], digests: Iterable[bytes]) -> str:
+    """Return the SHA-256, in hexadecimal digits, of numbers of entries and their digests."""
+    return hashlib.sha256(pack_ids(ids) + b"".join(digests)).hexdigest()
 
 
 def unpack_digests(packed: bytes) -> list[bytes]:

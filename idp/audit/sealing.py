@@ -4,17 +4,17 @@ Writers do not know of it. On PostgreSQL numbers are given out before the commit
 larger number; the numbers that are missing are looked for again until no transaction that could bring them is left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.audit.chain import Entry, first_head, follow, pack_ids
+from idp.audit.chain import Entry, Standing, beginning, follow, pack_ids
 from idp.audit.models import AuditBatch, AuditEvent, AuditSealing
 from idp.db import commit, db, reading
 
@@ -27,20 +27,32 @@ FORGET_GAP_AFTER = timedelta(minutes=10)
 MOST_GAPS = 50_000
 """How far back numbers that are missing are looked for."""
 
-Sign = Callable[["Seal"], str]
-"""Returns the signed checkpoint of a batch, or an empty text when its realm cannot sign."""
-
 
 class Seal(NamedTuple):
     """A batch before it is signed."""
 
     realm: str
-    number: int
-    total: int
-    head: str
+    standing: Standing
+    before: Standing
+    """Where the chain stood before."""
+    doubt: str
+    """Why what came before is not proved; empty if it is. The batch says so for good."""
     sealed_at: datetime
     ids: list[int]
     digests: list[bytes]
+
+
+class Sealer(Protocol):
+    """What sealing needs of those who have keys."""
+
+    def doubt(self, realm: str, newest: AuditBatch | None) -> str:
+        """Return why the newest batch of a realm is not the one that was sealed last; empty if it is."""
+
+    def sign(self, batch: AuditBatch, seal: Seal) -> None:
+        """Give a batch its signed checkpoint, and keep in the current transaction how far the trail has come.
+
+        :raises IdpError: nothing can be signed now.
+        """
 
 
 class _Work(NamedTuple):
@@ -50,34 +62,37 @@ class _Work(NamedTuple):
     seals: list[Seal]
 
 
-def seal_events(sign: Sign) -> int:
+def seal_events(sealer: Sealer) -> int:
     """Seal what was written since the last time, and return how many events that was. Every worker may call it at once.
+
+    A chain is followed up only after a look at whether its newest batch is the one that was sealed last. Where it is not, the
+    batch that follows says so: what was forged is never signed for.
 
     Reading and hashing keep no writer waiting; what was found is then written in one short transaction, which gives way
     when somebody else was first.
     """
     with reading() as session:
-        work = _look(session)
+        work = _look(session, sealer)
     if work is None:
         return 0
-    batches = [
-        AuditBatch(
-            realm=seal.realm, number=seal.number, total=seal.total, sealed_at=seal.sealed_at, head=seal.head,
-            event_ids=pack_ids(seal.ids), digests=b"".join(seal.digests), checkpoint=sign(seal),
-        )
-        for seal in work.seals
-    ]  # fmt: skip
     claim = update(AuditSealing).where(AuditSealing.id == 1, AuditSealing.turn == work.turn)
     claim = claim.values(turn=work.turn + 1, next_event=work.next_event, gaps=work.gaps)
     if db.session.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
         db.session.rollback()
         return 0
-    db.session.add_all(batches)
+    for seal in work.seals:
+        number, total, head = seal.standing
+        batch = AuditBatch(
+            realm=seal.realm, number=number, total=total, sealed_at=seal.sealed_at, head=head,
+            event_ids=pack_ids(seal.ids), digests=b"".join(seal.digests),
+        )  # fmt: skip
+        sealer.sign(batch, seal)
+        db.session.add(batch)
     commit()
     return sum(len(seal.ids) for seal in work.seals)
 
 
-def _look(session: Session) -> _Work | None:
+def _look(session: Session, sealer: Sealer) -> _Work | None:
     """Return what there is to seal; None for nothing."""
     state = session.get_one(AuditSealing, 1)
     # the horizon first: what begins after it is not missed, for its numbers have not been looked for
@@ -96,7 +111,7 @@ def _look(session: Session) -> _Work | None:
     gaps += [[number, now.isoformat(), horizon] for number in new]
     if not found and not late and gaps == state.gaps:
         return None
-    seals = _seal(session, [_entry(row) for row in [*late, *found]], now)
+    seals = _seal(session, [_entry(row) for row in [*late, *found]], now, sealer)
     return _Work(state.turn, next_event, gaps, seals)
 
 
@@ -111,21 +126,19 @@ def _entry(row: Row[Any]) -> Entry:
     return Entry._make(row)
 
 
-def _seal(session: Session, entries: list[Entry], now: datetime) -> list[Seal]:
+def _seal(session: Session, entries: list[Entry], now: datetime, sealer: Sealer) -> list[Seal]:
     seals = []
     by_realm = sorted(((entry.realm, entry) for entry in entries), key=itemgetter(0))  # keeps the order within each
     for realm, group in groupby(by_realm, key=itemgetter(0)):
         own = [entry for _, entry in group]
-        last = session.execute(
-            select(AuditBatch.number, AuditBatch.total, AuditBatch.head)
-            .where(AuditBatch.realm == realm)
-            .order_by(AuditBatch.number.desc())
-            .limit(1)
-        ).first()
-        number, total, head = (last.number, last.total, bytes.fromhex(last.head)) if last else (0, 0, first_head(realm))
+        query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number.desc()).limit(1)
+        newest = session.scalar(query)
+        before = Standing(newest.number, newest.total, newest.head) if newest is not None else beginning(realm)
         digests = [entry.digest() for entry in own]
-        head = follow(head, digests)
-        seals.append(Seal(realm, number + 1, total + len(own), head.hex(), now, [entry.id for entry in own], digests))
+        head = follow(bytes.fromhex(before.head), digests).hex()
+        standing = Standing(before.number + 1, before.total + len(own), head)
+        ids = [entry.id for entry in own]
+        seals.append(Seal(realm, standing, before, sealer.doubt(realm, newest), now, ids, digests))
     return seals
 
 

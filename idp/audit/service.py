@@ -146,9 +146,16 @@ def event_listing(
 
 
 def is_guarded() -> bool:
-    """Tell whether the triggers are in place by which the database refuses to change or delete an event."""
+    """Tell whether the triggers are in place by which the database refuses to change what is in the trail, or to remove it."""
     if db.engine.dialect.name == "sqlite":
-        query = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_event'"
-        return bool(db.session.scalar(text(query)) == 2)
-    query = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'audit_event'::regclass AND NOT tgisinternal AND tgenabled <> 'D'"
-    return bool(db.session.scalar(text(query)) == 1)
+        query = (
+            "SELECT tbl_name, count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'audit_%' GROUP BY tbl_name"
+        )
+        expected = {"audit_event": 2, "audit_batch": 2, "audit_cut": 2}
+    else:
+        query = (
+            "SELECT c.relname, count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "WHERE c.relname LIKE 'audit_%' AND NOT t.tgisinternal AND t.tgenabled <> 'D' GROUP BY c.relname"
+        )
+        expected = {"audit_event": 2, "audit_batch": 2, "audit_cut": 1}
+    return {row[0]: row[1] for row in db.session.execute(text(query))} == expected

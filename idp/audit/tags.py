@@ -21,6 +21,7 @@ class Tag(StrEnum):
     REALM_PURGE = "system:realm:purge"
 
     AUDIT_READ = "admin:audit:read"
+    AUDIT_CUT = "system:audit:cut"
 
     ROLE_CREATE = "admin:role:create"
     ROLE_UPDATE = "admin:role:update"

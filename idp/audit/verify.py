@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from idp.audit.chain import Entry, first_head, follow, unpack_digests, unpack_ids
-from idp.audit.models import AuditBatch
+from idp.audit.chain import Entry, Standing, beginning, fingerprint, follow, unpack_digests, unpack_ids
+from idp.audit.models import AuditBatch, AuditCut
 from idp.verifier.jose import InvalidTokenError, Key, import_key, open_token
 
 CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 """`typ` of a checkpoint, by which it cannot be taken for any token (RFC 8725 §3.11)."""
+
+CUT_TYPE = "audit-cut+jwt"
+"""`typ` of a statement of what was cut."""
 
 BEFORE_ALL = -(2**63)
 """A number that no entry has: somebody may slip one in below the first."""
@@ -37,6 +40,10 @@ class Kind(StrEnum):
     """A batch does not follow from the one before."""
     FORGED = "forged"
     """A checkpoint is not signed by a known key of the realm, or says something else than the chain."""
+    UNSIGNED = "unsigned"
+    """A proof that should be there is not."""
+    DOUBTED = "doubted"
+    """When the trail was sealed, what came before was not as it had been sealed."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,25 @@ def unpack(row: AuditBatch) -> Batch:
     return Batch(row.number, row.total, unpack_ids(row.event_ids), unpack_digests(row.digests), row.head, row.checkpoint)
 
 
+class Cut(NamedTuple):
+    """Batches whose token events were removed when their time was over."""
+
+    first: int
+    last: int
+    ids: list[int]
+    digests: list[bytes]
+    statement: str
+
+
+Piece = Batch | Cut
+AnyPiece = TypeVar("AnyPiece", Batch, Cut)
+
+
+def unpack_cut(row: AuditCut) -> Cut:
+    """Return a cut as it is in the database."""
+    return Cut(row.first, row.last, unpack_ids(row.kept_ids), unpack_digests(row.kept_digests), row.statement)
+
+
 class Checkpoint(NamedTuple):
     """What a checkpoint says."""
 
@@ -81,14 +107,24 @@ class Report:
 
     realm: str
     entries: int = 0
-    """Sealed entries that were looked at."""
+    """Sealed entries, those that were cut among them."""
+    cut: int = 0
+    """Entries that were removed when their time was over, as signed statements say."""
     unsealed: int = 0
     """Entries behind the last batch, which no chain holds yet."""
     batches: int = 0
     signed: int = 0
     """Batches whose checkpoint is signed by a known key."""
-    head: str = ""
+    standing: Standing = field(default_factory=lambda: Standing(0, 0, ""))
+    """Where the chain ends."""
+    skipped: int = 0
+    """Checkpoints kept elsewhere of batches that were cut, about which the chain says nothing any more."""
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def head(self) -> str:
+        """The head of the chain; empty while nothing is sealed."""
+        return self.standing.head if self.standing.number else ""
 
     def add(self, kind: Kind, entry: int | None, text: str) -> None:
         """Note a problem."""
@@ -119,70 +155,99 @@ def read_checkpoint(checkpoint: str, keys: Keys) -> Checkpoint:
 
     :raises InvalidTokenError: it is not signed by one of the keys.
     """
+    claims = read_statement(checkpoint, CHECKPOINT_TYPE, keys)
+    return Checkpoint(str(claims.get("realm", "")), *_standing(claims))
+
+
+def read_statement(statement: str, kind: str, keys: Keys) -> Mapping[str, Any]:
+    """Return the claims of a signed statement.
+
+    :param kind: its `typ`.
+    :raises InvalidTokenError: it is not signed by one of the keys, or is of another kind.
+    """
 
     def matching(kid: str | None, _alg: str) -> list[Key]:
         key = keys.get(kid or "")
         return [key] if key is not None else []
 
-    claims = open_token(checkpoint, keys=matching, algorithms=("RS256", "ES256"), types=(CHECKPOINT_TYPE,)).claims
+    return open_token(statement, keys=matching, algorithms=("RS256", "ES256"), types=(kind,)).claims
+
+
+def _standing(value: Any) -> Standing:
     try:
-        return Checkpoint(str(claims["realm"]), int(claims["number"]), int(claims["total"]), str(claims["head"]))
+        return Standing(int(value["number"]), int(value["total"]), str(value["head"]))
     except (KeyError, TypeError, ValueError):
-        raise InvalidTokenError("The checkpoint does not say what a checkpoint says.") from None
+        raise InvalidTokenError("The statement does not say what such a statement says.") from None
 
 
-def verify_chain(realm: str, batches: Iterable[Batch], fetch: Fetch, keys: Keys, outside: Iterable[Checkpoint] = ()) -> Report:
-    """Follow the chain of a realm from its beginning.
+def verify_chain(
+    realm: str,
+    pieces: Iterable[Piece],
+    fetch: Fetch,
+    keys: Keys,
+    outside: Iterable[Checkpoint] = (),
+    *,
+    start: Standing | None = None,
+) -> Report:
+    """Follow the chain of a realm from its beginning. What is not signed counts as wrong.
 
-    :param batches: in the order of their numbers.
+    :param pieces: in the order of their numbers.
     :param outside: checkpoints that were kept elsewhere: what they say must be found in the chain.
+    :param start: where the chain stood before the first piece, if that is not the beginning.
     """
     report = Report(realm)
     expected: dict[int, set[Checkpoint]] = {}
     for checkpoint in outside:
         if checkpoint.realm == realm:
             expected.setdefault(checkpoint.number, set()).add(checkpoint)
-    head, number, seen_to = first_head(realm), 0, BEFORE_ALL
+    standing, seen_to = start or beginning(realm), BEFORE_ALL
+    report.entries = standing.total
     extra: dict[int, Entry] = {}
-    for batch in batches:
-        number += 1
-        if batch.number != number:
-            report.add(Kind.BROKEN, None, f"Batch {number} is missing: the next one there is has number {batch.number}.")
-            number = batch.number
-        new = [] if not batch.ids else list(fetch(seen_to + 1, max(seen_to, *batch.ids)))
+    for piece in pieces:
+        first = piece.first if isinstance(piece, Cut) else piece.number
+        if first != standing.number + 1:
+            text = f"Batch {standing.number + 1} is missing: the next one there is has number {first}."
+            report.add(Kind.BROKEN, None, text)
+        new = [] if not piece.ids else list(fetch(seen_to + 1, max(seen_to, *piece.ids)))
         extra.update((entry.id, entry) for entry in new)
-        seen_to = max([seen_to, *batch.ids])
-        _check_entries(report, batch, extra)
+        seen_to = max([seen_to, *piece.ids])
+        _check_entries(report, piece, extra)
         if extra:
-            _check_extra(report, extra, batch)
-        head = _check_batch(report, batch, head, keys, expected.pop(number, set()))
+            _check_extra(report, extra, piece)
+        if isinstance(piece, Cut):
+            standing = _check_cut(report, piece, standing, keys)
+            gone = [expected.pop(number) for number in list(expected) if piece.first <= number < piece.last]
+            report.skipped += sum(len(each) for each in gone)
+        else:
+            standing = _check_batch(report, piece, standing, keys)
+        _check_outside(report, standing, expected.pop(standing.number, set()))
     for entry in extra.values():
         report.add(Kind.INSERTED, entry.id, f"Entry {entry.id} was never sealed, though later ones were.")
     for checkpoint in sorted(each for said in expected.values() for each in said):
-        text = f"A checkpoint kept elsewhere speaks of batch {checkpoint.number} with {checkpoint.total} entries in all; "
-        report.add(
-            Kind.TRUNCATED, None, f"{text}the chain ends at batch {number} with {report.entries}, after entry {max(seen_to, 0)}."
-        )
-    report.head = head.hex()
+        text = f"A checkpoint that was kept speaks of batch {checkpoint.number} with {checkpoint.total} entries in all; "
+        text += f"the chain ends at batch {standing.number} with {report.entries}, after entry {max(seen_to, 0)}."
+        report.add(Kind.TRUNCATED, None, text)
+    report.standing = standing
     report.unsealed = sum(1 for _ in fetch(seen_to + 1, 2**63 - 1))
     return report
 
 
-def _check_entries(report: Report, batch: Batch, found: dict[int, Entry]) -> None:
-    places = {digest: number for number, digest in zip(batch.ids, batch.digests, strict=False)}
-    for number, digest in zip(batch.ids, batch.digests, strict=False):
+def _check_entries(report: Report, piece: Piece, found: dict[int, Entry]) -> None:
+    where = f"batch {piece.number}" if isinstance(piece, Batch) else f"one of batches {piece.first} to {piece.last}"
+    places = {digest: number for number, digest in zip(piece.ids, piece.digests, strict=False)}
+    for number, digest in zip(piece.ids, piece.digests, strict=False):
         entry = found.pop(number, None)
         report.entries += 1
         if entry is None:
-            report.add(Kind.DELETED, number, f"Entry {number} was sealed in batch {batch.number}, and is gone.")
+            report.add(Kind.DELETED, number, f"Entry {number} was sealed in {where}, and is gone.")
             continue
         if entry.digest() == digest:
             continue
-        of = _place_of(entry, batch.ids, places) if len(report.problems) < MOST_NAMED else None
+        of = _place_of(entry, piece.ids, places) if len(report.problems) < MOST_NAMED else None
         if of is not None:
             report.add(Kind.REORDERED, number, f"Entry {number} holds what was sealed as entry {of}.")
         else:
-            report.add(Kind.EDITED, number, f"Entry {number} is not what was sealed in batch {batch.number}.")
+            report.add(Kind.EDITED, number, f"Entry {number} is not what was sealed in {where}.")
 
 
 def _place_of(entry: Entry, ids: list[int], places: dict[bytes, int]) -> int | None:
@@ -193,36 +258,67 @@ def _place_of(entry: Entry, ids: list[int], places: dict[bytes, int]) -> int | N
     return None
 
 
-def _check_extra(report: Report, extra: dict[int, Entry], batch: Batch) -> None:
+def _check_extra(report: Report, extra: dict[int, Entry], piece: Piece) -> None:
     """Name entries that no batch up to here holds, once they are too far behind to be late."""
-    limit = min(batch.ids, default=0) - 100_000
+    limit = min(piece.ids, default=0) - 100_000
     for number in [number for number in extra if number < limit]:
         del extra[number]
         report.add(Kind.INSERTED, number, f"Entry {number} was never sealed, though later ones were.")
 
 
-def _check_batch(report: Report, batch: Batch, head: bytes, keys: Keys, outside: set[Checkpoint]) -> bytes:
+def _check_batch(report: Report, batch: Batch, before: Standing, keys: Keys) -> Standing:
     report.batches += 1
-    new_head = follow(head, batch.digests)
-    if len(batch.ids) != len(batch.digests) or new_head.hex() != batch.head:
-        report.add(Kind.BROKEN, min(batch.ids, default=None), f"Batch {batch.number} does not follow from the one before.")
-        new_head = bytes.fromhex(batch.head)  # so that what comes after is judged by itself
+    first = min(batch.ids, default=None)
+    head = follow(bytes.fromhex(before.head), batch.digests).hex()
+    if len(batch.ids) != len(batch.digests) or head != batch.head:
+        report.add(Kind.BROKEN, first, f"Batch {batch.number} does not follow from the one before.")
     if batch.total != report.entries:
         report.add(Kind.BROKEN, None, f"Batch {batch.number} counts {batch.total} entries; there are {report.entries}.")
         report.entries = batch.total
-    says = Checkpoint(report.realm, batch.number, batch.total, batch.head)
-    if batch.checkpoint:
-        try:
-            if read_checkpoint(batch.checkpoint, keys) != says:
-                raise InvalidTokenError("It says something else than the batch.")
-            report.signed += 1
-        except InvalidTokenError as error:
-            report.add(Kind.FORGED, min(batch.ids, default=None), f"The checkpoint of batch {batch.number} is not right: {error}")
-    if outside - {says}:  # every one of them counts: what is appended later takes nothing back
-        first = min(batch.ids, default=None)
-        text = f"The chain was written anew: at batch {batch.number} it is not what a checkpoint kept elsewhere says."
-        report.add(Kind.FORGED, first, text)
-    return new_head
+    standing = Standing(batch.number, batch.total, batch.head)  # so that what comes after is judged by itself
+    if not batch.checkpoint:
+        report.add(Kind.UNSIGNED, first, f"Batch {batch.number} is not signed.")
+        return standing
+    try:
+        claims = read_statement(batch.checkpoint, CHECKPOINT_TYPE, keys)
+        if (claims.get("realm"), _standing(claims)) != (report.realm, standing):
+            raise InvalidTokenError("It says something else than the batch.")
+        if "previous" in claims and _standing(claims["previous"]) != before:
+            raise InvalidTokenError("It speaks of another batch before.")
+        report.signed += 1
+        if doubt := claims.get("doubt"):
+            text = f"When batch {batch.number} was sealed, the trail was not as it had been sealed before: {doubt}."
+            report.add(Kind.DOUBTED, first, text)
+    except InvalidTokenError as error:
+        report.add(Kind.FORGED, first, f"The checkpoint of batch {batch.number} is not right: {error}")
+    return standing
+
+
+def _check_cut(report: Report, cut: Cut, before: Standing, keys: Keys) -> Standing:
+    """Go over batches that were cut, as the signed statement says."""
+    name = f"Batches {cut.first} to {cut.last} were cut"
+    try:
+        claims = read_statement(cut.statement, CUT_TYPE, keys)
+        said = (claims.get("realm"), claims.get("first"), claims.get("last"), claims.get("kept"))
+        after = _standing(claims.get("after"))
+        if said != (report.realm, cut.first, cut.last, fingerprint(cut.ids, cut.digests)) or after.number != cut.last:
+            raise InvalidTokenError("It says something else than what is there.")
+        if _standing(claims.get("before")) != before:
+            raise InvalidTokenError("It does not follow from the batch before.")
+        if after.total - before.total != len(cut.ids) + int(claims.get("cut", -1)):
+            raise InvalidTokenError("Its numbers do not go together.")
+    except InvalidTokenError as error:
+        report.add(Kind.FORGED, min(cut.ids, default=None), f"{name}, and the statement of it is not right: {error}")
+        return Standing(cut.last, report.entries, before.head)
+    report.cut += after.total - before.total - len(cut.ids)
+    report.entries = after.total
+    return after
+
+
+def _check_outside(report: Report, standing: Standing, said: set[Checkpoint]) -> None:
+    if said - {Checkpoint(report.realm, *standing)}:  # every one of them counts: what is appended later takes nothing back
+        text = f"The chain was written anew: at batch {standing.number} it is not what a checkpoint that was kept says."
+        report.add(Kind.FORGED, None, text)
 
 
 class Line(NamedTuple):
@@ -247,8 +343,16 @@ def batch_of(value: Mapping[str, Any]) -> Batch:
     return Batch(int(value["number"]), int(value["total"]), ids, digests, str(value["head"]), str(value["checkpoint"]))
 
 
+def cut_of(value: Mapping[str, Any]) -> Cut:
+    """Return the cut that a line of an export holds."""
+    ids = [int(number) for number in value["ids"]]
+    return Cut(
+        int(value["first"]), int(value["last"]), ids, [bytes.fromhex(each) for each in value["digests"]], str(value["statement"])
+    )
+
+
 class ExportReader:
-    """An export as a source for `verify_chain`: each batch stands before its entries."""
+    """An export as a source for `verify_chain`: each batch, and each cut, stands before its entries."""
 
     def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
@@ -264,8 +368,8 @@ class ExportReader:
         self.order_broken_at: int | None = None
         """Number of the first entry that stands where another was sealed."""
 
-    def batches(self) -> Iterator[Batch]:
-        """Return the batches, reading the entries of each before it is returned."""
+    def pieces(self) -> Iterator[Piece]:
+        """Return batches and cuts, reading the entries of each before it is returned."""
         while self._next is not None:
             line, self._next = self._next, next(self._lines, None)
             if self.end is not None or line.kind == "event":
@@ -275,11 +379,13 @@ class ExportReader:
             elif line.kind == "unsealed":
                 self.unsealed += 1
             elif line.kind == "batch":
-                yield self._read_batch(batch_of(line.value))
+                yield self._read_entries(batch_of(line.value))
+            elif line.kind == "cut":
+                yield self._read_entries(cut_of(line.value))
             else:
                 self.stray.append(_number_of(line))
 
-    def _read_batch(self, batch: Batch) -> Batch:
+    def _read_entries(self, piece: AnyPiece) -> AnyPiece:
         order: list[int] = []
         while self._next is not None and self._next.kind == "event":
             entry = entry_of(self._next.value)
@@ -289,10 +395,10 @@ class ExportReader:
             self.last = entry.id
             self._buffer.setdefault(entry.id, entry)
             self._next = next(self._lines, None)
-        expected = [number for number in batch.ids if number in self._buffer]
+        expected = [number for number in piece.ids if number in self._buffer]
         if self.order_broken_at is None and sorted(order) == sorted(expected) and order != expected:
             self.order_broken_at = next(got for got, due in zip(order, expected, strict=True) if got != due)
-        return batch
+        return piece
 
     def fetch(self, first: int, last: int) -> list[Entry]:
         """Return what was read and not handed out yet; an export needs no numbers to find it by."""

@@ -1,14 +1,21 @@
-"""Checkpoints of the audit trail: signed with a key of the realm, pushed off the box, verified, exported."""
+"""Checkpoints of the audit trail: signed with a key of the realm, pushed, verified, exported; and what is cut of it."""
 
 from idp.checkpoints.export import Part, export_part, export_trail, read_export
+from idp.checkpoints.marks import begin_marks, begin_trail, named_keys, public_keys
 from idp.checkpoints.push import push_checkpoints
+from idp.checkpoints.retention import cut_old_events
 from idp.checkpoints.seal import newest_checkpoint, seal_trail
-from idp.checkpoints.verify import public_keys, trail_names, verify_trail
+from idp.checkpoints.verify import look_at_end, trail_names, verify_trail
 
 __all__ = [
     "Part",
+    "begin_marks",
+    "begin_trail",
+    "cut_old_events",
     "export_part",
     "export_trail",
+    "look_at_end",
+    "named_keys",
     "newest_checkpoint",
     "public_keys",
     "push_checkpoints",

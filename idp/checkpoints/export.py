@@ -10,10 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp import clock
-from idp.audit import Batch, Checkpoint, Entry, ExportReader, Keys, Kind, Line, Problem, Report, read_keys, verify_chain
+from idp.audit import (
+    Batch,
+    Checkpoint,
+    Cut,
+    Entry,
+    ExportReader,
+    Keys,
+    Kind,
+    Line,
+    Piece,
+    Problem,
+    Report,
+    Standing,
+    read_checkpoint,
+    read_keys,
+    verify_chain,
+)
+from idp.checkpoints.marks import public_keys
 from idp.checkpoints.seal import newest_checkpoint
-from idp.checkpoints.verify import public_keys, read_batches, read_entries, read_unsealed
+from idp.checkpoints.verify import read_entries, read_pieces, read_unsealed
 from idp.errors import IdpError
+from idp.verifier.jose import InvalidTokenError
 
 FORMAT = 1
 
@@ -48,32 +66,53 @@ def export_part(realm: str, first: int = 1, most: int = 20_000) -> Part:
     """
     lines = []
     if first == 1:
-        keys = public_keys(realm)
-        lines.append(_line("trail", format=FORMAT, realm=realm, at=clock.now().isoformat(timespec="seconds"), keys=keys))
+        lines.append(trail_line(realm, None))
     newest = newest_checkpoint(realm)
     events = 0
     if newest is not None:
-        for batch in read_batches(realm, first):
+        for piece in read_pieces(realm, first):
             if events >= most:
-                return Part(lines, batch.number)
-            lines += _batch_lines(realm, batch)
-            events += len(batch.ids)
-            if batch.number == newest.number:
+                return Part(lines, piece.first if isinstance(piece, Cut) else piece.number)
+            lines += piece_lines(realm, piece)
+            events += len(piece.ids)
+            if isinstance(piece, Batch) and piece.number == newest.number:
                 break
     unsealed = [_line("unsealed", **_shown(entry)) for entry in read_unsealed(realm)]
-    end = (newest.number, newest.total, newest.head, newest.checkpoint) if newest is not None else (0, 0, "", "")
-    batches, total, head, checkpoint = end
-    last = _line("end", batches=batches, total=total, unsealed=len(unsealed), head=head, checkpoint=checkpoint)
+    last = end_line(Standing(newest.number, newest.total, newest.head), newest.checkpoint, len(unsealed)) if newest else (
+        end_line(Standing(0, 0, ""), "", len(unsealed))
+    )  # fmt: skip
     return Part([*lines, *unsealed, last], None)
 
 
-def _batch_lines(realm: str, batch: Batch) -> Iterator[str]:
-    yield _line(
-        "batch", number=batch.number, total=batch.total, ids=batch.ids, digests=[digest.hex() for digest in batch.digests],
-        head=batch.head, checkpoint=batch.checkpoint,
-    )  # fmt: skip
-    found = {entry.id: entry for entry in read_entries(realm, min(batch.ids), max(batch.ids))}
-    yield from (_line("event", **_shown(found[number])) for number in batch.ids if number in found)
+def trail_line(realm: str, after: Standing | None) -> str:
+    """Return the first line of an export.
+
+    :param after: where the chain stood before what follows; None for its beginning.
+    """
+    start = {"after": after._asdict()} if after is not None else {}
+    now = clock.now().isoformat(timespec="seconds")
+    return _line("trail", format=FORMAT, realm=realm, at=now, keys=public_keys(realm), **start)
+
+
+def end_line(standing: Standing, checkpoint: str, unsealed: int) -> str:
+    """Return the last line of an export."""
+    number, total, head = standing
+    return _line("end", batches=number, total=total, unsealed=unsealed, head=head, checkpoint=checkpoint)
+
+
+def piece_lines(realm: str, piece: Piece) -> Iterator[str]:
+    """Return the lines of a batch, or of a cut, with its events."""
+    digests = [digest.hex() for digest in piece.digests]
+    if isinstance(piece, Cut):
+        yield _line("cut", first=piece.first, last=piece.last, ids=piece.ids, digests=digests, statement=piece.statement)
+    else:
+        yield _line(
+            "batch", number=piece.number, total=piece.total, ids=piece.ids, digests=digests,
+            head=piece.head, checkpoint=piece.checkpoint,
+        )  # fmt: skip
+    if piece.ids:
+        found = {entry.id: entry for entry in read_entries(realm, min(piece.ids), max(piece.ids))}
+        yield from (_line("event", **_shown(found[number])) for number in piece.ids if number in found)
 
 
 def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:
@@ -89,8 +128,9 @@ def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequenc
     try:
         realm = str(first.value["realm"])
         trusted = keys if keys is not None else read_keys(first.value["keys"])
+        start = Standing(**first.value["after"]) if "after" in first.value else None
         reader = ExportReader(parsed)
-        report = verify_chain(realm, reader.batches(), reader.fetch, trusted, outside)
+        report = verify_chain(realm, reader.pieces(), reader.fetch, trusted, outside, start=start)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"The export cannot be read ({type(error).__name__}).") from error
     if reader.order_broken_at is not None:
@@ -99,15 +139,25 @@ def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequenc
     for number in reader.stray:
         report.add(Kind.INSERTED, number, f"Entry {number} stands where no entry belongs.")
     report.unsealed = reader.unsealed
-    end = reader.end
+    _check_end(report, reader, trusted)
+    return report
+
+
+def _check_end(report: Report, reader: ExportReader, keys: Keys) -> None:
+    """See that the export says how it ends, that it ends so, and that a key of the realm has signed that."""
+    end, standing = reader.end, report.standing
     if end is None:
         report.add(Kind.TRUNCATED, None, f"The export has no end: what followed entry {reader.last or '(none)'} is missing.")
-    elif (end.get("batches"), end.get("total"), end.get("head")) != (
-        report.batches, report.entries, report.head if report.batches else "",
-    ):  # fmt: skip
+        return
+    if (end.get("batches"), end.get("total"), end.get("head")) != (standing.number, standing.total, report.head):
         text = f"The export says that it ends at batch {end.get('batches')} with {end.get('total')} entries, and does not."
         report.add(Kind.TRUNCATED, None, text)
-    return report
+    try:
+        if read_checkpoint(str(end.get("checkpoint")), keys) != Checkpoint(report.realm, *standing):
+            raise InvalidTokenError("It says something else.")
+    except InvalidTokenError as error:
+        text = "Nothing of it is sealed yet." if not standing.number else f"The end of the export is not signed: {error}"
+        report.add(Kind.UNSIGNED, None, text)
 
 
 def _parse(lines: Iterable[str]) -> Iterator[Line]:

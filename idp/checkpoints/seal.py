@@ -1,43 +1,83 @@
 """Sealing the trail, each batch with a checkpoint that a key of its realm has signed."""
 
 import json
+import logging
+from typing import Any
 
 from sqlalchemy import select
 
 from idp import clock, runtime
 from idp.audit import CHECKPOINT_TYPE, AuditBatch, Seal, seal_events
-from idp.db import db
-from idp.errors import IdpError
-from idp.keys import key_ring
+from idp.checkpoints.marks import Mark, mark_of, read_mark, thumbprint, write_mark
+from idp.db import db, reading
+from idp.keys import SigningKeyMissingError, key_ring
 from idp.realms import MASTER, known_realm
+
+_log = logging.getLogger(__name__)
 
 
 def seal_trail() -> int:
     """Seal what was written since the last time; return how many events that was."""
-    return seal_events(sign_checkpoint)
+    return seal_events(_Sealer())
 
 
-def sign_checkpoint(seal: Seal) -> str:
-    """Return the signed checkpoint of a batch (RFC 7515 §3.1), or an empty text when its realm cannot sign.
+class _Sealer:
+    """Looks at what came before, and signs what comes next."""
 
-    The trail of the server as a whole, and of a realm that was purged, is signed by the operators' realm.
+    def doubt(self, realm: str, newest: AuditBatch | None) -> str:
+        """Return why the newest batch of a realm is not the one that was sealed last; empty if it is."""
+        with reading() as session:
+            doubt = find_doubt(newest, read_mark(session, realm))
+        if doubt:
+            _log.error("the audit trail of %s is not as it was sealed: %s. Run: idp audit verify", realm or "the server", doubt)
+        return doubt
+
+    def sign(self, batch: AuditBatch, seal: Seal) -> None:
+        """Give a batch its signed checkpoint (RFC 7515 §3.1), and keep how far the trail has come."""
+        claims: dict[str, Any] = {**seal.standing._asdict(), "previous": seal.before._asdict()}
+        if seal.doubt:
+            claims["doubt"] = seal.doubt
+        batch.checkpoint, key = sign_statement(seal.realm, CHECKPOINT_TYPE, int(seal.sealed_at.timestamp()), claims)
+        mark = read_mark(db.session(), seal.realm)
+        write_mark(seal.realm, mark_of(batch, (mark.keys if mark is not None else frozenset()) | {key}))
+
+
+def find_doubt(newest: AuditBatch | None, mark: Mark | None) -> str:
+    """Return why the newest batch of a trail is not the one that was sealed last; empty if it is."""
+    if mark is None:
+        return "nothing that can be trusted says how far it had come"
+    if newest is None:
+        return f"it had come to batch {mark.standing.number}, and there is none" if mark.standing.number else ""
+    now = mark_of(newest, mark.keys)
+    if now.standing != mark.standing:
+        return f"it had come to batch {mark.standing.number}, and what ends at batch {newest.number} is something else"
+    return "" if now.checkpoint == mark.checkpoint else f"the checkpoint of batch {newest.number} is not the one that was signed"
+
+
+def sign_statement(realm: str, kind: str, at: int, claims: dict[str, Any]) -> tuple[str, str]:
+    """Sign a statement about the trail of a realm (a compact JWS).
+
+    The trail of the server as a whole, of a realm that was purged, and of one whose own keys cannot be used, is signed by
+    the operators' realm.
+
+    :param kind: its `typ`.
+    :param at: `iat`, seconds since 1970.
+    :returns: the statement, and the thumbprint of the key that has signed it.
+    :raises SigningKeyMissingError: there is no key to sign with.
     """
     process = runtime.current()
-    realm = known_realm(process, seal.realm or MASTER) or known_realm(process, MASTER)
-    if realm is None:
-        return ""
-    claims = {
-        "iss": realm.issuer,
-        "iat": int(seal.sealed_at.timestamp()),
-        "realm": seal.realm,
-        "number": seal.number,
-        "total": seal.total,
-        "head": seal.head,
-    }
-    try:
-        return key_ring(realm).signer("ES256", clock.timestamp()).sign(CHECKPOINT_TYPE, json.dumps(claims))
-    except IdpError:
-        return ""  # a realm whose keys are revoked: the checkpoints that follow cover this batch, too
+    for name in dict.fromkeys((realm or MASTER, MASTER)):
+        known = known_realm(process, name)
+        if known is None:
+            continue
+        try:
+            signer = key_ring(known).signer("ES256", clock.timestamp())
+        except SigningKeyMissingError as error:
+            _log.error("realm %s cannot sign for its audit trail: %s", name, error)
+            continue
+        text = json.dumps({"iss": known.issuer, "iat": at, "realm": realm, **claims})
+        return signer.sign(kind, text), thumbprint(signer.public_jwk)
+    raise SigningKeyMissingError("Neither the realm nor the operators' realm has a key to sign the audit trail with.")
 
 
 def newest_checkpoint(realm: str) -> AuditBatch | None:

@@ -1,59 +1,106 @@
 """Verifying the trail in a database."""
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import select
 
 from idp.audit import (
+    CUT_TYPE,
     AuditBatch,
+    AuditCut,
     AuditEvent,
+    AuditMark,
     AuditSealing,
     Batch,
     Checkpoint,
+    Cut,
     Entry,
     Keys,
+    Kind,
+    Piece,
     Report,
+    Standing,
+    beginning,
     read_keys,
+    read_statement,
     unpack,
+    unpack_cut,
     verify_chain,
 )
+from idp.checkpoints.marks import public_keys, read_mark
+from idp.checkpoints.seal import find_doubt
 from idp.db import db
-from idp.keys import SigningKey
-from idp.realms import MASTER, PurgedRealm, Realm
+from idp.verifier.jose import InvalidTokenError
 
 _COLUMNS = tuple(getattr(AuditEvent, name) for name in Entry._fields)
 _TOGETHER = 5_000
 
+AT_END = 100
+"""Batches that `look_at_end` looks at."""
+
 
 def trail_names() -> list[str]:
     """Return the names of all trails there are: of realms, of purged ones, and the server's, which is empty."""
-    with_events = db.session.scalars(select(AuditEvent.realm).distinct()).all()
-    with_batches = db.session.scalars(select(AuditBatch.realm).distinct()).all()
-    return sorted({*with_events, *with_batches})
-
-
-def public_keys(realm: str) -> list[dict[str, object]]:
-    """Return all keys that a realm has or had, as JWKs: what signed a checkpoint may have left the key set long ago."""
-    query = select(SigningKey.public_jwk).join(Realm, Realm.id == SigningKey.realm_id).order_by(SigningKey.id)
-    purged = db.session.scalar(select(PurgedRealm.public_keys).where(PurgedRealm.name == realm))
-    found = list(db.session.scalars(query.where(Realm.name == (realm or MASTER))))
-    if purged is None:
-        return list(found)
-    return [*purged, *db.session.scalars(query.where(Realm.name == MASTER))]  # which signs what follows the purge
+    tables = (AuditEvent.realm, AuditBatch.realm, AuditCut.realm, AuditMark.realm)
+    return sorted({name for column in tables for name in db.session.scalars(select(column).distinct())})
 
 
 def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:
-    """Follow the chain of one realm from its beginning to what is not sealed yet.
+    """Follow the chain of one realm from its beginning to what is not sealed yet, and see that it ends where it was sealed last.
 
-    :param keys: the keys to trust; None for those that the database names.
+    :param keys: the keys to trust; None for those that the database names, and that are known to have signed.
     :param outside: checkpoints that were kept elsewhere.
     """
+    mark = read_mark(db.session(), realm)  # first: what is sealed meanwhile only makes the chain longer
     trusted = keys if keys is not None else read_keys(public_keys(realm))
-    return verify_chain(realm, read_batches(realm), lambda first, last: read_entries(realm, first, last), trusted, outside)
+    kept = [*outside, *([Checkpoint(realm, *mark.standing)] if mark is not None and mark.standing.number else [])]
+    report = verify_chain(realm, read_pieces(realm), lambda first, last: read_entries(realm, first, last), trusted, kept)
+    if mark is None:
+        report.add(Kind.UNSIGNED, None, "Nothing that can be trusted says how far the trail had come.")
+    return report
 
 
-def read_batches(realm: str, first: int = 1) -> Iterator[Batch]:
-    """Return the batches of a realm from a number on, in order."""
+def look_at_end(realm: str) -> str:
+    """Return what is wrong with the end of a trail, its last hundred batches; empty for nothing. It takes a moment only."""
+    mark = read_mark(db.session(), realm)
+    query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number.desc()).limit(AT_END + 1)
+    rows = list(db.session.scalars(query))
+    doubt = find_doubt(rows[0] if rows else None, mark)
+    if doubt or not rows:
+        return f"{doubt}." if doubt else ""
+    before = rows.pop() if len(rows) > AT_END else None
+    batches = [unpack(row) for row in reversed(rows)]
+    start = Standing(before.number, before.total, before.head) if before is not None else _start_of(realm, batches[0])
+    lowest = min(number for batch in batches for number in batch.ids)
+
+    def fetch(first: int, last: int) -> Iterable[Entry]:
+        return [] if last >= 2**63 - 1 else read_entries(realm, max(first, lowest), last)
+
+    report = verify_chain(realm, batches, fetch, read_keys(public_keys(realm)), start=start)
+    # what other batches hold lies between the entries of these
+    return next((problem.text for problem in report.problems if problem.kind is not Kind.INSERTED), "")
+
+
+def _start_of(realm: str, batch: Batch) -> Standing:
+    """Return where the chain stood before the first batch that is left: at its beginning, or at the end of a cut."""
+    cut = db.session.scalar(select(AuditCut).where(AuditCut.realm == realm, AuditCut.last == batch.number - 1))
+    if cut is None:
+        return beginning(realm)
+    try:
+        after = read_statement(cut.statement, CUT_TYPE, read_keys(public_keys(realm)))["after"]
+        return Standing(after["number"], after["total"], after["head"])
+    except (InvalidTokenError, KeyError, TypeError):
+        return beginning(realm)
+
+
+def read_pieces(realm: str, first: int = 1) -> Iterator[Piece]:
+    """Return the batches of a realm, and what is left of those that were cut, from a number on, in order."""
+    pieces: list[Iterable[Piece]] = [_read_cuts(realm, first), _read_batches(realm, first)]
+    return heapq.merge(*pieces, key=lambda piece: piece.last if isinstance(piece, Cut) else piece.number)
+
+
+def _read_batches(realm: str, first: int) -> Iterator[Batch]:
     number = first - 1
     query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number).limit(50)
     while rows := db.session.scalars(query.where(AuditBatch.number > number)).all():
@@ -61,6 +108,16 @@ def read_batches(realm: str, first: int = 1) -> Iterator[Batch]:
         for row in rows:
             db.session.expunge(row)  # a long chain does not gather in memory
             yield unpack(row)
+
+
+def _read_cuts(realm: str, first: int) -> Iterator[Cut]:
+    last = first - 1
+    query = select(AuditCut).where(AuditCut.realm == realm).order_by(AuditCut.last).limit(50)
+    while rows := db.session.scalars(query.where(AuditCut.last > last)).all():
+        last = rows[-1].last
+        for row in rows:
+            db.session.expunge(row)
+            yield unpack_cut(row)
 
 
 def read_entries(realm: str, first: int, last: int) -> Iterable[Entry]:

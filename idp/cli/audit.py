@@ -118,7 +118,8 @@ def export(realm: str, output: Any) -> None:
 def verify(realm: str | None, file: Any, outside: Sequence[Any], key_file: Any, as_json: bool) -> None:  # noqa: FBT001
     """Follow the hash chain, and name the first entry that was edited, deleted, inserted, reordered or cut off.
 
-    Ends with 0 when everything is as it was sealed, and with 1 when it is not. docs/audit.md says what a chain cannot show.
+    Ends with 0 when everything is as it was sealed and all of it is signed, and with 1 when it is not. docs/audit.md says what
+    a chain cannot show.
 
     \b
     Examples:
@@ -198,7 +199,9 @@ def _show_reports(reports: "list[Report]") -> None:
         state = "BROKEN" if report.problems else "whole"
         click.echo(
             f"{name}: {state}; {report.entries} sealed entries in {report.batches} batches, {report.signed} signed; "
-            f"{report.unsealed} not sealed yet" + (f"; head {report.head}" if report.batches else "")
+            + (f"{report.cut} of them cut when their time was over; " if report.cut else "")
+            + f"{report.unsealed} not sealed yet"
+            + (f"; head {report.head}" if report.batches else "")
         )
         for problem in report.problems:
             click.echo(f"  {problem.kind.value}: {one_line(problem.text)}")
@@ -211,6 +214,7 @@ def _report_facts(report: "Report") -> dict[str, Any]:
         "realm": report.realm,
         "whole": not report.problems,
         "entries": report.entries,
+        "cut": report.cut,
         "unsealed": report.unsealed,
         "batches": report.batches,
         "signed": report.signed,

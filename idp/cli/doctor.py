@@ -119,9 +119,26 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
         yield "ok", "The master key opens every pepper and every active signing key."
+        yield from _examine_trails()
         yield from _examine_keysets()
         yield from _examine_mail(settings)
         db.session.rollback()
+
+
+def _examine_trails() -> Iterator[tuple[str, str]]:
+    from idp import audit, checkpoints
+
+    if not audit.is_guarded():
+        yield "FAIL", "Triggers are missing by which the database keeps the audit trail from being changed. Restore a backup."
+    names = checkpoints.trail_names()
+    broken = [(name, problem) for name in names if (problem := checkpoints.look_at_end(name))]
+    for name, problem in broken:
+        yield "FAIL", f"The audit trail of {name or 'the server'} is not whole: {problem} Run: idp audit verify"
+    if not broken:
+        yield (
+            "ok",
+            f"The ends of {len(names)} audit trails are as they were sealed and signed. `idp audit verify` follows them whole.",
+        )
 
 
 def _examine_keysets() -> Iterator[tuple[str, str]]:

@@ -79,6 +79,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "discovery": f"{issuer}/.well-known/openid-configuration",
         "signing_algorithm": realm.signing_algorithm,
         "key_rotation_days": realm.key_rotation_days,
+        "audit_days": realm.audit_days,
         "session_hours": realm.session_hours,
         "api_key_hours": realm.api_key_hours,
         "personal_token_limit": realm.personal_token_limit,

@@ -12,8 +12,8 @@ from idp.db import commit
 from idp.realms import SIGNING_ALGORITHMS
 
 _FIELDS = (
-    "display_name", "signing_algorithm", "key_rotation_days", "session_hours", "api_key_hours", "personal_token_limit",
-    "personal_token_seconds", "personal_token_choice",
+    "display_name", "signing_algorithm", "key_rotation_days", "audit_days", "session_hours", "api_key_hours",
+    "personal_token_limit", "personal_token_seconds", "personal_token_choice",
 )  # fmt: skip
 
 
@@ -26,6 +26,9 @@ class SettingsForm(Form):
         description="RS256 is known to every verifier; ES256 is thirteen times cheaper to sign.",
     )  # fmt: skip
     key_rotation_days = whole_number("Days between signing keys", "0 leaves rotation to you.")
+    audit_days = whole_number(
+        "Days for which the audit trail keeps uses of tokens and keys", "0 keeps them for ever. What people do is always kept."
+    )
     session_hours = whole_number("Longest session, in hours", "However often it is renewed.", least=1)
     api_key_hours = whole_number(
         "Life of API keys, in hours", "By default, and at most for what people make themselves.", least=1

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_private_key
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from sqlalchemy import select
 
 from idp import clock, vault
@@ -22,6 +22,9 @@ from idp.db import reading
 from idp.errors import IdpError
 from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
+
+TYPES = ("at+jwt", "JWT", "session+jwt", "audit-checkpoint+jwt", "audit-cut+jwt")
+"""What is signed: no two can be taken for each other (RFC 8725 §3.11)."""
 
 _PKCS1 = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
@@ -46,7 +49,8 @@ class Signer:
     def __init__(self, kid: str, algorithm: str, private_key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
         self.kid = kid
         self.algorithm = algorithm
-        self._headers = {typ: self._header(typ) for typ in ("at+jwt", "JWT", "session+jwt", "audit-checkpoint+jwt")}
+        self._headers = {typ: self._header(typ) for typ in TYPES}
+        self._public_key = private_key.public_key()
         self._sign: Callable[[bytes], bytes]
         if isinstance(private_key, rsa.RSAPrivateKey):
             rsa_sign = private_key.sign
@@ -58,6 +62,13 @@ class Signer:
     def _header(self, typ: str) -> bytes:
         return b64url(_encode({"alg": self.algorithm, "kid": self.kid, "typ": typ}).encode()) + b"."
 
+    @property
+    def public_jwk(self) -> dict[str, Any]:
+        """The public half, as the private one has it and whatever the database says (RFC 7517 §4)."""
+        public = self._public_key
+        key = RSAKey.import_key(public) if isinstance(public, rsa.RSAPublicKey) else ECKey.import_key(public)
+        return dict(key.as_dict(private=False))
+
     def sign_as(self, kid: str, claims: str) -> str:
         """Return a compact JWS of type `JWT` whose `kid` is not the key's but the token's own, as personal tokens have it."""
         header = b64url(_encode({"alg": self.algorithm, "kid": kid, "typ": "JWT"}).encode())
@@ -68,7 +79,7 @@ class Signer:
     def sign(self, typ: str, claims: str) -> str:
         """Return a compact JWS.
 
-        :param typ: `at+jwt`, `JWT`, `session+jwt` or `audit-checkpoint+jwt`.
+        :param typ: one of `TYPES`.
         :param claims: a JSON object.
         """
         message = self._headers[typ] + b64url(claims.encode())

@@ -64,6 +64,7 @@ class RealmPart(_Part):
     enabled: bool = True
     signing_algorithm: Algorithm = "RS256"
     key_rotation_days: Annotated[int, Field(ge=0, le=3650)] = 90
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = 365
     session_hours: Annotated[int, Field(ge=1, le=8760)] = 12
     api_key_hours: Annotated[int, Field(ge=1, le=87_600)] = 2160
     personal_token_limit: Annotated[int, Field(ge=1, le=10_000)] = 50

@@ -18,7 +18,7 @@ State = dict[Kind, dict[tuple[str, ...], dict[str, Any]]]
 
 _APPLICATION_FIELDS = ("description", "enabled", "audience", "resources", "signing_algorithm", "jwks")
 REALM_FIELDS = (
-    "display_name", "enabled", "signing_algorithm", "key_rotation_days", "session_hours", "api_key_hours",
+    "display_name", "enabled", "signing_algorithm", "key_rotation_days", "audit_days", "session_hours", "api_key_hours",
     "personal_token_limit", "personal_token_seconds", "personal_token_choice",
 )  # fmt: skip
 _USER_FIELDS = ("kind", "email", "first_name", "last_name", "enabled", "api_key_hours")

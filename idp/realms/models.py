@@ -40,6 +40,11 @@ class Realm(Identified, Base):
     """Algorithm for applications that choose none themselves."""
     key_rotation_days: Mapped[int] = mapped_column(default=90)
     """Days after which a signing key gets a successor; 0 leaves rotation to the operator."""
+    audit_days: Mapped[int] = mapped_column(default=365, server_default="365")
+    """Days for which the audit trail keeps events of tokens, sessions and uses of keys; 0 for ever. What people
+    do to others' things is always kept."""
+    tokens_from: Mapped[datetime | None]
+    """Tokens that were issued before this are worth nothing; None for no such time."""
     session_hours: Mapped[int] = mapped_column(default=12, server_default="12")
     """Hours after which a session ends, however often it was refreshed."""
     api_key_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")

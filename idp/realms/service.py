@@ -19,6 +19,9 @@ MASTER = "master"
 SIGNING_ALGORITHMS = ("RS256", "ES256")
 """Algorithms that realms sign with (RFC 7518 §3.1)."""
 
+LEAST_AUDIT_DAYS = 30
+"""Days for which every realm keeps events of tokens: whoever comes to rule one cannot have its traces removed at once."""
+
 FIRST_CONTRACT_NUMBER = 10_000_000
 """Contract numbers count from here, in eight digits as their clients show them."""
 
@@ -63,8 +66,8 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     """Add a realm. Its keys and built-in roles are added by whoever calls this.
 
     :param pending: it waits for an operator's approval, and until then nothing of it works.
-    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`, `session_hours`, `api_key_hours`,
-        `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
+    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`, `audit_days`, `session_hours`,
+        `api_key_hours`, `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -184,6 +187,8 @@ class KnownRealm:
     issuer: str
     contract_number: int
     session_seconds: int
+    tokens_from: float
+    """Tokens that were issued before this are worth nothing (seconds since 1970)."""
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool
@@ -216,6 +221,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 issuer=process.settings.issuer(realm.name),
                 contract_number=realm.contract_number or 0,
                 session_seconds=realm.session_hours * 3600,
+                tokens_from=realm.tokens_from.timestamp() if realm.tokens_from else 0.0,
                 personal_token_limit=realm.personal_token_limit,
                 personal_token_seconds=realm.personal_token_seconds,
                 personal_token_choice=realm.personal_token_choice,
@@ -239,6 +245,9 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
         raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
+    days = fields.get("audit_days", 0)
+    if days and not LEAST_AUDIT_DAYS <= days <= 36_500:
+        raise InvalidValueError(f"audit_days is {days}: use {LEAST_AUDIT_DAYS} to 36500 days, or 0 to keep everything for ever.")
     for name, (least, most, unit) in _RANGES.items():
         if name in fields and not least <= fields[name] <= most:
             raise InvalidValueError(f"{name} is {fields[name]}: use {least} to {most} {unit}.")

@@ -36,6 +36,9 @@ MOST_SEALINGS = 500
 TIDY_EVERY = 60
 """Seconds between two looks for what is due by date."""
 
+CUT_EVERY = 3_600
+"""Seconds between two looks at whether events of the audit trail are older than they are kept."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +76,8 @@ class Chores:
         if self._rounds % TIDY_EVERY == 0:
             self._guarded(setup.rotate_keys_and_tidy)
             self._guarded(_measure_state)
+        if self._rounds % CUT_EVERY == 0:
+            self._guarded(checkpoints.cut_old_events)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)
