@@ -35,6 +35,7 @@ from idp import (
     organisations,
     ratelimit,
     realms,
+    runtime,
     sessions,
     tokens,
     users,
@@ -51,6 +52,9 @@ FIRST_SECRET_LIFETIME = timedelta(hours=24)
 FORGET_LINKS_AFTER = timedelta(days=30)
 FIRST_WITH_MARKS = "0006"
 """The schema since which it is kept how far each audit trail has come."""
+
+FIRST_WITH_AUDIENCES = "0007"
+"""The schema since which tokens are for this server only if their application says so."""
 
 _SETUP_LOCK = 7_207_201_912
 
@@ -94,6 +98,8 @@ def _complete(settings: Settings, report: SetupReport) -> None:
     vault.ensure_pepper()
     if former is not None and former < FIRST_WITH_MARKS:
         checkpoints.begin_marks()
+    if former is not None and former < FIRST_WITH_AUDIENCES:
+        applications.settle_all_audiences(settings.issuer)
     _create_master_realm()
     commit()
     _apply_new_realms(settings.realms_dir, report)
@@ -199,6 +205,8 @@ def _create_master_realm() -> None:
         realm, ADMINISTRATOR, description="Holds the one-time secret of the first start: one token with the role administrator."
     )
     access.grant_role(realm, applications.holder_of(application), "administrator")
+    db.session.flush()
+    applications.settle_audience(realm, application, runtime.current().settings.issuer(realms.MASTER))
     secret, _ = applications.add_secret(realm, application, "first-start", single_use=True)
     secret.shown = False
     audit.record(audit.Tag.SERVER_SETUP, "", "server:realmgate")

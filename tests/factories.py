@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey, Key, RSAKey
 from werkzeug.test import TestResponse
 
 from idp import access, apikeys, applications, clock, realms, runtime, users
-from idp.db import commit
+from idp.db import commit, db
 from idp.users.passwords import HASHER
 from idp.verifier.jose import read_unverified
 
@@ -104,6 +104,8 @@ class Factory:
                 access.grant_role(owner, holder, role)
             for project in projects:
                 access.grant_role(owner, holder, "researcher", project=project, until=until)
+            db.session.flush()
+            applications.settle_audience(owner, application, runtime.current().settings.issuer(realm))
             plain = applications.add_secret(owner, application, "main")[1] if secret else ""
             commit()
             self.forget()

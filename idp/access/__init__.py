@@ -1,5 +1,6 @@
 """Who may what: roles, projects, and the grants that tie them to applications."""
 
+from idp.access.frozen import Frozen, freeze, within
 from idp.access.grants import (
     HeldRole,
     Holder,
@@ -37,17 +38,19 @@ from idp.access.names import (
     role_listing,
     set_permissions,
 )
-from idp.access.policy import PERMISSIONS, check_permissions, covers, granting_until, may, may_grant, permissions_on
+from idp.access.policy import PERMISSIONS, administers, check_permissions, covers, granting_until, may, may_grant, permissions_on
 
 __all__ = [
     "BUILT_IN_ROLES",
     "PERMISSIONS",
+    "Frozen",
     "Grant",
     "HeldRole",
     "Holder",
     "HolderKind",
     "Project",
     "Role",
+    "administers",
     "before_deleting_project",
     "check_permissions",
     "covers",
@@ -63,6 +66,7 @@ __all__ = [
     "find_project_by_number",
     "find_project_by_uid",
     "find_role_name",
+    "freeze",
     "get_project",
     "get_role",
     "grant_listing",
@@ -83,4 +87,5 @@ __all__ = [
     "remove_grant",
     "role_listing",
     "set_permissions",
+    "within",
 ]

@@ -113,3 +113,12 @@ def _held_as_long(held: Sequence["HeldRole"], other: "HeldRole") -> bool:
         and own.permissions >= other.permissions
         for own in held
     )
+
+
+_OF_WORKERS = frozenset({"projects:read"})
+"""What programs that only work in projects are permitted."""
+
+
+def administers(held: Iterable["HeldRole"]) -> bool:
+    """Tell whether somebody is permitted more at this server than to see the projects that they work in."""
+    return any(each.permissions - _OF_WORKERS for each in held)

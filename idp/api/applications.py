@@ -166,6 +166,8 @@ class SecretSpec(TypedDict):
     publicPart: str
     expiry: Timestamp | None
     singleUse: bool
+    limited: bool
+    """Whether it carries only what the application held when it was made, and not what it was given later."""
 
 
 class SecretStatus(TypedDict):
@@ -266,7 +268,7 @@ def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
 def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Created[SecretMade]:
     """Give an application one more secret, which is in this answer and nowhere else."""
     application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
-    secret, plain = applications.add_secret(realm, application, body.metadata.name, expires_at=body.spec.expiry)
+    secret, plain = callers.make_secret(caller, realm, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
 
 
@@ -386,6 +388,7 @@ def _show_secret(secret: ApplicationSecret, every: Sequence[ApplicationSecret]) 
             "publicPart": secret.public_part,
             "expiry": time_or_none(secret.expires_at),
             "singleUse": secret.single_use,
+            "limited": secret.frozen is not None,
         },
         "status": {
             "state": state,

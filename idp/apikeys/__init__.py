@@ -9,7 +9,6 @@ from idp.apikeys.known import (
     check_key,
     count_use,
     find_live_key,
-    within,
     works_from,
 )
 from idp.apikeys.leaks import can_be_leaked, revoke_leaked
@@ -67,6 +66,5 @@ __all__ = [
     "successor_of",
     "unused_keys",
     "update_key",
-    "within",
     "works_from",
 ]

@@ -1,15 +1,14 @@
 """Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from idp import clock, crypto, vault
-from idp.access import HeldRole
+from idp.access import HeldRole, within
 from idp.apikeys.models import ApiKey
 from idp.apikeys.usage import key_usage
 from idp.applications import Application, KnownApplication, known_application
@@ -87,20 +86,6 @@ def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]
         each for each in held if (not key.roles or each.role in key.roles) and (not key.projects or each.project in key.projects)
     )
     return within(key.frozen, kept)
-
-
-def within(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole]) -> tuple[HeldRole, ...]:
-    """Return what of roles that are held a key carries that is frozen to these; see `ApiKey.frozen`."""
-    if frozen is None:
-        return tuple(held)
-    limits = {(entry[0], entry[1]): entry[2:] for entry in frozen}
-    kept = []
-    for each in held:
-        if (each.project, each.role) in limits:
-            until, *permitted = limits[each.project, each.role]
-            permissions = each.permissions & frozenset(*permitted) if permitted else each.permissions
-            kept.append(replace(each, until=each.until if until is None else min(each.until, until), permissions=permissions))
-    return tuple(kept)
 
 
 def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:

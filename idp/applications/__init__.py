@@ -17,6 +17,7 @@ from idp.applications.secrets import (
 )
 from idp.applications.service import (
     application_listing,
+    cannot_administer,
     check_audiences,
     check_client_id,
     check_jwks,
@@ -27,7 +28,10 @@ from idp.applications.service import (
     get_application,
     holder_of,
     is_claimed,
+    limit_public_keys,
     list_applications,
+    settle_all_audiences,
+    settle_audience,
     update_application,
 )
 
@@ -41,6 +45,7 @@ __all__ = [
     "UsedAssertion",
     "add_secret",
     "application_listing",
+    "cannot_administer",
     "change_expiry",
     "check_assertion",
     "check_audiences",
@@ -58,6 +63,7 @@ __all__ = [
     "holder_of",
     "is_claimed",
     "known_application",
+    "limit_public_keys",
     "list_applications",
     "list_secrets",
     "mark_secrets_shown",
@@ -66,6 +72,8 @@ __all__ = [
     "renew_unshown_secrets",
     "retire_secret",
     "safe_to_retire",
+    "settle_all_audiences",
+    "settle_audience",
     "unused_secrets",
     "update_application",
     "use_up",

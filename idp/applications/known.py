@@ -1,12 +1,12 @@
 """What a worker keeps of an application in memory: enough to authenticate it and to issue its tokens without SQL."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
 
 from idp import crypto, vault
-from idp.access import HeldRole, HolderKind, read_held_roles
+from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import KEY_ALGORITHMS
 from idp.db import reading
@@ -24,6 +24,7 @@ class KnownSecret:
     secret_hash: bytes
     expires_at: float
     single_use: bool
+    frozen: Frozen | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,21 @@ class KnownApplication:
     """Empty for the realm's."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
+    jwks_frozen: Frozen | None
     rate_per_second: int | None
     held_roles: tuple[HeldRole, ...]
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
+
+    def limited_to(self, frozen: Frozen | None) -> "KnownApplication":
+        """Return the application with no more than a credential of it carries; worked out once for each limit."""
+        if frozen is None:
+            return self
+        key = ("limited", str(frozen))
+        limited: KnownApplication | None = self.memo.get(key)
+        if limited is None:
+            limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), memo={})
+        return limited
 
     def matching_secret(self, plain_secret: str, now: float) -> KnownSecret | None:
         """Return the live secret that was presented, or None. Every live secret is compared, whichever matches."""
@@ -104,11 +116,12 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             uid=row.uid,
             client_id=row.name,
             enabled=row.enabled,
-            audience=tuple(row.audience) or (realm.issuer,),
+            audience=tuple(row.audience) or (realm.general_audience,),
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=tuple(_public_key(jwk) for jwk in (row.jwks or {}).get("keys", ())),
+            jwks_frozen=row.jwks_frozen,
             rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),
         )
@@ -122,6 +135,7 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
         secret_hash=secret.secret_hash,
         expires_at=secret.expires_at.timestamp() if secret.expires_at else float("inf"),
         single_use=secret.single_use,
+        frozen=secret.frozen,
     )
 
 

@@ -28,6 +28,8 @@ class Application(Identified, Base):
     """None means the realm's."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
+    jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
+    """What is carried at the most by who signs with these keys; None for all that the application holds. See `access.freeze`."""
     rate_per_second: Mapped[int | None]
     """Tokens that it may fetch in a second, five times as many at once; None for what the server's settings say."""
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -57,6 +59,8 @@ class ApplicationSecret(Identified, Base):
     """The beginning of a secret that the server made, to tell it by; empty for one that was brought along."""
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
+    """What the secret carries at the most; None for all that the application holds. See `access.freeze`."""
     single_use: Mapped[bool] = mapped_column(default=False)
     shown: Mapped[bool] = mapped_column(default=True)
     """False while a first start has not printed it yet; the next start then makes it anew."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 
 from idp import audit, clock, crypto, vault
+from idp.access import Frozen
 from idp.applications.models import Application, ApplicationSecret
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
@@ -33,6 +34,7 @@ def add_secret(
     plain_secret: str | None = None,
     expires_at: datetime | None = None,
     single_use: bool = False,
+    frozen: Frozen | None = None,
 ) -> tuple[ApplicationSecret, str]:
     """Give an application one more secret.
 
@@ -40,6 +42,7 @@ def add_secret(
     :param plain_secret: a secret that was made elsewhere, of 32 characters or more; by default the server makes one.
     :param expires_at: when it stops working; None for never.
     :param single_use: it works once and is then retired.
+    :param frozen: what it carries at the most; None for all that the application holds, now or later. See `access.freeze`.
     :returns: the stored secret, and the plain one, which is shown now or never.
     """
     check_name("a secret", name)
@@ -61,12 +64,15 @@ def add_secret(
         secret_hash=secret_hash,
         expires_at=expires_at,
         single_use=single_use,
+        frozen=frozen,
     )
     db.session.add(secret)
     db.session.flush()
     expires = expires_at and expires_at.isoformat(timespec="seconds")
     target = f"application:{application.name}"
-    audit.record(audit.Tag.SECRET_CREATE, realm.name, target, secret=name, uid=secret.uid, expires_at=expires)
+    audit.record(
+        audit.Tag.SECRET_CREATE, realm.name, target, secret=name, uid=secret.uid, expires_at=expires, limited=frozen is not None
+    )
     publish_application(realm.name, application.name)
     return secret, plain
 

@@ -1,14 +1,14 @@
 """The life cycle of applications."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock
-from idp.access import Holder, HolderKind, Project
+from idp.access import Frozen, Grant, Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
@@ -61,10 +61,47 @@ def update_application(realm: Realm, application: Application, **fields: Any) ->
         return
     for key, value in changed.items():
         setattr(application, key, value)
+    if "jwks" in changed:
+        application.jwks_frozen = None  # that was about the keys of before
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
     publish_application(realm.name, application.name)
+
+
+def settle_audience(realm: Realm, application: Application, issuer: str) -> None:
+    """Have the tokens of an application that administers, and is for no API in particular, be made for this server.
+
+    That makes the realm's issuer its audience, for all to see. One that is given another audience, or no such role at the
+    beginning, asks for it with each token: `resource=<issuer>` (RFC 8707 §2).
+    """
+    if not application.audience and _administers(application):
+        update_application(realm, application, audience=[issuer])
+
+
+def cannot_administer(application: Application) -> bool:
+    """Tell whether an application holds roles by which it could administer, and its tokens are for no API in particular."""
+    return not application.audience and _administers(application)
+
+
+def _administers(application: Application) -> bool:
+    return access.administers(access.read_held_roles(db.session(), HolderKind.APPLICATION, application.id))
+
+
+def settle_all_audiences(issuer_of: Callable[[str], str]) -> None:
+    """Settle the audiences of applications of before, whose tokens were for this server without saying so."""
+    query = select(Application, Realm).join(Realm, Realm.id == Application.realm_id).order_by(Application.id)
+    holders = select(Grant.holder_id).where(Grant.holder_kind == HolderKind.APPLICATION.value)
+    for application, realm in db.session.execute(query.where(Application.id.in_(holders))).all():
+        settle_audience(realm, application, issuer_of(realm.name))
+
+
+def limit_public_keys(application: Application, frozen: Frozen | None) -> None:
+    """Limit what is carried by who signs with the public keys that an application has got; see `access.freeze`.
+
+    Part of the change that gave it the keys, and told with it.
+    """
+    application.jwks_frozen = frozen
 
 
 def delete_application(realm: Realm, application: Application) -> None:

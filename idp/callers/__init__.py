@@ -1,7 +1,13 @@
 """Who calls, by whatever credential, and what they may do."""
 
 from idp.callers.access_rules import change_role, check_role, make_role, manageable_group, put_into_group, take_out_of_group
-from idp.callers.application_rules import ApplicationWish, change_application, make_application, manageable_application
+from idp.callers.application_rules import (
+    ApplicationWish,
+    change_application,
+    make_application,
+    make_secret,
+    manageable_application,
+)
 from idp.callers.authenticate import (
     CredentialError,
     NoCredentialError,
@@ -45,6 +51,7 @@ from idp.callers.keyset_rules import (
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
 from idp.callers.people_rules import give_role, manageable_user, readable_projects, set_roles, take_role, visible_user
+from idp.callers.revoke import revoke_credential
 
 __all__ = [
     "ADMINISTRATOR",
@@ -81,6 +88,7 @@ __all__ = [
     "make_key",
     "make_keyset",
     "make_role",
+    "make_secret",
     "manageable_application",
     "manageable_group",
     "manageable_user",
@@ -95,6 +103,7 @@ __all__ = [
     "realm_of_token",
     "redeem_first_secret",
     "renew_key",
+    "revoke_credential",
     "rotate_key",
     "sees_keyset",
     "set_key_active",

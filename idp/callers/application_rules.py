@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from idp import access, applications
-from idp.applications import Application
-from idp.callers.key_rules import held_by
+from idp.applications import Application, ApplicationSecret
+from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import give_role
+from idp.db import db
 from idp.realms import Realm
 
 FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
@@ -42,8 +43,23 @@ def make_application(caller: Caller, realm: Realm, wish: ApplicationWish) -> tup
         give_role(caller, realm, holder, role)
     for project, role, until in wish.projects:
         give_role(caller, realm, holder, role, project=project, until=until)
-    _, plain_secret = applications.add_secret(realm, application, FIRST_SECRET)
-    return application, plain_secret
+    db.session.flush()
+    applications.settle_audience(realm, application, caller.realm.runtime.settings.issuer(realm.name))
+    if wish.fields.get("jwks") is not None:
+        applications.limit_public_keys(application, frozen_for(caller, realm, holder))
+    return application, make_secret(caller, realm, application, FIRST_SECRET)[1]
+
+
+def make_secret(
+    caller: Caller, realm: Realm, application: Application, name: str, *, expires_at: datetime | None = None
+) -> tuple[ApplicationSecret, str]:
+    """Give an application that the caller may manage one more secret; see `applications.add_secret`.
+
+    Whoever makes it may know it. So it carries what the application holds now, which they could have given, and nothing that it
+    is given later by others.
+    """
+    frozen = frozen_for(caller, realm, applications.holder_of(application))
+    return applications.add_secret(realm, application, name, expires_at=expires_at, frozen=frozen)
 
 
 def manageable_application(caller: Caller, realm: Realm, name: str) -> Application:
@@ -69,7 +85,11 @@ def change_application(caller: Caller, realm: Realm, name: str, **fields: Any) -
     """
     application = manageable_application(caller, realm, name)
     _check_claims(caller, realm, set(fields.get("resources", ())) - set(application.resources))
+    known_before = application.jwks
     applications.update_application(realm, application, **fields)
+    if application.jwks != known_before:
+        # who signs with a key of somebody's choice acts as the application, as who has a secret does
+        applications.limit_public_keys(application, frozen_for(caller, realm, applications.holder_of(application)))
     return application
 
 

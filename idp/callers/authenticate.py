@@ -150,7 +150,8 @@ def authenticate_token(process: Runtime, token: str, address: str, *, audience: 
             raise CredentialError
         if opened.typ == sessions.TYPE:
             return _by_session_token(realm, opened, address, counted=counted)
-        return _by_access_token(realm, opened, address, {realm.issuer, audience} - {""})
+        audiences = {realm.issuer, audience, realm.general_audience} if audience else {realm.issuer}
+        return _by_access_token(realm, opened, address, audiences)
     except (InvalidTokenError, KeyError, TypeError, AttributeError) as error:
         raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
 

@@ -8,16 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import access, apikeys, applications, clock, users
-from idp.access import HeldRole, Holder, HolderKind
+from idp.access import Frozen, HeldRole, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
 from idp.callers.models import Caller, CredentialKind, DeniedError
 from idp.db import db
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.users import KnownUser, User
-
-Frozen = list[list[Any]]
-"""See `ApiKey.frozen`."""
 
 _SIGNED_IN = frozenset({CredentialKind.SESSION, CredentialKind.PASSWORD})
 
@@ -55,7 +52,7 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
     else:
         owner = _other(caller, realm, owner_uid)
         terms = _inherited(caller, wish)
-        terms["frozen"] = _frozen(caller, realm, owner, terms["frozen"])
+        terms["frozen"] = frozen_for(caller, realm, owner, terms["frozen"])
     limit = _end_of_own_key(caller)
     if limit is not None:
         if expires_at is None and hours is None and not wish.never:
@@ -103,7 +100,7 @@ def _frozen_anew(caller: Caller, realm: Realm, key: ApiKey) -> Frozen | None:
     owner = apikeys.owner_of(key)
     _cover(caller, realm, owner)
     _refuse_narrowed(caller)
-    return _frozen(caller, realm, owner, key.frozen)
+    return frozen_for(caller, realm, owner, key.frozen)
 
 
 def _refuse_narrowed(caller: Caller) -> None:
@@ -225,23 +222,18 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
     }
 
 
-def _frozen(caller: Caller, realm: Realm, owner: Holder, before: Frozen | None) -> Frozen | None:
-    """Return what a key carries at the most which the caller makes for somebody else.
+def frozen_for(caller: Caller, realm: Realm, owner: Holder, before: Frozen | None = None) -> Frozen | None:
+    """Return what a credential carries at the most which the caller makes for somebody else.
 
     It carries what its owner holds now, and no longer than now: should they be given more later, or their roles permit more,
-    whoever has made the key has not. Who could give everything, for good, has no need of keys to grow by, and makes keys
-    without such a limit.
+    whoever has made the credential has not. Who could give everything, for good, has no need of it to grow by, and makes
+    credentials without such a limit.
 
-    :param before: what limits the key already; None for nothing.
+    :param before: what limits it already; None for nothing.
     """
     if math.isinf(access.granting_until(caller.held_in(realm.name), access.PERMISSIONS)):
         return before
-    now = clock.timestamp()
-    return [
-        [each.project, each.role, None if math.isinf(each.until) else each.until, sorted(each.permissions)]
-        for each in apikeys.within(before, held_by(owner))
-        if now < each.until
-    ]
+    return access.freeze(access.within(before, held_by(owner)), clock.timestamp())
 
 
 def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:

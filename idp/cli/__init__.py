@@ -1,6 +1,7 @@
 """The `idp` command: one command group a file. An edge like HTTP: it calls the domains and has no rule of its own."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -30,6 +31,7 @@ _COMMANDS = {
     "master-key": "idp.cli.master_key:master_key_group",
     "token": "idp.cli.token:token",
     "audit": "idp.cli.audit:audit_group",
+    "restored": "idp.cli.restored:restored",
     "doctor": "idp.cli.doctor:doctor",
     "settings": "idp.cli.settings:settings_command",
 }
@@ -49,6 +51,7 @@ class _Root(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        os.umask(0o077)  # what a command writes (exports, keys, the database) is for its owner only
         try:
             return super().invoke(ctx)
         except IdpError as error:

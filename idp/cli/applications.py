@@ -46,7 +46,11 @@ applications_group.add_command(secrets_group)
     help="A role on a project; without :ROLE, each of the --role roles. May be repeated.",
 )
 @click.option("--until", type=Time(), help="End of the project grants, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
-@click.option("--audience", multiple=True, help="What its tokens are for (aud); by default the realm's issuer.")
+@click.option(
+    "--audience",
+    multiple=True,
+    help="What its tokens are for (aud); by default this server, if a role administers, and no API in particular otherwise.",
+)
 @click.option("--resource", "resources", multiple=True, help="An audience it answers for: it may introspect its tokens.")
 @click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens; by default the realm's.")
 @click.option(
@@ -79,7 +83,7 @@ def create(  # noqa: PLR0917
     """  # noqa: D301 (\b is what click needs here)
     from idp import access, applications, runtime
     from idp.cli.serve import show_curl
-    from idp.db import commit
+    from idp.db import commit, db
 
     application = applications.create_application(
         realm,
@@ -95,11 +99,13 @@ def create(  # noqa: PLR0917
         access.grant_role(realm, holder, role)
     for project, role in _project_grants(projects, roles):
         access.grant_role(realm, holder, role, project=project, until=until)
+    db.session.flush()
+    issuer = runtime.current().settings.issuer(realm.name)
+    applications.settle_audience(realm, application, issuer)
     plain = None
     if jwks is None:
         _, plain = applications.add_secret(realm, application, "main", expires_at=secret_expires)
     commit()
-    issuer = runtime.current().settings.issuer(realm.name)
     if as_json:
         made = {"client_id": application.name, "client_secret": plain, "uid": application.uid, "issuer": issuer}
         show_json({key: value for key, value in made.items() if value is not None})

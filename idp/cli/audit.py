@@ -132,9 +132,9 @@ def verify(realm: str | None, file: Any, outside: Sequence[Any], key_file: Any, 
     keys = _read_keys(key_file)
     lines = [line for each in outside for line in each]
     if file is not None:
-        reports = [checkpoints.read_export(file, keys, _read_checkpoints(lines, keys))]
+        reports = [checkpoints.read_export(file, keys, read_checkpoints(lines, keys))]
     else:
-        reports = in_database(lambda: _verify_database(realm, keys, _read_checkpoints(lines, keys)))
+        reports = in_database(lambda: _verify_database(realm, keys, read_checkpoints(lines, keys)))
     if as_json:
         show_json([_report_facts(report) for report in reports])
     else:
@@ -166,7 +166,7 @@ def _read_keys(file: Any) -> "Keys | None":
     return keys
 
 
-def _read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]":
+def read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]":
     """Return what pushed checkpoints say.
 
     Where keys to trust are given, unsigned ones count for nothing, and those of others are refused.

@@ -48,6 +48,21 @@ def add(realm: Realm, holder: str, role: str, project: str | None, until: dateti
     else:
         where = f"project {project}" if project else "the realm"
         click.echo(f"{holder} holds {role} on {where}, until {show_time(until, 'it is removed')}.")
+        if grant.holder_kind == "application":
+            _warn_of_mute(realm, grant.holder_name)
+
+
+def _warn_of_mute(realm: Realm, name: str) -> None:
+    """Say so when an application could administer, and its tokens are for no API in particular."""
+    from idp import applications, runtime
+
+    if applications.cannot_administer(applications.get_application(realm, name)):
+        issuer = runtime.current().settings.issuer(realm.name)
+        click.echo(
+            f"Its tokens are for no API in particular: this server takes them only if they are fetched with resource={issuer}. "
+            "Add that to its audience if it is to administer.",
+            err=True,
+        )
 
 
 @grants_group.command("list")

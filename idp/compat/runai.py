@@ -191,7 +191,9 @@ def create_app(caller: Caller, member: str) -> Response:
     """Make an application; its secret is in this answer and nowhere else."""
     realm = realm_of(caller)
     name = text_of(json_body(), "name", longest=64)
-    application, secret = callers.make_application(caller, realm, ApplicationWish(name))
+    application, secret = callers.make_application(
+        caller, realm, ApplicationWish(name, fields={"audience": [runtime.current().settings.issuer(realm.name)]})
+    )
     return answer(_app(application) | {member: secret}, 201)
 
 
@@ -225,7 +227,7 @@ def renew_secret(caller: Caller, uid: str, member: str) -> Response:
         if secret.retired_at is None:
             applications.retire_secret(realm, application, secret.name)
     db.session.flush()
-    return answer({member: applications.add_secret(realm, application, "main")[1]})
+    return answer({member: callers.make_secret(caller, realm, application, "main")[1]})
 
 
 def _find_app(caller: Caller, uid: str) -> Application:

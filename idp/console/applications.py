@@ -27,7 +27,10 @@ from idp.realms import SIGNING_ALGORITHMS
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
 
-_AUDIENCE = "Who its tokens are for (aud), one a line. Without any, this organisation's issuer: {issuer}"
+_AUDIENCE = (
+    "Who its tokens are for (aud), one a line. With {issuer} it administers this organisation. "
+    "Without any, its tokens are for no API in particular."
+)
 
 
 class ProjectRow(wtforms.Form):
@@ -174,6 +177,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
     target = f"application:{application.name}"
     return {
         "application": application,
+        "mute": applications.cannot_administer(application),
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
         "live": sum(secret.is_live(clock.now()) for secret in secrets),
         "grants": grants,

@@ -27,7 +27,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
     made: list[str] = []
 
     def act() -> None:
-        _, plain = applications.add_secret(visit.realm, application, form.name.data or "", expires_at=form.expires.data)
+        _, plain = callers.make_secret(visit.caller, visit.realm, application, form.name.data or "", expires_at=form.expires.data)
         commit()
         made.append(plain)
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from idp import clock, vault
 from idp.db import db, insert_if_new
@@ -53,6 +53,14 @@ def list_waiting(limit: int = 50) -> Sequence[MailMessage]:
     return db.session.scalars(
         select(MailMessage).where(MailMessage.done_at.is_(None)).order_by(MailMessage.id).limit(limit)
     ).all()
+
+
+def drop_waiting() -> int:
+    """Give up all mails that have not been sent, and return how many; a restored backup would send them once more."""
+    dropped = (
+        update(MailMessage).where(MailMessage.done_at.is_(None)).values(done_at=clock.now(), sealed="", last_error="dropped")
+    )
+    return int(db.session.execute(dropped.execution_options(synchronize_session=False)).rowcount)  # type: ignore[attr-defined]
 
 
 def count_waiting() -> int:

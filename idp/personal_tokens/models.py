@@ -21,6 +21,8 @@ class PersonalToken(Identified, Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    made_with: Mapped[str] = mapped_column(String(36), default="", server_default="", index=True)
+    """Uid of the token that it was made with, if it was: it ends with that one."""
     expires_at: Mapped[datetime]
     created_from: Mapped[str] = mapped_column(String(64), default="")
     """The client's address."""

@@ -1,13 +1,12 @@
 """Personal tokens: made, listed, deleted."""
 
 import json
-import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 
 from idp import audit, clock, feed, keys, vault
 from idp.access import permissions_on
@@ -45,7 +44,7 @@ def create_personal_token(
     """Make a personal token, and return it: it is shown now or never.
 
     :param seconds: its life, where the organisation lets people choose; None for the organisation's.
-    :param made_with: id of the token that it is made with, if it is: it is then given no longer a life than that one was.
+    :param made_with: id of the token that it is made with, if it is: it then ends when that one does, or before.
     :raises InvalidValueError: the life is out of range.
     :raises ConflictError: the organisation does not let people choose.
     :raises TokenLimitError: there are too many; expired ones count until they are deleted.
@@ -55,9 +54,9 @@ def create_personal_token(
     # one at a time for each identity: two at once could both see the last free place
     db.session.execute(select(User.id).where(User.id == user.id).with_for_update(key_share=True)).one()
     now = clock.this_second()
-    if made_with:
-        other = get_personal_token(realm.id, user.id, made_with)
-        life = min(life, math.ceil((other.expires_at - other.created_at).total_seconds()))
+    maker = get_personal_token(realm.id, user.id, made_with) if made_with else None
+    if maker is not None:
+        life = min(life, int((maker.expires_at - now).total_seconds()))
     of_user = select(func.count()).select_from(PersonalToken).where(PersonalToken.user_id == user.id)
     count = db.session.scalar(of_user) or 0
     if count >= realm.personal_token_limit:
@@ -72,6 +71,7 @@ def create_personal_token(
     db.session.add(
         PersonalToken(
             uid=uid, realm_id=realm.id, user_id=user.id, pepper_id=pepper_id, token_hash=token_hash,
+            made_with=maker.uid if maker else "",
             created_at=clock.now(), expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
         )
     )  # fmt: skip
@@ -174,8 +174,12 @@ def get_personal_token(realm_id: int, user_id: int, uid: str) -> PersonalToken:
     return token
 
 
+def _made_with(uids: Collection[str]) -> Select[str]:
+    return select(PersonalToken.uid).where(PersonalToken.made_with.in_(uids))
+
+
 def delete_personal_tokens(realm: KnownRealm, user_id: int, criteria: Criteria, *, current: str = "") -> int:
-    """Delete a user's tokens; every worker refuses them within a second. Returns how many they were.
+    """Delete a user's tokens, and those that were made with them; every worker refuses them within a second. Returns how many.
 
     :param current: id of the token to delete, with `CURRENT`.
     """
@@ -186,7 +190,10 @@ def delete_personal_tokens(realm: KnownRealm, user_id: int, criteria: Criteria, 
         condition &= PersonalToken.expires_at <= clock.now()
     elif criteria is Criteria.CURRENT:
         condition &= PersonalToken.uid == current
-    gone = db.session.scalars(delete(PersonalToken).where(condition).returning(PersonalToken.uid)).all()
+    uids = set(db.session.scalars(select(PersonalToken.uid).where(condition)))
+    while made := set(db.session.scalars(_made_with(uids))) - uids:
+        uids |= made  # whoever had it may have made them
+    gone = db.session.scalars(delete(PersonalToken).where(PersonalToken.uid.in_(uids)).returning(PersonalToken.uid)).all()
     for uid in gone:
         audit.record(audit.Tag.PERSONAL_TOKEN_DELETE, realm.name, f"personal-token:{uid}", criteria=criteria.value)
         feed.publish("personal-token", uid)

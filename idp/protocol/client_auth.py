@@ -77,7 +77,7 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
     if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
         secret = application.matching_secret(plain_secret, clock.timestamp())
         if secret is not None and (single_use or not secret.single_use):
-            return Client(application, secret, address)
+            return Client(application.limited_to(secret.frozen), secret, address)
     _equalise(realm, recalled)
     count_failure(realm, client_id, address)
     raise _refuse(realm, application, address, "secret")
@@ -114,7 +114,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
         count_failure(realm, claimed, address)
         raise _refuse(realm, application, address, f"assertion: {error}") from error
     commit()
-    return Client(application, None, address)
+    return Client(application.limited_to(application.jwks_frozen), None, address)
 
 
 def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:

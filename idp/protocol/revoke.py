@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from idp import audit, tokens
+from idp import audit, callers, tokens
 from idp.db import commit
 from idp.protocol.client_auth import authenticate_application
 from idp.protocol.errors import NO_STORE, InvalidGrantError, UnsupportedTokenTypeError
@@ -11,7 +11,7 @@ from idp.protocol.realm import open_realm
 
 
 def revoke(realm: str) -> Response:
-    """Revoke an access token of the application that asks; the answer is sent once that is durable.
+    """Revoke what the application that asks was issued: a token, or a key of its own; the answer is sent once that is durable.
 
     `token_type_hint` is of no use here and ignored (RFC 7009 §2.1).
     """
@@ -20,7 +20,7 @@ def revoke(realm: str) -> Response:
     client = authenticate_application(known, request.environ, form)
     try:
         with audit.acting_as(audit.Actor(f"application:{client.application.client_id}", client.address)):
-            tokens.revoke_token(known, form.required("token"), by=client.application)
+            callers.revoke_credential(known, form.required("token"), by=client.application)
     except tokens.ForeignTokenError as error:
         raise InvalidGrantError(str(error)) from error
     except tokens.NotRevocableError as error:

@@ -192,6 +192,12 @@ class KnownRealm:
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool
+
+    @property
+    def general_audience(self) -> str:
+        """What tokens are made for that are made for no API in particular. This server's own APIs do not take them."""
+        return f"{self.issuer}/apis"
+
     runtime: Runtime = field(repr=False, compare=False)
     """The process that this is the memory of; domains find their own caches through it."""
 

@@ -119,7 +119,9 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
     )
 
 
-def narrow(application: KnownApplication, profile: Profile, scope: str, resource: str, audience: str) -> Narrowing:
+def narrow(
+    realm: KnownRealm, application: KnownApplication, profile: Profile, scope: str, resource: str, audience: str
+) -> Narrowing:
     """Work out what a request asks for.
 
     :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.
@@ -137,7 +139,7 @@ def narrow(application: KnownApplication, profile: Profile, scope: str, resource
         raise ScopeError(f"{len(unknown)} of the scopes are unknown. Use openid, and project:<name> to narrow the token.")
     if not projects <= profile.project_names:
         raise ScopeError("The application has no grant on one of the projects asked for. Check the name and the grant.")
-    target = _target(application, resource, audience)
+    target = _target(realm, application, resource, audience)
     return Narrowing(" ".join(granted), openid="openid" in granted, projects=projects, audience=target)
 
 
@@ -150,12 +152,14 @@ def _split(scope: str) -> Sequence[str]:
     return asked
 
 
-def _target(application: KnownApplication, resource: str, audience: str) -> str:
+def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> str:
     if resource and audience and resource != audience:
         raise TargetError("resource and audience name two different targets. Ask for one token for each.")
     target = resource or audience
-    if target and target not in application.audience:
-        raise TargetError("The application may not address this target. Add it to the audience in the realm file.")
+    # an application that is for no API in particular may ask for a token for this server itself: it has to say so
+    may_manage = application.audience == (realm.general_audience,)
+    if target and target not in application.audience and not (may_manage and target == realm.issuer):
+        raise TargetError("The application may not address this target. Add it to the application's audience.")
     return target
 
 
@@ -178,7 +182,7 @@ def template_for(
     key = (scope, resource, audience)
     template: Template | None = application.memo.get(key)
     if template is None or now >= template.valid_until:
-        template = _template(realm, application, now, narrow(application, profile_of(realm, application, now), *key))
+        template = _template(realm, application, now, narrow(realm, application, profile_of(realm, application, now), *key))
         if len(application.memo) >= MOST_TEMPLATES:
             application.memo.clear()
         application.memo[key] = template

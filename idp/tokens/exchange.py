@@ -9,7 +9,7 @@ from idp.crypto import random_id
 from idp.errors import IdpError
 from idp.realms import KnownRealm
 from idp.tokens.claims import LONGEST_CLAIMS, PROJECT_SCOPE, ScopeError, TargetError, TokenTooLargeError, open_json
-from idp.tokens.inspect import inspect_token
+from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 
 MOST_ACTORS = 5
 """How many applications may stand one behind the other in `act`."""
@@ -53,7 +53,7 @@ def exchange_access_token(
         raise SubjectTokenError("The subject token is not active, or was not made for the client that presents it.")
     audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
     # never for this server itself: whoever is handed a token would become its subject here
-    if audience not in actor.audience or audience == realm.issuer:
+    if audience not in actor.audience or audience in {realm.issuer, realm.general_audience}:
         raise TargetError("The client may not address this target. Name one of its audiences in resource or audience.")
     projects = _narrowed(claims, scope)
     narrowed: dict[str, Any] = {
@@ -68,7 +68,7 @@ def exchange_access_token(
         "client_id": actor.client_id,
         "projects": projects,
         "act": _acting(actor, claims.get("act")),
-        "origin": claims.get("origin", claims["jti"]),
+        "origin": lineage_of(claims),
     }
     if scope:
         narrowed["scope"] = scope
@@ -109,10 +109,7 @@ def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str,
     acting: dict[str, Any] = {"sub": actor.uid, "client_id": actor.client_id}
     if before is not None:
         acting["act"] = before
-    depth, inner = 1, before
-    while inner is not None:
-        depth, inner = depth + 1, inner.get("act")
-    if depth > MOST_ACTORS:
+    if sum(1 for _ in actors_of({"act": acting})) > MOST_ACTORS:
         raise SubjectTokenError(f"The token has passed through {MOST_ACTORS} clients already; more cannot act for one another.")
     return acting
 

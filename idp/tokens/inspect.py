@@ -1,6 +1,6 @@
 """What is left of a token that was issued: is it active, what does it say, and revoking it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,13 +66,20 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     return still_held(subject.held_roles, claims)
 
 
+def actors_of(claims: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return all who have acted on the way to a token, the last one first (RFC 8693 §4.1)."""
+    actor = claims.get("act")
+    while actor is not None:
+        yield actor
+        actor = actor.get("act")
+
+
 def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
-    """Return whose token it is, unless that user or application, or who acts for it, is gone or disabled.
+    """Return whose token it is, unless that user or application, or one of those who acted on the way, is gone or disabled.
 
     :param claims: those of a token of this realm that was opened.
     """
-    actor = claims.get("act")
-    if actor is not None:
+    for actor in actors_of(claims):
         application = known_application(realm, actor["client_id"])
         if application is None or not application.enabled or application.uid != actor["sub"]:
             return None
@@ -86,13 +93,15 @@ def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
 
 
 def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
-    """Tell whether an access token, or the one that it was exchanged for, was revoked.
+    """Tell whether a token, or one of those that it was exchanged for on the way, was revoked.
 
     That it was not is remembered, so another worker may take up to a second to learn of a revocation. Introspection, whose
     answers are compared with a revocation's, always asks the database.
     """
+    if is_before_restore(realm, claims):
+        return True
     cache = realm.runtime.feed.cache("token")
-    for jti in _own_and_origin(claims):
+    for jti in lineage_of(claims):
         key = f"{realm.name}/{jti}"
         if cache.get(key) is None and cache.load(key, lambda jti=jti: _unless_revoked(realm, jti)) is None:  # type: ignore[misc]
             return True
@@ -101,11 +110,18 @@ def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
 
 def is_revoked_by_now(realm: KnownRealm, claims: dict[str, Any]) -> bool:
     """Tell the same by asking the database."""
-    return any(_unless_revoked(realm, jti) is None for jti in _own_and_origin(claims))
+    return is_before_restore(realm, claims) or any(_unless_revoked(realm, jti) is None for jti in lineage_of(claims))
 
 
-def _own_and_origin(claims: dict[str, Any]) -> list[str]:
-    return [claims["jti"], *([claims["origin"]] if "origin" in claims else [])]
+def is_before_restore(realm: KnownRealm, claims: dict[str, Any]) -> bool:
+    """Tell whether a token is of before a backup was put back: whether it was revoked since, nobody knows any more."""
+    return bool(claims["iat"] < realm.tokens_from)
+
+
+def lineage_of(claims: dict[str, Any]) -> list[str]:
+    """Return the ids of a token and of all that it was exchanged for, one after the other: each of them counts."""
+    origin = claims.get("origin", [])
+    return [claims["jti"], *([origin] if isinstance(origin, str) else origin)]  # a text is what older versions wrote
 
 
 def _unless_revoked(realm: KnownRealm, jti: str) -> bool | None:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 
 from idp import access, apikeys, audit, checkpoints, organisations, realms, users
 from idp.audit import AuditBatch, AuditDelivery
-from idp.cli.audit import _read_checkpoints
+from idp.cli.audit import read_checkpoints
 from idp.db import commit, db
 from idp.errors import ConflictError
 from idp.organisations import purge
@@ -192,7 +192,7 @@ def test_what_is_appended_later_takes_back_no_checkpoint(
 
     def problems(trusted: Any) -> list[Any]:
         lines = [line for line in path.read_text().splitlines() if json.loads(line)["realm"] == "acme"]
-        return checkpoints.verify_trail("acme", trusted, _read_checkpoints(lines, trusted)).problems
+        return checkpoints.verify_trail("acme", trusted, read_checkpoints(lines, trusted)).problems
 
     assert problems(keys) == problems(None) == []
     tamper("UPDATE audit_event SET actor = 'user:innocent' WHERE id = (SELECT max(id) FROM audit_event WHERE realm = 'acme')")

@@ -256,3 +256,23 @@ def test_administrators_see_and_delete_the_tokens_of_others(client: FlaskClient,
     assert client.delete(f"{path}/{token_id}", headers=admin).status_code == 204
     assert client.delete(f"{path}/{token_id}", headers=admin).status_code == 404
     assert not works(client, token)
+
+
+@pytest.mark.spec("T91")
+def test_token_ends_with_the_one_that_it_was_made_with(
+    client: FlaskClient, make: Factory, frozen_clock: FrozenClock
+) -> None:
+    make.user()
+    first = generate(client, basic())
+    frozen_clock.advance(days=300)
+    second = generate(client, bearer(first))
+    third = generate(client, bearer(second))
+    apart = generate(client, basic())
+    ends = [read_unverified(token).claims["exp"] for token in (first, second, third)]
+    assert ends[2] <= ends[1] <= ends[0], "none outlives the one before"
+    uid = read_unverified(first).header["kid"]
+    assert client.delete(f"{TOKENS}/{uid}", headers=bearer(apart)).status_code == 200
+    make.forget()
+    for token in (first, second, third):
+        assert client.get(TOKENS, headers=bearer(token)).status_code == 401
+    assert client.get(TOKENS, headers=bearer(apart)).status_code == 200

@@ -254,6 +254,33 @@ def test_exchanged_token_dies_with_what_it_came_from(client: FlaskClient, make: 
     assert is_active(second) == {"active": False}
 
 
+@pytest.mark.spec("R101", "T68")
+@pytest.mark.parametrize("end", ["first revoked", "second revoked", "first disabled", "second disabled", "first deleted"])
+def test_everything_on_the_way_counts_for_what_was_exchanged(client: FlaskClient, make: Factory, front: Made, end: str) -> None:
+    """A was exchanged for B by the first, and B for C by the second: C dies with each of them."""
+    first = make.application("first", roles=(), resources=[JOBS], audience=[DATA])
+    second = make.application("second", roles=(), resources=[DATA], audience=["https://last.example"])
+    last = make.application("last", roles=(), resources=["https://last.example"])
+    a = ask_token(client, front).json["access_token"]
+    b = hand_on(client, first, a).json["access_token"]
+    c = hand_on(client, second, b).json["access_token"]
+
+    def is_active() -> bool:
+        make.forget()
+        return bool(ask(client, "token/introspect", {"token": c, **last.form}).json["active"])
+
+    assert is_active()
+    name, act = end.split()
+    if act == "revoked":
+        token, owner = (a, front) if name == "first" else (b, first)
+        assert ask(client, "revoke", {"token": token, **owner.form}).status_code == 200
+    elif act == "disabled":
+        make.change(lambda realm, application: applications.update_application(realm, application, enabled=False), name)
+    else:
+        make.change(applications.delete_application, name)
+    assert not is_active()
+
+
 def test_introspection_knows_session_tokens_of_the_realm(client: FlaskClient, make: Factory) -> None:
     make.user(roles=("viewer",))
     watcher = make.application("watcher", roles=(), resources=["http://localhost:8080/auth/realms/acme"])

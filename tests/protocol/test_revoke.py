@@ -10,7 +10,7 @@ from idp import audit
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, claims_of
+from tests.factories import Factory, Made, MadeKey, ask, ask_token, claims_of, session_of
 
 
 def revoke(client: FlaskClient, by: Made, token: str, **more: str) -> Any:
@@ -129,3 +129,44 @@ def test_revocation_that_cannot_be_stored_is_503(settings: Settings, monkeypatch
     assert revoke(client, made, token).status_code == 200
     assert not is_active(client, made, token)
     close_app(app)
+
+
+@pytest.mark.spec("R48", "R52")
+def test_every_kind_of_credential_is_revoked_or_refused_and_never_passed_over(client: FlaskClient, make: Factory) -> None:
+    """What lives after a 200 was never revoked; so a 200 means that it does not."""
+    bot, other = make.application("bot"), make.application("other")
+    make.user(roles=("viewer",))
+    own_key, anns_key, others_key = make.key("bot"), make.key(), make.key("other")
+    session = session_of(client)["Authorization"]
+    personal = client.post("/v1/personalTokens", headers={"Authorization": session}, json={"spec": {}}).json["token"]
+
+    def exchanged(key: MadeKey) -> str:
+        return str(client.post("/v1/auth/exchange", headers=key.header).json["Authorization"])
+
+    def works(header: dict[str, str]) -> bool:
+        make.forget()
+        return client.get("/v1/projects", headers=header).status_code == 200
+
+    refused = {
+        "a person's session": {"Authorization": session},
+        "a personal token": {"Authorization": personal},
+        "a person's key": anns_key.header,
+        "another's key": others_key.header,
+    }
+    for what, header in refused.items():
+        (credential,) = header.values()
+        answer = revoke(client, bot, credential)
+        assert (answer.status_code, answer.json["error"]) == (400, "unsupported_token_type"), what
+        assert works(header), what
+    foreign = exchanged(others_key)
+    assert revoke(client, bot, foreign).json["error"] == "invalid_grant"
+    assert works({"Authorization": foreign})
+    token = exchanged(own_key)
+    assert works({"Authorization": token})
+    assert revoke(client, bot, token).status_code == 200
+    assert not works({"Authorization": token})
+    assert works(own_key.header), "the key was not meant"
+    assert revoke(client, bot, own_key.plain).status_code == 200
+    assert not works(own_key.header)
+    assert revoke(client, bot, own_key.plain).status_code == 200, "it is dead already"
+    assert revoke(client, other, "idp_ak_" + "0" * 57).status_code == 200, "nobody has it"

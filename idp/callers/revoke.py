@@ -1,0 +1,69 @@
+"""What an application can have revoked at the revocation endpoint: whatever it was issued, and never in silence (RFC 7009 §2)."""
+
+from idp import apikeys, crypto, personal_tokens, realms, sessions, tokens
+from idp.applications import KnownApplication
+from idp.realms import KnownRealm
+from idp.runtime import Runtime
+from idp.tokens import ForeignTokenError, NotRevocableError, actors_of
+from idp.verifier.jose import InvalidTokenError, read_unverified
+
+_REASON = "revoked by its application"
+
+
+def revoke_credential(realm: KnownRealm, credential: str, *, by: KnownApplication) -> None:
+    """Revoke an access token, an API key, or the session token that a key was exchanged for, of the application that asks.
+
+    One that is unknown or dead is success (RFC 7009 §2.2).
+
+    :raises ForeignTokenError: it was issued to another application, and is left alone (§2.1).
+    :raises NotRevocableError: it lives, and is of a kind that is ended in another way (§2.2.1).
+    """
+    if crypto.is_well_formed(credential, "ak"):
+        _revoke_key(realm, credential, by)
+    elif _type_of(credential) == sessions.TYPE:
+        _revoke_session_token(realm, credential, by)
+    elif personal_tokens.is_personal_token(credential) and _is_live_personal_token(realm.runtime, credential):
+        raise NotRevocableError("Personal tokens are deleted by those who have made them: DELETE /auth/v1/tokens/<id>.")
+    else:
+        tokens.revoke_token(realm, credential, by=by)
+
+
+def _type_of(token: str) -> str:
+    try:
+        return str(read_unverified(token).header.get("typ", "")).lower()
+    except InvalidTokenError:
+        return ""
+
+
+def _revoke_key(realm: KnownRealm, plain_key: str, by: KnownApplication) -> None:
+    checked = apikeys.find_live_key(realm.runtime, crypto.public_part(plain_key))
+    if checked is None or not crypto.same(crypto.keyed_hash(checked.key.pepper, plain_key), checked.key.secret_hash):
+        return
+    if checked.realm.name != realm.name or checked.owner.uid != by.uid:
+        raise NotRevocableError(
+            "This API key is not the application's own. Who holds it can report it: /v1/auth/credentials/report."
+        )
+    owner = realms.lock_realm(realm.name) or realms.get_realm(realm.name)
+    key = apikeys.get_key(owner, checked.key.uid)
+    if key.revoked_at is None:
+        apikeys.revoke_key(owner, key, _REASON)
+
+
+def _revoke_session_token(realm: KnownRealm, token: str, by: KnownApplication) -> None:
+    try:
+        claims = tokens.open_token_of(realm, token, (sessions.TYPE,)).claims
+    except InvalidTokenError:
+        return
+    if "key" not in claims:
+        raise NotRevocableError("Sessions of people are ended by signing out: POST /v1/auth/logout.")
+    if by.uid not in {claims["sub"], *(actor["sub"] for actor in actors_of(claims))}:
+        raise ForeignTokenError("The token was issued to another application.")
+    tokens.write_revocation(realm, claims)
+
+
+def _is_live_personal_token(process: Runtime, token: str) -> bool:
+    try:
+        personal_tokens.check_personal_token(process, token)
+    except InvalidTokenError:
+        return False
+    return True

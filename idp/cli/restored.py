@@ -1,0 +1,124 @@
+"""`idp restored`: what has to be done after a backup was put back."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from idp.cli.session import confirm, json_option, json_time, show_json, show_table, show_time, with_database
+from idp.errors import IdpError
+
+
+@click.command()
+@click.option(
+    "--checkpoints",
+    "outside",
+    type=click.File("r"),
+    multiple=True,
+    help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): they tell how many events the backup lacks.",
+)
+@click.option(
+    "--tail",
+    "tails",
+    type=click.File("r"),
+    multiple=True,
+    help="An export of an audit trail that is newer than the backup: it tells what was revoked since.",
+)
+@click.option("--rotate-keys", is_flag=True, help="Replace all signing keys, so that other APIs refuse tokens of before, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_database
+def restored(
+    outside: Sequence[Any],
+    tails: Sequence[Any],
+    rotate_keys: bool,  # noqa: FBT001
+    yes: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """End what a restored backup has brought back to life, and list what may have been revoked since it was made.
+
+    Run it after a restore and before the servers start. Sessions, one-time codes and tokens of before are ended. API keys,
+    client secrets and personal tokens go on working, and those that were revoked since the backup work again: they are listed.
+
+    \b
+    Example:
+      idp restored --checkpoints /mnt/elsewhere/checkpoints.jsonl --tail acme-of-yesterday.jsonl
+    """  # noqa: D301 (\b is what click needs here)
+    from idp import organisations
+    from idp.cli.audit import read_checkpoints
+    from idp.db import commit
+
+    lines = [line for each in outside for line in each]
+    events = [event for each in tails for event in _events(each)]
+    if not yes:
+        confirm("End every session, one-time code and token that was issued until now?")
+    kept = read_checkpoints(lines, None)
+    acts = organisations.acts_since(events)
+    report = organisations.end_what_was_restored(replace_keys=rotate_keys, outside=kept)
+    unchanged = [realm for realm, lost in report.lost.items() if not lost]
+    doubtful = organisations.list_doubtful(unchanged)
+    commit()
+    if as_json:
+        show_json(
+            {
+                "restored_to": json_time(report.restored_to),
+                "sessions_ended": report.sessions,
+                "links_ended": report.links,
+                "mails_dropped": report.mails,
+                "keys_replaced": report.keys,
+                "events_lost": report.lost,
+                "acts_since": acts,
+                "doubtful": [
+                    {**each._asdict(), "created_at": json_time(each.created_at), "last_used_at": json_time(each.last_used_at)}
+                    for each in doubtful
+                ],
+            }
+        )
+        return
+    _show(report, acts, doubtful)
+
+
+def _show(report: Any, acts: Sequence[dict[str, Any]], doubtful: Sequence[Any]) -> None:
+    click.echo(f"The backup ends at {show_time(report.restored_to)}. Whatever was done after that is undone.")
+    click.echo(
+        f"Ended: {report.sessions} sessions, {report.links} one-time codes, all tokens of before. Mails dropped: {report.mails}."
+    )
+    if report.keys:
+        click.echo(
+            f"Replaced: {report.keys} signing keys. Other APIs refuse what the old ones signed once they fetch the key set."
+        )
+    for realm, lost in sorted(report.lost.items()):
+        click.echo(f"{realm or '(the server)'}: {lost} events of its audit trail are lost.")
+    if acts:
+        click.echo("\nEnded or changed since the backup, and undone by it. Do it again:")
+        show_table([{name: str(act[name]) for name in ("at", "realm", "tag", "target", "actor")} for act in acts], "")
+    click.echo("\nWorking now. Which of these were revoked since the backup, this database cannot know:")
+    rows = [
+        {
+            "realm": each.realm,
+            "kind": each.kind,
+            "name": each.name,
+            "of": each.owner,
+            "made": show_time(each.created_at),
+            "last used": show_time(each.last_used_at),
+        }
+        for each in doubtful
+    ]
+    show_table(rows, "There are none.")
+
+
+def _events(file: Any) -> list[dict[str, Any]]:
+    """Return the events of an export.
+
+    :raises IdpError: it is none.
+    """
+    found = []
+    for number, line in enumerate(file, 1):
+        try:
+            value = json.loads(line)
+            if value["kind"] in {"event", "unsealed"}:
+                found.append({name: value[name] for name in ("id", "at", "realm", "tag", "actor", "target")})
+        except (ValueError, KeyError, TypeError):
+            raise IdpError(f"Line {number} of {file.name} is no line of an export (idp audit export).") from None
+    return found
