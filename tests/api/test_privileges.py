@@ -670,7 +670,8 @@ def test_tokens_of_an_application_administer_within_its_roles(client: FlaskClien
     boss = make.application("boss-bot", roles=("administrator",))
     small = make.application("small-bot", roles=("viewer",))
     for made, status in ((boss, 201), (small, 403)):
-        header = {"Authorization": f"Bearer {ask_token(client, made).json['access_token']}"}
+        wanted = ask_token(client, made, resource="http://localhost:8080/auth/realms/acme").json["access_token"]
+        header = {"Authorization": f"Bearer {wanted}"}
         answer = client.post("/v1/users", headers=header, json={"spec": {"machineName": f"by-{made.client_id}"}})
         assert answer.status_code == status
     narrowed = ask_token(client, boss, scope="openid").json["access_token"]

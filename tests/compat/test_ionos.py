@@ -171,7 +171,7 @@ def test_what_is_no_person_makes_no_personal_token(client: FlaskClient, make: Fa
     made = make.application()
     key = make.key()
     exchanged = client.post("/v1/auth/exchange", headers=key.header).json["Authorization"]
-    access_token = ask_token(client, made).json["access_token"]
+    access_token = ask_token(client, made, resource="http://localhost:8080/auth/realms/acme").json["access_token"]
     assert client.get(f"{TOKENS}/generate", headers=bearer(exchanged)).status_code == 403
     assert client.get(f"{TOKENS}/generate", headers=bearer(access_token)).status_code == 403
     assert client.get(f"{TOKENS}/generate", headers=key.header).status_code == 401

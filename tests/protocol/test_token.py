@@ -51,7 +51,7 @@ def test_access_token_says_who_for_whom_and_what(client: FlaskClient, make: Fact
     claims = opened.claims
     assert opened.header["typ"] == "at+jwt"
     assert len(opened.header["kid"]) == 36
-    assert claims["iss"] == claims["aud"] == ISSUER
+    assert (claims["iss"], claims["aud"]) == (ISSUER, f"{ISSUER}/apis")
     assert claims["sub"] == made.uid
     assert claims["client_id"] == claims["azp"] == "ci-bot"
     assert claims["preferred_username"] == "service-account-ci-bot"
