@@ -222,5 +222,5 @@ def report_leak(body: Leak) -> None:
     """Revoke a credential that somebody has found, on being shown it. The answer does not tell whether it was one."""
     credential = body.credential.strip()
     if apikeys.can_be_leaked(credential):
-        ratelimit.reserve_attempt([(f"leak:{ratelimit.network_of(address())}", 60)], 60)
+        ratelimit.reserve_attempt(ratelimit.network_limits("leak", address(), 60), 60)
         apikeys.revoke_leaked(credential)

@@ -1,6 +1,7 @@
 """Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,9 @@ from idp.ratelimit import check_rate
 from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser, User, known_user
+
+_NOBODYS = os.urandom(32)
+"""Pepper and hash of a key that nobody has."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -103,10 +107,12 @@ def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> C
         cache = process.feed.cache("api-key")
         recalled = cache.get(public_part)
         found = recalled or cache.load(public_part, lambda: read_key(public_part))
-        if found is not None and crypto.same(crypto.keyed_hash(found.pepper, plain_key), found.secret_hash):
+        # an unknown key is compared, too: otherwise it would be refused sooner than a wrong one (T88)
+        pepper, secret_hash = (found.pepper, found.secret_hash) if found is not None else (_NOBODYS, _NOBODYS)
+        if crypto.same(crypto.keyed_hash(pepper, plain_key), secret_hash) and found is not None:
             return _check_use(process, found, address, purpose)
     if recalled is not None:
-        read_key("")  # an unknown key has cost one read: so does a wrong one (T88)
+        read_key("")  # an unknown key has cost one read: so does a wrong one
     key_usage(process).refused(None, address, "unknown")
     raise KeyRefusedError
 

@@ -1,7 +1,14 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
-from idp.applications.known import KnownApplication, KnownSecret, known_application, read_application, recall_application
+from idp.applications.known import (
+    KnownApplication,
+    KnownSecret,
+    known_application,
+    match_secret,
+    read_application,
+    recall_application,
+)
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
@@ -67,6 +74,7 @@ __all__ = [
     "list_applications",
     "list_secrets",
     "mark_secrets_shown",
+    "match_secret",
     "read_application",
     "recall_application",
     "renew_unshown_secrets",

@@ -1,37 +1,49 @@
 """Authentication by a JWT that the application signs with its own key (RFC 7523 §2.2, `private_key_jwt`)."""
 
 import hashlib
+import os
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import cache
 
+from joserfc.jwk import ECKey
 from sqlalchemy import delete
 
 from idp import clock
 from idp.applications.known import KnownApplication
 from idp.applications.models import UsedAssertion
+from idp.crypto import b64url
 from idp.db import db, insert_if_new
 from idp.settings import CLOCK_LEEWAY
-from idp.verifier.jose import InvalidTokenError, check_times, open_token
+from idp.verifier.jose import InvalidTokenError, Key, check_times, import_key, open_token
 
 ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
 LONGEST_LIFETIME = 300
 """Seconds that an assertion may be valid for from now on (R96)."""
 
 
-def check_assertion(application: KnownApplication, assertion: str, audiences: Collection[str]) -> None:
-    """Check a client assertion and use it up.
+def check_assertion(application: KnownApplication | None, assertion: str, audiences: Collection[str]) -> KnownApplication:
+    """Check a client assertion, use it up, and return the application that has proved itself by it.
 
+    A signature is compared also when there is no such application, when it is disabled, and when it has no key of that kind, so
+    that the time does not tell (T88).
+
+    :param application: the one that the assertion says it is of; None when there is no such application.
     :param audiences: what it may be addressed to: the issuer, or the token endpoint's URL.
     :raises InvalidTokenError: refused; the text is for the log, the client is told the same whatever the reason.
     """
+    own: list[Key] = []
+
+    def keys(kid: str | None, algorithm: str) -> list[Key]:
+        public_keys = application.public_keys if application is not None else ()
+        own.extend(each.key for each in public_keys if algorithm in each.algorithms and kid in {None, each.kid})
+        return own or [_nobodys_key(algorithm)]
+
     opened = open_token(
-        assertion,
-        keys=lambda kid, alg: [
-            each.key for each in application.public_keys if alg in each.algorithms and kid in {None, each.kid}
-        ],
-        algorithms=ASSERTION_ALGORITHMS,
-        types=("", "jwt", "client-authentication+jwt"),
-    )
+        assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "client-authentication+jwt")
+    )  # fmt: skip
+    if application is None or not application.enabled or not own:
+        raise InvalidTokenError("There is no such application, it is disabled, or it has no such key.")
     claims, now = opened.claims, clock.timestamp()
     if not claims.get("iss") == claims.get("sub") == application.client_id:
         raise InvalidTokenError("iss and sub of the assertion must both be the client_id.")
@@ -47,6 +59,17 @@ def check_assertion(application: KnownApplication, assertion: str, audiences: Co
         raise InvalidTokenError("The assertion has no usable jti.")
     if not _claim(application, jti, claims["exp"]):
         raise InvalidTokenError("The assertion was used before.")
+    return application
+
+
+@cache
+def _nobodys_key(algorithm: str) -> Key:
+    """Return a public key that nobody can sign for: what is signed with it is refused all the same."""
+    if algorithm == "ES256":
+        return import_key(ECKey.generate_key("P-256").as_dict(private=False))
+    # to compare costs as much with any number for the modulus, and a pair of keys costs a tenth of a second
+    modulus = int.from_bytes(os.urandom(256)) | 1 << 2047 | 1
+    return import_key({"kty": "RSA", "n": b64url(modulus.to_bytes(256)).decode(), "e": "AQAB"})
 
 
 def _claim(application: KnownApplication, jti: str, exp: float) -> bool:

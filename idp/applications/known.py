@@ -1,5 +1,6 @@
 """What a worker keeps of an application in memory: enough to authenticate it and to issue its tokens without SQL."""
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,12 @@ from idp.applications.service import KEY_ALGORITHMS
 from idp.db import reading
 from idp.realms import NAME_PATTERN, KnownRealm
 from idp.verifier.jose import Key, import_key
+
+MOST_COMPARED = 8
+"""Live secrets of an application up to which a wrong one costs the same."""
+
+_NOBODYS = os.urandom(32)
+"""Pepper and hash of a secret that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +73,24 @@ class KnownApplication:
             limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), memo={})
         return limited
 
-    def matching_secret(self, plain_secret: str, now: float) -> KnownSecret | None:
-        """Return the live secret that was presented, or None. Every live secret is compared, whichever matches."""
-        match = None
-        for secret in self.secrets:
-            matches = crypto.same(crypto.keyed_hash(secret.pepper, plain_secret), secret.secret_hash)
-            if matches and now < secret.expires_at:
-                match = secret
-        return match
+def match_secret(application: KnownApplication | None, plain_secret: str, now: float) -> KnownSecret | None:
+    """Return the live secret that was presented, or None. Every live secret is compared, whichever matches.
+
+    Where none does, as many are compared as if the application had `MOST_COMPARED`: also when it has fewer, and when there
+    is no such application, so that the time tells neither (T88).
+
+    :param application: the one that the secret is presented for; None when there is no such application.
+    """
+    match = None
+    secrets = application.secrets if application is not None else ()
+    for secret in secrets:
+        matches = crypto.same(crypto.keyed_hash(secret.pepper, plain_secret), secret.secret_hash)
+        if matches and now < secret.expires_at:
+            match = secret
+    if match is None:
+        for _ in range(MOST_COMPARED - len(secrets)):
+            crypto.same(crypto.keyed_hash(_NOBODYS, plain_secret), _NOBODYS)
+    return match
 
 
 def known_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:

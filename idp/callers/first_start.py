@@ -30,15 +30,15 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
     :raises FirstSecretError: the secret is wrong, used or expired.
     :raises InvalidValueError: the name or password will not do; the secret can be used again.
     :raises ConflictError: there is such a user already.
-    :raises TooManyAttemptsError: too many wrong ones came from this address.
+    :raises TooManyAttemptsError: it is wrong, and so were too many others that came from this address.
     """
     process = runtime.current()
-    attempt = ratelimit.reserve_attempt([(f"first start:{ratelimit.network_of(address)}", TRIES_FROM_ADDRESS)], WINDOW)
     master = known_realm(process, MASTER)
     application = applications.read_application(master, ADMINISTRATOR) if master is not None else None
     secret_id = _matching(application, plain_secret) if application is not None else None
     if secret_id is None:
         tokens.usage(process).refused(MASTER, application, address, "secret")
+        ratelimit.reserve_attempt(ratelimit.network_limits("first start", address, TRIES_FROM_ADDRESS), WINDOW)
         raise FirstSecretError
     users.check_user_name(users.UserKind.PERSON, name)
     users.check_password(password, users.canonical(name), MASTER)
@@ -49,7 +49,6 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
     if not applications.use_up(secret_id):
         db.session.rollback()
         raise FirstSecretError
-    attempt.give_back()
     realm = get_realm(MASTER)
     publish_application(MASTER, ADMINISTRATOR)
     with audit.acting_as(audit.Actor(f"application:{ADMINISTRATOR}", address)):
@@ -66,5 +65,5 @@ def _matching(application: KnownApplication, plain_secret: str) -> int | None:
     )
     if not application.enabled or not is_administrator or not 0 < len(plain_secret) <= 512:
         return None
-    secret = application.matching_secret(plain_secret, now)
+    secret = applications.match_secret(application, plain_secret, now)
     return secret.id if secret is not None and secret.single_use else None

@@ -13,7 +13,7 @@ from idp.audit import Actor, Tag
 from idp.db import db, reading
 from idp.errors import ConflictError, IdpError
 from idp.organisations.models import SignUp
-from idp.ratelimit import network_of, reserve_attempt
+from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, check_name, check_text
 from idp.users import LinkError, User, UserKind, password_works
 
@@ -65,7 +65,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     """
     if SignUpMode(runtime.current().settings.sign_up) is SignUpMode.OFF:
         raise SignUpClosedError
-    reserve_attempt([(f"sign-up from {network_of(address)}", FROM_ADDRESS), ("sign-up", FROM_EVERYWHERE)], 3600)
+    reserve_attempt([*network_limits("sign-up from", address, FROM_ADDRESS), ("sign-up", FROM_EVERYWHERE)], 3600)
     check_name("a realm", wish.name)
     mail.check_address(wish.email)
     users.check_user_name(UserKind.PERSON, wish.email)

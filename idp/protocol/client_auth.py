@@ -9,7 +9,7 @@ from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Form
-from idp.protocol.limits import count_failure, refuse_failing
+from idp.protocol.limits import count_failure
 from idp.realms import KnownRealm, publish_application
 from idp.verifier.jose import InvalidTokenError, read_unverified
 from idp.wire.address import client_address
@@ -56,6 +56,7 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
     :param single_use: accept a secret that works once; the caller must then call `use_up_secret`.
     :raises InvalidRequestError: more than one credential, or an assertion without its type.
     :raises InvalidClientError: none, or one that will not do; alike for every cause.
+    :raises RateExceededError: one that will not do, after too many others. A right one is accepted whatever others have shown.
     """
     address = client_address(environ, realm.runtime.settings.trusted_proxies)
     header: str | None = environ.get("HTTP_AUTHORIZATION")
@@ -71,16 +72,14 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
             raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
     else:
         client_id, plain_secret = form.text("client_id"), form.text("client_secret")
-    refuse_failing(realm, client_id, address)
     recalled = applications.recall_application(realm, client_id)
     application = recalled or applications.read_application(realm, client_id)
-    if application is not None and application.enabled and 0 < len(plain_secret) <= _LONGEST_SECRET:
-        secret = application.matching_secret(plain_secret, clock.timestamp())
-        if secret is not None and (single_use or not secret.single_use):
+    if 0 < len(plain_secret) <= _LONGEST_SECRET:
+        secret = applications.match_secret(application, plain_secret, clock.timestamp())
+        if application is not None and application.enabled and secret is not None and (single_use or not secret.single_use):
             return Client(application.limited_to(secret.frozen), secret, address)
     _equalise(realm, recalled)
-    count_failure(realm, client_id, address)
-    raise _refuse(realm, application, address, "secret")
+    raise _count_and_refuse(realm, application, client_id, address, "secret")
 
 
 def shows_credential(environ: Environ, form: Form) -> bool:
@@ -101,20 +100,16 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
         if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
             raise InvalidTokenError("sub of the assertion is not the client_id.")
         claimed = unverified_client_id
-        refuse_failing(realm, claimed, address)
-        recalled = applications.recall_application(realm, unverified_client_id)
-        application = recalled or applications.read_application(realm, unverified_client_id)
-        if application is None or not application.enabled:
-            raise InvalidTokenError("There is no such application, or it is disabled.")
+        recalled = applications.recall_application(realm, claimed)
+        application = recalled or applications.read_application(realm, claimed)
         token_endpoint = f"{realm.issuer}/protocol/openid-connect/token"
-        applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
+        proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
     except InvalidTokenError as error:
         _log.info("client assertion refused: %s", error)
         _equalise(realm, recalled)
-        count_failure(realm, claimed, address)
-        raise _refuse(realm, application, address, f"assertion: {error}") from error
+        raise _count_and_refuse(realm, application, claimed, address, f"assertion: {error}") from error
     commit()
-    return Client(application.limited_to(application.jwks_frozen), None, address)
+    return Client(proven.limited_to(proven.jwks_frozen), None, address)
 
 
 def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
@@ -125,6 +120,18 @@ def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
     """
     if recalled is not None:
         applications.read_application(realm, "")
+
+
+def _count_and_refuse(
+    realm: KnownRealm, application: KnownApplication | None, claimed: str, address: str, reason: str
+) -> InvalidClientError:
+    """Note a credential that will not do, under the name that was claimed.
+
+    :raises RateExceededError: too many of that name did not, from this address.
+    """
+    refusal = _refuse(realm, application, address, reason)
+    count_failure(realm, claimed, address)
+    return refusal
 
 
 def _refuse(realm: KnownRealm, application: KnownApplication | None, address: str, reason: str) -> InvalidClientError:

@@ -8,38 +8,22 @@ from idp.ratelimit import BURST, Rate, Use
 from idp.realms import KnownRealm
 
 TRY_AGAIN_EVERY = 6.0
-"""Seconds between two tries of an application that has failed too often from one address."""
-
-MOST_FAILING = 100_000
-"""Applications at addresses that each process remembers to have failed."""
+"""Seconds between two failures of an application that are answered as such, once it has failed too often from one address."""
 
 _LONGEST_NAME = 64
 _USES = "uses of a token"
 
 
-def refuse_failing(realm: KnownRealm, client_id: str, address: str) -> None:
-    """Have an application wait that has failed too often from this address, whatever it shows now. Nobody else waits.
+def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
+    """Note that an application has failed to show who it is. Whoever shows a right credential is not asked about.
 
     It is counted under the name that was claimed, so that it does not tell which applications exist (T88).
 
-    :raises RateExceededError: it has to wait.
+    :raises RateExceededError: it has failed too often from this address.
     """
-    limiter = ratelimit.limiter(realm.runtime)
-    if limiter.failing:
-        use = _failures(realm, client_id, address, 0)
-        if use.key in limiter.failing:
-            limiter.spend([use])
-
-
-def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
-    """Note that an application has failed to show who it is."""
-    use = _failures(realm, client_id, address, 1)
-    if use.rate.per_second > 0:
-        limiter = ratelimit.limiter(realm.runtime)
-        if len(limiter.failing) >= MOST_FAILING:
-            limiter.failing.clear()  # those that go on failing are soon in it again
-        limiter.failing.add(use.key)
-        limiter.try_spend(use)
+    rate = _failure_rate(realm.runtime.settings.rate_failures)
+    what = f"{realm.name}/{client_id[:_LONGEST_NAME]} {ratelimit.network_of(address)}"
+    ratelimit.limiter(realm.runtime).use(Use(rate, what))
 
 
 def count_token(realm: KnownRealm, application: KnownApplication) -> None:
@@ -68,8 +52,3 @@ def _uses(realm: KnownRealm, application: KnownApplication) -> list[Use]:
 @cache
 def _failure_rate(limit: int) -> Rate:
     return Rate("failed-authentication", 1 / TRY_AGAIN_EVERY if limit else 0, limit)
-
-
-def _failures(realm: KnownRealm, client_id: str, address: str, cost: int) -> Use:
-    rate = _failure_rate(realm.runtime.settings.rate_failures)
-    return Use(rate, f"{realm.name}/{client_id[:_LONGEST_NAME]} {ratelimit.network_of(address)}", cost)

@@ -1,6 +1,7 @@
 """Limits: what may be tried how often in a time, counted in the database, and how often a second, counted in memory."""
 
-from idp.ratelimit.attempts import Attempt, TooManyAttemptsError, forget_old_attempts, network_of, reserve_attempt
+from idp.networks import network_of
+from idp.ratelimit.attempts import Attempt, Limit, TooManyAttemptsError, forget_old_attempts, network_limits, reserve_attempt
 from idp.ratelimit.models import AttemptCount
 from idp.ratelimit.rates import BURST, Rate, RateExceededError, Standing, Use, check_rate, limiter, rate_headers
 
@@ -8,6 +9,7 @@ __all__ = [
     "BURST",
     "Attempt",
     "AttemptCount",
+    "Limit",
     "Rate",
     "RateExceededError",
     "Standing",
@@ -16,6 +18,7 @@ __all__ = [
     "check_rate",
     "forget_old_attempts",
     "limiter",
+    "network_limits",
     "network_of",
     "rate_headers",
     "reserve_attempt",

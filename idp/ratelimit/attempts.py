@@ -5,11 +5,11 @@ is refused without a look at the password.
 """
 
 import hashlib
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Executable, Integer, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,7 +17,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from idp import clock
 from idp.db import UtcDateTime, commit, db
 from idp.errors import IdpError
+from idp.networks import network_of, wide_network_of
 from idp.ratelimit.models import AttemptCount
+
+WIDER = 5
+"""How many times as much as one network of IPv6 the wider network around it may try, where there are 65,536 of them."""
 
 
 class TooManyAttemptsError(IdpError):
@@ -28,11 +32,23 @@ class TooManyAttemptsError(IdpError):
         self.retry_after = retry_after
 
 
+class Limit(NamedTuple):
+    """A counter, and how far it goes."""
+
+    what: str
+    """What is counted, such as `reset from 192.0.2.7`."""
+    most: int
+    """The most of it in a window."""
+    places: int = 1
+    """How many places an attempt takes: 0 only asks whether there is room for one, at the same cost."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A place that was taken in every counter. Give it back when the attempt succeeds: only failures count."""
 
     keys: tuple[str, ...]
+    """The counters in which a place was taken."""
 
     def give_back(self) -> None:
         """Take the attempt out of the counters again, in the current transaction."""
@@ -45,30 +61,41 @@ class Attempt:
         )
 
 
-def reserve_attempt(limits: Sequence[tuple[str, int]], window: int) -> Attempt:
+def network_limits(what: str, address: str, most: int) -> list[Limit]:
+    """Return the limits of the network that a client is in: with IPv6, also of the wider one around it.
+
+    :param what: what is counted there.
+    :param most: the most of it from one network; the wider one may have several times as much.
+    """
+    network, wide = network_of(address), wide_network_of(address)
+    limits = [Limit(f"{what} {network}", most)]
+    return limits if wide == network else [*limits, Limit(f"{what} {wide}", WIDER * most)]
+
+
+def reserve_attempt(limits: Sequence[Limit | tuple[str, int]], window: int) -> Attempt:
     """Take a place in every counter, and commit that before anything is tried.
 
-    :param limits: what is counted (such as `account:acme:ann@example.com`) and the most of it in a window.
+    :param limits: what is counted and the most of it in a window.
     :param window: seconds.
     :raises TooManyAttemptsError: one of the counters is full; none of them has then moved.
     """
     # always in the same order, so that two requests never wait for each other
-    taken = sorted((_key(what), limit) for what, limit in limits)
+    counters = sorted((_key(limit.what), limit) for limit in (Limit(*each) for each in limits))
     now = clock.now()
     ends_at = now + timedelta(seconds=window)
-    for key, limit in taken:
+    for key, limit in counters:
         full_until = _take(key, limit, now, ends_at)
         if full_until is not None:
             db.session.rollback()
             raise TooManyAttemptsError(max(1, int((full_until - now).total_seconds()) + 1))
     commit()
-    return Attempt(tuple(key for key, _ in taken))
+    return Attempt(tuple(key for key, limit in counters if limit.places))
 
 
-def _take(key: str, limit: int, now: datetime, ends_at: datetime) -> datetime | None:
-    """Count one more. Returns None, or when the window ends if it is full. One statement decides."""
+def _take(key: str, limit: Limit, now: datetime, ends_at: datetime) -> datetime | None:
+    """Take the places. Returns None, or when the window ends if it is full. One statement decides."""
     statement = _take_a_place(db.engine.dialect.name)
-    values = {"key": key, "limit": limit, "now": now, "ends_at": ends_at}
+    values = {"key": key, "limit": limit.most, "places": limit.places, "now": now, "ends_at": ends_at}
     if db.session.connection().execute(statement, values).first() is not None:
         return None
     full = db.session.get(AttemptCount, key, populate_existing=True)
@@ -77,36 +104,24 @@ def _take(key: str, limit: int, now: datetime, ends_at: datetime) -> datetime | 
 
 @cache
 def _take_a_place(dialect: str) -> Executable:
-    """Return the statement that counts one more unless the counter is full, written once: it runs three times a sign-in."""
+    """Return the statement that takes places unless the counter is full, written once: it runs several times a sign-in."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     ends_at = bindparam("ends_at", type_=UtcDateTime)
+    places = bindparam("places", type_=Integer)
     over = AttemptCount.window_ends_at <= bindparam("now", type_=UtcDateTime)
     return (
         insert(AttemptCount)
-        .values(key=bindparam("key"), count=1, window_ends_at=ends_at)
+        .values(key=bindparam("key"), count=places, window_ends_at=ends_at)
         .on_conflict_do_update(
             index_elements=[AttemptCount.key],
             set_={
-                "count": case((over, 1), else_=AttemptCount.count + 1),
+                "count": case((over, places), else_=AttemptCount.count + places),
                 "window_ends_at": case((over, ends_at), else_=AttemptCount.window_ends_at),
             },
             where=over | (AttemptCount.count < bindparam("limit", type_=Integer)),
         )
         .returning(AttemptCount.count)
     )
-
-
-@lru_cache(maxsize=10_000)
-def network_of(address: str) -> str:
-    """Return what a client can be told by: its IPv4 address, or the /64 network that an IPv6 client has to itself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    if parsed.version == 4 or mapped is not None:
-        return str(mapped or parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def forget_old_attempts() -> None:

@@ -152,8 +152,6 @@ class Limiter:
         self._strict = MemoryCounters(share / STRICTER)
         url = process.settings.valkey_url
         self._shared = SharedCounters(url) if url else None
-        self.failing: set[str] = set()
-        """Keys of what has failed on this process at some time: only these need be asked about."""
 
     def use(self, use: Use) -> Standing | None:
         """Count a use, and return how it stands with its rate after that; None when it has no limit.

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp import ratelimit
+from idp import audit, ratelimit, runtime, tokens
 from idp.app import close_app, create_app
 from idp.ratelimit import Rate, RateExceededError, Use
 from idp.ratelimit.rates import Limiter, MemoryCounters, Refusal
 from idp.settings import Settings
-from tests.factories import Factory, ask, ask_token
+from tests.factories import Factory, ask, ask_token, assertion, assertion_form, key_pair
 from tests.serving import PATIENCE
 
 
@@ -94,39 +94,52 @@ def test_application_and_realm_have_a_rate(settings: Settings, ticks: Ticks) -> 
     bots = [make.application(f"bot-{n}") for n in range(3)]
     fast = make.application("fast", rate_per_second=1)
 
-    def tokens(made: Any, count: int) -> Counter[int]:
+    def fetched(made: Any, count: int) -> Counter[int]:
         return Counter(ask_token(client, made).status_code for _ in range(count))
 
-    assert tokens(fast, 6) == {200: 5, 429: 1}, "an application's own rate"
-    assert tokens(bots[0], 11) == {200: 10, 429: 1}, "the server's for the others"
-    assert tokens(bots[1], 1) == {429: 1}, "and the realm's for all of them: 15"
+    assert fetched(fast, 6) == {200: 5, 429: 1}, "an application's own rate"
+    assert fetched(bots[0], 11) == {200: 10, 429: 1}, "the server's for the others"
+    assert fetched(bots[1], 1) == {429: 1}, "and the realm's for all of them: 15"
     refused = ask_token(client, bots[1])
     assert (refused.json["error"], refused.headers["Retry-After"]) == ("slow_down", "1")
     assert refused.headers["RateLimit-Policy"] == '"realm";q=15;w=5'
     ticks.now += 5
-    assert tokens(bots[1], 1) == {200: 1}
+    assert fetched(bots[1], 1) == {200: 1}
     close_app(app)
 
 
 @pytest.mark.spec("T81", "T88")
-def test_failing_application_waits_and_nobody_else(settings: Settings, ticks: Ticks) -> None:
+def test_failures_of_an_application_are_slowed_and_its_right_credential_is_accepted(settings: Settings, ticks: Ticks) -> None:
     app = app_with(settings, rate_failures=5)
     client, make = app.test_client(), Factory(app)
-    bot, other = make.application("bot"), make.application("other")
+    key, jwks = key_pair()
+    bot, other = make.application("bot", jwks=jwks), make.application("other")
 
-    def token(client_id: str, secret: str, address: str = "192.0.2.1") -> int:
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-        return ask(client, "token", form, environ_base={"REMOTE_ADDR": address}).status_code
+    def token(client_id: str, secret: str, endpoint: str = "token") -> int:
+        form = {"grant_type": "client_credentials", "token": "x", "client_id": client_id, "client_secret": secret}
+        return ask(client, endpoint, form, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code
+
+    def asserted(client_id: str, by: Any) -> int:
+        form = assertion_form(assertion(by, client_id, "http://localhost:8080/auth/realms/acme"))
+        return ask(client, "token", form, environ_base={"REMOTE_ADDR": "192.0.2.1"}).status_code
 
     assert [token("bot", "wrong") for _ in range(7)] == [401] * 5 + [429] * 2
-    assert token("bot", bot.secret) == 429, "from this address it waits, whatever it shows"
-    assert token("bot", bot.secret, "192.0.2.2") == 200, "the same application at another address does not"
-    assert token("other", other.secret) == 200, "nor another application at this address"
     assert [token("nobody", "wrong") for _ in range(7)] == [401] * 5 + [429] * 2, "it does not tell which ones exist"
+    stranger, _ = key_pair()
+    assert [asserted(name, stranger) for name in ("bot", "nobody")] == [429, 429], "whatever is shown, it is counted together"
+    for endpoint in ("token", "token/introspect", "revoke"):
+        assert token("bot", "wrong", endpoint) == 429
+        assert token("bot", bot.secret, endpoint) == 200, "who shows the right one waits for nobody"
+    assert asserted("bot", key) == 200
+    assert token("other", other.secret) == 200
     ticks.now += 6
-    assert token("bot", bot.secret) == 200
-    revoke = ask(client, "revoke", {"token": "x", "client_id": "bot", "client_secret": "wrong"})
-    assert revoke.status_code == 401
+    assert [token("bot", "wrong") for _ in range(2)] == [401, 429]
+    with app.app_context():
+        tokens.usage(runtime.current()).flush()
+        recorded = Counter({event.target: 0 for event in audit.list_events(tag="client:token:refuse")})
+        for event in audit.list_events(tag="client:token:refuse"):
+            recorded[event.target] += event.detail["count"]
+    assert recorded == {"application:bot": 13, "application:(unknown)": 8}, "what was answered 429 was looked at, and is recorded"
     close_app(app)
 
 

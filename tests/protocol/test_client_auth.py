@@ -137,6 +137,56 @@ def test_every_failure_costs_the_same_reads(client: FlaskClient, make: Factory, 
     assert seen == [seen[0]] * 6
 
 
+@pytest.mark.spec("T88")
+def test_every_failure_costs_the_same_hashes_and_signatures(
+    client: FlaskClient, make: Factory, pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from idp import crypto
+    from idp.verifier import jose
+
+    hashes: list[str] = []
+    signatures: list[str] = []
+    hashed, opened = crypto.keyed_hash, jose.jws.deserialize_compact
+    monkeypatch.setattr(crypto, "keyed_hash", lambda *given: hashes.append("hash") or hashed(*given))
+    monkeypatch.setattr(
+        jose.jws, "deserialize_compact", lambda *given, **options: signatures.append("signature") or opened(*given, **options)
+    )
+    made = make.application(jwks=pairs["ES256"][1])
+    make.application("keyless")
+    make.application("many")
+    for name in ("second", "third"):
+        make.change(lambda realm, each, name=name: applications.add_secret(realm, each, name), name="many")
+    make.application("gone", jwks=pairs["ES256"][1])
+    make.change(disable, name="gone")
+    stranger = {alg: key_pair(alg)[0] for alg in ("ES256", "RS256", "PS256")}
+    for client_id in ("ci-bot", "keyless", "many", "gone", "nobody"):
+        for _ in ("cold", "warm"):
+            hashes.clear()
+            ask(client, "token", {"grant_type": "client_credentials", "client_id": client_id, "client_secret": "wrong"})
+            assert len(hashes) == applications.known.MOST_COMPARED, client_id
+            for alg, key in stranger.items():
+                signatures.clear()
+                answer = ask(client, "token", assertion_form(assertion(key, client_id, ISSUER, alg=alg)))
+                assert (answer.status_code, len(signatures)) == (401, 1), (client_id, alg)
+    hashes.clear()
+    assert ask_token(client, made).status_code == 200
+    assert len(hashes) == 1, "who shows the right secret pays for nothing else"
+
+
+def test_what_an_application_has_no_key_for_is_refused_whoever_signed_it(
+    client: FlaskClient, make: Factory, pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is compared with a key that nobody has; if somebody had it, it would be worth nothing."""
+    from idp.verifier.jose import import_key
+
+    for alg in ("ES256", "RS256"):
+        key, jwks = pairs[alg]
+        monkeypatch.setattr(applications.assertions, "_nobodys_key", lambda _alg, jwks=jwks: import_key(jwks["keys"][0]))
+        make.application(f"keyless-{alg.lower()}")
+        for client_id in (f"keyless-{alg.lower()}", "nobody"):
+            assert ask(client, "token", assertion_form(assertion(key, client_id, ISSUER, alg=alg))).status_code == 401
+
+
 @pytest.mark.spec("R29", "AUTHLIB-10")
 @pytest.mark.parametrize("basic_right", [True, False])
 @pytest.mark.parametrize("form_right", [True, False])
