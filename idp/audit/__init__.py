@@ -9,6 +9,7 @@ from idp.audit.activity import (
     list_activity,
 )
 from idp.audit.chain import Entry, Standing, beginning, fingerprint, pack_ids
+from idp.audit.gathering import UNKNOWN, Gathered, Gathering, Refusal, Refusals, Tally, lost_events, refusal_events
 from idp.audit.models import AuditBatch, AuditCut, AuditDelivery, AuditEvent, AuditMark, AuditSealing
 from idp.audit.sealing import Seal, count_unsealed, seal_events
 from idp.audit.service import (
@@ -22,6 +23,7 @@ from idp.audit.service import (
     list_events,
     operator,
     record,
+    record_when,
 )
 from idp.audit.tags import Tag
 from idp.audit.verify import (
@@ -49,6 +51,7 @@ __all__ = [
     "CHECKPOINT_TYPE",
     "CUT_TYPE",
     "SYSTEM",
+    "UNKNOWN",
     "Activity",
     "Actor",
     "AuditBatch",
@@ -62,15 +65,20 @@ __all__ = [
     "Cut",
     "Entry",
     "ExportReader",
+    "Gathered",
+    "Gathering",
     "Keys",
     "Kind",
     "Line",
     "Piece",
     "Problem",
+    "Refusal",
+    "Refusals",
     "Report",
     "Seal",
     "Standing",
     "Tag",
+    "Tally",
     "acting_as",
     "activity_totals",
     "beginning",
@@ -85,12 +93,15 @@ __all__ = [
     "is_guarded",
     "list_activity",
     "list_events",
+    "lost_events",
     "operator",
     "pack_ids",
     "read_checkpoint",
     "read_keys",
     "read_statement",
     "record",
+    "record_when",
+    "refusal_events",
     "seal_events",
     "unpack",
     "unpack_cut",

@@ -22,7 +22,7 @@ LONGEST_REASON = 120
 COUNTED = frozenset(
     {
         Tag.TOKEN_ISSUE, Tag.TOKEN_EXCHANGE, Tag.TOKEN_REFUSE, Tag.API_KEY_USE, Tag.API_KEY_EXCHANGE, Tag.API_KEY_REFUSE,
-        Tag.SESSION_START, Tag.SIGN_IN_REFUSE,
+        Tag.SESSION_START, Tag.PASSWORD_USE, Tag.SIGN_IN_REFUSE,
     }
 )  # fmt: skip
 """The acts that come in numbers. What administrators do is in the trail itself."""
@@ -79,9 +79,12 @@ def count_events(events: Iterable[dict[str, Any]]) -> None:
     )
 
 
-def count_one(tag: Tag, realm: str, reason: str = "") -> None:
-    """Add one event that is recorded by itself, as `count_events` does."""
-    count_events([{"tag": tag.value, "realm": realm, "at": clock.now(), "detail": {"reason": reason}}])
+def count_one(tag: Tag, realm: str, reason: str = "", *, number: int = 1) -> None:
+    """Add one event that is recorded by itself, as `count_events` does.
+
+    :param number: 0 to do the same work for one that is recorded later (T85).
+    """
+    count_events([{"tag": tag.value, "realm": realm, "at": clock.now(), "detail": {"reason": reason, "count": number}}])
 
 
 def list_activity(realm: str, since: datetime) -> Sequence[Activity]:

@@ -53,6 +53,7 @@ class Tag(StrEnum):
 
     PASSWORD_CHANGE = "user:password:change"  # noqa: S105
     PASSWORD_RESET = "user:password:reset"  # noqa: S105
+    PASSWORD_USE = "user:password:use"  # noqa: S105
     PASSWORD_RESET_START = "user:password:reset-start"  # noqa: S105
 
     GROUP_CREATE = "admin:group:create"

@@ -6,7 +6,6 @@ A `kill -9` loses what has not been written yet: at most a second's worth, see d
 import logging
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -14,19 +13,13 @@ from sqlalchemy import bindparam, insert, update
 
 from idp import audit, clock
 from idp.applications import Application, ApplicationSecret, KnownApplication, KnownSecret
-from idp.audit import AuditEvent, Tag
+from idp.audit import AuditEvent, Refusal, Refusals, Tag
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
 from idp.telemetry import count
 
 MOST_WAITING = 100_000
 """Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
-
-MOST_KINDS_OF_REFUSAL = 1_000
-"""Different refusals told apart between two writes; the rest are counted as one, so that nobody can flood the trail."""
-
-UNKNOWN = "(unknown)"
-"""Stands for every client_id that no application has. No application can be called that."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,23 +36,12 @@ class _Issue(NamedTuple):
     tag: Tag
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    realm: str
-    client_id: str
-    address: str
-    reason: str
-
-
-_OTHER = _Refusal("", "", "", "other refusals")
-
-
 class Usage:
     """What one worker has not written yet."""
 
     def __init__(self) -> None:
         self._issues: list[_Issue] = []
-        self._refusals: Counter[_Refusal] = Counter()
+        self._refusals = Refusals()
         self._lost = 0
         self._lock = threading.Lock()
 
@@ -89,22 +71,15 @@ class Usage:
         :param application: the one it claimed to be; None when there is no such application. What was sent in its place is
             not recorded: a secret that was put into the wrong field would stand in the trail for good.
         """
-        refusal = _Refusal(realm, application.client_id if application else UNKNOWN, address, reason)
-        with self._lock:
-            self._count(refusal, 1)
+        client_id = application.client_id if application else audit.UNKNOWN
+        self._refusals.add(Refusal(Tag.TOKEN_REFUSE, realm, f"application:{client_id}", reason, address))
 
-    def _count(self, refusal: _Refusal, number: int) -> None:
-        full = refusal not in self._refusals and len(self._refusals) >= MOST_KINDS_OF_REFUSAL
-        self._refusals[_OTHER if full else refusal] += number
-
-    def _take_back(self, issues: list[_Issue], refusals: Counter[_Refusal], lost: int) -> None:
+    def _take_back(self, issues: list[_Issue], lost: int) -> None:
         """Keep what could not be written for the next time, within the same bounds."""
         with self._lock:
             kept = (issues + self._issues)[:MOST_WAITING]
             self._lost += lost + len(issues) + len(self._issues) - len(kept)
             self._issues = kept
-            for refusal, number in refusals.items():
-                self._count(refusal, number)
 
     def flush(self) -> int:
         """Write what was gathered, in one transaction, and return the number of events. Runs in an application context.
@@ -113,21 +88,15 @@ class Usage:
         """
         with self._lock:
             issues, self._issues = self._issues, []
-            refusals, self._refusals = self._refusals, Counter()
             lost, self._lost = self._lost, 0
-        events = [_issue_event(issue) for issue in issues]
-        events += [_refusal_event(refusal, count) for refusal, count in refusals.items()]
-        if lost:
-            events.append(
-                audit.event_values(clock.now(), "", Tag.EVENTS_LOST, "system", "events:token", "local", "success", count=lost)
-            )
-        if not events:
-            return 0
+        events = [_issue_event(issue) for issue in issues] + audit.lost_events("token", lost)
         try:
-            with storage_errors():
-                _write(issues, events)
+            with self._refusals.written() as refused, storage_errors():
+                events += audit.refusal_events(refused)
+                if events:
+                    _write(issues, events)
         except BaseException:
-            self._take_back(issues, refusals, lost)
+            self._take_back(issues, lost)
             _log.warning("%d events wait to be written", len(events))
             raise
         return len(events)
@@ -191,20 +160,6 @@ def _issue_event(issue: _Issue) -> dict[str, Any]:
         method="client_secret" if issue.secret else "private_key_jwt",
         secret=issue.secret.name if issue.secret else None,
         id_token=issue.id_token,
-    )
-
-
-def _refusal_event(refusal: _Refusal, count: int) -> dict[str, Any]:
-    return audit.event_values(
-        clock.now(),
-        refusal.realm,
-        Tag.TOKEN_REFUSE,
-        "unauthenticated",
-        f"application:{refusal.client_id}",
-        refusal.address,
-        "refused",
-        reason=refusal.reason,
-        count=count,
     )
 
 
