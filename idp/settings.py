@@ -93,19 +93,24 @@ class Settings(BaseSettings):
 
     password_hashers: int = Field(default=1, ge=1, le=16)
     """Passwords that each worker hashes at the same time, each on a thread of low priority and with 64 MiB of memory.
-    Sign-ins beyond them wait in a short queue, and beyond that are told to come back."""
+    Sign-ins beyond them wait in a short queue, of which one address (of IPv6, one /48 network) has a third at the most, and
+    beyond that are told to come back."""
 
     sign_in_window: int = Field(default=300, ge=1, le=86_400)
     """Seconds over which failed sign-ins are counted. When a limit below is reached, further ones wait for its end."""
 
     sign_in_limit_account: int = Field(default=10, ge=1, le=1_000_000)
-    """Failed sign-ins to one account in that time, on all ways in together, after which it is refused unchecked."""
+    """Failed sign-ins to one account from one address (of IPv6, one /64 network) in that time, on all ways in together, after
+    which it is refused there unchecked."""
+
+    sign_in_limit_account_everywhere: int = Field(default=100, ge=1, le=1_000_000)
+    """Failed sign-ins to one account in that time, from all addresses together."""
 
     sign_in_limit_address: int = Field(default=100, ge=1, le=1_000_000)
-    """Failed sign-ins from one address (of IPv6, one /64 network) in that time."""
+    """Failed sign-ins from one address (of IPv6, one /64 network) in that time; five times as many from a /48 network."""
 
     sign_in_limit_realm: int = Field(default=2_000, ge=1, le=1_000_000)
-    """Failed sign-ins to one realm in that time."""
+    """Failed sign-ins to the accounts of one realm in that time. Names that nobody has do not count."""
 
     valkey_url: str = ""
     """URL of a Valkey (or Redis) in which all workers and nodes count their rates together, such as
@@ -130,9 +135,8 @@ class Settings(BaseSettings):
     """Tokens that all applications of a realm together may fetch in a second, five times as many at once. 0 for no limit."""
 
     rate_failures: int = Field(default=10, ge=0, le=1_000_000)
-    """Failed authentications of one application from one address (of IPv6, one /64 network) after which that application
-    has to wait at that address: one more try every six seconds. Nobody else waits. 0 for
-    no limit."""
+    """Failed authentications of one application from one address (of IPv6, one /64 network) after which further failures are
+    answered 429, but for one every six seconds. A right secret is accepted all the same. 0 for no limit."""
 
     audit_seal_seconds: float = Field(default=5, ge=0.1, le=3600)
     """Seconds between two sealings of the audit trail: how long a new entry is not in the hash chain yet."""

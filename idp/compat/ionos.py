@@ -17,6 +17,7 @@ from idp.db import commit, only_read
 from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
+from idp.users import PasswordPurpose
 from idp.wire.address import client_address
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
 from idp.wire.edges import answer_errors
@@ -83,16 +84,14 @@ def _identify(address: str) -> Caller:
 def _by_password(credentials: Credentials, contract: str | None, address: str) -> Caller:
     """Return who shows a right password, as they are now; until the commit nobody can change the account."""
     process = runtime.current()
-    signed = users.check_sign_in(credentials.name, credentials.value, realm=contract, address=address)
-    name, user_id, password_hash = signed.realm.name, signed.user.id, signed.user.password_hash
-    commit()  # the sign-in was right, whatever becomes of the call
-    realms.lock_realm(name)
-    row = users.lock_user(user_id)
+    used = users.use_password(credentials.name, credentials.value, realm=contract, address=address, purpose=PasswordPurpose.CALL)
+    realms.lock_realm(used.realm)
+    row = users.lock_user(used.user_id)
     process.feed.expire()
     process.feed.confirm()
-    realm = known_realm(process, name)
+    realm = known_realm(process, used.realm)
     user = users.known_user(realm, row.uid) if realm is not None and realm.enabled and row is not None else None
-    if realm is None or row is None or user is None or row.password_hash != password_hash or not row.enabled:
+    if realm is None or row is None or user is None or row.password_hash != used.password_hash or not row.enabled:
         raise CredentialError
     return Caller(realm, user, user.held_roles, CredentialKind.PASSWORD, "", float("inf"), address)
 

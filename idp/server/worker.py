@@ -84,9 +84,10 @@ class Chores:
         self._guarded(mail.deliver_mail)
 
     def _flush(self) -> None:
-        # one by one: what cannot be written of one keeps no other waiting
-        self._guarded(lambda: tokens.usage(runtime.current()).flush())
-        self._guarded(lambda: apikeys.key_usage(runtime.current()).flush())
+        process = self._app.extensions["realmgate"]
+        # each by itself: what cannot be written keeps nothing else waiting
+        for gathered in (tokens.usage(process), apikeys.key_usage(process), users.password_usage(process)):
+            self._guarded(gathered.flush)
         flush_metrics()
 
     def _guarded(self, chore: Callable[[], object]) -> None:

@@ -40,7 +40,8 @@ from idp.users.service import (
     update_user,
     user_listing,
 )
-from idp.users.sign_in import SignedIn, SignInError, check_sign_in, replace_password
+from idp.users.sign_in import SignedIn, SignInError, UsedPassword, check_sign_in, replace_password, use_password
+from idp.users.usage import PasswordPurpose, PasswordUsage, password_usage
 
 __all__ = [
     "BusyError",
@@ -50,10 +51,13 @@ __all__ = [
     "LinkPurpose",
     "Membership",
     "OneTimeLink",
+    "PasswordPurpose",
+    "PasswordUsage",
     "PasswordWorks",
     "ResetRequest",
     "SignInError",
     "SignedIn",
+    "UsedPassword",
     "User",
     "UserKind",
     "add_member",
@@ -88,6 +92,7 @@ __all__ = [
     "list_users",
     "lock_user",
     "member_listing",
+    "password_usage",
     "password_works",
     "redeem_link",
     "remove_member",
@@ -97,5 +102,6 @@ __all__ = [
     "set_password",
     "sign_out_everywhere",
     "update_user",
+    "use_password",
     "user_listing",
 ]

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from idp import audit, clock, crypto, mail, runtime, vault
 from idp.db import commit, db, is_unavailable, reading
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
-from idp.ratelimit import network_of, reserve_attempt
+from idp.networks import network_of
+from idp.ratelimit import Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.passwords import check_password, password_works
@@ -20,6 +21,9 @@ LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timed
 
 RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
 """Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
+
+MOST_ORGANISATIONS = 20
+"""Organisations that one request sends a link for."""
 
 MOST_REQUESTS = 10_000
 """Requests for a reset that may wait; further ones are dropped. A chore answers them every second."""
@@ -38,6 +42,10 @@ class LinkError(IdpError):
 
 def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     """Make a one-time link, put it into the outbox, and make earlier ones for the purpose void.
+
+    While there is no password, it goes to the address that the account is named by, whatever address stands in the account:
+    who gives an account somebody else's name does not get to choose its password, and with it who is meant by that name where
+    no organisation is named.
 
     :returns: the one-time code, for a caller that may see it; most must not (R107).
     :raises ConflictError: a machine user has no password; a disabled one gets none.
@@ -60,7 +68,8 @@ def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
     values = {"organisation": realm.display_name or realm.name, "name": user.name, "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
-    mail.enqueue(realm.name, f"{template}:{public_part}", template, user.email, **values)
+    to = user.email if user.password_hash or canonical(user.email) == user.name else user.name
+    mail.enqueue(realm.name, f"{template}:{public_part}", template, to, **values)
     tag = audit.Tag.USER_INVITE if purpose is LinkPurpose.INVITATION else audit.Tag.PASSWORD_RESET_START
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expires_at.isoformat(timespec="seconds"))
     return plain
@@ -126,9 +135,9 @@ def request_reset(name: str, realm: str | None, address: str) -> None:
     """
     account, network = canonical(name[:300]), network_of(address)
     limits = (
-        (f"reset:{account} from {network}", RESETS_OF_ACCOUNT_FROM_ADDRESS),
-        (f"reset:{account}", RESETS_OF_ACCOUNT),
-        (f"reset from {network}", RESETS_FROM_ADDRESS),
+        Limit(f"reset:{account} from {network}", RESETS_OF_ACCOUNT_FROM_ADDRESS),
+        Limit(f"reset:{account}", RESETS_OF_ACCOUNT),
+        *network_limits("reset from", address, RESETS_FROM_ADDRESS),
     )
     reserve_attempt(limits, 3600)
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or not NAME_PATTERN.fullmatch(realm or "x"):
@@ -170,13 +179,21 @@ def answer_reset_requests(limit: int = 20) -> int:
 
 def _answer_reset_request(sealed: str) -> None:
     content = json.loads(vault.unseal(sealed, context="reset request"))
-    query = select(User, Realm).join(Realm, Realm.id == User.realm_id).where(User.name == content["name"])
+    query = (
+        select(User, Realm)
+        .join(Realm, Realm.id == User.realm_id)
+        .where(User.name == content["name"], User.kind == UserKind.PERSON.value, User.email != "", User.enabled, Realm.enabled)
+        .order_by(User.password_hash == "", User.id)
+        .limit(MOST_ORGANISATIONS)
+    )
     if content["realm"] is not None:
         query = query.where(Realm.name == content["realm"])
-    # a person whom several organisations know gets a mail from each
-    for user, realm in db.session.execute(query.limit(20)).all():
-        if user.enabled and realm.enabled and user.kind == UserKind.PERSON.value and user.email:
-            send_link(realm, user, LinkPurpose.RESET)
+    found = db.session.execute(query).all()
+    # a person whom several organisations know gets a mail from each in which they have a password; who has none at all, from
+    # those that have invited them
+    own = [(user, realm) for user, realm in found if user.password_hash]
+    for user, realm in own or found:
+        send_link(realm, user, LinkPurpose.RESET)
 
 
 vault.register_sealed(ResetRequest.sealed, select(ResetRequest.id, ResetRequest.sealed), lambda: "reset request")

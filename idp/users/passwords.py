@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -11,8 +12,11 @@ from typing import TypeVar
 
 import argon2
 
+from idp import audit
 from idp.errors import IdpError, InvalidValueError
+from idp.networks import wide_network_of
 from idp.runtime import Runtime
+from idp.telemetry import count
 
 SHORTEST, LONGEST = 8, 1024
 """Characters of a password (R106). Nothing is cut off: a longer one is refused."""
@@ -22,6 +26,9 @@ MOST_COMMON = 3_000
 
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, hash_len=32, salt_len=16)
 """argon2id (RFC 9106): two passes over 64 MiB, on one thread so that two hashes at once do not become eight."""
+
+SHARE = 3
+"""Which part of the seats one network may hold: a third, and one at the least."""
 
 Result = TypeVar("Result")
 
@@ -68,26 +75,40 @@ class PasswordWorks:
     """The threads that hash, and the seats in front of them.
 
     A hash takes about a tenth of a second and lets go of the interpreter lock, so it runs on a thread of low priority:
-    tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads.
+    tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads; and
+    only so many of one network, so that whoever sends many keeps nobody else out.
     """
 
     def __init__(self, process: Runtime) -> None:
         hashers = process.settings.password_hashers
-        self._seats = threading.BoundedSemaphore(hashers + max(1, process.settings.threads // 4))
+        self._seats = hashers + max(1, process.settings.threads // 4)
+        self._share = max(1, self._seats // SHARE)
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
 
     @contextlib.contextmanager
-    def seat(self) -> Iterator[None]:
-        """Take a place in the queue for the time of the block.
+    def seat(self, address: str | None = None) -> Iterator[None]:
+        """Take a place in the queue for the time of the block, in which nothing else may be waited for that takes long.
 
-        :raises BusyError: there is none.
+        :param address: the client's; by default that of who acts.
+        :raises BusyError: there is none, or none for that network.
         """
-        if not self._seats.acquire(blocking=False):
+        network = wide_network_of(audit.current_actor().address if address is None else address)
+        with self._lock:
+            free = self._taken.total() < self._seats and self._taken[network] < self._share
+            if free:
+                self._taken[network] += 1
+        if not free:
+            count("realmgate_rate_limited", 1, "sign-in-seats")
             raise BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
         try:
             yield
         finally:
-            self._seats.release()
+            with self._lock:
+                self._taken[network] -= 1
+                if not self._taken[network]:
+                    del self._taken[network]
 
     def hash(self, password: str) -> str:
         """Return the hash of a new password; it takes a seat."""

@@ -1,15 +1,21 @@
 """Signing in: right and wrong, alike whoever is asked for, counted before the password is looked at."""
 
+import contextlib
 import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
-from idp import audit, users
+from idp import audit, realms, runtime, users
 from idp.app import close_app, create_app
+from idp.db import commit, db
 from idp.settings import Settings
+from idp.users import LinkPurpose
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, at_once, claims_of, session_of, sign_in
 
@@ -192,18 +198,238 @@ def test_limit_of_an_ipv6_network_is_shared_by_its_addresses(
     assert statuses == [401, 401, 429, 429]
 
 
+def tried(app: Flask, address: str = "192.0.2.1", password: str = WRONG, **body: Any) -> int:
+    """Try to sign in from an address, and return the status."""
+    body = {"emailId": "ann@example.test", "password": password, "org": "acme"} | body
+    answer = app.test_client().post(
+        "/v1/auth/authenticate?setCookie=false", json=body, environ_base={"REMOTE_ADDR": address}
+    )  # fmt: skip
+    return answer.status_code
+
+
+@pytest.fixture
+def strict(settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """A server at which passwords cost nothing, whose limits are low, and which knows Ann."""
+    count_hashes(monkeypatch)
+    make.user()
+    limits = {"sign_in_limit_account": 3, "sign_in_limit_account_everywhere": 8, "sign_in_limit_address": 50}
+    app = create_app(settings.model_copy(update=limits | {"sign_in_limit_realm": 12}))
+    yield app
+    close_app(app)
+
+
+def test_strangers_elsewhere_keep_nobody_out(strict: Flask) -> None:
+    assert [tried(strict) for _ in range(5)] == [401] * 3 + [429] * 2
+    assert tried(strict, password=PASSWORD) == 429
+    assert tried(strict, "198.51.100.1", PASSWORD) == 200, "whoever fails there stands in nobody's way here"
+
+
+@pytest.mark.parametrize("org", ["nowhere", "../etc", "", "ACME"])
+def test_failures_at_an_organisation_that_is_not_there_are_nobodys(strict: Flask, org: str) -> None:
+    for number in range(30):
+        tried(strict, f"192.0.2.{number // 3}", org=org or "no such")
+    assert tried(strict, "192.0.2.1", PASSWORD) == 200
+    assert tried(strict, "192.0.2.1", PASSWORD, org=None) == 200
+
+
+def test_failures_where_nobody_has_that_name_are_not_the_accounts(strict: Flask, make: Factory) -> None:
+    make.realm("other")
+    for number in range(30):
+        tried(strict, f"192.0.2.{number // 3}", org="other")
+    assert tried(strict, "198.51.100.1", PASSWORD) == 200
+
+
+def test_all_networks_together_have_a_softer_limit_for_an_account(strict: Flask) -> None:
+    statuses = [tried(strict, f"192.0.2.{number}", org=("acme", None)[number % 2]) for number in range(10)]
+    assert statuses == [401] * 8 + [429] * 2, "with and without the organisation it is one account"
+    assert tried(strict, "198.51.100.1", PASSWORD) == 429
+    assert tried(strict, "198.51.100.1", emailId="bob@example.test") == 401
+
+
+@pytest.mark.spec("T85")
+@pytest.mark.parametrize(
+    "orgs",
+    [["acme"], [None], ["acme", None], [None, None, "acme"], ["nowhere", "acme"], ["other", "acme", None], ["nowhere"]],
+    ids=str,
+)
+def test_names_that_nobody_has_are_slowed_after_as_many_tries(strict: Flask, make: Factory, orgs: list[str | None]) -> None:
+    make.realm("other")
+    make.user("bob@example.test", enabled=False)
+    seen = {
+        name: [tried(strict, address, emailId=name, org=orgs[number % len(orgs)]) for number in range(12)]
+        for address, name in (
+            ("192.0.2.1", "ann@example.test"), ("192.0.2.2", "nobody@example.test"), ("192.0.2.3", "bob@example.test"),
+        )
+    }  # fmt: skip
+    assert seen["ann@example.test"] == seen["nobody@example.test"] == seen["bob@example.test"]
+    assert {401, 429} == set(seen["ann@example.test"])
+
+
+def test_names_that_nobody_has_fill_no_realm_and_a_full_one_refuses_all_alike(strict: Flask, make: Factory) -> None:
+    for number in range(40):
+        assert tried(strict, f"192.0.2.{number % 7}", emailId=f"x{number}@example.test") == 401
+    assert tried(strict, "198.51.100.1", PASSWORD) == 200
+    for number in range(4):
+        make.user(f"user{number}@example.test")
+        assert [tried(strict, f"192.0.2.{number}", emailId=f"user{number}@example.test") for _ in range(3)] == [401] * 3
+    assert tried(strict, "198.51.100.1", PASSWORD) == 429
+    assert tried(strict, "198.51.100.1", emailId="nobody@example.test") == 429
+    assert tried(strict, "198.51.100.1", org="other") == 401, "another realm is not full"
+
+
+def test_customer_with_a_wide_ipv6_network_has_a_limit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    count_hashes(monkeypatch)
+    app = create_app(settings.model_copy(update={"sign_in_limit_address": 2}))
+    statuses = [tried(app, f"2001:db8:0:{number:x}::1", emailId=f"x{number}@example.test") for number in range(15)]
+    assert statuses == [401] * 10 + [429] * 5
+    assert tried(app, "2001:db8:1::1") == 401, "the next customer has another"
+    close_app(app)
+
+
+@pytest.mark.spec("T85")
+def test_every_failure_costs_the_same_statements(client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    count_hashes(monkeypatch)
+    make.realm("other")
+    make.user()
+    make.user("invited@example.test", password=False)
+    make.user("gone@example.test", enabled=False)
+    for org in ("acme", "other"):
+        make.user("both@example.test", realm=org)
+    statements: Counter[str] = Counter()
+    with make.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *args: statements.update([args[2]]))
+    sign_in(client, "warm@example.test", WRONG)
+    make.forget()
+    for org in ("acme", None):
+        seen = []
+        for name in ("ann", "nobody", "invited", "gone", "both"):
+            statements.clear()
+            assert sign_in(client, f"{name}@example.test", WRONG, org=org).status_code == 401
+            seen.append({text: count for text, count in statements.items() if "change" not in text and "PRAGMA" not in text})
+        assert seen == [seen[0]] * 5
+        assert sum("INSERT INTO audit_event" in text for text in seen[0]) == 1
+
+
+# -- whom a name is of, where no organisation is named -----------------------------------------------------------------
+
+
+def invite(make: Factory, realm: str) -> None:
+    make.user(realm=realm, password=False)
+
+
+def disable(make: Factory, realm: str) -> None:
+    make.user(realm=realm, enabled=False)
+
+
+def deactivate(make: Factory, realm: str) -> None:
+    make.user(realm=realm)
+    make.do(realms.deactivate_realm, realm=realm)
+
+
+@pytest.mark.parametrize("add", [invite, disable, deactivate])
+def test_organisation_that_adds_somebodys_address_breaks_no_sign_in(client: FlaskClient, make: Factory, add: Any) -> None:
+    from tests.compat.test_ionos import basic
+
+    make.user()
+    make.realm("other")
+    add(make, "other")
+    assert claims_of(sign_in(client, org=None).json["Authorization"])["iss"].endswith("/acme")
+    assert client.get("/auth/v1/tokens", headers=basic()).status_code == 200
+    login = {"username": "ann@example.test", "password": PASSWORD}
+    assert client.post("/auth/v1/login/", json=login).status_code == 200
+    change = {"emailId": "ann@example.test", "currentPassword": PASSWORD, "newPassword": "another good one"}
+    assert client.patch("/v1/users/password/change", json=change).status_code == 204
+
+
+def test_organisation_that_adds_somebodys_address_is_not_sent_the_code_that_chooses_the_password(
+    client: FlaskClient, make: Factory, context: Flask
+) -> None:
+    """Otherwise it could choose a password itself, and whoever owns the address would have to name an organisation for ever."""
+    from tests.api.test_links import outbox
+
+    make.realm("evil")
+    make.user("boss@example.test", realm="evil", roles=("administrator",))
+    header = session_of(client, "boss@example.test", org="evil")
+    uid = client.post("/v1/users", headers=header, json={"spec": {"emailId": "ann@example.test"}}).json["uid"]
+    change = {"spec": {"emailId": "boss@example.test"}}
+    assert client.patch(f"/v1/users/{uid}", headers=header, json=change).status_code == 204
+    assert client.post(f"/v1/users/{uid}/invite", headers=header).status_code in {200, 204}
+    assert client.patch(f"/v1/users/{uid}/password/reset", headers=header, json={}).status_code == 204
+    users.request_reset("ann@example.test", "evil", "192.0.2.1")
+    commit()
+    users.answer_reset_requests()
+    commit()
+    assert {sent["to"] for sent in outbox(context)} == {"ann@example.test"}
+    db.session.rollback()
+    make.user()
+    assert sign_in(client, org=None).status_code == 200
+
+
+def test_reset_without_organisation_is_of_the_accounts_that_somebody_has_made_their_own(
+    client: FlaskClient, make: Factory, context: Flask
+) -> None:
+    from tests.api.test_links import outbox
+
+    for number in range(21):
+        make.realm(f"other-{number}")
+        invite(make, f"other-{number}")
+    make.user()
+    make.user("new@example.test", realm="other-3", password=False)
+    for name in ("ann@example.test", "new@example.test"):
+        assert client.post("/v1/auth/user/password/reset", json={"emailId": name}).status_code == 204
+    users.answer_reset_requests()
+    commit()
+    assert [(sent["to"], sent["values"]["organisation"]) for sent in outbox(context)] == [
+        ("ann@example.test", "Acme Research"), ("new@example.test", "other-3"),
+    ]  # fmt: skip
+
+
+def works_of(app: Flask) -> users.PasswordWorks:
+    with app.app_context():
+        return users.password_works(runtime.current())
+
+
+def refused_for_want_of_seats(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of what is counted as refused because there were too many."""
+    counted: list[str] = []
+    monkeypatch.setattr("idp.users.passwords.count", lambda name, number, label: counted.extend([f"{name} {label}"] * number))
+    return counted
+
+
 def test_busy_worker_says_so_instead_of_waiting(settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     make.user()
+    counted = refused_for_want_of_seats(monkeypatch)
     app = create_app(settings.model_copy(update={"threads": 4}))  # one hashes, one waits
-    with app.app_context():
-        from idp import runtime
-
-        works = users.password_works(runtime.current())
-    with works.seat(), works.seat():
+    works = works_of(app)
+    with works.seat("192.0.2.1"), works.seat("192.0.2.2"):
         answer = sign_in(app.test_client())
     assert (answer.status_code, answer.json["code"]) == (503, "Unavailable")
     assert answer.headers["Retry-After"] == "5"
+    assert counted == ["realmgate_rate_limited sign-in-seats"]
     assert sign_in(app.test_client()).status_code == 200
+    close_app(app)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.{}", "2001:db8:0:{}::1"])
+def test_one_network_leaves_seats_to_the_others(
+    settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    make.user()
+    counted = refused_for_want_of_seats(monkeypatch)
+    app = create_app(settings.model_copy(update={"threads": 32}))  # nine seats
+    works = works_of(app)
+    with contextlib.ExitStack() as crowd:
+        for number in range(24):
+            with contextlib.suppress(users.BusyError):
+                crowd.enter_context(works.seat("192.0.2.7" if "db8" not in address else address.format(number)))
+        assert len(counted) == 24 - 3, "a third of them, however many ask"
+        assert sign_in(app.test_client()).status_code == 200
+        code = make.do(lambda realm: users.send_link(realm, users.get_user(realm, "ann@example.test"), LinkPurpose.RESET))
+        new = {"password": "another good one"}
+        assert app.test_client().patch(f"/v1/auth/password/{code}/reset", json=new).status_code == 204
+    with contextlib.ExitStack() as free:
+        for number in range(9):
+            free.enter_context(works.seat(f"198.51.100.{number}"))
     close_app(app)
 
 
@@ -214,20 +440,20 @@ def test_sign_ins_are_recorded_without_what_was_typed(client: FlaskClient, make:
     sign_in(client, password=WRONG)
     session_of(client)
     events = audit.list_events(tag="user:")
-    assert [(event.tag, event.target.partition(":")[2] or "", event.outcome) for event in reversed(events)][:2] == [
-        ("user:sign-in:refuse", "(unknown)", "refused"),
-        ("user:sign-in:refuse", "ann@example.test", "refused"),
-    ]
-    assert events[0].tag == "user:session:start"
+    assert [(event.tag, event.target, event.outcome) for event in reversed(events)] == [
+        ("user:sign-in:refuse", "user:ann@example.test", "refused"),
+        ("user:session:start", events[0].target, "success"),
+    ], "failures of an account are there before the answer"
+    users.password_usage(runtime.current()).flush()
+    events = audit.list_events(tag="user:")
+    assert (events[0].tag, events[0].target, events[0].detail["count"]) == ("user:sign-in:refuse", "user:(unknown)", 1)
+    events = events[1:]
     assert events[0].actor == "user:ann@example.test"
     assert not any("wrong-field" in json.dumps([event.target, event.detail]) for event in events)
 
 
 def test_stored_hash_is_renewed_when_its_parameters_change(client: FlaskClient, make: Factory, context: Flask) -> None:
     import argon2
-
-    from idp import realms
-    from idp.db import db
 
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
     uid = make.user()

@@ -3,14 +3,17 @@
 import base64
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from idp import realms, users
+from idp import audit, clock, realms, runtime, users
 from idp.app import close_app, create_app
+from idp.audit import Tag
+from idp.db import db
 from idp.settings import Settings
 from idp.verifier.jose import read_unverified
 from tests.conftest import FrozenClock
@@ -37,6 +40,30 @@ def generate(client: FlaskClient, header: dict[str, str] | None = None, query: s
 
 def works(client: FlaskClient, token: str) -> bool:
     return client.get(INFO, headers=bearer(token)).status_code == 200
+
+
+def test_a_password_that_is_shown_leaves_a_trace(client: FlaskClient, make: Factory, context: Flask) -> None:
+    make.user(roles=("viewer",))
+    for address, number in (("192.0.2.9", 3), ("192.0.2.8", 1)):
+        for _ in range(number):
+            assert client.get(TOKENS, headers=basic(), environ_base={"REMOTE_ADDR": address}).status_code == 200
+    assert client.get("/cloudapi/v6/contracts", headers=basic()).status_code == 200
+    assert client.get(TOKENS, headers=basic(password="wrong one")).status_code == 401
+    change = {"emailId": "ann@example.test", "currentPassword": PASSWORD, "newPassword": "another good one"}
+    assert client.patch("/v1/users/password/change", json=change).status_code == 204
+    assert audit.list_events(tag="user:password:use") == []
+    db.session.rollback()
+    users.password_usage(runtime.current()).flush()
+    recorded = audit.list_events("acme", tag="user:password:use")
+    assert {(event.actor, event.target, event.outcome) for event in recorded} == {("user:ann@example.test",) * 2 + ("success",)}
+    assert sorted((event.address, event.detail["purpose"], event.detail["count"]) for event in recorded) == [
+        ("127.0.0.1", "call", 1), ("127.0.0.1", "change", 1), ("192.0.2.8", "call", 1), ("192.0.2.9", "call", 3),
+    ]  # fmt: skip
+    counted = [
+        each.count for each in audit.list_activity("acme", clock.now() - timedelta(hours=2)) if each.tag == Tag.PASSWORD_USE
+    ]
+    assert sum(counted) == 6
+    assert users.get_user(realms.get_realm("acme"), "ann@example.test").last_sign_in_at is not None
 
 
 def test_first_token_by_password_the_next_by_token(client: FlaskClient, make: Factory) -> None:
