@@ -1,13 +1,27 @@
 """The database: declarative base, UTC times, the Flask-SQLAlchemy session, and how each engine is set up."""
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, LargeBinary, MetaData, String, event, inspect, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    event,
+    inspect,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -111,6 +125,26 @@ class Identified:
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str] = mapped_column(String(36), unique=True, default=lambda: str(uuid.uuid4()))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+_UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_uid(text: str) -> bool:
+    """Tell whether a text has the form of a uid, in whatever case (RFC 9562 §4). No name may have it."""
+    return _UID.fullmatch(text) is not None
+
+
+def is_meant(table: Any, named: str) -> ColumnElement[bool]:
+    """Return the condition that a row is the one that a text means which may be a uid or a name.
+
+    A text in the form of a uid means that uid, even where something from before that was refused is called so: that is
+    addressed by its own uid. Any other text is a name.
+
+    :param table: one that is `Identified`, and whose rows have a `name`.
+    """
+    meant: ColumnElement[bool] = table.uid == named.lower() if is_uid(named) else table.name == named
+    return meant
 
 
 BigId = BigInteger().with_variant(Integer, "sqlite")

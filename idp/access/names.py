@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.access.policy import PERMISSIONS, READING, check_permissions
-from idp.db import db
+from idp.db import db, is_meant
 from idp.errors import ConflictError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_application, publish_user
@@ -138,8 +138,10 @@ def get_role(realm: Realm, name: str) -> Role:
 
 def find_role_name(realm: Realm, named: str) -> str:
     """Return the name of a role that is given by its uid or its name, or raise NotFoundError."""
-    name = db.session.scalar(select(Role.name).where(Role.realm_id == realm.id, Role.uid == named))
-    return name if name is not None else get_role(realm, named).name
+    name = db.session.scalar(select(Role.name).where(Role.realm_id == realm.id, is_meant(Role, named)))
+    if name is None:
+        raise _not_found(realm, "role", named)
+    return name
 
 
 def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
@@ -204,10 +206,14 @@ def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: st
 def _get(kind: type[Named], noun: str, realm: Realm, name: str) -> Named:
     row = db.session.scalar(select(kind).where(kind.realm_id == realm.id, kind.name == name))
     if row is None:
-        raise NotFoundError(
-            f"Realm {realm.name!r} has no {noun} {name[:80]!r}. `idp {noun}s list --realm {realm.name}` shows those it has."
-        )
+        raise _not_found(realm, noun, name)
     return row
+
+
+def _not_found(realm: Realm, noun: str, named: str) -> NotFoundError:
+    return NotFoundError(
+        f"Realm {realm.name!r} has no {noun} {named[:80]!r}. `idp {noun}s list --realm {realm.name}` shows those it has."
+    )
 
 
 def _refuse_if_held(condition: object, what: str) -> None:
@@ -233,5 +239,4 @@ def find_project_by_number(realm: Realm, number: int) -> Project | None:
 
 def find_project(realm: Realm, named: str) -> Project | None:
     """Return a project by uid or name, or None."""
-    by_name = select(Project).where(Project.realm_id == realm.id, Project.name == named)
-    return find_project_by_uid(realm, named) or db.session.scalar(by_name)
+    return db.session.scalar(select(Project).where(Project.realm_id == realm.id, is_meant(Project, named)))

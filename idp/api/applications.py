@@ -14,6 +14,7 @@ from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
 from idp.applications import Application, ApplicationSecret
 from idp.callers import ApplicationWish, Caller
+from idp.db import is_uid
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 
@@ -299,7 +300,7 @@ def retire_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> None:
 
 def visible_application(caller: Caller, realm: Realm, named: str) -> Application:
     """Return an application that the caller may see, by uid or name; any other is not there (T73)."""
-    found = applications.find_application_by_uid(realm, named) or applications.find_application(realm, named)
+    found = applications.find_application(realm, named)
     is_self = found is not None and found.uid == caller.subject.uid
     if found is None or not (is_self or _may_see(caller, realm, found)):
         raise NotFoundError("There is no application with this uid or name (not found).")
@@ -321,7 +322,7 @@ def _live_secret(application: Application, named: str) -> ApplicationSecret:
 
 def _secret(every: Sequence[ApplicationSecret], named: str) -> ApplicationSecret:
     """Return a secret by uid or name; of several of one name, the live one or the newest."""
-    named_so = [each for each in every if named in {each.uid, each.name}]
+    named_so = [each for each in every if (each.uid == named.lower() if is_uid(named) else each.name == named)]
     if not named_so:
         raise NotFoundError("The application has no secret with this uid or name (not found).")
     return next((each for each in named_so if each.retired_at is None), named_so[-1])

@@ -205,7 +205,7 @@ def _may_read(caller: Caller, realm: Realm) -> None:
 
 
 def _find(caller: Caller, realm: Realm, named: str) -> Group:
-    group = users.find_group_by_uid(realm, named) or users.find_group(realm, named)
+    group = users.find_group(realm, named)
     if group is None or not caller.may_somewhere("users:read", realm=realm.name):
         raise NotFoundError("There is no group with this uid or name (not found).")
     return group

@@ -215,9 +215,7 @@ def _set(caller: Caller, realm: Realm, uid: str, kind: HolderKind, wanted: dict[
 
 def visible_project(caller: Caller, realm: Realm, named: str) -> Project:
     """Return a project that the caller may see, by uid or name; any other is not there (T73)."""
-    project = access.find_project_by_uid(realm, named)
-    if project is None and _is_there(realm, named):
-        project = access.get_project(realm, named)
+    project = access.find_project(realm, named)
     if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
         raise NotFoundError("There is no project with this uid or name (not found).")
     return project

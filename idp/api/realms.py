@@ -257,7 +257,7 @@ def _operator(caller: Caller) -> None:
 
 def _find(caller: Caller, named: str, permission: str) -> Realm:
     """Return a realm that the caller may see; any other is not there (T73). A change is made with it locked."""
-    realm = realms.find_realm_by_uid(named) or realms.find_realm(named)
+    realm = realms.find_realm_by_uid_or_name(named)
     if realm is None or not caller.may("realm:read", realm=realm.name):
         raise NotFoundError("There is no organisation with this uid or name (not found).")
     caller.require(permission, realm=realm.name)

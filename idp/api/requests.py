@@ -296,22 +296,18 @@ def realm_of(caller: Caller) -> Realm:
     :raises CredentialError: the realm is gone.
     :raises DeniedError: it names another, and the caller is no operator.
     """
-    named = request.headers.get("X-Organization-Id")
-    name = caller.realm.name
-    if named is not None and named != name:
-        name = named if caller.realm.name == realms.MASTER else ""
-        realm = (realms.find_realm_by_uid(name) or realms.find_realm(name)) if name else None
-        if name and realm is None:
-            raise NotFoundError("There is no organisation with the name or uid in X-Organization-Id (not found).")
-        if named == caller.realm.uid:
-            realm = realms.find_realm(caller.realm.name)
-        if realm is None:
-            raise callers.DeniedError("The caller does not belong to the organisation named in X-Organization-Id.")
-        return realm
-    own = realms.find_realm(name)
+    own = realms.find_realm(caller.realm.name)
     if own is None:
         raise CredentialError
-    return own
+    named = request.headers.get("X-Organization-Id")
+    if named is None:
+        return own
+    realm = realms.find_realm_by_uid_or_name(named)
+    if realm is not own and caller.realm.name != realms.MASTER:
+        raise callers.DeniedError("The caller does not belong to the organisation named in X-Organization-Id.")
+    if realm is None:
+        raise NotFoundError("There is no organisation with the name or uid in X-Organization-Id (not found).")
+    return realm
 
 
 def project_of(caller: Caller, realm: Realm) -> Project | None:

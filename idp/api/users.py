@@ -224,7 +224,9 @@ def create_user(caller: Caller, realm: Realm, body: UserBody) -> Created[Made]:
     if spec.roles:
         callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in spec.roles])
     for team in spec.teams:
-        group = users.find_group_by_uid(realm, team) or users.get_group(realm, team)
+        group = users.find_group(realm, team)
+        if group is None:
+            raise NotFoundError("There is no group with this uid or name (not found).")
         callers.put_into_group(caller, realm, group, user.uid)
     if kind is UserKind.PERSON and spec.invite:
         users.send_link(realm, user, LinkPurpose.INVITATION)

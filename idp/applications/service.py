@@ -10,7 +10,7 @@ from sqlalchemy import String, cast, delete, func, or_, select
 from idp import access, audit, clock
 from idp.access import Frozen, Grant, Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
-from idp.db import db
+from idp.db import db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
@@ -134,10 +134,9 @@ def find_application_by_uid(realm: Realm, uid: str) -> Application | None:
     return db.session.scalar(select(Application).where(Application.realm_id == realm.id, Application.uid == uid))
 
 
-def find_application(realm: Realm, name: str) -> Application | None:
-    """Return an application by name, or None."""
-    found: Application | None = db.session.scalar(_by_name(realm, name))
-    return found
+def find_application(realm: Realm, named: str) -> Application | None:
+    """Return an application by uid or name, or None."""
+    return db.session.scalar(select(Application).where(Application.realm_id == realm.id, is_meant(Application, named)))
 
 
 def is_claimed(realm: Realm, audience: str) -> bool:

@@ -20,7 +20,7 @@ from idp.callers.authenticate import (
     realm_of_token,
 )
 from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
-from idp.callers.holders import find_holder, holder_of_grant, last_use_of_holder, read_holders, uid_of_holder
+from idp.callers.holders import address_of_holder, find_holder, holder_of_grant, last_use_of_holder, read_holders, uid_of_holder
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -63,6 +63,7 @@ __all__ = [
     "FirstSecretError",
     "KeyWish",
     "NoCredentialError",
+    "address_of_holder",
     "authenticate_browser",
     "authenticate_key",
     "authenticate_token",

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from idp import applications, users
 from idp.access import Grant, Holder, HolderKind
 from idp.applications import Application
-from idp.db import db
+from idp.db import db, is_uid
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.users import Group, User
@@ -26,13 +26,13 @@ def find_holder(realm: Realm, kind: HolderKind, named: str) -> Holder:
     """
     match kind:
         case HolderKind.APPLICATION:
-            application = applications.find_application_by_uid(realm, named) or applications.find_application(realm, named)
+            application = applications.find_application(realm, named)
             holder = applications.holder_of(application) if application is not None else None
         case HolderKind.USER:
-            user = users.find_user_by_uid(realm, named) or users.find_user(realm, named)
+            user = users.find_user(realm, named)
             holder = users.holder_of(user) if user is not None else None
         case HolderKind.GROUP:
-            group = users.find_group_by_uid(realm, named) or users.find_group(realm, named)
+            group = users.find_group(realm, named)
             holder = users.group_holder(group) if group is not None else None
     if holder is None:
         raise NotFoundError(f"There is no {kind.value} with this uid or name (not found).")
@@ -48,6 +48,11 @@ def uid_of_holder(grant: Grant) -> str:
     """Return the uid of who holds a role by a grant; empty when they are gone."""
     row = _holder_row(grant)
     return row.uid if row is not None else ""
+
+
+def address_of_holder(grant: Grant) -> str:
+    """Return what addresses who holds a role by a grant: the name, or the uid where that would be taken for another's."""
+    return uid_of_holder(grant) if is_uid(grant.holder_name) else grant.holder_name
 
 
 def _holder_row(grant: Grant) -> Application | User | Group | None:

@@ -324,7 +324,7 @@ def _operator(caller: Caller) -> None:
 
 
 def _find_realm(caller: Caller, uid: str, *, lock: bool = False) -> Realm:
-    realm = realms.find_realm_by_uid(uid) or realms.find_realm(uid)
+    realm = realms.find_realm_by_uid_or_name(uid)
     gone = realm is None or realm.state is RealmState.DELETED
     if realm is None or gone or not caller.may("realm:read", realm=realm.name):
         raise NotFoundError("The organization does not exist (not found).")

@@ -609,7 +609,7 @@ def _rule(realm: Realm, grant: Grant) -> dict[str, Any]:
     is_named = grant.holder_kind == HolderKind.APPLICATION.value
     return {
         "id": grant.id,
-        "subjectId": grant.holder_name if is_named else callers.uid_of_holder(grant),
+        "subjectId": callers.address_of_holder(grant) if is_named else callers.uid_of_holder(grant),
         "subjectType": _SUBJECTS[grant.holder_kind],
         "roleId": grant.role.id,
         "roleName": grant.role.name,

@@ -8,10 +8,13 @@ from flask import Flask, render_template, request
 from jinja2 import StrictUndefined
 from markupsafe import Markup
 
-from idp import clock, runtime
+from idp import callers, clock, runtime
+from idp.access import Grant
 from idp.console.assets import asset_url
 from idp.console.browser import current_visit, form_token
 from idp.console.navigation import base, sections
+from idp.db import is_uid
+from idp.users import User
 
 NOTICES = {
     "created": "Made.",
@@ -67,6 +70,7 @@ def set_up_templates(app: Flask) -> None:
         "day": day,
         "count_of": count_of,
         "part": part,
+        "address": address,
     }
     environment.globals |= {"asset": asset_url, "form_token": form_token, "url_with": url_with}
 
@@ -150,6 +154,13 @@ def url_with(**changes: Any) -> str:
     parameters = {name: value for name, value in request.args.items() if name != "done"} | changes
     kept = {name: value for name, value in parameters.items() if value not in (None, "")}
     return f"{request.path}?{urlencode(kept)}" if kept else request.path
+
+
+def address(of: Grant | User) -> str:
+    """Return what stands for a user, or for who holds a grant, in the address of a page; see `callers.address_of_holder`."""
+    if isinstance(of, Grant):
+        return callers.address_of_holder(of)
+    return of.uid if is_uid(of.name) else of.name
 
 
 def part(text: str) -> str:

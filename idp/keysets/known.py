@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from idp.db import reading
+from idp.db import is_meant, reading
 from idp.feed import Cache
 from idp.keysets.models import Keyset, KeysetVersion
 from idp.keysets.sealing import open_values, types_of
@@ -58,11 +58,8 @@ def known_keysets(realm: KnownRealm, named: str) -> list[KnownKeyset]:
 def _uids_of(realm: KnownRealm, named: str) -> tuple[str, ...] | None:
     """Return the uid of the keyset that has this uid, or those of the ones that have this name; None where there are none."""
     with reading() as session:
-        query = select(Keyset.uid).where(Keyset.realm_id == realm.id)
-        by_uid = session.scalar(query.where(Keyset.uid == named))
-        if by_uid:
-            return (by_uid,)
-        return tuple(session.scalars(query.where(Keyset.name == named).order_by(Keyset.id)).all()) or None
+        meant = select(Keyset.uid).where(Keyset.realm_id == realm.id, is_meant(Keyset, named))
+        return tuple(session.scalars(meant.order_by(Keyset.id)).all()) or None
 
 
 def _read(realm: KnownRealm, uid: str) -> KnownKeyset | None:

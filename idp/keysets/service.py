@@ -1,6 +1,5 @@
 """Keysets: made, listed, changed, given new values, deleted."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from idp import access, audit, clock, feed
 from idp.access import Project
-from idp.db import db
+from idp.db import db, is_meant, is_uid
 from idp.errors import ConflictError, InvalidMembersError, NotFoundError
 from idp.keysets.kinds import FIXED, key_types
 from idp.keysets.leases import end_leases_of, review_leases
@@ -25,8 +24,6 @@ LONGEST_VALUE = 16_384
 """Characters of a value."""
 
 MOST_PROJECTS = 100
-
-_UID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 
 Values = Sequence[tuple[str, str]]
 """Types of keys with their values, as they are sent: a type may wrongly come twice."""
@@ -127,10 +124,8 @@ def delete_keyset(realm: Realm, keyset: Keyset) -> None:
 
 def find_keysets(realm: Realm, named: str) -> Sequence[Keyset]:
     """Return the keyset of this uid, or those of this name: a name is one of its category and entity only."""
-    by_uid = find_keyset_by_uid(realm, named)
-    if by_uid is not None:
-        return [by_uid]
-    return db.session.scalars(select(Keyset).where(Keyset.realm_id == realm.id, Keyset.name == named).order_by(Keyset.id)).all()
+    meant = select(Keyset).where(Keyset.realm_id == realm.id, is_meant(Keyset, named))
+    return db.session.scalars(meant.order_by(Keyset.id)).all()
 
 
 def find_keyset_by_uid(realm: Realm, uid: str) -> Keyset | None:
@@ -246,7 +241,7 @@ def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
         raise InvalidMembersError(
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )
-    if _UID.fullmatch(name):
+    if is_uid(name):
         raise InvalidMembersError([("name", "This is the form of a uid: use a name that is none")])
     same = select(Keyset.id).where(
         Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name

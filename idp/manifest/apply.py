@@ -121,7 +121,7 @@ class _Applier:
     def _holder(self, named: str) -> Holder:
         kind, colon, name = named.partition(":")
         if colon and kind == "user":
-            return users.holder_of(users.get_user(self._realm, name))
+            return users.holder_of(users.get_user_by_name(self._realm, name))
         if colon:
             return users.group_holder(users.get_group(self._realm, name))
         return applications.holder_of(self._application(named))
@@ -133,13 +133,13 @@ class _Applier:
         fields = _new(change)
         groups: list[str] | None = fields.pop("groups", None)
         if change.action == "delete":
-            users.delete_user(self._realm, users.get_user(self._realm, change.name[0]))
+            users.delete_user(self._realm, users.get_user_by_name(self._realm, change.name[0]))
             return
         if change.action == "create":
             kind = UserKind(fields.pop("kind", "person"))
             user = users.create_user(self._realm, change.name[0], kind, **fields)
         else:
-            user = users.get_user(self._realm, change.name[0])
+            user = users.get_user_by_name(self._realm, change.name[0])
             users.update_user(self._realm, user, **fields)
         if groups is not None:
             self._set_groups(user, groups)

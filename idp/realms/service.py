@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import audit, clock, feed
-from idp.db import db, reading
+from idp.db import db, is_meant, is_uid, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.runtime import Runtime
@@ -39,6 +39,8 @@ def check_name(kind: str, name: str) -> str:
             f"{name[:80]!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
             "a letter first and no - or _ at the end."
         )
+    if is_uid(name):
+        raise InvalidValueError(f"{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one.")
     return name
 
 
@@ -128,9 +130,9 @@ def find_realm(name: str) -> Realm | None:
     return db.session.scalar(select(Realm).where(Realm.name == name))
 
 
-def find_realm_by_uid(uid: str) -> Realm | None:
-    """Return a realm by uid, or None."""
-    return db.session.scalar(select(Realm).where(Realm.uid == uid))
+def find_realm_by_uid_or_name(named: str) -> Realm | None:
+    """Return a realm by uid or name, or None."""
+    return db.session.scalar(select(Realm).where(is_meant(Realm, named)))
 
 
 def find_realm_by_number(number: int) -> Realm | None:

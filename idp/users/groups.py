@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, or_, select
 
 from idp import access, audit
 from idp.access import Holder, HolderKind
-from idp.db import db, insert_if_new
+from idp.db import db, insert_if_new, is_meant
 from idp.errors import ConflictError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_user
@@ -94,9 +94,9 @@ def group_listing(realm: Realm, *, containing: str = "") -> Listing:
     return Listing(query, Group.id, {"name": Group.name})
 
 
-def find_group(realm: Realm, name: str) -> Group | None:
-    """Return a group by name, or None."""
-    return db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.name == name))
+def find_group(realm: Realm, named: str) -> Group | None:
+    """Return a group by uid or name, or None."""
+    return db.session.scalar(select(Group).where(Group.realm_id == realm.id, is_meant(Group, named)))
 
 
 def find_group_by_uid(realm: Realm, uid: str) -> Group | None:

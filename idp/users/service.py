@@ -9,7 +9,7 @@ from sqlalchemy import Select, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
-from idp.db import db
+from idp.db import db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_user
@@ -125,15 +125,26 @@ def sign_out_everywhere(realm: Realm, user: User) -> None:
     publish_user(realm.name, user.uid)
 
 
-def get_user(realm: Realm, name: str) -> User:
-    """Return a user by name or uid.
+def get_user(realm: Realm, named: str) -> User:
+    """Return a user by uid or name.
 
     :raises NotFoundError: there is none.
     """
-    user = find_user(realm, name)
+    return _found(realm, find_user(realm, named), named)
+
+
+def get_user_by_name(realm: Realm, name: str) -> User:
+    """Return a user by what it is called, where that is all that is known of it, such as in a realm file.
+
+    :raises NotFoundError: there is none.
+    """
+    return _found(realm, db.session.scalar(_by_name(realm, canonical(name))), name)
+
+
+def _found(realm: Realm, user: User | None, named: str) -> User:
     if user is None:
         raise NotFoundError(
-            f"Realm {realm.name!r} has no user {name[:80]!r}. `idp users list --realm {realm.name}` shows those it has."
+            f"Realm {realm.name!r} has no user {named[:80]!r}. `idp users list --realm {realm.name}` shows those it has."
         )
     return user
 
@@ -155,9 +166,9 @@ def change_password(realm: Realm, uid: str, old_hash: str, new_hash: str) -> boo
     return True
 
 
-def find_user(realm: Realm, name: str) -> User | None:
-    """Return a user by name or uid, or None."""
-    return db.session.scalar(_by_name(realm, canonical(name))) or find_user_by_uid(realm, name)
+def find_user(realm: Realm, named: str) -> User | None:
+    """Return a user by uid or name, or None."""
+    return db.session.scalar(select(User).where(User.realm_id == realm.id, is_meant(User, canonical(named))))
 
 
 def find_user_by_uid(realm: Realm, uid: str) -> User | None:

@@ -1,6 +1,8 @@
 """`idp users`, `groups`, `api-keys`, `sessions`, and grants to all of them, run as programs."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 
 import pytest
@@ -47,6 +49,24 @@ def test_weak_password_is_refused_and_nobody_made(acme: Server, password: str, r
     assert reason in done.stderr
     assert not password or password not in done.stderr
     assert "user@example.test" not in acme.idp("users", "list", "--realm", "acme")
+
+
+def test_uid_at_the_command_line_means_that_user_and_not_one_who_is_called_so(acme: Server) -> None:
+    realm = ("--realm", "acme")
+    ann = json.loads(acme.idp("users", "create", *realm, "--email", "ann@example.test", "--json"))["uid"]
+    robot = json.loads(acme.idp("users", "create", *realm, "--machine", "robot", "--json"))["uid"]
+    with contextlib.closing(sqlite3.connect(acme.data_dir / "realmgate.db")) as database:
+        database.execute("UPDATE user_account SET name = ? WHERE uid = ?", (ann, robot))
+        database.commit()
+    acme.idp("grants", "add", *realm, f"user:{ann}", "viewer")
+    acme.idp("groups", "create", *realm, "crew")
+    acme.idp("groups", "add", *realm, "crew", ann.upper())
+    acme.idp("api-keys", "create", *realm, f"user:{ann}", "laptop")
+    shown = json.loads(acme.idp("users", "show", *realm, ann, "--json"))
+    assert (shown["name"], shown["groups"], shown["grants"][0]["role"]) == ("ann@example.test", ["crew"], "viewer")
+    assert json.loads(acme.idp("api-keys", "list", *realm, "--json"))[0]["owner"] == "user:ann@example.test"
+    acme.idp("users", "delete", *realm, "--yes", robot)
+    assert acme.idp("users", "list", *realm).count(ann) == 1, "and whoever is called so goes by their own uid"
 
 
 def test_life_of_a_person_at_the_command_line(acme: Server) -> None:
