@@ -13,7 +13,7 @@ from idp.api.errors import NO_STORE
 from idp.api.operations import Shape
 from idp.api.schemas import Annotations, Metadata, Reply
 from idp.settings import SESSION_TOKEN_LIFETIME
-from idp.wire.credentials import COOKIE
+from idp.wire.credentials import COOKIE, may_sign_in
 
 
 def render(shape: Shape, reply: Reply[Any]) -> Response:
@@ -30,6 +30,8 @@ def render(shape: Shape, reply: Reply[Any]) -> Response:
         response.headers["Idempotency-Replayed"] = "true"
     if reply.location:
         response.headers["Location"] = reply.location
+    if reply.cookie and not may_sign_in(request.environ, runtime.current().settings.public_url):
+        return response  # the token is in its body, for who can read that
     return response if reply.cookie is None else set_cookie(response, reply.cookie)
 
 

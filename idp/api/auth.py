@@ -53,7 +53,7 @@ class Refresh(Schema):
 
 
 class CookieQuery(Query):
-    """Whether the answer sets the cookie."""
+    """Whether the answer sets the cookie. To a page of another origin it never does."""
 
     setCookie: str = "true"
     """`false` for the token in the body only."""
@@ -122,8 +122,11 @@ def authenticate(query: CookieQuery, body: Authenticate) -> Reply[SessionShown]:
 
 
 def _session(token: sessions.SessionToken, query: CookieQuery) -> Reply[SessionShown]:
-    shown: SessionShown = {"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in}
-    return Reply(shown, cookie=token.token if query.wants_cookie else None)
+    return Reply(_shown(token), cookie=token.token if query.wants_cookie else None)
+
+
+def _shown(token: sessions.SessionToken) -> SessionShown:
+    return {"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in}
 
 
 def sign_in(name: str, password: str, org: str | None) -> sessions.SessionToken:
@@ -139,9 +142,9 @@ def refresh_session(query: CookieQuery, body: Refresh) -> Reply[SessionShown]:
 
 
 @public(deprecation=Deprecation(date(2026, 11, 22), None, "POST /v1/auth/refresh: a URL is written down in many places"))
-def refresh(query: CookieQuery, token: str) -> Reply[SessionShown]:
-    """Exchange the newest token of a session, shown in the URL, for the next, once."""
-    return _session(_refreshed(token), query)
+def refresh(token: str) -> SessionShown:
+    """Exchange the newest token of a session, shown in the URL, for the next, once. It sets no cookie: a GET signs nobody in."""
+    return _shown(_refreshed(token))
 
 
 def _refreshed(token: str) -> sessions.SessionToken:

@@ -25,7 +25,15 @@ from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.organisations import SignUpWish
 from idp.realms import MASTER, Realm, RealmState
 from idp.users import Group, LinkPurpose, User, UserKind
-from idp.wire.credentials import Credentials, ForeignOriginError, MalformedCredentialError, Shown, check_origin, read_credentials
+from idp.wire.credentials import (
+    Credentials,
+    ForeignOriginError,
+    MalformedCredentialError,
+    Shown,
+    check_origin,
+    may_sign_in,
+    read_credentials,
+)
 from idp.wire.edges import answer_errors
 
 SESSION_COOKIE, CSRF_COOKIE = "rsid", "csrftoken"
@@ -158,6 +166,8 @@ def prelogin() -> Response:
 
 def login() -> Response:
     """Sign a person in: the session's cookie, and the one whose value every change must show."""
+    if not may_sign_in(request.environ, runtime.current().settings.public_url):
+        raise ForeignOriginError("A page of another origin cannot sign this browser in.")
     body = json_body()
     signed = users.check_sign_in(
         text_of(body, "username"), text_of(body, "password", longest=100_000),

@@ -111,9 +111,23 @@ def check_origin(environ: Environ, public_url: str) -> None:
 
     :raises ForeignOriginError: the browser says that another origin is asking.
     """
+    if is_foreign(environ, public_url):
+        raise ForeignOriginError("A page of another origin may not use the cookie. Send the token in the Authorization header.")
+
+
+def is_foreign(environ: Environ, public_url: str) -> bool:
+    """Tell whether a browser says that a page of another origin has made it send a request."""
     origin: str | None = environ.get("HTTP_ORIGIN")
     own = urlsplit(public_url)
     if origin is not None and origin.lower() != f"{own.scheme}://{own.netloc}".lower():
-        raise ForeignOriginError("A page of another origin may not use the cookie. Send the token in the Authorization header.")
-    if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}:
-        raise ForeignOriginError("A page of another site may not use the cookie. Send the token in the Authorization header.")
+        return True
+    return environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}
+
+
+def may_sign_in(environ: Environ, public_url: str) -> bool:
+    """Tell whether the answer to a request may sign the browser in, by a cookie that it did not have.
+
+    Not to a GET, which a link on any page makes a browser send, nor to what a foreign page has made it send: somebody would then
+    work in the account of whoever wrote that page (RFC 6749 §10.12 has the same of clients).
+    """
+    return environ["REQUEST_METHOD"] == "POST" and not is_foreign(environ, public_url)

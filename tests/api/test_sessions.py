@@ -65,6 +65,31 @@ def test_sign_in_sets_the_cookie_unless_told_not_to(client: FlaskClient, make: F
     assert "Set-Cookie" not in client.post("/v1/auth/authenticate?setCookie=false", json=body).headers
 
 
+FOREIGN = (
+    {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+)  # fmt: skip
+
+
+def test_no_get_and_no_foreign_page_signs_a_browser_in(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    body = {"emailId": "ann@example.test", "password": PASSWORD, "org": "acme"}
+    edge = {"username": "ann@example.test", "password": PASSWORD}
+    for query in ("", "?setCookie=true"):
+        answer = client.get(f"/v1/auth/refresh/{session_of(client)['Authorization']}{query}")
+        assert (answer.status_code, "Authorization" in answer.json) == (200, True)
+        assert "Set-Cookie" not in answer.headers, "a link on any page makes a browser send a GET"
+    for headers in FOREIGN:
+        token = {"token": session_of(client)["Authorization"]}
+        for path, sent in (
+            ("/v1/auth/authenticate", body), ("/v1/users/default/login", edge), ("/v1/auth/refresh", token),
+            ("/auth/v1/login", edge),
+        ):  # fmt: skip
+            assert "Set-Cookie" not in client.post(path, json=sent, headers=headers).headers, f"{path} {headers}"
+    own = {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"}
+    again = client.post("/v1/auth/refresh", json={"token": session_of(client)["Authorization"]}, headers=own)
+    assert again.json["Authorization"] in again.headers["Set-Cookie"]
+
+
 @pytest.mark.spec("T100")
 @pytest.mark.parametrize(
     "headers",

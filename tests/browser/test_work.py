@@ -10,7 +10,7 @@ from idp.audit import AuditEvent, Tag
 from idp.db import db
 from idp.users import LinkPurpose
 from tests.browser.conftest import Console, shoot
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, session_of
 from tests.keysets.lending import borrower, take, token_of
 from tests.serving import send, wait_until
 
@@ -49,6 +49,26 @@ def has_mail(name: str) -> bool:
 def nothing_against_the_policy(console: Console) -> object:
     yield
     assert console.violations == []
+
+
+def test_page_of_another_site_cannot_sign_a_browser_in(console: Console) -> None:
+    console.make.user("mallory@example.test")
+    client = console.make.app.test_client()
+    token = session_of(client, "mallory@example.test")["Authorization"]
+    url = console.server.url
+    sent = json.dumps({"emailId": "mallory@example.test", "password": PASSWORD, "org": "acme"})
+    visitor = console.visitor()
+    visitor.route("http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=f"""
+        <a href="{url}/v1/auth/refresh/{token}">Look at this</a>
+        <form method="post" enctype="text/plain" action="{url}/v1/auth/authenticate"><input type="hidden"
+          name='{sent[:-1]}, "x": "' value='"}}'><button>Win a prize</button></form>"""))  # fmt: skip
+    for role, name in (("link", "Look at this"), ("button", "Win a prize")):
+        visitor.goto("http://evil.example/")
+        with visitor.expect_navigation(url=f"{url}/**"):
+            visitor.get_by_role(role, name=name).click()
+        names = {cookie["name"] for cookie in visitor.context.cookies(url)}
+        assert names <= {"realmgate-visitor"}, name
+    assert visitor.goto(f"{url}/v1/users/info").status == 401  # type: ignore[union-attr]
 
 
 def test_a_secret_is_added_and_the_old_one_retired(console: Console, page: Page) -> None:
