@@ -80,15 +80,13 @@ class SignUpBody(Schema):
     displayName: str = Field(default="", max_length=200)
     firstName: str = Field(default="", max_length=100)
     lastName: str = Field(default="", max_length=100)
-    password: str = Field(default="", max_length=100_000)
-    """Left out to choose it with the code."""
 
 
 class Verification(Schema):
     """`PATCH /v1/auth/signup/{code}/verify`."""
 
-    password: str = Field(default="", max_length=100_000)
-    """Unless it was chosen with the sign-up."""
+    password: str = Field(max_length=100_000)
+    """Of the first administrator."""
 
 
 class RealmQuery(PageQuery):
@@ -237,14 +235,14 @@ def purge_realm(caller: Caller, uid: str) -> None:
 @public
 def sign_up(body: SignUpBody) -> Created[Waiting]:
     """Ask for an organisation: a code is mailed, and nothing is made before it is used. Off unless the operator allows it."""
-    wish = SignUpWish(body.orgName, body.emailId, body.displayName, body.firstName, body.lastName, body.password)
+    wish = SignUpWish(body.orgName, body.emailId, body.displayName, body.firstName, body.lastName)
     row = organisations.sign_up(wish, address())
     return Created({"uid": row.uid, "expiry": time(row.expires_at)}, "/v1/auth/signup")
 
 
 @public
 def verify_sign_up(body: Verification, code: str) -> Verified:
-    """Show that the mail arrived: the organisation is made, with its first administrator."""
+    """Show that the mail arrived, and choose the password: the organisation is made, with its first administrator."""
     realm = organisations.verify_sign_up(code, body.password, address())
     return {"orgName": realm.name, "state": realm.state}
 

@@ -192,13 +192,15 @@ def logout(caller: Caller) -> Response:
 
 
 def sign_up() -> Response:
-    """Ask for an organisation; it exists once the code that is mailed has been used. Off unless the operator allows it."""
+    """Ask for an organisation; it exists once the code that is mailed has been used. Off unless the operator allows it.
+
+    A password that is sent along is not used: whoever can read the mail chooses it (R107).
+    """
     body = json_body()
     name = text_of(body, "organization_name", longest=200)
     row = organisations.sign_up(
         SignUpWish(
             slug(name), text_of(body, "username"), name, text_of(body, "first_name", ""), text_of(body, "last_name", ""),
-            text_of(body, "password", "", longest=100_000),
         ),
         address(),
     )  # fmt: skip

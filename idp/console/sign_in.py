@@ -176,18 +176,15 @@ def verify_sign_up(posted: Posted | None, code: str) -> Response | str:
     if posted is None and found is None:
         raise users.LinkError
     form = NewPasswordForm(posted)
-    if found is not None and found[1]:
-        del form.password  # it was chosen with the sign-up
     made: list[str] = []
 
     def act() -> None:
-        password = form.password.data or "" if "password" in form else ""
-        made.append(organisations.verify_sign_up(code, password, address()).state.value)
+        made.append(organisations.verify_sign_up(code, form.password.data or "", address()).state.value)
         commit()
 
     if form.do(act):
         return go(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}")
-    return shown("console/sign_in/verify.html", form)
+    return shown("console/sign_in/verify.html", form, wish=found)
 
 
 def _check_open() -> None:

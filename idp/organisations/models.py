@@ -15,7 +15,7 @@ class SignUp(Identified, Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     sealed: Mapped[str]
-    """What was asked for, with the hash of the password; sealed, for nobody has verified anything of it."""
+    """What was asked for; sealed, for nobody has verified anything of it."""
     public_part: Mapped[str] = mapped_column(String(20), index=True)
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

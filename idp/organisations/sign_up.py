@@ -1,7 +1,7 @@
 """Signing an organisation up: off unless the operator allows it, verified by mail, and approved unless that is waived."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
 
@@ -51,17 +51,17 @@ class SignUpWish:
     display_name: str = ""
     first_name: str = ""
     last_name: str = ""
-    password: str = field(default="", repr=False)
-    """Of the first administrator; empty to choose it with the code."""
 
 
 def sign_up(wish: SignUpWish, address: str) -> SignUp:
     """Note a sign-up and mail a code to its address. Nothing is made before that is verified.
 
+    Whoever asks may be anybody: the password is chosen by who can read the mail, with the code.
+
     :raises SignUpClosedError: nobody signs up here.
     :raises TooManyAttemptsError: too many from this address, or at all.
     :raises ConflictError: the name is taken.
-    :raises InvalidValueError: the name, the address or the password will not do.
+    :raises InvalidValueError: the name or the address will not do.
     """
     if SignUpMode(runtime.current().settings.sign_up) is SignUpMode.OFF:
         raise SignUpClosedError
@@ -75,7 +75,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     _refuse_taken(wish.name)
     content = {
         "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,
-        "last_name": wish.last_name, "password_hash": _hash(wish.password, wish) if wish.password else "",
+        "last_name": wish.last_name,
     }  # fmt: skip
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -91,19 +91,20 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     return row
 
 
-def find_sign_up(code: str) -> tuple[SignUp, bool] | None:
-    """Return the sign-up that a code is for, and whether its password is chosen already; None if the code does not work."""
+def find_sign_up(code: str) -> SignUpWish | None:
+    """Return what somebody wants whom a code was mailed for; None if the code does not work."""
     row = _find(code)
-    return None if row is None else (row, bool(_content(row)["password_hash"]))
+    return None if row is None else _wish(row)
 
 
 def verify_sign_up(code: str, password: str, address: str) -> Realm:
     """Make the organisation whose sign-up a code belongs to, with its first administrator. Of several at once, one wins (T61).
 
-    :param password: the administrator's, unless it was chosen with the sign-up.
+    :param password: the administrator's.
     :returns: the realm, waiting for approval or at work, as the operator has set it.
     :raises LinkError: the code does not work.
     :raises ConflictError: somebody else was given the name in the meantime.
+    :raises InvalidValueError: the password is not good enough; the code can be used again.
     :raises SignUpClosedError: nobody signs up here any more.
     """
     mode = SignUpMode(runtime.current().settings.sign_up)
@@ -112,19 +113,16 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
     row = _find(code)
     if row is None:
         raise LinkError
-    content = _content(row)
-    wish = SignUpWish(content["name"], content["email"])
-    password_hash = content["password_hash"] or _hash(password, wish)
+    wish = _wish(row)
+    password_hash = _hash(password, wish)
     claim = update(SignUp).where(SignUp.id == row.id, SignUp.used_at.is_(None), SignUp.expires_at > clock.now())
     if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkError
-    _refuse_taken(content["name"])
-    with audit.acting_as(Actor(f"user:{users.canonical(content['email'])}", address)):
-        realm = manifest.create_empty_realm(
-            content["name"], display_name=content["display_name"], pending=mode is SignUpMode.APPROVAL
-        )
+    _refuse_taken(wish.name)
+    with audit.acting_as(Actor(f"user:{users.canonical(wish.email)}", address)):
+        realm = manifest.create_empty_realm(wish.name, display_name=wish.display_name, pending=mode is SignUpMode.APPROVAL)
         user = users.create_user(
-            realm, content["email"], UserKind.PERSON, first_name=content["first_name"], last_name=content["last_name"],
+            realm, wish.email, UserKind.PERSON, first_name=wish.first_name, last_name=wish.last_name,
             password_hash=password_hash,
         )  # fmt: skip
         access.grant_role(realm, users.holder_of(user), "administrator")
@@ -180,9 +178,10 @@ def _find(code: str) -> SignUp | None:
     return None
 
 
-def _content(row: SignUp) -> dict[str, str]:
-    content: dict[str, str] = json.loads(vault.unseal(row.sealed, context=f"sign-up {row.uid}"))
-    return content
+def _wish(row: SignUp) -> SignUpWish:
+    """Return what was asked for. One of former days may hold the hash of a password, which counts no more."""
+    content = json.loads(vault.unseal(row.sealed, context=f"sign-up {row.uid}"))
+    return SignUpWish(**{each.name: content[each.name] for each in fields(SignUpWish)})
 
 
 vault.register_sealed(SignUp.sealed, select(SignUp.id, SignUp.sealed, SignUp.uid), "sign-up {}".format)
