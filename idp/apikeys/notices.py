@@ -10,7 +10,7 @@ from idp.apikeys.models import ApiKey
 from idp.apikeys.service import publish_key
 from idp.db import db
 from idp.realms import Realm
-from idp.users import User
+from idp.users import MailKind, User, may_mail, name_in_mails
 
 NOTICES = (timedelta(days=7), timedelta(days=1))
 """How long before its expiry the owner of a key is told."""
@@ -43,13 +43,13 @@ def send_notices(limit: int = 500) -> int:
             # a key that lives no longer than this notice is not announced as soon as it is made
             if key.expires_at is None or key.expires_at - key.created_at <= notice or written >= limit:
                 continue
-            written += _tell(realm, key, _occasion(notice, key.uid), "api-key-expiry", now)
+            written += _tell(realm, key, _occasion(notice, key.uid), MailKind.KEY_EXPIRY, now)
     return written
 
 
 def tell_of_leak(realm: Realm, key: ApiKey) -> None:
     """Tell who is concerned that a key was reported as leaked and revoked."""
-    _tell(realm, key, f"api-key-leaked:{key.uid}", "api-key-leaked", clock.now())
+    _tell(realm, key, f"api-key-leaked:{key.uid}", MailKind.KEY_LEAKED, clock.now())
 
 
 def remove_long_expired() -> int:
@@ -77,32 +77,31 @@ def _noticed(notice: timedelta) -> ColumnElement[bool]:
     return select(sent.id).where(sent.occasion == f"api-key-expiry-{notice.days}:" + ApiKey.uid).exists()
 
 
-def _tell(realm: Realm, key: ApiKey, occasion: str, template: str, now: datetime) -> bool:
-    to, holder = _recipient(key)
-    if not to:
+def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetime) -> bool:
+    owner = db.session.get(User, key.user_id) if key.user_id else None
+    recipient = _recipient(key, owner)
+    if recipient is None or not may_mail(kind, recipient):
         return False
     left = key.expires_at - now if key.expires_at else timedelta(0)
     values = {
-        "organisation": realm.display_name or realm.name,
+        "organisation": realm.name,
         "realm_name": realm.name,
-        "key": key.name,
         "public_part": key.public_part,
         "uid": key.uid,
-        "holder": holder,
+        "holder": name_in_mails(owner) if owner is not None else "an application",
         "expires": f"{key.expires_at:%Y-%m-%d %H:%M:%S} UTC" if key.expires_at else "never",
         "left": f"{left.days + 1} days" if left > timedelta(days=1) else "1 day",
         "uses": str(key.use_count),
         "last_used": f"on {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never",
         "revoked": f"{key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "",
     }
-    return mail.enqueue(realm.name, occasion, template, to, **values)
+    return mail.enqueue(realm.name, occasion, kind.value, recipient.email, **values)
 
 
-def _recipient(key: ApiKey) -> tuple[str, str]:
-    """Return whom to write to about a key, and whose it is; no address where nobody is known."""
-    owner = db.session.get(User, key.user_id) if key.user_id else None
+def _recipient(key: ApiKey, owner: User | None) -> User | None:
+    """Return whom to write to about a key; None where nobody is known."""
     if owner is not None and owner.email:
-        return owner.email, owner.name
+        return owner
     kind, _, name = key.created_by.partition(":")
     maker = db.session.scalar(select(User).where(User.realm_id == key.realm_id, User.name == name)) if kind == "user" else None
-    return (maker.email if maker else ""), (owner.name if owner else "an application")
+    return maker if maker is not None and maker.email else None

@@ -194,7 +194,8 @@ def _check_open() -> None:
 
 def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, intro: str) -> Response | str:
     form = NewPasswordForm(posted)
-    if posted is None and not users.link_works(code, purpose):
+    account = users.account_of_link(code, purpose)
+    if posted is None and account is None:
         raise users.LinkError
 
     def act() -> None:
@@ -203,7 +204,7 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
 
     if form.do(act):
         return go("/console/sign-in?done=chosen")
-    return shown("console/sign_in/choose.html", form, title=title, intro=intro)
+    return shown("console/sign_in/choose.html", form, title=title, intro=intro, account=account)
 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:

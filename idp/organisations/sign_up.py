@@ -15,7 +15,7 @@ from idp.errors import ConflictError, IdpError
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, check_name, check_text
-from idp.users import LinkError, User, UserKind, password_works
+from idp.users import LinkError, MailKind, User, UserKind, password_works
 
 VERIFY_WITHIN = timedelta(days=2)
 
@@ -59,7 +59,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     Whoever asks may be anybody: the password is chosen by who can read the mail, with the code.
 
     :raises SignUpClosedError: nobody signs up here.
-    :raises TooManyAttemptsError: too many from this address, or at all.
+    :raises TooManyAttemptsError: too many from this address, to this mail address, or at all.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or the address will not do.
     """
@@ -77,6 +77,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
         "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,
         "last_name": wish.last_name,
     }  # fmt: skip
+    users.count_mail(MailKind.SIGN_UP, wish.email)
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
     expires_at = clock.now() + VERIFY_WITHIN
@@ -86,7 +87,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     db.session.add(row)
     db.session.flush()
     row.sealed = vault.seal(json.dumps(content).encode(), context=f"sign-up {row.uid}")
-    values = {"organisation": wish.display_name or wish.name, "code": plain, "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC"}
+    values = {"organisation": wish.name, "code": plain, "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC"}
     mail.enqueue("", f"sign-up:{row.public_part}", "sign-up", wish.email, **values)
     return row
 
@@ -137,7 +138,7 @@ def approve(realm: Realm) -> None:
     """
     realms.approve_realm(realm)
     for user in _administrators(realm):
-        values = {"organisation": realm.display_name or realm.name, "name": user.name, "realm_name": realm.name}
+        values = {"organisation": realm.name, "name": users.name_in_mails(user), "realm_name": realm.name}
         mail.enqueue(realm.name, f"approved:{realm.uid}:{user.uid}", "organisation-approved", user.email, **values)
 
 

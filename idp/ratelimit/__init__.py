@@ -1,7 +1,15 @@
 """Limits: what may be tried how often in a time, counted in the database, and how often a second, counted in memory."""
 
 from idp.networks import network_of
-from idp.ratelimit.attempts import Attempt, Limit, TooManyAttemptsError, forget_old_attempts, network_limits, reserve_attempt
+from idp.ratelimit.attempts import (
+    Attempt,
+    Limit,
+    TooManyAttemptsError,
+    forget_old_attempts,
+    network_limits,
+    reserve_attempt,
+    take_places,
+)
 from idp.ratelimit.models import AttemptCount
 from idp.ratelimit.rates import BURST, Rate, RateExceededError, Standing, Use, check_rate, limiter, rate_headers
 
@@ -22,4 +30,5 @@ __all__ = [
     "network_of",
     "rate_headers",
     "reserve_attempt",
+    "take_places",
 ]

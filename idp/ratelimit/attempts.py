@@ -27,8 +27,8 @@ WIDER = 5
 class TooManyAttemptsError(IdpError):
     """A limit is reached; `retry_after` says in how many seconds the next attempt is looked at."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many attempts. Try again in {retry_after} seconds.")
+    def __init__(self, retry_after: int, what: str = "attempts") -> None:
+        super().__init__(f"Too many {what}. Try again in {retry_after} seconds.")
         self.retry_after = retry_after
 
 
@@ -79,6 +79,24 @@ def reserve_attempt(limits: Sequence[Limit | tuple[str, int]], window: int) -> A
     :param window: seconds.
     :raises TooManyAttemptsError: one of the counters is full; none of them has then moved.
     """
+    try:
+        keys = take_places(limits, window)
+    except TooManyAttemptsError:
+        db.session.rollback()
+        raise
+    commit()
+    return Attempt(keys)
+
+
+def take_places(limits: Sequence[tuple[str, int]], window: int) -> tuple[str, ...]:
+    """Take a place in every counter as a part of the current transaction: what it does is counted if it is done.
+
+    Another that takes a place in one of them waits until this one has ended, so that parallel ones cannot slip past the limit.
+
+    :param limits: see `reserve_attempt`.
+    :returns: the keys of the counters.
+    :raises TooManyAttemptsError: one of the counters is full; others may have moved, and what is done must be undone.
+    """
     # always in the same order, so that two requests never wait for each other
     counters = sorted((_key(limit.what), limit) for limit in (Limit(*each) for each in limits))
     now = clock.now()
@@ -86,10 +104,8 @@ def reserve_attempt(limits: Sequence[Limit | tuple[str, int]], window: int) -> A
     for key, limit in counters:
         full_until = _take(key, limit, now, ends_at)
         if full_until is not None:
-            db.session.rollback()
             raise TooManyAttemptsError(max(1, int((full_until - now).total_seconds()) + 1))
-    commit()
-    return Attempt(tuple(key for key, limit in counters if limit.places))
+    return tuple(key for key, limit in counters if limit.places)
 
 
 def _take(key: str, limit: Limit, now: datetime, ends_at: datetime) -> datetime | None:

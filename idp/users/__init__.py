@@ -17,13 +17,21 @@ from idp.users.groups import (
     remove_member,
 )
 from idp.users.known import KnownUser, known_user
-from idp.users.links import LinkError, answer_reset_requests, link_works, redeem_link, request_reset, send_link
+from idp.users.links import (
+    LinkedAccount,
+    LinkError,
+    account_of_link,
+    answer_reset_requests,
+    redeem_link,
+    request_reset,
+    send_link,
+)
 from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, ResetRequest, User, UserKind
+from idp.users.names import canonical, check_user_name
 from idp.users.passwords import BusyError, PasswordWorks, check_password, password_works
+from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails
 from idp.users.service import (
-    canonical,
     change_password,
-    check_user_name,
     create_user,
     delete_user,
     find_realm_of,
@@ -50,6 +58,8 @@ __all__ = [
     "KnownUser",
     "LinkError",
     "LinkPurpose",
+    "LinkedAccount",
+    "MailKind",
     "Membership",
     "OneTimeLink",
     "PasswordPurpose",
@@ -61,6 +71,7 @@ __all__ = [
     "UsedPassword",
     "User",
     "UserKind",
+    "account_of_link",
     "add_member",
     "answer_reset_requests",
     "canonical",
@@ -68,6 +79,7 @@ __all__ = [
     "check_password",
     "check_sign_in",
     "check_user_name",
+    "count_mail",
     "create_group",
     "create_user",
     "delete_group",
@@ -88,12 +100,13 @@ __all__ = [
     "groups_of",
     "holder_of",
     "known_user",
-    "link_works",
     "list_groups",
     "list_members",
     "list_users",
     "lock_user",
+    "may_mail",
     "member_listing",
+    "name_in_mails",
     "password_usage",
     "password_works",
     "redeem_link",

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select, update
@@ -14,8 +15,10 @@ from idp.networks import network_of
 from idp.ratelimit import Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
+from idp.users.names import LONGEST_NAME, canonical
 from idp.users.passwords import check_password, password_works
-from idp.users.service import LONGEST_NAME, canonical, lock_user, set_password, void_links
+from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails, owns_address
+from idp.users.service import lock_user, set_password, void_links
 
 LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timedelta(hours=1)}
 
@@ -49,11 +52,22 @@ def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
 
     :returns: the one-time code, for a caller that may see it; most must not (R107).
     :raises ConflictError: a machine user has no password; a disabled one gets none.
+    :raises TooManyAttemptsError: as many such mails have gone to the address as may.
     """
     if user.kind != UserKind.PERSON.value:
         raise ConflictError(f"{user.name!r} is a machine user and has no password: give it an API key.")
     if not user.enabled:
         raise ConflictError(f"User {user.name!r} is disabled. Enable it first.")
+    count_mail(MailKind(purpose.value), _address_of(user), user)
+    return _write_link(realm, user, purpose)
+
+
+def _address_of(user: User) -> str:
+    """Return where the codes of a user go: see `send_link`."""
+    return user.email if user.password_hash or canonical(user.email) == user.name else user.name
+
+
+def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     void_links(user, purpose)
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -66,10 +80,9 @@ def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
         )
     )  # fmt: skip
     template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
-    values = {"organisation": realm.display_name or realm.name, "name": user.name, "code": plain}
+    values = {"organisation": realm.name, "name": name_in_mails(user), "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
-    to = user.email if user.password_hash or canonical(user.email) == user.name else user.name
-    mail.enqueue(realm.name, f"{template}:{public_part}", template, to, **values)
+    mail.enqueue(realm.name, f"{template}:{public_part}", template, _address_of(user), **values)
     tag = audit.Tag.USER_INVITE if purpose is LinkPurpose.INVITATION else audit.Tag.PASSWORD_RESET_START
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expires_at.isoformat(timespec="seconds"))
     return plain
@@ -108,9 +121,23 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     return user
 
 
-def link_works(code: str, purpose: LinkPurpose) -> bool:
-    """Tell whether a one-time code can still be used."""
-    return _find(code, purpose) is not None
+@dataclass(frozen=True)
+class LinkedAccount:
+    """Whose password a one-time code chooses."""
+
+    name: str
+    realm: str
+
+
+def account_of_link(code: str, purpose: LinkPurpose) -> LinkedAccount | None:
+    """Return whose password a one-time code chooses; None if it cannot be used any more."""
+    link = _find(code, purpose)
+    if link is None:
+        return None
+    query = select(User.name, Realm.name).join(Realm, Realm.id == User.realm_id).where(User.id == link.user_id)
+    with reading() as session:
+        row = session.execute(query).first()
+    return LinkedAccount(*row) if row is not None else None
 
 
 def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
@@ -193,7 +220,9 @@ def _answer_reset_request(sealed: str) -> None:
     # those that have invited them
     own = [(user, realm) for user, realm in found if user.password_hash]
     for user, realm in own or found:
-        send_link(realm, user, LinkPurpose.RESET)
+        # what a person asks for themselves, the request has counted: nobody else's doing keeps them from it
+        if owns_address(user) or may_mail(MailKind.RESET, user, _address_of(user)):
+            _write_link(realm, user, LinkPurpose.RESET)
 
 
 vault.register_sealed(ResetRequest.sealed, select(ResetRequest.id, ResetRequest.sealed), lambda: "reset request")

@@ -1,6 +1,5 @@
 """The life cycle of users."""
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,31 +11,10 @@ from idp.access import Holder, HolderKind, Project
 from idp.db import db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
-from idp.realms import Realm, check_name, check_text, publish_user
+from idp.realms import Realm, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
-
-LONGEST_NAME = 180
-"""Characters, so that a name fits wherever it is written down with what it is the name of."""
-
-
-def canonical(name: str) -> str:
-    """Return the one form of a name that people write in different ways (NFKC, case, spaces around it; T83)."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
-
-
-def check_user_name(kind: UserKind, name: str) -> str:
-    """Return a user's name in canonical form: a mail address for a person, a plain name for a machine user.
-
-    :raises InvalidValueError: it cannot be one.
-    """
-    if canonical(name).startswith("service-account-"):
-        raise InvalidValueError("The name of a user cannot begin with service-account-, which tokens use.")
-    if kind is UserKind.MACHINE:
-        return check_name("a machine user", name)
-    canonical_name = canonical(mail.check_address(name.strip()))
-    if len(canonical_name) > LONGEST_NAME:
-        raise InvalidValueError(f"The mail address that a person signs in with takes at most {LONGEST_NAME} characters.")
-    return canonical_name
+from idp.users.names import canonical, check_user_name
+from idp.users.recipients import MailKind, may_mail, name_in_mails
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
@@ -104,8 +82,8 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
     user.password_changed_at = user.signed_out_at = user.updated_at = now
     void_links(user)
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid)
-    if user.email and tag is not audit.Tag.USER_ACTIVATE:
-        values = {"organisation": realm.display_name or realm.name, "name": user.name, "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
+    if user.email and tag is not audit.Tag.USER_ACTIVATE and may_mail(MailKind.PASSWORD_CHANGED, user):
+        values = {"organisation": realm.name, "name": name_in_mails(user), "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
         mail.enqueue(realm.name, f"password-changed:{user.uid}:{now.timestamp()}", "password-changed", user.email, **values)
     publish_user(realm.name, user.uid)
 

@@ -13,8 +13,9 @@ from idp.ratelimit import Attempt, Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm, get_realm
 from idp.settings import Settings
 from idp.users.models import User
+from idp.users.names import LONGEST_NAME, canonical
 from idp.users.passwords import LONGEST, check_password, password_works
-from idp.users.service import LONGEST_NAME, canonical, change_password, lock_user
+from idp.users.service import change_password, lock_user
 from idp.users.usage import PasswordPurpose, password_usage
 
 WRONG = "wrong name or password"

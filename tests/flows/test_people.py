@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from idp import apikeys, users
+from idp import apikeys, mail, users
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from idp.users import LinkPurpose
@@ -220,6 +220,26 @@ def test_sign_in_counter_holds_on_postgresql(nodes: list[Any], pg_make: Factory,
     statuses = at_once(30, lambda: [sign_in(nodes[n % 2].test_client(), password="wrong one").status_code for n in range(10)])
     assert {status for each in statuses for status in each} <= {401, 429, 503}
     assert len(compared) <= 10
+
+
+def test_invitations_of_two_realms_at_the_same_moment_are_bounded_on_postgresql(nodes: list[Any], pg_make: Factory) -> None:
+    pg_make.realm("globex")
+    places = []
+    for realm in ("acme", "globex"):
+        pg_make.user("boss@example.test", realm=realm, roles=("administrator",))
+        uid = pg_make.user("victim@example.test", realm=realm, password=False)
+        places.append((f"/v1/users/{uid}/invite", session_of(nodes[0].test_client(), "boss@example.test", org=realm)))
+    turn = iter(range(20))
+
+    def invite() -> int:
+        number = next(turn)
+        url, header = places[number % 2]
+        return int(nodes[number // 2 % 2].test_client().post(url, headers=header).status_code)
+
+    statuses = at_once(20, invite)
+    assert set(statuses) <= {204, 429, 503}
+    written = pg_make.do(lambda _: [each for each in mail.list_waiting(100) if each.template == "invitation"])
+    assert len(written) == statuses.count(204) == 5
 
 
 @pytest.mark.spec("T73")
