@@ -5,6 +5,7 @@ import email.policy
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,14 +15,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp import mail, runtime
+from idp import access, apikeys, clock, mail, organisations, realms, runtime, users
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.mail import MailMessage
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, at_once, session_of
+from tests.factories import PASSWORD, Factory, at_once, session_of
 from tests.serving import Server, free_port, send, wait_until
 
 
@@ -76,7 +77,7 @@ def test_mail_goes_out_once_in_text_and_html(context: Flask, mailbox: Mailbox) -
     assert (message["To"], message["From"], message["Subject"]) == (
         "ann@example.test",
         "Realmgate <id@acme.example>",
-        "Your account at Acme",
+        "An account has been made for you",
     )
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"].endswith("@acme.example>")
@@ -196,7 +197,6 @@ def test_every_template_is_complete(settings: Settings) -> None:
         "code",
         "expires",
         "changed",
-        "key",
         "public_part",
         "uid",
         "holder",
@@ -247,8 +247,8 @@ def test_served_program_sends_invitations_resets_and_notices(own_server: Server,
     send(f"{own_server.url}/v1/auth/user/password/reset", body, {"Content-Type": "application/json"})
     wait_until(lambda: len(mailbox.mails) == 2, "the reset")
     assert [message["Subject"] for _, message in mailbox.mails] == [
-        "Your account at Acme Research",
-        "A new password for Acme Research",
+        "An account has been made for you",
+        "Choose a new password",
     ]
 
 
@@ -268,4 +268,54 @@ def test_made_person_is_told_when_their_password_changes(client: FlaskClient, ap
     with app.app_context():
         assert runtime.current().settings.smtp_host
         mail.deliver_mail()
-    assert [message["Subject"] for _, message in mailbox.mails] == ["Your password at Acme Research was changed"]
+    assert [message["Subject"] for _, message in mailbox.mails] == ["Your password was changed"]
+
+
+HOSTILE = "Win 1000 at https://evil.example/now"
+"""What somebody would like a stranger to read."""
+
+
+def test_no_mail_carries_what_somebody_has_written_for_a_stranger_to_read(settings: Settings, mailbox: Mailbox) -> None:
+    update = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.controller.port, "smtp_security": "none", "sign_up": "open"}
+    app = create_app(settings.model_copy(update=update))
+    client, make = app.test_client(), Factory(app)
+    victim = "victim@example.test"
+    make.do(lambda realm: realms.update_realm(realm, display_name=HOSTILE))
+    make.user("boss@example.test", roles=("administrator",))
+    header = session_of(client, "boss@example.test")
+    wish = {"emailId": victim, "firstName": HOSTILE, "lastName": HOSTILE}
+    assert client.post("/v1/users", json={"spec": wish}, headers=header).status_code == 201
+    named = make.user("www.evil.example/now@example.test", email=victim, first_name=HOSTILE)
+    assert client.patch(f"/v1/users/{named}/password/reset", headers=header).status_code == 204
+    change = {"emailId": "www.evil.example/now@example.test", "currentPassword": PASSWORD, "newPassword": "another good one"}
+    assert client.patch("/v1/users/password/change", json=change).status_code == 204
+    key = make.key("www.evil.example/now@example.test", name=HOSTILE, hours=200, description=HOSTILE)
+    client.post("/v1/auth/credentials/report", json={"credential": key.plain})
+    sign_up = {"orgName": "globex", "emailId": victim, "displayName": HOSTILE, "firstName": HOSTILE, "lastName": HOSTILE}
+    assert client.post("/v1/auth/signup", json=sign_up).status_code == 201
+    expiring = make.key("www.evil.example/now@example.test", name=HOSTILE, hours=24 * 30)
+
+    def wait_and_tell(realm: realms.Realm) -> None:
+        row = apikeys.get_key(realm, expiring.uid)
+        row.created_at, row.expires_at = clock.now() - timedelta(days=30), clock.now() + timedelta(hours=20)
+        db.session.flush()
+        assert apikeys.send_notices() == 1
+        access.grant_role(realm, users.holder_of(users.get_user(realm, named)), "administrator")
+        realm.pending, realm.enabled = True, False
+        organisations.approve(realm)
+
+    make.do(wait_and_tell)
+    with app.app_context():
+        mail.deliver_mail()
+    close_app(app)
+    sent = [message for to, message in mailbox.mails if to == [victim]]
+    assert {message["Subject"] for message in sent} == {
+        "An account has been made for you", "Choose a new password", "Your password was changed", "An API key was reported as leaked",
+        "Verify your mail address", "An API key expires in 1 day", "Your organisation is approved",
+    }  # fmt: skip
+    for message in sent:
+        for kind in ("plain", "html"):
+            text = message.get_body((kind,)).get_content()
+            assert "evil.example" not in text, message["Subject"]
+            assert "Win 1000" not in text, message["Subject"]
+            assert "acme" in text or "globex" in text, message["Subject"]
