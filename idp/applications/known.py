@@ -73,6 +73,7 @@ class KnownApplication:
             limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), memo={})
         return limited
 
+
 def match_secret(application: KnownApplication | None, plain_secret: str, now: float) -> KnownSecret | None:
     """Return the live secret that was presented, or None. Every live secret is compared, whichever matches.
 

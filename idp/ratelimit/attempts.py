@@ -88,7 +88,7 @@ def reserve_attempt(limits: Sequence[Limit | tuple[str, int]], window: int) -> A
     return Attempt(keys)
 
 
-def take_places(limits: Sequence[tuple[str, int]], window: int) -> tuple[str, ...]:
+def take_places(limits: Sequence[Limit | tuple[str, int]], window: int) -> tuple[str, ...]:
     """Take a place in every counter as a part of the current transaction: what it does is counted if it is done.
 
     Another that takes a place in one of them waits until this one has ended, so that parallel ones cannot slip past the limit.

@@ -9,7 +9,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, runtime, setup, tokens, users
+from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, setup, tokens, users
 from idp.app import create_app
 from idp.audit.sealing import BATCH
 from idp.db import db, reading

@@ -286,9 +286,7 @@ def test_administrators_see_and_delete_the_tokens_of_others(client: FlaskClient,
 
 
 @pytest.mark.spec("T91")
-def test_token_ends_with_the_one_that_it_was_made_with(
-    client: FlaskClient, make: Factory, frozen_clock: FrozenClock
-) -> None:
+def test_token_ends_with_the_one_that_it_was_made_with(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     make.user()
     first = generate(client, basic())
     frozen_clock.advance(days=300)
