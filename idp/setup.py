@@ -100,8 +100,8 @@ def _complete(settings: Settings, report: SetupReport) -> None:
         checkpoints.begin_marks()
     if former is not None and former < FIRST_WITH_AUDIENCES:
         applications.settle_all_audiences(settings.issuer)
-    _create_master_realm()
     commit()
+    _create_master_realm()
     _apply_new_realms(settings.realms_dir, report)
     # Only now are secrets made that can be shown: had an earlier start been killed before it printed its own, nobody
     # would know them, so those that were never shown are made anew.
@@ -197,8 +197,9 @@ def _alembic_config() -> alembic.config.Config:
 
 
 def _create_master_realm() -> None:
-    if realms.find_realm(realms.MASTER) is not None:
+    if realms.MASTER in realms.existing_names():
         return
+    keys.prepare()
     checkpoints.begin_trail("")
     realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
     application = applications.create_application(
@@ -210,14 +211,16 @@ def _create_master_realm() -> None:
     secret, _ = applications.add_secret(realm, application, "first-start", single_use=True)
     secret.shown = False
     audit.record(audit.Tag.SERVER_SETUP, "", "server:realmgate")
+    commit()
 
 
 def _apply_new_realms(folder: Path, report: SetupReport) -> None:
     """Make each realm that does not exist yet from its file, whole. Existing ones are left to `idp realms apply`."""
-    existing = {realm.name for realm in realms.list_realms()}
+    existing = realms.existing_names()
     files = manifest.read_files(manifest.find_files(folder)) if folder.is_dir() else []
     for file in files:
         if file.realm.name not in existing:
+            keys.prepare()
             plan = manifest.make_plan(file)
             for new in manifest.apply_plan(file, plan):
                 new.secret.shown = False

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import callers, manifest, organisations, realms
+from idp import callers, keys, manifest, organisations, realms
 from idp.api.answers import metadata, time
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import address, public, signed_in
@@ -164,7 +164,7 @@ def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
     return page(caller, query, listing, lambda realm: show_realm(caller, realm), query.orderBy)
 
 
-@signed_in
+@signed_in(prepare=keys.prepare)
 def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
     """Make an organisation, with its signing keys and the built-in roles. Operators only."""
     _operator(caller)

@@ -76,6 +76,7 @@ def signed_in(
     deprecation: Deprecation | None = ...,
     records: bool = ...,
     unlocked: bool = ...,
+    prepare: Callable[[], None] = ...,
 ) -> Callable[[View], View]: ...
 def signed_in(
     view: View | None = None,
@@ -86,6 +87,7 @@ def signed_in(
     deprecation: Deprecation | None = None,
     records: bool = False,
     unlocked: bool = False,
+    prepare: Callable[[], None] = lambda: None,
 ) -> Any:
     """Make a call one for callers who have proved who they are.
 
@@ -94,6 +96,7 @@ def signed_in(
     :param current: the call that returns what this one changes: `If-Match` is about its answer.
     :param records: whether a GET writes something to the audit trail.
     :param unlocked: whether the call goes by what is in memory, waits for no other, and commits by itself.
+    :param prepare: does beforehand what takes long, so that nobody waits for it: nothing is locked yet.
     """
 
     def decorate(view: View) -> View:
@@ -112,6 +115,7 @@ def signed_in(
             writes = request.method in UNSAFE
             if writes:
                 read_body(request.environ)  # however slowly it comes, it keeps nobody waiting
+                prepare()
                 caller = _identify_again(caller, credentials)
             elif not records:
                 only_read()

@@ -80,7 +80,7 @@ def list_signing_keys(caller: Caller, realm: Realm) -> SigningKeys:
     return {"items": [_shown(key) for key in keys.list_keys(realm)]}
 
 
-@signed_in
+@signed_in(prepare=keys.prepare)
 def create_signing_key(caller: Caller, realm: Realm, body: NewSigningKey) -> Created[Made]:
     """Announce a successor to the key that signs with an algorithm. It signs once every cached key set is sure to hold it."""
     caller.require("keys:write", realm=realm.name)
@@ -98,7 +98,7 @@ def get_signing_key(caller: Caller, realm: Realm, kid: str) -> SigningKeyResourc
     return _shown(found)
 
 
-@signed_in(current=get_signing_key)
+@signed_in(current=get_signing_key, prepare=keys.prepare)
 def revoke_signing_key(caller: Caller, realm: Realm, body: KeyRevocation, kid: str) -> None:
     """Take a key that may have leaked out of the key set at once; its tokens die as the verifiers' caches expire."""
     caller.require("keys:write", realm=realm.name)

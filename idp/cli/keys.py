@@ -8,6 +8,7 @@ from idp.cli.session import (
     confirm,
     json_option,
     json_time,
+    makes_keys,
     reads_database,
     realm_option,
     show_json,
@@ -66,6 +67,7 @@ def _facts(key: Any, now: Any) -> dict[str, Any]:
 
 @keys_group.command("rotate")
 @with_database
+@makes_keys
 @realm_option
 @click.option("--algorithm", type=click.Choice(SIGNING_ALGORITHMS), help="Only this key; by default each in turn.")
 @json_option
@@ -86,6 +88,7 @@ def rotate(realm: Realm, algorithm: str | None, as_json: bool) -> None:  # noqa:
 @keys_group.command("revoke")
 @click.argument("kid")
 @with_database
+@makes_keys
 @realm_option
 @click.option("--reason", required=True, help="Why, for the audit trail.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

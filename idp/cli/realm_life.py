@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from idp.cli.session import confirm, with_database
+from idp.cli.session import confirm, makes_keys, with_database
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 @click.command("create")
 @click.argument("name")
 @with_database
+@makes_keys
 @click.option("--display-name", default="", help="Its name for people.")
 @click.option("--pending", is_flag=True, help="It waits for `idp realms approve`; nothing of it works before.")
 def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001

@@ -164,7 +164,9 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
     from idp import manifest
     from idp.db import commit
 
-    plans = [(file, manifest.make_plan(file)) for file in manifest.read_files(_paths(files))]
+    read = manifest.read_files(_paths(files))
+    manifest.prepare_keys(read)
+    plans = [(file, manifest.make_plan(file)) for file in read]
     if not as_json:
         for file, changes in plans:
             _show_plan(file.realm.name, file.path, changes)

@@ -61,6 +61,19 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
+def makes_keys(command: Command) -> Command:
+    """Have key pairs ready before the command locks a realm, so that nobody waits while they are made."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from idp import keys
+
+        keys.prepare()
+        return command(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def confirm(question: str) -> None:
     """Ask, without keeping other writers waiting for the answer; end the command unless it is yes.
 

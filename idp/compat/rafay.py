@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 
-from idp import access, apikeys, callers, clock, crypto, manifest, organisations, realms, runtime, sessions, users
+from idp import access, apikeys, callers, clock, crypto, keys, manifest, organisations, realms, runtime, sessions, users
 from idp.access import HolderKind, Project, Role
 from idp.api.answers import answer, time, time_or_none
 from idp.api.errors import NO_STORE, classify, log_unexpected
@@ -61,7 +61,7 @@ def register(app: Flask) -> None:
         ("POST", "/auth/v1/logout", _call(logout)),
         ("POST", "/auth/v1/signup/organization", public(sign_up)),
         ("GET", "/auth/v1/organizations", _call(list_organizations)),
-        ("POST", "/auth/v1/organizations", _call(create_organization)),
+        ("POST", "/auth/v1/organizations", _call(create_organization, prepare=keys.prepare)),
         ("GET", "/auth/v1/organizations/<uid>", _call(get_organization)),
         ("PUT", "/auth/v1/organizations/<uid>", _call(put_organization)),
         ("DELETE", "/auth/v1/organizations/<uid>", _call(delete_organization)),
@@ -93,8 +93,8 @@ def register(app: Flask) -> None:
 # -- who calls ---------------------------------------------------------------------------------------------------------
 
 
-def _call(view: Callable[..., Response]) -> Callable[..., Response]:
-    return signed_in(view, _credentials)
+def _call(view: Callable[..., Response], prepare: Callable[[], None] = lambda: None) -> Callable[..., Response]:
+    return signed_in(view, _credentials, prepare=prepare)
 
 
 def _credentials() -> Credentials:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
-from idp import audit, callers, ratelimit, realms, runtime, sessions, vault
+from idp import audit, callers, keys, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import only_read
@@ -79,10 +79,11 @@ class Visit:
         return self.realm.name == self.caller.realm.name
 
 
-def page(view: View, *, once: bool = False) -> View:
+def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda: None) -> View:
     """Make a page one for people who have signed in. It gets the `Visit` first; `realm` in its URL names the realm.
 
     :param once: a form of it is taken once, so that reloading the answer does not make another secret.
+    :param prepare: does what takes long for a form before anything is locked, so that nobody waits for it.
     """
 
     @functools.wraps(view)
@@ -103,6 +104,7 @@ def page(view: View, *, once: bool = False) -> View:
             posted = _read_form(context)
             if once:
                 _use_up(posted["form"])
+            prepare()
             caller = callers.identify_browser_again(caller, cookie, lock=name)
         else:
             posted = None
@@ -118,6 +120,9 @@ def page(view: View, *, once: bool = False) -> View:
 
 page_with_secret = functools.partial(page, once=True)
 """Makes a page one whose form makes something that has no name of its own, and shows its secret only then."""
+
+page_with_keys = functools.partial(page, prepare=keys.prepare)
+"""Makes a page one whose form makes signing keys."""
 
 
 def open_page(view: View) -> View:

@@ -8,7 +8,7 @@ import wtforms
 from flask import Response, request
 
 from idp import audit, clock, manifest, organisations, realms
-from idp.console.browser import Visit, page
+from idp.console.browser import Visit, page, page_with_keys
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
@@ -46,7 +46,7 @@ def list_organisations(visit: Visit) -> Response | str:
     )  # fmt: skip
 
 
-@page
+@page_with_keys
 def new_organisation(visit: Visit) -> Response | str:
     """Make an organisation with its keys and roles."""
     _require(visit, "realm:write")

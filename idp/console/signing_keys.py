@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from flask import Response
 
 from idp import clock, keys
-from idp.console.browser import Visit, page
+from idp.console.browser import Visit, page, page_with_keys
 from idp.console.navigation import base
 from idp.console.render import render, words
 from idp.console.turns import Confirmation, confirmed
@@ -41,7 +41,7 @@ def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, dateti
     return None
 
 
-@page
+@page_with_keys
 def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     """Announce a successor, once that is confirmed."""
     visit.require("keys:write")
@@ -71,7 +71,7 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     return confirmed(visit, question, act, f"{back[0]}?done=rotated")
 
 
-@page
+@page_with_keys
 def revoke_key(visit: Visit, kid: str) -> Response | str:
     """Take a key that may have leaked out of the key set, once that is confirmed."""
     visit.require("keys:write")

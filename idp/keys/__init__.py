@@ -1,6 +1,7 @@
 """Signing keys: one RS256 and one ES256 key in use for each realm. Nothing else signs."""
 
 from idp.keys.models import KeyState, SigningKey
+from idp.keys.pairs import prepare
 from idp.keys.service import announcement, create_keys, list_keys, revoke_key, rotate_due_keys, rotate_key
 from idp.keys.signer import KeyRing, Signer, SigningKeyMissingError, key_ring, public_key_pem_body
 
@@ -14,6 +15,7 @@ __all__ = [
     "create_keys",
     "key_ring",
     "list_keys",
+    "prepare",
     "public_key_pem_body",
     "revoke_key",
     "rotate_due_keys",

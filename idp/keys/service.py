@@ -1,17 +1,18 @@
-"""The life of signing keys: made, announced, rotated, revoked, destroyed (OpenID Connect Core §10.1.1)."""
+"""The life of signing keys: made, announced, rotated, revoked, destroyed (OpenID Connect Core §10.1.1).
+
+Whoever makes, rotates or revokes keys calls `prepare` first, before the transaction begins.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from joserfc.jwk import ECKey, RSAKey
 from sqlalchemy import select, update
 
 from idp import audit, clock, feed, runtime, vault
-from idp.db import db
+from idp.db import commit, db, reading
 from idp.errors import ConflictError, NotFoundError
 from idp.keys.models import KeyState, SigningKey
+from idp.keys.pairs import prepare, take
 from idp.realms import SIGNING_ALGORITHMS, Realm, check_text
 from idp.settings import CLOCK_LEEWAY, TOKEN_LIFETIME
 
@@ -112,11 +113,27 @@ def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> Sign
 def rotate_due_keys() -> None:
     """Announce successors to all keys whose realm's rotation period is over, and destroy what signed its last token.
 
-    Safe to call from every worker at once.
+    Each rotation is committed by itself. Safe to call from every worker at once.
     """
+    for realm_id, algorithm in _due_keys():
+        prepare()
+        realm = db.session.get(Realm, realm_id)
+        try:
+            if realm is not None:
+                rotate_key(realm, algorithm)
+        except ConflictError:
+            db.session.rollback()  # another worker was faster
+        else:
+            commit()
+    old = (SigningKey.retires_at < clock.now() - DESTROY_AFTER) & (SigningKey.sealed_private_key != "")
+    db.session.execute(update(SigningKey).where(old).values(sealed_private_key=""))
+
+
+def _due_keys() -> list[tuple[int, str]]:
+    """Return realm and algorithm of each key whose successor is to be announced."""
     now = clock.now()
-    due = db.session.execute(
-        select(SigningKey, Realm)
+    query = (
+        select(Realm.id, SigningKey.algorithm, SigningKey.active_from, Realm.key_rotation_days)
         .join(Realm, Realm.id == SigningKey.realm_id)
         .where(
             Realm.key_rotation_days > 0,
@@ -124,24 +141,21 @@ def rotate_due_keys() -> None:
             SigningKey.revoked_at.is_(None),
             SigningKey.active_from <= now,
         )
-    ).all()
-    for key, realm in due:
-        if key.active_from + timedelta(days=realm.key_rotation_days) - announcement() <= now:
-            rotate_key(realm, key.algorithm)
-    old = (SigningKey.retires_at < now - DESTROY_AFTER) & (SigningKey.sealed_private_key != "")
-    db.session.execute(update(SigningKey).where(old).values(sealed_private_key=""))
+        .order_by(SigningKey.id)
+    )
+    with reading() as session:
+        rows = session.execute(query).all()
+    return [
+        (realm_id, algorithm)
+        for realm_id, algorithm, active_from, days in rows
+        if active_from + timedelta(days=days) - announcement() <= now
+    ]
 
 
 def _create_key(
     realm: Realm, algorithm: str, *, active_from: datetime, tag: audit.Tag, replaces: str | None = None
 ) -> SigningKey:
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm == "RS256":
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        jwk = RSAKey.import_key(private).as_dict(private=False)
-    else:
-        private = ec.generate_private_key(ec.SECP256R1())
-        jwk = ECKey.import_key(private).as_dict(private=False)
+    pair = take(algorithm)
     key = SigningKey(
         realm_id=realm.id,
         algorithm=algorithm,
@@ -151,9 +165,8 @@ def _create_key(
     )
     db.session.add(key)
     db.session.flush()
-    key.public_jwk = {**jwk, "kid": key.uid, "use": "sig", "alg": algorithm}
-    der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    key.sealed_private_key = vault.seal(der, context=f"signing key {key.uid} of realm {realm.uid}")
+    key.public_jwk = {**pair.public_jwk, "kid": key.uid, "use": "sig", "alg": algorithm}
+    key.sealed_private_key = vault.seal(pair.private_der, context=f"signing key {key.uid} of realm {realm.uid}")
     audit.record(
         tag,
         realm.name,

@@ -1,6 +1,6 @@
 """Realms as files: read, compare with the database, apply, export."""
 
-from idp.manifest.apply import apply_plan, create_empty_realm
+from idp.manifest.apply import apply_plan, create_empty_realm, prepare_keys
 from idp.manifest.export import export_realm
 from idp.manifest.file import RealmFile, RealmFileError
 from idp.manifest.plan import Change, make_plan
@@ -15,6 +15,7 @@ __all__ = [
     "export_realm",
     "find_files",
     "make_plan",
+    "prepare_keys",
     "read_file",
     "read_files",
 ]

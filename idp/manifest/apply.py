@@ -26,6 +26,12 @@ def create_empty_realm(name: str, **fields: Any) -> Realm:
     return realm
 
 
+def prepare_keys(files: Sequence[RealmFile]) -> None:
+    """Have the key pairs ready of the realms that are not there yet. Call it before the transaction begins."""
+    there = realms.existing_names()
+    keys.prepare(sum(file.realm.name not in there for file in files))
+
+
 def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
     """Carry a plan out in the current transaction.
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import delete, select, update
 
-from idp import access, audit, clock, crypto, mail, manifest, realms, runtime, users, vault
+from idp import access, audit, clock, crypto, keys, mail, manifest, realms, runtime, users, vault
 from idp.access import HolderKind
 from idp.audit import Actor, Tag
 from idp.db import db, reading
@@ -116,6 +116,7 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
         raise LinkError
     wish = _wish(row)
     password_hash = _hash(password, wish)
+    keys.prepare()
     claim = update(SignUp).where(SignUp.id == row.id, SignUp.used_at.is_(None), SignUp.expires_at > clock.now())
     if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkError

@@ -169,6 +169,12 @@ def list_realms() -> Sequence[Realm]:
     return db.session.scalars(select(Realm).order_by(Realm.name)).all()
 
 
+def existing_names() -> set[str]:
+    """Return the names of all realms, without a transaction of the unit of work."""
+    with reading() as session:
+        return set(session.scalars(select(Realm.name)))
+
+
 def names_besides_master(limit: int) -> Sequence[str]:
     """Return the names of the first enabled realms that are not the operators' own."""
     query = select(Realm.name).where(Realm.name != MASTER, Realm.enabled).order_by(Realm.name).limit(limit)
