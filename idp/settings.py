@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
     realms_dir: Path = Path("realms")
-    """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start."""
+    """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start. A file
+    that is not right is warned of, and keeps nobody else from being served."""
 
     workers: int = Field(default=1, ge=1, le=64)
     """Server processes. One for each core is a good start."""

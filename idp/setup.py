@@ -46,6 +46,7 @@ from idp.applications import NewSecret
 from idp.callers import ADMINISTRATOR
 from idp.db import commit, db, storage_errors
 from idp.errors import IdpError
+from idp.manifest import RealmFileError
 from idp.settings import Settings
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
@@ -70,6 +71,8 @@ class SetupReport:
     created_realms: list[str] = field(default_factory=list)
     new_secrets: list[NewSecret] = field(default_factory=list)
     """Secrets to show now. Call `applications.mark_secrets_shown` once they are printed."""
+    problems: list[RealmFileError] = field(default_factory=list)
+    """What is wrong with realm files. The server serves what there is; a realm is made once its file is right."""
 
 
 def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
@@ -106,6 +109,7 @@ def _complete(settings: Settings, report: SetupReport) -> None:
     # Only now are secrets made that can be shown: had an earlier start been killed before it printed its own, nobody
     # would know them, so those that were never shown are made anew.
     report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
+    _refuse_to_serve_nothing(report)
     commit()
     rotate_keys_and_tidy()
 
@@ -215,17 +219,36 @@ def _create_master_realm() -> None:
 
 
 def _apply_new_realms(folder: Path, report: SetupReport) -> None:
-    """Make each realm that does not exist yet from its file, whole. Existing ones are left to `idp realms apply`."""
+    """Make each realm that does not exist yet from its file, whole. Existing ones are left to `idp realms apply`.
+
+    A file that is not right keeps nobody from being served.
+    """
+    files, report.problems = manifest.read_folder(folder)
     existing = realms.existing_names()
-    files = manifest.read_files(manifest.find_files(folder)) if folder.is_dir() else []
     for file in files:
-        if file.realm.name not in existing:
-            keys.prepare()
-            plan = manifest.make_plan(file)
-            for new in manifest.apply_plan(file, plan):
-                new.secret.shown = False
-            commit()
-            report.created_realms.append(file.realm.name)
+        if file.realm.name in existing:
+            continue
+        keys.prepare()
+        try:
+            made = manifest.apply_plan(file, manifest.make_plan(file))
+        except RealmFileError as error:
+            db.session.rollback()
+            report.problems.append(error)
+            continue
+        for new in made:
+            new.secret.shown = False
+        commit()
+        report.created_realms.append(file.realm.name)
+
+
+def _refuse_to_serve_nothing(report: SetupReport) -> None:
+    """End a first start for which there is no realm but the operators' own, as realm files are not right.
+
+    :raises SetupError: what is wrong with them.
+    """
+    is_first = any(new.realm == realms.MASTER for new in report.new_secrets)  # nobody has ever seen the first secret
+    if is_first and report.problems and realms.existing_names() == {realms.MASTER}:
+        raise SetupError("\n".join(map(str, report.problems)))
 
 
 def rotate_keys_and_tidy() -> None:

@@ -158,8 +158,11 @@ class Server:
             self.process.wait(PATIENCE)
             self.reader.join(PATIENCE)
 
-    def idp(self, *arguments: str, status: int = 0, **environment: str) -> str:
-        """Run the command in this server's settings, and return what it prints."""
+    def idp(self, *arguments: str, status: int = 0, both: bool = False, **environment: str) -> str:
+        """Run the command in this server's settings, and return what it prints.
+
+        :param both: return standard output and standard error, whatever the outcome.
+        """
         done = subprocess.run(
             [IDP, *arguments],
             env=self.environment | environment,
@@ -170,6 +173,8 @@ class Server:
             check=False,
         )
         assert done.returncode == status, f"idp {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        if both:
+            return done.stdout + done.stderr
         return done.stdout if status == 0 else done.stderr
 
     def create_application(self, name: str, *options: str, realm: str = "acme") -> dict[str, str]:

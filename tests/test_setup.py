@@ -2,16 +2,18 @@
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
-from idp import applications, audit, crypto, realms, setup
+from idp import applications, audit, clock, crypto, realms, setup
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.errors import IdpError
@@ -168,16 +170,83 @@ def test_database_of_a_later_version_stops_the_start(tmp_path: Path) -> None:
         set_up(settings)
 
 
-def test_broken_realm_file_stops_the_first_start_and_the_mended_one_goes_on(tmp_path: Path) -> None:
+def test_broken_realm_file_stops_a_first_start_with_nothing_to_serve_and_the_mended_one_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "realms"
     folder.mkdir()
-    (folder / "good.toml").write_text('[realm]\nname = "good"\n')
-    (folder / "later.toml").write_text('[realm]\nname = "later"\ncolour = 1\n')
     settings = Settings.load(data_dir=tmp_path / "data", realms_dir=folder)
-    with pytest.raises(IdpError, match=r"later\.toml:3: realm\.colour"):
-        set_up(settings)
+    (folder / "later.toml").write_text('[realm]\nname = "later"\ncolour = 1\n')
+    (folder / "twice.toml").write_text('[realm]\nname = "twice"\n[applications.a]\nsecrets.main.env = "NOT_SET_HERE"\n')
+    for _ in range(2):
+        with pytest.raises(IdpError) as caught:
+            set_up(settings)
+        first, second = str(caught.value).splitlines()
+        assert re.search(r"later\.toml:3: realm\.colour: is not a setting here", first)
+        assert re.search(r"twice\.toml:4: .*the environment variable NOT_SET_HERE is not set", second)
     (folder / "later.toml").write_text('[realm]\nname = "later"\n')
-    assert set_up(settings)[1].created_realms == ["good", "later"]
+    app, report = set_up(settings)
+    assert (report.created_realms, len(report.problems)) == (["later"], 1)
+    assert [new.application for new in report.new_secrets] == ["administrator"]
+    with app.app_context():
+        assert realms.existing_names() == {"later", "master"}, "nothing is left of the realm that could not be made"
+
+
+SLIPS: dict[str, Callable[[Path], object]] = {
+    "a slip in its text": lambda file: file.write_text('[realm]\nname = "good"\ncolour = 1\n'),
+    "no TOML": lambda file: file.write_text('[realm\nname = "good"\n'),
+    "no UTF-8": lambda file: file.write_bytes(b'[realm]\nname = "good"\ndisplay_name = "\xff"\n'),
+    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a link to nothing": lambda file: (file.unlink(), file.symlink_to("nowhere.toml")),
+    "a second file of the realm": lambda file: file.with_name("good-2.toml").write_text('[realm]\nname = "good"\n'),
+    "another realm's broken file": lambda file: file.with_name("later.toml").write_text('[realm]\nname = "later"\nx = 1\n'),
+    "another realm that cannot be made": lambda file: file.with_name("gone.toml").write_text('[realm]\nname = "gone"\n'),
+    "no folder of files": lambda file: (file.unlink(), file.parent.rmdir(), file.parent.write_text("")),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS.values(), ids=SLIPS)
+def test_slip_in_a_realm_file_keeps_nobody_from_being_served(tmp_path: Path, slip: Callable[[Path], object]) -> None:
+    file = tmp_path / "realms" / "good.toml"
+    file.parent.mkdir()
+    file.write_text('[realm]\nname = "good"\n')
+    settings = Settings.load(data_dir=tmp_path / "data", realms_dir=file.parent)
+    app, report = set_up(settings)
+    with app.app_context():
+        db.session.add(realms.PurgedRealm(name="gone", uid="gone", purged_at=clock.now()))
+        for new in report.new_secrets:
+            db.session.add(new.secret)
+        applications.mark_secrets_shown(report.new_secrets)
+        db.session.commit()
+    slip(file)
+    report = set_up(settings)[1]
+    assert report.created_realms == []
+    (problem,) = report.problems
+    assert str(tmp_path / "realms") in str(problem)
+    shutil.rmtree(file.parent) if file.parent.is_dir() else file.parent.unlink()
+    file.parent.mkdir()
+    file.with_name("later.toml").write_text('[realm]\nname = "later"\n')
+    report = set_up(settings)[1]
+    assert (report.created_realms, report.problems) == (["later"], []), "the realm is made once its file is right"
+
+
+def test_server_warns_of_a_broken_realm_file_and_serves(own_server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "realms"
+    shutil.copytree(PROJECT / "realms", folder)
+    own_server.settings["IDP_REALMS_DIR"] = str(folder)
+    own_server.idp("setup")
+    (folder / "acme.toml").write_text((folder / "acme.toml").read_text() + "\n[roles.viewer]\n")
+    (folder / "later.toml").write_text('[realm]\nname = "later"\n[roles.x]\ncolour = 1\n')
+    warnings = own_server.idp("setup", both=True)
+    assert re.search(r"^Warning: .*/acme\.toml:\d+: roles\.viewer: is built in", warnings, re.MULTILINE)
+    assert re.search(r"^Warning: .*/later\.toml:4: roles\.x\.colour: is not a setting here", warnings, re.MULTILINE)
+    own_server.start()
+    own_server.create_application("ci-bot")
+    assert "Warning: " in "".join(own_server.output)
+    said = own_server.idp("doctor", status=1, both=True)
+    assert re.search(r"^FAIL .*/acme\.toml:\d+: roles\.viewer: is built in", said, re.MULTILINE)
+    assert re.search(r"^FAIL .*/later\.toml:4: roles\.x\.colour", said, re.MULTILINE)
+    (folder / "later.toml").write_text('[realm]\nname = "later"\n')
+    (folder / "acme.toml").unlink()
+    assert "Realm later of " in own_server.idp("doctor")
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield from _examine_trails()
         yield from _examine_keysets()
         yield from _examine_mail(settings)
+        yield from _examine_unmade_realms(settings)
         db.session.rollback()
 
 
@@ -171,12 +172,20 @@ def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:
 def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp import manifest
 
-    if not settings.realms_dir.is_dir():
+    if not settings.realms_dir.exists():
         yield "warn", f"There is no folder of realm files {settings.realms_dir.absolute()} (IDP_REALMS_DIR)."
         return
-    try:
-        files = manifest.read_files(manifest.find_files(settings.realms_dir))
-    except IdpError as error:
-        yield "FAIL", str(error)
-        return
-    yield "ok", f"The realm files in {settings.realms_dir.absolute()} are sound ({len(files)})."
+    files, problems = manifest.read_folder(settings.realms_dir)
+    for problem in problems:
+        yield "FAIL", str(problem)
+    if not problems:
+        yield "ok", f"The realm files in {settings.realms_dir.absolute()} are sound ({len(files)})."
+
+
+def _examine_unmade_realms(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp import manifest, realms
+
+    there = realms.existing_names()
+    for file in manifest.read_folder(settings.realms_dir)[0]:
+        if file.realm.name not in there:
+            yield "warn", f"Realm {file.realm.name} of {file.path} is not made yet. Make it with: idp realms apply {file.path}"

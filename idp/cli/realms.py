@@ -110,7 +110,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
     if files:
         return list(files)
     folder = runtime.current().settings.realms_dir
-    found = manifest.find_files(folder) if folder.is_dir() else []
+    found = manifest.find_files(folder)
     check(found, f"There are no realm files in {folder}. Name some, or set IDP_REALMS_DIR.")
     return found
 

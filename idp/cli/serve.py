@@ -89,6 +89,10 @@ def _show(app: "Flask", report: "SetupReport") -> bool:
     from idp import applications
     from idp.db import commit, db
 
+    for problem in report.problems:
+        click.echo(f"Warning: {problem}", err=True)
+    if report.problems:
+        click.echo("Realms that exist are served as they are; `idp doctor` looks at the realm files again.", err=True)
     with app.app_context():
         with _printing() as printed:
             _print_report(report)

@@ -4,7 +4,7 @@ from idp.manifest.apply import apply_plan, create_empty_realm, prepare_keys
 from idp.manifest.export import export_realm
 from idp.manifest.file import RealmFile, RealmFileError
 from idp.manifest.plan import Change, make_plan
-from idp.manifest.read import find_files, read_file, read_files
+from idp.manifest.read import find_files, read_file, read_files, read_folder
 
 __all__ = [
     "Change",
@@ -18,4 +18,5 @@ __all__ = [
     "prepare_keys",
     "read_file",
     "read_files",
+    "read_folder",
 ]

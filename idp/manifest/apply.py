@@ -8,7 +8,7 @@ from idp import access, applications, checkpoints, keys, protected_apis, realms,
 from idp.access import Holder
 from idp.applications import Application, NewSecret
 from idp.db import db
-from idp.errors import IdpError
+from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
 from idp.manifest.file import RealmFile
 from idp.manifest.plan import Change
 from idp.manifest.state import REALM_FIELDS
@@ -36,17 +36,23 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
     """Carry a plan out in the current transaction.
 
     :returns: the secrets that were made, to be shown once.
-    :raises IdpError: something cannot be done; nothing must then be committed.
+    :raises RealmFileError: something cannot be done; nothing must then be committed.
+    :raises StorageUnavailableError: the database does not answer.
     """
     realm = realms.find_realm(file.realm.name)
     if realm is None:
         fields = {name: getattr(file.realm, name) for name in REALM_FIELDS}
-        realm = create_empty_realm(file.realm.name, **fields)
+        try:
+            realm = create_empty_realm(file.realm.name, **fields)
+        except (ConflictError, InvalidValueError) as error:
+            raise file.error(["realm", "name"], str(error)) from error
     applier = _Applier(file, realm)
     holders = file.holders()
     for change in plan:
         try:
             applier.apply(change)
+        except StorageUnavailableError:
+            raise
         except IdpError as error:
             holder = holders[change.name[0]][1] if change.name[0] in holders else ["applications", *change.name[:1]]
             where = {"grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}

@@ -15,19 +15,57 @@ from idp.manifest.parts import Document
 
 
 def find_files(folder: Path) -> list[Path]:
-    """Return the realm files of a folder by name."""
-    return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
+    """Return the realm files of a folder by name; none if it is not there.
+
+    :raises RealmFileError: it is no folder, or cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RealmFileError(
+            f"The folder of realm files {folder} cannot be read ({error.strerror}). Set IDP_REALMS_DIR."
+        ) from None
 
 
 def read_files(paths: Sequence[Path]) -> list[RealmFile]:
     """Read realm files; see `read_file` for the errors, to which two files of one realm are added."""
-    files = [read_file(path) for path in paths]
-    first: dict[str, RealmFile] = {}
-    for file in files:
-        other = first.setdefault(file.realm.name, file)
-        if other is not file:
-            raise file.error(["realm", "name"], f"{other.path} is of realm {file.realm.name!r} already")
+    files, problems = _read_each(paths)
+    if problems:
+        raise problems[0]
     return files
+
+
+def read_folder(folder: Path) -> tuple[list[RealmFile], list[RealmFileError]]:
+    """Read the realm files of a folder that are sound, and return what is wrong with the others.
+
+    Of two files of one realm neither is sound: nobody can know which of them is meant.
+    """
+    try:
+        paths = find_files(folder)
+    except RealmFileError as error:
+        return [], [error]
+    return _read_each(paths)
+
+
+def _read_each(paths: Sequence[Path]) -> tuple[list[RealmFile], list[RealmFileError]]:
+    files: list[RealmFile] = []
+    problems: list[RealmFileError] = []
+    for path in paths:
+        try:
+            files.append(read_file(path))
+        except RealmFileError as error:
+            problems.append(error)
+    first: dict[str, RealmFile] = {}
+    twice = set()
+    for file in files:
+        name = file.realm.name
+        other = first.setdefault(name, file)
+        if other is not file:
+            twice.add(name)
+            problems.append(file.error(["realm", "name"], f"{other.path} is of realm {name!r} already"))
+    return [file for file in files if file.realm.name not in twice], problems
 
 
 def read_file(path: Path) -> RealmFile:
