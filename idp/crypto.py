@@ -198,12 +198,15 @@ def load_master_keys(path: Path) -> MasterKeys:
     :raises MasterKeyError: missing, readable by others, or not of that form.
     """
     try:
-        mode = path.stat().st_mode & 0o777
+        found = path.stat()
         lines = path.read_text().split()
     except (OSError, UnicodeDecodeError) as error:
         raise MasterKeyError(f"The master key file {path} cannot be read ({error}). Set IDP_MASTER_KEY_FILE.") from error
-    if mode & 0o077:
-        raise MasterKeyError(f"The master key file {path} can be read by others (mode {mode:04o}). Run: chmod 600 {path}")
+    if _is_open_to_others(found):
+        raise MasterKeyError(
+            f"The master key file {path} can be read or changed by others (mode {found.st_mode & 0o777:04o}). "
+            f"Run: chmod 600 {path} (for a volume of a Secret: defaultMode 0440, with the pod's fsGroup)."
+        )
     keys: dict[str, bytes] = {}
     for line in lines:
         key_id, _, text = line.partition(":")
@@ -212,6 +215,15 @@ def load_master_keys(path: Path) -> MasterKeys:
     if not lines or len(keys) != len(lines) or any(len(key) != 32 for key in keys.values()):
         raise MasterKeyError(f"The master key file {path} is damaged: each line must be <key id>:<base64 of 32 bytes>.")
     return MasterKeys(next(iter(keys)), keys, path)
+
+
+def _is_open_to_others(found: os.stat_result) -> bool:
+    """Tell whether anybody but the owner and this process can get at a file.
+
+    Its group may read it if it is one of this process's own: the files of a Secret volume are root's, and given to a group.
+    """
+    readable_by_group = bool(found.st_mode & 0o040)
+    return bool(found.st_mode & 0o037) or (readable_by_group and found.st_gid not in {os.getegid(), *os.getgroups()})
 
 
 def make_master_key() -> tuple[str, bytes]:
@@ -228,8 +240,17 @@ def write_master_keys(path: Path, current: str, by_id: dict[str, bytes]) -> None
     try:
         _write_draft(path, lines).replace(path)
     except OSError as error:
-        raise MasterKeyError(f"The master key file {path} cannot be replaced ({error.strerror}).") from error
+        raise cannot_replace(path, error) from error
     _sync_folder(path)
+
+
+def cannot_replace(path: Path, error: OSError) -> MasterKeyError:
+    """Return the error for a file that this process cannot write, such as that of a Secret: what to do instead."""
+    return MasterKeyError(
+        f"The master key file {path} cannot be replaced ({error.strerror}). If it is kept elsewhere, as in a Secret, change it "
+        "there: run `idp master-key add` on a copy (IDP_MASTER_KEY_FILE), put the copy in its place, then once more with the new "
+        "key in the first line, and run `idp master-key rotate`, which seals everything anew and leaves the file alone."
+    )
 
 
 def create_master_key(path: Path) -> None:
@@ -241,10 +262,13 @@ def create_master_key(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise MasterKeyError(f"The folder {path.parent} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
-    draft = _write_draft(path, _line(*make_master_key()))
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(draft)
-    draft.unlink()
+    try:
+        draft = _write_draft(path, _line(*make_master_key()))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    except OSError as error:
+        raise MasterKeyError(f"The master key file {path} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
     _sync_folder(path)
 
 

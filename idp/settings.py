@@ -24,6 +24,25 @@ CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
 
 
+_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://[^/]+:\d+")
+_SERVICE_LINK_NAME = re.compile(
+    r"IDP_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+
+
+def is_service_link(value: object) -> bool:
+    """Tell whether a value is what Kubernetes sets `IDP_PORT` to in every pod beside a service called `idp`.
+
+    It says where that service is, and nothing of where this process is to listen: the setting counts as not set.
+    """
+    return isinstance(value, str) and _SERVICE_LINK.fullmatch(value) is not None
+
+
+def is_link_variable(name: str, value: str) -> bool:
+    """Tell whether a variable of the environment is one of those that Kubernetes sets for its services."""
+    return _SERVICE_LINK_NAME.fullmatch(name) is not None or (name.endswith("_PORT") and is_service_link(value))
+
+
 class SettingsError(IdpError):
     """A setting has a value that it does not take."""
 
@@ -303,6 +322,7 @@ class Settings(BaseSettings):
     def _derived(cls, values: Any) -> Any:
         """Fill the defaults that depend on other settings."""
         if isinstance(values, dict):
+            values = {name: value for name, value in values.items() if not (name.endswith("port") and is_service_link(value))}
             data_dir = Path(values.get("data_dir") or "var").absolute()
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")

@@ -78,6 +78,8 @@ class Server:
     data_dir: Path
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
+    """Command that starts the program in surroundings of its own; empty for this process's."""
     process: subprocess.Popen[str] | None = None
     output: list[str] = field(default_factory=list)
     reader: threading.Thread = field(default_factory=threading.Thread)
@@ -111,7 +113,7 @@ class Server:
     def launch(self) -> None:
         """Start the process, and gather what it prints."""
         self.process = subprocess.Popen(
-            [IDP, "serve"],
+            [*self.within, IDP, "serve"],
             env=self.environment,
             cwd=PROJECT,
             stdout=subprocess.PIPE,
@@ -164,7 +166,7 @@ class Server:
         :param both: return standard output and standard error, whatever the outcome.
         """
         done = subprocess.run(
-            [IDP, *arguments],
+            [*self.within, IDP, *arguments],
             env=self.environment | environment,
             cwd=PROJECT,
             capture_output=True,

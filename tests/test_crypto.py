@@ -1,5 +1,6 @@
 """Secrets, sealing, the master key file."""
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -93,9 +94,29 @@ def test_damaged_master_key_file_is_refused(tmp_path: Path, content: str) -> Non
         crypto.load_master_keys(path)
 
 
-def test_master_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o620, 0o660, 0o610, 0o644, 0o444])
+def test_master_key_file_that_others_can_get_at_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "master.key"
     crypto.create_master_key(path)
-    path.chmod(0o640)
+    path.chmod(mode)
     with pytest.raises(MasterKeyError, match="chmod 600"):
         crypto.load_master_keys(path)
+
+
+@pytest.mark.parametrize("mode", [0o440, 0o640, 0o400, 0o600])
+def test_master_key_file_may_be_read_by_a_group_of_the_process_and_by_no_other(
+    tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "master.key"
+    crypto.create_master_key(path)
+    path.chmod(mode)
+    group = path.stat().st_gid
+    monkeypatch.setattr(os, "getegid", lambda: group + 1)
+    monkeypatch.setattr(os, "getgroups", lambda: [group + 2, group])
+    assert crypto.load_master_keys(path).by_id
+    monkeypatch.setattr(os, "getgroups", lambda: [group + 2])
+    if mode & 0o040:
+        with pytest.raises(MasterKeyError, match=f"mode {mode:04o}.*fsGroup"):
+            crypto.load_master_keys(path)
+    else:
+        assert crypto.load_master_keys(path).by_id

@@ -38,9 +38,7 @@ def doctor() -> None:
 
 def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield "ok", "The settings are sound."
-    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
-    for name in sorted(name for name in os.environ if name.startswith("IDP_") and name not in known):
-        yield "warn", f"{name} is no setting here, and does nothing. `idp settings` lists those there are."
+    yield from _examine_environment(settings)
     yield from _examine_files(settings)
     yield from _examine_url(settings)
     database = settings.sqlite_path
@@ -57,6 +55,20 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
                 f"The database cannot be read ({type(error).__name__}). Check IDP_DATABASE_URL, and run `idp setup`.",
             )
     yield from _examine_realm_files(settings)
+
+
+def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp.settings import is_link_variable
+
+    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
+    ours = sorted(name for name in os.environ if name.startswith("IDP_"))
+    links = [name for name in ours if is_link_variable(name, os.environ[name])]
+    if links:
+        said = f"{', '.join(links)}: set by Kubernetes for its services, and without effect here."
+        yield "ok", f"{said} `enableServiceLinks: false` in the pod's spec turns them off."
+    for name in ours:
+        if name not in known and name not in links:
+            yield "warn", f"{name} is no setting here, and does nothing. `idp settings` lists those there are."
 
 
 def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:

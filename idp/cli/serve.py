@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--host", envvar="IDP_HOST", help="Address to listen on.  [env: IDP_HOST; default: 127.0.0.1]")
-@click.option("--port", envvar="IDP_PORT", help="Port to listen on.  [env: IDP_PORT; default: 8080]")
-@click.option("--workers", envvar="IDP_WORKERS", help="Server processes.  [env: IDP_WORKERS; default: 1]")
+@click.option("--host", help="Address to listen on.  [env: IDP_HOST; default: 127.0.0.1]")
+@click.option("--port", help="Port to listen on.  [env: IDP_PORT; default: 8080]")
+@click.option("--workers", help="Server processes.  [env: IDP_WORKERS; default: 1]")
 def serve(host: str | None, port: str | None, workers: str | None) -> None:
     """Set up what is missing, and serve until stopped with Ctrl-C or SIGTERM.
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -49,6 +50,7 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
             raise NotSetUpError(
                 f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
             )
+        os.environ.setdefault("SQLITE_TMPDIR", str(settings.data_dir))  # nothing else may be writable
         app = create_app(settings)
         try:
             with app.app_context(), audit.acting_as(audit.operator()), storage_errors():

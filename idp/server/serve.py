@@ -2,9 +2,7 @@
 
 import os
 import resource
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
 from idp.server.announce import Announcement
 from idp.server.front import CONNECTIONS
+from idp.server.scratch import scratch_folder
 from idp.settings import Settings
 from idp.telemetry import share_metrics
 
@@ -43,7 +42,11 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
     # Workers read their settings themselves; give them exactly those of this process.
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    metrics = Path(tempfile.mkdtemp(prefix="realmgate-metrics-"))
+    with scratch_folder(settings.data_dir) as scratch:
+        _serve(settings, on_listening, scratch)
+
+
+def _serve(settings: Settings, on_listening: Callable[[bool], None], metrics: Path) -> None:
     management = _management(settings, metrics)
     if management is not None:
         share_metrics(metrics)
@@ -75,7 +78,6 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
         announcement.stop()
         if management is not None:
             management.stop()
-        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def _allow_many_descriptors() -> None:

@@ -43,8 +43,14 @@ def add_master_key() -> str:
 def promote_master_key(key_id: str) -> None:
     """Have everything be sealed under this key from now on: by this process at once, by servers as soon as they seal.
 
+    A file that has it in its first line is left as it is: it may be kept elsewhere.
+
     :raises NotFoundError: the file does not hold it.
     """
+    keys = runtime.current().master_keys
+    keys.refresh()
+    if key_id == keys.current:
+        return
     with _changing() as (path, _, by_id):
         crypto.write_master_keys(path, _known(key_id, by_id), by_id)
     runtime.current().master_keys.refresh()
@@ -92,7 +98,10 @@ def _known(key_id: str, by_id: dict[str, bytes]) -> str:
 def _changing() -> Iterator[tuple[Path, str, dict[str, bytes]]]:
     """Read the file while nobody else on this machine changes it; a killed process holds no lock."""
     path = runtime.current().settings.master_key_file
-    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise crypto.cannot_replace(path, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for draft in path.parent.glob(f".{path.name}.*.new"):

@@ -1,0 +1,53 @@
+"""A folder for what lasts as long as a server does: below the data folder, since nothing else may be writable."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PREFIX = "run-"
+
+
+@contextlib.contextmanager
+def scratch_folder(data_dir: Path) -> Iterator[Path]:
+    """Make a folder that is this server's own (mode 0700) and the place of all temporary files, and remove it at the end.
+
+    What servers have left that were killed is removed, too: a living one, with its workers, holds a lock on its folder.
+    """
+    with _alone(data_dir):
+        for left in data_dir.glob(f"{PREFIX}*"):
+            _remove_unless_held(left)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data_dir))
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
