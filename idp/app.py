@@ -7,6 +7,7 @@ from idp import api, compat, console, gateway, management, protocol, runtime
 from idp.crypto import load_master_keys
 from idp.db import db, engine_options, prepare_sqlite
 from idp.feed import Feed
+from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings
 
@@ -31,6 +32,7 @@ def create_app(settings: Settings) -> Flask:
 
     :raises MasterKeyError: the master key file is missing or unusable.
     """
+    keep_out_of_logs(settings.credentials)
     app = Flask("idp", static_folder=None)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from idp.redaction import redact
 from idp.telemetry.ids import request_id
 
 LONGEST_TEXT = 2_000
@@ -14,16 +15,16 @@ class JsonLines(logging.Formatter):
     """Formats a log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line of JSON; long texts are cut (T22)."""
+        """Return the record as one line of JSON; long texts are cut (T22), and credentials of settings replaced."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage()[:LONGEST_TEXT],
+            "message": redact(record.getMessage())[:LONGEST_TEXT],
         }
         if request_id():
             line["request_id"] = request_id()
         line |= getattr(record, "values", {})
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)[-8 * LONGEST_TEXT :]
+            line["exception"] = redact(self.formatException(record.exc_info))[-8 * LONGEST_TEXT :]
         return json.dumps(line)

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from idp.errors import IdpError
+from idp.redaction import Confidential, without_user
 
 TOKEN_LIFETIME = 36_000
 """Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
@@ -47,11 +48,23 @@ class SettingsError(IdpError):
     """A setting has a value that it does not take."""
 
 
+ServerUrl = Annotated[str, Field(repr=False), Confidential()]
+"""A URL that may hold a user name and a password."""
+
+HookUrl = Annotated[str, Field(repr=False), Confidential(in_path=True)]
+"""A URL any part of which may be a token, but for the host."""
+
+
 class Settings(BaseSettings):
     """All settings of one process. Frozen: what was read at start holds until the process ends."""
 
     model_config = SettingsConfigDict(
-        env_prefix="IDP_", frozen=True, extra="ignore", use_attribute_docstrings=True, env_ignore_empty=True
+        env_prefix="IDP_",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"
@@ -74,7 +87,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("var")
     """Folder for the database and the master key; made with mode 0700 if missing."""
 
-    database_url: str = ""
+    database_url: ServerUrl = ""
     """SQLAlchemy URL of the database: `sqlite:////absolute/path.db` or `postgresql+psycopg://user@host/name`.
     Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
@@ -132,7 +145,7 @@ class Settings(BaseSettings):
     sign_in_limit_realm: int = Field(default=2_000, ge=1, le=1_000_000)
     """Failed sign-ins to the accounts of one realm in that time. Names that nobody has do not count."""
 
-    valkey_url: str = ""
+    valkey_url: ServerUrl = ""
     """URL of a Valkey (or Redis) in which all workers and nodes count their rates together, such as
     `valkey://10.0.0.7:6379/0`. Without one each worker allows its share. When it cannot be reached, each worker counts
     for itself, and allows half of its share."""
@@ -172,10 +185,10 @@ class Settings(BaseSettings):
     """File that checkpoints of the audit trail are appended to, a JSON object a line. Have it on another machine, or
     let the server only append to it (`chattr +a`)."""
 
-    audit_push_syslog: str = ""
+    audit_push_syslog: ServerUrl = ""
     """Syslog server that checkpoints are sent to: `udp://host:514` or `tcp://host:601`."""
 
-    audit_push_webhook: str = ""
+    audit_push_webhook: HookUrl = ""
     """URL that checkpoints are POSTed to, as JSON lines. Redirects are not followed."""
 
     compat_realm: str = ""
@@ -208,7 +221,7 @@ class Settings(BaseSettings):
     access_log: bool = False
     """Whether each request is logged: method, path without secrets, status, milliseconds."""
 
-    otlp_endpoint: str = ""
+    otlp_endpoint: HookUrl = ""
     """URL that traces are sent to in OpenTelemetry's form over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Empty for
     none. `OTEL_SERVICE_NAME` names the service."""
 
@@ -341,10 +354,31 @@ class Settings(BaseSettings):
             return cls(**overrides)
         except ValidationError as error:
             first = error.errors()[0]
-            name = "IDP_" + str(first["loc"][0]).upper() if first["loc"] else "a setting"
-            may_hold_password = name in {"IDP_DATABASE_URL", "IDP_VALKEY_URL"}
-            value = "" if may_hold_password else f"={first['input']!r}"
-            raise SettingsError(f"{name}{value} cannot be used: {_explain(first)}.") from None
+            name = str(first["loc"][0]) if first["loc"] else ""
+            shown = name and name not in cls.confidential()  # one that is wrong cannot be taken apart either
+            value = f"={without_user(repr(first['input']))}" if shown else ""
+            raise SettingsError(f"IDP_{name.upper()}{value} cannot be used: {_explain(first)}.") from None
+
+    @classmethod
+    def confidential(cls) -> dict[str, Confidential]:
+        """Return the settings that may hold a credential, with what of them may be shown."""
+        marks = {
+            name: [each for each in field.metadata if isinstance(each, Confidential)] for name, field in cls.model_fields.items()
+        }
+        return {name: found[0] for name, found in marks.items() if found}
+
+    def show(self, name: str) -> str:
+        """Return the value of a setting for people to read, without a credential in it."""
+        value = getattr(self, name)
+        mark = self.confidential().get(name)
+        if mark is not None:
+            return mark.show(value)
+        return ",".join(value) if isinstance(value, tuple) else str(value)
+
+    @property
+    def credentials(self) -> set[str]:
+        """What no log line may hold: the secret parts of all values."""
+        return {part for name, mark in self.confidential().items() for part in mark.secrets(getattr(self, name))}
 
     @property
     def is_sqlite(self) -> bool:

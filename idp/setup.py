@@ -267,6 +267,7 @@ def rotate_keys_and_tidy() -> None:
     audit.forget_old_activity()
     organisations.forget_old_sign_ups()
     api.forget_old_answers()
+    checkpoints.forget_clear_destinations()
     commit()
     with audit.acting_as(audit.SYSTEM):
         organisations.purge_due_realms()

@@ -14,13 +14,7 @@ def settings_command(markdown: bool) -> None:  # noqa: FBT001
         return
     settings = Settings.load()
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        shown = ",".join(value) if isinstance(value, tuple) else value
-        if name in {"database_url", "valkey_url"} and value:
-            from sqlalchemy import make_url
-
-            shown = make_url(str(value)).render_as_string(hide_password=True)
-        click.echo(click.style(f"IDP_{name.upper()}", bold=True) + f" = {shown}")
+        click.echo(click.style(f"IDP_{name.upper()}", bold=True) + f" = {settings.show(name)}")
         click.echo(click.wrap_text(" ".join((field.description or "").split()), 100, "    ", "    ") + "\n")
 
 
