@@ -10,6 +10,7 @@ from idp.feed import Feed
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings
+from idp.wire.headers import SafeAnswers
 
 
 class _NoSessions(SessionInterface):
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> Flask:
     gateway.register(app)
     console.register(app)
     management.register(app)
+    app.wsgi_app = SafeAnswers(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]
     return app
 
 

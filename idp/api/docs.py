@@ -31,7 +31,6 @@ _POLICY = (
 
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
 }
@@ -103,7 +102,7 @@ def asset(name: str) -> Response:
     if name not in _FILES:
         raise NotFound
     content, compressed = _read(name)
-    headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         return Response(compressed, headers=headers | {"Content-Encoding": "gzip"}, content_type=_FILES[name][1])
     return Response(content, headers=headers, content_type=_FILES[name][1])

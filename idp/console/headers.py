@@ -1,8 +1,9 @@
-"""What a browser may do with a page of the console: nothing that the page does not need (R17, R18, R122)."""
+"""What a browser may do with a page of the console: nothing that the page does not need (R17, R18, R122).
+
+What holds for every answer of the server is in `wire/headers.py`.
+"""
 
 from flask import Flask, Response, request
-
-from idp import runtime
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -13,7 +14,6 @@ POLICY = (
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
     # with no-referrer a browser would not tell the Origin of a form either
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -34,6 +34,4 @@ def add_headers(app: Flask) -> None:
             response.headers.setdefault("Cache-Control", "no-store")
             if "Accept-Encoding" not in response.headers.get("Vary", ""):
                 response.headers["Vary"] = "Cookie"
-            if runtime.current().settings.public_url.startswith("https:"):
-                response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         return response

@@ -90,6 +90,11 @@ def _handler(answers: dict[str, Callable[[], Answer]]) -> type[BaseHTTPRequestHa
             self.end_headers()
             self.wfile.write(body)
 
+        def end_headers(self) -> None:
+            """Add what every answer has, those that the library makes too."""
+            self.send_header("X-Content-Type-Options", "nosniff")
+            super().end_headers()
+
         def log_message(self, format: str, *values: object) -> None:  # noqa: A002 (the name that the library has)
             """Log nothing: machines ask every few seconds."""
 
