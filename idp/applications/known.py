@@ -1,5 +1,6 @@
 """What a worker keeps of an application in memory: enough to authenticate it and to issue its tokens without SQL."""
 
+import logging
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,7 +13,9 @@ from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import KEY_ALGORITHMS
 from idp.db import reading
 from idp.realms import NAME_PATTERN, KnownRealm
-from idp.verifier.jose import Key, import_key
+from idp.verifier.jose import InvalidTokenError, Key, import_key
+
+_log = logging.getLogger(__name__)
 
 MOST_COMPARED = 8
 """Live secrets of an application up to which a wrong one costs the same."""
@@ -138,7 +141,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
             secrets=tuple(_known_secret(secret) for secret in secrets),
-            public_keys=tuple(_public_key(jwk) for jwk in (row.jwks or {}).get("keys", ())),
+            public_keys=_public_keys(row),
             jwks_frozen=row.jwks_frozen,
             rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),
@@ -155,6 +158,17 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
         single_use=secret.single_use,
         frozen=secret.frozen,
     )
+
+
+def _public_keys(row: Application) -> tuple[PublicKey, ...]:
+    """Return the keys that assertions may be signed with. One that was taken once and is known to be weak now is passed over."""
+    found = []
+    for jwk in (row.jwks or {}).get("keys", ()):
+        try:
+            found.append(_public_key(jwk))
+        except InvalidTokenError as error:
+            _log.warning("a public key of application %s is not accepted any more: %s", row.name, error)
+    return tuple(found)
 
 
 def _public_key(jwk: dict[str, str]) -> PublicKey:

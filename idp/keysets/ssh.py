@@ -9,8 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-SHORTEST_RSA = 2048
-"""Bits (NIST SP 800-131A)."""
+from idp.verifier.weak_keys import SHORTEST, weakness_of_rsa
 
 
 def fingerprint(public_key: str) -> str:
@@ -29,6 +28,11 @@ def fingerprint(public_key: str) -> str:
         blob = base64.b64decode(parts[1], validate=True)
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
         raise ValueError("This is no SSH public key: send the one line of the .pub file") from None
-    if isinstance(key, DSAPublicKey) or (isinstance(key, RSAPublicKey) and key.key_size < SHORTEST_RSA):
-        raise ValueError(f"This SSH key is too weak: use ed25519, ECDSA, or RSA of at least {SHORTEST_RSA} bits")
+    if isinstance(key, DSAPublicKey) or (isinstance(key, RSAPublicKey) and key.key_size < SHORTEST):
+        raise ValueError(f"This SSH key is too weak: use ed25519, ECDSA, or RSA of at least {SHORTEST} bits")
+    if isinstance(key, RSAPublicKey):
+        numbers = key.public_numbers()
+        weakness = weakness_of_rsa(numbers.n, numbers.e, longest=16_384)
+        if weakness:
+            raise ValueError(weakness.removesuffix("."))
     return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"

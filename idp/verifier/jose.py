@@ -9,11 +9,14 @@ import json
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+
+from idp.verifier.weak_keys import weakness_of_rsa
 
 Key = RSAKey | ECKey
 
@@ -121,20 +124,46 @@ def has_audience(claims: dict[str, Any], accepted: Collection[str]) -> bool:
 def import_key(jwk: dict[str, Any]) -> Key:
     """Make a key of a public JWK (RFC 7517).
 
-    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, and no public key on P-256.
+    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, and no public key on P-256; or one that is weak.
     """
-    modulus = jwk.get("n", "")
-    if jwk.get("kty") == "RSA" and not (isinstance(modulus, str) and 342 <= len(modulus) <= 1366):
-        raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
+    if jwk.get("kty") == "RSA":
+        _refuse_weak_rsa(jwk)
     try:
         key = _import(jwk)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise InvalidTokenError("The key is not a usable JWK.") from error
     if key is None or key.is_private:
         raise InvalidTokenError("The key is neither a public RSA key nor a public key on P-256.")
-    if isinstance(key, RSAKey) and not 2048 <= key.raw_value.key_size <= 8192:
-        raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
     return key
+
+
+def _refuse_weak_rsa(jwk: dict[str, Any]) -> None:
+    """Look at the numbers before any library does.
+
+    :raises InvalidTokenError: they are none, or make a weak key.
+    """
+    modulus, exponent = jwk.get("n", ""), jwk.get("e", "")
+    if not (isinstance(modulus, str) and 342 <= len(modulus) <= 1366):
+        raise InvalidTokenError("An RSA key must have 2048 to 8192 bits.")
+    if not (isinstance(exponent, str) and len(exponent) <= 1366 and _SEGMENT.fullmatch(modulus) and _SEGMENT.fullmatch(exponent)):
+        raise InvalidTokenError("The key is not a usable JWK.")
+    try:
+        weakness = _weakness(modulus, exponent)
+    except ValueError as error:
+        raise InvalidTokenError("The key is not a usable JWK.") from error
+    if weakness:
+        raise InvalidTokenError(weakness)
+
+
+@lru_cache(maxsize=64)
+def _weakness(modulus: str, exponent: str) -> str:
+    """Return what is wrong with a key, worked out once for those that tokens are checked with again and again."""
+    return weakness_of_rsa(_number(modulus), _number(exponent))
+
+
+def _number(text: str) -> int:
+    """Read a number as JWKs have it (RFC 7518 §2)."""
+    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
 
 
 def _import(jwk: dict[str, Any]) -> Key | None:
