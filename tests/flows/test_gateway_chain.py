@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,7 +82,7 @@ def _start_nginx(folder: Path, realmgate: Server, api: int, port: int) -> subpro
 
 def _start_caddy(folder: Path, realmgate: Server, api: int, port: int) -> subprocess.Popen[bytes]:
     (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + _configured("Caddyfile", realmgate, api, port))
-    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": os.environ["PATH"]}
     command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -221,3 +222,34 @@ def test_api_sees_the_servers_identity_headers_and_none_of_the_clients(
             assert "apikey" not in seen
             assert "root" not in answer.body.decode()
             assert shown["API key"]["apiKey"] not in answer.body.decode()
+
+
+ANOTHER_REQUEST = (
+    "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Prefix",
+    "X-Original-Method", "X-Original-URI", "X-Original-URL", "X-Original-Host", "X-Original-For", "X-Original-Proto", "X-Rewrite-URL",
+)  # fmt: skip
+ORIGIN = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port")
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+def test_client_cannot_say_where_it_is_nor_make_another_request_of_the_checked_one(
+    name: str, tmp_path: Path, realmgate: Server, shown: dict[str, dict[str, str]]
+) -> None:
+    from tests.flows.echo import Echo
+
+    bound = ["api-keys", "create", "--realm", "acme", "dashboard", f"bound-{name}", "--address", "192.0.2.77", "--json"]
+    key = {"apiKey": json.loads(realmgate.idp(*bound))["api_key"]}
+    with Echo() as echo:
+        for ask in _proxied(name, tmp_path, realmgate, echo.port):
+            forged = dict.fromkeys((*ANOTHER_REQUEST, *ORIGIN), "DELETE") | {
+                "X-Forwarded-For": "192.0.2.77",
+                "X-Real-IP": "192.0.2.77",
+            }
+            answer = ask("/api/v1/query?query=up", shown["access token"] | forged)
+            assert answer.status == 200
+            seen = [(key.lower(), value) for key, value in answer.json]
+            assert not {each.lower() for each in (*ANOTHER_REQUEST, "Forwarded")} & {key for key, _ in seen}
+            assert [value for key, value in seen if key == "x-forwarded-for"] == ["127.0.0.1"]
+            assert [value for key, value in seen if key == "x-forwarded-proto"] == ["http"]
+            assert not any(word in answer.body for word in (b"DELETE", b"192.0.2.77"))
+            assert ask("/api/v1/query?query=up", key | forged).status == 401, "the key is bound to another address"
