@@ -1,8 +1,11 @@
 """Fixtures: a fresh database for each test, copied from one that was set up once; and the served program."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,10 +38,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copy_template(template: Path, data_dir: Path) -> None:
+    """Copy the template, with signing keys that are a minute old: nothing depends on how long the tests have been running."""
+    shutil.copytree(template, data_dir)
+    begin = (clock.this_second() - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with contextlib.closing(sqlite3.connect(data_dir / "realmgate.db")) as connection, connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("UPDATE signing_key SET created_at = ?, active_from = ?", (begin, begin))
+
+
 @pytest.fixture
 def settings(template: Path, tmp_path: Path) -> Settings:
     data_dir = tmp_path / "data"
-    shutil.copytree(template, data_dir)
+    copy_template(template, data_dir)
     return Settings.load(
         data_dir=data_dir,
         realms_dir=PROJECT / "realms",
@@ -90,8 +102,6 @@ class FrozenClock:
         return self._now
 
     def advance(self, **delta: float) -> None:
-        from datetime import timedelta
-
         self._now += timedelta(**delta)
 
 
