@@ -105,8 +105,8 @@ PARTLY = [
     ("R113, T89", "A session token that was refreshed cannot be refreshed again, and counts until its 900 seconds are over. The session begins with a sign-in and is never taken over from a cookie. The console's cookie is renewed while it is used; the one before works on for the rest of its 900 seconds, since a browser may miss the answer with the new one."),
     ("R114", "A session token that an API checks by its signature alone is accepted there until it expires, at most 900 seconds; here, at the gateway and at introspection it is refused within a second. The token that the gateway hands to the API behind it lives 300 seconds."),
     ("R122", "The API's cookie is called `Authorization`, as the contract has it, so it cannot have the prefix `__Host-`; it is as that asks. The console's cookies have it wherever the public URL is https. They are SameSite=Lax, so that a link in a mail leads to a page."),
-    ("T108", "Who may manage accounts and applications that hold nothing can take them over (their mail address, a reset link, a secret), and then holds what somebody gives these later. The trail names who did either; look at the account before giving it a role."),
-    ("The audit trail", "A hash chain with signed checkpoints shows what was changed after it was sealed; docs/audit.md says what it cannot show. What a killed worker had gathered of token events in the last second is not in it."),
+    ("T108", "Who may write users and groups can put an account of their own into a group that holds nothing, and then holds what somebody gives the group later. Its members are listed; look at them before giving it a role. Secrets, public keys, API keys and mail addresses that such people choose do not grow so. A secret, a key or an address of before schema 0007 is taken for what it is."),
+    ("The audit trail", "A hash chain with signed checkpoints, and a mark under the master key, show what was changed after it was sealed, unless all tables are put back to an older state; docs/audit.md says what it cannot show. What a killed worker had gathered of token events in the last second is not in it."),
     ("R106", "`POST /v1/tenants/{uid}/password/policy` and `PUT …/authTokenSettings` accept what there is and refuse anything else: the policy is the same for all."),
     ("R107", "Contracts whose administrators choose or are shown passwords (`tempPassword`, `password` of a new user) are answered without: the person is mailed a link."),
     ("R107, secrets shown once", "The answer to a create that carried an `Idempotency-Key`, secret included, is kept sealed for a day, for the same caller with the same roles."),
@@ -117,8 +117,8 @@ PARTLY = [
     ("T85", "`GET /v1/auth/refresh/{token}` carries a token in its path, as the contract has it; this server logs no paths."),
     ("API keys", "The rate of a key is counted in the memory of each worker, which allows its share; a mail may go out twice when a worker is killed between the mail server's answer and the note of it."),
     ("A grant's end date", "New tokens are without it from that second on, and introspection leaves it out; a token issued before carries it until it expires, at most ten hours."),
-    ("T28", "Bodies that arrive slowly are cut after 10 s, after 1 s when half of the threads wait for such. A flood of them still slows a worker that faces the network bare; a proxy that buffers bodies does not let them through."),
-    ("T88", "Refusals cost the same statements whether the application exists or not; a difference of some microseconds is left (a keyed hash, a signature check) and not measured against a threshold."),
+    ("T28", "A body has 10 s, and 1 s while half of a worker's 1,024 connections wait for bodies; each costs an idle thread meanwhile. A flood of them still uses up the connections of a worker that faces the network bare; a proxy that buffers bodies does not let them through."),
+    ("T88", "Refusals cost the same statements, keyed hashes and signature checks whether the application, or the key, exists or not. The first wrong try of an application that a worker does not have in memory reads its rows, and an application with more than eight live secrets shows."),
 ]  # fmt: skip
 
 

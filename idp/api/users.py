@@ -265,7 +265,7 @@ def _change(caller: Caller, realm: Realm, uid: str, fields: dict[str, Any]) -> N
     user = callers.manageable_user(caller, realm, uid)
     if fields.get("api_key_hours", user.api_key_hours) != user.api_key_hours:
         caller.require("api-keys:write", realm=realm.name)
-    users.update_user(realm, user, **fields)
+    callers.change_user(caller, realm, user.uid, **fields)
 
 
 @signed_in(current=get_user)

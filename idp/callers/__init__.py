@@ -50,7 +50,15 @@ from idp.callers.keyset_rules import (
     writable_keyset,
 )
 from idp.callers.models import Caller, CredentialKind, DeniedError
-from idp.callers.people_rules import give_role, manageable_user, readable_projects, set_roles, take_role, visible_user
+from idp.callers.people_rules import (
+    change_user,
+    give_role,
+    manageable_user,
+    readable_projects,
+    set_roles,
+    take_role,
+    visible_user,
+)
 from idp.callers.revoke import revoke_credential
 
 __all__ = [
@@ -71,6 +79,7 @@ __all__ = [
     "change_application",
     "change_keyset",
     "change_role",
+    "change_user",
     "check_change",
     "check_projects",
     "check_role",

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from idp import access, clock, users
 from idp.access import Holder
-from idp.callers.key_rules import held_by
+from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
 from idp.errors import NotFoundError
 from idp.realms import Realm
@@ -23,6 +24,23 @@ def manageable_user(caller: Caller, realm: Realm, uid: str) -> User:
     user = visible_user(caller, realm, uid)
     if not access.covers(caller.held_in(realm.name), held_by(users.holder_of(user))):
         raise DeniedError("This user has permissions that the caller has not: only who has them all can manage them.")
+    return user
+
+
+def change_user(caller: Caller, realm: Realm, uid: str, **fields: Any) -> User:
+    """Change a user whom the caller may manage; see `users.update_user` for the fields.
+
+    Whoever chooses where somebody's one-time codes go could come to act as them: so the address is limited as a key is that is
+    made for somebody else.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not.
+    """
+    user = manageable_user(caller, realm, uid)
+    before = user.email
+    users.update_user(realm, user, **fields)
+    if user.email != before:
+        users.limit_address(user, frozen_for(caller, realm, users.holder_of(user)))
     return user
 
 

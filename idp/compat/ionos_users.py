@@ -115,7 +115,7 @@ def put_user(caller: Caller, uid: str) -> Response:
     fields: dict[str, Any] = {"first_name": text_of(wanted, "firstname", ""), "last_name": text_of(wanted, "lastname", "")}
     fields |= {"email": text_of(wanted, "email", user.email, longest=254)}
     active, administrator = flag_of(wanted, "active"), flag_of(wanted, "administrator")
-    users.update_user(realm, user, **fields, **({"enabled": active} if active is not None else {}))
+    callers.change_user(caller, realm, user.uid, **fields, **({"enabled": active} if active is not None else {}))
     if administrator is not None and administrator != _is_administrator(realm, user):
         change = callers.give_role if administrator else callers.take_role
         change(caller, realm, users.holder_of(user), ADMINISTRATOR)

@@ -94,8 +94,7 @@ def show_user(visit: Visit, key: str) -> Response | str:
         del form.api_key_hours
 
     def act() -> None:
-        changed = callers.manageable_user(visit.caller, visit.realm, user.uid)
-        users.update_user(visit.realm, changed, **form.data)
+        callers.change_user(visit.caller, visit.realm, user.uid, **form.data)
         commit()
 
     if form.do(act):

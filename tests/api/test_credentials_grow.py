@@ -1,5 +1,6 @@
 """A credential that somebody has made for somebody else carries what its owner held then, and never more."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
+from sqlalchemy import select
 
-from idp import access, applications
+from idp import access, applications, realms, users, vault
+from idp.db import db
+from idp.mail import MailMessage
+from idp.users import LinkPurpose
 from tests.factories import Factory, Made, ask, ask_token, claims_of, session_of
 
 DESK = ("applications:read", "applications:write", "api-keys:write")
@@ -120,3 +125,32 @@ def test_limited_secret_carries_what_was_held_when_it_was_made(client: FlaskClie
     give_administrator(make)
     make.forget()
     assert roles_of(ask_token(client, planted)) == ["viewer"]
+
+
+@pytest.mark.spec("T108")
+def test_planted_mail_address_gets_no_codes_once_its_owner_holds_more(client: FlaskClient, make: Factory) -> None:
+    make.do(lambda realm: access.create_role(realm, "help", "", ("users:read", "users:write")))
+    make.user("mallory@example.test", roles=("help",))
+    victim = make.user("victim@example.test")
+    mallory = session_of(client, "mallory@example.test")
+    changed = client.patch(f"/v1/users/{victim}", headers=mallory, json={"spec": {"emailId": "mallory@evil.test"}})
+    assert changed.status_code == 204, changed.text
+
+    def address_of_code() -> str:
+        with make.app.app_context():
+            realm = realms.get_realm("acme")
+            user = users.find_user(realm, "victim@example.test")
+            assert user is not None
+            users.send_link(realm, user, LinkPurpose.RESET)
+            db.session.flush()
+            newest = db.session.scalars(select(MailMessage).order_by(MailMessage.id.desc())).first()
+            assert newest is not None
+            content = json.loads(vault.unseal(newest.sealed, context=f"mail {newest.occasion}"))
+            db.session.rollback()
+        return str(content["to"])
+
+    assert address_of_code() == "mallory@evil.test", "as long as the account holds what its chooser could give"
+    make.do(
+        lambda realm: access.grant_role(realm, users.holder_of(users.get_user(realm, "victim@example.test")), "administrator")
+    )
+    assert address_of_code() == "victim@example.test"
