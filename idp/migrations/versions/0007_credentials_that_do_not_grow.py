@@ -1,4 +1,4 @@
-"""what limits secrets and public keys of applications and mail addresses of users, and which personal token another was made with.
+"""what limits secrets, public keys and mail addresses that others chose, and which personal token another was made with.
 
 Revision ID: 0007
 Revises: 0006
