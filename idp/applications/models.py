@@ -21,7 +21,7 @@ class Application(Identified, Base):
     description: Mapped[str] = mapped_column(String(500), default="")
     enabled: Mapped[bool] = mapped_column(default=True)
     audience: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """What its access tokens are for (`aud`); empty means the realm's issuer."""
+    """What its access tokens are for (`aud`); empty means no API in particular. With the issuer, this server takes them."""
     resources: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Audiences it answers for as a resource server: it may introspect tokens made for them, besides its client_id."""
     signing_algorithm: Mapped[str | None] = mapped_column(String(10))

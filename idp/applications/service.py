@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,6 +83,20 @@ def settle_audience(realm: Realm, application: Application, issuer: str) -> None
 def cannot_administer(application: Application) -> bool:
     """Tell whether an application holds roles by which it could administer, and its tokens are for no API in particular."""
     return not application.audience and _administers(application)
+
+
+def list_mute(realm: Realm, limit: int = 20) -> Sequence[str]:
+    """Return the names of applications of which `cannot_administer` holds."""
+    query = select(Application).join(
+        Grant, (Grant.holder_id == Application.id) & (Grant.holder_kind == HolderKind.APPLICATION.value)
+    )
+    found = (
+        query.where(Application.realm_id == realm.id, cast(Application.audience, String) == "[]")
+        .distinct()
+        .order_by(Application.name)
+    )
+    mute = (application.name for application in db.session.scalars(found).yield_per(500) if _administers(application))
+    return list(islice(mute, limit))
 
 
 def _administers(application: Application) -> bool:

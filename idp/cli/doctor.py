@@ -104,7 +104,7 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
-    from idp import clock, keys, realms, setup, vault
+    from idp import applications, clock, keys, realms, setup, vault
     from idp.app import close_app, create_app
     from idp.db import db
 
@@ -128,6 +128,14 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             active = [key for key in keys.list_keys(realm) if key.state(now) is keys.KeyState.ACTIVE]
             for key in active:
                 vault.unseal(key.sealed_private_key, context=f"signing key {key.uid} of realm {realm.uid}")
+            if mute := applications.list_mute(realm, 5):
+                verdict = (
+                    f"Applications of realm {realm.name} could administer by their roles: {', '.join(mute)}. Their tokens are for"
+                )
+                yield (
+                    "warn",
+                    f"{verdict} no API in particular. Add {settings.issuer(realm.name)} to their audience if they are to.",
+                )
             for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
         yield "ok", "The master key opens every pepper and every active signing key."

@@ -66,3 +66,4 @@ def test_application_that_is_given_such_a_role_later_is_warned_about(client: Fla
     make.change(give_administrator, "grown")
     assert make.change(lambda _, application: applications.cannot_administer(application), "grown")
     assert not make.change(lambda _, application: applications.cannot_administer(application), "governor")
+    assert make.do(applications.list_mute) == ["grown"]
