@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 from idp.telemetry import Loop, count
@@ -120,14 +121,14 @@ class LateBodies:
         connections = _connections(self._port)
         for wait, answer in answered:
             self._cut_off(wait, answer, connections.get(wait.address, {}))
+        frames = sys._current_frames() if late else {}  # noqa: SLF001 (documented by Python)
         for wait in late:
-            self._answer(wait, connections.get(wait.address, {}))
+            self._answer(wait, _protocol_of(frames.get(wait.thread)), connections.get(wait.address, {}))
 
     def _take(self, wait: Wait) -> bool:
         return self._waits.pop(wait, self) is None
 
-    def _answer(self, wait: Wait, connections: Connections) -> None:
-        protocol = _protocol_of(wait.thread)
+    def _answer(self, wait: Wait, protocol: Protocol | None, connections: Connections) -> None:
         if protocol is None:
             return
         length = next(self._lengths)
@@ -150,12 +151,13 @@ class LateBodies:
             _shut_down(*found[0])
 
 
-def _protocol_of(thread: int) -> Protocol | None:
-    """Return what the request that a thread serves can be answered with.
+def _protocol_of(frame: FrameType | None) -> Protocol | None:
+    """Return what the request can be answered with that a thread serves.
 
     Granian's runner, which calls the application, holds it in a variable, and gives it to nobody.
+
+    :param frame: where the thread is.
     """
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 (documented by Python)
     while frame is not None:
         found = frame.f_locals.get("proto") if frame.f_code.co_name == "_runner" else None
         if hasattr(found, "response_bytes"):
