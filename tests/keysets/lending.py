@@ -5,7 +5,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from idp import access, applications
+from idp import access, applications, runtime
+from idp.db import db
 from idp.realms import Realm
 from tests.factories import Factory, Made, ask_token, session_of
 
@@ -40,7 +41,10 @@ def borrower(make: Factory, name: str = "deployer", project: str | None = "visio
     def grant(owner: Realm) -> None:
         if "lender" not in {role.name for role in access.list_roles(owner)}:
             access.create_role(owner, "lender", permissions=["keysets:lease"])
-        access.grant_role(owner, applications.holder_of(applications.get_application(owner, name)), "lender", project=project)
+        application = applications.get_application(owner, name)
+        access.grant_role(owner, applications.holder_of(application), "lender", project=project)
+        db.session.flush()
+        applications.settle_audience(owner, application, runtime.current().settings.issuer(realm))
 
     make.do(grant, realm)
     return made
