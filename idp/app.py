@@ -5,7 +5,7 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from idp import api, compat, console, gateway, management, protocol, runtime
 from idp.crypto import load_master_keys
-from idp.db import db, engine_options, prepare_sqlite
+from idp.db import db, engine_options, engine_url, prepare_sqlite
 from idp.feed import Feed
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> Flask:
     """
     keep_out_of_logs(settings.credentials)
     app = Flask("idp", static_folder=None)
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_DATABASE_URI"] = engine_url(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     app.session_interface = _NoSessions()
     app.url_map.strict_slashes = True

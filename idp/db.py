@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    URL,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -31,6 +32,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from idp import clock
+from idp.database_url import libpq_parameters
 from idp.errors import StorageUnavailableError
 from idp.settings import Settings
 
@@ -153,6 +155,13 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 db = SQLAlchemy(model_class=Base)
 
 
+def engine_url(settings: Settings) -> URL:
+    """Return which driver connects; for SQLite to which file. What libpq is told stands in `connect_args`."""
+    if settings.is_sqlite:
+        return URL.create("sqlite", database=str(settings.sqlite_path))
+    return URL.create("postgresql+psycopg")
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments of `create_engine` for the configured database."""
     if settings.is_sqlite:
@@ -163,6 +172,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": WAIT_FOR_LOCK,
         "pool_pre_ping": True,
         "connect_args": {
+            **libpq_parameters(settings.database_url),
             "connect_timeout": WAIT_FOR_LOCK,
             # a server that has silently gone is noticed by the operating system, not by a request that hangs
             "keepalives_idle": WAIT_FOR_LOCK,

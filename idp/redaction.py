@@ -55,7 +55,8 @@ class Confidential:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # what is no port may be part of a password
+        for host in parts.netloc.rpartition("@")[2].split(","):  # a database may have several
+            _ = urlsplit(f"//{host}").port  # what is no port may be part of a password
     except ValueError:
         return None
     return parts if parts.scheme and "://" in url else None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from idp.database_url import check_url, is_sqlite, sqlite_path, sqlite_url
 from idp.errors import IdpError
 from idp.redaction import Confidential, without_user
 
@@ -88,8 +89,8 @@ class Settings(BaseSettings):
     """Folder for the database and the master key; made with mode 0700 if missing."""
 
     database_url: ServerUrl = ""
-    """SQLAlchemy URL of the database: `sqlite:////absolute/path.db` or `postgresql+psycopg://user@host/name`.
-    Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
+    """URL of the database: `postgresql://user@host/name`, with all that PostgreSQL's own clients take in it, or
+    `sqlite:////absolute/path.db`, with `%20` for a space. Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
     realms_dir: Path = Path("realms")
     """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start. A file
@@ -305,8 +306,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        if value and not re.fullmatch(r"sqlite:////.+|postgresql\+psycopg://([^/]*@)?[^/@:]*(:\d{1,5})?/.+", value):
-            raise ValueError("takes sqlite:////absolute/path.db or postgresql+psycopg://user:password@host:port/name")
+        if value:
+            check_url(value)
         return value
 
     @field_validator("public_url")
@@ -339,7 +340,7 @@ class Settings(BaseSettings):
             data_dir = Path(values.get("data_dir") or "var").absolute()
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")
-            values.setdefault("database_url", f"sqlite:///{data_dir / 'realmgate.db'}")
+            values.setdefault("database_url", sqlite_url(data_dir / "realmgate.db"))
             values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
         return values
 
@@ -383,12 +384,12 @@ class Settings(BaseSettings):
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is the embedded one."""
-        return self.database_url.startswith("sqlite")
+        return is_sqlite(self.database_url)
 
     @property
     def sqlite_path(self) -> Path | None:
         """The file of the embedded database; None with another database."""
-        return Path(self.database_url.removeprefix("sqlite:///")) if self.is_sqlite else None
+        return sqlite_path(self.database_url) if self.is_sqlite else None
 
     @property
     def chosen_management_port(self) -> int:

@@ -26,7 +26,7 @@ SOUND = {
 }
 
 WRONG = {
-    "database_url": [f"postgres://idp:{CANARY}@h/d", f"{CANARY}", f"postgresql+psycopg://idp:{CANARY}/x@h/d"],
+    "database_url": [f"mysql://idp:{CANARY}@h/d", f"{CANARY}", f"postgresql+psycopg://idp:{CANARY}/x@h/d"],
     "valkey_url": [f"http://idp:{CANARY}@h", f"valkey://:{CANARY}@h/0?x=1", f"{CANARY}"],
     "audit_push_webhook": [
         f"https://idp:{CANARY}@h/x",

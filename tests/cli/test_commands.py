@@ -323,13 +323,16 @@ def test_commands_that_read_keep_no_writer_waiting(run: Run, app: Any, monkeypat
 
 
 def test_database_password_is_not_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for url in ("postgresql://u:S3cretPw@h/db", "postgresql+psycopg://u:S3cretPw@h:port/db"):
+    for url in ("mysql://u:S3cretPw@h/db", "postgresql+psycopg://u:S3cretPw@h:port/db", "postgresql://u:12/S3cretPw@h/db"):
         monkeypatch.setenv("IDP_DATABASE_URL", url)
         output = run("realms", "list", status=1)
         assert "IDP_DATABASE_URL" in output
         assert "S3cretPw" not in output
-    monkeypatch.setenv("IDP_DATABASE_URL", "postgresql+psycopg://u:S3cretPw@h:5432/db")
-    assert "S3cretPw" not in run("settings")
+    for url in ("postgresql+psycopg://u:S3cretPw@h:5432/db", "postgres://u:S3cretPw@h:1,[::1]:2/db?sslpassword=S3cretPw"):
+        monkeypatch.setenv("IDP_DATABASE_URL", url)
+        shown = run("settings")
+        assert "S3cretPw" not in shown
+        assert url.replace("S3cretPw", "***") in shown
 
 
 def test_database_without_its_tables_says_what_to_do(run: Run, settings: Settings) -> None:
