@@ -5,7 +5,7 @@ from flask.sessions import SessionInterface, SessionMixin
 
 from idp import api, compat, console, gateway, management, protocol, runtime
 from idp.crypto import load_master_keys
-from idp.db import db, engine_options, engine_url, prepare_sqlite
+from idp.db import db, engine_options, engine_url, make_engine_apart, prepare_engine, renew_connections
 from idp.feed import Feed
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
@@ -43,8 +43,9 @@ def create_app(settings: Settings) -> Flask:
     master_keys = load_master_keys(settings.master_key_file)
     db.init_app(app)
     with app.app_context():
-        prepare_sqlite(db.engine)
-        feed = Feed(db.engine, settings.cache_size)
+        engine = db.engine
+    prepare_engine(engine)
+    feed = Feed(make_engine_apart(settings), settings.cache_size, on_break=lambda: renew_connections(engine))
     app.extensions["realmgate.feed"] = feed
     app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
     protocol.register(app)

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,28 +12,32 @@ from sqlalchemy import (
     URL,
     BigInteger,
     ColumnElement,
+    Connection,
     DateTime,
     Dialect,
     Engine,
+    Executable,
     Integer,
     LargeBinary,
     MetaData,
+    NullPool,
     String,
+    create_engine,
     event,
     inspect,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from idp import clock
+from idp import clock, outages
 from idp.database_url import libpq_parameters
 from idp.errors import StorageUnavailableError
+from idp.pool import BoundedPool
 from idp.settings import Settings
 
 WAIT_FOR_LOCK = 5
@@ -164,34 +168,56 @@ def engine_url(settings: Settings) -> URL:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments of `create_engine` for the configured database."""
-    if settings.is_sqlite:
-        return {"connect_args": {"timeout": WAIT_FOR_LOCK}, "pool_size": settings.threads + 2, "hide_parameters": True}
     return {
         "hide_parameters": True,
-        "pool_size": settings.threads + 2,
+        "poolclass": BoundedPool,
+        # an open file costs SQLite's machine nothing; of PostgreSQL's connections, one is the feed's, which has no pool
+        "pool_size": 2 * settings.threads + 8 if settings.is_sqlite else settings.database_connections - 1,
+        "max_overflow": 0,
         "pool_timeout": WAIT_FOR_LOCK,
-        "pool_pre_ping": True,
-        "connect_args": {
-            **libpq_parameters(settings.database_url),
-            "connect_timeout": WAIT_FOR_LOCK,
-            # a server that has silently gone is noticed by the operating system, not by a request that hangs
-            "keepalives_idle": WAIT_FOR_LOCK,
-            "keepalives_interval": 1,
-            "keepalives_count": 3,
-            "tcp_user_timeout": WAIT_FOR_LOCK * 1000,
-            "options": f"-c timezone=UTC -c statement_timeout={WAIT_FOR_LOCK * 1000} -c lock_timeout={WAIT_FOR_LOCK * 1000}",
-        },
+        "pool_pre_ping": not settings.is_sqlite,
+        "connect_args": _connect_args(settings),
     }
 
 
-def prepare_sqlite(engine: Engine) -> None:
-    """Make SQLite durable and honest about transactions. Other engines are left as they are.
+def make_engine_apart(settings: Settings) -> Engine:
+    """Make an engine without a pool, for a connection that is kept open for good."""
+    engine = create_engine(engine_url(settings), hide_parameters=True, poolclass=NullPool, connect_args=_connect_args(settings))
+    prepare_engine(engine)
+    return engine
+
+
+def _connect_args(settings: Settings) -> dict[str, Any]:
+    if settings.is_sqlite:
+        return {"timeout": WAIT_FOR_LOCK}
+    ours = {
+        "connect_timeout": WAIT_FOR_LOCK,
+        # a server that has silently gone is noticed by the operating system, not by a request that hangs
+        "keepalives_idle": WAIT_FOR_LOCK,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "tcp_user_timeout": WAIT_FOR_LOCK * 1000,
+        # PgBouncer hands each transaction to another connection of its own, where what was prepared here is not known
+        "prepare_threshold": None,
+    }
+    return ours | libpq_parameters(settings.database_url)
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Have each transaction of an engine begin as it should, and connections to a server that is not the one any more dropped."""
+    event.listen(engine, "handle_error", outages.drop_connections)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Make SQLite durable and honest about transactions.
 
     Writers begin IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once, without
     waiting, when a neighbour has committed in between.
     """
-    if engine.dialect.name != "sqlite":
-        return
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -209,10 +235,61 @@ def prepare_sqlite(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
 
 
+def _prepare_postgresql(engine: Engine) -> None:
+    """Bound what a statement waits, in each transaction anew.
+
+    Settings of a session would be lost, or another's, behind PgBouncer in transaction mode, and it takes none in the first
+    packet. They go with the BEGIN, which so is ours and not the driver's: it costs no further way to the server.
+    """
+    wait = int(WAIT_FOR_LOCK * 1000)
+    begin = f"BEGIN; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}"
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.autocommit = True  # the driver sends no BEGIN of its own
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
 def without_transaction(engine: Engine) -> Engine:
-    """Return the engine in a form whose statements stand alone, for a connection that is kept open for good."""
-    level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "AUTOCOMMIT"}
-    return engine.execution_options(autonomous=True, **level)
+    """Return the engine in a form whose statements stand alone on SQLite. On PostgreSQL there are transactions all the same."""
+    return engine.execution_options(autonomous=True)
+
+
+def renew_connections(engine: Engine) -> None:
+    """Have each connection that is open now be replaced before it is used again: what answers may be another server."""
+    assert isinstance(engine.pool, BoundedPool)
+    engine.pool.renew()
+
+
+def write_alone(statement: Executable, values: Mapping[str, Any], *, within: float) -> None:
+    """Carry out a statement in a transaction of its own, and commit it.
+
+    :param within: seconds that it may wait for others, or take.
+    :raises StorageUnavailableError: the database does not answer, or cannot be written.
+    """
+    with storage_errors(), db.engine.connect() as connection, _waiting(connection, min(within, WAIT_FOR_LOCK)):
+        connection.execute(statement, values)
+        connection.commit()
+
+
+@contextlib.contextmanager
+def _waiting(connection: Connection, seconds: float) -> Iterator[None]:
+    """Have a connection on which nothing has begun wait no longer than that in its next transaction."""
+    wait = int(seconds * 1000)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}")
+        yield
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {wait}")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            cursor.execute(f"PRAGMA busy_timeout = {int(WAIT_FOR_LOCK * 1000)}")
 
 
 @contextlib.contextmanager
@@ -253,13 +330,6 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        if is_unavailable(error):
-            raise StorageUnavailableError("The database does not answer. Try again in a few seconds.") from error
+        if outages.is_unavailable(error):
+            raise StorageUnavailableError(cause=outages.explain(error)) from error
         raise
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error says that the database is locked, full, away or overloaded, and not that we asked wrongly."""
-    if isinstance(error, OperationalError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
-        return False  # a wrong statement, such as one for a table that is not there
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)

@@ -34,6 +34,14 @@ class InvalidMembersError(InvalidValueError):
 class StorageUnavailableError(IdpError):
     """The database does not answer; nothing was changed, and the same call may succeed later."""
 
+    def __init__(self, message: str = "The database does not answer. Try again in a few seconds.", *, cause: str = "") -> None:
+        """Take what the caller is told.
+
+        :param cause: what is the matter, in half a sentence for the operator and the log.
+        """
+        super().__init__(message)
+        self.cause = cause
+
 
 class OverloadedError(IdpError):
     """All that serves requests is at work; nothing was done, and the same call may succeed later."""

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from idp import clock
 from idp.db import Base, BigId, db, without_transaction
 from idp.errors import StorageUnavailableError
+from idp.outages import READ_ONLY, explain
 
 CONFIRM_AFTER = 0.2
 """Seconds for which what is in memory is served without asking whether something changed."""
@@ -51,6 +52,10 @@ class Change(Base):
     kind: Mapped[str]
     key: Mapped[str]
     at: Mapped[datetime] = mapped_column(index=True)
+
+
+_COUNTED = select(func.max(ChangeClock.value))
+_COUNTED_WHERE_WRITTEN = _COUNTED.add_columns(func.current_setting("transaction_read_only"))
 
 
 def publish(kind: str, key: str) -> None:
@@ -159,8 +164,13 @@ class Cache(Generic[Value]):
 class Feed:
     """A worker's caches, and the check that they are still true."""
 
-    def __init__(self, engine: Engine, cache_size: int) -> None:
+    def __init__(self, engine: Engine, cache_size: int, *, on_break: Callable[[], None]) -> None:
+        """Take an engine that has no other use.
+
+        :param on_break: called when its connection is given up: what answers next may be another server.
+        """
         self._engine = without_transaction(engine)
+        self._on_break = on_break
         self._cache_size = cache_size
         self._caches: dict[str, Cache[Any]] = {}
         self._lock = threading.Lock()
@@ -168,6 +178,7 @@ class Feed:
         self._data_version = -1
         self._cursor = -1
         self._confirmed = 0.0
+        self._failed_at, self._failure = 0.0, ""
 
     def cache(self, kind: str) -> Cache[Any]:
         """Return the memory of one kind, made at its first use."""
@@ -179,22 +190,31 @@ class Feed:
 
         :raises StorageUnavailableError: the database cannot be asked, so nothing in memory may be served.
         """
-        age = time.monotonic() - self._confirmed
+        asked = time.monotonic()
+        age = asked - self._confirmed
         if age < CONFIRM_AFTER:
             return
         if not self._lock.acquire(blocking=age >= CONFIRM_AT_LAST):
             return  # a neighbouring thread is asking already
         try:
-            if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
-                started = time.monotonic()
-                self._catch_up()
-                self._confirmed = started
-        except SQLAlchemyError as error:
-            self._disconnect()
-            if age >= CONFIRM_AT_LAST:
-                raise StorageUnavailableError("The database does not answer. Try again in a few seconds.") from error
+            self._ask(asked, age)
         finally:
             self._lock.release()
+
+    def _ask(self, asked: float, age: float) -> None:
+        started = time.monotonic()
+        if started - self._confirmed < CONFIRM_AFTER:
+            return
+        if self._failed_at > asked:  # the neighbour that was waited for had no luck
+            raise StorageUnavailableError(cause=self._failure)
+        try:
+            self._catch_up()
+        except (SQLAlchemyError, StorageUnavailableError) as error:
+            self._give_up(error)
+            if age >= CONFIRM_AT_LAST:
+                raise StorageUnavailableError(cause=self._failure) from error
+        else:
+            self._confirmed = started
 
     def expire(self) -> None:
         """Have the next `confirm` ask, however short ago the last one was: also when a neighbour is asking just now."""
@@ -206,20 +226,33 @@ class Feed:
         with self._lock:
             self._disconnect()
 
+    def _give_up(self, error: Exception) -> None:
+        """Leave a connection that is of no use. What the next one leads to may be another server: all is read anew from that."""
+        self._disconnect()
+        self._cursor = -1
+        self._on_break()
+        self._failed_at, self._failure = time.monotonic(), explain(error)
+
     def _catch_up(self) -> None:
         if self._connection is None:
             self._connection = self._engine.connect()
             self._data_version = -1
-        if self._connection.dialect.name == "sqlite":
-            version = self._connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        connection = self._connection
+        if connection.dialect.name == "sqlite":
+            version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
             if version == self._data_version:
                 return
             self._data_version = version
-        self._drop(self._connection)
+            self._drop(connection, connection.execute(_COUNTED).scalar_one() or 0)
+            return
+        with connection.begin():
+            clock_value, read_only = connection.execute(_COUNTED_WHERE_WRITTEN).one()
+            if read_only == "on":  # a standby, or a primary that was set aside: changes are made elsewhere
+                raise StorageUnavailableError(cause=READ_ONLY)
+            self._drop(connection, clock_value or 0)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Connection, clock_value: int) -> None:
         """Read the rows not seen yet and drop what they name; everything when rows are missing."""
-        clock_value = connection.execute(select(func.max(ChangeClock.value))).scalar_one() or 0
         if clock_value == self._cursor:
             return
         query = select(Change.id, Change.kind, Change.key).where(Change.id > self._cursor, Change.id <= clock_value)

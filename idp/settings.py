@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     """URL of the database: `postgresql://user@host/name`, with all that PostgreSQL's own clients take in it, or
     `sqlite:////absolute/path.db`, with `%20` for a space. Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
+    database_connections: int = Field(default=10, ge=5, le=1_000)
+    """Connections to PostgreSQL that each worker has at most, whatever the number of its threads. Requests wait up to five
+    seconds for one, and are then answered 503."""
+
     realms_dir: Path = Path("realms")
     """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start. A file
     that is not right is warned of, and keeps nobody else from being served."""

@@ -142,14 +142,12 @@ def _database_lock() -> Iterator[None]:
     if db.engine.dialect.name != "postgresql":
         yield
         return
-    with db.engine.connect() as connection:
-        connection.execute(text("SET lock_timeout = '60s'; SET statement_timeout = '60s'"))
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _SETUP_LOCK})
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _SETUP_LOCK})
-            connection.execute(text("RESET lock_timeout; RESET statement_timeout"))
+    # a lock of the transaction, which stays open meanwhile: one of the session could not be given back behind PgBouncer
+    with db.engine.begin() as connection:
+        for timeout in ("lock_timeout = '60s'", "statement_timeout = '60s'", "idle_in_transaction_session_timeout = 0"):
+            connection.execute(text(f"SET LOCAL {timeout}"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SETUP_LOCK})
+        yield
 
 
 def _refuse_new_key_for_old_database(settings: Settings) -> None:

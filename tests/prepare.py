@@ -1,4 +1,4 @@
-"""Set-up for the tests that pip cannot do: clients from npm, proxies, Prometheus and a browser from Debian.
+"""Set-up for the tests that pip cannot do: clients from npm; proxies, poolers, Prometheus and a browser from Debian.
 
 `make test` runs it first.
 """
@@ -9,8 +9,10 @@ import subprocess
 from pathlib import Path
 
 NODE_FOLDER = Path(__file__).parent / "interop"
-PACKAGES = {"nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus", "chromium": "chromium"}
-"""Programs that the gateway and the console are tried with, and Debian's packages of them."""
+PACKAGES = {
+    "nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus", "chromium": "chromium", "pgbouncer": "pgbouncer",
+}  # fmt: skip
+"""Programs that the gateway, the console and the database are tried with, and Debian's packages of them."""
 
 
 def node_clients_missing() -> str | None:
@@ -23,9 +25,9 @@ def node_clients_missing() -> str | None:
 
 
 def program_missing(program: str) -> str | None:
-    """Return why a proxy, what stands behind it, or a browser cannot be run; None when it can."""
+    """Return why a proxy, what stands behind it, a browser, or a pooler cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-        what = "console" if program == "chromium" else "gateway"
+        what = {"chromium": "console", "pgbouncer": "database"}.get(program, "gateway")
         return f"{program} is not installed, so the {what} is not tried with it (apt-get install {PACKAGES[program]})"
     return None
 

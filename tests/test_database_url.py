@@ -1,13 +1,14 @@
 """`IDP_DATABASE_URL`: what libpq is told, which file it is, what is refused, and how it is shown."""
 
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from idp import database_url
 from idp.settings import Settings, SettingsError
-from tests.serving import Server
+from tests.serving import IDP, Server
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,23 @@ def test_file_of_a_url_is_the_one_that_it_names(tmp_path: Path, written: str, na
         assert connection.execute("SELECT count(*) FROM application WHERE name = 'bot'").fetchone() == (1,)
     connection.close()
     assert not (tmp_path / "data" / "realmgate.db").exists()
+
+
+def test_start_says_what_is_the_matter_with_the_file(tmp_path: Path) -> None:
+    folder, text = tmp_path / "folder.db", tmp_path / "text.db"
+    folder.mkdir()
+    text.write_text("this is no database " * 100)
+    (tmp_path / "no-folder").write_text("")
+    causes = {folder: "cannot be opened", text: "is not a database", tmp_path / "no-folder" / "x.db": "cannot be opened"}
+    for path, cause in causes.items():
+        server = Server(tmp_path / "data", settings={"IDP_DATABASE_URL": f"sqlite:///{path}"})
+        Server(tmp_path / "data").idp("setup")  # so that there is a master key
+        for command in ("setup", "serve"):
+            said = server.idp(command, status=1)
+            assert f"The database cannot be used: its file {cause}" in said, said
+            assert said.count("\n") == 1
+    said = subprocess.run(
+        [IDP, "doctor"], env=Server(tmp_path / "data", settings={"IDP_DATABASE_URL": f"sqlite:///{text}"}).environment,
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    assert "The database cannot be used: its file is not a database" in said

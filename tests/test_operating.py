@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.settings import Settings
@@ -199,10 +201,61 @@ def test_not_ready_without_the_database(client: FlaskClient, settings: Settings)
     for each in path.parent.glob(path.name + "*"):
         each.rename(each.with_suffix(".away"))
     path.mkdir()
-    answer = client.get("/health/ready")
-    assert (answer.status_code, answer.json["status"]) == (503, "DOWN")
+    answer = wait_until(lambda: (found := client.get("/health/ready")).status_code != 200 and found, "the end of readiness")
+    assert (answer.status_code, answer.json) == (503, {"status": "DOWN", "checks": {"database": "DOWN"}})
     assert client.get("/health/live").status_code == 200
     path.rmdir()
+
+
+def test_not_ready_while_the_file_cannot_be_written(client: FlaskClient, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    from sqlalchemy import event
+
+    from idp.db import db
+
+    assert client.get("/health/ready").status_code == 200
+    with app.app_context():
+        engine = db.engine
+        engine.dispose()
+        event.listen(engine, "connect", lambda connection, _record: connection.execute("PRAGMA query_only = 1"))
+    wait_until(lambda: client.get("/health/ready").status_code == 503, "the end of readiness")
+    assert any("(read-only)" in line for line in caplog.messages)
+    answer = client.post("/v1/auth/authenticate", json={"emailId": "nobody@example.test", "password": "x", "org": "acme"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another process's limits can be set on Linux only")
+def test_disk_that_takes_no_more_is_an_outage_and_passes(own_server: Server) -> None:
+    import psutil
+
+    own_server.start()
+    assert own_server.process is not None
+    (worker,) = psutil.Process(own_server.process.pid).children()
+    before = worker.rlimit(psutil.RLIMIT_FSIZE)
+    body = json.dumps({"emailId": "nobody@example.test", "password": "x", "org": "acme"}).encode()
+
+    def sign_in() -> int:
+        return send(f"{own_server.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"}).status
+
+    assert sign_in() == 401
+    worker.rlimit(psutil.RLIMIT_FSIZE, (4_096, before[1]))  # no page more in any file, as on a full disk
+    wait_until(lambda: send(f"{own_server.url}/health/ready").status == 503, "the end of readiness")
+    assert sign_in() == 503
+    worker.rlimit(psutil.RLIMIT_FSIZE, before)
+    wait_until(lambda: send(f"{own_server.url}/health/ready").status == 200, "the recovery")
+    assert sign_in() == 401
+    own_server.stop()
+    assert any("not ready: database: its file cannot be read or written" in line for line in own_server.output)
+
+
+def test_not_ready_while_the_database_is_locked(client: FlaskClient, settings: Settings) -> None:
+    import sqlite3
+
+    assert settings.sqlite_path is not None
+    writer = sqlite3.connect(settings.sqlite_path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    wait_until(lambda: client.get("/health/ready").status_code == 503, "the end of readiness")
+    writer.close()
+    wait_until(lambda: client.get("/health/ready").status_code == 200, "the recovery")
 
 
 def test_taken_management_port_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IDP_PUBLIC_URL", "https://user@id.example.com", "takes a URL such as"),
         ("IDP_PUBLIC_URL", "https://id.example.com/?x=1", "takes a URL such as"),
         ("IDP_DATABASE_URL", "mysql://x/y", "takes sqlite:"),
+        ("IDP_DATABASE_CONNECTIONS", "4", "5"),
         ("IDP_TRUSTED_PROXIES", "proxy.example", "takes addresses or networks"),
         ("IDP_TRUSTED_PROXIES", "10.0.0.1/8", "takes addresses or networks"),
         ("IDP_KEY_SET_MAX_AGE", "0", "1"),

@@ -13,7 +13,6 @@ from werkzeug.exceptions import HTTPException
 from idp.apikeys import KeyExpiredError, KeyRefusedError, LifetimeError
 from idp.callers import CredentialError, DeniedError, FirstSecretError, NoCredentialError
 from idp.crypto import DamagedError, MasterKeyError
-from idp.db import is_unavailable
 from idp.errors import (
     ConflictError,
     IdpError,
@@ -26,6 +25,7 @@ from idp.errors import (
 from idp.keys import SigningKeyMissingError
 from idp.keysets import KeysetDamagedError, NotLentError, TooManyLeasesError
 from idp.organisations import SignUpClosedError
+from idp.outages import explain, is_unavailable
 from idp.personal_tokens import TokenLimitError
 from idp.ratelimit import RateExceededError, TooManyAttemptsError
 from idp.sessions import SessionOverError
@@ -101,6 +101,8 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     if isinstance(error, MasterKeyError | DamagedError):
         _log.error("%s", error)
         return 503, "Unavailable", SEALED, {"Retry-After": "5"}
+    if isinstance(error, StorageUnavailableError) and error.cause:
+        _log.warning("the database cannot be used: %s", error.cause)
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
             return status, code, _without_commands(str(error)), _headers(error, status)
@@ -124,7 +126,7 @@ def _classify_storage(error: SQLAlchemyError) -> tuple[int, str, str, dict[str, 
     if isinstance(error, DataError):
         return 400, "InvalidRequest", "A value holds characters that cannot be stored.", {}
     if is_unavailable(error):
-        _log.warning("unavailable: %s", error)
+        _log.warning("the database cannot be used: %s", explain(error))
         return 503, "Unavailable", STORAGE, {"Retry-After": "5"}
     return 500, "InternalError", "", {}
 

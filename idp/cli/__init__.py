@@ -11,7 +11,7 @@ except ImportError:  # pragma: no cover (the verifier alone is installed)
     sys.exit("The idp command needs the server's dependencies. Install them with: pip install 'realmgate[server]'")
 
 from idp import __version__
-from idp.errors import IdpError
+from idp.errors import IdpError, StorageUnavailableError
 
 _COMMANDS = {
     "serve": "idp.cli.serve:serve",
@@ -54,13 +54,16 @@ class _Root(click.Group):
         os.umask(0o077)  # what a command writes (exports, keys, the database) is for its owner only
         try:
             return super().invoke(ctx)
+        except StorageUnavailableError as error:
+            raise click.ClickException(f"The database cannot be used: {error.cause or error}.") from error
         except IdpError as error:
             raise click.ClickException(str(error)) from error
         except Exception as error:
             if type(error).__module__.startswith("sqlalchemy."):
-                reason = " ".join(str(getattr(error, "orig", error)).split())[:200]
+                from idp.outages import explain
+
                 raise click.ClickException(
-                    f"The database cannot be used ({reason}). Run `idp doctor`; `idp setup` makes or updates its schema."
+                    f"The database cannot be used: {explain(error)}. Run `idp doctor`; `idp setup` makes or updates its schema."
                 ) from error
             raise
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from idp.errors import IdpError
+from idp.errors import IdpError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from idp.settings import Settings
@@ -37,6 +37,8 @@ def doctor() -> None:
 
 
 def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp.outages import explain
+
     yield "ok", "The settings are sound."
     yield from _examine_environment(settings)
     yield from _examine_files(settings)
@@ -47,13 +49,12 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     elif settings.master_key_file.exists():
         try:
             yield from _examine_database(settings)
+        except StorageUnavailableError as error:
+            yield "FAIL", f"The database cannot be used: {explain(error)}."
         except IdpError as error:
             yield "FAIL", str(error)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is the finding)
-            yield (
-                "FAIL",
-                f"The database cannot be read ({type(error).__name__}). Check IDP_DATABASE_URL, and run `idp setup`.",
-            )
+            yield "FAIL", f"The database cannot be used: {explain(error)}. Check IDP_DATABASE_URL, and run `idp setup`."
     yield from _examine_realm_files(settings)
 
 

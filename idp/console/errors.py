@@ -1,6 +1,7 @@
 """Errors as pages: what happened, and what to do."""
 
-from flask import Response, request
+from flask import Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from idp.api.errors import classify, log_unexpected
@@ -31,12 +32,24 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.response is not None:
         return error.response  # type: ignore[return-value]  # made by ourselves
     status, message, headers = _classify(error)
-    db.session.rollback()
-    only_read()  # a page that says that the database is busy must not wait for it
-    title = _TITLES.get(status, "Something went wrong")
-    is_foreign = isinstance(error, StaleFormError | ForeignOriginError)
-    page = render("console/error.html", title=title, message=message, is_foreign=is_foreign, is_link=isinstance(error, LinkError))
-    return keep_session(Response(page, status, headers, mimetype="text/html"))
+    shown = {
+        "title": _TITLES.get(status, "Something went wrong"),
+        "message": message,
+        "is_foreign": isinstance(error, StaleFormError | ForeignOriginError),
+        "is_link": isinstance(error, LinkError),
+    }
+    return keep_session(Response(_render(shown), status, headers, mimetype="text/html"))
+
+
+def _render(shown: dict[str, object]) -> str:
+    """Return the page; without the frame of who has signed in, if that cannot be read now."""
+    try:
+        db.session.rollback()
+        only_read()  # a page that says that the database is busy must not wait for it
+        return render("console/error.html", **shown)
+    except SQLAlchemyError:
+        g.pop("visit", None)
+        return render("console/error.html", **shown)
 
 
 def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:

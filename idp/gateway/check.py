@@ -10,11 +10,11 @@ from flask import Response
 from idp import callers, protected_apis, runtime
 from idp.apikeys import KeyExpiredError, KeyRefusedError
 from idp.callers import Caller, CredentialError
-from idp.db import is_unavailable
 from idp.errors import StorageUnavailableError
 from idp.gateway.original import OriginalRequest, UnclearRequestError, original_request
 from idp.gateway.upstream import identity_headers
 from idp.keys import SigningKeyMissingError
+from idp.outages import explain_any, is_unavailable
 from idp.protected_apis import KnownApi
 from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm, known_realm
@@ -136,7 +136,7 @@ def _classify(error: Exception) -> Refusal:
         if isinstance(error, kinds):
             return Refusal(status, code, str(error), retry_after=getattr(error, "retry_after", 0))
     if isinstance(error, StorageUnavailableError | SigningKeyMissingError) or is_unavailable(error):
-        _log.warning("the gateway cannot check: %s", error)
+        _log.warning("the gateway cannot check: %s", explain_any(error))
         return Refusal(503, "temporarily_unavailable", "The check cannot be made now. Try again.", retry_after=5)
     reference = secrets.token_hex(6)
     _log.error("unexpected error %s", reference, exc_info=error)

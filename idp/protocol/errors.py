@@ -8,9 +8,9 @@ from typing import ClassVar
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from idp.db import is_unavailable
 from idp.errors import OverloadedError, StorageUnavailableError
 from idp.keys import SigningKeyMissingError
+from idp.outages import explain, is_unavailable
 from idp.ratelimit import Rate, RateExceededError, rate_headers
 from idp.telemetry import count, request_id
 
@@ -156,7 +156,7 @@ def answer_error(error: Exception) -> Response:
         case ProtocolError():
             return render(error)
         case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
-            _log.warning("unavailable: %s (%s)", error, error.__cause__)
+            _log.warning("the database cannot be used: %s", explain(error))
             return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
         case RateExceededError():
             count("realmgate_rate_limited", 1, error.rate.name)

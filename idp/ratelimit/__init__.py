@@ -7,6 +7,7 @@ from idp.ratelimit.attempts import (
     TooManyAttemptsError,
     forget_old_attempts,
     network_limits,
+    prove_counting,
     reserve_attempt,
     take_places,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "limiter",
     "network_limits",
     "network_of",
+    "prove_counting",
     "rate_headers",
     "reserve_attempt",
     "take_places",

@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from idp import access, audit, clock, crypto, mail, runtime, vault
 from idp.access import HolderKind
-from idp.db import commit, db, is_unavailable, reading
+from idp.db import commit, db, reading
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
 from idp.networks import network_of
+from idp.outages import is_unavailable
 from idp.ratelimit import Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.groups import groups_of

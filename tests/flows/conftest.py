@@ -5,8 +5,11 @@ import contextlib
 import fcntl
 import os
 import shutil
+import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ from idp.app import close_app
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory
-from tests.serving import PROJECT
+from tests.prepare import program_missing
+from tests.serving import PATIENCE, PROJECT, free_port, wait_until
 
 
 @contextlib.contextmanager
@@ -55,7 +59,7 @@ def database_url(postgres: Any, request: pytest.FixtureRequest) -> str:
     name = "test_" + str(abs(hash(request.node.name)))
     postgres.psql(f"CREATE DATABASE {name};")
     url: str = postgres.get_uri(database=name)
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return url
 
 
 @pytest.fixture
@@ -75,3 +79,61 @@ def pg_make(pg_settings: Settings) -> Iterator[Factory]:
         commit()
     yield Factory(app)
     close_app(app)
+
+
+@dataclass(frozen=True)
+class Bouncer:
+    """A PgBouncer in transaction mode before the tests' PostgreSQL, on loopback of both kinds where there are both."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, database_url: str, host: str = "127.0.0.1") -> str:
+        """Return the URL under which a database of PostgreSQL is reached through it."""
+        name = database_url.partition("?")[0].rpartition("/")[2]
+        return f"postgresql://postgres@{host}:{self.port}/{name}"
+
+
+@pytest.fixture
+def bouncer(postgres: Any) -> Iterator[Bouncer]:
+    missing = program_missing("pgbouncer")
+    if missing:
+        pytest.skip(missing)
+    info = postgres.get_postmaster_info()
+    folder = Path(tempfile.mkdtemp(prefix="realmgate-pgbouncer-"))
+    port = free_port()
+    lines = (
+        f"[databases]\n* = host={info.socket_dir} port={info.port} user=postgres\n[pgbouncer]\n"
+        f"listen_addr = {'127.0.0.1,::1' if has_ipv6() else '127.0.0.1'}\nlisten_port = {port}\nunix_socket_dir =\n"
+        "auth_type = any\npool_mode = transaction\ndefault_pool_size = 20\nquery_wait_timeout = 5\n"
+    )
+    (folder / "pgbouncer.ini").write_text(lines)
+    folder.chmod(0o755)
+    (folder / "pgbouncer.ini").chmod(0o644)
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    # it refuses to run as root; whom PostgreSQL runs as may enter the folder of its socket
+    whom = {"user": postgres.system_user, "group": postgres.system_user, "extra_groups": []} if postgres.system_user else {}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **whom)
+    try:
+        wait_until(lambda: listens(port), "the start of PgBouncer")
+        yield Bouncer(port, process)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        shutil.rmtree(folder)
+
+
+def has_ipv6() -> bool:
+    """Tell whether this machine has the loopback address of IPv6."""
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -87,7 +87,7 @@ def test_odd_input_is_refused_and_loses_no_events(make: Factory) -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event", "TRUNCATE audit_event"])
 def test_audit_trail_cannot_be_changed(make: Factory, database_url: str, statement: str) -> None:
-    engine = create_engine(database_url)
+    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
@@ -144,7 +144,7 @@ def test_two_workers_and_an_outage(postgres: Any, tmp_path: Path, database_url: 
     try:
         application = server.create_application("pg-bot")
         assert {server.token(application).status for _ in range(10)} == {200}
-        name = database_url.rpartition("/")[2].partition("?")[0]
+        name = database_url.partition("?")[0].rpartition("/")[2]
         for _ in range(5):
             postgres.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';")
             assert {server.token(application).status for _ in range(10)} <= {200, 503}

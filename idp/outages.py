@@ -1,0 +1,161 @@
+"""What an error of the database says: is it away or are we wrong, is the connection still good, and what is the matter."""
+
+import re
+import sqlite3
+
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from idp.errors import StorageUnavailableError, one_line
+
+READ_ONLY = "it takes no writes now, being read-only or a standby"
+_LOCKED = "somebody else has locked it for too long"
+_FULL = "its disk is full"
+_NO_MEMORY = "it is out of memory"
+_NO_CONNECTION = "it has no connection left for us (max_connections, or a limit of the role or the database)"
+_STOPPING = "it is starting or stopping"
+_NO_DATABASE = "it has no database of that name"
+_WRONG_PASSWORD = "the user name or the password is wrong"  # noqa: S105 (a sentence)
+
+_AWAY = {
+    "08": "the connection broke off",
+    "25006": READ_ONLY,
+    "25P03": "a transaction was idle for too long",
+    "25P04": "a transaction took too long",
+    "40001": "another change of the same moment was first",
+    "40003": "the connection broke off in a commit",
+    "40P01": "another change of the same moment was first",
+    "53": "it is out of something that it needs",
+    "53100": _FULL,
+    "53200": _NO_MEMORY,
+    "53300": _NO_CONNECTION,
+    "55P03": _LOCKED,
+    "57": "it was stopped by its operator",
+    "57014": "a statement took too long",
+    "57P01": _STOPPING,
+    "57P02": _STOPPING,
+    "57P03": _STOPPING,
+    "58": "it cannot read or write its files",
+}
+"""By SQLSTATE (PostgreSQL's documentation, appendix A), or by the class that its first two characters are: what passes."""
+
+_LASTING = {
+    "28": _WRONG_PASSWORD,
+    "3D000": _NO_DATABASE,
+    "3F000": "it has no schema that the tables could be made in",
+    "42501": "the user may not do that there (permission denied)",
+    "42P01": "it has not the tables of this version",
+}
+"""The same for what stays until somebody mends it, and is no outage."""
+
+_SQLITE = {
+    "BUSY": _LOCKED,
+    "CANTOPEN": "its file cannot be opened: look whether its folder is there, and this user's",
+    "CORRUPT": "its file is damaged",
+    "FULL": _FULL,
+    "IOERR": "its file cannot be read or written (disk I/O error)",
+    "LOCKED": _LOCKED,
+    "NOMEM": _NO_MEMORY,
+    "NOTADB": "its file is not a database",
+    "PERM": "this user may not use its file",
+    "PROTOCOL": _LOCKED,
+    "READONLY": "its file, or the folder of it, cannot be written by this user or at all (read-only)",
+}
+"""By the second word of the name of SQLite's result code (https://sqlite.org/rescode.html)."""
+
+_STILL_GOOD = {"BUSY", "FULL", "LOCKED"}
+"""Results of SQLite after which the same connection may succeed. After others the file is opened anew."""
+
+_CONNECTING = (
+    # libpq tells why it could not connect in words only; the first that fits
+    (r"password authentication failed|no password supplied|SASL|role .* does not exist|no such user", _WRONG_PASSWORD),
+    (r"database .* does not exist|no such database", _NO_DATABASE),
+    (r"permission denied for database", "the user may not connect to that database"),
+    (r"no pg_hba.conf entry.*(no encryption|SSL off)", "it lets this user in over TLS only, or not at all (pg_hba.conf)"),
+    (r"no pg_hba.conf entry", "it does not let this user in from here (pg_hba.conf)"),
+    (r"SSL required", "it takes connections over TLS only (sslmode=require)"),
+    (r"does not support SSL", "it does not speak TLS, which sslmode asks for"),
+    (r"certificate|SSL error", "its TLS certificate, or ours, is not accepted (sslmode, sslrootcert)"),
+    (r"too many (clients|connections)|connection slots|no more connections allowed", _NO_CONNECTION),
+    (r"not currently accepting", "that database lets nobody in now"),
+    (r"starting up|shutting down|recovery mode|not yet accepting|not accepting", _STOPPING),
+    (r"session is (not )?read-only|server is (not )?in hot standby", "no server of the kind that target_session_attrs asks for"),
+    (r"translate host name|resolve host|[Nn]ame or service not known|name resolution|getaddrinfo", "its host name is not known"),
+    (r"Connection refused", "nothing listens there (connection refused)"),
+    (r"[Pp]ermission denied", "this user may not use its socket"),
+    (r"No such file or directory", "there is no socket of it"),
+    (r"timeout|timed out", "it did not answer in time"),
+    (r"No route to host|unreachable", "no way leads to it over the network"),
+    (r"startup parameter", "PgBouncer refuses a parameter of the connection (options, perhaps)"),
+    (r"closed the connection|connection (is|was) (lost|closed)|reset by peer|SSL SYSCALL", _AWAY["08"]),
+)
+
+
+_PREFIX = re.compile(r"connection (failed|is bad): ")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error says that the database is away, read-only, locked, full or overloaded, not that we asked wrongly."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError)
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_result(error) in _SQLITE
+    state = _sqlstate(error)
+    if state:
+        return state in _AWAY or state[:2] in _AWAY
+    return isinstance(error, OperationalError | InterfaceError)  # there was no server that could say anything
+
+
+def explain(error: BaseException) -> str:
+    """Return in half a sentence what is the matter. It names nothing of the URL, and no statement."""
+    if isinstance(error, StorageUnavailableError):
+        return error.cause or str(error)
+    if isinstance(error, PoolTimeoutError):
+        return "all connections to it were in use for too long (IDP_DATABASE_CONNECTIONS)"
+    if not isinstance(error, DBAPIError):
+        return type(error).__name__
+    known = _SQLITE.get(_sqlite_result(error))
+    state = _sqlstate(error)
+    for table in (_AWAY, _LASTING):
+        known = known or table.get(state) or table.get(state[:2])
+    return known or _in_its_words(error)
+
+
+def explain_any(error: BaseException) -> str:
+    """Return what is the matter, for a log: of an error of the database as `explain` does, of others what they say."""
+    return explain(error) if isinstance(error, SQLAlchemyError | StorageUnavailableError) else one_line(str(error))
+
+
+def drop_connections(context: ExceptionContext) -> None:
+    """Have the connections of an engine replaced after an error that says that the server is another one, or is read-only.
+
+    A listener of SQLAlchemy's event `handle_error`.
+    """
+    error = context.sqlalchemy_exception
+    if not isinstance(error, DBAPIError):
+        return
+    state, result = _sqlstate(error), _sqlite_result(error)
+    if state in {"25006", "57P01", "57P02", "57P03"} or state[:2] == "08" or (result in _SQLITE and result not in _STILL_GOOD):
+        context.is_disconnect = True
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _sqlite_result(error: DBAPIError) -> str:
+    name: str = getattr(error.orig, "sqlite_errorname", "")
+    return f"{name}__".split("_")[1]
+
+
+def _in_its_words(error: DBAPIError) -> str:
+    """Return what the driver says, where it has a word of ours in our words: it is no use to read about sockets and hints."""
+    said = str(error.orig)
+    for pattern, cause in _CONNECTING if not _sqlstate(error) else ():
+        if re.search(pattern, said):
+            return cause
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return one_line(primary or _PREFIX.sub("", said.strip()).partition("\n")[0])[:200]

@@ -1,0 +1,62 @@
+"""The connections of one process to the database: no more than so many, and no threads that wait for each other's."""
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+FURTHER = 2
+"""Connections that a thread may come to need besides its first: one to read what is to be remembered, one for a pepper in it."""
+
+
+class BoundedPool(QueuePool):
+    """A pool whose last connections are kept for threads that have one already.
+
+    A request that changes something reads what it remembers on a connection of its own, so that nothing uncommitted is
+    remembered. Were all connections given to requests that have none, each would wait for another's until the time is over.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._out = 0
+        self._held: Counter[int] = Counter()
+        """By thread, how many it has."""
+        self._takers: dict[ConnectionPoolEntry, int] = {}
+        self._changed = threading.Condition()
+
+    def renew(self) -> None:
+        """Have each connection that was opened before now be replaced when it is next taken."""
+        self._invalidate_time = time.time()
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        thread = threading.get_ident()
+        with self._changed:
+            most = self.size() - max(0, FURTHER - self._held[thread])
+            if not self._changed.wait_for(lambda: self._out < most, self._timeout):
+                raise PoolTimeoutError(f"no connection within {self._timeout} seconds: {self._out} of {self.size()} are in use")
+            self._out += 1
+            self._held[thread] += 1
+        try:
+            entry = super()._do_get()
+        except BaseException:
+            self._leave(thread)
+            raise
+        self._takers[entry] = thread
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        try:
+            super()._do_return_conn(record)
+        finally:
+            self._leave(self._takers.pop(record))
+
+    def _leave(self, thread: int) -> None:
+        with self._changed:
+            self._out -= 1
+            self._held[thread] -= 1
+            if not self._held[thread]:
+                del self._held[thread]
+            self._changed.notify_all()

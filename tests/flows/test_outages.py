@@ -1,0 +1,398 @@
+"""A PostgreSQL that turns read-only, goes away, has no connections left, or refuses us: what callers, probes and operators are told."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from idp import runtime
+from idp.db import db
+from idp.errors import StorageUnavailableError
+from idp.outages import explain, is_unavailable
+from tests.console.surfing import Surfer
+from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
+from tests.flows.test_people import call, make_person, session_token
+from tests.serving import IDP, PROJECT, Server, free_port, send, wait_until
+
+
+@contextlib.contextmanager
+def read_only(postgres: Any) -> Iterator[None]:
+    """Have the server take no writes, as a primary that was set aside in a fail-over."""
+    postgres.psql("ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf();")
+    try:
+        yield
+    finally:
+        postgres.psql("ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf();")
+
+
+def turned(url: str, value: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SHOW default_transaction_read_only").fetchone() == (value,)
+
+
+def is_ready(server: Server) -> bool:
+    return send(f"{server.url}/health/ready").status == 200
+
+
+def pids(url: str) -> set[int]:
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(url) as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        return {row[0] for row in connection.execute(query, [name])}
+
+
+def test_primary_that_takes_no_writes_is_an_outage_and_passes_by_itself(postgres: Any, tmp_path: Path, database_url: str) -> None:
+    server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": database_url, "IDP_WORKERS": "2"}).start()
+    try:
+        make_person(server, "ann@example.test", "--role", "administrator")
+        application, body = server.create_application("bot"), {"emailId": "ann@example.test", "password": PASSWORD, "org": "acme"}
+
+        def sign_in() -> Any:
+            return call(server, "POST", "/v1/auth/authenticate", body)
+
+        assert {sign_in().status for _ in range(8)} == {200}
+        before = pids(database_url)
+        with read_only(postgres):
+            wait_until(lambda: turned(database_url, "on"), "the change of PostgreSQL's settings")
+            wait_until(lambda: not is_ready(server), "the end of readiness")
+            for _ in range(20):
+                answer = sign_in()
+                assert (answer.status, answer.json["code"], answer.headers["Retry-After"]) == (503, "Unavailable", "5")
+                assert server.token(application).status in {200, 503}
+                assert not is_ready(server)
+            assert send(f"{server.url}/health/ready").json == {"status": "DOWN", "checks": {"database": "DOWN"}}
+            assert send(f"{server.url}/health/live").status == 200
+            refused = server.token(application)
+            assert (refused.status, refused.json["error"]) == (503, "temporarily_unavailable")
+        wait_until(lambda: all(is_ready(server) for _ in range(8)), "the recovery")
+        assert {sign_in().status for _ in range(20)} == {200}
+        assert {server.token(application).status for _ in range(20)} == {200}
+        wait_until(lambda: sign_in().status == 200 and not pids(database_url) & before, "the end of the old connections")
+    finally:
+        server.stop()
+    log = "".join(server.output)
+    assert "it takes no writes now" in log
+    assert "unexpected error" not in log
+
+
+def test_every_edge_says_503_and_when_to_come_back(postgres: Any, pg_make: Factory, database_url: str) -> None:
+    pg_make.user(roles=("administrator",))
+    made, client = pg_make.application(), pg_make.app.test_client(use_cookies=False)
+    header, ann, pages = session_of(client), Surfer(pg_make.app).sign_in(), Surfer(pg_make.app)
+    sign_in = pages.open("/console/sign-in").form("Sign in")
+    origin = {"Origin": "http://127.0.0.1:8080"}
+    typed = dict(sign_in.values) | {"organisation": "acme", "name": "ann@example.test", "password": PASSWORD}
+    edges = {
+        "api": lambda: client.post("/v1/auth/authenticate", json={"emailId": "ann@example.test", "password": PASSWORD}),
+        "api, signed in": lambda: client.post("/v1/apiKeys", headers=header, json={}),
+        "token": lambda: ask_token(client, made),
+        "console": lambda: pages.client.post("/console/sign-in", data=typed, headers=origin),
+        "console, signed in": lambda: ann.client.get("/console/realms/acme/applications"),
+        "rafay": lambda: client.post("/auth/v1/login/", json={"username": "ann@example.test", "password": PASSWORD}),
+        "runai": lambda: client.post("/api/v1/token", json={"grantType": "client_credentials", "clientId": "x"}),
+        "gateway": lambda: client.get("/gateway/check/acme/reports"),
+        "readiness": lambda: client.get("/health/ready"),
+    }
+
+    def look(kind: str) -> None:
+        for name, ask in edges.items():
+            for _ in range(2):  # with what was in memory, and without
+                answer = ask()
+                assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5"), (kind, name, answer.text)
+                assert database_url not in answer.text
+            expire(pg_make)
+
+    with read_only(postgres):
+        wait_until(lambda: turned(database_url, "on"), "the change of PostgreSQL's settings")
+        expire(pg_make)
+        look("read-only")
+    with closed(postgres, database_url):
+        expire(pg_make)
+        look("away")
+    wait_until(lambda: client.get("/health/ready").status_code == 200, "the recovery")
+    assert ask_token(client, made).status_code == 200
+    assert ann.open("/console/realms/acme/applications").status == 200
+
+
+def expire(make: Factory) -> None:
+    with make.app.app_context():
+        runtime.current().feed.expire()
+
+
+@contextlib.contextmanager
+def closed(postgres: Any, database_url: str) -> Iterator[None]:
+    """Have a database let nobody in, and those who are in thrown out."""
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    postgres.psql(
+        f"ALTER DATABASE {name} ALLOW_CONNECTIONS false; "
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}';"
+    )
+    try:
+        yield
+    finally:
+        postgres.psql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true;")
+
+
+def test_only_what_passes_is_an_outage(postgres: Any, pg_make: Factory) -> None:
+    passing = {
+        "SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)": "took too long",
+        "SET TRANSACTION READ ONLY; UPDATE realm SET name = name": "no writes now",
+        "SELECT pg_terminate_backend(pg_backend_pid())": "",
+        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$": "disk is full",
+        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$": "was first",
+        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '58030'; END $$": "its files",
+    }
+    lasting = ("SELECT * FROM nowhere", "SELECT 1 / 0", "nonsense", "INSERT INTO realm DEFAULT VALUES", "SELECT 'x'::int")
+    lasting += ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '54001'; END $$", "DO $$ BEGIN RAISE EXCEPTION 'ours'; END $$")
+    with pg_make.app.app_context():
+        for statement in (*passing, *lasting):
+            with pytest.raises(DBAPIError) as caught, db.engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+            assert is_unavailable(caught.value) is (statement in passing), statement
+            assert passing.get(statement, "") in explain(caught.value)
+            assert caught.value.connection_invalidated is ("READ ONLY" in statement or "terminate" in statement), statement
+        with db.engine.begin() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1, "and the next connection is a good one"
+
+
+def test_statement_of_ours_that_is_wrong_stays_500(pg_make: Factory) -> None:
+    pg_make.user(roles=("administrator",))
+    client = pg_make.app.test_client(use_cookies=False)
+    header = session_of(client)
+    with pg_make.app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE api_key RENAME COLUMN name TO surname")
+    answer = client.get("/v1/apiKeys", headers=header)
+    assert (answer.status_code, answer.json["code"]) == (500, "InternalError")
+    assert "Retry-After" not in answer.headers
+
+
+def test_locked_table_is_not_ready_in_time_for_who_asks(pg_make: Factory) -> None:
+    client = pg_make.app.test_client(use_cookies=False)
+    assert client.get("/health/ready").status_code == 200
+    with pg_make.app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE attempt_count IN EXCLUSIVE MODE")
+        wait_until(lambda: client.get("/health/ready").status_code == 503, "the end of readiness")
+    wait_until(lambda: client.get("/health/ready").status_code == 200, "the recovery")
+
+
+def test_probes_write_once_a_second_and_one_row(pg_make: Factory) -> None:
+    client = pg_make.app.test_client(use_cookies=False)
+    at_once(6, lambda: [pg_make.app.test_client().get("/health/ready").status_code for _ in range(30)])
+    assert client.get("/health/ready").status_code == 200
+    with pg_make.app.app_context():
+        rows = db.session.execute(text("SELECT key, count FROM attempt_count")).all()
+    assert [row.key for row in rows] == ["proof"]
+    assert rows[0].count < 30
+
+
+# connections
+
+
+@pytest.mark.parametrize("workers", ["2", "3"])
+def test_connections_of_all_workers_have_a_bound_and_calls_wait_for_one(
+    postgres: Any, tmp_path: Path, database_url: str, workers: str
+) -> None:
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    postgres.psql(f"CREATE ROLE few_{name} LOGIN CONNECTION LIMIT 40; ALTER DATABASE {name} OWNER TO few_{name};")
+    url = database_url.replace("postgres:", f"few_{name}:", 1)
+    server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": url, "IDP_WORKERS": workers}).start()
+    try:
+        make_person(server, "ann@example.test", "--role", "administrator")
+        header = {"Authorization": session_token(server, "ann@example.test")}
+        paths = ("/v1/users", "/v1/roles", "/v1/apiKeys", "/v1/sessions", "/v1/audit/events")
+        statuses = at_once(40, lambda: [call(server, "GET", paths[n % 5], headers=header).status for n in range(15)])
+        assert {status for each in statuses for status in each} == {200}
+        made = at_once(40, lambda: call(server, "POST", "/v1/projects", project(), header).status)
+        assert set(made) == {201}
+        assert len(pids(database_url)) <= 10 * int(workers)
+    finally:
+        server.stop()
+
+
+def project() -> Any:
+    import uuid
+
+    return {"metadata": {"name": f"p-{uuid.uuid4()}"}, "spec": {}}
+
+
+def test_threads_that_need_two_connections_do_not_wait_for_each_other(pg_settings: Any, pg_make: Factory) -> None:
+    """As requests that change something do, whose caller is not in memory yet."""
+    from idp.app import close_app, create_app
+    from idp.db import reading
+
+    app = create_app(pg_settings.model_copy(update={"database_connections": 5}))
+
+    def work() -> None:
+        with app.app_context():
+            db.session.execute(text("SELECT pg_sleep(0.02)"))
+            with reading() as outer:
+                outer.execute(text("SELECT pg_sleep(0.02)"))
+                with reading() as inner:
+                    inner.execute(text("SELECT 1"))
+            db.session.rollback()
+
+    at_once(16, work)
+    close_app(app)
+
+
+def test_call_that_gets_no_connection_is_503_after_a_while(pg_settings: Any, pg_make: Factory, monkeypatch: Any) -> None:
+    from idp.app import close_app, create_app
+
+    monkeypatch.setattr("idp.db.WAIT_FOR_LOCK", 1)
+    app = create_app(pg_settings.model_copy(update={"database_connections": 5}))
+    pg_make.user()
+    with contextlib.ExitStack() as stack, app.app_context():
+        header = session_of(app.test_client())
+        for _ in range(4):
+            stack.enter_context(db.engine.connect())
+        (answer,) = at_once(1, lambda: app.test_client().get("/v1/sessions", headers=header))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert app.test_client().get("/v1/sessions", headers=header).status_code == 200
+    close_app(app)
+
+
+# what operators are told
+
+
+def run(tmp_path: Path, url: str, *command: str) -> str:
+    import os
+    import subprocess
+
+    environment = {"PATH": os.environ["PATH"], "IDP_DATABASE_URL": url, "IDP_DATA_DIR": str(tmp_path / "data")}
+    environment |= {"IDP_REALMS_DIR": str(PROJECT / "realms"), "IDP_PORT": str(free_port()), "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([IDP, *command], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def roles(postgres: Any) -> None:
+    """Roles that PostgreSQL refuses for different reasons."""
+    pg_hba = Path(postgres.pgdata) / "pg_hba.conf"
+    lines = pg_hba.read_text()
+    if "guarded" not in lines:
+        pg_hba.write_text(f"local all guarded scram-sha-256\nlocal all nobody_else reject\n{lines}")
+        postgres.psql(
+            "CREATE ROLE guarded LOGIN PASSWORD 'right'; CREATE ROLE full LOGIN CONNECTION LIMIT 0; CREATE ROLE weak LOGIN; "
+            "CREATE ROLE nobody_else LOGIN; SELECT pg_reload_conf();"
+        )
+
+
+def test_start_says_why_the_database_cannot_be_used(postgres: Any, tmp_path: Path, database_url: str, roles: None) -> None:
+    as_role = {name: database_url.replace("postgres:", f"{name}:S3cretPw", 1) for name in ("guarded", "full", "weak", "nobody")}
+    causes = {
+        f"postgresql://ann:S3cretPw@127.0.0.1:{free_port()}/x": "nothing listens there (connection refused)",
+        "postgresql://ann:S3cretPw@nowhere.invalid/x": "its host name is not known",
+        f"postgresql://ann:S3cretPw@/x?host={tmp_path}": "there is no socket of it",
+        database_url.replace("/test_", "/S3cretPw_"): "it has no database of that name",
+        as_role["guarded"]: "the user name or the password is wrong",
+        as_role["nobody"]: "the user name or the password is wrong",
+        as_role["full"]: "it has no connection left for us",
+        as_role["weak"]: "the user may not do that there (permission denied)",
+        database_url + "&sslmode=nonsense": "invalid sslmode value",
+    }  # fmt: skip
+    for url, cause in causes.items():
+        said = run(tmp_path, url, "setup")
+        assert f"The database cannot be used: {cause}" in said, said
+        assert "S3cretPw" not in said
+        assert said.count("\n") == 1
+    for command, url in zip((("serve",), ("realms", "list"), ("doctor",)), causes, strict=False):
+        said = run(tmp_path, url, *command)
+        assert f"The database cannot be used: {causes[url]}" in said, said
+        assert "S3cretPw" not in said
+
+
+def test_start_on_a_server_that_takes_no_writes_says_so(postgres: Any, tmp_path: Path, database_url: str) -> None:
+    with read_only(postgres):
+        wait_until(lambda: turned(database_url, "on"), "the change of PostgreSQL's settings")
+        assert "The database cannot be used: it takes no writes now" in run(tmp_path, database_url, "setup")
+
+
+def test_cause_is_in_the_log_of_a_running_server_and_not_in_its_answers(postgres: Any, tmp_path: Path, database_url: str) -> None:
+    server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": database_url}).start()
+    try:
+        application = server.create_application("bot")
+        with closed(postgres, database_url):
+            wait_until(lambda: server.token(application).status == 503, "the outage")
+            told = server.token(application).body.decode()
+            wait_until(lambda: any("that database lets nobody in" in line for line in server.output), "the line in the log")
+        assert "nobody" not in told
+    finally:
+        server.stop()
+    for line in server.output:
+        if "that database lets nobody in" in line:
+            assert json.loads(line)["level"] == "warning"
+
+
+def test_neighbours_of_a_question_without_an_answer_do_not_ask_again(pg_make: Factory, monkeypatch: Any) -> None:
+    """Else each of many threads would wait its own five seconds for a server that is cut off, one after the other."""
+    import threading
+
+    with pg_make.app.app_context():
+        feed = runtime.current().feed
+    feed.expire()
+    asked, away = [], threading.Event()
+
+    def wait_in_vain() -> None:
+        asked.append(1)
+        away.wait(10)
+        raise StorageUnavailableError(cause="away")
+
+    monkeypatch.setattr(feed, "_catch_up", wait_in_vain)
+    refused: list[str] = []
+
+    def confirm() -> None:
+        with pytest.raises(StorageUnavailableError) as caught:
+            feed.confirm()
+        refused.append(caught.value.cause)
+
+    threads = [threading.Thread(target=confirm) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: asked, "the question")
+    started = threading.Event()
+    started.wait(0.3)  # for the others to come to the lock
+    away.set()
+    for thread in threads:
+        thread.join()
+    assert refused == ["away"] * 8
+    assert len(asked) == 1
+
+
+def test_nothing_is_read_from_a_server_that_was_found_to_be_set_aside(postgres: Any, pg_make: Factory, database_url: str) -> None:
+    """What a pooled connection reads there may be old for ever, and would stay in memory once the new primary confirms that."""
+    from idp.db import reading
+
+    def pid() -> int:
+        with reading() as session:
+            found: int = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            return found
+
+    with pg_make.app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+        feed = runtime.current().feed
+        feed.expire()
+        feed.confirm()
+        before = pid()
+        feed.cache("realm").load("acme", lambda: "known")
+        feed.expire()
+        feed.confirm()
+        assert (pid(), feed.cache("realm").get("acme")) == (before, "known")
+        with read_only(postgres):
+            wait_until(lambda: turned(database_url, "on"), "the change of PostgreSQL's settings")
+            feed.expire()
+            with pytest.raises(StorageUnavailableError):
+                feed.confirm()
+            assert pid() != before
+        wait_until(lambda: turned(database_url, "off"), "the change of PostgreSQL's settings")
+        feed.expire()
+        feed.confirm()
+        assert feed.cache("realm").get("acme") is None, "it may be another server: all is read anew"
