@@ -125,7 +125,7 @@ def prove_counting(*, within: float) -> None:
     :raises StorageUnavailableError: the database takes no writes.
     """
     now = clock.now()
-    values = {"key": "proof", "limit": 2**31 - 1, "now": now, "ends_at": now + timedelta(hours=1)}
+    values = {"key": "proof", "limit": 2**31 - 1, "places": 1, "now": now, "ends_at": now + timedelta(hours=1)}
     write_alone(_take_a_place(db.engine.dialect.name), values, within=within)
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import select
 from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, setup, tokens, users
 from idp.app import create_app
 from idp.audit.sealing import BATCH
-from idp.db import db, reading
+from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
+from idp.outages import explain_any
 from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
 from idp.settings import Settings
@@ -94,10 +95,11 @@ class Chores:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""
         with self._app.app_context():
             try:
-                chore()
+                with storage_errors():
+                    chore()
             except IdpError as error:
                 db.session.rollback()
-                _log.warning("%s: %s", getattr(chore, "__name__", "chore"), error)
+                _log.warning("%s: %s", getattr(chore, "__name__", "chore"), explain_any(error))
             except Exception:  # noqa: BLE001 (what is left to be done is done all the same)
                 db.session.rollback()
                 _log.exception("a chore failed")

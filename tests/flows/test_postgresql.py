@@ -12,8 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from idp import applications, setup
 from idp.app import close_app, create_app
+from idp.audit import Tag
 from idp.db import commit, db
 from idp.settings import Settings
+from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
 from tests.serving import Server, send, wait_until
 
@@ -172,3 +174,23 @@ def test_database_of_the_first_schema_is_upgraded(pg_settings: Settings) -> None
         setup.upgrade_schema()
         check_upgraded_schema()
     close_app(app)
+
+
+def test_trail_is_cut_and_stays_whole_and_nothing_else_is_removed(make: Factory, frozen_clock: FrozenClock) -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from idp import checkpoints
+    from tests.test_retention import count, use
+
+    with make.app.app_context():
+        use()
+        frozen_clock.advance(days=367)
+        use()
+        assert checkpoints.cut_old_events() >= 3
+        checkpoints.seal_trail()
+        assert count(Tag.TOKEN_ISSUE) == 3
+        assert all(checkpoints.verify_trail(name).problems == [] for name in checkpoints.trail_names())
+        for statement in ("DELETE FROM audit_event", "DELETE FROM audit_batch", "DELETE FROM audit_cut", "TRUNCATE audit_event"):
+            with pytest.raises(SQLAlchemyError, match="append-only"):
+                db.session.execute(text(statement))
+            db.session.rollback()
