@@ -145,8 +145,37 @@ def say_it_was_cut(connection: Connection) -> None:
     )
 
 
+def hide_every_trail(connection: Connection) -> None:
+    for table in ("audit_event", "audit_batch", "audit_cut", "audit_mark"):
+        connection.execute(f"DELETE FROM {table} WHERE realm = 'acme'")
+
+
+def set_the_schema_back(connection: Connection) -> None:
+    """Have the next start take the trails as it finds them, as at the upgrade to the version that has marks."""
+    begin_anew(connection)
+    for table in ("audit_mark", "audit_cut"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("DROP INDEX ix_personal_token_made_with")
+    for table, columns in {
+        "audit_sealing": ["cutting"],
+        "realm": ["audit_days", "tokens_from"],
+        "application": ["jwks_frozen"],
+        "application_secret": ["frozen"],
+        "user_account": ["email_limited"],
+        "personal_token": ["made_with"],
+    }.items():
+        for column in columns:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for table in ("audit_event", "audit_batch"):
+        for verb in ("update", "delete"):
+            refuse = "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+            connection.execute(f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} {refuse}")
+    connection.execute("UPDATE alembic_version SET version_num = '0005'")
+
+
 ATTACKS: list[Callable[[Connection], None]] = [
     forge, forge_with_a_key_of_ones_own, begin_anew, begin_anew_without_marks, cut_the_end, say_it_was_cut,
+    hide_every_trail,
 ]  # fmt: skip
 
 
@@ -217,3 +246,32 @@ def test_export_without_a_signed_end_is_refused(server: Server, tmp_path: Path) 
     lines[-1] |= {"batches": 0, "total": 0, "head": ""}
     export.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     server.idp("audit", "verify", "--export", str(export), status=1)
+
+
+def test_trail_that_begins_again_by_an_upgrade_is_doubted(server: Server) -> None:
+    with ruling(server) as connection:
+        set_the_schema_back(connection)
+    server.start()
+    server.create_application("later")
+    wait_until(lambda: is_sealed(server, "application:later"), "the sealing of what came after")
+    server.idp("audit", "verify", "--realm", "acme", status=1)
+    assert "has another past" in doctor(server) or "has seen it come" in doctor(server)
+
+
+def test_no_trail_is_missing_unseen(server: Server) -> None:
+    with ruling(server) as connection:
+        hide_every_trail(connection)
+    server.idp("audit", "verify", status=1)
+    assert "The audit trail of acme is not whole" in doctor(server)
+
+
+def test_entries_that_are_not_sealed_for_long_are_a_failure(server: Server) -> None:
+    """Whoever sets sealing ahead has what follows wait for ever."""
+    with ruling(server) as connection:
+        connection.execute("UPDATE audit_sealing SET next_event = 9000000")
+        connection.execute(
+            "INSERT INTO audit_event (at, realm, tag, actor, target, address, outcome, detail) "
+            "VALUES ('2026-01-01 00:00:00', 'acme', 'admin:role:update', 'user:eve', 'role:x', '', 'success', '{}')"
+        )
+    server.idp("audit", "verify", "--realm", "acme", status=1)
+    assert "waited to be sealed" in doctor(server)

@@ -1,6 +1,6 @@
 """Who may what: roles, projects, and the grants that tie them to applications."""
 
-from idp.access.frozen import Frozen, freeze, is_within, within
+from idp.access.frozen import Frozen, freeze, within
 from idp.access.grants import (
     HeldRole,
     Holder,
@@ -73,7 +73,6 @@ __all__ = [
     "grant_role",
     "granting_until",
     "holders_on",
-    "is_within",
     "list_grants",
     "list_projects",
     "list_roles",

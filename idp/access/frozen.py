@@ -23,16 +23,10 @@ def freeze(held: Iterable[HeldRole], now: float) -> Frozen:
     ]
 
 
-def is_within(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole], now: float) -> bool:
-    """Tell whether nothing is held at `now` beyond what a credential carries that is limited to these."""
-    counting = tuple(each for each in held if now < each.until)
-    return within(frozen, counting) == counting
-
-
 def within(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole]) -> tuple[HeldRole, ...]:
     """Return what of roles that are held a credential carries that is limited to these; None for no limit."""
     if frozen is None:
-        return tuple(held)
+        return held if isinstance(held, tuple) else tuple(held)
     limits = {(entry[0], entry[1]): entry[2:] for entry in frozen}
     kept = []
     for each in held:

@@ -63,6 +63,8 @@ class KnownApplication:
     jwks_frozen: Frozen | None
     rate_per_second: int | None
     held_roles: tuple[HeldRole, ...]
+    frozen: Frozen | None = None
+    """What the credential carries at the most by which it has shown who it is; None for no limit, or none shown."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
@@ -73,7 +75,7 @@ class KnownApplication:
         key = ("limited", str(frozen))
         limited: KnownApplication | None = self.memo.get(key)
         if limited is None:
-            limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), memo={})
+            limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), frozen=frozen, memo={})
         return limited
 
 

@@ -117,6 +117,8 @@ class Report:
     """Batches whose checkpoint is signed by a known key."""
     standing: Standing = field(default_factory=lambda: Standing(0, 0, ""))
     """Where the chain ends."""
+    seen_to: int = 0
+    """Number of the last entry that is sealed."""
     skipped: int = 0
     """Checkpoints kept elsewhere of batches that were cut, about which the chain says nothing any more."""
     problems: list[Problem] = field(default_factory=list)
@@ -227,7 +229,7 @@ def verify_chain(
         text = f"A checkpoint that was kept speaks of batch {checkpoint.number} with {checkpoint.total} entries in all; "
         text += f"the chain ends at batch {standing.number} with {report.entries}, after entry {max(seen_to, 0)}."
         report.add(Kind.TRUNCATED, None, text)
-    report.standing = standing
+    report.standing, report.seen_to = standing, max(seen_to, 0)
     report.unsealed = sum(1 for _ in fetch(seen_to + 1, 2**63 - 1))
     return report
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from idp import apikeys, clock, keys, personal_tokens, sessions, tokens
+from idp import access, apikeys, clock, keys, personal_tokens, sessions, tokens
 from idp.access import HeldRole
 from idp.apikeys import CheckedKey
 from idp.audit import Tag
@@ -235,7 +235,7 @@ def _by_access_token(realm: KnownRealm, opened: _Opened, address: str, audiences
     return Caller(
         realm=realm,
         subject=subject,
-        held_roles=_carried(opened, subject.held_roles),
+        held_roles=_carried(opened, access.within(claims.get("limited"), subject.held_roles)),
         kind=CredentialKind.ACCESS_TOKEN,
         credential_id=claims["jti"],
         expires_at=opened.expires_at,

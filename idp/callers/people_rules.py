@@ -40,7 +40,7 @@ def change_user(caller: Caller, realm: Realm, uid: str, **fields: Any) -> User:
     before = user.email
     users.update_user(realm, user, **fields)
     if user.email != before:
-        users.limit_address(user, frozen_for(caller, realm, users.holder_of(user)))
+        users.limit_address(user, limited=frozen_for(caller, realm, users.holder_of(user)) is not None)
     return user
 
 

@@ -6,6 +6,7 @@ from idp.checkpoints.push import forget_clear_destinations, push_checkpoints
 from idp.checkpoints.retention import cut_old_events
 from idp.checkpoints.seal import newest_checkpoint, seal_trail
 from idp.checkpoints.verify import look_at_end, trail_names, verify_trail
+from idp.checkpoints.witness import forget as forget_what_was_seen
 
 __all__ = [
     "Part",
@@ -15,6 +16,7 @@ __all__ = [
     "export_part",
     "export_trail",
     "forget_clear_destinations",
+    "forget_what_was_seen",
     "look_at_end",
     "newest_checkpoint",
     "public_keys",

@@ -115,8 +115,12 @@ def piece_lines(realm: str, piece: Piece) -> Iterator[str]:
         yield from (_line("event", **_shown(found[number])) for number in piece.ids if number in found)
 
 
-def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:
+def read_export(
+    lines: Iterable[str], keys: Keys | None = None, outside: Sequence[Checkpoint] = (), *, is_part: bool = False
+) -> Report:
     """Verify an export, offline.
+
+    :param is_part: whether it may begin in the middle of a trail, as an archive does.
 
     :param keys: the keys to trust; None for those that the export names.
     :raises ExportError: it is none.
@@ -139,6 +143,9 @@ def read_export(lines: Iterable[str], keys: Keys | None = None, outside: Sequenc
     for number in reader.stray:
         report.add(Kind.INSERTED, number, f"Entry {number} stands where no entry belongs.")
     report.unsealed = reader.unsealed
+    if start is not None and not is_part:
+        text = f"The export begins after batch {start.number}: what came before is missing."
+        report.problems.insert(0, Problem(realm, Kind.TRUNCATED, None, text))
     _check_end(report, reader, trusted)
     return report
 

@@ -38,8 +38,9 @@ def thumbprint(jwk: dict[str, Any]) -> str:
 
 
 def begin_trail(realm: str) -> None:
-    """Let the trail of a new realm begin; empty for the server's own."""
-    write_mark(realm, Mark(beginning(realm), "", frozenset()))
+    """Let the trail of a new realm begin; empty for the server's own. One that has begun goes on as it is."""
+    if db.session.get(AuditMark, realm) is None:
+        write_mark(realm, Mark(beginning(realm), "", frozenset()))
 
 
 def begin_marks() -> None:

@@ -86,7 +86,7 @@ def _due(destination: str, every: timedelta) -> list[AuditBatch]:
         .outerjoin(AuditDelivery, known)
         .where(
             AuditDelivery.number.is_(None)
-            | ((AuditDelivery.number < AuditBatch.number) & (AuditDelivery.at <= clock.now() - every))
+            | ((AuditDelivery.number != AuditBatch.number) & (AuditDelivery.at <= clock.now() - every))
         )
         .order_by(AuditBatch.id)
         .limit(AT_ONCE)
@@ -101,7 +101,7 @@ def _note(destination: str, batch: AuditBatch) -> None:
     now = clock.now()
     if not insert_if_new(AuditDelivery, destination=destination, realm=batch.realm, number=batch.number, at=now):
         row = db.session.get_one(AuditDelivery, (destination, batch.realm))
-        row.number, row.at = max(row.number, batch.number), now
+        row.number, row.at = batch.number, now
 
 
 def forget_clear_destinations() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 
 from idp import audit, clock, runtime
 from idp.audit import (
+    CHECKPOINT_TYPE,
     CUT_TYPE,
     AuditBatch,
     AuditCut,
@@ -37,7 +38,7 @@ from idp.checkpoints.marks import public_keys
 from idp.checkpoints.seal import sign_statement
 from idp.checkpoints.verify import read_entries
 from idp.db import commit, db
-from idp.realms import MASTER, PurgedRealm, Realm
+from idp.realms import LEAST_AUDIT_DAYS, MASTER, PurgedRealm, Realm
 
 PASSING = frozenset(
     {
@@ -97,7 +98,7 @@ def _retentions() -> list[tuple[str, int]]:
     others = ["", *db.session.scalars(select(PurgedRealm.name))]
     found = [*by_realm.items(), *((name, of_master) for name in others)]
     db.session.rollback()
-    return [(name, days) for name, days in found if days]
+    return [(name, max(days, LEAST_AUDIT_DAYS)) for name, days in found if days]
 
 
 def _plan(realm: str, until: datetime) -> _Plan | None:
@@ -114,6 +115,10 @@ def _plan(realm: str, until: datetime) -> _Plan | None:
         before = Standing(**read_statement(last_cut.statement, CUT_TYPE, keys)["after"])
     batches = [unpack(row) for row in old]
     report = verify_chain(realm, batches, lambda first, last: _entries(realm, first, last), keys, start=before)
+    signed_at = [int(read_statement(batch.checkpoint, CHECKPOINT_TYPE, keys)["iat"]) for batch in batches if not report.problems]
+    if any(at >= until.timestamp() for at in signed_at):
+        _log.error("the audit trail of %s has dates that are not those that were signed: nothing is cut", realm or "the server")
+        return None
     if report.problems:
         _log.error(
             "nothing is cut of the audit trail of %s, which is not whole: %s", realm or "the server", report.problems[0].text

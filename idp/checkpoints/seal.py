@@ -5,9 +5,11 @@ import logging
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from idp import clock, runtime
-from idp.audit import CHECKPOINT_TYPE, AuditBatch, Seal, seal_events
+from idp.audit import CHECKPOINT_TYPE, AuditBatch, Seal, Standing, seal_events
+from idp.checkpoints import witness
 from idp.checkpoints.marks import Mark, mark_of, read_mark, thumbprint, write_mark
 from idp.db import db, reading
 from idp.keys import SigningKeyMissingError, key_ring
@@ -18,16 +20,25 @@ _log = logging.getLogger(__name__)
 
 def seal_trail() -> int:
     """Seal what was written since the last time; return how many events that was."""
-    return seal_events(_Sealer())
+    sealer = _Sealer()
+    sealed = seal_events(sealer)
+    if sealed:
+        witness.remember(sealer.sealed)
+    return sealed
 
 
 class _Sealer:
     """Looks at what came before, and signs what comes next."""
 
+    def __init__(self) -> None:
+        self._seen = witness.seen()  # before the database is asked, so that it cannot be ahead of that
+        self.sealed: dict[str, Standing] = {}
+
     def doubt(self, realm: str, newest: AuditBatch | None) -> str:
         """Return why the newest batch of a realm is not the one that was sealed last; empty if it is."""
         with reading() as session:
             doubt = find_doubt(newest, read_mark(session, realm))
+            doubt = doubt or find_other_past(session, realm, newest, self._seen.get(realm))
         if doubt:
             _log.error("the audit trail of %s is not as it was sealed: %s. Run: idp audit verify", realm or "the server", doubt)
         return doubt
@@ -40,6 +51,7 @@ class _Sealer:
         batch.checkpoint, key = sign_statement(seal.realm, CHECKPOINT_TYPE, int(seal.sealed_at.timestamp()), claims)
         mark = read_mark(db.session(), seal.realm)
         write_mark(seal.realm, mark_of(batch, (mark.keys if mark is not None else frozenset()) | {key}))
+        self.sealed[seal.realm] = seal.standing
 
 
 def find_doubt(newest: AuditBatch | None, mark: Mark | None) -> str:
@@ -52,6 +64,20 @@ def find_doubt(newest: AuditBatch | None, mark: Mark | None) -> str:
     if now.standing != mark.standing:
         return f"it had come to batch {mark.standing.number}, and what ends at batch {newest.number} is something else"
     return "" if now.checkpoint == mark.checkpoint else f"the checkpoint of batch {newest.number} is not the one that was signed"
+
+
+def find_other_past(session: Session, realm: str, newest: AuditBatch | None, known: Standing | None) -> str:
+    """Return in what a trail differs from what this machine has seen of it before; empty for nothing.
+
+    :param known: how far it had come then.
+    """
+    if known is None or (newest is not None and newest.number == known.number and newest.head == known.head):
+        return ""
+    if newest is None or newest.number <= known.number:
+        return f"this machine has seen it come to batch {known.number}, and it is not there"
+    query = select(AuditBatch.head).where(AuditBatch.realm == realm, AuditBatch.number == known.number)
+    head = session.scalar(query)  # there is none if the batch was cut since
+    return f"batch {known.number} is not the one that this machine has seen" if head not in {None, known.head} else ""
 
 
 def sign_statement(realm: str, kind: str, at: int, claims: dict[str, Any]) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from idp import clock, runtime
 from idp.audit import (
     CUT_TYPE,
     AuditBatch,
@@ -28,13 +30,18 @@ from idp.audit import (
     unpack_cut,
     verify_chain,
 )
+from idp.checkpoints import witness
 from idp.checkpoints.marks import public_keys, read_mark
-from idp.checkpoints.seal import find_doubt
-from idp.db import db
+from idp.checkpoints.seal import find_doubt, find_other_past
+from idp.db import db, reading
+from idp.realms import PurgedRealm, Realm
 from idp.verifier.jose import InvalidTokenError
 
 _COLUMNS = tuple(getattr(AuditEvent, name) for name in Entry._fields)
 _TOGETHER = 5_000
+
+LEAST_PATIENCE = timedelta(minutes=10)
+"""How long an entry may wait to be sealed, at the least, before it counts as forgotten."""
 
 AT_END = 100
 """Batches that `look_at_end` looks at."""
@@ -42,8 +49,9 @@ AT_END = 100
 
 def trail_names() -> list[str]:
     """Return the names of all trails there are: of realms, of purged ones, and the server's, which is empty."""
-    tables = (AuditEvent.realm, AuditBatch.realm, AuditCut.realm, AuditMark.realm)
-    return sorted({name for column in tables for name in db.session.scalars(select(column).distinct())})
+    tables = (AuditEvent.realm, AuditBatch.realm, AuditCut.realm, AuditMark.realm, Realm.name, PurgedRealm.name)
+    named = {name for column in tables for name in db.session.scalars(select(column).distinct())}
+    return sorted({"", *named, *witness.seen()})
 
 
 def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:
@@ -58,7 +66,30 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
     report = verify_chain(realm, read_pieces(realm), lambda first, last: read_entries(realm, first, last), trusted, kept)
     if mark is None:
         report.add(Kind.UNSIGNED, None, "Nothing that can be trusted says how far the trail had come.")
+    if other := _other_past(realm):
+        report.add(Kind.DOUBTED, None, f"The trail has another past: {other}.")
+    if waiting := count_forgotten(realm, report.seen_to):
+        text = f"{waiting} entries have waited to be sealed for too long: start the server; its log says why it does not."
+        report.add(Kind.UNSIGNED, None, text)
     return report
+
+
+def _other_past(realm: str) -> str:
+    """Return in what a trail differs from what this machine has seen of it before; empty for nothing."""
+    known = witness.seen().get(realm)
+    with reading() as session:  # begun after that was read: it cannot be ahead of the database
+        query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number.desc()).limit(1)
+        return find_other_past(session, realm, session.scalar(query), known)
+
+
+def count_forgotten(realm: str, after: int) -> int:
+    """Return how many entries of a trail should have been sealed long ago, and are in no batch.
+
+    :param after: number of the last entry that is.
+    """
+    patience = max(LEAST_PATIENCE, timedelta(seconds=10 * runtime.current().settings.audit_seal_seconds))
+    due = (AuditEvent.realm == realm) & (AuditEvent.id > after) & (AuditEvent.at < clock.now() - patience)
+    return db.session.scalar(select(func.count()).select_from(AuditEvent).where(due)) or 0
 
 
 def look_at_end(realm: str) -> str:
@@ -66,9 +97,14 @@ def look_at_end(realm: str) -> str:
     mark = read_mark(db.session(), realm)
     query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number.desc()).limit(AT_END + 1)
     rows = list(db.session.scalars(query))
-    doubt = find_doubt(rows[0] if rows else None, mark)
-    if doubt or not rows:
-        return f"{doubt}." if doubt else ""
+    newest = rows[0] if rows else None
+    doubt = find_doubt(newest, mark) or _other_past(realm)
+    if doubt:
+        return f"{doubt}."
+    if waiting := count_forgotten(realm, max((number for row in rows for number in unpack(row).ids), default=0)):
+        return f"{waiting} entries have waited to be sealed for too long."
+    if not rows:
+        return ""
     before = rows.pop() if len(rows) > AT_END else None
     batches = [unpack(row) for row in reversed(rows)]
     start = Standing(before.number, before.total, before.head) if before is not None else _start_of(realm, batches[0])

@@ -114,8 +114,16 @@ def export(realm: str, output: Any) -> None:
 @click.option(
     "--keys", "key_file", type=click.File("r"), help="A key set to trust (JWKS), instead of the keys found with the trail."
 )
+@click.option("--part", is_flag=True, help="The export may begin in the middle of a trail, as files of IDP_AUDIT_ARCHIVE_DIR do.")
 @json_option
-def verify(realm: str | None, file: Any, outside: Sequence[Any], key_file: Any, as_json: bool) -> None:  # noqa: FBT001
+def verify(
+    realm: str | None,
+    file: Any,
+    outside: Sequence[Any],
+    key_file: Any,
+    part: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
     """Follow the hash chain, and name the first entry that was edited, deleted, inserted, reordered or cut off.
 
     Ends with 0 when everything is as it was sealed and all of it is signed, and with 1 when it is not. docs/audit.md says what
@@ -132,7 +140,7 @@ def verify(realm: str | None, file: Any, outside: Sequence[Any], key_file: Any, 
     keys = _read_keys(key_file)
     lines = [line for each in outside for line in each]
     if file is not None:
-        reports = [checkpoints.read_export(file, keys, read_checkpoints(lines, keys))]
+        reports = [checkpoints.read_export(file, keys, read_checkpoints(lines, keys), is_part=part)]
     else:
         reports = in_database(lambda: _verify_database(realm, keys, read_checkpoints(lines, keys)))
     if as_json:

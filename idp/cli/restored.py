@@ -56,8 +56,7 @@ def restored(
     kept = read_checkpoints(lines, None)
     acts = organisations.acts_since(events)
     report = organisations.end_what_was_restored(replace_keys=rotate_keys, outside=kept)
-    unchanged = [realm for realm, lost in report.lost.items() if not lost]
-    doubtful = organisations.list_doubtful(unchanged)
+    doubtful = organisations.list_doubtful()
     commit()
     if as_json:
         show_json(
@@ -88,12 +87,12 @@ def _show(report: Any, acts: Sequence[dict[str, Any]], doubtful: Sequence[Any]) 
         click.echo(
             f"Replaced: {report.keys} signing keys. Other APIs refuse what the old ones signed once they fetch the key set."
         )
-    for realm, lost in sorted(report.lost.items()):
+    for realm, lost in sorted((realm, lost) for realm, lost in report.lost.items() if lost):
         click.echo(f"{realm or '(the server)'}: {lost} events of its audit trail are lost.")
     if acts:
         click.echo("\nEnded or changed since the backup, and undone by it. Do it again:")
         show_table([{name: str(act[name]) for name in ("at", "realm", "tag", "target", "actor")} for act in acts], "")
-    click.echo("\nWorking now. Which of these were revoked since the backup, this database cannot know:")
+    click.echo("\nPasswords are those of the backup. Which of these were revoked since, this database cannot know:")
     rows = [
         {
             "realm": each.realm,

@@ -4,14 +4,14 @@ What can be ended without harm is ended: sessions, one-time links, tokens that l
 revoked since the backup, is listed, for somebody to look at.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from idp import audit, clock, keys, mail, realms
+from idp import audit, checkpoints, clock, keys, mail, realms
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditBatch, AuditEvent, Checkpoint, Tag
@@ -28,8 +28,8 @@ ENDING = frozenset(
         Tag.API_KEY_REVOKE, Tag.API_KEY_DELETE, Tag.API_KEY_UPDATE, Tag.API_KEY_ROTATE, Tag.API_KEY_REPORT, Tag.SECRET_RETIRE,
         Tag.SECRET_USE_UP, Tag.SECRET_UPDATE, Tag.APPLICATION_UPDATE, Tag.APPLICATION_DELETE, Tag.USER_UPDATE, Tag.USER_DELETE,
         Tag.PASSWORD_CHANGE, Tag.PASSWORD_RESET, Tag.PERSONAL_TOKEN_DELETE, Tag.GRANT_UPDATE, Tag.GRANT_DELETE, Tag.ROLE_UPDATE,
-        Tag.GROUP_UPDATE, Tag.GROUP_DELETE, Tag.KEY_REVOKE, Tag.KEYSET_REPLACE, Tag.KEYSET_DELETE, Tag.REALM_DEACTIVATE,
-        Tag.REALM_DELETE,
+        Tag.GROUP_UPDATE, Tag.GROUP_DELETE, Tag.KEY_REVOKE, Tag.KEYSET_REPLACE, Tag.KEYSET_DELETE, Tag.KEYSET_UPDATE,
+        Tag.PROTECTED_API_UPDATE, Tag.REALM_UPDATE, Tag.REALM_DEACTIVATE, Tag.REALM_DELETE,
     }
 )  # fmt: skip
 """Acts by which something stops working, or means something else."""
@@ -40,7 +40,7 @@ class Credential(NamedTuple):
 
     realm: str
     kind: str
-    """`api-key`, `secret` or `personal-token`."""
+    """`api-key`, `secret`, `public-keys` or `personal-token`."""
     name: str
     owner: str
     created_at: datetime
@@ -85,6 +85,7 @@ def end_what_was_restored(*, replace_keys: bool, outside: Iterable[Checkpoint] =
                     report.keys += 1
         realms.announce_realm(realm)
         audit.record(Tag.SERVER_RESTORE, realm.name, f"realm:{realm.name}", lost=report.lost.get(realm.name))
+    checkpoints.forget_what_was_seen()
     restored_to = report.restored_to and report.restored_to.isoformat(timespec="seconds")
     audit.record(Tag.SERVER_RESTORE, "", "server:realmgate", restored_to=restored_to, keys_replaced=replace_keys)
     return report
@@ -115,11 +116,8 @@ def acts_since(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event for event in events if event["tag"] in ENDING and event["id"] > newest.get(event["realm"], 0)]
 
 
-def list_doubtful(realms_without: Collection[str] = ()) -> list[Credential]:
-    """Return all long-lived credentials that work now, by realm.
-
-    :param realms_without: realms in which nothing happened since the backup.
-    """
+def list_doubtful() -> list[Credential]:
+    """Return all long-lived credentials that work now, by realm: which of them were revoked since, the database does not know."""
     now = clock.now()
     live_key = ApiKey.revoked_at.is_(None) & ApiKey.active & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
     keys_found = (
@@ -147,4 +145,7 @@ def list_doubtful(realms_without: Collection[str] = ()) -> list[Credential]:
     found = [Credential(row[0], "api-key", row[1], row[2], row[3], row[4]) for row in db.session.execute(keys_found)]
     found += [Credential(row[0], "secret", row[1], row[2], row[3], row[4]) for row in db.session.execute(secrets_found)]
     found += [Credential(row[0], "personal-token", row[1], row[2], row[3], None) for row in db.session.execute(tokens_found)]
-    return sorted((each for each in found if each.realm not in realms_without), key=lambda each: each[:4])
+    with_keys = select(Realm.name, Application.name, Application.updated_at).join(Realm, Realm.id == Application.realm_id)
+    with_keys = with_keys.where(Application.enabled, Application.jwks.is_not(None))
+    found += [Credential(row[0], "public-keys", "jwks", row[1], row[2], None) for row in db.session.execute(with_keys)]
+    return sorted(found, key=lambda each: each[:4])

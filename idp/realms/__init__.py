@@ -13,6 +13,7 @@ from idp.realms.lifecycle import (
 )
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.service import (
+    LEAST_AUDIT_DAYS,
     MASTER,
     NAME_PATTERN,
     SIGNING_ALGORITHMS,
@@ -39,6 +40,7 @@ from idp.realms.service import (
 
 __all__ = [
     "GRACE",
+    "LEAST_AUDIT_DAYS",
     "MASTER",
     "NAME_PATTERN",
     "SIGNING_ALGORITHMS",

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from idp.errors import OverloadedError
-from idp.server.late_bodies import LateBodies
+from idp.server.late_bodies import HEADERS, TEXT, LateBodies
 from idp.telemetry import count
 from idp.wire.body import Environ, receive_body
 from idp.wire.edges import answer_in_place
@@ -46,8 +46,9 @@ class Front:
         if "CONTENT_LENGTH" in environ:
             with self._late_bodies.waiting(environ["REMOTE_ADDR"]) as wait:
                 receive_body(environ)
-            if wait.was_answered:
-                return []
+            if wait.was_answered:  # this goes nowhere, unless the body has come just when it was answered
+                start_response("408 Request Timeout", HEADERS)
+                return [TEXT.encode()]
         if environ["PATH_INFO"].startswith(_HEALTH):
             return self._app(environ, start_response)  # whoever asks how it goes is told, however busy it is
         try:

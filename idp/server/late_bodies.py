@@ -30,8 +30,12 @@ EVERY = 0.25
 HURRY = 1.0
 """Seconds that a body may take while half of the threads that there are wait for bodies."""
 
-_BYTES_SENT, _BYTES_SENT_AGAIN = 200, 208
-"""Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`, 64-bit numbers."""
+GIVE_UP = 5.0
+"""Seconds after which an answer that its client does not take is given up, and the connection with it."""
+
+_BYTES_SENT, _BYTES_SENT_AGAIN, _UNSENT, _UNACKED = 200, 208, 144, 24
+"""Places of `tcpi_bytes_sent`, `tcpi_bytes_retrans` (64-bit numbers), `tcpi_notsent_bytes` and `tcpi_unacked` (32-bit numbers) in
+Linux's `struct tcp_info`."""
 
 _TCP_INFO_SIZE = 216
 
@@ -39,8 +43,10 @@ _HEAD = len(
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncache-control: no-store\r\nconnection: close\r\n"
     b"server: granian\r\ncontent-length: 4444\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 )
-_HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close")]
-_TEXT = json.dumps(
+HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Connection", "close")]
+"""Of the answer to a body that is late."""
+
+TEXT = json.dumps(
     {"error": "invalid_request", "error_description": "The body of the request did not arrive in time. Send it again."}
 )
 _SHORTEST, _LONGEST = 1_000, 9_999
@@ -54,7 +60,9 @@ class _Connection(NamedTuple):
 
     descriptor: int
     sent: int
-    """Bytes that were sent over it."""
+    """Bytes that were handed over to be sent over it."""
+    is_stuck: bool
+    """Whether some of them have not got through."""
 
 
 Connections = dict[int, _Connection]
@@ -76,6 +84,7 @@ class Wait:
 class _Answer:
     """What a wait was answered with that is not over yet."""
 
+    at: float
     sent_before: dict[int, int]
     """By connection (inode), what had been sent over it before."""
     length: int
@@ -122,33 +131,43 @@ class LateBodies:
         for wait, answer in answered:
             self._cut_off(wait, answer, connections.get(wait.address, {}))
         frames = sys._current_frames() if late else {}  # noqa: SLF001 (documented by Python)
+        # one for all that are answered now
+        sent = {address: {inode: each.sent for inode, each in found.items()} for address, found in connections.items()}
         for wait in late:
-            self._answer(wait, _protocol_of(frames.get(wait.thread)), connections.get(wait.address, {}))
+            self._answer(
+                wait, _protocol_of(frames.get(wait.thread)), _Answer(now, sent.get(wait.address, {}), next(self._lengths))
+            )
 
     def _take(self, wait: Wait) -> bool:
         return self._waits.pop(wait, self) is None
 
-    def _answer(self, wait: Wait, protocol: Protocol | None, connections: Connections) -> None:
+    def _answer(self, wait: Wait, protocol: Protocol | None, answer: _Answer) -> None:
         if protocol is None:
             return
-        length = next(self._lengths)
         # noted first, so that the thread finds it and takes it away, whenever its wait ends
-        self._answered[wait] = _Answer({inode: each.sent for inode, each in connections.items()}, _HEAD + length)
+        self._answered[wait] = answer
         if self._take(wait):
-            protocol.response_bytes(408, _HEADERS, _TEXT.ljust(length).encode())
+            protocol.response_bytes(408, HEADERS, TEXT.ljust(answer.length).encode())
             count("realmgate_late_bodies")
         else:
             self._answered.pop(wait, None)  # the body has come after all
 
     def _cut_off(self, wait: Wait, answer: _Answer, connections: Connections) -> None:
-        """Cut the connection over which exactly this answer was sent, and nothing since, if there is one only."""
-        found = [
-            (inode, each.descriptor)
-            for inode, each in connections.items()
-            if inode in answer.sent_before and each.sent - answer.sent_before[inode] == answer.length
-        ]
-        if len(found) == 1 and wait in self._answered:
-            _shut_down(*found[0])
+        """Cut the connection over which exactly this answer was sent, and nothing since, if there is one only.
+
+        A client that takes nothing may not let the answer into its connection: where nothing has moved for seconds, and what was
+        sent before does not get through, nobody is there to be answered.
+        """
+        known = [(inode, each) for inode, each in connections.items() if inode in answer.sent_before]
+        found = [(inode, each) for inode, each in known if each.sent - answer.sent_before[inode] == _HEAD + answer.length]
+        if len(found) != 1:
+            is_stuck = time.monotonic() - answer.at >= GIVE_UP
+            found = [
+                (inode, each) for inode, each in known if is_stuck and each.is_stuck and each.sent == answer.sent_before[inode]
+            ]
+        if wait in self._answered:
+            for inode, each in found:
+                _shut_down(inode, each.descriptor)
 
 
 def _protocol_of(frame: FrameType | None) -> Protocol | None:
@@ -175,7 +194,7 @@ def _connections(port: int) -> dict[str, Connections]:
             with contextlib.suppress(OSError, struct.error, IndexError, TypeError), _socket_at(descriptor) as connection:
                 if connection.getsockname()[1] == port:
                     address, inode = connection.getpeername()[0], os.fstat(connection.fileno()).st_ino
-                    found.setdefault(address, {})[inode] = _Connection(descriptor, _bytes_sent(connection))
+                    found.setdefault(address, {})[inode] = _Connection(descriptor, *_sent_over(connection))
     return found
 
 
@@ -197,12 +216,14 @@ def _socket_at(descriptor: int) -> Iterator[socket.socket]:
         yield copied
 
 
-def _bytes_sent(connection: socket.socket) -> int:
-    """Return how many bytes were sent over a TCP connection, each counted once."""
+def _sent_over(connection: socket.socket) -> tuple[int, bool]:
+    """Return how many bytes were handed over to be sent over a TCP connection, and whether some have not got through."""
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
     (sent,) = struct.unpack_from("=Q", info, _BYTES_SENT)
     (again,) = struct.unpack_from("=Q", info, _BYTES_SENT_AGAIN)
-    return int(sent - again)
+    (unsent,) = struct.unpack_from("=I", info, _UNSENT)
+    (unacked,) = struct.unpack_from("=I", info, _UNACKED)
+    return int(sent - again + unsent), bool(unsent or unacked)
 
 
 def _shut_down(inode: int, descriptor: int) -> None:

@@ -103,7 +103,7 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
         "preferred_username": SERVICE_ACCOUNT + application.client_id,
     }
     audience = application.audience
-    access = identity | {
+    access: dict[str, Any] = identity | {
         "typ": "Bearer",
         "aud": audience[0] if len(audience) == 1 else list(audience),
         "client_id": application.client_id,
@@ -111,6 +111,9 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
         "resource_access": {application.client_id: {"roles": roles}},
         "projects": projects,
     }
+    if application.frozen is not None:
+        # roles stand in a token by their names: what they permit, and until when, is looked up here, within this limit
+        access["limited"] = application.frozen
     return Profile(
         access=access,
         id=identity | {"typ": "ID", "aud": application.client_id},

@@ -58,7 +58,7 @@ def exchange_access_token(
     projects = _narrowed(claims, scope)
     narrowed: dict[str, Any] = {
         name: claims[name]
-        for name in ("iss", "sub", "preferred_username", "realm_access", "sid", "auth_method")
+        for name in ("iss", "sub", "preferred_username", "realm_access", "sid", "auth_method", "limited")
         if name in claims
     }
     narrowed |= {

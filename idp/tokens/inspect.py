@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from idp import audit, clock, feed, keys
+from idp import access, audit, clock, feed, keys
 from idp.access import HeldRole
 from idp.applications import KnownApplication, known_application
 from idp.db import db, insert_if_new, reading
@@ -63,7 +63,7 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     subject = live_subject(realm, claims)
     if subject is None or is_revoked_by_now(realm, claims):
         return None
-    return still_held(subject.held_roles, claims)
+    return still_held(access.within(claims.get("limited"), subject.held_roles), claims)
 
 
 def actors_of(claims: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,15 +8,13 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from idp import access, audit, clock, crypto, mail, runtime, vault
-from idp.access import HolderKind
+from idp import audit, clock, crypto, mail, runtime, vault
 from idp.db import commit, db, reading
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
 from idp.networks import network_of
 from idp.outages import is_unavailable
 from idp.ratelimit import Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
-from idp.users.groups import groups_of
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.names import LONGEST_NAME, canonical
 from idp.users.passwords import check_password, password_works
@@ -51,8 +49,8 @@ def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
 
     While there is no password, it goes to the address that the account is named by, whatever address stands in the account:
     who gives an account somebody else's name does not get to choose its password, and with it who is meant by that name where
-    no organisation is named. So it does when somebody chose that other address who could not give what its owner holds by now:
-    whoever planted it has not grown by it.
+    no organisation is named. So it does when somebody chose that other address who could not give its owner everything: a
+    password that they choose with such a code would grow with what the account is given later.
 
     :returns: the one-time code, for a caller that may see it; most must not (R107).
     :raises ConflictError: a machine user has no password; a disabled one gets none.
@@ -70,9 +68,7 @@ def _address_of(user: User) -> str:
     """Return where the codes of a user go: see `send_link`."""
     if canonical(user.email) == user.name:
         return user.email
-    held = access.read_held_roles(db.session(), HolderKind.USER, user.id, [group.id for group in groups_of(user)])
-    is_sound = access.is_within(user.email_frozen, held, clock.timestamp())
-    return user.email if user.password_hash and is_sound else user.name
+    return user.email if user.password_hash and not user.email_limited else user.name
 
 
 def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:

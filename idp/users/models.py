@@ -2,9 +2,8 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
@@ -36,9 +35,8 @@ class User(Identified, Base):
     """What it signs in by, in canonical form: the mail address of a person, the name of a machine user."""
     email: Mapped[str] = mapped_column(String(254), default="")
     """Where mails go, as it was written; empty for none."""
-    email_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
-    """What the user held when somebody chose this address who could not give everything; None for no such limit. While they hold
-    more than that, one-time codes go to the address that the account is named by. See `access.freeze`."""
+    email_limited: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether somebody has chosen this address who could not give everything, for good: then no one-time codes go there."""
     first_name: Mapped[str] = mapped_column(String(100), default="")
     last_name: Mapped[str] = mapped_column(String(100), default="")
     enabled: Mapped[bool] = mapped_column(default=True)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
-from idp.access import Frozen, Holder, HolderKind, Project
+from idp.access import Holder, HolderKind, Project
 from idp.db import db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
@@ -59,18 +59,18 @@ def update_user(realm: Realm, user: User, **fields: Any) -> None:
     if changed.get("enabled") is False or "email" in changed:
         void_links(user)  # an open one went to the old address
     if "email" in changed:
-        user.email_frozen = None  # that was about the address of before
+        user.email_limited = False  # that was about the address of before
     user.updated_at = clock.now()
     audit.record(audit.Tag.USER_UPDATE, realm.name, f"user:{user.name}", uid=user.uid, **changed)
     publish_user(realm.name, user.uid)
 
 
-def limit_address(user: User, frozen: Frozen | None) -> None:
-    """Limit what the mail address of a user is good for that somebody else has chosen; see `User.email_frozen`.
+def limit_address(user: User, *, limited: bool) -> None:
+    """Say whether the mail address of a user was chosen by somebody who could not give everything; see `User.email_limited`.
 
     Part of the change that gave it the address, and told with it.
     """
-    user.email_frozen = frozen
+    user.email_limited = limited
 
 
 def delete_user(realm: Realm, user: User) -> None:

@@ -90,6 +90,19 @@ def test_descriptors_stay_flat_over_a_thousand_late_bodies(quick: Server) -> Non
     assert send(f"{quick.url}/health/ready").status == 200
 
 
+@pytest.mark.spec("T28")
+def test_client_that_takes_no_answer_is_cut_off(quick: Server) -> None:
+    before = descriptors(quick)
+    with contextlib.ExitStack() as stuck:
+        for _ in range(5):
+            connection = stuck.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(("127.0.0.1", quick.port))
+            connection.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 6 + HALF)
+        wait_until(lambda: descriptors(quick) >= before + 5, "the connections")
+        wait_until(lambda: descriptors(quick) < before + 5, "the end of the connections")
+
+
 def test_many_bodies_that_are_waited_for_take_nobody_s_place(own_server: Server) -> None:
     own_server.settings |= {"IDP_BODY_TIMEOUT": "300", "IDP_THREADS": "2"}
     own_server.start()

@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("application", sa.Column("jwks_frozen", sa.JSON(), nullable=True))
-    op.add_column("user_account", sa.Column("email_frozen", sa.JSON(), nullable=True))
+    op.add_column("user_account", sa.Column("email_limited", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("application_secret", sa.Column("frozen", sa.JSON(), nullable=True))
     op.add_column("personal_token", sa.Column("made_with", sa.String(length=36), server_default="", nullable=False))
     op.create_index(op.f("ix_personal_token_made_with"), "personal_token", ["made_with"])
