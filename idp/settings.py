@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from idp.database_url import check_url, is_sqlite, sqlite_path, sqlite_url
 from idp.errors import IdpError
 from idp.redaction import Confidential, without_user
+from idp.service_links import is_service_link
 
 TOKEN_LIFETIME = 36_000
 """Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
@@ -24,25 +25,6 @@ SESSION_TOKEN_LIFETIME = 900
 
 CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
-
-
-_SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://[^/]+:\d+")
-_SERVICE_LINK_NAME = re.compile(
-    r"IDP_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
-)
-
-
-def is_service_link(value: object) -> bool:
-    """Tell whether a value is what Kubernetes sets `IDP_PORT` to in every pod beside a service called `idp`.
-
-    It says where that service is, and nothing of where this process is to listen: the setting counts as not set.
-    """
-    return isinstance(value, str) and _SERVICE_LINK.fullmatch(value) is not None
-
-
-def is_link_variable(name: str, value: str) -> bool:
-    """Tell whether a variable of the environment is one of those that Kubernetes sets for its services."""
-    return _SERVICE_LINK_NAME.fullmatch(name) is not None or (name.endswith("_PORT") and is_service_link(value))
 
 
 class SettingsError(IdpError):

@@ -9,6 +9,7 @@ from idp.audit.activity import (
     list_activity,
 )
 from idp.audit.chain import Entry, Standing, beginning, fingerprint, pack_ids
+from idp.audit.exports import ExportReader, Line
 from idp.audit.gathering import UNKNOWN, Gathered, Gathering, Refusal, Refusals, Tally, lost_events, refusal_events
 from idp.audit.models import AuditBatch, AuditCut, AuditDelivery, AuditEvent, AuditMark, AuditSealing
 from idp.audit.sealing import Seal, count_unsealed, seal_events
@@ -32,10 +33,8 @@ from idp.audit.verify import (
     Batch,
     Checkpoint,
     Cut,
-    ExportReader,
     Keys,
     Kind,
-    Line,
     Piece,
     Problem,
     Report,

@@ -59,7 +59,7 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
-    from idp.settings import is_link_variable
+    from idp.service_links import is_link_variable
 
     known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
     ours = sorted(name for name in os.environ if name.startswith("IDP_"))
