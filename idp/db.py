@@ -134,11 +134,17 @@ class Identified:
 
 
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_BARE_UID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 
 
 def is_uid(text: str) -> bool:
-    """Tell whether a text has the form of a uid, in whatever case (RFC 9562 §4). No name may have it."""
+    """Tell whether a text has the form of a uid, in whatever case (RFC 9562 §4)."""
     return _UID.fullmatch(text) is not None
+
+
+def resembles_uid(text: str) -> bool:
+    """Tell whether a reader or a library would take a text for a uid: also written without hyphens. No name may be so."""
+    return is_uid(text) or _BARE_UID.fullmatch(text) is not None
 
 
 def is_meant(table: Any, named: str) -> ColumnElement[bool]:

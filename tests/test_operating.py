@@ -202,7 +202,7 @@ def test_not_ready_without_the_database(client: FlaskClient, settings: Settings)
         each.rename(each.with_suffix(".away"))
     path.mkdir()
     answer = wait_until(lambda: (found := client.get("/health/ready")).status_code != 200 and found, "the end of readiness")
-    assert (answer.status_code, answer.json) == (503, {"status": "DOWN", "checks": {"database": "DOWN"}})
+    assert (answer.status_code, answer.json) == (503, {"status": "DOWN", "checks": {"database": "DOWN", "threads": "UP"}})
     assert client.get("/health/live").status_code == 200
     path.rmdir()
 
@@ -283,5 +283,7 @@ def test_server_starts_without_a_management_port_that_nobody_chose(tmp_path: Pat
             pytest.skip("the free port that was found leaves none 1000 below it")
         server = Server(tmp_path / "data", port=port, settings={"IDP_MANAGEMENT_PORT": "-1"})
         server.start()
+        wait_until(
+            lambda: any("there is none for metrics and health" in line for line in server.output), "the warning is printed"
+        )
         server.stop()
-    assert any("there is none for metrics and health" in line for line in server.output)

@@ -1,5 +1,6 @@
 """Authentication by a JWT that the application signs with its own key (RFC 7523 §2.2, `private_key_jwt`)."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Collection
@@ -68,8 +69,10 @@ def _nobodys_key(algorithm: str) -> Key:
     if algorithm == "ES256":
         return import_key(ECKey.generate_key("P-256").as_dict(private=False))
     # to compare costs as much with any number for the modulus, and a pair of keys costs a tenth of a second
-    modulus = int.from_bytes(os.urandom(256)) | 1 << 2047 | 1
-    return import_key({"kty": "RSA", "n": b64url(modulus.to_bytes(256)).decode(), "e": "AQAB"})
+    while True:
+        modulus = int.from_bytes(os.urandom(256)) | 1 << 2047 | 1
+        with contextlib.suppress(InvalidTokenError):  # one with a small factor, as most numbers have
+            return import_key({"kty": "RSA", "n": b64url(modulus.to_bytes(256)).decode(), "e": "AQAB"})
 
 
 def _claim(application: KnownApplication, jti: str, exp: float) -> bool:

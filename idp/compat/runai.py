@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 from sqlalchemy import select
 from werkzeug.datastructures import Headers
 
-from idp import access, apikeys, applications, callers, clock, crypto, protocol, realms, runtime, users
+from idp import access, apikeys, applications, callers, clock, crypto, protocol, realms, runtime, tokens, users
 from idp.access import PERMISSIONS, Grant, HolderKind, Project, Role
 from idp.api.answers import answer, time, time_or_none
 from idp.api.errors import NO_STORE, classify, log_unexpected
@@ -120,7 +120,9 @@ def token() -> Response:
         return answer(_exchanged(client_id, secret))
     realm, _, name = client_id.rpartition("/")
     form = Form(grant_type="client_credentials", scope="openid", client_id=name, client_secret=secret)
-    issued = protocol.answer_token(realm or default_realm(), _without_credentials(), form)
+    issued = protocol.answer_token(
+        realm or default_realm(), _without_credentials(), _for_this_server(realm or default_realm(), form)
+    )
     return answer(
         {
             "accessToken": issued["access_token"],
@@ -144,6 +146,21 @@ def _without_credentials() -> dict[str, Any]:
     return {name: value for name, value in request.environ.items() if name != "HTTP_AUTHORIZATION"}
 
 
+def _for_this_server(realm: str, form: Form) -> Form:
+    """Ask for a token for this server, if the application may have one: it is what the clients of this contract call with it."""
+    known = realms.known_realm(runtime.current(), realm)
+    application = applications.known_application(known, form.text("client_id")) if known is not None else None
+    if (
+        known is None
+        or application is None
+        or "resource" in form
+        or "audience" in form
+        or not tokens.may_manage(known, application)
+    ):
+        return form
+    return Form({**form, "resource": known.issuer})
+
+
 def oauth_token() -> Response:
     """Serve the token endpoint of a realm (RFC 6749 §3.2): the one in front of the client_id, or `default_realm`."""
     try:
@@ -151,7 +168,8 @@ def oauth_token() -> Response:
         realm, _, name = form.text("client_id").rpartition("/")
         if realm:
             form["client_id"] = name
-        return protocol.no_store(protocol.answer_token(realm or default_realm(), request.environ, form))
+        realm = realm or default_realm()
+        return protocol.no_store(protocol.answer_token(realm, request.environ, _for_this_server(realm, form)))
     except InvalidValueError as error:
         return protocol.answer_error(InvalidRequestError(str(error)))
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered as OAuth has it)

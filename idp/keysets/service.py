@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from idp import access, audit, clock, feed
 from idp.access import Project
-from idp.db import db, is_meant, is_uid
+from idp.db import db, is_meant, resembles_uid
 from idp.errors import ConflictError, InvalidMembersError, NotFoundError
 from idp.keysets.kinds import FIXED, key_types
 from idp.keysets.leases import end_leases_of, review_leases
@@ -241,7 +241,7 @@ def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
         raise InvalidMembersError(
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )
-    if is_uid(name):
+    if resembles_uid(name):
         raise InvalidMembersError([("name", "This is the form of a uid: use a name that is none")])
     same = select(Keyset.id).where(
         Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name

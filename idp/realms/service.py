@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import audit, clock, feed
-from idp.db import db, is_meant, is_uid, reading
+from idp.db import db, is_meant, reading, resembles_uid
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.runtime import Runtime
@@ -39,7 +39,7 @@ def check_name(kind: str, name: str) -> str:
             f"{name[:80]!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
             "a letter first and no - or _ at the end."
         )
-    if is_uid(name):
+    if resembles_uid(name):
         raise InvalidValueError(f"{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one.")
     return name
 

@@ -1,6 +1,6 @@
 """Tokens: issuing them, telling whether one is still good, revoking one, and counting their use."""
 
-from idp.tokens.claims import ScopeError, TargetError, TokenTooLargeError
+from idp.tokens.claims import ScopeError, TargetError, TokenTooLargeError, may_manage
 from idp.tokens.command import curl_command
 from idp.tokens.exchange import GATEWAY_CLIENT, SubjectTokenError, exchange_access_token, issue_upstream_token
 from idp.tokens.inspect import (
@@ -47,6 +47,7 @@ __all__ = [
     "issue_tokens",
     "issue_upstream_token",
     "live_subject",
+    "may_manage",
     "open_token_of",
     "revoke_token",
     "still_held",

@@ -155,13 +155,17 @@ def _split(scope: str) -> Sequence[str]:
     return asked
 
 
+def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:
+    """Tell whether an application may have tokens for this server: it is its audience, or it has none and asks for one."""
+    return realm.issuer in application.audience or application.audience == (realm.general_audience,)
+
+
 def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> str:
     if resource and audience and resource != audience:
         raise TargetError("resource and audience name two different targets. Ask for one token for each.")
     target = resource or audience
-    # an application that is for no API in particular may ask for a token for this server itself: it has to say so
-    may_manage = application.audience == (realm.general_audience,)
-    if target and target not in application.audience and not (may_manage and target == realm.issuer):
+    may_address = target in application.audience or (target == realm.issuer and may_manage(realm, application))
+    if target and not may_address:
         raise TargetError("The application may not address this target. Add it to the application's audience.")
     return target
 

@@ -378,7 +378,9 @@ def test_application_holds_keys_and_its_token_makes_none_for_itself(client: Flas
     key = make.key("ci-bot")
     answer = client.get(INFO, headers=key.header)
     assert (answer.json["userUid"], answer.json["roles"]) == (made.uid, ["viewer"])
-    bearer = {"Authorization": f"Bearer {ask_token(client, made).json['access_token']}"}
+    bearer = {
+        "Authorization": f"Bearer {ask_token(client, made, resource='http://localhost:8080/auth/realms/acme').json['access_token']}"
+    }
     assert make_key(client, bearer).status_code == 403
     assert make_key(client, key.header).status_code == 201
 

@@ -311,8 +311,10 @@ def test_reading_the_trail_is_in_the_trail(client: FlaskClient, admin: dict[str,
     make.application("watched")
     found = client.get("/v1/audit/events?target=application:watched&tag=admin:", headers=admin)
     assert "admin:application:create" in {event["tag"] for event in found.json["items"]}
+    from idp.checkpoints import read_export, seal_trail
+
+    make.do(lambda _: seal_trail())
     export = client.get("/v1/audit/export", headers=admin)
-    from idp.checkpoints import read_export
 
     assert read_export(export.text.splitlines()).problems == []
     how = make.do(lambda _: [(e.actor, e.detail["how"]) for e in audit.list_events("acme", tag="admin:audit:read")])
@@ -532,7 +534,7 @@ def test_life_of_an_organisation_to_its_purge(
         return found, checkpoints.trail_names(), checkpoints.verify_trail("globex")
 
     found, trails, report = make.do(left)
-    assert set(found) <= {"audit_event", "audit_batch", "purged_realm", "change"}, found
+    assert set(found) <= {"audit_event", "audit_batch", "audit_mark", "purged_realm", "change"}, found
     assert "globex" in trails
     assert (report.problems, report.signed > 0) == ([], True), "its trail is left, and can be proved"
     again = client.post("/v1/realms", json={"metadata": {"name": "globex"}}, headers=operator)
@@ -559,7 +561,8 @@ def test_sign_up_makes_nothing_before_the_mail_is_verified(settings: Settings) -
     assert client.patch(f"/v1/auth/signup/{code}/verify", json={"password": "password"}).status_code == 400
     good = {"password": "a long and unusual one"}
     answers = at_once(4, lambda: app.test_client().patch(f"/v1/auth/signup/{code}/verify", json=good).status_code)
-    assert sorted(answers) == [200, 401, 401, 401]
+    assert answers.count(200) == 1
+    assert set(answers) <= {200, 401, 503}, "one network has a part of the places where passwords are hashed"
     session = {"emailId": "boss@globex.test", "org": "globex"} | good
     assert client.post("/v1/auth/authenticate", json=session).status_code == 200, "approval was waived"
     assert client.post("/v1/auth/signup", json=body | {"orgName": "globex"}).status_code == 409

@@ -268,7 +268,7 @@ def test_session_token_verifies_against_the_key_set_of_the_realm(client: FlaskCl
 @pytest.mark.spec("R88")
 def test_tokens_of_other_kinds_are_no_session_tokens(client: FlaskClient, make: Factory) -> None:
     made = make.application()
-    answer = ask_token(client, made, scope="openid").json
+    answer = ask_token(client, made, scope="openid", resource="http://localhost:8080/auth/realms/acme").json
     for token in (answer["id_token"], answer["access_token"]):
         assert refresh(client, token).status_code == 401
     assert client.get(INFO, headers={"Authorization": f"Bearer {answer['id_token']}"}).status_code == 401

@@ -380,7 +380,7 @@ def test_reset_without_organisation_is_of_the_accounts_that_somebody_has_made_th
     users.answer_reset_requests()
     commit()
     assert [(sent["to"], sent["values"]["organisation"]) for sent in outbox(context)] == [
-        ("ann@example.test", "Acme Research"), ("new@example.test", "other-3"),
+        ("ann@example.test", "acme"), ("new@example.test", "other-3"),
     ]  # fmt: skip
 
 

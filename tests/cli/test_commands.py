@@ -328,11 +328,14 @@ def test_database_password_is_not_printed(run: Run, monkeypatch: pytest.MonkeyPa
         output = run("realms", "list", status=1)
         assert "IDP_DATABASE_URL" in output
         assert "S3cretPw" not in output
-    for url in ("postgresql+psycopg://u:S3cretPw@h:5432/db", "postgres://u:S3cretPw@h:1,[::1]:2/db?sslpassword=S3cretPw"):
+    for url, place in (
+        ("postgresql+psycopg://u:S3cretPw@h:5432/db", "://***@h:5432/db"),
+        ("postgres://u:S3cretPw@h:1,[::1]:2/db?sslpassword=S3cretPw", "://***@h:1,[::1]:2/db?***"),
+    ):
         monkeypatch.setenv("IDP_DATABASE_URL", url)
         shown = run("settings")
         assert "S3cretPw" not in shown
-        assert url.replace("S3cretPw", "***") in shown
+        assert place in shown
 
 
 def test_database_without_its_tables_says_what_to_do(run: Run, settings: Settings) -> None:

@@ -151,6 +151,6 @@ def test_workers_get_the_url_as_it_was_written(bouncer: Bouncer, tmp_path: Path,
     try:
         assert server.token(server.create_application("bot")).status == 200
         assert "a%20b" not in server.idp("settings")
-        assert f"postgresql://postgres:***@{hosts}/" in server.idp("settings")
+        assert f"postgresql://***@{hosts}/" in server.idp("settings")
     finally:
         server.stop()

@@ -13,7 +13,9 @@ from tests.serving import Server
 @pytest.mark.skipif(node_clients_missing() is not None, reason=str(node_clients_missing()))
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 def test_jose_and_openid_client(served: Server, algorithm: str) -> None:
-    bot = served.create_application(f"node-{algorithm.lower()}", "--algorithm", algorithm, "--role", "viewer")
+    bot = served.create_application(
+        f"node-{algorithm.lower()}", "--algorithm", algorithm, "--role", "viewer", "--audience", served.issuer()
+    )
     node = shutil.which("node")
     assert node is not None
     done = subprocess.run(

@@ -11,7 +11,7 @@ from tests.serving import Server
 
 @pytest.fixture(scope="module")
 def bot(served: Server) -> dict[str, str]:
-    return served.create_application("interop-bot", "--role", "researcher", "--project", "vision")
+    return served.create_application("interop-bot", "--role", "researcher", "--project", "vision", "--audience", served.issuer())
 
 
 def test_python_keycloak(served: Server, bot: dict[str, str]) -> None:
@@ -112,7 +112,11 @@ def test_pyjwt_key_set_client(served: Server, bot: dict[str, str]) -> None:
 
     client = jwt.PyJWKClient(served.endpoint("certs"))
     for algorithm in ("RS256", "ES256"):
-        application = bot if algorithm == "RS256" else served.create_application("pyjwt-bot", "--algorithm", "ES256")
+        application = (
+            bot
+            if algorithm == "RS256"
+            else served.create_application("pyjwt-bot", "--algorithm", "ES256", "--audience", served.issuer())
+        )
         answer = served.token(application, scope="openid").json
         for kind, audience in (("access_token", served.issuer()), ("id_token", application["client_id"])):
             key = client.get_signing_key_from_jwt(answer[kind])

@@ -108,10 +108,6 @@ def verify_by_api(app: Flask) -> None:
     assert app.test_client().patch(f"/v1/auth/signup/{sign_up(app)}/verify", json=SLOW).status_code == 200
 
 
-def verify_with_known_password(app: Flask) -> None:
-    assert app.test_client().patch(f"/v1/auth/signup/{sign_up(app, **SLOW)}/verify", json={}).status_code == 200
-
-
 def verify_by_page(app: Flask) -> None:
     surfer = Surfer(app).open(f"/console/sign-up/{sign_up(app)}").send("Make my organisation", SLOW)
     assert surfer.status == 200
@@ -129,7 +125,7 @@ def by_chores(app: Flask) -> None:
 
 WAYS = (
     by_api, rotate_by_api, revoke_by_api, by_rafays_contract, by_page, rotate_by_page, revoke_by_page,
-    verify_by_api, verify_with_known_password, verify_by_page, by_chores,
+    verify_by_api, verify_by_page, by_chores,
 )  # fmt: skip
 
 

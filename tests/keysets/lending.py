@@ -64,7 +64,8 @@ def lend_a_keyset(make: Factory, name: str = "backups aws", reason: str = "night
 
 def token_of(client: FlaskClient, made: Made, realm: str = "acme") -> dict[str, str]:
     """Fetch a token as an application, and return the header that shows it."""
-    return {"Authorization": f"Bearer {ask_token(client, made, realm=realm).json['access_token']}"}
+    issuer = client.get(f"/auth/realms/{realm}/.well-known/openid-configuration").json["issuer"]
+    return {"Authorization": f"Bearer {ask_token(client, made, realm=realm, resource=issuer).json['access_token']}"}
 
 
 def take(client: FlaskClient, header: dict[str, str], keyset: str, reason: str = "deploys", **spec: Any) -> TestResponse:

@@ -20,7 +20,7 @@ def give_administrator(realm: Any, application: Any) -> None:
     access.grant_role(realm, applications.holder_of(application), "administrator")
 
 
-@pytest.mark.spec("R9", "R85")
+@pytest.mark.spec("R85")
 def test_token_for_no_api_in_particular_does_not_administer(client: FlaskClient, make: Factory) -> None:
     bot = make.application(roles=("researcher",))
     make.change(give_administrator, bot.client_id)
