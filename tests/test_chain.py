@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from idp import audit, checkpoints, clock
+from idp import audit, checkpoints, clock, keys, realms
 from idp.audit import AuditBatch, AuditEvent, AuditSealing, Kind, Report, Tag
 from idp.db import commit, db
 from idp.settings import Settings
@@ -237,6 +237,52 @@ def test_export_verifies_without_a_database_and_with_pinned_keys_only(
     assert f"edited: Entry {sealed[2]} is not what was sealed" in result.output
     export.write_text("nonsense\n")
     assert runner.invoke(main, ["audit", "verify", "--export", str(export)]).exit_code == 1
+
+
+def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding(
+    sealed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from idp.checkpoints import verify
+
+    read = verify.public_keys
+    passed: list[str] = []
+
+    def read_and_replace(realm: str) -> list[dict[str, Any]]:
+        found = read(realm)
+        if not passed:  # another worker, between the reading of the keys and that of the batches
+            acme = realms.get_realm("acme")
+            signing = next(key for key in keys.list_keys(acme) if key.algorithm == "ES256" and key.revoked_at is None)
+            passed.append(signing.uid)
+            keys.revoke_key(acme, signing.uid, "leaked")
+            write(1)
+            checkpoints.seal_trail()
+        return found
+
+    monkeypatch.setattr(verify, "public_keys", read_and_replace)
+    assert checkpoints.verify_trail("acme").problems == []
+    assert len(passed) == 1
+    report = checkpoints.verify_trail("acme")
+    assert report.problems == []
+    assert report.unsealed == 0
+
+
+def test_end_that_moves_on_while_it_is_looked_at_is_no_finding(sealed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    from idp.checkpoints import verify
+
+    read = verify.read_mark
+    times: list[int] = []
+
+    def read_and_seal(session: Any, realm: str) -> Any:
+        found = read(session, realm)
+        times.append(1)
+        if len(times) == 1:
+            write(1)
+            checkpoints.seal_trail()
+        return found
+
+    monkeypatch.setattr(verify, "read_mark", read_and_seal)
+    assert checkpoints.look_at_end("acme") == ""
+    assert len(times) > 1
 
 
 def test_two_sealers_at_once_seal_each_entry_once(sealed: list[int], context: Flask) -> None:

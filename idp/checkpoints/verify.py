@@ -61,9 +61,10 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
     :param outside: checkpoints that were kept elsewhere.
     """
     mark = read_mark(db.session(), realm)  # first: what is sealed meanwhile only makes the chain longer
+    end = _newest_number(realm)  # and before the keys: what is sealed after they were read may be signed by a newer one
     trusted = keys if keys is not None else read_keys(public_keys(realm))
     kept = [*outside, *([Checkpoint(realm, *mark.standing)] if mark is not None and mark.standing.number else [])]
-    report = verify_chain(realm, read_pieces(realm), lambda first, last: read_entries(realm, first, last), trusted, kept)
+    report = verify_chain(realm, read_pieces(realm, last=end), lambda first, last: read_entries(realm, first, last), trusted, kept)
     if mark is None:
         report.add(Kind.UNSIGNED, None, "Nothing that can be trusted says how far the trail had come.")
     if other := _other_past(realm):
@@ -72,6 +73,10 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
         text = f"{waiting} entries have waited to be sealed for too long: start the server; its log says why it does not."
         report.add(Kind.UNSIGNED, None, text)
     return report
+
+
+def _newest_number(realm: str) -> int:
+    return db.session.scalar(select(func.max(AuditBatch.number)).where(AuditBatch.realm == realm)) or 0
 
 
 def _other_past(realm: str) -> str:
@@ -99,6 +104,8 @@ def look_at_end(realm: str) -> str:
     rows = list(db.session.scalars(query))
     newest = rows[0] if rows else None
     doubt = find_doubt(newest, mark) or _other_past(realm)
+    if doubt and read_mark(db.session(), realm) != mark:
+        return look_at_end(realm)  # a batch was sealed between two statements
     if doubt:
         return f"{doubt}."
     if waiting := count_forgotten(realm, max((number for row in rows for number in unpack(row).ids), default=0)):
@@ -130,15 +137,16 @@ def _start_of(realm: str, batch: Batch) -> Standing:
         return beginning(realm)
 
 
-def read_pieces(realm: str, first: int = 1) -> Iterator[Piece]:
-    """Return the batches of a realm, and what is left of those that were cut, from a number on, in order."""
-    pieces: list[Iterable[Piece]] = [_read_cuts(realm, first), _read_batches(realm, first)]
+def read_pieces(realm: str, first: int = 1, last: int = 2**63 - 1) -> Iterator[Piece]:
+    """Return the batches of a realm, and what is left of those that were cut, from one number to another, in order."""
+    pieces: list[Iterable[Piece]] = [_read_cuts(realm, first), _read_batches(realm, first, last)]
     return heapq.merge(*pieces, key=lambda piece: piece.last if isinstance(piece, Cut) else piece.number)
 
 
-def _read_batches(realm: str, first: int) -> Iterator[Batch]:
+def _read_batches(realm: str, first: int, last: int) -> Iterator[Batch]:
     number = first - 1
-    query = select(AuditBatch).where(AuditBatch.realm == realm).order_by(AuditBatch.number).limit(50)
+    wanted = (AuditBatch.realm == realm) & (AuditBatch.number <= last)
+    query = select(AuditBatch).where(wanted).order_by(AuditBatch.number).limit(50)
     while rows := db.session.scalars(query.where(AuditBatch.number > number)).all():
         number = rows[-1].number
         for row in rows:

@@ -118,7 +118,8 @@ def test_another_process_refuses_everything_it_should(
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("two"), settings={"IDP_WORKERS": "2", "IDP_KEY_SET_MAX_AGE": "1"})
+    # a new key is announced for 6 s, whole seconds: 2 s at the least for a busy machine to publish it, beside the 3 of a cache
+    server = Server(tmp_path_factory.mktemp("two"), settings={"IDP_WORKERS": "2", "IDP_KEY_SET_MAX_AGE": "3"})
     yield server.start()
     server.stop()
 
