@@ -239,6 +239,16 @@ def test_export_verifies_without_a_database_and_with_pinned_keys_only(
     assert runner.invoke(main, ["audit", "verify", "--export", str(export)]).exit_code == 1
 
 
+def replace_key() -> str:
+    """Revoke the key that signs for acme's trail, and seal an entry with the next; return the old one's id."""
+    acme = realms.get_realm("acme")
+    signing = next(key for key in keys.list_keys(acme) if key.algorithm == "ES256" and key.revoked_at is None)
+    keys.revoke_key(acme, signing.uid, "leaked")
+    write(1)
+    checkpoints.seal_trail()
+    return signing.uid
+
+
 def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding(
     sealed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,12 +260,7 @@ def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding
     def read_and_replace(realm: str) -> list[dict[str, Any]]:
         found = read(realm)
         if not passed:  # another worker, between the reading of the keys and that of the batches
-            acme = realms.get_realm("acme")
-            signing = next(key for key in keys.list_keys(acme) if key.algorithm == "ES256" and key.revoked_at is None)
-            passed.append(signing.uid)
-            keys.revoke_key(acme, signing.uid, "leaked")
-            write(1)
-            checkpoints.seal_trail()
+            passed.append(replace_key())
         return found
 
     monkeypatch.setattr(verify, "public_keys", read_and_replace)
@@ -264,6 +269,22 @@ def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding
     report = checkpoints.verify_trail("acme")
     assert report.problems == []
     assert report.unsealed == 0
+
+
+def test_export_holds_the_keys_of_all_that_it_holds(sealed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    from idp.checkpoints import export
+
+    read = export.public_keys
+
+    def read_and_replace(realm: str) -> list[dict[str, Any]]:
+        found = read(realm)
+        replace_key()
+        return found
+
+    monkeypatch.setattr(export, "public_keys", read_and_replace)
+    report = checkpoints.read_export(checkpoints.export_part("acme").lines)
+    assert report.problems == []
+    assert report.entries > 10
 
 
 def test_end_that_moves_on_while_it_is_looked_at_is_no_finding(sealed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

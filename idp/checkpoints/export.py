@@ -64,10 +64,8 @@ def export_part(realm: str, first: int = 1, most: int = 20_000) -> Part:
     :param first: number of the batch to begin with.
     :param most: how many events a part holds before it ends with the batch that it is at.
     """
-    lines = []
-    if first == 1:
-        lines.append(trail_line(realm, None))
-    newest = newest_checkpoint(realm)
+    newest = newest_checkpoint(realm)  # before the keys: those that come later sign for what is not in here
+    lines = [trail_line(realm, None)] if first == 1 else []
     events = 0
     if newest is not None:
         for piece in read_pieces(realm, first):

@@ -64,7 +64,9 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
     end = _newest_number(realm)  # and before the keys: what is sealed after they were read may be signed by a newer one
     trusted = keys if keys is not None else read_keys(public_keys(realm))
     kept = [*outside, *([Checkpoint(realm, *mark.standing)] if mark is not None and mark.standing.number else [])]
-    report = verify_chain(realm, read_pieces(realm, last=end), lambda first, last: read_entries(realm, first, last), trusted, kept)
+    report = verify_chain(
+        realm, read_pieces(realm, last=end), lambda first, last: read_entries(realm, first, last), trusted, kept
+    )
     if mark is None:
         report.add(Kind.UNSIGNED, None, "Nothing that can be trusted says how far the trail had come.")
     if other := _other_past(realm):
