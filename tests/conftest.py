@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -19,6 +20,23 @@ from idp.settings import Settings
 from tests.described import check_answers
 from tests.factories import Factory
 from tests.serving import PROJECT, Server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test an id of its own: of those that share one, pytest-xdist runs a single one, and says nothing.
+
+    Schemathesis names the operation in a test's name, and leaves it out of the id.
+
+    :raises pytest.UsageError: two share one still.
+    """
+    ids: set[str] = set()
+    for item in items:
+        if not item.nodeid.endswith(item.name) and item.parent is not None:
+            item._id = NodeId.parse(f"{item.parent.nodeid}::{item.name}")
+        if item.nodeid in ids:
+            raise pytest.UsageError(f"Two tests are called {item.nodeid}: only one of them would run.")
+        ids.add(item.nodeid)
 
 
 @pytest.fixture(autouse=True)
