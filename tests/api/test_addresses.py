@@ -25,18 +25,6 @@ UID = "c3a1f0de-8a4e-4f7e-9d55-6a4c6f1f2b10"
 """It begins with a letter, as a name does."""
 
 
-@pytest.fixture
-def admin(client: FlaskClient, make: Factory) -> dict[str, str]:
-    make.user("admin@example.test", roles=("administrator",))
-    return session_of(client, "admin@example.test")
-
-
-@pytest.fixture
-def operator(client: FlaskClient, make: Factory) -> dict[str, str]:
-    make.user("operator@example.test", realm="master", roles=("administrator",))
-    return session_of(client, "operator@example.test", org="master")
-
-
 def call_it(make: Factory, table: type[Identified], uid: str, name: str, realm: str = "acme") -> None:
     """Give something a name that it was given before such names were refused."""
     make.do(lambda _: db.session.execute(update(table).where(table.uid == uid).values(name=name)), realm)

@@ -23,18 +23,6 @@ from tests.keysets.lending import borrower, keep, take, token_of
 WHERE = "/v1/{}/{}"
 
 
-@pytest.fixture
-def admin(client: FlaskClient, make: Factory) -> dict[str, str]:
-    make.user("admin@example.test", roles=("administrator",))
-    return session_of(client, "admin@example.test")
-
-
-@pytest.fixture
-def operator(client: FlaskClient, make: Factory) -> dict[str, str]:
-    make.user("operator@example.test", realm="master", roles=("administrator",))
-    return session_of(client, "operator@example.test", org="master")
-
-
 RESOURCES: dict[str, tuple[Any, Any, Any]] = {
     # what makes one, what replaces it, and what changes it
     "applications": (

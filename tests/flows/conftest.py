@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import fcntl
+import itertools
 import os
 import shutil
 import socket
@@ -15,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from idp import applications, setup
+from idp import applications, crypto, setup
 from idp.app import close_app
 from idp.db import commit, db
 from idp.settings import Settings
-from tests.factories import Factory
+from tests.factories import Factory, at_once
 from tests.prepare import program_missing
 from tests.serving import PATIENCE, PROJECT, free_port, wait_until
 
@@ -137,3 +138,17 @@ def has_ipv6() -> bool:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def set_up_machines(settings: Settings, folder: Path) -> list[list[str]]:
+    """Set up three machines with one database and one master key at the same moment; return what realms each has made."""
+    crypto.create_master_key(folder / "shared.key")
+    numbers = itertools.count()
+
+    def start() -> list[str]:
+        own = {"data_dir": folder / f"machine-{next(numbers)}", "master_key_file": folder / "shared.key"}
+        app, report = setup.set_up(settings.model_copy(update=own))
+        close_app(app)
+        return report.created_realms
+
+    return at_once(3, start)

@@ -1,6 +1,5 @@
 """A PgBouncer in transaction mode between the server and PostgreSQL, and the URLs that lead to either."""
 
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,15 @@ from typing import Any
 import psycopg
 from sqlalchemy import text
 
-from idp import applications, runtime, setup
+from idp import applications, runtime
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory, at_once
-from tests.flows.conftest import Bouncer, has_ipv6
+from tests.flows.conftest import Bouncer, has_ipv6, set_up_machines
 from tests.flows.test_outages import project
 from tests.flows.test_people import call, make_person, session_token
-from tests.serving import PROJECT, Server, free_port, wait_until
+from tests.serving import Server, free_port, wait_until
 
 
 def test_server_starts_and_serves_behind_it(bouncer: Bouncer, tmp_path: Path, database_url: str) -> None:
@@ -42,28 +41,11 @@ def test_server_starts_and_serves_behind_it(bouncer: Bouncer, tmp_path: Path, da
     assert "unexpected error" not in "".join(server.output)
 
 
-def test_set_ups_behind_it_take_turns_and_leave_no_lock(bouncer: Bouncer, tmp_path: Path, database_url: str) -> None:
-    from idp import crypto
-
-    crypto.create_master_key(tmp_path / "shared.key")
-    made: list[list[str]] = []
-
-    def start(number: int) -> None:
-        app, report = setup.set_up(
-            Settings.load(
-                data_dir=tmp_path / f"machine-{number}", master_key_file=tmp_path / "shared.key",
-                realms_dir=PROJECT / "realms", database_url=bouncer.url(database_url),
-            )
-        )  # fmt: skip
-        made.append(report.created_realms)
-        close_app(app)
-
-    threads = [threading.Thread(target=start, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(made) == [[], [], ["acme"]]
+def test_set_ups_behind_it_take_turns_and_leave_no_lock(
+    bouncer: Bouncer, pg_settings: Settings, tmp_path: Path, database_url: str
+) -> None:
+    behind = pg_settings.model_copy(update={"database_url": bouncer.url(database_url)})
+    assert sorted(set_up_machines(behind, tmp_path)) == [[], [], ["acme"]]
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
 

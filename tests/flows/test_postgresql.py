@@ -17,6 +17,7 @@ from idp.db import commit, db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
+from tests.flows.conftest import set_up_machines
 from tests.serving import Server, send, wait_until
 
 
@@ -43,24 +44,8 @@ def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, 
     close_app(app)
 
 
-def test_set_ups_on_two_machines_at_once_take_turns(pg_settings: Settings, tmp_path: Path) -> None:
-    from idp import crypto
-
-    crypto.create_master_key(tmp_path / "shared.key")
-    reports: list[Any] = []
-
-    def start(number: int) -> None:
-        changes = {"data_dir": tmp_path / f"machine-{number}", "master_key_file": tmp_path / "shared.key"}
-        app, report = setup.set_up(pg_settings.model_copy(update=changes))
-        reports.append(report.created_realms)
-        close_app(app)
-
-    threads = [threading.Thread(target=start, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(reports) == [[], [], ["acme"]]
+def test_set_ups_on_several_machines_at_once_take_turns(pg_settings: Settings, tmp_path: Path) -> None:
+    assert sorted(set_up_machines(pg_settings, tmp_path)) == [[], [], ["acme"]]
 
 
 def test_tokens_introspection_and_revocation(make: Factory) -> None:
