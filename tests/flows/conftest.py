@@ -3,11 +3,12 @@
 import atexit
 import contextlib
 import fcntl
-import itertools
+import json
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from idp import applications, crypto, setup
 from idp.app import close_app
 from idp.db import commit, db
 from idp.settings import Settings
-from tests.factories import Factory, at_once
+from tests.factories import Factory
 from tests.prepare import program_missing
 from tests.serving import PATIENCE, PROJECT, free_port, wait_until
 
@@ -141,14 +142,27 @@ def listens(port: int) -> bool:
 
 
 def set_up_machines(settings: Settings, folder: Path) -> list[list[str]]:
-    """Set up three machines with one database and one master key at the same moment; return what realms each has made."""
+    """Set up three machines with one database and one master key at the same moment; return what realms each has made.
+
+    Each is a process, as a machine is: Python 3.11 cannot build two applications on two threads at once.
+    """
     crypto.create_master_key(folder / "shared.key")
-    numbers = itertools.count()
-
-    def start() -> list[str]:
-        own = {"data_dir": folder / f"machine-{next(numbers)}", "master_key_file": folder / "shared.key"}
-        app, report = setup.set_up(settings.model_copy(update=own))
-        close_app(app)
-        return report.created_realms
-
-    return at_once(3, start)
+    script = "import json; from idp import setup; from idp.settings import Settings; "
+    script += "print(json.dumps(setup.set_up(Settings.load())[1].created_realms))"
+    shared = {
+        "PATH": os.environ["PATH"],
+        "IDP_DATABASE_URL": settings.database_url,
+        "IDP_REALMS_DIR": str(settings.realms_dir),
+        "IDP_MASTER_KEY_FILE": str(folder / "shared.key"),
+    }
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=PROJECT,
+            env={**shared, "IDP_DATA_DIR": str(folder / f"machine-{number}")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    return [json.loads(machine.communicate(timeout=60)[0]) for machine in machines]
