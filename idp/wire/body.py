@@ -58,7 +58,7 @@ def read_body(environ: Environ) -> bytes:
 
 
 def read_json(environ: Environ) -> dict[str, Any]:
-    """Read a JSON object. An empty body counts as an empty object.
+    """Read a JSON object. An empty body counts as an empty object. A type must be said, but by a program that shows a credential.
 
     :raises BodyError: it is no JSON object, is nested too deeply, or says something twice.
     """
@@ -66,8 +66,9 @@ def read_json(environ: Environ) -> dict[str, Any]:
     if not body:
         return {}
     media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        # a form on a foreign page can send other types without being asked, JSON it cannot
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if not is_json and (media_type or not _shows_credential(environ)):
+        # a foreign page can have a browser send other types, or none, without being asked; JSON, or headers of its own, it cannot
         raise BodyError("Send the body as application/json.")
     try:
         value = json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
@@ -79,6 +80,13 @@ def read_json(environ: Environ) -> dict[str, Any]:
         raise BodyError("The body must be a JSON object.")
     _check_depth(value, DEEPEST_JSON)
     return value
+
+
+def _shows_credential(environ: Environ) -> bool:
+    """Tell whether a header shows a key or a token. A browser adds none by itself, as it does a cookie, or Basic (RFC 7617)."""
+    scheme, space, _ = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    is_token = scheme.lower() == "bearer" if space else scheme != ""
+    return is_token or bool(environ.get("HTTP_APIKEY") or environ.get("HTTP_X_API_KEY"))
 
 
 def _is_text(value: Any) -> bool:
