@@ -82,6 +82,31 @@ def _as_blob(element: Any, compiler: Any, **options: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **options)} AS BLOB)"
 
 
+class AfterColon(FunctionElement[str]):
+    """What comes after the first colon of a text column, or all of it where there is none, as `after_colon` has it."""
+
+    inherit_cache = True
+    type = String()
+    name = "after_colon"
+
+
+@compiles(AfterColon)
+def _after_colon(element: Any, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"substr({column}, strpos({column}, ':') + 1)"
+
+
+@compiles(AfterColon, "sqlite")
+def _after_colon_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"substr({column}, instr({column}, ':') + 1)"
+
+
+def after_colon(text: str) -> str:
+    """Return what comes after the first colon of a text, or all of it where there is none: `ann` of the actor `user:ann`."""
+    return text.partition(":")[2] if ":" in text else text
+
+
 class SealedText(TypeDecorator[str]):
     """Something sealed, as text. SQLite would fail on a byte that is no UTF-8 any more: it is read, and does not open."""
 

@@ -1,15 +1,31 @@
 """Lists in pages: the rows after a place in an order, so that a page costs the same wherever it is, and inserts move nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, false, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.db import db
 
 Column = InstrumentedAttribute[Any]
+Field = SQLColumnExpression[Any]
+
+
+class Comparison(Enum):
+    """How a field of a row stands to a value."""
+
+    EQUAL = "equal"
+    UNEQUAL = "unequal"
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+    CONTAINS = "contains"
+    LACKS = "lacks"
+    BEGINS = "begins"
+    ENDS = "ends"
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,29 @@ class Listing:
 
     counted: bool = True
     """Whether counting is worth its time."""
+
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    """What it can be narrowed by, and what `skip` can put it in order by besides."""
+
+    def narrowed(self, name: str, comparison: Comparison, *values: object) -> "Listing":
+        """Return only the rows of which a field stands so to a value; to one of them, for EQUAL, and to each, for UNEQUAL.
+
+        Times count as they are shown: to the second.
+        """
+        column = self.fields[name]
+        if comparison is Comparison.UNEQUAL:
+            equal = (_compared(column, Comparison.EQUAL, value) for value in values)
+            return self.where(or_(column.is_(None), not_(or_(false(), *equal))))
+        return self.where(or_(false(), *(_compared(column, comparison, value) for value in values)))
+
+    def searched(self, text: str, *names: str) -> "Listing":
+        """Return only the rows of which one of these fields contains a text, in whatever case."""
+        found = (func.lower(self.fields[name]).contains(text.lower(), autoescape=True) for name in names)
+        return self.where(or_(*found)) if text else self
+
+    def where(self, condition: ColumnElement[bool]) -> "Listing":
+        """Return only the rows that meet a condition."""
+        return replace(self, query=self.query.where(condition))
 
     def count(self) -> int:
         """Return how many rows there are in all; -1 where they are not counted."""
@@ -46,8 +85,11 @@ class Listing:
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
     def skip(self, order: str, *, descending: bool, offset: int, limit: int) -> list[Any]:
-        """Return rows by their number in an order, for contracts that ask so; `take` finds its place faster."""
-        column = self.orders.get(order)
+        """Return rows by their number in an order, for contracts that ask so; `take` finds its place faster.
+
+        :param order: name of one of the orders or fields; any other for the order of creation.
+        """
+        column = self.orders.get(order, self.fields.get(order))
         keys = [self.id] if column is None else [column, self.id]
         ordered = self.query.order_by(None).order_by(*((key.desc() if descending else key) for key in keys))
         rows = db.session.execute(ordered.offset(offset).limit(limit)).all()
@@ -70,3 +112,41 @@ def _behind(keys: list[Column], after: Sequence[Any], *, descending: bool) -> An
         return beyond(keys[0], after[0])
     first = keys[0] <= after[0] if descending else keys[0] >= after[0]
     return first & (beyond(keys[0], after[0]) | beyond(keys[1], after[1]))
+
+
+def _compared(column: Field, comparison: Comparison, value: object) -> ColumnElement[bool]:
+    if isinstance(value, datetime):
+        return _compared_time(column, comparison, value)
+    match comparison:
+        case Comparison.AT_MOST:
+            found = column <= value
+        case Comparison.AT_LEAST:
+            found = column >= value
+        case Comparison.CONTAINS:
+            found = column.contains(value, autoescape=True)
+        case Comparison.LACKS:
+            found = ~func.coalesce(column, "").contains(value, autoescape=True)
+        case Comparison.BEGINS:
+            found = column.startswith(value, autoescape=True)
+        case Comparison.ENDS:
+            found = column.endswith(value, autoescape=True)
+        case _:
+            found = column == value
+    return found
+
+
+def _compared_time(column: Field, comparison: Comparison, value: datetime) -> ColumnElement[bool]:
+    """Compare with a time as it is shown, which leaves out fractions of a second.
+
+    :raises ValueError: times are not compared so.
+    """
+    floor = value.replace(microsecond=0)
+    first, beyond = (floor if floor == value else floor + timedelta(seconds=1)), floor + timedelta(seconds=1)
+    match comparison:
+        case Comparison.AT_MOST:
+            return column < beyond
+        case Comparison.AT_LEAST:
+            return column >= first
+        case Comparison.EQUAL:
+            return and_(column >= first, column < beyond)
+    raise ValueError("Times are equal, later or earlier.")

@@ -28,6 +28,8 @@ class Role(Identified, Base):
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
     built_in: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """The actor of the audit trail that has made it; empty for built-in roles, and for what is from before schema 0008."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
     permissions: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """What its holder may do at this server; see `policy.PERMISSIONS`. What a role means to other APIs, they decide."""
@@ -42,6 +44,8 @@ class Project(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(String(500), default="")
+    created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 

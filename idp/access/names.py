@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, or_, select
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.access.policy import PERMISSIONS, READING, check_permissions
-from idp.db import db, is_meant
+from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text, publish_application, publish_user
@@ -188,7 +188,14 @@ def _listing(kind: type[Named], query: Select[Named], containing: str) -> Listin
         text = containing.lower()
         described = func.lower(kind.description).contains(text, autoescape=True)
         query = query.where(or_(kind.name.contains(text, autoescape=True), described))
-    return Listing(query, kind.id, {"name": kind.name})
+    fields = {
+        "name": kind.name,
+        "uid": kind.uid,
+        "created": kind.created_at,
+        "updated": func.coalesce(kind.updated_at, kind.created_at),
+        "maker": AfterColon(kind.created_by),
+    }
+    return Listing(query, kind.id, {"name": kind.name}, fields=fields)
 
 
 def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: str) -> Named:
@@ -196,7 +203,7 @@ def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: st
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
         raise ConflictError(f"Realm {realm.name!r} has a {noun} {name!r} already.")
-    row = kind(realm_id=realm.id, name=name, description=_checked(text))
+    row = kind(realm_id=realm.id, name=name, description=_checked(text), created_by=audit.current_actor().name)
     db.session.add(row)
     db.session.flush()
     audit.record(tag, realm.name, f"{noun}:{name}", uid=row.uid)
@@ -229,6 +236,12 @@ def _refuse_if_held(condition: object, what: str) -> None:
 
 def _checked(text: str) -> str:
     return check_text("A description", text, 500)
+
+
+def find_role_by_number(realm: Realm, number: int) -> Role | None:
+    """Return a role by its row number, for contracts that name things so; None if there is none."""
+    found = db.session.get(Role, number) if 0 < number < 2**31 else None
+    return found if found is not None and found.realm_id == realm.id else None
 
 
 def find_project_by_number(realm: Realm, number: int) -> Project | None:

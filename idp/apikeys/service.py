@@ -12,7 +12,7 @@ from idp.access import Holder, HolderKind
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import check_addresses, check_per_minute, check_projects, check_roles, choose_expiry
 from idp.applications import Application
-from idp.db import db
+from idp.db import AfterColon, db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_text
@@ -197,7 +197,14 @@ def key_listing(realm: Realm, *, owner: Holder | None = None) -> Listing:
     if owner is not None:
         column = ApiKey.user_id if owner.kind is HolderKind.USER else ApiKey.application_id
         query = query.where(column == owner.id)
-    return Listing(query, ApiKey.id, {"name": ApiKey.name})
+    fields = {
+        "name": ApiKey.name,
+        "uid": ApiKey.uid,
+        "created": ApiKey.created_at,
+        "used": ApiKey.last_used_at,
+        "maker": AfterColon(ApiKey.created_by),
+    }
+    return Listing(query, ApiKey.id, {"name": ApiKey.name}, fields=fields)
 
 
 def owner_of(key: ApiKey) -> Holder:

@@ -34,6 +34,8 @@ class Application(Identified, Base):
     """Tokens that it may fetch in a second, five times as many at once; None for what the server's settings say."""
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     last_used_at: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import String, cast, delete, func, or_, select
 from idp import access, audit, clock
 from idp.access import Frozen, Grant, Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
-from idp.db import db, is_meant
+from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
@@ -23,6 +23,17 @@ KEY_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
 MOST_AUDIENCES = 20
 FASTEST = 1_000_000
 MOST_PUBLIC_KEYS = 10
+
+FIELDS: dict[str, Any] = {
+    "name": Application.name,
+    "uid": Application.uid,
+    "enabled": Application.enabled,
+    "created": Application.created_at,
+    "updated": Application.updated_at,
+    "used": Application.last_used_at,
+    "maker": AfterColon(Application.created_by),
+}
+"""What lists of applications can be narrowed and put in order by."""
 
 
 def create_application(realm: Realm, name: str, **fields: Any) -> Application:
@@ -37,7 +48,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
-    application = Application(realm_id=realm.id, name=name, **_checked(fields))
+    application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **_checked(fields))
     db.session.add(application)
     db.session.flush()
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
@@ -190,7 +201,7 @@ def application_listing(
         query = query.where(Application.enabled.is_(enabled))
     if project is not None:
         query = query.where(Application.id.in_(access.holders_on(project, HolderKind.APPLICATION)))
-    return Listing(query, Application.id, {"name": Application.name})
+    return Listing(query, Application.id, {"name": Application.name}, fields=FIELDS)
 
 
 def holder_of(application: Application) -> Holder:

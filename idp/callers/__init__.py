@@ -20,7 +20,15 @@ from idp.callers.authenticate import (
     realm_of_token,
 )
 from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
-from idp.callers.holders import address_of_holder, find_holder, holder_of_grant, last_use_of_holder, read_holders, uid_of_holder
+from idp.callers.holders import (
+    address_of_holder,
+    find_holder,
+    holder_of_grant,
+    holders_named,
+    last_use_of_holder,
+    read_holders,
+    uid_of_holder,
+)
 from idp.callers.key_rules import (
     KeyWish,
     check_change,
@@ -52,6 +60,7 @@ from idp.callers.keyset_rules import (
 from idp.callers.models import Caller, CredentialKind, DeniedError
 from idp.callers.people_rules import (
     change_user,
+    check_taking,
     give_role,
     manageable_user,
     readable_projects,
@@ -83,11 +92,13 @@ __all__ = [
     "check_change",
     "check_projects",
     "check_role",
+    "check_taking",
     "endable_lease",
     "find_holder",
     "give_role",
     "held_by",
     "holder_of_grant",
+    "holders_named",
     "identify_again",
     "identify_browser_again",
     "introspect",

@@ -1,8 +1,10 @@
 """Who holds a role, by the names that the world knows them by."""
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from idp import applications, users
 from idp.access import Grant, Holder, HolderKind
@@ -37,6 +39,30 @@ def find_holder(realm: Realm, kind: HolderKind, named: str) -> Holder:
     if holder is None:
         raise NotFoundError(f"There is no {kind.value} with this uid or name (not found).")
     return holder
+
+
+def holders_named(realm: Realm, named: Collection[str], kinds: Collection[HolderKind] = tuple(HolderKind)) -> list[Holder]:
+    """Return all of these kinds whose uid or name is one of these; who is not there is left out."""
+    uids = {each.lower() for each in named if is_uid(each)}
+    names = {each for each in named if not is_uid(each)}
+    names |= {users.canonical(each) for each in names}
+    found: list[Holder] = []
+    for kind in kinds:
+        table: Any = _TABLES[kind.value]
+        rows = db.session.scalars(
+            select(table).where(table.realm_id == realm.id, or_(table.uid.in_(uids), table.name.in_(names))).order_by(table.id)
+        )
+        found += [_holder_of(row) for row in rows]
+    return found
+
+
+def _holder_of(row: Application | User | Group) -> Holder:
+    match row:
+        case Application():
+            return applications.holder_of(row)
+        case User():
+            return users.holder_of(row)
+    return users.group_holder(row)
 
 
 def holder_of_grant(realm: Realm, grant: Grant) -> Holder:

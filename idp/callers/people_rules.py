@@ -118,8 +118,17 @@ def take_role(caller: Caller, realm: Realm, holder: Holder, role: str, *, projec
     :raises DeniedError: the caller could not give it either, or not for so long.
     :raises NotFoundError: there is no such role or project, or it is not held.
     """
-    _check_held(realm, holder, role, project, _check_grant(caller, realm, role, project))
+    check_taking(caller, realm, holder, role, project=project)
     access.remove_grant(realm, holder, role, project=project or None)
+
+
+def check_taking(caller: Caller, realm: Realm, holder: Holder, role: str, *, project: str = "") -> None:
+    """See whether the caller may take a role from somebody.
+
+    :raises DeniedError: the caller could not give it either, or not for so long.
+    :raises NotFoundError: there is no such role or project.
+    """
+    _check_held(realm, holder, role, project, _check_grant(caller, realm, role, project))
 
 
 def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float:

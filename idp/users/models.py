@@ -48,6 +48,8 @@ class User(Identified, Base):
     api_key_hours: Mapped[int | None]
     """Hours that the user's own API keys may live, where that is more than the realm allows."""
     last_sign_in_at: Mapped[datetime | None]
+    created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 

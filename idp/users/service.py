@@ -8,13 +8,25 @@ from sqlalchemy import Select, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
-from idp.db import db, is_meant
+from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
 from idp.users.recipients import MailKind, may_mail, name_in_mails
+
+FIELDS: dict[str, Any] = {
+    "name": User.name,
+    "uid": User.uid,
+    "email": User.email,
+    "enabled": User.enabled,
+    "created": User.created_at,
+    "updated": User.updated_at,
+    "used": User.last_sign_in_at,
+    "maker": AfterColon(User.created_by),
+}
+"""What lists of users can be narrowed and put in order by."""
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
@@ -38,6 +50,7 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
         name=canonical_name,
         password_hash=password_hash,
         password_changed_at=clock.now() if password_hash else None,
+        created_by=audit.current_actor().name,
         **_checked(fields),
     )
     db.session.add(user)
@@ -211,7 +224,7 @@ def user_listing(
         query = query.where(User.enabled.is_(enabled))
     if project is not None:
         query = query.where(User.id.in_(access.holders_on(project, HolderKind.USER)))
-    return Listing(query, User.id, {"name": User.name})
+    return Listing(query, User.id, {"name": User.name}, fields=FIELDS)
 
 
 def holder_of(user: User) -> Holder:

@@ -108,7 +108,8 @@ def test_access_keys_are_keys_of_a_user_that_get_tokens(client: FlaskClient, mak
         assert client.get(url, headers=admin).json["name"] == "laptop"
         listed = client.get(f"{API}/{path}", headers=admin)
         assert made.json[member] not in listed.text
-        assert listed.json["accessKeys"]
+        shown = listed.json["accessKeys"] if path == "access-keys" else listed.json
+        assert [(key["id"], key["createdBy"]) for key in shown] == [(made.json["id"], "admin@example.test")]
         renewed = client.post(f"{url}/secret", headers=admin)
         assert (renewed.status_code, list(renewed.json)) == (200, [member])
         assert client.post(f"{API}/token", json=body).status_code == 400, "the old secret is over"
@@ -116,10 +117,11 @@ def test_access_keys_are_keys_of_a_user_that_get_tokens(client: FlaskClient, mak
         assert again.status_code == 200, "the new one is of the same key"
         assert client.delete(url, headers=admin).status_code == 204
         assert client.post(f"{API}/token", json=body | {"clientSecret": renewed.json[member]}).status_code == 400
-    assert client.get(f"{API}/administration/access-keys", headers=admin).status_code == 200
     make.user()
-    other = make.key()
-    assert client.delete(f"{API}/administration/access-keys/{other.uid}", headers=admin).status_code == 204
+    for path in ("administration/access-keys", "administration/user-applications"):
+        other = make.key()
+        assert client.get(f"{API}/{path}", headers=admin).status_code == 200
+        assert client.delete(f"{API}/{path}/{other.uid}", headers=admin).status_code == 204
 
 
 def test_users(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
@@ -158,25 +160,91 @@ def test_access_rules(client: FlaskClient, make: Factory, admin: dict[str, str])
     assert (listed["totalRecords"], listed["displayRecords"]) == (1, 1)
     rule = listed["accessRules"][0]
     assert {"id", "subjectId", "subjectType", "roleId", "roleName", "scopeId", "scopeName", "scopeType", "tenantId",
-            "createdBy", "createdAt", "updatedAt", "deletedAt"} == rule.keys()  # fmt: skip
+            "createdBy", "createdAt", "updatedAt", "deletedAt", "status"} == rule.keys()  # fmt: skip
     assert (rule["subjectId"], rule["scopeId"], rule["createdBy"]) == ("my-app", vision, "admin@example.test")
     url = f"{API}/authorization/access-rules/{rule['id']}"
     assert client.get(url, headers=admin).json == rule
     assert client.delete(url, headers=admin).status_code == 204
     assert client.get(url, headers=admin).status_code == 404
-    for name in ("batch", "batch-create"):
-        kinds = {"batch": "tenant", "batch-create": "project"}
-        rules = {"accessRules": [body | {"scopeType": kinds[name]}]}
-        assert client.post(f"{API}/authorization/access-rules/{name}", json=rules, headers=admin).status_code == 200
-    assert client.get(f"{API}/authorization/access-rules/count", headers=admin).json["count"] >= 2
     assert (
         client.post(f"{API}/authorization/access-rules", json=body | {"scopeType": "cluster"}, headers=admin).status_code == 400
     )
     assert client.get(f"{API}/authorization/permissions", headers=admin).json[0].keys() == {
         "resourceType", "displayName", "groupId", "actions",
     }  # fmt: skip
-    assert client.post(f"{API}/authorization/permitted-scopes", json={}, headers=admin).json["permittedScopes"]
-    assert client.get(f"{API}/authorization/me/access-rules", headers=admin).json["totalRecords"] == 1
+    assert client.get(f"{API}/authorization/me/access-rules", headers=admin).json["accessRules"]["totalRecords"] == 1
+    assert client.get(f"{API}/authorization/me/access-rules/count", headers=admin).json == {"count": 1}
+
+
+def test_batches_tell_one_by_one_what_could_not_be_done(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    make.application("my-app", roles=())
+    roles = {role["name"]: role["id"] for role in client.get(f"{API}/authorization/roles", headers=admin).json}
+    tenant, vision = make.do(lambda realm: (realm.uid, access.get_project(realm, "vision").uid))
+    scopes = [{"scopeId": vision, "scopeType": "project"}, {"scopeId": tenant, "scopeType": "tenant"}]
+    subjects = [{"subjectId": "my-app", "subjectType": "app"}, {"subjectId": "gone", "subjectType": "group"}]
+    payload = {"roleId": roles["viewer"], "subjects": subjects, "scopes": scopes}
+    url = f"{API}/authorization/access-rules"
+    made = client.post(f"{url}/batch-create", json={"payload": payload}, headers=admin).json
+    assert [rule["scopeType"] for rule in made["succeeded"]] == ["project", "tenant"]
+    assert [(each["payload"]["subjectId"], each["code"]) for each in made["failed"]] == [("gone", 404)] * 2
+    again = client.post(f"{url}/batch-create", json={"payload": payload}, headers=admin).json
+    assert (again["succeeded"], {each["code"] for each in again["failed"]}) == ([], {404, 409})
+    ids = [str(rule["id"]) for rule in made["succeeded"]]
+    for action, left in (("validate_delete", 2), ("delete", 0)):
+        answer = client.post(f"{url}/batch", json={"ids": [*ids, "x", "0"], "action": action}, headers=admin).json
+        assert (answer["succeeded"], [each["id"] for each in answer["failed"]]) == (ids, ["x", "0"])
+        assert client.get(f"{url}/count?filterBy=subjectId==my-app", headers=admin).json == {"count": left}
+    for wrong in (
+        {},
+        {"payload": []},
+        {"payload": payload | {"subjects": subjects * 200}},
+        {"payload": payload | {"scopes": [1]}},
+    ):
+        assert client.post(f"{url}/batch-create", json=wrong, headers=admin).status_code == 400
+    for wrong in (
+        {"ids": ids},
+        {"ids": ids, "action": "disable"},
+        {"ids": [1], "action": "delete"},
+        {"ids": ["1"] * 201, "action": "delete"},
+    ):
+        assert client.post(f"{url}/batch", json=wrong, headers=admin).status_code == 400
+
+
+def test_batch_is_no_way_round_the_rules_of_giving_and_taking(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    make.user("lead@example.test", projects=(("vision", "project-administrator"),))
+    lead = session_of(client, "lead@example.test")
+    make.application("my-app", roles=("auditor",))
+    url = f"{API}/authorization/access-rules"
+    held = client.get(f"{url}?filterBy=subjectId==my-app", headers=admin).json["accessRules"][0]
+    taken = client.post(f"{url}/batch", json={"ids": [str(held["id"])], "action": "delete"}, headers=lead).json
+    assert (taken["succeeded"], taken["failed"][0]["code"]) == ([], 404)
+    vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
+    payload = {
+        "roleId": held["roleId"], "subjects": [{"subjectId": "my-app", "subjectType": "app"}],
+        "scopes": [{"scopeId": vision, "scopeType": "project"}, {"scopeId": held["scopeId"], "scopeType": "tenant"}],
+    }  # fmt: skip
+    given = client.post(f"{url}/batch-create", json={"payload": payload}, headers=lead).json
+    assert (given["succeeded"], [each["code"] for each in given["failed"]]) == ([], [403, 403])
+    assert client.get(f"{url}/count?filterBy=subjectId==my-app", headers=admin).json == {"count": 1}
+
+
+def test_permissions_and_scopes_are_those_of_the_caller(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    make.user("lead@example.test", projects=(("vision", "project-administrator"),))
+    lead = session_of(client, "lead@example.test")
+    tenant, vision = make.do(lambda realm: (realm.uid, access.get_project(realm, "vision").uid))
+    nowhere = {"system": False, "tenants": [], "clusters": [], "departments": [], "projects": []}
+    wanted = {"resourceType": "access_rules", "action": "create"}
+    scopes = client.post(f"{API}/authorization/permitted-scopes", json=wanted, headers=lead).json
+    assert scopes == {"create": nowhere | {"projects": [vision]}, "read": nowhere, "update": nowhere, "delete": nowhere}
+    scopes = client.post(f"{API}/authorization/permitted-scopes", json=wanted, headers=admin).json
+    assert scopes["create"] == nowhere | {"tenants": [tenant]}
+    everything = client.post(f"{API}/authorization/permitted-scopes", json={"resourceType": "workloads"}, headers=admin).json
+    assert list(everything.values()) == [nowhere] * 4, "there are no workloads here"
+    permissions = client.get(f"{API}/authorization/permissions", headers=lead).json
+    found = {each["resourceType"]: each["actions"] for each in permissions}
+    assert found["access_rules"] == ["create", "read", "update", "delete"]
+    assert found["users"] == ["read"]
+    assert "credentials" not in found
 
 
 def test_projects_and_the_rest(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
@@ -184,6 +252,12 @@ def test_projects_and_the_rest(client: FlaskClient, make: Factory, admin: dict[s
     assert made.status_code == 201
     first = client.get(f"{API}/org-unit/projects?limit=1", headers=admin).json
     assert (len(first["projects"]), first["next"]) == (1, 1)
+    every = client.get(f"{API}/org-unit/projects", headers=admin).json
+    assert "next" not in every, "there is no page after this"
+    url = f"{API}/org-unit/projects/{made.json['id']}"
+    changed = client.put(url, json={"description": "Ours.", "resources": []}, headers=admin)
+    assert (changed.status_code, changed.json["description"], changed.json["name"]) == (200, "Ours.", "dev")
+    assert client.get(url, headers=admin).json == changed.json
     assert client.delete(f"{API}/org-unit/projects/{made.json['id']}", headers=admin).status_code in {202, 204}
     assert client.get(f"{API}/idps", headers=admin).status_code == 200
     assert client.get(f"{API}/security/settings", headers=admin).status_code == 200
