@@ -1,4 +1,4 @@
-"""Set-up for the tests that pip cannot do: clients from npm; proxies, poolers, Prometheus and a browser from Debian.
+"""Set-up for the tests that pip cannot do at once: clients from npm, and old ones from PyPI; proxies, poolers, Prometheus and a browser from Debian.
 
 `make test` runs it first.
 """
@@ -6,9 +6,13 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-NODE_FOLDER = Path(__file__).parent / "interop"
+INTEROP = Path(__file__).parent / "interop"
+NODE_FOLDER = INTEROP
+OLD_RUNAPY = ("0.5.1", "0.8.0")
+"""Clients of before that cannot be installed beside the one of today."""
 PACKAGES = {
     "nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus", "chromium": "chromium", "pgbouncer": "pgbouncer",
 }  # fmt: skip
@@ -21,6 +25,13 @@ def node_clients_missing() -> str | None:
         return "node is not installed, so the clients from npm are not tried"
     if not (NODE_FOLDER / "node_modules" / "openid-client").is_dir():
         return "the clients from npm could not be installed (tests/interop/package.json)"
+    return None
+
+
+def runapy_missing(version: str) -> str | None:
+    """Return why an old client of Run:ai cannot be run, or None when it can."""
+    if not (INTEROP / f"runapy-{version}" / "runai").is_dir():
+        return f"runapy {version} could not be fetched from PyPI (tests/interop/runapy_{version}.txt)"
     return None
 
 
@@ -47,15 +58,26 @@ def _install_programs() -> None:
             )
 
 
+def _unpack_runapy(version: str) -> None:
+    """Unpack an old client into a folder of its own; what it needs is installed with the others."""
+    print(f"Fetching runapy {version} into tests/interop ...", flush=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    options = ["--target", INTEROP / f"runapy-{version}", "-r", INTEROP / f"runapy_{version}.txt"]
+    subprocess.run([*command, *options], timeout=300, check=False)
+
+
 def main() -> None:
-    """Install the clients from npm, and in CI the programs, unless they are there already."""
+    """Install the clients from npm, and old ones from PyPI, and in CI the programs, unless they are there already."""
     _install_programs()
     npm = shutil.which("npm")
     if npm is not None and shutil.which("node") is not None and node_clients_missing() is not None:
         print("Installing clients from npm into tests/interop ...", flush=True)
         command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
         subprocess.run(command, cwd=NODE_FOLDER, timeout=300, check=False)
-    for missing in (node_clients_missing(), *map(program_missing, PACKAGES)):
+    for version in OLD_RUNAPY:
+        if runapy_missing(version) is not None:
+            _unpack_runapy(version)
+    for missing in (node_clients_missing(), *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
         if missing is not None:
             print(f"Skipping: {missing}.")
 
