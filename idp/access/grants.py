@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, case, cast, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, case, cast, delete, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
@@ -200,7 +200,7 @@ def grant_listing(
         (reaching, or_(Grant.project_id.is_(None), Project.name == reaching)),
         (roles is not None, Role.name.in_(roles or ())),
         (uid, Grant.uid == uid),
-        (holders is not None, or_(false(), *(_is_held_by(each) for each in holders or ()))),
+        (holders is not None, _is_held_by(holders or ())),
     ]
     now = clock.now()
     match state:
@@ -233,8 +233,9 @@ def _fields(realm: Realm, now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_held_by(holder: Holder) -> ColumnElement[bool]:
-    return and_(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id)
+def _is_held_by(holders: Sequence[Holder]) -> ColumnElement[bool]:
+    ids = {kind: [holder.id for holder in holders if holder.kind is kind] for kind in HolderKind}
+    return or_(*(and_(Grant.holder_kind == kind.value, Grant.holder_id.in_(of_kind)) for kind, of_kind in ids.items()))
 
 
 def holders_on(project: Project, kind: HolderKind) -> Select[int]:

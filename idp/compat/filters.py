@@ -6,7 +6,7 @@ A contract has names of its own for what its lists are narrowed and put in order
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Boolean, Integer, false
@@ -112,7 +112,8 @@ def time_of(text: str) -> datetime:
     """
     try:
         value = datetime.fromisoformat(text)
-        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).astimezone(UTC)
+        value = (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).astimezone(UTC)
+        return value + timedelta(seconds=1) - timedelta(seconds=1)  # the last second of all has no next one to compare with
     except (ValueError, OverflowError):
         raise InvalidValueError("A time is compared with one such as 2023-01-01T00:00:00Z.") from None
 

@@ -258,6 +258,7 @@ def test_projects_and_the_rest(client: FlaskClient, make: Factory, admin: dict[s
     changed = client.put(url, json={"description": "Ours.", "resources": []}, headers=admin)
     assert (changed.status_code, changed.json["description"], changed.json["name"]) == (200, "Ours.", "dev")
     assert client.get(url, headers=admin).json == changed.json
+    assert client.put(url, json={"resources": []}, headers=admin).json["description"] == "Ours.", "what is left out is kept"
     assert client.delete(f"{API}/org-unit/projects/{made.json['id']}", headers=admin).status_code in {202, 204}
     assert client.get(f"{API}/idps", headers=admin).status_code == 200
     assert client.get(f"{API}/security/settings", headers=admin).status_code == 200

@@ -39,6 +39,11 @@ NOT_SERVED = {
 
 @pytest.fixture
 def walk(client: FlaskClient, make: Factory) -> Walk:
+    return begin_walk(client, make)
+
+
+def begin_walk(client: FlaskClient, make: Factory) -> Walk:
+    """Return a walk of an administrator, who has taken no step yet."""
     make.user("admin@example.test", roles=("administrator",))
     token = session_of(client, "admin@example.test")["Authorization"]
     return Walk(client, CONTRACT, {"Authorization": f"Bearer {token}"})

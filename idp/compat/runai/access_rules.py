@@ -22,7 +22,7 @@ from idp.paging import Comparison, Listing
 from idp.realms import Realm
 
 MOST_AT_ONCE = 200
-"""Access rules of one batch."""
+"""Access rules of one batch, and subjects that a list can be asked for."""
 
 _KINDS = {
     "user": HolderKind.USER,
@@ -77,7 +77,7 @@ def count_rules(caller: Caller) -> Response:
 def _listing(caller: Caller, realm: Realm) -> Listing:
     """Return the rules that the parameters ask for besides `filterBy`."""
     flag_argument("includeDeleted")
-    holders = callers.holders_named(realm, arguments("subjectIds")) if "subjectIds" in request.args else None
+    holders = callers.holders_named(realm, _subjects()) if "subjectIds" in request.args else None
     projects = callers.readable_projects(caller, realm, "grants:read")
     listing = _searched(access.grant_listing(realm, projects=projects, holders=holders))
     terms = _terms(realm) | {"subjectIdFilter": "holder-name", "lastUpdated": "updated"}
@@ -87,6 +87,13 @@ def _listing(caller: Caller, realm: Realm) -> Listing:
         if name in request.args:
             listing = narrowed(listing, terms[name], comparison, request.args[name])
     return listing
+
+
+def _subjects() -> list[str]:
+    found = arguments("subjectIds")
+    if len(found) > MOST_AT_ONCE:
+        raise InvalidValueError(f"subjectIds takes at most {MOST_AT_ONCE} ids.")
+    return found
 
 
 def _searched(listing: Listing) -> Listing:
@@ -131,7 +138,7 @@ def create_rules(caller: Caller) -> Response:
         raise InvalidValueError(f"subjects times scopes come to more than {MOST_AT_ONCE} rules. Send several calls.")
     succeeded: list[Shape] = []
     failed: list[Shape] = []
-    for wanted in ({"roleId": payload.get("roleId")} | subject | scope for subject in subjects for scope in scopes):
+    for wanted in (subject | scope | {"roleId": payload.get("roleId")} for subject in subjects for scope in scopes):
         try:
             succeeded.append(_shown(realm, _make(caller, realm, wanted)))
         except IdpError as error:
@@ -231,7 +238,6 @@ def _find(caller: Caller, realm: Realm, number: int) -> Grant:
 
 
 def _shown_list(realm: Realm, rows: list[Grant], count: int) -> Shape:
-    callers.read_holders(rows)
     return {"totalRecords": count, "displayRecords": len(rows), "accessRules": [_shown(realm, row) for row in rows]}
 
 

@@ -72,8 +72,10 @@ def get_project(caller: Caller, uid: str) -> Response:
 
 def change_project(caller: Caller, uid: str) -> Response:
     """Change what a project says of itself; what is said of resources is not kept."""
-    realm, description = realm_of(caller), text_of(json_body(), "description", "")
+    realm = realm_of(caller)
     project = _find(caller, realm, uid)
+    # clients that know of resources only send no description, and mean to keep it
+    description = text_of(json_body(), "description", project.description)
     caller.require("projects:write", realm=realm.name, project=project.name)
     if description != project.description:
         access.describe_project(realm, project.name, description)
