@@ -86,10 +86,21 @@ def decode_basic(header: str) -> tuple[str, str] | None:
     if match is None:
         return None
     try:
-        name, colon, password = base64.b64decode(match[1], validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        name, colon, password = _decode(base64.b64decode(match[1], validate=True)).partition(":")
+    except binascii.Error:
         return None
     return (name, password) if colon else None
+
+
+def _decode(pair: bytes) -> str:
+    """Return the text of name and password: UTF-8, as our challenges say (RFC 7617 §2.1), or else Latin-1, as old clients send.
+
+    What is valid UTF-8 is never tried as anything else, so no bytes stand for two passwords.
+    """
+    try:
+        return pair.decode()
+    except UnicodeDecodeError:
+        return pair.decode("latin-1")
 
 
 def _cookie(header: str) -> str | None:
