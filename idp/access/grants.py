@@ -204,6 +204,14 @@ def holders_on(project: Project, kind: HolderKind) -> Select[int]:
     return select(Grant.holder_id).where(Grant.project_id == project.id, Grant.holder_kind == kind.value)
 
 
+def holders_of(realm: Realm, role: str, kind: HolderKind) -> Select[int]:
+    """Return the row numbers of all who hold a role on the realm themselves, as a subquery; of none if there is no such role."""
+    is_on_realm = (Role.realm_id == realm.id) & (Role.name == role) & Grant.project_id.is_(None)
+    now_held = or_(Grant.until.is_(None), Grant.until > clock.now())
+    query = select(Grant.holder_id).join(Role, Role.id == Grant.role_id)
+    return query.where(is_on_realm, now_held, Grant.holder_kind == kind.value)
+
+
 def read_held_roles(session: Session, kind: HolderKind, holder_id: int, group_ids: Sequence[int] = ()) -> list[HeldRole]:
     """Read what a holder holds itself and through its groups, ended grants included, in one statement.
 

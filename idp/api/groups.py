@@ -25,6 +25,8 @@ class GroupSpec(Schema):
     """Its members, by uid."""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm that it gets, by uid or name."""
+    displayName: str = Field(default="", max_length=200)
+    """What it is shown as; empty for its name."""
 
 
 class NewGroup(Schema):
@@ -35,9 +37,10 @@ class NewGroup(Schema):
 
 
 class ReplacedGroupSpec(Schema):
-    """`spec` of a change: the members, if they are to change."""
+    """`spec` of a change: the members and what it is shown as, if they are to change."""
 
     users: list[str] | None = Field(default=None, max_length=200)
+    displayName: str | None = Field(default=None, max_length=200)
 
 
 class GroupChange(Schema):
@@ -70,6 +73,8 @@ class MemberQuery(PageQuery):
 
 class GroupSpecShown(TypedDict):
     """What a group is. Its members are a list of their own."""
+
+    displayName: str
 
 
 class GroupStatus(TypedDict):
@@ -109,7 +114,7 @@ def list_groups(caller: Caller, realm: Realm, query: GroupQuery) -> Page[GroupRe
 def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
     """Make a group with members and roles."""
     caller.require("users:write", realm=realm.name)
-    group = users.create_group(realm, body.metadata.name, body.metadata.description or "")
+    group = users.create_group(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     if body.spec.roles:
         roles = [access.find_role_name(realm, role) for role in body.spec.roles]
         callers.set_roles(caller, realm, users.group_holder(group), roles)
@@ -126,25 +131,24 @@ def get_group(caller: Caller, realm: Realm, uid: str) -> GroupResource:
 
 @signed_in(current=get_group)
 def replace_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Set what a group says of itself, and its members where `spec.users` names them."""
-    _change(caller, realm, uid, body.metadata.description or "", body.spec.users)
+    """Set what a group says of itself; its members and what it is shown as where `spec` names them."""
+    _change(caller, realm, uid, body.metadata.description or "", body.spec)
 
 
 @signed_in(current=get_group)
 def change_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Change what a group says of itself, or its members."""
-    _change(caller, realm, uid, body.metadata.description, body.spec.users)
+    """Change what a group says of itself, what it is shown as, or its members."""
+    _change(caller, realm, uid, body.metadata.description, body.spec)
 
 
-def _change(caller: Caller, realm: Realm, uid: str, description: str | None, members: list[str] | None) -> None:
+def _change(caller: Caller, realm: Realm, uid: str, description: str | None, spec: ReplacedGroupSpec) -> None:
     group = callers.manageable_group(caller, realm, _find(caller, realm, uid))
-    if description is not None and description != group.description:
-        users.describe_group(realm, group.name, description)
-    if members is not None:
+    users.describe_group(realm, group.name, description, spec.displayName)
+    if spec.users is not None:
         now = {user.uid for user in users.list_members(group)}
-        for member in sorted(now - set(members)):
+        for member in sorted(now - set(spec.users)):
             callers.take_out_of_group(caller, realm, group, member)
-        for member in sorted(set(members) - now):
+        for member in sorted(set(spec.users) - now):
             callers.put_into_group(caller, realm, group, member)
 
 
@@ -214,6 +218,6 @@ def _find(caller: Caller, realm: Realm, named: str) -> Group:
 def _shown(group: Group) -> GroupResource:
     return {
         "metadata": metadata(group.uid, group.name, group.created_at, group.updated_at, group.description),
-        "spec": {},
+        "spec": {"displayName": group.display_name},
         "status": {"members": users.member_listing(group).count()},
     }

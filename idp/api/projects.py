@@ -38,6 +38,16 @@ class ProjectSpec(Schema):
 
     users: list[UserRoles] = Field(default=[], max_length=500)
     teams: list[TeamRoles] = Field(default=[], max_length=500)
+    displayName: str = Field(default="", max_length=200)
+    """What it is shown as; empty for its name."""
+
+
+class ChangedProjectSpec(Schema):
+    """`spec` of a change: what the project is shown as, if that is to change. Who works in it has calls of its own."""
+
+    read_only = frozenset({"logoUid", "users", "teams"})
+
+    displayName: str | None = Field(default=None, max_length=200)
 
 
 class NewProject(Schema):
@@ -50,9 +60,8 @@ class NewProject(Schema):
 class ProjectChange(Schema):
     """`PUT` and `PATCH /v1/projects/{uid}` and `PUT …/meta`."""
 
-    read_only = frozenset({"spec"})
-
     metadata: Renamed = Renamed()
+    spec: ChangedProjectSpec = ChangedProjectSpec()
 
 
 class ProjectUsers(Schema):
@@ -84,6 +93,8 @@ class NameQuery(Query):
 
 class ProjectSpecShown(TypedDict):
     """What a project is."""
+
+    displayName: str
 
 
 class ProjectStatus(TypedDict):
@@ -143,7 +154,7 @@ def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Ma
     """Make a project, and give users and groups roles on it."""
     caller.require("projects:write", realm=realm.name)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
-    project = access.create_project(realm, body.metadata.name, body.metadata.description or "")
+    project = access.create_project(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     for user in body.spec.users:
         _give(caller, realm, project, callers.find_holder(realm, HolderKind.USER, user.userId), user.roles)
     for team in body.spec.teams:
@@ -159,22 +170,21 @@ def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
 
 @signed_in(current=get_project)
 def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Set what a project says of itself."""
-    _describe(caller, realm, uid, body.metadata.description or "")
+    """Set what a project says of itself, and what it is shown as where `spec` names it."""
+    _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
 
 
 @signed_in(current=get_project)
 def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Change what a project says of itself."""
-    if body.metadata.description is not None:
-        _describe(caller, realm, uid, body.metadata.description)
+    """Change what a project says of itself, or what it is shown as."""
+    if body.metadata.description is not None or body.spec.displayName is not None:
+        _describe(caller, realm, uid, body.metadata.description, body.spec.displayName)
 
 
-def _describe(caller: Caller, realm: Realm, uid: str, description: str) -> None:
+def _describe(caller: Caller, realm: Realm, uid: str, description: str | None, display_name: str | None) -> None:
     project = visible_project(caller, realm, uid)
     caller.require("projects:write", realm=realm.name, project=project.name)
-    if description != project.description:
-        access.describe_project(realm, project.name, description)
+    access.describe_project(realm, project.name, description, display_name)
 
 
 @signed_in(current=get_project)
@@ -188,7 +198,7 @@ def delete_project(caller: Caller, realm: Realm, uid: str) -> None:
 @signed_in(current=get_project)
 def set_project_meta(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
-    _describe(caller, realm, uid, body.metadata.description or "")
+    _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
 
 
 @signed_in
@@ -233,6 +243,6 @@ def _metadata(project: Project) -> Metadata:
 def _shown(realm: Realm, project: Project) -> ProjectResource:
     return {
         "metadata": _metadata(project),
-        "spec": {},
+        "spec": {"displayName": project.display_name},
         "status": {"grants": access.grant_listing(realm, project=project.name).count()},
     }

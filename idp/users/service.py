@@ -1,7 +1,8 @@
 """The life cycle of users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Select, delete, func, or_, select, update
@@ -15,6 +16,11 @@ from idp.realms import Realm, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
 from idp.users.recipients import MailKind, may_mail, name_in_mails
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_TEXTS = {"name": User.name, "email": User.email, "first_name": User.first_name, "last_name": User.last_name}
+_TIMES = {"created_at": User.created_at, "updated_at": User.updated_at, "last_sign_in_at": User.last_sign_in_at}
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
@@ -192,6 +198,11 @@ def user_listing(
     kind: UserKind | None = None,
     enabled: bool | None = None,
     project: Project | None = None,
+    named: str | None = None,
+    parts: Mapping[str, str] = NOTHING,
+    times: Mapping[str, tuple[datetime, datetime]] = NOTHING,
+    holding: Mapping[str, bool] = NOTHING,
+    by_role: str = "",
 ) -> Listing:
     """Return users as a list in pages.
 
@@ -199,6 +210,12 @@ def user_listing(
     :param kind: only people, or machine users.
     :param enabled: only those that are enabled, or that are not.
     :param project: only those that hold a role on this project themselves.
+    :param named: only the one of this name; None for all.
+    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, in whatever case.
+    :param times: only those whose `created_at`, `updated_at` or `last_sign_in_at` is not before the first time, and before the
+        second.
+    :param holding: only those that hold these roles on the realm themselves, or do not.
+    :param by_role: in the order `role`, those that hold this role on the realm themselves come last.
     """
     query = select(User).where(User.realm_id == realm.id)
     if containing:
@@ -211,7 +228,19 @@ def user_listing(
         query = query.where(User.enabled.is_(enabled))
     if project is not None:
         query = query.where(User.id.in_(access.holders_on(project, HolderKind.USER)))
-    return Listing(query, User.id, {"name": User.name})
+    if named is not None:
+        query = query.where(User.name == canonical(named))
+    for name, part in parts.items():
+        query = query.where(func.lower(_TEXTS[name]).contains(part.lower(), autoescape=True))
+    for name, (begin, end) in times.items():
+        query = query.where(_TIMES[name] >= begin, _TIMES[name] < end)
+    for role, held in holding.items():
+        has = User.id.in_(access.holders_of(realm, role, HolderKind.USER))
+        query = query.where(has if held else ~has)
+    orders: dict[str, Any] = {**_TEXTS, **_TIMES, "enabled": User.enabled}
+    if by_role:
+        orders["role"] = User.id.in_(access.holders_of(realm, by_role, HolderKind.USER))
+    return Listing(query, User.id, orders)
 
 
 def holder_of(user: User) -> Holder:
