@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from idp import access, apikeys, applications, protected_apis, realms, users
 from idp.access import HolderKind
 from idp.app import close_app, create_app
-from idp.compat.rafay import plain_key
+from idp.compat.rafay.key_forms import plain_key
 from idp.db import db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
