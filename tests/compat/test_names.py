@@ -92,6 +92,9 @@ def test_project_is_shown_as_its_maker_called_it(client: FlaskClient, admin: dic
     assert [(each["id"], each["name"]) for each in listed["results"]] == [(made.json["id"], "Team Blue")]
     assert client.get("/auth/v1/projects/?name=Nobody", headers=admin).json["results"] == []
     assert client.get("/v1/projects/team-blue", headers=admin).json["spec"] == {"displayName": "Team Blue"}
+    org = client.get("/orgs/", headers=admin).json[0]["pk"]
+    workspaces = client.get(f"/orgs/{org}/workspaces/", headers=admin).json
+    assert ("Team Blue", "team-blue") in {(each["name"], each["slug"]) for each in workspaces}
     renamed = client.put(f"/auth/v1/projects/{made.json['id']}/", json={"name": "Team Red"}, headers=admin)
     assert renamed.json["name"] == "Team Red"
     assert client.get("/auth/v1/projects/?q=team%20r", headers=admin).json["count"] == 1
