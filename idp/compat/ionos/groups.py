@@ -37,15 +37,15 @@ _ORDERS = {"name": "shown"} | dict.fromkeys(PRIVILEGES, "role")
 _FILTERS = filter_names("name", *PRIVILEGES)
 
 
-def _listing(realm: Realm, member: User | None = None) -> Listing:
-    """Return the groups that the filters of a request ask for."""
+def _listing(realm: Realm, member: User | None = None) -> Listing | None:
+    """Return the groups that the filters of a request ask for; None where they ask for what no group here has."""
     sent, order = sent_filters(), argument("orderBy")
     holding = {_role_of(each): flag(each, sent[each]) for each in PRIVILEGES if each in sent}
     listing = users.group_listing(
         realm, shown_with=sent.get("name", ""), holding=holding, member=member,
         by_role=_role_of(order) if order in PRIVILEGES else "",
     )  # fmt: skip
-    return people.none_of(listing) if _PROTECTED in sent and flag(_PROTECTED, sent[_PROTECTED]) else listing
+    return None if _PROTECTED in sent and flag(_PROTECTED, sent[_PROTECTED]) else listing
 
 
 @takes(*PAGED, *_FILTERS, f"filter.{_PROTECTED}")
@@ -101,7 +101,8 @@ def users_of_group(caller: Caller, uid: str) -> Response:
     """List the users in a group."""
     realm = own_realm(caller)
     group = find_group(caller, realm, uid)
-    listing = users.member_listing(group, people.user_listing(realm))
+    every = people.user_listing(realm)
+    listing = users.member_listing(group, every) if every is not None else None
     return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(realm, row))
 
 

@@ -60,15 +60,18 @@ def span(name: str, value: str) -> tuple[datetime, datetime]:
 
 
 def collection(
-    name: str, listing: Listing, orders: Mapping[str, str], show: Callable[[Any], dict[str, Any]], *, default: str = "name"
+    name: str, listing: Listing | None, orders: Mapping[str, str], show: Callable[[Any], dict[str, Any]], *, default: str = "name"
 ) -> Response:
     """Return the part of a list that a request asks for.
 
     :param name: path of the collection below the prefix.
+    :param listing: the list; None for one without items.
     :param orders: what it can be put in order by: the property, and the order of the listing.
     :param default: the order by which it is listed otherwise.
     """
     order = ordered_by(orders)
+    if listing is None:
+        return collected(name, [])
     most = number_argument("maxResults", MOST, 1_000_000) or MOST
     rows, count, limit, offset = cut(listing, orders.get(order, default), default=100, most=min(most, MOST))
     following = None if argument("maxResults") or offset + limit >= count else offset + limit
