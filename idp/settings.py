@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from idp.database_url import check_url, is_sqlite, sqlite_path, sqlite_url
 from idp.errors import IdpError
+from idp.networks import read_network
 from idp.redaction import Confidential, without_user
 from idp.service_links import is_service_link
 
@@ -270,7 +271,7 @@ class Settings(BaseSettings):
     def _networks(cls, value: Any) -> tuple[str, ...]:
         parts = value.split(",") if isinstance(value, str) else value
         try:
-            return tuple(str(ipaddress.ip_network(part.strip())) for part in parts if part.strip())
+            return tuple(str(read_network(part)) for part in parts if part.strip())
         except ValueError:
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
 
@@ -285,7 +286,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         try:
-            return str(ipaddress.ip_address(value))
+            return str(ipaddress.ip_address(value.removeprefix("[").removesuffix("]")))
         except ValueError:
             raise ValueError("takes an IP address, such as 127.0.0.1, 0.0.0.0 or ::1") from None
 
