@@ -29,7 +29,7 @@ def render(shape: Shape, reply: Reply[Any]) -> Response:
     if reply.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if reply.location:
-        response.headers["Location"] = reply.location
+        response.headers["Location"] = runtime.current().settings.public_path + reply.location
     if reply.cookie and not may_sign_in(request.environ, runtime.current().settings.public_url):
         return response  # the token is in its body, for who can read that
     return response if reply.cookie is None else set_cookie(response, reply.cookie)
@@ -54,7 +54,8 @@ def done() -> Response:
 def set_cookie(response: Response, token: str) -> Response:
     """Set the cookie that carries a session token, or take it away with an empty one (R122).
 
-    Its name is given by contracts, so it cannot begin with `__Host-`; the rest is as that asks: this host, every path.
+    Its name is given by contracts, so it cannot begin with `__Host-`; the rest is as that asks: this host, every path. That is so
+    below a path too, for the APIs of the host behind the gateway are shown it.
     """
     secure = runtime.current().settings.public_url.startswith("https:")
     response.set_cookie(

@@ -43,6 +43,7 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield from _examine_environment(settings)
     yield from _examine_files(settings)
     yield from _examine_url(settings)
+    yield from _examine_proxies(settings)
     database = settings.sqlite_path
     if database is not None and not database.exists():
         yield "FAIL", f"There is no database {database}. Run `idp setup`."
@@ -89,6 +90,10 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp.public_url import tell_change
+
+    if settings.changed_url:
+        yield "warn", tell_change(settings.changed_url, settings.public_url)
     url = urlsplit(settings.public_url)
     if url.scheme == "http" and url.hostname not in {"127.0.0.1", "localhost", "::1"}:
         yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read on the way."
@@ -102,6 +107,22 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
             "warn",
             f"No server answers on {settings.public_url} ({getattr(error, 'reason', error)}). Start it with `idp serve`.",
         )
+
+
+def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
+    """Look whether those who come by a proxy are told apart: by what is set, and by what the running server has counted."""
+    from idp.management import read_counter
+
+    if settings.public_url.startswith("https:") and not settings.trusted_proxies:
+        missing = (
+            "IDP_PUBLIC_URL is https, so a proxy ends TLS before this server, and IDP_TRUSTED_PROXIES names none: all who come by"
+        )
+        yield "warn", f"{missing} it count as one address, to limits, API keys and the audit trail. Name it."
+    if ignored := read_counter(settings, "realmgate_forwarded_ignored"):
+        seen = (
+            f"The running server has ignored X-Forwarded-For of {ignored} requests, from peers that IDP_TRUSTED_PROXIES does not"
+        )
+        yield "warn", f"{seen} name. If one of them is a proxy of yours, name it; the server's log says which came first."
 
 
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
