@@ -15,6 +15,9 @@ from idp.api.schemas import Annotations, Metadata, Reply
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.wire.credentials import COOKIE, may_sign_in
 
+LONGEST_COOKIE = 4_096
+"""Characters of a cookie's name and value together that browsers keep (RFC 6265bis §5.6): a longer one they drop silently."""
+
 
 def render(shape: Shape, reply: Reply[Any]) -> Response:
     """Return the answer of a call."""
@@ -58,6 +61,8 @@ def set_cookie(response: Response, token: str) -> Response:
     below a path too, for the APIs of the host behind the gateway are shown it.
     """
     secure = runtime.current().settings.public_url.startswith("https:")
+    if len(COOKIE) + len(token) > LONGEST_COOKIE:
+        token = ""  # it would be dropped, and an older one would go on counting; the token is in the body
     response.set_cookie(
         COOKIE, token, max_age=SESSION_TOKEN_LIFETIME if token else 0, path="/", secure=secure, httponly=True, samesite="Strict"
     )

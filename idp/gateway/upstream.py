@@ -17,6 +17,10 @@ LIFETIME = 300
 
 MOST_REMEMBERED = 10_000
 
+LONGEST_HEADERS = 16_000
+"""Characters of all identity headers together. A token has 8,000 at the most; `X-Auth-Projects` names a project once for each
+role on it, and could grow beyond what proxies and servers take. The buffers in docs/examples are set for this."""
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -32,7 +36,9 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     """Return the headers that tell the API who calls. All of them are always there, so that none a client sent passes.
 
     `X-Auth-Roles` names the roles on the realm, `X-Auth-Projects` each role on a project as `<project>:<role>`, both
-    separated by commas. `X-Auth-Token`, and `Authorization` with `Bearer`, carry the token.
+    separated by commas. `Authorization` carries the token, and nothing else does: `X-Auth-Token`, which did, is empty.
+
+    :raises TokenTooLargeError: they would not fit what proxies and servers take.
     """
     realm = caller.realm
     remembered: Cache[_Remembered] = realm.runtime.extensions.setdefault("upstream-tokens", Cache(MOST_REMEMBERED))
@@ -62,11 +68,17 @@ def _headers(
         identity["preferred_username"] = subject.name
     token = tokens.issue_upstream_token(caller.realm, identity, audience=api.audience, now=now, expires=expires)
     pairs = [f"{project['name']}:{role}" for project in projects for role in project["roles"]]
-    return (
+    headers = (
         ("X-Auth-Subject", subject.uid),
         ("X-Auth-Realm", caller.realm.name),
         ("X-Auth-Roles", ",".join(roles)),
         ("X-Auth-Projects", ",".join(pairs)),
-        ("X-Auth-Token", token),
+        ("X-Auth-Token", ""),
         ("Authorization", f"Bearer {token}"),
     )
+    if sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADERS:
+        raise tokens.TokenTooLargeError(
+            f"The caller's roles on {len(projects)} projects do not fit the headers for the API. Show a key for fewer projects, "
+            "or a token narrowed to those that are needed."
+        )
+    return headers
