@@ -177,9 +177,12 @@ def cookie_name(name: str) -> str:
 
 
 def _shown_cookie(name: str) -> str:
-    """Return the value of a cookie; empty if there is none, or a second one, which only somebody else can have planted."""
+    """Return the value of a cookie; empty if there is none, or over HTTPS a second one, which somebody else has planted.
+
+    Over HTTP there may be one of another server at another path of this machine; that of the longest path comes first.
+    """
     values = request.cookies.getlist(cookie_name(name))
-    return values[0] if len(values) == 1 else ""
+    return values[0] if len(values) == 1 or (values and not _is_https()) else ""
 
 
 def end_former_session() -> None:

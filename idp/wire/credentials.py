@@ -118,7 +118,7 @@ def check_origin(environ: Environ, public_url: str) -> None:
 def is_foreign(environ: Environ, public_url: str) -> bool:
     """Tell whether a browser says that a page of another origin has made it send a request."""
     origin: str | None = environ.get("HTTP_ORIGIN")
-    if origin is not None and origin != origin_of(public_url):
+    if origin is not None and origin.lower() != origin_of(public_url):
         return True
     return environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}
 

@@ -109,14 +109,14 @@ class Visitor(Surfer):
 
 
 def crawl(surfer: Surfer, *starts: str) -> dict[str, list[str]]:
-    """Open every page, asset and form that pages lead to, each shape of URL twice; return what each leads to."""
-    waiting, shapes, pages = deque(starts), dict[str, int](), dict[str, list[str]]()
+    """Open every page, asset and form that pages lead to, one of each shape of URL; return what each leads to."""
+    waiting, shapes, pages = deque(starts), set[str](), dict[str, list[str]]()
     while waiting:
         url = waiting.popleft()
         shape = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|after=.*", "_", url)
-        if url in pages or shapes.get(shape, 0) >= 2:
+        if shape in shapes:
             continue
-        shapes[shape] = shapes.get(shape, 0) + 1
+        shapes.add(shape)
         surfer.open(url)
         assert surfer.status < 400 or surfer.status == 405, (url, surfer.status)  # what takes forms only is there
         pages[url] = References(surfer.text).found if surfer.page.mimetype == "text/html" else []
