@@ -4,13 +4,14 @@ whether somebody else was faster, whether it was made before, and the commit.
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, time
 from email.utils import format_datetime
 from typing import Any, overload
 
 from flask import Response, request
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from idp import access, audit, callers, realms, runtime
 from idp.access import Project
@@ -26,6 +27,9 @@ from idp.realms import Realm
 from idp.wire.address import client_address
 from idp.wire.body import read_body, read_json
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
+
+PROJECT = ("ProjectUid", "projectUid")
+"""Parameters that name a project, as the header of the first name does."""
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -202,8 +206,9 @@ def _given(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> dict[str,
 
 def _parsed(shape: Shape) -> dict[str, Any]:
     given: dict[str, Any] = {}
+    query = parse_query(shape.query or Query, beside=PROJECT if "project" in shape.takes else ())
     if shape.query is not None:
-        given["query"] = parse_query(shape.query)
+        given["query"] = query
     if shape.body is not None:
         given["body"] = parse_body(shape.body)
     return given
@@ -226,24 +231,30 @@ def parse_body(schema: type[Schema]) -> Schema:
     return body
 
 
-def parse_query(schema: type[Query]) -> Query:
+def parse_query(schema: type[Query], beside: Collection[str] = ()) -> Query:
     """Return the parameters of the URL in their shape.
 
-    :raises InvalidValueError: one of them is named twice, or has no usable value.
+    :param beside: names of others that the call takes.
+
+    :raises InvalidValueError: one of them is named twice, has no usable value, or is none that the call takes.
     """
     values = request.args.to_dict(flat=False)
     twice = next((name for name, given in values.items() if len(given) > 1), None)
     if twice is not None:
         raise InvalidValueError(f"{one_line(twice)[:80]} is named twice.")
     try:
-        return schema.model_validate({name: given[0] for name, given in values.items()})
+        return schema.model_validate({name: given[0] for name, given in values.items() if name not in beside})
     except ValidationError as error:
         raise _explain(error) from None
 
 
 def _explain(error: ValidationError) -> InvalidMembersError:
     found = error.errors(include_input=False, include_url=False, include_context=False)[:MOST_EXPLAINED]
-    return InvalidMembersError([(_place(each["loc"]), each["msg"].removeprefix("Value error, ")) for each in found])
+    return InvalidMembersError([(_place(each["loc"]), _reason(each)) for each in found])
+
+
+def _reason(found: ErrorDetails) -> str:
+    return "There is no such parameter" if found["type"] == "extra_forbidden" else found["msg"].removeprefix("Value error, ")
 
 
 def _place(parts: tuple[int | str, ...]) -> str:
@@ -320,7 +331,7 @@ def project_of(caller: Caller, realm: Realm) -> Project | None:
     :raises InvalidValueError: it names two.
     :raises NotFoundError: there is none that the caller may see (T73).
     """
-    named = {request.headers.get("ProjectUid"), *(request.args.get(name) for name in ("ProjectUid", "projectUid"))} - {None, ""}
+    named = {request.headers.get("ProjectUid"), *(request.args.get(name) for name in PROJECT)} - {None, ""}
     if not named:
         return None
     if len(named) > 1:

@@ -45,9 +45,9 @@ def _schema_in(annotation: Any) -> type[Schema] | None:
 
 
 class Query(BaseModel):
-    """Parameters of a URL. Those that it does not know are ignored."""
+    """Parameters of a URL. Any other is refused: a filter that is passed over would make the answer wider than the question."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

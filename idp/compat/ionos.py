@@ -13,6 +13,7 @@ from idp import audit, callers, personal_tokens, realms, runtime, users
 from idp.api.answers import answer, time
 from idp.api.errors import NO_STORE, classify, log_unexpected
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
+from idp.compat.parameters import add_calls, argument, takes
 from idp.db import commit, only_read
 from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
@@ -23,6 +24,9 @@ from idp.wire.credentials import Credentials, Shown, check_origin, read_credenti
 from idp.wire.edges import answer_errors
 
 PREFIX = "/auth/v1/tokens"
+HARMLESS = ("pretty", "depth")
+"""Parameters about the form of an answer, which every call of the contract takes."""
+
 UNAUTHORIZED = "315"
 """The one error code that the contract publishes."""
 
@@ -31,14 +35,14 @@ _ALLOWED = frozenset({CredentialKind.PASSWORD, CredentialKind.SESSION, Credentia
 
 def register(app: Flask) -> None:
     """Add the URLs below `/auth/v1/tokens` to the application."""
-    for method, path, view in (
+    calls = (
         ("GET", f"{PREFIX}/generate", generate),
         ("GET", PREFIX, list_tokens),
         ("DELETE", PREFIX, delete_tokens),
         ("GET", f"{PREFIX}/<token_id>", get_token),
         ("DELETE", f"{PREFIX}/<token_id>", delete_token),
-    ):
-        app.add_url_rule(path, f"ionos {method} {path}", view, methods=[method])
+    )
+    add_calls(app, "ionos", calls, harmless=HARMLESS, slash=False)
     answer_errors(app, PREFIX, answer_error)
 
 
@@ -120,13 +124,14 @@ def password_caller(act: Callable[[Caller], Response]) -> Response:
         return response
 
 
+@takes("ttl")
 @_for_people
 def generate(caller: Caller) -> Response:
     """Make a token. A GET that changes something, as the contract has it; so no cookie is taken here."""
-    text = request.args.get("ttl")
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+    text = argument("ttl")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidValueError("ttl takes a number of seconds.")
-    seconds = None if text is None else int(text)
+    seconds = int(text) if text else None
     made_with = caller.credential_id if caller.kind is CredentialKind.PERSONAL_TOKEN else ""
     token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=seconds, made_with=made_with)
     return answer({"token": token})
@@ -153,11 +158,12 @@ def delete_token(caller: Caller, token_id: str) -> Response:
     return answer({"success": True})
 
 
+@takes("criteria")
 @_for_people
 def delete_tokens(caller: Caller) -> Response:
     """Delete the caller's tokens: all, those that have expired, or the one that is shown."""
     try:
-        criteria = Criteria(request.args.get("criteria", "").upper())
+        criteria = Criteria(argument("criteria").upper())
     except ValueError:
         raise InvalidValueError("criteria takes ALL, EXPIRED or CURRENT.") from None
     if criteria is Criteria.CURRENT and caller.kind is not CredentialKind.PERSONAL_TOKEN:

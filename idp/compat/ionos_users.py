@@ -4,6 +4,7 @@ A privilege of a group, such as `accessAndManageMonitoring`, is a role of the re
 lower case with hyphens: `access-and-manage-monitoring`.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ from idp.api.answers import answer, time
 from idp.api.requests import identify
 from idp.callers import Caller, CredentialError
 from idp.compat.calls import cut, flag_of, json_body, signed_in, text_of
-from idp.compat.ionos import answer_error, contract_of_request, password_caller
+from idp.compat.ionos import HARMLESS, answer_error, contract_of_request, password_caller
+from idp.compat.parameters import add_calls, takes
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.users import Group, LinkPurpose, User, UserKind
@@ -52,8 +54,7 @@ def register(app: Flask) -> None:
         ("DELETE", f"{PREFIX}/um/groups/<uid>/users/<user>", remove_from_group),
         ("GET", f"{PREFIX}/contracts", contracts),
     )
-    for method, path, view in routes:
-        app.add_url_rule(path, f"ionos {method} {path}", _call(view), methods=[method], strict_slashes=False)
+    add_calls(app, "ionos", ((method, path, _call(view)) for method, path, view in routes), harmless=HARMLESS)
     answer_errors(app, f"{PREFIX}/", answer_error)
 
 
@@ -61,6 +62,7 @@ def _call(view: Callable[..., Response]) -> Callable[..., Response]:
     """Take Bearer as every other call does, and Basic with a password, which is checked anew for each."""
     with_token = signed_in(view, _credentials)
 
+    @functools.wraps(view)
     def called(**arguments: Any) -> Response:
         if read_credentials(request.environ).shown is Shown.PASSWORD:
             return password_caller(lambda caller: view(caller, **arguments))
@@ -79,6 +81,7 @@ def _credentials() -> Credentials:
     return credentials
 
 
+@takes("limit", "offset")
 def list_users(caller: Caller) -> Response:
     """List users."""
     realm = _realm(caller)
@@ -137,6 +140,7 @@ def groups_of_user(caller: Caller, uid: str) -> Response:
     return _collection(f"users/{uid}/groups", rows, len(rows), len(rows), 0)
 
 
+@takes("limit", "offset")
 def list_groups(caller: Caller) -> Response:
     """List groups."""
     realm = _realm(caller)
@@ -177,6 +181,7 @@ def delete_group(caller: Caller, uid: str) -> Response:
     return answer({}, 202)
 
 
+@takes("limit", "offset")
 def users_of_group(caller: Caller, uid: str) -> Response:
     """List the users in a group."""
     realm = _realm(caller)

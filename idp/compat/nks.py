@@ -20,6 +20,7 @@ from idp.applications import KnownApplication
 from idp.callers import Caller, CredentialError, DeniedError, NoCredentialError
 from idp.compat.calls import number_argument, signed_in
 from idp.compat.nks_bodies import flag_field, list_field, number_of, read_fields, text_field
+from idp.compat.parameters import add_calls, takes
 from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
 from idp.keysets import Keyset, KeysetWish
 from idp.realms import MASTER, Realm
@@ -56,10 +57,7 @@ def register(app: Flask) -> None:
         ("PATCH", keyset, change_keyset),
         ("DELETE", keyset, delete_keyset),
     )
-    for method, path, view in routes:
-        called = signed_in(view, _read, _realm_name)
-        for url in (path, f"{path}/"):  # clients write either, and a redirect would lose what they send
-            app.add_url_rule(url, f"nks {method} {url}", called, methods=[method])
+    add_calls(app, "nks", ((method, path, signed_in(view, _read, _realm_name)) for method, path, view in routes))
     for prefix in ("/orgs", "/userprofile", "/rest-auth/user"):
         answer_errors(app, prefix, answer_error)
 
@@ -160,6 +158,7 @@ def _home(caller: Caller) -> Realm:
 # -- keysets -----------------------------------------------------------------------------------------------------------
 
 
+@takes("limit", "offset")
 def list_keysets(caller: Caller, org: int) -> Response:
     """List the keysets of an organisation that the caller may see, without their values."""
     realm = _org(caller, org)

@@ -21,6 +21,7 @@ from idp.api.requests import address, realm_of
 from idp.apikeys import ApiKey, NewKey
 from idp.callers import Caller, CredentialError, DeniedError
 from idp.compat.calls import cut, flag_of, json_body, public, signed_in, text_of
+from idp.compat.parameters import add_calls, argument, takes
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.organisations import SignUpWish
 from idp.realms import MASTER, Realm, RealmState
@@ -84,8 +85,7 @@ def register(app: Flask) -> None:
         ("PUT", "/auth/v1/groups/<uid>", _call(put_group)),
         ("DELETE", "/auth/v1/groups/<uid>", _call(delete_group)),
     )
-    for method, path, view in routes:
-        app.add_url_rule(path, f"rafay {method} {path}", view, methods=[method], strict_slashes=False)
+    add_calls(app, "rafay", routes)
     for prefix in ("/auth/v1/", "/auth/v2/"):
         answer_errors(app, prefix, answer_error)
 
@@ -216,12 +216,13 @@ def slug(name: str) -> str:
 # -- organisations -----------------------------------------------------------------------------------------------------
 
 
+@takes("name", "external_id", "referer", "limit", "offset")
 def list_organizations(caller: Caller) -> Response:
     """List organisations: for operators all, for anybody else their own."""
     caller.require("realm:read")
     own = "" if caller.realm.name == MASTER else caller.realm.uid
-    listing = realms.realm_listing(containing=request.args.get("name", "")[:200], uid=own, deleted=False)
-    if request.args.get("external_id") or request.args.get("referer"):
+    listing = realms.realm_listing(containing=argument("name")[:200], uid=own, deleted=False)
+    if argument("external_id") or argument("referer"):
         listing = realms.realm_listing(uid="none has such a mark here")
     rows, count, limit, offset = cut(listing, "name")
     return _list([_organization(row) for row in rows], count, limit, offset)
@@ -347,19 +348,21 @@ def _find_realm(caller: Caller, uid: str, *, lock: bool = False) -> Realm:
 # -- users and keys ----------------------------------------------------------------------------------------------------
 
 
+@takes("q", "limit", "offset")
 def list_users(caller: Caller) -> Response:
     """List users."""
     realm = realm_of(caller)
     caller.require("users:read", realm=realm.name)
-    rows, count, limit, offset = cut(users.user_listing(realm, containing=request.args.get("q", "")[:200]), "name")
+    rows, count, limit, offset = cut(users.user_listing(realm, containing=argument("q")[:200]), "name")
     return _list([_user(realm, row) for row in rows], count, limit, offset)
 
 
+@takes("options.name", "options.q", "limit", "offset")
 def find_users(caller: Caller) -> Response:
     """Find users by a part of their name."""
     realm = realm_of(caller)
     caller.require("users:read", realm=realm.name)
-    name = request.args.get("options.name", request.args.get("options.q", ""))[:200]
+    name = argument("options.name", argument("options.q"))[:200]
     rows, count, _, _ = cut(users.user_listing(realm, containing=name), "name")
     return answer({"accounts": [_account(row) for row in rows], "count": count})
 
@@ -428,12 +431,13 @@ def _realm_of_user(caller: Caller, uid: str) -> Realm:
 # -- projects and groups -----------------------------------------------------------------------------------------------
 
 
+@takes("order", "q", "limit", "offset")
 def list_projects(caller: Caller) -> Response:
     """List the projects that the caller may see."""
     realm = realm_of(caller)
     names = callers.readable_projects(caller, realm, "projects:read")
-    order = "-name" if request.args.get("order", "ASC").upper() == "DESC" else "name"
-    listing = access.project_listing(realm, containing=request.args.get("q", "")[:200], names=names)
+    order = "-name" if argument("order", "ASC").upper() == "DESC" else "name"
+    listing = access.project_listing(realm, containing=argument("q")[:200], names=names)
     rows, count, limit, offset = cut(listing, order)
     shown = [_project(realm, row) for row in rows]
     return _list(shown, count, limit, offset, items=shown)
@@ -469,11 +473,12 @@ def _find_project(caller: Caller, realm: Realm, uid: str) -> Project:
     return project
 
 
+@takes("q", "limit", "offset")
 def list_groups(caller: Caller) -> Response:
     """List groups."""
     realm = realm_of(caller)
     caller.require("users:read", realm=realm.name)
-    rows, count, limit, offset = cut(users.group_listing(realm, containing=request.args.get("q", "")[:200]), "name")
+    rows, count, limit, offset = cut(users.group_listing(realm, containing=argument("q")[:200]), "name")
     shown = [_group(realm, row) for row in rows]
     return _list(shown, count, limit, offset, items=shown)
 

@@ -24,6 +24,7 @@ from idp.audit import Tag
 from idp.callers import ApplicationWish, Caller, CredentialKind, DeniedError
 from idp.compat.calls import cut, flag_of, json_body, public, signed_in, text_of
 from idp.compat.filters import filtered
+from idp.compat.parameters import add_calls, argument, takes
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
@@ -40,6 +41,9 @@ _KINDS = {
     "group": HolderKind.GROUP,
 }
 _SUBJECTS = {HolderKind.USER.value: "user", HolderKind.APPLICATION.value: "app", HolderKind.GROUP.value: "group"}
+LISTED = ("filterBy", "sortBy", "sortOrder", "limit", "offset")
+"""Parameters of lists."""
+
 MOST_AT_ONCE = 200
 """Access rules of one batch."""
 
@@ -49,7 +53,6 @@ def register(app: Flask) -> None:
     base = "/api/v1"
     routes: list[tuple[str, str, Callable[..., Response]]] = [
         ("POST", f"{base}/token", public(token)),
-        ("POST", "/api/v2/token", oauth_token),
         ("GET", f"{base}/access-keys", signed_in(list_access_keys)),
         ("POST", f"{base}/access-keys", signed_in(create_access_key)),
         ("GET", f"{base}/access-keys/<uid>", signed_in(get_access_key)),
@@ -99,8 +102,9 @@ def register(app: Flask) -> None:
             ("DELETE", f"{base}/{name}/<uid>", signed_in(delete_app)),
             ("POST", f"{base}/{name}/<uid>/secret", signed_in(functools.partial(renew_secret, member=secret))),
         ]
-    for method, path, view in routes:
-        app.add_url_rule(path, f"runai {method} {path}", view, methods=[method], strict_slashes=False)
+    add_calls(app, "runai", routes)
+    # a token endpoint passes over what it does not know (RFC 6749 §3.2)
+    app.add_url_rule("/api/v2/token", "runai POST /api/v2/token", oauth_token, methods=["POST"], strict_slashes=False)
     for prefix in ("/api/v1/", "/api/v2/"):
         answer_errors(app, prefix, answer_error)
 
@@ -196,6 +200,7 @@ def default_realm() -> str:
 # -- applications ------------------------------------------------------------------------------------------------------
 
 
+@takes(*LISTED)
 def list_apps(caller: Caller) -> Response:
     """List applications."""
     realm = realm_of(caller)
@@ -259,11 +264,13 @@ def _find_app(caller: Caller, uid: str) -> Application:
 # -- access keys -------------------------------------------------------------------------------------------------------
 
 
+@takes(*LISTED)
 def list_access_keys(caller: Caller) -> Response:
     """List the caller's own access keys."""
     return _access_keys(apikeys.key_listing(realm_of(caller), owner=callers.own_holder(caller)))
 
 
+@takes(*LISTED)
 def list_all_access_keys(caller: Caller) -> Response:
     """List everybody's access keys."""
     realm = realm_of(caller)
@@ -303,6 +310,7 @@ def renew_access_key(caller: Caller, uid: str, member: str = "clientSecret") -> 
 # -- users -------------------------------------------------------------------------------------------------------------
 
 
+@takes(*LISTED)
 def list_users(caller: Caller) -> Response:
     """List users."""
     realm = realm_of(caller)
@@ -368,6 +376,7 @@ def change_password(caller: Caller) -> Response:
 # -- access rules, roles, projects -------------------------------------------------------------------------------------
 
 
+@takes(*LISTED)
 def list_rules(caller: Caller) -> Response:
     """List who holds which role where."""
     realm = realm_of(caller)
@@ -523,6 +532,7 @@ def permitted_scopes(caller: Caller) -> Response:
     return answer({"permittedScopes": scopes})
 
 
+@takes(*LISTED)
 def list_projects(caller: Caller) -> Response:
     """List the projects that the caller may see."""
     realm = realm_of(caller)
@@ -577,11 +587,11 @@ def get_settings(caller: Caller) -> Response:
 
 def _page(listing: Listing, columns: dict[str, Any], *, default: int) -> tuple[list[Any], int, int, int]:
     """Return the rows that `filterBy`, `sortBy`, `sortOrder`, `limit` and `offset` ask for."""
-    asked = request.args.get("sortBy", "")
+    asked = argument("sortBy")
     if asked and asked not in columns:
         raise InvalidValueError(f"sortBy takes one of {', '.join(columns)}.")
-    query = filtered(listing.query, request.args.get("filterBy", ""), columns)
-    down = "-" if request.args.get("sortOrder", "asc").lower() == "desc" else ""
+    query = filtered(listing.query, argument("filterBy"), columns)
+    down = "-" if argument("sortOrder", "asc").lower() == "desc" else ""
     return cut(Listing(query, listing.id, columns), f"{down}{asked or 'id of the row'}", default=default)
 
 
