@@ -14,6 +14,13 @@ class NotFoundError(IdpError):
     """The named thing does not exist in this realm."""
 
 
+class NotOfferedError(IdpError):
+    """A call of another system that is known and not offered here."""
+
+    def __init__(self, message: str = "Realmgate does not offer this call. Its documentation lists those that it does.") -> None:
+        super().__init__(message)
+
+
 class ConflictError(IdpError):
     """The thing exists already, or is in a state that rules the act out."""
 

@@ -89,5 +89,4 @@ def metadata(uid: str, name: str, created_at: datetime, updated_at: datetime | N
         "labels": {},
         "creationTimestamp": time(created_at),
         "lastModifiedTimestamp": time(updated_at or created_at),
-        "deletionTimestamp": None,
     }

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.compat import ionos, ionos_users, nks, rafay, runai
+from idp.compat import ionos, ionos_users, nks, palette, rafay, runai
 
 __all__ = ["register"]
 
@@ -12,5 +12,6 @@ def register(app: Flask) -> None:
     ionos.register(app)
     ionos_users.register(app)
     nks.register(app)
+    palette.register(app)
     rafay.register(app)
     runai.register(app)
