@@ -126,7 +126,7 @@ def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
-    from idp import applications, clock, keys, realms, setup, vault
+    from idp import applications, clock, keys, migrations, realms, vault
     from idp.app import close_app, create_app
     from idp.db import db
 
@@ -135,7 +135,8 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
         stack.callback(close_app, app)
         stack.enter_context(app.app_context())
         with db.engine.execution_options(read_only=True).connect() as connection:
-            drift = setup.schema_drift(connection)
+            migrations.refuse_unfinished(connection)
+            drift = migrations.drift(connection)
         if drift:
             yield (
                 "FAIL",

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, setup
+from idp import applications, migrations, setup
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.db import commit, db
@@ -34,7 +34,7 @@ def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, 
 
     with make.app.app_context():
         with db.engine.connect() as connection:
-            assert setup.schema_drift(connection) == []
+            assert migrations.drift(connection) == []
         before = len(audit.list_events(limit=1000))
         db.session.rollback()
     app, report = setup.set_up(pg_settings)
