@@ -12,7 +12,7 @@ from idp.audit.chain import Entry, Standing, beginning, fingerprint, pack_ids
 from idp.audit.exports import ExportReader, Line
 from idp.audit.gathering import UNKNOWN, Gathered, Gathering, Refusal, Refusals, Tally, lost_events, refusal_events
 from idp.audit.models import AuditBatch, AuditCut, AuditDelivery, AuditEvent, AuditMark, AuditSealing
-from idp.audit.sealing import Seal, count_unsealed, seal_events
+from idp.audit.sealing import Seal, count_unsealed, gaps_elsewhere, seal_events
 from idp.audit.service import (
     SYSTEM,
     Actor,
@@ -94,6 +94,7 @@ __all__ = [
     "find_event",
     "fingerprint",
     "forget_old_activity",
+    "gaps_elsewhere",
     "is_guarded",
     "list_activity",
     "list_events",

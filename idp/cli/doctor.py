@@ -44,6 +44,7 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield from _examine_files(settings)
     yield from _examine_url(settings)
     yield from _examine_proxies(settings)
+    yield from _examine_old_file(settings)
     database = settings.sqlite_path
     if database is not None and not database.exists():
         yield "FAIL", f"There is no database {database}. Run `idp setup`."
@@ -62,7 +63,7 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
 def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.service_links import is_link_variable
 
-    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
+    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
     ours = sorted(name for name in os.environ if name.startswith("IDP_"))
     links = [name for name in ours if is_link_variable(name, os.environ[name])]
     if links:
@@ -87,6 +88,13 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "ok", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
     else:
         yield "FAIL", f"There is no master key {settings.master_key_file}. Run `idp setup`, or set IDP_MASTER_KEY_FILE."
+
+
+def _examine_old_file(settings: "Settings") -> Iterator[tuple[str, str]]:
+    left = settings.data_dir / "realmgate.db"
+    if settings.sqlite_path != left and left.exists():
+        verdict = f"{left} is not the database that is in use. If it was copied into that one, put it away"
+        yield "warn", f"{verdict}: a start without IDP_DATABASE_URL would serve it, with the same keys."
 
 
 def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
