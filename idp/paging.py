@@ -1,7 +1,7 @@
 """Lists in pages: the rows after a place in an order, so that a page costs the same wherever it is, and inserts move nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -23,6 +23,10 @@ class Listing:
 
     counted: bool = True
     """Whether counting is worth its time."""
+
+    def where(self, *conditions: Any) -> "Listing":
+        """Return the list of those rows that meet further conditions."""
+        return replace(self, query=self.query.where(*conditions))
 
     def count(self) -> int:
         """Return how many rows there are in all; -1 where they are not counted."""

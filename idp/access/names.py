@@ -169,6 +169,11 @@ def find_role_name(realm: Realm, named: str) -> str:
     return name
 
 
+def find_role_by_uid(realm: Realm, uid: str) -> Role | None:
+    """Return a role by uid, or None."""
+    return db.session.scalar(select(Role).where(Role.realm_id == realm.id, Role.uid == uid))
+
+
 def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
     """Return a project by uid, or None."""
     return db.session.scalar(select(Project).where(Project.realm_id == realm.id, Project.uid == uid))

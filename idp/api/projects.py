@@ -1,17 +1,16 @@
 """`/v1/projects`: parts of a realm that work is grouped by."""
 
-from typing import Literal
-
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import access, callers
 from idp.access import Holder, HolderKind, Project
 from idp.api.answers import metadata
-from idp.api.pages import Page, PageQuery, page
+from idp.api.filters import FilterQuery, Order, filtered
+from idp.api.holdings import check_size
+from idp.api.pages import Page, page
 from idp.api.requests import signed_in
-from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
-from idp.api.users import check_size
+from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema, describe
 from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.realms import Realm
@@ -42,14 +41,6 @@ class ProjectSpec(Schema):
     """What it is shown as; empty for its name."""
 
 
-class ChangedProjectSpec(Schema):
-    """`spec` of a change: what the project is shown as, if that is to change. Who works in it has calls of its own."""
-
-    read_only = frozenset({"logoUid", "users", "teams"})
-
-    displayName: str | None = Field(default=None, max_length=200)
-
-
 class NewProject(Schema):
     """`POST /v1/projects`."""
 
@@ -57,11 +48,40 @@ class NewProject(Schema):
     spec: ProjectSpec = ProjectSpec()
 
 
+class ChangedProjectSpec(Schema):
+    """`spec` of a change: what is left out stays."""
+
+    read_only = frozenset({"logoUid", "logoUrl", "alerts"})
+
+    displayName: str | None = Field(default=None, max_length=200)
+    """What it is shown as; empty for its name."""
+
+    users: list[UserRoles] | None = Field(default=None, max_length=500)
+    teams: list[TeamRoles] | None = Field(default=None, max_length=500)
+
+
 class ProjectChange(Schema):
-    """`PUT` and `PATCH /v1/projects/{uid}` and `PUT …/meta`."""
+    """`PUT` and `PATCH /v1/projects/{uid}`."""
 
     metadata: Renamed = Renamed()
     spec: ChangedProjectSpec = ChangedProjectSpec()
+
+
+class ProjectMetaChange(Schema):
+    """`PUT /v1/projects/{uid}/meta`: the metadata, by itself or as `metadata`."""
+
+    read_only = frozenset({"spec"})
+
+    name: str | None = None
+    annotations: dict[str, str] | None = None
+    metadata: Renamed | None = None
+
+
+class DeleteQuery(Query):
+    """How a project is deleted."""
+
+    cleanupProjectResources: bool = False
+    """Whether the roles that are held on it are taken away first."""
 
 
 class ProjectUsers(Schema):
@@ -76,12 +96,12 @@ class ProjectTeams(Schema):
     teams: list[TeamRoles] = Field(max_length=500)
 
 
-class ProjectQuery(PageQuery):
+class ProjectQuery(FilterQuery):
     """Which projects, in which order."""
 
     name: str = Field(default="", max_length=200)
     """Those whose name or description contains this."""
-    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+    orderBy: Order = "name"
 
 
 class NameQuery(Query):
@@ -111,6 +131,28 @@ class ProjectResource(TypedDict):
     status: ProjectStatus
 
 
+class AppsInUse(TypedDict):
+    """Applications that run in a project: none, here."""
+
+    apps: list[str]
+    count: int
+
+
+class ClustersInUse(TypedDict):
+    """Clusters that run in a project: none, here."""
+
+    clusters: list[str]
+    count: int
+
+
+class ProjectUse(TypedDict):
+    """What runs in a project: nothing, here."""
+
+    appDeployments: AppsInUse
+    clusters: ClustersInUse
+    virtualClusters: ClustersInUse
+
+
 class ProjectMeta(TypedDict):
     """A project in short."""
 
@@ -127,7 +169,8 @@ class ProjectMetas(TypedDict):
 def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[ProjectResource]:
     """List the projects that the caller may see."""
     names = callers.readable_projects(caller, realm, "projects:read")
-    listing = access.project_listing(realm, containing=query.name, names=names)
+    columns = {"metadata.name": Project.name, "metadata.uid": Project.uid}
+    listing = filtered(access.project_listing(realm, containing=query.name, names=names), query.filters, columns)
     return page(caller, query, listing, lambda project: _shown(realm, project), query.orderBy)
 
 
@@ -170,15 +213,24 @@ def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
 
 @signed_in(current=get_project)
 def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Set what a project says of itself, and what it is shown as where `spec` names it."""
+    """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
     _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
+    _set_holders(caller, realm, uid, body.spec)
 
 
 @signed_in(current=get_project)
 def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Change what a project says of itself, or what it is shown as."""
+    """Change what a project says of itself, what it is shown as, or who holds roles on it."""
     if body.metadata.description is not None or body.spec.displayName is not None:
         _describe(caller, realm, uid, body.metadata.description, body.spec.displayName)
+    _set_holders(caller, realm, uid, body.spec)
+
+
+def _set_holders(caller: Caller, realm: Realm, uid: str, spec: ChangedProjectSpec) -> None:
+    if spec.users is not None:
+        _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in spec.users})
+    if spec.teams is not None:
+        _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in spec.teams})
 
 
 def _describe(caller: Caller, realm: Realm, uid: str, description: str | None, display_name: str | None) -> None:
@@ -188,17 +240,32 @@ def _describe(caller: Caller, realm: Realm, uid: str, description: str | None, d
 
 
 @signed_in(current=get_project)
-def delete_project(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_project(caller: Caller, realm: Realm, query: DeleteQuery, uid: str) -> None:
     """Delete a project that nobody holds a role on."""
     project = visible_project(caller, realm, uid)
     caller.require("projects:write", realm=realm.name)
+    if query.cleanupProjectResources:
+        for grant in access.list_grants(realm, project=project.name):
+            callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project.name)
     access.delete_project(realm, project.name)
 
 
+@signed_in
+def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
+    """Say that nothing runs in a project here, as clients ask before they delete one."""
+    visible_project(caller, realm, uid)
+    return {
+        "appDeployments": {"apps": [], "count": 0},
+        "clusters": {"clusters": [], "count": 0},
+        "virtualClusters": {"clusters": [], "count": 0},
+    }
+
+
 @signed_in(current=get_project)
-def set_project_meta(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+def set_project_meta(caller: Caller, realm: Realm, body: ProjectMetaChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
-    _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
+    sent = body.metadata if body.metadata is not None else body
+    _describe(caller, realm, uid, describe(sent.annotations) or "", None)
 
 
 @signed_in

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.compat import ionos, nks, rafay, runai
+from idp.compat import ionos, nks, palette, rafay, runai
 
 __all__ = ["register"]
 
@@ -11,5 +11,6 @@ def register(app: Flask) -> None:
     """Add the URLs of every contract to the application."""
     ionos.register(app)
     nks.register(app)
+    palette.register(app)
     rafay.register(app)
     runai.register(app)

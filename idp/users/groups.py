@@ -1,6 +1,6 @@
 """Groups of users."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select
@@ -157,6 +157,34 @@ def groups_of(user: User) -> Sequence[Group]:
     """Return the groups that a user is in, by name."""
     query = select(Group).join(Membership, Membership.group_id == Group.id).where(Membership.user_id == user.id)
     return db.session.scalars(query.order_by(Group.name)).all()
+
+
+def groups_of_each(people: Iterable[User]) -> dict[int, list[Group]]:
+    """Return the groups that each of several users is in, by name; by the row number of the user."""
+    query = (
+        select(Membership.user_id, Group)
+        .join(Group, Group.id == Membership.group_id)
+        .where(Membership.user_id.in_([user.id for user in people]))
+        .order_by(Group.name)
+    )
+    found: dict[int, list[Group]] = {}
+    for user_id, group in db.session.execute(query):
+        found.setdefault(user_id, []).append(group)
+    return found
+
+
+def members_of_each(groups: Iterable[Group]) -> dict[int, list[User]]:
+    """Return the users in each of several groups, by name; by the row number of the group."""
+    query = (
+        select(Membership.group_id, User)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.group_id.in_([group.id for group in groups]))
+        .order_by(User.name)
+    )
+    found: dict[int, list[User]] = {}
+    for group_id, user in db.session.execute(query):
+        found.setdefault(group_id, []).append(user)
+    return found
 
 
 def group_holder(group: Group) -> Holder:

@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
@@ -132,7 +132,7 @@ def get_user_by_name(realm: Realm, name: str) -> User:
 
     :raises NotFoundError: there is none.
     """
-    return _found(realm, db.session.scalar(_by_name(realm, canonical(name))), name)
+    return _found(realm, find_user_by_name(realm, name), name)
 
 
 def _found(realm: Realm, user: User | None, named: str) -> User:
@@ -163,6 +163,11 @@ def change_password(realm: Realm, uid: str, old_hash: str, new_hash: str) -> boo
 def find_user(realm: Realm, named: str) -> User | None:
     """Return a user by uid or name, or None."""
     return db.session.scalar(select(User).where(User.realm_id == realm.id, is_meant(User, canonical(named))))
+
+
+def find_user_by_name(realm: Realm, name: str) -> User | None:
+    """Return a user by name, or None."""
+    return db.session.scalar(_by_name(realm, canonical(name)))
 
 
 def find_user_by_uid(realm: Realm, uid: str) -> User | None:
@@ -241,6 +246,12 @@ def user_listing(
     if by_role:
         orders["role"] = User.id.in_(access.holders_of(realm, by_role, HolderKind.USER))
     return Listing(query, User.id, orders)
+
+
+def shown_name() -> ColumnElement[str]:
+    """Return what users are shown as, for conditions: first and last name, or the name that they sign in with."""
+    full = func.trim(User.first_name + " " + User.last_name)
+    return case((full == "", User.name), else_=full)
 
 
 def holder_of(user: User) -> Holder:

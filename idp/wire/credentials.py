@@ -5,9 +5,9 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from idp.errors import IdpError
+from idp.public_url import origin_of
 from idp.wire.body import Environ
 
 COOKIE = "Authorization"
@@ -129,8 +129,7 @@ def check_origin(environ: Environ, public_url: str) -> None:
 def is_foreign(environ: Environ, public_url: str) -> bool:
     """Tell whether a browser says that a page of another origin has made it send a request."""
     origin: str | None = environ.get("HTTP_ORIGIN")
-    own = urlsplit(public_url)
-    if origin is not None and origin.lower() != f"{own.scheme}://{own.netloc}".lower():
+    if origin is not None and origin.lower() != origin_of(public_url):
         return True
     return environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}
 

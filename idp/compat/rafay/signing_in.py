@@ -86,9 +86,10 @@ def login() -> Response:
     )  # fmt: skip
     token = sessions.start_session(signed.realm, signed.user, agent=request.headers.get("User-Agent", ""))
     response = answer({"username": signed.user.name, "expires_in": token.expires_in})
-    secure = runtime.current().settings.public_url.startswith("https:")
+    settings = runtime.current().settings
+    path, secure = settings.public_path or "/", settings.public_url.startswith("https:")
     for name, value, hidden in ((SESSION_COOKIE, token.token, True), (CSRF_COOKIE, csrf_token(token.token), False)):
-        response.set_cookie(name, value, max_age=token.expires_in, secure=secure, httponly=hidden, samesite="Lax")
+        response.set_cookie(name, value, max_age=token.expires_in, path=path, secure=secure, httponly=hidden, samesite="Lax")
     return response
 
 
@@ -103,5 +104,5 @@ def logout(caller: Caller) -> Response:
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
     response = answer({})
     for name in (SESSION_COOKIE, CSRF_COOKIE):
-        response.delete_cookie(name)
+        response.delete_cookie(name, path=runtime.current().settings.public_path or "/")
     return response
