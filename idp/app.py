@@ -10,6 +10,7 @@ from idp.feed import Feed
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings
+from idp.wire.below_path import mount_below
 from idp.wire.headers import SafeAnswers
 
 
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> Flask:
     """Make the application for one process. The database must have been set up, see `idp.setup`.
 
     :raises MasterKeyError: the master key file is missing or unusable.
+    :raises SettingsError: the public URL has a path that cannot be served below.
     """
     keep_out_of_logs(settings.credentials)
     app = Flask("idp", static_folder=None)
@@ -55,6 +57,7 @@ def create_app(settings: Settings) -> Flask:
     console.register(app)
     management.register(app)
     app.wsgi_app = SafeAnswers(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]
+    mount_below(app, settings.public_path)
     return app
 
 

@@ -222,6 +222,8 @@ def _connect_args(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
         return {"timeout": WAIT_FOR_LOCK}
     ours = {
+        # what operators, and `idp database copy`, see them by in pg_stat_activity; the URL may name them otherwise
+        "fallback_application_name": "realmgate",
         "connect_timeout": WAIT_FOR_LOCK,
         # a server that has silently gone is noticed by the operating system, not by a request that hangs
         "keepalives_idle": WAIT_FOR_LOCK,

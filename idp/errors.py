@@ -22,6 +22,10 @@ class InvalidValueError(IdpError):
     """A value does not have the shape that this field takes."""
 
 
+class NotServedError(IdpError):
+    """A call of another system's contract that is not for this server, since what it is about is not here."""
+
+
 class InvalidMembersError(InvalidValueError):
     """Members of a body or parameters do not have the shape that they should have."""
 

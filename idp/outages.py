@@ -87,6 +87,7 @@ _CONNECTING = (
     (r"No such file or directory", "there is no socket of it"),
     (r"timeout|timed out", "it did not answer in time"),
     (r"No route to host|unreachable", "no way leads to it over the network"),
+    (r"Could not decode to UTF-8", "a text in it is damaged: it is no UTF-8"),  # the driver repeats the text
     (r"startup parameter", "PgBouncer refuses a parameter of the connection (options, perhaps)"),
     (r"closed the connection|connection (is|was) (lost|closed)|reset by peer|SSL SYSCALL", _AWAY["08"]),
 )
@@ -107,6 +108,13 @@ def is_unavailable(error: BaseException) -> bool:
     if state:
         return state in _AWAY or state[:2] in _AWAY
     return isinstance(error, OperationalError | InterfaceError)  # there was no server that could say anything
+
+
+def is_locked(error: BaseException) -> bool:
+    """Tell whether an error says that somebody else has locked what was asked for."""
+    return isinstance(error, DBAPIError) and (
+        _sqlite_result(error) in {"BUSY", "LOCKED"} or _sqlstate(error) in {"55P03", "57014"}
+    )
 
 
 def explain(error: BaseException) -> str:

@@ -59,9 +59,9 @@ class Listing:
         found = (func.lower(self.fields[name]).contains(text.lower(), autoescape=True) for name in names)
         return self.where(or_(*found)) if text else self
 
-    def where(self, condition: ColumnElement[bool]) -> "Listing":
-        """Return only the rows that meet a condition."""
-        return replace(self, query=self.query.where(condition))
+    def where(self, *conditions: ColumnElement[bool]) -> "Listing":
+        """Return only the rows that meet these conditions."""
+        return replace(self, query=self.query.where(*conditions))
 
     def count(self) -> int:
         """Return how many rows there are in all; -1 where they are not counted."""

@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from idp.database_url import check_url, is_sqlite, sqlite_path, sqlite_url
 from idp.errors import IdpError
+from idp.networks import read_network
+from idp.public_url import canonical_url, path_of
 from idp.redaction import Confidential, without_user
 from idp.service_links import is_service_link
 
@@ -56,9 +66,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535)
     """TCP port to listen on."""
 
-    public_url: str = ""
-    """URL under which clients reach the server, without a trailing slash. The issuer of every token begins with it, and
-    it is never taken from a request. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
+    public_url: Annotated[str, AfterValidator(canonical_url)] = ""
+    """URL under which clients reach the server. The issuer of every token begins with it, and it is never taken from a request.
+    It is brought to the form that browsers write: host in lower case and in punycode, no default port (`:443` of `https://`),
+    no slash at the end; a start says so where that changes it. A path (`https://example.com/idp`) is one that the server lies
+    below. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
 
     management_host: str = "127.0.0.1"
     """Address that metrics and health are served on for the operator's machines, apart from the world's."""
@@ -215,6 +227,8 @@ class Settings(BaseSettings):
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""
 
+    _written_url: str = PrivateAttr(default="")
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -270,7 +284,7 @@ class Settings(BaseSettings):
     def _networks(cls, value: Any) -> tuple[str, ...]:
         parts = value.split(",") if isinstance(value, str) else value
         try:
-            return tuple(str(ipaddress.ip_network(part.strip())) for part in parts if part.strip())
+            return tuple(str(read_network(part)) for part in parts if part.strip())
         except ValueError:
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
 
@@ -285,7 +299,7 @@ class Settings(BaseSettings):
     @classmethod
     def _address(cls, value: str) -> str:
         try:
-            return str(ipaddress.ip_address(value))
+            return str(ipaddress.ip_address(value.removeprefix("[").removesuffix("]")))
         except ValueError:
             raise ValueError("takes an IP address, such as 127.0.0.1, 0.0.0.0 or ::1") from None
 
@@ -296,26 +310,13 @@ class Settings(BaseSettings):
             check_url(value)
         return value
 
-    @field_validator("public_url")
+    @model_validator(mode="wrap")
     @classmethod
-    def _plain_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port_is_sound = parts.port is None or parts.port > 0
-        except ValueError:
-            parts, port_is_sound = urlsplit(""), False
-        if value and (
-            not port_is_sound
-            or not value.isprintable()
-            or " " in value
-            or parts.scheme not in {"http", "https"}
-            or not parts.netloc
-            or parts.query
-            or parts.fragment
-            or "@" in parts.netloc
-        ):
-            raise ValueError("takes a URL such as https://id.example.com, without query, fragment or user name")
-        return value.rstrip("/")
+    def _remember(cls, values: Any, validate: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        settings = validate(values)
+        if isinstance(values, dict):
+            settings._written_url = str(values.get("public_url") or "").rstrip("/")  # noqa: SLF001 (its own)
+        return settings
 
     @model_validator(mode="before")
     @classmethod
@@ -376,6 +377,16 @@ class Settings(BaseSettings):
     def sqlite_path(self) -> Path | None:
         """The file of the embedded database; None with another database."""
         return sqlite_path(self.database_url) if self.is_sqlite else None
+
+    @property
+    def changed_url(self) -> str:
+        """What IDP_PUBLIC_URL was set to, if that is not its one form: former issuers may begin with it. Else empty."""
+        return self._written_url if self._written_url not in {"", self.public_url} else ""
+
+    @property
+    def public_path(self) -> str:
+        """The path that everything lies below for clients, such as `/idp`; empty for the whole host."""
+        return path_of(self.public_url)
 
     @property
     def chosen_management_port(self) -> int:

@@ -12,12 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-import alembic.command
-import alembic.config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from idp import (
     access,
@@ -32,6 +28,7 @@ from idp import (
     keysets,
     mail,
     manifest,
+    migrations,
     organisations,
     ratelimit,
     realms,
@@ -56,8 +53,6 @@ FIRST_WITH_MARKS = "0006"
 
 FIRST_WITH_AUDIENCES = "0007"
 """The schema since which tokens are for this server only if their application says so."""
-
-_SETUP_LOCK = 7_207_201_912
 
 
 class SetupError(IdpError):
@@ -88,7 +83,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             crypto.create_master_key(settings.master_key_file)
         app = create_app(settings)
         try:
-            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), _database_lock():
+            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):
                 _complete(settings, report)
         except BaseException:
             close_app(app)
@@ -136,20 +131,6 @@ def _alone(data_dir: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def _database_lock() -> Iterator[None]:
-    """Wait for starts on other machines that share a PostgreSQL database."""
-    if db.engine.dialect.name != "postgresql":
-        yield
-        return
-    # a lock of the transaction, which stays open meanwhile: one of the session could not be given back behind PgBouncer
-    with db.engine.begin() as connection:
-        for timeout in ("lock_timeout = '60s'", "statement_timeout = '60s'", "idle_in_transaction_session_timeout = 0"):
-            connection.execute(text(f"SET LOCAL {timeout}"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SETUP_LOCK})
-        yield
-
-
 def _refuse_new_key_for_old_database(settings: Settings) -> None:
     """A new master key would make everything sealed in an existing SQLite database unreadable."""
     database = settings.sqlite_path
@@ -165,37 +146,12 @@ def upgrade_schema() -> str | None:
     """Bring the schema up to date, in one transaction.
 
     :returns: the schema that there was; None if there was none.
-    :raises SetupError: the database was made by a later version.
+    :raises SchemaError: the database was made by a later version, or is an unfinished copy.
     """
-    config = _alembic_config()
     with db.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SET LOCAL statement_timeout = 0"))  # a migration may take its time
-        current = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if current is not None and current not in known:
-            raise SetupError(
-                f"The database has schema {current}, which this version does not know. Start the version that made it, or later."
-            )
-        config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
-    return current
-
-
-def schema_drift(connection: Connection) -> list[object]:
-    """Return the differences between the migrated schema and the models; none, if the migrations are complete."""
-    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
-
-    from idp.db import Base  # noqa: PLC0415
-
-    context = MigrationContext.configure(connection)
-    return list(compare_metadata(context, Base.metadata))
-
-
-def _alembic_config() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+        return migrations.upgrade(connection)
 
 
 def _create_master_realm() -> None:

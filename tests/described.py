@@ -66,9 +66,13 @@ def check_answers(app: Flask) -> None:
     @app.after_request
     def check(response: Response) -> Response:
         rule = request.url_rule
-        # below /v1/k8s is another contract's
-        others = ("/v1/openapi.json", "/v1/k8s/")
-        of_api = rule is not None and rule.rule.startswith("/v1/") and not rule.rule.startswith(others)
-        if rule is not None and of_api and request.method not in {"HEAD", "OPTIONS"} and response.status_code != 304:
+        of_api = rule is not None and rule.endpoint.startswith("api ") and rule.rule.startswith("/v1/")
+        if (
+            rule is not None
+            and of_api
+            and rule.rule != "/v1/openapi.json"
+            and request.method not in {"HEAD", "OPTIONS"}
+            and response.status_code != 304
+        ):
             check_answer(rule.rule, request.method, response)
         return response

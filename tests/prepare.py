@@ -3,6 +3,7 @@
 `make test` runs it first.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ def node_clients_missing() -> str | None:
     """Return why the clients from npm cannot be run, or None when they can."""
     if shutil.which("node") is None:
         return "node is not installed, so the clients from npm are not tried"
-    if not (NODE_FOLDER / "node_modules" / "openid-client").is_dir():
+    wanted = json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]
+    if not all((NODE_FOLDER / "node_modules" / name).is_dir() for name in wanted):
         return "the clients from npm could not be installed (tests/interop/package.json)"
     return None
 

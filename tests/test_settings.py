@@ -45,6 +45,11 @@ def test_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IDP_PUBLIC_URL", "ftp://id.example.com", "takes a URL such as"),
         ("IDP_PUBLIC_URL", "https://user@id.example.com", "takes a URL such as"),
         ("IDP_PUBLIC_URL", "https://id.example.com/?x=1", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "https://id.example.com/#", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "https:id.example.com", "takes a URL such as"),
+        ("IDP_PUBLIC_URL", "https://id.example.com/%41", "takes a URL whose path has letters"),
+        ("IDP_PUBLIC_URL", "https://id.example.com/a//b", "takes a URL whose path has letters"),
+        ("IDP_PUBLIC_URL", "https://id.example.com/a;b", "takes a URL whose path has letters"),
         ("IDP_DATABASE_URL", "mysql://x/y", "takes sqlite:"),
         ("IDP_DATABASE_CONNECTIONS", "4", "5"),
         ("IDP_TRUSTED_PROXIES", "proxy.example", "takes addresses or networks"),
@@ -68,6 +73,30 @@ def test_wrong_value_is_one_sentence_with_the_name_and_what_it_takes(
 
 def test_public_url_loses_its_slash_and_makes_the_issuer() -> None:
     assert Settings.load(public_url="https://id.example.com/").issuer("acme") == "https://id.example.com/auth/realms/acme"
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("https://id.example.com:443", "https://id.example.com"),
+        ("http://id.example.com:80/", "http://id.example.com"),
+        ("https://id.example.com:80", "https://id.example.com:80"),
+        ("HTTPS://ID.Example.COM:0443/IdP/", "https://id.example.com/IdP"),
+        ("https://b\u00fccher.example/idp", "https://xn--bcher-kva.example/idp"),
+        ("https://[2001:DB8:0::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://id.example.com/a/../idp", "https://id.example.com/idp"),
+    ],
+)
+def test_public_url_has_one_form_and_a_change_of_it_is_known(written: str, canonical: str) -> None:
+    settings = Settings.load(public_url=written)
+    assert settings.public_url == canonical
+    assert settings.changed_url == written.rstrip("/") or written.rstrip("/") == canonical
+    again = Settings.load(public_url=canonical)
+    assert (again.public_url, again.changed_url) == (canonical, "")
+
+
+def test_default_port_is_left_out_of_the_default_too() -> None:
+    assert (Settings.load(port=80).public_url, Settings.load(port=80).changed_url) == ("http://127.0.0.1", "")
 
 
 def test_networks_are_read_from_a_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from idp import applications, audit, clock, crypto, realms, setup
+from idp import applications, audit, clock, crypto, migrations, realms, setup
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.errors import IdpError
@@ -95,7 +95,7 @@ def test_one_time_secret_fetches_one_administrators_token(own_server: Server) ->
 def test_schema_is_what_the_models_say(tmp_path: Path) -> None:
     app, _ = set_up(fresh(tmp_path))
     with app.app_context(), db.engine.connect() as connection:
-        assert setup.schema_drift(connection) == []
+        assert migrations.drift(connection) == []
 
 
 def test_secrets_that_were_never_shown_are_made_anew(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def make_first_schema() -> None:
     import alembic.command
     from sqlalchemy import text
 
-    config = setup._alembic_config()
+    config = migrations.alembic_config()
     with db.engine.begin() as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "0001")
@@ -311,7 +311,7 @@ def check_upgraded_schema() -> None:
     from idp import access, realms
 
     with db.engine.connect() as connection:
-        assert setup.schema_drift(connection) == []
+        assert migrations.drift(connection) == []
     old = realms.get_realm("old")
     assert (old.contract_number, old.api_key_hours, old.personal_token_limit) == (10_000_002, 2160, 50)
     roles = {role.name: role for role in access.list_roles(old)}

@@ -159,9 +159,11 @@ def set_the_schema_back(connection: Connection) -> None:
     for table, columns in {
         "audit_sealing": ["cutting"],
         "realm": ["audit_days", "tokens_from"],
-        "application": ["jwks_frozen"],
+        "application": ["jwks_frozen", "created_by"],
         "application_secret": ["frozen"],
-        "user_account": ["email_limited"],
+        "user_account": ["email_limited", "created_by"],
+        "role": ["created_by"],
+        "project": ["created_by"],
         "personal_token": ["made_with"],
     }.items():
         for column in columns:

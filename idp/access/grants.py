@@ -1,6 +1,6 @@
 """Grants: given, listed, changed, removed, and read for a token."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -150,6 +150,19 @@ def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | No
     return db.session.scalars(query).all()
 
 
+def grants_of_each(realm: Realm, kind: HolderKind, holder_ids: Collection[int]) -> Sequence[Grant]:
+    """Return what several holders of one kind hold, by the row numbers of the holders; see `list_grants` for the order."""
+    query = (
+        select(Grant)
+        .join(Role, Role.id == Grant.role_id)
+        .outerjoin(Project, Project.id == Grant.project_id)
+        .where(Grant.realm_id == realm.id, Grant.holder_kind == kind.value, Grant.holder_id.in_(holder_ids))
+        .options(selectinload(Grant.role), selectinload(Grant.project))
+        .order_by(Grant.holder_id, Project.name.is_not(None), Project.name, Role.name)
+    )
+    return db.session.scalars(query).all()
+
+
 def page_of_grants(realm: Realm, *, after: int = 0, limit: int = 50, **filters: Any) -> Sequence[Grant]:
     """Return grants in the order in which they were given.
 
@@ -241,6 +254,14 @@ def _is_held_by(holders: Sequence[Holder]) -> ColumnElement[bool]:
 def holders_on(project: Project, kind: HolderKind) -> Select[int]:
     """Return the row numbers of all who hold a role on a project, as a subquery."""
     return select(Grant.holder_id).where(Grant.project_id == project.id, Grant.holder_kind == kind.value)
+
+
+def holders_of(realm: Realm, role: str, kind: HolderKind) -> Select[int]:
+    """Return the row numbers of all who hold a role on the realm themselves, as a subquery; of none if there is no such role."""
+    is_on_realm = (Role.realm_id == realm.id) & (Role.name == role) & Grant.project_id.is_(None)
+    now_held = or_(Grant.until.is_(None), Grant.until > clock.now())
+    query = select(Grant.holder_id).join(Role, Role.id == Grant.role_id)
+    return query.where(is_on_realm, now_held, Grant.holder_kind == kind.value)
 
 
 def read_held_roles(session: Session, kind: HolderKind, holder_id: int, group_ids: Sequence[int] = ()) -> list[HeldRole]:

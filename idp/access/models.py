@@ -43,6 +43,8 @@ class Project(Identified, Base):
 
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
+    display_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """What it is shown as, where that is not its name."""
     description: Mapped[str] = mapped_column(String(500), default="")
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
     """The actor of the audit trail that has made it; empty for what is from before schema 0008."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from idp import audit
 from idp.access.models import Grant, Project, Role
@@ -11,7 +11,16 @@ from idp.access.policy import PERMISSIONS, READING, check_permissions
 from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, NotFoundError
 from idp.paging import Listing
-from idp.realms import Realm, check_name, check_text, publish_application, publish_user
+from idp.realms import (
+    Called,
+    Realm,
+    check_called,
+    check_name,
+    check_text,
+    is_shown_as,
+    publish_application,
+    publish_user,
+)
 
 Named = TypeVar("Named", Role, Project)
 
@@ -71,12 +80,17 @@ def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> No
     publish_user(realm.name, "*")
 
 
-def create_project(realm: Realm, name: str, description: str = "") -> Project:
+def create_project(realm: Realm, name: str, description: str = "", display_name: str = "") -> Project:
     """Add a project.
 
+    :param display_name: what it is shown as; empty for its name. See `realms.called` for names that others have chosen.
     :raises ConflictError: the name is taken.
     """
-    return _create(Project, audit.Tag.PROJECT_CREATE, realm, name, description)
+    check_name("a project", name)
+    shown = check_called(Project, "project", Called(name, display_name), realm.id)
+    project = _create(Project, audit.Tag.PROJECT_CREATE, realm, name, description)
+    project.display_name = shown
+    return project
 
 
 def describe_role(realm: Realm, name: str, description: str) -> None:
@@ -88,10 +102,21 @@ def describe_role(realm: Realm, name: str, description: str) -> None:
     audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", description=description)
 
 
-def describe_project(realm: Realm, name: str, description: str) -> None:
-    """Change what a project says of itself."""
-    get_project(realm, name).description = _checked(description)
-    audit.record(audit.Tag.PROJECT_UPDATE, realm.name, f"project:{name}", description=description)
+def describe_project(realm: Realm, name: str, description: str | None = None, display_name: str | None = None) -> None:
+    """Change what a project says of itself, or what it is shown as; what is left out stays.
+
+    :raises ConflictError: another project is shown so, or called so.
+    """
+    project, wanted = get_project(realm, name), {}
+    if description is not None:
+        wanted["description"] = _checked(description)
+    if display_name is not None:
+        wanted["display_name"] = check_called(Project, "project", Called(name, display_name), realm.id, besides=project.id)
+    changed = {field: value for field, value in wanted.items() if getattr(project, field) != value}
+    for field, value in changed.items():
+        setattr(project, field, value)
+    if changed:
+        audit.record(audit.Tag.PROJECT_UPDATE, realm.name, f"project:{name}", **changed)
 
 
 def delete_role(realm: Realm, name: str) -> None:
@@ -144,6 +169,11 @@ def find_role_name(realm: Realm, named: str) -> str:
     return name
 
 
+def find_role_by_uid(realm: Realm, uid: str) -> Role | None:
+    """Return a role by uid, or None."""
+    return db.session.scalar(select(Role).where(Role.realm_id == realm.id, Role.uid == uid))
+
+
 def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
     """Return a project by uid, or None."""
     return db.session.scalar(select(Project).where(Project.realm_id == realm.id, Project.uid == uid))
@@ -164,30 +194,37 @@ def list_projects(realm: Realm) -> Sequence[Project]:
     return db.session.scalars(select(Project).where(Project.realm_id == realm.id).order_by(Project.name)).all()
 
 
-def role_listing(realm: Realm, *, containing: str = "") -> Listing:
+def role_listing(realm: Realm, *, containing: str = "", named: str | None = None) -> Listing:
     """Return roles as a list in pages.
 
     :param containing: only those whose name or description contains this, in whatever case.
+    :param named: only the one of this name; None for all.
     """
-    return _listing(Role, select(Role).where(Role.realm_id == realm.id), containing)
+    query = select(Role).where(Role.realm_id == realm.id)
+    return _listing(Role, query if named is None else query.where(Role.name == named), containing)
 
 
-def project_listing(realm: Realm, *, containing: str = "", names: Sequence[str] | None = None) -> Listing:
+def project_listing(
+    realm: Realm, *, containing: str = "", names: Sequence[str] | None = None, shown: str | None = None
+) -> Listing:
     """Return projects as a list in pages.
 
+    :param containing: only those whose name, description or shown name contains this, in whatever case.
     :param names: only those of these names; None for all.
+    :param shown: only the one that is shown under exactly this name; None for all.
     """
     query = select(Project).where(Project.realm_id == realm.id)
     if names is not None:
         query = query.where(Project.name.in_(names))
-    return _listing(Project, query, containing)
+    if shown is not None:
+        query = query.where(is_shown_as(Project, shown))
+    return _listing(Project, query, containing, func.lower(Project.display_name))
 
 
-def _listing(kind: type[Named], query: Select[Named], containing: str) -> Listing:
+def _listing(kind: type[Named], query: Select[Named], containing: str, *more: ColumnElement[str]) -> Listing:
     if containing:
-        text = containing.lower()
-        described = func.lower(kind.description).contains(text, autoescape=True)
-        query = query.where(or_(kind.name.contains(text, autoescape=True), described))
+        columns = (kind.name, func.lower(kind.description), *more)
+        query = query.where(or_(*(column.contains(containing.lower(), autoescape=True) for column in columns)))
     fields = {
         "name": kind.name,
         "uid": kind.uid,

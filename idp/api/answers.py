@@ -15,6 +15,9 @@ from idp.api.schemas import Annotations, Metadata, Reply
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.wire.credentials import COOKIE, may_sign_in
 
+LONGEST_COOKIE = 4_096
+"""Characters of a cookie's name and value together that browsers keep (RFC 6265bis §5.6): a longer one they drop silently."""
+
 
 def render(shape: Shape, reply: Reply[Any]) -> Response:
     """Return the answer of a call."""
@@ -29,7 +32,7 @@ def render(shape: Shape, reply: Reply[Any]) -> Response:
     if reply.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if reply.location:
-        response.headers["Location"] = reply.location
+        response.headers["Location"] = runtime.current().settings.public_path + reply.location
     if reply.cookie and not may_sign_in(request.environ, runtime.current().settings.public_url):
         return response  # the token is in its body, for who can read that
     return response if reply.cookie is None else set_cookie(response, reply.cookie)
@@ -54,9 +57,12 @@ def done() -> Response:
 def set_cookie(response: Response, token: str) -> Response:
     """Set the cookie that carries a session token, or take it away with an empty one (R122).
 
-    Its name is given by contracts, so it cannot begin with `__Host-`; the rest is as that asks: this host, every path.
+    Its name is given by contracts, so it cannot begin with `__Host-`; the rest is as that asks: this host, every path. That is so
+    below a path too, for the APIs of the host behind the gateway are shown it.
     """
     secure = runtime.current().settings.public_url.startswith("https:")
+    if len(COOKIE) + len(token) > LONGEST_COOKIE:
+        token = ""  # it would be dropped, and an older one would go on counting; the token is in the body
     response.set_cookie(
         COOKIE, token, max_age=SESSION_TOKEN_LIFETIME if token else 0, path="/", secure=secure, httponly=True, samesite="Strict"
     )
@@ -83,5 +89,4 @@ def metadata(uid: str, name: str, created_at: datetime, updated_at: datetime | N
         "labels": {},
         "creationTimestamp": time(created_at),
         "lastModifiedTimestamp": time(updated_at or created_at),
-        "deletionTimestamp": None,
     }

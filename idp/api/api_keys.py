@@ -1,13 +1,13 @@
 """`/v1/apiKeys`: one's own keys, and those of others for who may."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import apikeys, callers, clock
-from idp.api.answers import metadata, time_or_none
+from idp.api.answers import metadata, time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
@@ -34,7 +34,7 @@ class KeySpec(Schema):
     expiryHours: int | None = None
     neverExpires: bool = False
     userUid: str | None = None
-    """The user or application that it is for; by default the caller."""
+    """The user or application that it is for; by default, and with the uid of the realm, the caller."""
     roles: list[str] | None = None
     """The only roles that it carries."""
     projects: list[str] | None = None
@@ -86,6 +86,10 @@ class KeyMade(TypedDict):
     expiry: Timestamp | None
 
 
+class _End(TypedDict):
+    expiry: NotRequired[Timestamp]
+
+
 class KeyOwner(TypedDict):
     """Who a key acts as."""
 
@@ -98,7 +102,8 @@ class KeyOwner(TypedDict):
 class KeySpecShown(TypedDict):
     """What a key is."""
 
-    expiry: Timestamp | None
+    expiry: NotRequired[Timestamp]
+    """Left out of a key that never expires."""
     key: str
     publicPart: str
     user: KeyOwner
@@ -146,7 +151,8 @@ def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
     """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
     spec = body.spec
     wish = callers.KeyWish(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
-    return _made(callers.make_key(caller, realm, spec.userUid or None, wish))
+    owner = None if spec.userUid in {"", realm.uid} else spec.userUid
+    return _made(callers.make_key(caller, realm, owner, wish))
 
 
 @signed_in
@@ -224,10 +230,11 @@ def show_key(key: ApiKey) -> KeyResource:
     user = db.session.get(User, key.user_id) if key.user_id else None
     successor = apikeys.successor_of(key)
     quiet = apikeys.quiet_since(key, now) if successor is not None else None
+    end: _End = {} if key.expires_at is None else {"expiry": time(key.expires_at)}
     return {
         "metadata": metadata(key.uid, key.name, key.created_at, key.updated_at, key.description),
         "spec": {
-            "expiry": time_or_none(key.expires_at),
+            **end,
             "key": "",
             "publicPart": key.public_part,
             "user": {

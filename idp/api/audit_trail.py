@@ -93,7 +93,7 @@ def list_events(caller: Caller, realm: Realm, query: EventQuery) -> Page[Event]:
         outcome=query.outcome or None, since=query.since, until=query.until,
     )  # fmt: skip
     found = page(caller, query, listing, _shown, "-creationTimestamp")
-    _record(name, "search")
+    record_reading(name, "search")
     return found
 
 
@@ -105,7 +105,7 @@ def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
     """
     name = _trail(caller, realm, query)
     part = checkpoints.export_part(name, query.first)
-    _record(name, "export")
+    record_reading(name, "export")
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="audit-{name or "server"}-{query.first}.jsonl"'}
     response = Response("".join(part.lines), 200, headers, content_type="application/x-ndjson")
     if part.next_batch is not None:
@@ -144,7 +144,12 @@ def _trail(caller: Caller, realm: Realm, query: EventQuery | ScopeQuery) -> str:
     return realm.name
 
 
-def _record(name: str, how: str) -> None:
+def record_reading(name: str, how: str) -> None:
+    """Record that a trail was read.
+
+    :param name: of the realm; empty for the trail of the server as a whole.
+    :param how: `search` or `export`.
+    """
     begin_writing()
     audit.record(audit.Tag.AUDIT_READ, name, f"realm:{name}" if name else "server:realmgate", how=how)
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from idp import apikeys, ratelimit, realms, runtime, sessions, users
 from idp.api.operations import Deprecation
 from idp.api.requests import address, public, signed_in
-from idp.api.schemas import Done, Query, Reply, Schema
+from idp.api.schemas import Done, Query, Reply, Schema, Timestamp
 from idp.callers import Caller, CredentialError, CredentialKind, realm_of_token
 from idp.errors import InvalidValueError
 from idp.users import LinkPurpose
@@ -109,10 +109,24 @@ class OwnOrgs(TypedDict):
     organizations: list[OwnOrg]
 
 
-class NoProviders(TypedDict):
-    """Other identity providers: none."""
+class Provider(TypedDict):
+    """An identity provider. There are none."""
 
-    items: list[str]
+    id: str
+    name: str
+
+
+class Device(TypedDict):
+    """A second factor. There are none."""
+
+    deviceName: str
+    creationTimestamp: Timestamp
+
+
+class SsoQuery(Query):
+    """Whose providers."""
+
+    org: str = Field(default="", max_length=64)
 
 
 @public
@@ -142,7 +156,7 @@ def refresh_session(query: CookieQuery, body: Refresh) -> Reply[SessionShown]:
 
 
 @public(deprecation=Deprecation(date(2026, 11, 22), None, "POST /v1/auth/refresh: a URL is written down in many places"))
-def refresh(token: str) -> SessionShown:
+def refresh(query: CookieQuery, token: str) -> SessionShown:  # noqa: ARG001 (taken, for clients that send it)
     """Exchange the newest token of a session, shown in the URL, for the next, once. It sets no cookie: a GET signs nobody in."""
     return _shown(_refreshed(token))
 
@@ -191,9 +205,15 @@ def orgs(caller: Caller) -> OwnOrgs:
 
 
 @public
-def sso(kind: str) -> NoProviders:  # noqa: ARG001 (identity providers, logins, providers: all empty)
+def sso(query: SsoQuery, kind: str) -> list[Provider]:  # noqa: ARG001 (identity providers, logins, providers: all empty)
     """Say that nobody signs in by another identity provider here."""
-    return {"items": []}
+    return []
+
+
+@signed_in
+def list_devices(caller: Caller) -> list[Device]:  # noqa: ARG001 (everybody who is signed in)
+    """Say that nobody shows a second factor here."""
+    return []
 
 
 @public

@@ -41,14 +41,14 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>API of Realmgate</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="@/docs/assets/swagger-ui.css">
 </head>
 <body>
-<main id="swagger-ui">
-<p>This page needs scripts. The description itself is at <a href="/v1/openapi.json">/v1/openapi.json</a>.</p>
+<main id="swagger-ui" data-description="@/v1/openapi.json">
+<p>This page needs scripts. The description itself is at <a href="@/v1/openapi.json">@/v1/openapi.json</a>.</p>
 </main>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/docs/assets/start.js"></script>
+<script src="@/docs/assets/swagger-ui-bundle.js"></script>
+<script src="@/docs/assets/start.js"></script>
 </body>
 </html>
 """
@@ -62,7 +62,7 @@ LIFE_CYCLE = """<!doctype html>
 <p>A call below <code>/v1</code> keeps its meaning: what is added, an older program can ignore.</p>
 <p>A call that is on its way out says so in each answer: <code>Deprecation</code> (RFC 9745) has the day from which on it should
 not be used in new programs, and <code>Sunset</code> (RFC 8594) the day from which on it may be gone, at least twelve months
-later. Without <code>Sunset</code> no such day is set. The <a href="/docs">description</a> names what to use instead.</p>
+later. Without <code>Sunset</code> no such day is set. The <a href="@/docs">description</a> names what to use instead.</p>
 <p>What cannot be changed compatibly comes below <code>/v2</code>, and <code>/v1</code> stays for at least two
 years more.</p>
 </body>
@@ -89,12 +89,17 @@ def describer(routes: tuple[Route, ...]) -> Any:
 
 def docs() -> Response:
     """Show the API to people."""
-    return Response(_PAGE, headers=_HEADERS | {"Cache-Control": "no-cache"}, mimetype="text/html")
+    return Response(_below_path(_PAGE), headers=_HEADERS | {"Cache-Control": "no-cache"}, mimetype="text/html")
 
 
 def life_cycle() -> Response:
     """Say what becomes of calls."""
-    return Response(LIFE_CYCLE, headers=_HEADERS, mimetype="text/html")
+    return Response(_below_path(LIFE_CYCLE), headers=_HEADERS, mimetype="text/html")
+
+
+def _below_path(page: str) -> str:
+    """Return a page with the path of the public URL where it has `@`."""
+    return page.replace("@", runtime.current().settings.public_path)
 
 
 def asset(name: str) -> Response:

@@ -19,6 +19,7 @@ from idp.errors import (
     InvalidMembersError,
     InvalidValueError,
     NotFoundError,
+    NotServedError,
     OverloadedError,
     StorageUnavailableError,
 )
@@ -84,6 +85,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (TooManyAttemptsError, 429, "TooManyRequests"),
     (TooManyLeasesError, 429, "TooManyLeases"),
     (RateExceededError, 429, "TooManyRequests"),
+    (NotServedError, 501, "NotServed"),
     (BusyError, 503, "Unavailable"),
     (OverloadedError, 503, "Unavailable"),
     (StorageUnavailableError, 503, "Unavailable"),

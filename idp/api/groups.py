@@ -1,6 +1,6 @@
 """`/v1/groups`, and `/v1/teams` for clients that call them so: what a group holds, its members hold."""
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from flask import request
 from pydantic import Field
@@ -8,23 +8,31 @@ from typing_extensions import TypedDict
 
 from idp import access, callers, users
 from idp.api.answers import metadata
+from idp.api.filters import FilterQuery, Order, filtered
+from idp.api.holdings import HeldOnProject, Projects, by_project, give_on_projects, visible
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Reference, Renamed, Schema
-from idp.api.users import HeldOnProject, Projects, Roles, UserResource, by_project, give_on_projects, show_user, visible
+from idp.api.users import Roles, UserResource, show_user
 from idp.callers import Caller
-from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.users import Group
+
+MOST_MEMBERS = 200
+"""Members that one body can name, and that a group shows."""
 
 
 class GroupSpec(Schema):
     """`spec` of a new group."""
 
-    users: list[str] = Field(default=[], max_length=200)
+    read_only = frozenset({"sources"})
+
+    users: list[str] = Field(default=[], max_length=MOST_MEMBERS)
     """Its members, by uid."""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm that it gets, by uid or name."""
+    displayName: str = Field(default="", max_length=200)
+    """What it is shown as; empty for its name."""
 
 
 class NewGroup(Schema):
@@ -35,13 +43,22 @@ class NewGroup(Schema):
 
 
 class ReplacedGroupSpec(Schema):
-    """`spec` of a change: the members, if they are to change."""
+    """`spec` of a change: what is left out stays."""
 
-    users: list[str] | None = Field(default=None, max_length=200)
+    read_only = frozenset({"sources"})
+
+    users: list[str] | None = Field(default=None, max_length=MOST_MEMBERS)
+    """Its members, by uid."""
+    roles: list[str] | None = Field(default=None, max_length=100)
+    """Roles on the realm, by uid or name."""
+    displayName: str | None = Field(default=None, max_length=200)
+    """What it is shown as; empty for its name."""
 
 
 class GroupChange(Schema):
     """`PUT` and `PATCH /v1/groups/{uid}`."""
+
+    patched = True
 
     metadata: Renamed = Renamed()
     spec: ReplacedGroupSpec = ReplacedGroupSpec()
@@ -54,12 +71,12 @@ class Member(Schema):
     """Of a user."""
 
 
-class GroupQuery(PageQuery):
+class GroupQuery(FilterQuery):
     """Which groups, in which order."""
 
     name: str = Field(default="", max_length=200)
     """Those whose name or description contains this."""
-    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+    orderBy: Order = "name"
 
 
 class MemberQuery(PageQuery):
@@ -69,7 +86,15 @@ class MemberQuery(PageQuery):
 
 
 class GroupSpecShown(TypedDict):
-    """What a group is. Its members are a list of their own."""
+    """What a group is. Its members are a list of their own; they stand here too unless there are more than 200."""
+
+    users: NotRequired[list[str]]
+    roles: NotRequired[list[str]]
+    """Roles on the realm, by uid; for who may see them."""
+    sources: list[str]
+    """Empty: groups do not come from elsewhere."""
+
+    displayName: str
 
 
 class GroupStatus(TypedDict):
@@ -102,14 +127,16 @@ class GroupProjects(TypedDict):
 def list_groups(caller: Caller, realm: Realm, query: GroupQuery) -> Page[GroupResource]:
     """List groups."""
     _may_read(caller, realm)
-    return page(caller, query, users.group_listing(realm, containing=query.name), _shown, query.orderBy)
+    columns = {"metadata.name": Group.name, "metadata.uid": Group.uid}
+    listing = filtered(users.group_listing(realm, containing=query.name), query.filters, columns)
+    return page(caller, query, listing, lambda group: _shown(caller, realm, group), query.orderBy)
 
 
 @signed_in
 def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
     """Make a group with members and roles."""
     caller.require("users:write", realm=realm.name)
-    group = users.create_group(realm, body.metadata.name, body.metadata.description or "")
+    group = users.create_group(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     if body.spec.roles:
         roles = [access.find_role_name(realm, role) for role in body.spec.roles]
         callers.set_roles(caller, realm, users.group_holder(group), roles)
@@ -121,62 +148,68 @@ def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
 @signed_in
 def get_group(caller: Caller, realm: Realm, uid: str) -> GroupResource:
     """Show a group, by uid or name."""
-    return _shown(_find(caller, realm, uid))
+    return _shown(caller, realm, callers.visible_group(caller, realm, uid))
 
 
 @signed_in(current=get_group)
 def replace_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Set what a group says of itself, and its members where `spec.users` names them."""
-    _change(caller, realm, uid, body.metadata.description or "", body.spec.users)
+    """Set what a group says of itself; its members, its roles and what it is shown as where `spec` names them."""
+    _change(caller, realm, uid, body.metadata.description or "", body.spec)
 
 
 @signed_in(current=get_group)
 def change_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Change what a group says of itself, or its members."""
-    _change(caller, realm, uid, body.metadata.description, body.spec.users)
+    """Change what a group says of itself, what it is shown as, its members or its roles."""
+    _change(caller, realm, uid, body.metadata.description, body.spec)
 
 
-def _change(caller: Caller, realm: Realm, uid: str, description: str | None, members: list[str] | None) -> None:
-    group = callers.manageable_group(caller, realm, _find(caller, realm, uid))
-    if description is not None and description != group.description:
-        users.describe_group(realm, group.name, description)
-    if members is not None:
-        now = {user.uid for user in users.list_members(group)}
-        for member in sorted(now - set(members)):
-            callers.take_out_of_group(caller, realm, group, member)
-        for member in sorted(set(members) - now):
-            callers.put_into_group(caller, realm, group, member)
+def _change(caller: Caller, realm: Realm, uid: str, description: str | None, spec: ReplacedGroupSpec) -> None:
+    group = callers.manageable_group(caller, realm, callers.visible_group(caller, realm, uid))
+    users.describe_group(realm, group.name, description, spec.displayName)
+    if spec.users is not None:
+        _set_members(caller, realm, group, set(spec.users))
+    if spec.roles is not None:
+        roles = [access.find_role_name(realm, role) for role in spec.roles]
+        callers.set_roles(caller, realm, users.group_holder(group), roles)
+
+
+def _set_members(caller: Caller, realm: Realm, group: Group, wanted: set[str]) -> None:
+    now = {user.uid for user in users.list_members(group)}
+    for member in sorted(now - wanted):
+        callers.take_out_of_group(caller, realm, group, member)
+    for member in sorted(wanted - now):
+        callers.put_into_group(caller, realm, group, member)
 
 
 @signed_in(current=get_group)
 def delete_group(caller: Caller, realm: Realm, uid: str) -> None:
     """Delete a group; its members stay, and hold no longer what it held."""
-    group = callers.manageable_group(caller, realm, _find(caller, realm, uid))
+    group = callers.manageable_group(caller, realm, callers.visible_group(caller, realm, uid))
     users.delete_group(realm, group.name)
 
 
 @signed_in
 def list_members(caller: Caller, realm: Realm, query: MemberQuery, uid: str) -> Page[UserResource]:
     """List the users in a group."""
-    return page(caller, query, users.member_listing(_find(caller, realm, uid)), show_user, query.orderBy)
+    return page(caller, query, users.member_listing(callers.visible_group(caller, realm, uid)), show_user, query.orderBy)
 
 
 @signed_in
 def add_member(caller: Caller, realm: Realm, body: Member, uid: str) -> None:
     """Put a user into a group; one who is in it stays."""
-    callers.put_into_group(caller, realm, _find(caller, realm, uid), body.uid)
+    callers.put_into_group(caller, realm, callers.visible_group(caller, realm, uid), body.uid)
 
 
 @signed_in
 def remove_member(caller: Caller, realm: Realm, uid: str, user: str) -> None:
     """Take a user out of a group."""
-    callers.take_out_of_group(caller, realm, _find(caller, realm, uid), user)
+    callers.take_out_of_group(caller, realm, callers.visible_group(caller, realm, uid), user)
 
 
 @signed_in
 def get_group_roles(caller: Caller, realm: Realm, uid: str) -> GroupRoles:
     """Show what a group holds on the realm."""
-    grants = visible(caller, realm, users.group_holder(_find(caller, realm, uid)))
+    grants = visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)))
     return {"roles": [{"uid": each.role.uid, "name": each.role.name} for each in grants if each.project is None]}
 
 
@@ -184,19 +217,19 @@ def get_group_roles(caller: Caller, realm: Realm, uid: str) -> GroupRoles:
 def set_group_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
     """Let a group hold exactly these roles on the realm."""
     roles = [access.find_role_name(realm, role) for role in body.roles]
-    callers.set_roles(caller, realm, users.group_holder(_find(caller, realm, uid)), roles)
+    callers.set_roles(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), roles)
 
 
 @signed_in
 def get_group_projects(caller: Caller, realm: Realm, uid: str) -> GroupProjects:
     """Show what a group holds on projects."""
-    return {"projects": by_project(visible(caller, realm, users.group_holder(_find(caller, realm, uid))), [])}
+    return {"projects": by_project(visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid))), [])}
 
 
 @signed_in
 def set_group_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
     """Let a group hold exactly these roles on each project that is named; the others stay as they are."""
-    give_on_projects(caller, realm, users.group_holder(_find(caller, realm, uid)), body.projects)
+    give_on_projects(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), body.projects)
 
 
 def _may_read(caller: Caller, realm: Realm) -> None:
@@ -204,16 +237,16 @@ def _may_read(caller: Caller, realm: Realm) -> None:
         caller.require("users:read", realm=realm.name)
 
 
-def _find(caller: Caller, realm: Realm, named: str) -> Group:
-    group = users.find_group(realm, named)
-    if group is None or not caller.may_somewhere("users:read", realm=realm.name):
-        raise NotFoundError("There is no group with this uid or name (not found).")
-    return group
-
-
-def _shown(group: Group) -> GroupResource:
+def _shown(caller: Caller, realm: Realm, group: Group) -> GroupResource:
+    members = users.member_listing(group)
+    count = members.count()
+    spec: GroupSpecShown = {"displayName": group.display_name, "sources": []}
+    if count <= MOST_MEMBERS:  # a part of them, sent back in a change, would take the others out
+        spec["users"] = [user.uid for user in members.take("name", descending=False, after=None, limit=MOST_MEMBERS)]
+    if caller.may("grants:read", realm=realm.name):
+        spec["roles"] = [each.role.uid for each in visible(caller, realm, users.group_holder(group)) if each.project is None]
     return {
         "metadata": metadata(group.uid, group.name, group.created_at, group.updated_at, group.description),
-        "spec": {},
-        "status": {"members": users.member_listing(group).count()},
+        "spec": spec,
+        "status": {"members": count},
     }

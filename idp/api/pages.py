@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import vault
-from idp.api.schemas import Query
+from idp.api.schemas import Query, Schema
 from idp.callers import Caller
 from idp.crypto import DamagedError, MasterKeyError
 from idp.errors import InvalidValueError
@@ -53,16 +53,23 @@ class PageQuery(Query):
 
 
 def page(
-    caller: Caller, query: PageQuery, listing: Listing, show: Callable[[Any], ShownType], order: str = CREATION
+    caller: Caller,
+    query: PageQuery,
+    listing: Listing,
+    show: Callable[[Any], ShownType],
+    order: str = CREATION,
+    *,
+    body: Schema | None = None,
 ) -> Page[ShownType]:
     """Return the page of a list that a request asks for.
 
     :param order: name of the order; a minus in front of it turns it round.
+    :param body: the body, where it says what is asked for.
     :raises InvalidValueError: `continue` is not one that this list gave out, to this caller and with these filters.
     """
     limit = query.limit or LARGEST_PAGE
     named = order.removeprefix("-")
-    context = _context(caller)
+    context = _context(caller, body)
     place = _open(query.continue_, context) if query.continue_ else _beginning(listing)
     if query.offset and not query.continue_:
         place["offset"] = query.offset
@@ -82,13 +89,13 @@ def _beginning(listing: Listing) -> dict[str, Any]:
     return {"after": None, "offset": 0, "count": listing.count()}
 
 
-def _context(caller: Caller) -> str:
+def _context(caller: Caller, body: Schema | None) -> str:
     """Return what a `continue` is bound to: who asks, for which list, with which filters and order."""
     filters = sorted(
         (name, value) for name, value in request.args.items(multi=True) if name not in {"continue", "limit", "offset"}
     )
     scope = [request.headers.get("X-Organization-Id", ""), request.headers.get("ProjectUid", "")]
-    asked = hashlib.sha256(json.dumps([filters, scope]).encode()).hexdigest()
+    asked = hashlib.sha256(json.dumps([filters, scope, *([body.model_dump()] if body is not None else [])]).encode()).hexdigest()
     return f"page of {request.path.rstrip('/')} for {caller.subject.uid}: {asked}"
 
 

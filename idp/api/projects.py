@@ -1,17 +1,16 @@
 """`/v1/projects`: parts of a realm that work is grouped by."""
 
-from typing import Literal
-
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import access, callers
 from idp.access import Holder, HolderKind, Project
 from idp.api.answers import metadata
-from idp.api.pages import Page, PageQuery, page
+from idp.api.filters import FilterQuery, Order, filtered
+from idp.api.holdings import check_size
+from idp.api.pages import Page, page
 from idp.api.requests import signed_in
-from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
-from idp.api.users import check_size
+from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema, describe
 from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.realms import Realm
@@ -38,6 +37,8 @@ class ProjectSpec(Schema):
 
     users: list[UserRoles] = Field(default=[], max_length=500)
     teams: list[TeamRoles] = Field(default=[], max_length=500)
+    displayName: str = Field(default="", max_length=200)
+    """What it is shown as; empty for its name."""
 
 
 class NewProject(Schema):
@@ -47,12 +48,40 @@ class NewProject(Schema):
     spec: ProjectSpec = ProjectSpec()
 
 
+class ChangedProjectSpec(Schema):
+    """`spec` of a change: what is left out stays."""
+
+    read_only = frozenset({"logoUid", "logoUrl", "alerts"})
+
+    displayName: str | None = Field(default=None, max_length=200)
+    """What it is shown as; empty for its name."""
+
+    users: list[UserRoles] | None = Field(default=None, max_length=500)
+    teams: list[TeamRoles] | None = Field(default=None, max_length=500)
+
+
 class ProjectChange(Schema):
-    """`PUT` and `PATCH /v1/projects/{uid}` and `PUT …/meta`."""
+    """`PUT` and `PATCH /v1/projects/{uid}`."""
+
+    metadata: Renamed = Renamed()
+    spec: ChangedProjectSpec = ChangedProjectSpec()
+
+
+class ProjectMetaChange(Schema):
+    """`PUT /v1/projects/{uid}/meta`: the metadata, by itself or as `metadata`."""
 
     read_only = frozenset({"spec"})
 
-    metadata: Renamed = Renamed()
+    name: str | None = None
+    annotations: dict[str, str] | None = None
+    metadata: Renamed | None = None
+
+
+class DeleteQuery(Query):
+    """How a project is deleted."""
+
+    cleanupProjectResources: bool = False
+    """Whether the roles that are held on it are taken away first."""
 
 
 class ProjectUsers(Schema):
@@ -67,12 +96,12 @@ class ProjectTeams(Schema):
     teams: list[TeamRoles] = Field(max_length=500)
 
 
-class ProjectQuery(PageQuery):
+class ProjectQuery(FilterQuery):
     """Which projects, in which order."""
 
     name: str = Field(default="", max_length=200)
     """Those whose name or description contains this."""
-    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+    orderBy: Order = "name"
 
 
 class NameQuery(Query):
@@ -84,6 +113,8 @@ class NameQuery(Query):
 
 class ProjectSpecShown(TypedDict):
     """What a project is."""
+
+    displayName: str
 
 
 class ProjectStatus(TypedDict):
@@ -98,6 +129,28 @@ class ProjectResource(TypedDict):
     metadata: Metadata
     spec: ProjectSpecShown
     status: ProjectStatus
+
+
+class AppsInUse(TypedDict):
+    """Applications that run in a project: none, here."""
+
+    apps: list[str]
+    count: int
+
+
+class ClustersInUse(TypedDict):
+    """Clusters that run in a project: none, here."""
+
+    clusters: list[str]
+    count: int
+
+
+class ProjectUse(TypedDict):
+    """What runs in a project: nothing, here."""
+
+    appDeployments: AppsInUse
+    clusters: ClustersInUse
+    virtualClusters: ClustersInUse
 
 
 class ProjectMeta(TypedDict):
@@ -116,7 +169,8 @@ class ProjectMetas(TypedDict):
 def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[ProjectResource]:
     """List the projects that the caller may see."""
     names = callers.readable_projects(caller, realm, "projects:read")
-    listing = access.project_listing(realm, containing=query.name, names=names)
+    columns = {"metadata.name": Project.name, "metadata.uid": Project.uid}
+    listing = filtered(access.project_listing(realm, containing=query.name, names=names), query.filters, columns)
     return page(caller, query, listing, lambda project: _shown(realm, project), query.orderBy)
 
 
@@ -143,7 +197,7 @@ def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Ma
     """Make a project, and give users and groups roles on it."""
     caller.require("projects:write", realm=realm.name)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
-    project = access.create_project(realm, body.metadata.name, body.metadata.description or "")
+    project = access.create_project(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     for user in body.spec.users:
         _give(caller, realm, project, callers.find_holder(realm, HolderKind.USER, user.userId), user.roles)
     for team in body.spec.teams:
@@ -159,36 +213,59 @@ def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
 
 @signed_in(current=get_project)
 def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Set what a project says of itself."""
-    _describe(caller, realm, uid, body.metadata.description or "")
+    """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
+    _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
+    _set_holders(caller, realm, uid, body.spec)
 
 
 @signed_in(current=get_project)
 def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Change what a project says of itself."""
-    if body.metadata.description is not None:
-        _describe(caller, realm, uid, body.metadata.description)
+    """Change what a project says of itself, what it is shown as, or who holds roles on it."""
+    if body.metadata.description is not None or body.spec.displayName is not None:
+        _describe(caller, realm, uid, body.metadata.description, body.spec.displayName)
+    _set_holders(caller, realm, uid, body.spec)
 
 
-def _describe(caller: Caller, realm: Realm, uid: str, description: str) -> None:
+def _set_holders(caller: Caller, realm: Realm, uid: str, spec: ChangedProjectSpec) -> None:
+    if spec.users is not None:
+        _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in spec.users})
+    if spec.teams is not None:
+        _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in spec.teams})
+
+
+def _describe(caller: Caller, realm: Realm, uid: str, description: str | None, display_name: str | None) -> None:
     project = visible_project(caller, realm, uid)
     caller.require("projects:write", realm=realm.name, project=project.name)
-    if description != project.description:
-        access.describe_project(realm, project.name, description)
+    access.describe_project(realm, project.name, description, display_name)
 
 
 @signed_in(current=get_project)
-def delete_project(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_project(caller: Caller, realm: Realm, query: DeleteQuery, uid: str) -> None:
     """Delete a project that nobody holds a role on."""
     project = visible_project(caller, realm, uid)
     caller.require("projects:write", realm=realm.name)
+    if query.cleanupProjectResources:
+        for grant in access.list_grants(realm, project=project.name):
+            callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project.name)
     access.delete_project(realm, project.name)
 
 
+@signed_in
+def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
+    """Say that nothing runs in a project here, as clients ask before they delete one."""
+    visible_project(caller, realm, uid)
+    return {
+        "appDeployments": {"apps": [], "count": 0},
+        "clusters": {"clusters": [], "count": 0},
+        "virtualClusters": {"clusters": [], "count": 0},
+    }
+
+
 @signed_in(current=get_project)
-def set_project_meta(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+def set_project_meta(caller: Caller, realm: Realm, body: ProjectMetaChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
-    _describe(caller, realm, uid, body.metadata.description or "")
+    sent = body.metadata if body.metadata is not None else body
+    _describe(caller, realm, uid, describe(sent.annotations) or "", None)
 
 
 @signed_in
@@ -233,6 +310,6 @@ def _metadata(project: Project) -> Metadata:
 def _shown(realm: Realm, project: Project) -> ProjectResource:
     return {
         "metadata": _metadata(project),
-        "spec": {},
+        "spec": {"displayName": project.display_name},
         "status": {"grants": access.grant_listing(realm, project=project.name).count()},
     }

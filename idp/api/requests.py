@@ -18,6 +18,7 @@ from idp.access import Project
 from idp.api.answers import etag_of, render
 from idp.api.errors import PreconditionFailedError
 from idp.api.idempotency import once
+from idp.api.json_patch import change_of
 from idp.api.operations import Deprecation, Shape, View, read_shape
 from idp.api.schemas import Created, Query, Renamed, Reply, Schema
 from idp.callers import Caller, CredentialError
@@ -25,7 +26,7 @@ from idp.db import commit, db, only_read
 from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError, one_line
 from idp.realms import Realm
 from idp.wire.address import client_address
-from idp.wire.body import read_body, read_json
+from idp.wire.body import read_body, read_json, read_json_value
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
 
 PROJECT = ("ProjectUid", "projectUid")
@@ -220,9 +221,11 @@ def parse_body(schema: type[Schema]) -> Schema:
     :raises BodyError: it is no JSON object.
     :raises InvalidValueError: a member is missing, or has another shape. What was sent is not repeated.
     """
-    values = read_json(request.environ)
+    values = read_json_value(request.environ) if schema.patched else read_json(request.environ)
+    if isinstance(values, list):
+        values = change_of(values)
     try:
-        body = schema.model_validate_json(json.dumps(values))
+        body = schema.model_validate_json(json.dumps(schema.without_nothing(values)))
     except ValidationError as error:
         raise _explain(error) from None
     unknown = schema.unknown_members(values)

@@ -8,7 +8,8 @@ from typing_extensions import TypedDict
 from idp import access, callers
 from idp.access import PERMISSIONS, Role
 from idp.api.answers import metadata
-from idp.api.pages import Page, PageQuery, page
+from idp.api.filters import FilterQuery, Order, filtered
+from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
 from idp.callers import Caller
@@ -60,19 +61,20 @@ class Copy(Schema):
     metadata: Named
 
 
-class RoleQuery(PageQuery):
+class RoleQuery(FilterQuery):
     """Which roles, in which order."""
 
     name: str = Field(default="", max_length=200)
     """Those whose name or description contains this."""
-    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
+    orderBy: Order = "name"
 
 
 class PermissionQuery(Query):
     """Which permissions."""
 
-    scope: str = Field(default="", max_length=40)
-    """`project` for those that can be held on a single project as well; by default all."""
+    scope: Literal["", "system", "tenant", "project", "resource"] = ""
+    """`project` for those that can be held on a single project as well, `tenant` for the others; by default all. There are none
+    of the scopes `system` and `resource`."""
 
 
 class RoleSpecShown(TypedDict):
@@ -87,6 +89,7 @@ class RoleStatus(TypedDict):
     """How a role fares."""
 
     isHeld: bool
+    isEnabled: Literal[True]
 
 
 class RoleResource(TypedDict):
@@ -102,32 +105,30 @@ class Permission(TypedDict):
 
     name: str
     description: str
-
-
-class Permissions(TypedDict):
-    """Permissions."""
-
-    items: list[Permission]
+    permissions: list[str]
+    """What a role names for it."""
+    scope: Literal["tenant", "project"]
 
 
 @signed_in
 def list_roles(caller: Caller, realm: Realm, query: RoleQuery) -> Page[RoleResource]:
     """List roles."""
     _may_read(caller, realm)
-    return page(caller, query, access.role_listing(realm, containing=query.name), lambda role: _shown(realm, role), query.orderBy)
+    columns = {"metadata.name": Role.name, "metadata.uid": Role.uid}
+    listing = filtered(access.role_listing(realm, containing=query.name), query.filters, columns)
+    return page(caller, query, listing, lambda role: _shown(realm, role), query.orderBy)
 
 
 @signed_in
-def list_permissions(caller: Caller, query: PermissionQuery) -> Permissions:  # noqa: ARG001 (everybody who is signed in)
+def list_permissions(caller: Caller, query: PermissionQuery) -> list[Permission]:  # noqa: ARG001 (everybody who is signed in)
     """List what roles can permit at this server."""
-    of_projects = {"projects", "grants"}
-    return {
-        "items": [
-            {"name": name, "description": text}
-            for name, text in PERMISSIONS.items()
-            if query.scope != "project" or name.partition(":")[0] in of_projects
-        ]
-    }
+    shown = [_permission(name, text) for name, text in PERMISSIONS.items()]
+    return [each for each in shown if query.scope in {"", each["scope"]}]
+
+
+def _permission(name: str, text: str) -> Permission:
+    on_projects = name.partition(":")[0] in {"projects", "grants"}
+    return {"name": name, "description": text, "permissions": [name], "scope": "project" if on_projects else "tenant"}
 
 
 @signed_in
@@ -192,5 +193,5 @@ def _shown(realm: Realm, role: Role) -> RoleResource:
     return {
         "metadata": metadata(role.uid, role.name, role.created_at, role.updated_at, role.description),
         "spec": {"permissions": role.permissions, "scope": "tenant", "type": "system" if role.built_in else "user"},
-        "status": {"isHeld": bool(access.page_of_grants(realm, role=role.name, limit=1))},
+        "status": {"isHeld": bool(access.page_of_grants(realm, role=role.name, limit=1)), "isEnabled": True},
     }

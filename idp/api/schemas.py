@@ -1,12 +1,11 @@
 """What bodies, queries and answers of the API are declared with; its description is made from the same declarations."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, NotRequired, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
-
-from idp.errors import InvalidValueError
 
 BodyType = TypeVar("BodyType")
 
@@ -23,6 +22,25 @@ class Schema(BaseModel):
     read_only: ClassVar[frozenset[str]] = frozenset()
     """Further members that are ignored."""
 
+    patched: ClassVar[bool] = False
+    """Whether a JSON Patch may be sent instead (RFC 6902)."""
+
+    @classmethod
+    def without_nothing(cls, values: Any) -> Any:
+        """Return a body without the members that say nothing: null where a member cannot be null, and moments in the year 1.
+
+        Programs in Go write both for what they have not set. Of a list that must be there, null is the empty one.
+        """
+        if not isinstance(values, dict):
+            return values
+        kept = {name: _within(cls.model_fields.get(name), value) for name, value in values.items()}
+        for name, field in cls.model_fields.items():
+            if name in kept and _says_nothing(field, kept[name]):
+                del kept[name]
+                if field.is_required() and get_origin(field.annotation) is list:
+                    kept[name] = []
+        return kept
+
     @classmethod
     def unknown_members(cls, values: Any, where: str = "") -> list[str]:
         """Return the places of members that a body has and no resource does."""
@@ -35,6 +53,20 @@ class Schema(BaseModel):
                 for each in values[name] if isinstance(values[name], list) else [values[name]]:
                     found += inner.unknown_members(each, f"{where}{name}.")
         return found
+
+
+def _within(field: FieldInfo | None, value: Any) -> Any:
+    """Return a value of a member without what says nothing in it."""
+    inner = _schema_in(field.annotation) if field is not None else None
+    if inner is None:
+        return value
+    return [inner.without_nothing(each) for each in value] if isinstance(value, list) else inner.without_nothing(value)
+
+
+def _says_nothing(field: FieldInfo, value: Any) -> bool:
+    if value is None:
+        return type(None) not in get_args(field.annotation)
+    return field.annotation == When | None and isinstance(value, str) and value.startswith("0001-01-01T00:00:00")
 
 
 def _schema_in(annotation: Any) -> type[Schema] | None:
@@ -82,7 +114,7 @@ class Metadata(TypedDict):
     labels: dict[str, str]
     creationTimestamp: Timestamp
     lastModifiedTimestamp: Timestamp
-    deletionTimestamp: Timestamp | None
+    deletionTimestamp: NotRequired[Timestamp]
 
 
 class Made(TypedDict):
@@ -132,15 +164,8 @@ class Renamed(Schema):
 
 
 def describe(annotations: dict[str, str] | None) -> str | None:
-    """Return the description among annotations; None where there are none.
-
-    :raises InvalidValueError: there are others, which would be lost.
-    """
-    if annotations is None:
-        return None
-    if annotations.keys() - {"description"}:
-        raise InvalidValueError("metadata.annotations takes a description, and nothing else.")
-    return annotations.get("description", "")
+    """Return the description among annotations; None where there are none. Others, as Palette has them, are not kept."""
+    return None if annotations is None else annotations.get("description", "")
 
 
 class Reply(Generic[BodyType]):

@@ -20,6 +20,8 @@ class TokenSettings(Schema):
 class PasswordPolicy(Schema):
     """`POST /v1/tenants/{uid}/password/policy`."""
 
+    read_only = frozenset({"updateTimestamp"})
+
     minLength: int | None = None
     maxLength: int | None = None
     minNumOfDigits: int | None = None

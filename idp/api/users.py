@@ -1,24 +1,22 @@
 """`/v1/users`: people and machine users, for who manages them."""
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import access, callers, users
 from idp.access import Grant, Holder, Project
-from idp.api.answers import metadata, time_or_none
-from idp.api.pages import Page, PageQuery, page
+from idp.api.answers import metadata, time
+from idp.api.filters import FilterQuery, Order, filtered
+from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects, visible
+from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp
 from idp.callers import Caller
-from idp.errors import InvalidValueError, NotFoundError
+from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.users import LinkPurpose, User, UserKind
-
-MOST_CHANGES = 200
-"""Grants that one call can change: no other change of the database is made meanwhile."""
 
 
 class UserSpec(Schema):
@@ -64,6 +62,7 @@ class UserChange(UserSpecChange):
     """`PATCH /v1/users/{uid}`: a `spec`, or its members by themselves."""
 
     read_only = frozenset({"metadata"})
+    patched = True
 
     spec: UserSpecChange | None = None
 
@@ -78,6 +77,8 @@ class ReplacedSpec(Schema):
     firstName: str = ""
     lastName: str = ""
     apiKeyHours: int | None = None
+    roles: list[str] | None = Field(default=None, max_length=100)
+    """Roles on the realm, by uid or name, if they are to change."""
 
 
 class ReplacedUser(Schema):
@@ -88,10 +89,10 @@ class ReplacedUser(Schema):
     spec: ReplacedSpec
 
 
-class UserSummary(Schema):
-    """`POST /v1/users/summary`: what to look for."""
+class ResetByAddress(Schema):
+    """`PATCH /v1/users/password/reset`."""
 
-    filter: str = Field(default="", max_length=200)
+    emailId: str = Field(max_length=254)
 
 
 class Roles(Schema):
@@ -100,27 +101,14 @@ class Roles(Schema):
     roles: list[str] = Field(max_length=100)
 
 
-class ProjectRoles(Schema):
-    """An entry of `PUT /v1/users/{uid}/projects`."""
-
-    projectUid: str
-    roles: list[str] = Field(max_length=100)
-
-
-class Projects(Schema):
-    """`PUT /v1/users/{uid}/projects`."""
-
-    projects: list[ProjectRoles] = Field(max_length=500)
-
-
-class UserQuery(PageQuery):
+class UserQuery(FilterQuery):
     """Which users, in which order."""
 
     name: str = Field(default="", max_length=254)
     """Those whose name, first or last name contains this."""
     kind: UserKind | None = None
     isActive: bool | None = None
-    orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "creationTimestamp"
+    orderBy: Order = "creationTimestamp"
 
 
 class UserSpecShown(TypedDict):
@@ -139,7 +127,8 @@ class UserStatus(TypedDict):
 
     isActive: bool
     hasPassword: bool
-    lastSignIn: Timestamp | None
+    lastSignIn: NotRequired[Timestamp]
+    """Left out of a user who has never signed in."""
 
 
 class UserResource(TypedDict):
@@ -164,37 +153,22 @@ class UserMetas(TypedDict):
     items: list[UserMeta]
 
 
-class HeldRoles(TypedDict):
-    """Roles on the realm."""
-
-    roles: list[Reference]
-    inheritedRoles: list[Reference]
-
-
-class HeldOnProject(TypedDict):
-    """Roles on a project."""
-
-    uid: str
-    name: str
-    roles: list[Reference]
-    inheritedRoles: list[Reference]
-
-
-class HeldOnProjects(TypedDict):
-    """Roles on projects."""
-
-    projects: list[HeldOnProject]
-
-
 @signed_in
 def list_users(caller: Caller, realm: Realm, project: Project | None, query: UserQuery) -> Page[UserResource]:
     """List the users of the realm; with `ProjectUid`, those who hold a role on the project themselves."""
-    _may_list(caller, realm)
+    may_list(caller, realm)
     listing = users.user_listing(realm, containing=query.name, kind=query.kind, enabled=query.isActive, project=project)
+    listing = filtered(
+        listing, query.filters, {"metadata.name": users.shown_name(), "metadata.uid": User.uid, "spec.emailId": User.email}
+    )
     return page(caller, query, listing, show_user, query.orderBy)
 
 
-def _may_list(caller: Caller, realm: Realm) -> None:
+def may_list(caller: Caller, realm: Realm) -> None:
+    """See that the caller may list users.
+
+    :raises DeniedError: they may not.
+    """
     if not caller.may_somewhere("users:read", realm=realm.name):
         caller.require("users:read", realm=realm.name)
 
@@ -202,15 +176,8 @@ def _may_list(caller: Caller, realm: Realm) -> None:
 @signed_in
 def list_user_names(caller: Caller, realm: Realm) -> UserMetas:
     """List the users of the realm in short: the first 500 by name."""
-    _may_list(caller, realm)
-    return {"items": [_meta(user) for user in users.list_users(realm, limit=500)]}
-
-
-@signed_in
-def summarize_users(caller: Caller, realm: Realm, body: UserSummary) -> UserMetas:
-    """Look for users, and return them in short: the first 500 by name."""
-    _may_list(caller, realm)
-    return {"items": [_meta(user) for user in users.list_users(realm, containing=body.filter, limit=500)]}
+    may_list(caller, realm)
+    return {"items": [short(user) for user in users.list_users(realm, limit=500)]}
 
 
 @signed_in
@@ -245,6 +212,8 @@ def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> 
     spec = body.spec
     fields: dict[str, Any] = {"first_name": spec.firstName, "last_name": spec.lastName, "api_key_hours": spec.apiKeyHours}
     _change(caller, realm, uid, fields | ({"email": spec.emailId} if spec.emailId is not None else {}))
+    if spec.roles is not None:
+        _set_roles(caller, realm, uid, spec.roles)
 
 
 @signed_in(current=get_user)
@@ -283,8 +252,21 @@ def invite_user(caller: Caller, realm: Realm, uid: str) -> None:
 @signed_in
 def start_reset(caller: Caller, realm: Realm, uid: str) -> None:
     """Send a one-time code to a user, who chooses the password; the administrator who starts it does not see it (R107)."""
-    user = callers.manageable_user(caller, realm, uid)
+    _send_reset(realm, callers.manageable_user(caller, realm, uid))
+
+
+def _send_reset(realm: Realm, user: User) -> None:
     users.send_link(realm, user, LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION)
+
+
+@signed_in
+def start_reset_by_address(caller: Caller, realm: Realm, body: ResetByAddress) -> None:
+    """Send a one-time code to the user with this mail address, as `PATCH /v1/users/{uid}/password/reset` does."""
+    caller.require("users:write", realm=realm.name)
+    user = users.find_user_by_name(realm, body.emailId)
+    if user is None:
+        raise NotFoundError("There is no user with this mail address (not found).")
+    _send_reset(realm, callers.manageable_user(caller, realm, user.uid))
 
 
 @signed_in
@@ -305,8 +287,12 @@ def _on_realm(grants: list[Grant]) -> list[Reference]:
 @signed_in
 def set_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
     """Let a user hold exactly these roles on the realm."""
+    _set_roles(caller, realm, uid, body.roles)
+
+
+def _set_roles(caller: Caller, realm: Realm, uid: str, roles: list[str]) -> None:
     user = callers.visible_user(caller, realm, uid)
-    callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in body.roles])
+    callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in roles])
 
 
 @signed_in
@@ -318,45 +304,10 @@ def get_projects(caller: Caller, realm: Realm, uid: str) -> HeldOnProjects:
     return {"projects": by_project(own, inherited)}
 
 
-def by_project(own: list[Grant], inherited: list[Grant]) -> list[HeldOnProject]:
-    """Return what is held on projects, project by project."""
-    shown: dict[str, HeldOnProject] = {}
-    for grants, is_own in ((own, True), (inherited, False)):
-        for grant in grants:
-            if grant.project is not None:
-                new: HeldOnProject = {"uid": grant.project.uid, "name": grant.project.name, "roles": [], "inheritedRoles": []}
-                entry = shown.setdefault(grant.project.uid, new)
-                role: Reference = {"uid": grant.role.uid, "name": grant.role.name}
-                (entry["roles"] if is_own else entry["inheritedRoles"]).append(role)
-    return list(shown.values())
-
-
 @signed_in
 def set_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
     """Let a user hold exactly these roles on each project that is named; the others stay as they are."""
     give_on_projects(caller, realm, users.holder_of(callers.visible_user(caller, realm, uid)), body.projects)
-
-
-def give_on_projects(caller: Caller, realm: Realm, holder: Holder, entries: list[ProjectRoles]) -> None:
-    """Let somebody hold exactly these roles on each project that is named."""
-    if len({entry.projectUid for entry in entries}) != len(entries):
-        raise InvalidValueError("A project is named twice.")
-    check_size([entry.roles for entry in entries])
-    for entry in entries:
-        project = access.find_project_by_uid(realm, entry.projectUid)
-        if project is None:
-            raise NotFoundError("There is no project with this uid (not found).")
-        roles = [access.find_role_name(realm, role) for role in entry.roles]
-        callers.set_roles(caller, realm, holder, roles, project=project.name)
-
-
-def check_size(roles: Iterable[list[str]]) -> None:
-    """See that a call does not change so much that others wait for it.
-
-    :raises InvalidValueError: it does.
-    """
-    if sum(len(each) + 1 for each in roles) > MOST_CHANGES:
-        raise InvalidValueError(f"A call changes at most {MOST_CHANGES} grants. Make several calls.")
 
 
 def _grants(caller: Caller, realm: Realm, user: User, holder: Holder) -> list[Grant]:
@@ -364,23 +315,18 @@ def _grants(caller: Caller, realm: Realm, user: User, holder: Holder) -> list[Gr
     return list(access.list_grants(realm, holder=holder)) if user.uid == caller.subject.uid else visible(caller, realm, holder)
 
 
-def visible(caller: Caller, realm: Realm, holder: Holder) -> list[Grant]:
-    """Return what somebody holds, as far as the caller may see it."""
-    return [
-        grant
-        for grant in access.list_grants(realm, holder=holder)
-        if caller.may("grants:read", realm=realm.name, project=grant.project.name if grant.project else "")
-    ]
-
-
-def _meta(user: User) -> UserMeta:
+def short(user: User) -> UserMeta:
+    """Return a user in short."""
     return {"uid": user.uid, "name": f"{user.first_name} {user.last_name}".strip() or user.name, "emailId": user.email}
 
 
 def show_user(user: User) -> UserResource:
     """Return what is known of a user."""
+    status: UserStatus = {"isActive": user.enabled, "hasPassword": bool(user.password_hash)}
+    if user.last_sign_in_at is not None:
+        status["lastSignIn"] = time(user.last_sign_in_at)
     return {
-        "metadata": metadata(user.uid, _meta(user)["name"], user.created_at, user.updated_at),
+        "metadata": metadata(user.uid, short(user)["name"], user.created_at, user.updated_at),
         "spec": {
             "emailId": user.email,
             "loginName": user.name,
@@ -389,9 +335,5 @@ def show_user(user: User) -> UserResource:
             "kind": "machine" if user.kind == UserKind.MACHINE.value else "person",
             "apiKeyHours": user.api_key_hours,
         },
-        "status": {
-            "isActive": user.enabled,
-            "hasPassword": bool(user.password_hash),
-            "lastSignIn": time_or_none(user.last_sign_in_at),
-        },
+        "status": status,
     }

@@ -1,6 +1,5 @@
 """Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
 
-import ipaddress
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from idp.applications import Application, KnownApplication, known_application
 from idp.audit import Tag
 from idp.db import reading
 from idp.errors import IdpError
+from idp.networks import is_in
 from idp.ratelimit import check_rate
 from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
@@ -23,8 +23,6 @@ from idp.users import KnownUser, User, known_user
 
 _NOBODYS = os.urandom(32)
 """Pepper and hash of a key that nobody has."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class KeyRefusedError(IdpError):
@@ -62,7 +60,7 @@ class KnownKey:
     projects: frozenset[str]
     frozen: list[list[Any]] | None
     """By project and role, until when it carries that at the most (seconds since 1970); None for no such limit."""
-    networks: tuple[Network, ...]
+    networks: tuple[str, ...]
     rate_per_minute: int
     """0 for no limit of its own."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -182,14 +180,14 @@ def read_key(public_part: str) -> KnownKey | None:
             roles=frozenset(key.roles),
             projects=frozenset(key.projects),
             frozen=key.frozen,
-            networks=tuple(ipaddress.ip_network(network) for network in key.addresses),
+            networks=tuple(key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )
 
 
 def works_from(key: KnownKey, address: str) -> bool:
     """Tell whether a key may be used from an address."""
-    return not key.networks or _is_in(address, key.networks)
+    return not key.networks or is_in(address, key.networks)
 
 
 def count_use(process: Runtime, key: KnownKey) -> None:
@@ -199,12 +197,3 @@ def count_use(process: Runtime, key: KnownKey) -> None:
     """
     if key.rate_per_minute:
         check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)
-
-
-def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return any((mapped or parsed) in network for network in networks)

@@ -1,11 +1,11 @@
 """How long a key may live, and what it may be narrowed to."""
 
-import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from idp import access, clock
 from idp.errors import IdpError, InvalidValueError
+from idp.networks import read_network
 from idp.realms import Realm
 
 MOST_HOURS = 87_600
@@ -98,7 +98,7 @@ def check_addresses(addresses: Sequence[str]) -> list[str]:
     networks = []
     for address in addresses:
         try:
-            networks.append(str(ipaddress.ip_network(address.strip(), strict=False)))
+            networks.append(str(read_network(address, strict=False)))
         except ValueError:
             raise InvalidValueError(
                 f"{address[:80]!r} is no address and no network: use 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."

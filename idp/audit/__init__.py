@@ -12,16 +12,19 @@ from idp.audit.chain import Entry, Standing, beginning, fingerprint, pack_ids
 from idp.audit.exports import ExportReader, Line
 from idp.audit.gathering import UNKNOWN, Gathered, Gathering, Refusal, Refusals, Tally, lost_events, refusal_events
 from idp.audit.models import AuditBatch, AuditCut, AuditDelivery, AuditEvent, AuditMark, AuditSealing
-from idp.audit.sealing import Seal, count_unsealed, seal_events
+from idp.audit.sealing import Seal, count_unsealed, gaps_elsewhere, seal_events
 from idp.audit.service import (
     SYSTEM,
     Actor,
     acting_as,
+    action_of,
     current_actor,
     event_listing,
     event_values,
+    find_event,
     is_guarded,
     list_events,
+    no_events,
     operator,
     record,
     record_when,
@@ -79,6 +82,7 @@ __all__ = [
     "Tag",
     "Tally",
     "acting_as",
+    "action_of",
     "activity_totals",
     "beginning",
     "count_events",
@@ -87,12 +91,15 @@ __all__ = [
     "current_actor",
     "event_listing",
     "event_values",
+    "find_event",
     "fingerprint",
     "forget_old_activity",
+    "gaps_elsewhere",
     "is_guarded",
     "list_activity",
     "list_events",
     "lost_events",
+    "no_events",
     "operator",
     "pack_ids",
     "read_checkpoint",

@@ -154,6 +154,14 @@ def _horizon(session: Session) -> tuple[int, int]:
     return int(latest), int(oldest)
 
 
+def gaps_elsewhere(gaps: list[list[Any]]) -> list[list[Any]]:
+    """Return `AuditSealing.gaps` as a copy of the database has them.
+
+    Transactions are numbered by each database for itself, and none that a number was missed for will ever commit there.
+    """
+    return [[number, seen_at, 0] for number, seen_at, _ in gaps]
+
+
 def count_unsealed() -> int:
     """Return how many events wait to be sealed."""
     with reading() as session:

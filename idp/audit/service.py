@@ -3,13 +3,13 @@
 import contextlib
 import os
 import pwd
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Boolean, bindparam, insert, literal, select, text
+from sqlalchemy import Boolean, ColumnElement, bindparam, false, insert, literal, select, text
 
 from idp import clock
 from idp.audit.models import SEARCHED, AuditEvent, AuditSealing
@@ -130,6 +130,8 @@ def event_listing(
     outcome: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    kind: str = "",
+    action: str | None = None,
 ) -> Listing:
     """Return events as a list in pages, which is not counted: it may have many millions.
 
@@ -137,25 +139,48 @@ def event_listing(
     :param target: in the same way.
     :param tag: only events whose tag begins with this, such as `admin:` or `admin:secret`.
     :param outcome: only those that ended so.
+    :param kind: only on things of this kind, such as `user`.
+    :param action: only acts of this kind; see `action_of`.
     """
-    query = select(AuditEvent)
-    if realm is not None:
-        query = query.where(AuditEvent.realm == realm)
-    if tag is not None:
-        query = query.where(AuditEvent.tag.startswith(tag, autoescape=True))
-    if outcome is not None:
-        query = query.where(AuditEvent.outcome == outcome)
+    asked: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
+        (realm is not None, lambda: AuditEvent.realm == realm),
+        (tag, lambda: AuditEvent.tag.startswith(tag or "", autoescape=True)),
+        (outcome, lambda: AuditEvent.outcome == outcome),
+        (kind, lambda: AuditEvent.target.startswith(f"{kind}:", autoescape=True)),
+        (action, lambda: AuditEvent.tag.in_([each.value for each in Tag if action_of(each) == action])),
+        (since, lambda: AuditEvent.at >= since),
+        (until, lambda: AuditEvent.at < until),
+    ]
+    query = select(AuditEvent).where(*(condition() for is_asked, condition in asked if is_asked))
     for column, value, of_tokens in ((AuditEvent.actor, actor, "application"), (AuditEvent.target, target, "token")):
         if value is not None:
             values = [value] if ":" in value else [value, *(f"{kind}:{value}" for kind in KINDS)]
             query = query.where(column.in_(values))
             if not any(each.startswith(f"{of_tokens}:") for each in values):
                 query = query.where(text(SEARCHED))  # true of them all, and lets the database use its index
-    if since is not None:
-        query = query.where(AuditEvent.at >= since)
-    if until is not None:
-        query = query.where(AuditEvent.at < until)
     return Listing(query, AuditEvent.id, {}, counted=False)
+
+
+def no_events() -> Listing:
+    """Return a list of no events."""
+    return Listing(select(AuditEvent).where(false()), AuditEvent.id, {}, counted=False)
+
+
+def find_event(realm: str, number: int) -> AuditEvent | None:
+    """Return an event of a realm's trail by its number, or None."""
+    return db.session.scalar(select(AuditEvent).where(AuditEvent.realm == realm, AuditEvent.id == number))
+
+
+def action_of(tag: str) -> Literal["create", "update", "delete", "action"]:
+    """Return whether an act makes, changes or removes something; `action` for any other."""
+    match tag.rpartition(":")[2]:
+        case "create":
+            return "create"
+        case "update":
+            return "update"
+        case "delete":
+            return "delete"
+    return "action"
 
 
 def is_guarded() -> bool:

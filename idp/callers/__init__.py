@@ -66,6 +66,7 @@ from idp.callers.people_rules import (
     readable_projects,
     set_roles,
     take_role,
+    visible_group,
     visible_user,
 )
 from idp.callers.revoke import revoke_credential
@@ -132,6 +133,7 @@ __all__ = [
     "take_out_of_group",
     "take_role",
     "uid_of_holder",
+    "visible_group",
     "visible_keyset",
     "visible_lease",
     "visible_user",

@@ -138,7 +138,12 @@ def writable_key(caller: Caller, realm: Realm, uid: str) -> ApiKey:
     key = readable_key(caller, realm, uid)
     if not is_own_key(caller, key):
         caller.require("api-keys:write", realm=realm.name)
-    elif caller.kind not in _SIGNED_IN and not (caller.kind is CredentialKind.API_KEY and caller.key == key.public_part):
+    elif not (
+        caller.kind in _SIGNED_IN
+        or (caller.kind is CredentialKind.API_KEY and caller.key == key.public_part)
+        # who may change everybody's keys may change one's own with whatever shows it
+        or caller.may("api-keys:write", realm=realm.name)
+    ):
         raise DeniedError("One's own keys are changed after signing in, or each by itself: not by a token or another key.")
     return key
 

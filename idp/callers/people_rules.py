@@ -11,7 +11,7 @@ from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
 from idp.errors import NotFoundError
 from idp.realms import Realm
-from idp.users import User
+from idp.users import Group, User
 
 
 def manageable_user(caller: Caller, realm: Realm, uid: str) -> User:
@@ -55,6 +55,17 @@ def visible_user(caller: Caller, realm: Realm, uid: str) -> User:
     if user is None or not (is_self or caller.may_somewhere("users:read", realm=realm.name)):
         raise NotFoundError("There is no user with this uid (not found).")
     return user
+
+
+def visible_group(caller: Caller, realm: Realm, named: str) -> Group:
+    """Return a group that the caller may see, by uid or name; any other is not there (T73).
+
+    :raises NotFoundError: there is none.
+    """
+    group = users.find_group(realm, named)
+    if group is None or not caller.may_somewhere("users:read", realm=realm.name):
+        raise NotFoundError("There is no group with this uid or name (not found).")
+    return group
 
 
 def readable_projects(caller: Caller, realm: Realm, permission: str) -> list[str] | None:

@@ -7,6 +7,7 @@ from idp.checkpoints.retention import cut_old_events
 from idp.checkpoints.seal import newest_checkpoint, seal_trail
 from idp.checkpoints.verify import look_at_end, trail_names, verify_trail
 from idp.checkpoints.witness import forget as forget_what_was_seen
+from idp.checkpoints.witness import memory_file
 
 __all__ = [
     "Part",
@@ -18,6 +19,7 @@ __all__ = [
     "forget_clear_destinations",
     "forget_what_was_seen",
     "look_at_end",
+    "memory_file",
     "newest_checkpoint",
     "public_keys",
     "push_checkpoints",

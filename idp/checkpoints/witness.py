@@ -42,8 +42,13 @@ def forget() -> None:
     _path().unlink(missing_ok=True)
 
 
+def memory_file(data_dir: Path) -> Path:
+    """Return the file that a machine keeps it in."""
+    return data_dir / "audit.seen"
+
+
 def _path() -> Path:
-    return runtime.current().settings.data_dir / "audit.seen"
+    return memory_file(runtime.current().settings.data_dir)
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ _COMMANDS = {
     "master-key": "idp.cli.master_key:master_key_group",
     "token": "idp.cli.token:token",
     "audit": "idp.cli.audit:audit_group",
+    "database": "idp.cli.database:database_group",
     "restored": "idp.cli.restored:restored",
     "doctor": "idp.cli.doctor:doctor",
     "settings": "idp.cli.settings:settings_command",

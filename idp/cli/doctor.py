@@ -43,6 +43,8 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield from _examine_environment(settings)
     yield from _examine_files(settings)
     yield from _examine_url(settings)
+    yield from _examine_proxies(settings)
+    yield from _examine_old_file(settings)
     database = settings.sqlite_path
     if database is not None and not database.exists():
         yield "FAIL", f"There is no database {database}. Run `idp setup`."
@@ -61,7 +63,7 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
 def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.service_links import is_link_variable
 
-    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET"}
+    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
     ours = sorted(name for name in os.environ if name.startswith("IDP_"))
     links = [name for name in ours if is_link_variable(name, os.environ[name])]
     if links:
@@ -88,7 +90,18 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "FAIL", f"There is no master key {settings.master_key_file}. Run `idp setup`, or set IDP_MASTER_KEY_FILE."
 
 
+def _examine_old_file(settings: "Settings") -> Iterator[tuple[str, str]]:
+    left = settings.data_dir / "realmgate.db"
+    if settings.sqlite_path != left and left.exists():
+        verdict = f"{left} is not the database that is in use. If it was copied into that one, put it away"
+        yield "warn", f"{verdict}: a start without IDP_DATABASE_URL would serve it, with the same keys."
+
+
 def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp.public_url import tell_change
+
+    if settings.changed_url:
+        yield "warn", tell_change(settings.changed_url, settings.public_url)
     url = urlsplit(settings.public_url)
     if url.scheme == "http" and url.hostname not in {"127.0.0.1", "localhost", "::1"}:
         yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read on the way."
@@ -104,8 +117,24 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
         )
 
 
+def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
+    """Look whether those who come by a proxy are told apart: by what is set, and by what the running server has counted."""
+    from idp.management import read_counter
+
+    if settings.public_url.startswith("https:") and not settings.trusted_proxies:
+        missing = (
+            "IDP_PUBLIC_URL is https, so a proxy ends TLS before this server, and IDP_TRUSTED_PROXIES names none: all who come by"
+        )
+        yield "warn", f"{missing} it count as one address, to limits, API keys and the audit trail. Name it."
+    if ignored := read_counter(settings, "realmgate_forwarded_ignored"):
+        seen = (
+            f"The running server has ignored X-Forwarded-For of {ignored} requests, from peers that IDP_TRUSTED_PROXIES does not"
+        )
+        yield "warn", f"{seen} name. If one of them is a proxy of yours, name it; the server's log says which came first."
+
+
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
-    from idp import applications, clock, keys, realms, setup, vault
+    from idp import applications, clock, keys, migrations, realms, vault
     from idp.app import close_app, create_app
     from idp.db import db
 
@@ -114,7 +143,8 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
         stack.callback(close_app, app)
         stack.enter_context(app.app_context())
         with db.engine.execution_options(read_only=True).connect() as connection:
-            drift = setup.schema_drift(connection)
+            migrations.refuse_unfinished(connection)
+            drift = migrations.drift(connection)
         if drift:
             yield (
                 "FAIL",

@@ -18,13 +18,14 @@ def groups_group() -> None:
 @with_database
 @realm_option
 @click.option("--description", default="", help="What it is.")
+@click.option("--display-name", default="", help="What it is shown as; its name by default.")
 @json_option
-def create(realm: Realm, name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
+def create(realm: Realm, name: str, description: str, display_name: str, as_json: bool) -> None:  # noqa: FBT001
     """Make a group called NAME."""
     from idp import users
     from idp.db import commit
 
-    group = users.create_group(realm, name, description)
+    group = users.create_group(realm, name, description, display_name)
     commit()
     if as_json:
         show_json(_facts(group, 0))
@@ -112,6 +113,7 @@ def _facts(group: Any, count: int) -> dict[str, Any]:
     return {
         "uid": group.uid,
         "name": group.name,
+        "display_name": group.display_name,
         "description": group.description,
         "members": count,
         "created_at": json_time(group.created_at),

@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from flask import Flask
 
+    from idp.settings import Settings
     from idp.setup import SetupReport
 
 
@@ -31,6 +32,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
 
     given = {"host": host, "port": port, "workers": workers}
     settings = Settings.load(**{name: value for name, value in given.items() if value})
+    _warn(settings)
     app, report = setup.set_up(settings)
     _show(app, report)
     close_app(app)  # connections are not shared with the workers
@@ -76,12 +78,20 @@ def setup_command() -> None:
     from idp.settings import Settings
 
     settings = Settings.load()
+    _warn(settings)
     app, report = setup.set_up(settings)
     is_shown = _show(app, report)
     close_app(app)
     if not is_shown:
         sys.exit(1)
     click.echo(f"Everything is set up in {settings.data_dir}.")
+
+
+def _warn(settings: "Settings") -> None:
+    from idp.public_url import tell_change
+
+    if settings.changed_url:
+        click.echo(f"Warning: {tell_change(settings.changed_url, settings.public_url)}", err=True)
 
 
 def _show(app: "Flask", report: "SetupReport") -> bool:

@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from idp.errors import IdpError, InvalidValueError
 from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -36,20 +39,30 @@ def in_database(act: Callable[[], Result]) -> Result:
     return result
 
 
+def load_settings() -> "Settings":
+    """Return the settings, if there is something that is set up.
+
+    :raises NotSetUpError: there is not.
+    """
+    from idp.settings import Settings
+
+    settings = Settings.load()
+    database = settings.sqlite_path
+    if not settings.master_key_file.exists() or (database is not None and not database.exists()):
+        raise NotSetUpError(
+            f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
+        )
+    return settings
+
+
 def _in_context(command: Command, *, read_only: bool) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
         from idp.app import close_app, create_app
         from idp.db import db, storage_errors
-        from idp.settings import Settings
 
-        settings = Settings.load()
-        database = settings.sqlite_path
-        if not settings.master_key_file.exists() or (database is not None and not database.exists()):
-            raise NotSetUpError(
-                f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
-            )
+        settings = load_settings()
         os.environ.setdefault("SQLITE_TMPDIR", str(settings.data_dir))  # nothing else may be writable
         app = create_app(settings)
         try:

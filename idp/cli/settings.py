@@ -27,7 +27,7 @@ def reference_page() -> str:
         "",
         "Environment variables, read once at start. A wrong value stops the start with a sentence that names the setting.",
         "`idp settings` shows the values in force. This page is made by `idp settings --markdown`. The command line also reads",
-        "`IDP_REALM` (the default of `--realm`) and `IDP_CLIENT_SECRET` (for `idp token`).",
+        "`IDP_REALM` (the default of `--realm`), `IDP_CLIENT_SECRET` (for `idp token`) and `IDP_COPY_TO` (for `idp database`).",
         "",
     ]
     for name, field in Settings.model_fields.items():

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.compat import ionos, ionos_users, nks, rafay, runai
+from idp.compat import ionos, nks, palette, rafay, runai
 
 __all__ = ["register"]
 
@@ -10,7 +10,7 @@ __all__ = ["register"]
 def register(app: Flask) -> None:
     """Add the URLs of every contract to the application."""
     ionos.register(app)
-    ionos_users.register(app)
     nks.register(app)
+    palette.register(app)
     rafay.register(app)
     runai.register(app)

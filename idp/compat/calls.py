@@ -10,8 +10,9 @@ from idp import audit, callers, realms, runtime
 from idp.api.requests import address, identify, realm_of
 from idp.callers import Caller
 from idp.db import commit, only_read
-from idp.errors import InvalidValueError
+from idp.errors import InvalidValueError, NotServedError
 from idp.paging import Listing
+from idp.realms import Realm
 from idp.wire.body import read_body, read_json
 from idp.wire.credentials import Credentials, Shown, read_credentials
 
@@ -79,6 +80,23 @@ def public(view: View) -> View:
 
 def _realm_to_lock(caller: Caller, _arguments: Mapping[str, Any]) -> str:
     return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
+
+
+def own_realm(caller: Caller) -> Realm:
+    """Return the realm that a caller belongs to."""
+    return realms.get_realm(caller.realm.name)
+
+
+def not_served(what: str) -> View:
+    """Make a call of a contract that is not for this server one that says so.
+
+    :param what: why, as a sentence.
+    """
+
+    def refuse(*_caller: Caller, **_parts: Any) -> Response:
+        raise NotServedError(f"This call is not served here: {what}")
+
+    return refuse
 
 
 def json_body() -> dict[str, Any]:

@@ -325,7 +325,7 @@ def _shown_org(realm: Realm) -> dict[str, Any]:
 def _shown_workspace(realm: Realm, project: Project) -> dict[str, Any]:
     return {
         "pk": project.id,
-        "name": project.name,
+        "name": project.display_name or project.name,
         "slug": project.name,
         "org": realm.id,
         "is_default": False,

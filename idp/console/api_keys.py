@@ -16,6 +16,7 @@ from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.urls import page_url
 from idp.console.usage import use_of_key
 from idp.db import commit
 from idp.errors import NotFoundError
@@ -80,7 +81,7 @@ def my_keys(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/keys/list.html", rows=rows, more=more, first=after is None, owners={},
-        new=f"{MINE}/new", title="Manage keys",
+        new=page_url(f"{MINE}/new"), title="Manage keys",
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def new_own_key(visit: Visit) -> Response | str:
     """Make a key for oneself."""
     form = KeyForm(visit.posted)
     del form.owner
-    return _new_key(visit, form, MINE, "Manage keys")
+    return _new_key(visit, form, page_url(MINE), "Manage keys")
 
 
 def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Response | str:
@@ -262,7 +263,7 @@ def _is_own(visit: Visit, key: ApiKey) -> bool:
 
 
 def _back(visit: Visit, key: ApiKey) -> tuple[str, str]:
-    return (MINE, "Manage keys") if _is_own(visit, key) else (f"{base(visit.realm.name)}/api-keys", "API keys")
+    return (page_url(MINE), "Manage keys") if _is_own(visit, key) else (f"{base(visit.realm.name)}/api-keys", "API keys")
 
 
 def _url(visit: Visit, uid: str) -> str:

@@ -10,6 +10,8 @@ from importlib.resources.abc import Traversable
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
+from idp.console.urls import page_url
+
 _OWN = files("idp.console") / "static"
 _BOOTSTRAP = files("flask_bootstrap") / "static" / "bootstrap5" / "css" / "bootstrap.min.css"
 
@@ -33,7 +35,7 @@ class _Asset:
 
 def asset_url(name: str) -> str:
     """Return the URL of a file; it is another one when the file is another one, so that it can be cached for good."""
-    return f"/console/assets/{_asset(name).digest}/{name}"
+    return page_url(f"/console/assets/{_asset(name).digest}/{name}")
 
 
 def serve_asset(digest: str, name: str) -> Response:

@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from idp import audit, callers, keys, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
+from idp.console.urls import page_url
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import only_read
 from idp.errors import IdpError, NotFoundError
@@ -90,7 +91,7 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
     def visited(realm: str = "", **arguments: Any) -> Response | str:
         process = runtime.current()
         process.feed.confirm()
-        cookie = request.cookies.get(cookie_name(SESSION_COOKIE), "")
+        cookie = _shown_cookie(SESSION_COOKIE)
         try:
             session = sessions.open_session(process, cookie)
             renewed = sessions.renew_session(session) if session.is_due else ""
@@ -131,7 +132,7 @@ def open_page(view: View) -> View:
     @functools.wraps(view)
     def visited(**arguments: Any) -> Response | str:
         runtime.current().feed.confirm()
-        visitor = request.cookies.get(cookie_name(VISITOR_COOKIE), "")
+        visitor = _shown_cookie(VISITOR_COOKIE)
         posted = _read_form(_visitor_context(visitor)) if request.method == "POST" else None
         if len(visitor) != 43:
             visitor = secrets.token_urlsafe(32)
@@ -165,14 +166,29 @@ def address() -> str:
 
 
 def cookie_name(name: str) -> str:
-    """Return what a cookie is called: over HTTPS so that no other host can plant it (R122)."""
-    return f"__Host-{name}" if _is_https() else name
+    """Return what a cookie is called: over HTTPS so that no other host can plant it (R122).
+
+    Browsers let no cookie with that name be for a part of a host only (RFC 6265bis §4.1.3.2). Below a path it must not be sent to
+    the other servers of the host, and says at least that it came over HTTPS.
+    """
+    if not _is_https():
+        return name
+    return f"__Secure-{name}" if runtime.current().settings.public_path else f"__Host-{name}"
+
+
+def _shown_cookie(name: str) -> str:
+    """Return the value of a cookie; empty if there is none, or over HTTPS a second one, which somebody else has planted.
+
+    Over HTTP there may be one of another server at another path of this machine; that of the longest path comes first.
+    """
+    values = request.cookies.getlist(cookie_name(name))
+    return values[0] if len(values) == 1 or (values and not _is_https()) else ""
 
 
 def end_former_session() -> None:
     """End the session that the browser shows, in the current transaction: another takes its place (R113)."""
     with contextlib.suppress(sessions.SessionOverError):
-        former = sessions.open_session(runtime.current(), request.cookies.get(cookie_name(SESSION_COOKIE), ""))
+        former = sessions.open_session(runtime.current(), _shown_cookie(SESSION_COOKIE))
         realm = realms.get_realm(former.realm.name)
         sessions.end_session(realm, sessions.get_session(realm, former.sid))
 
@@ -203,7 +219,9 @@ def set_session_cookie(response: Response, value: str) -> Response:
 
 def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
     # Lax: a link in a mail leads to the page, signed in; what changes something is posted, and has the form's token
-    response.set_cookie(cookie_name(name), value, max_age=seconds, path="/", secure=_is_https(), httponly=True, samesite="Lax")
+    response.set_cookie(
+        cookie_name(name), value, max_age=seconds, path=page_url("") or "/", secure=_is_https(), httponly=True, samesite="Lax"
+    )
 
 
 def _sets(response: Response, name: str) -> bool:
@@ -274,8 +292,8 @@ def _no_realm(name: str) -> NotFoundError:
 def _to_sign_in() -> Response:
     """Send somebody to sign in, and back to the page afterwards; what was sent by a form is lost, and that is said."""
     has_page = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
-    was_signed_in = bool(request.cookies.get(cookie_name(SESSION_COOKIE)))
+    was_signed_in = bool(_shown_cookie(SESSION_COOKIE))
     asked = {"next": request.full_path.rstrip("?") if has_page else "", "done": "over" if was_signed_in else ""}
     query = urlencode({name: value for name, value in asked.items() if value})
-    response = Response(status=303, headers={"Location": f"/console/sign-in?{query}" if query else "/console/sign-in"})
+    response = Response(status=303, headers={"Location": page_url(f"/console/sign-in?{query}" if query else "/console/sign-in")})
     return set_session_cookie(response, "") if was_signed_in else response

@@ -12,6 +12,7 @@ from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import duration, render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.urls import page_url
 from idp.db import commit, db
 from idp.errors import NotFoundError
 from idp.personal_tokens import Criteria
@@ -83,7 +84,7 @@ def new_token(visit: Visit) -> Response | str:
         return render("console/keys/token.html", token=made[0])
     return shown(
         "console/form.html", form, title="New personal token", submit="Create",
-        back=("/console/my/personal-tokens", "Personal tokens"),
+        back=(page_url("/console/my/personal-tokens"), "Personal tokens"),
         intro=f"It is for scripts, acts as you, and lives {duration(realm.personal_token_seconds)} at the most. "
         f"You can have {realm.personal_token_limit} of them, expired ones included.",
     )  # fmt: skip
@@ -94,7 +95,7 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
     """Delete a personal token, once that is confirmed."""
     row, user = _token(visit, uid)
     own = visit.is_home and user.uid == visit.caller.subject.uid
-    back = "/console/my/personal-tokens" if own else f"{base(visit.realm.name)}/personal-tokens"
+    back = page_url("/console/my/personal-tokens") if own else f"{base(visit.realm.name)}/personal-tokens"
     known = known_realm(visit.caller.realm.runtime, visit.realm.name)
 
     def act() -> None:
@@ -151,7 +152,7 @@ def end_session(visit: Visit, uid: str) -> Response:
         raise NotFoundError("There is no session with this id (not found).")
     sessions.end_session(visit.realm, row)
     commit()
-    return go(f"{'/console/my/sessions' if own else base(visit.realm.name) + '/sessions'}?done=ended")
+    return go(f"{page_url('/console/my/sessions') if own else base(visit.realm.name) + '/sessions'}?done=ended")
 
 
 @page
@@ -161,7 +162,7 @@ def sign_out_everywhere(visit: Visit) -> Response:
     if user is not None:
         users.sign_out_everywhere(visit.realm, user)
     commit()
-    return sign_browser_out(go("/console/sign-in?done=signed-out"))
+    return sign_browser_out(go(page_url("/console/sign-in?done=signed-out")))
 
 
 @page
@@ -181,7 +182,7 @@ def change_password(visit: Visit) -> Response | str:
     if form.do(act):
         realm = get_realm(home)
         sid = sessions.begin_session(realm, users.get_user(realm, name), agent=request.headers.get("User-Agent", ""))
-        return sign_browser_in(go("/console/my/password?done=password"), home, sid)
+        return sign_browser_in(go(page_url("/console/my/password?done=password")), home, sid)
     return shown(
         "console/form.html", form, title="Password", submit="Change my password", back=None,
         intro="Every other session of your account ends with it; this one goes on.",

@@ -3,7 +3,7 @@
 from flask import Response
 
 from idp import access, callers, users
-from idp.console.browser import Visit, page
+from idp.console.browser import Posted, Visit, page
 from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
 from idp.console.people import find_user
@@ -11,12 +11,14 @@ from idp.console.render import part, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 from idp.errors import NotFoundError
+from idp.users import Group
 
 
 class GroupForm(Form):
     """A group."""
 
     name = name_field()
+    display_name = text("Name for people", longest=200)
     description = text("Description")
 
 
@@ -40,7 +42,7 @@ def new_group(visit: Visit) -> Response | str:
     form = GroupForm(visit.posted)
 
     def act() -> None:
-        users.create_group(visit.realm, form.name.data or "", form.description.data or "")
+        users.create_group(visit.realm, form.name.data or "", form.description.data or "", form.display_name.data or "")
         commit()
 
     if form.do(act):
@@ -56,12 +58,11 @@ def show_group(visit: Visit, name: str) -> Response | str:
     """Show a group with its members and what it holds; change what it says of itself."""
     visit.require_somewhere("users:read")
     group = users.get_group(visit.realm, name)
-    form = GroupForm(visit.posted, {"description": group.description})
-    del form.name
+    form = _described(group, visit.posted)
 
     def act() -> None:
         callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
-        users.describe_group(visit.realm, name, form.description.data or "")
+        users.describe_group(visit.realm, name, form.description.data or "", form.display_name.data or "")
         commit()
 
     if form.do(act):
@@ -86,9 +87,14 @@ def add_member(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
-    describe = GroupForm(None, {"description": users.get_group(visit.realm, name).description})
-    del describe.name
-    return _group_page(visit, name, describe, form)
+    return _group_page(visit, name, _described(users.get_group(visit.realm, name), None), form)
+
+
+def _described(group: Group, posted: Posted | None) -> GroupForm:
+    """Return the form that changes what a group says of itself."""
+    form = GroupForm(posted, {"display_name": group.display_name, "description": group.description})
+    del form.name
+    return form
 
 
 def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:

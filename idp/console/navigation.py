@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from idp import realms
 from idp.console.browser import Visit
+from idp.console.urls import page_url
 
 
 @dataclass(frozen=True)
@@ -42,27 +43,24 @@ _REALM_PAGES = (
 )
 """Title, end of the URL, what a caller must be permitted to be shown it, and whether on the realm or on a project of it."""
 
-ONE_OWN = Section(
-    "My tools",
-    [
-        Link("Manage keys", "/console/my/keys"),
-        Link("Personal tokens", "/console/my/personal-tokens"),
-        Link("Sessions", "/console/my/sessions"),
-        Link("Password", "/console/my/password"),
-    ],
+_OWN_PAGES = (
+    ("Manage keys", "/console/my/keys"),
+    ("Personal tokens", "/console/my/personal-tokens"),
+    ("Sessions", "/console/my/sessions"),
+    ("Password", "/console/my/password"),
 )
 
 
 def base(realm: str) -> str:
     """Return the beginning of the URLs of a realm's pages."""
-    return f"/console/realms/{realm}"
+    return page_url(f"/console/realms/{realm}")
 
 
 def sections(visit: Visit) -> list[Section]:
     """Return the navigation for a caller."""
     found = []
     if visit.is_operator and visit.caller.may("realm:read", realm=realms.MASTER):
-        found.append(Section("This server", [Link("Organisations", "/console/organisations")]))
+        found.append(Section("This server", [Link("Organisations", page_url("/console/organisations"))]))
     links = [
         Link(title, base(visit.realm.name) + end)
         for title, end, need, everywhere in _REALM_PAGES
@@ -70,7 +68,7 @@ def sections(visit: Visit) -> list[Section]:
     ]
     if links:
         found.append(Section(visit.realm.display_name or visit.realm.name, links))
-    return [*found, ONE_OWN]
+    return [*found, Section("My tools", [Link(title, page_url(path)) for title, path in _OWN_PAGES])]
 
 
 def home(visit: Visit) -> str:

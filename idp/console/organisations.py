@@ -14,6 +14,7 @@ from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.console.urls import page_url
 from idp.db import commit
 from idp.realms import MASTER, Realm, RealmState
 
@@ -61,7 +62,7 @@ def new_organisation(visit: Visit) -> Response | str:
     if form.do(act):
         return go(f"{base(form.name.data or '')}?done=created")
     return shown(
-        "console/form.html", form, title="New organisation", submit="Create", back=(LIST, "Organisations"),
+        "console/form.html", form, title="New organisation", submit="Create", back=(page_url(LIST), "Organisations"),
         intro="It gets its own issuer, its signing keys and the built-in roles.",
     )  # fmt: skip
 
@@ -131,7 +132,7 @@ def _list_url(**more: str) -> str:
     """Return the list as somebody had narrowed it before they came here."""
     kept = {name: request.args.get(name, "")[:200] for name in ("search", "state", "after")} | more
     query = urlencode({name: value for name, value in kept.items() if value})
-    return f"{LIST}?{query}" if query else LIST
+    return page_url(f"{LIST}?{query}" if query else LIST)
 
 
 def _blocked(name: str) -> str:

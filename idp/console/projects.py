@@ -19,6 +19,7 @@ class ProjectForm(Form):
     """A project."""
 
     name = name_field()
+    display_name = text("Name for people", longest=200)
     description = text("Description")
 
 
@@ -32,7 +33,7 @@ def list_projects(visit: Visit) -> Response | str:
         for project in access.list_projects(visit.realm)
         if visit.may("projects:read", project.name)
         and project.name > after
-        and search.lower() in f"{project.name} {project.description.lower()}"
+        and search.lower() in f"{project.name} {project.display_name} {project.description}".lower()
     ]
     rows, more = one_page(found[: PAGE + 1], lambda row: row.name)
     return render("console/access/projects.html", rows=rows, more=more, search=search, first=not after)
@@ -45,7 +46,7 @@ def new_project(visit: Visit) -> Response | str:
     form = ProjectForm(visit.posted)
 
     def act() -> None:
-        access.create_project(visit.realm, form.name.data or "", form.description.data or "")
+        access.create_project(visit.realm, form.name.data or "", form.description.data or "", form.display_name.data or "")
         commit()
 
     if form.do(act):
@@ -59,12 +60,12 @@ def show_project(visit: Visit, name: str) -> Response | str:
     """Show a project and who works in it; change what it says of itself."""
     visit.require("projects:read", name)
     project = access.get_project(visit.realm, name)
-    form = ProjectForm(visit.posted, {"description": project.description})
+    form = ProjectForm(visit.posted, {"display_name": project.display_name, "description": project.description})
     del form.name
 
     def act() -> None:
         visit.require("projects:write", name)
-        access.describe_project(visit.realm, name, form.description.data or "")
+        access.describe_project(visit.realm, name, form.description.data or "", form.display_name.data or "")
         commit()
 
     if form.do(act):

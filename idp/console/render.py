@@ -13,7 +13,9 @@ from idp.access import Grant
 from idp.console.assets import asset_url
 from idp.console.browser import current_visit, form_token
 from idp.console.navigation import base, sections
+from idp.console.urls import page_url
 from idp.db import is_uid
+from idp.public_url import origin_of
 from idp.users import User
 
 NOTICES = {
@@ -72,7 +74,7 @@ def set_up_templates(app: Flask) -> None:
         "part": part,
         "address": address,
     }
-    environment.globals |= {"asset": asset_url, "form_token": form_token, "url_with": url_with}
+    environment.globals |= {"asset": asset_url, "page_url": page_url, "form_token": form_token, "url_with": url_with}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
@@ -84,7 +86,8 @@ def set_up_templates(app: Flask) -> None:
             "base": base(visit.realm.name) if visit is not None else "",
             "sections": sections(visit) if visit is not None else [],
             "notice": NOTICES.get(request.args.get("done", ""), ""),
-            "path": request.path,
+            "path": page_url(request.path),
+            "public_origin": origin_of(public_url),
             "now": clock.now(),
             "public_url": public_url,
             "is_misplaced": _is_misplaced(request.host, urlsplit(public_url).netloc),
@@ -153,7 +156,7 @@ def url_with(**changes: Any) -> str:
     """Return the URL of this page with other parameters; None takes one away."""
     parameters = {name: value for name, value in request.args.items() if name != "done"} | changes
     kept = {name: value for name, value in parameters.items() if value not in (None, "")}
-    return f"{request.path}?{urlencode(kept)}" if kept else request.path
+    return page_url(f"{request.path}?{urlencode(kept)}" if kept else request.path)
 
 
 def address(of: Grant | User) -> str:

@@ -18,6 +18,7 @@ from idp.console.browser import (
 from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
 from idp.console.turns import go, shown
+from idp.console.urls import page_url
 from idp.db import commit
 from idp.organisations import SignUpWish
 from idp.realms import Realm, get_realm
@@ -86,7 +87,7 @@ def sign_in(posted: Posted | None) -> Response | str:
     if form.do(act):
         (name, sid), wanted = signed[0], request.args.get("next", "")
         onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
-        return sign_browser_in(go(onward), name, sid)
+        return sign_browser_in(go(page_url(onward)), name, sid)
     return shown("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
 
 
@@ -104,7 +105,7 @@ def first_start(posted: Posted | None) -> Response | str:
 
     if form.do(act):
         name, sid = signed[0]
-        return sign_browser_in(go("/console/"), name, sid)
+        return sign_browser_in(go(page_url("/console/")), name, sid)
     return shown("console/sign_in/first_start.html", form)
 
 
@@ -139,12 +140,12 @@ def sign_out(visit: Visit) -> Response:
     realm = get_realm(visit.caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
     commit()
-    return sign_browser_out(go("/console/sign-in?done=signed-out"))
+    return sign_browser_out(go(page_url("/console/sign-in?done=signed-out")))
 
 
 def to_front() -> Response:
     """Add the slash that the address of the console ends with."""
-    return go("/console/")
+    return go(page_url("/console/"))
 
 
 @page
@@ -183,7 +184,7 @@ def verify_sign_up(posted: Posted | None, code: str) -> Response | str:
         commit()
 
     if form.do(act):
-        return go(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}")
+        return go(page_url(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}"))
     return shown("console/sign_in/verify.html", form, wish=found)
 
 
@@ -203,7 +204,7 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
         commit()
 
     if form.do(act):
-        return go("/console/sign-in?done=chosen")
+        return go(page_url("/console/sign-in?done=chosen"))
     return shown("console/sign_in/choose.html", form, title=title, intro=intro, account=account)
 
 

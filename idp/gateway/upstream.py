@@ -10,12 +10,16 @@ from idp.callers import Caller
 from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.protected_apis import KnownApi
-from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
+from idp.tokens.claims import SERVICE_ACCOUNT, Held, what_is_held
 
 LIFETIME = 300
 """Seconds that an upstream token lives; it is made anew when half of that has passed."""
 
 MOST_REMEMBERED = 10_000
+
+LONGEST_HEADERS = 16_000
+"""Characters of all identity headers together. A token has 8,000 at the most; `X-Auth-Projects` names a project once for each
+role on it, and could grow beyond what proxies and servers take. The buffers in docs/examples are set for this."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -32,7 +36,9 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     """Return the headers that tell the API who calls. All of them are always there, so that none a client sent passes.
 
     `X-Auth-Roles` names the roles on the realm, `X-Auth-Projects` each role on a project as `<project>:<role>`, both
-    separated by commas. `X-Auth-Token`, and `Authorization` with `Bearer`, carry the token.
+    separated by commas. `Authorization` carries the token, and nothing else does: `X-Auth-Token`, which did, is empty.
+
+    :raises TokenTooLargeError: they would not fit what proxies and servers take.
     """
     realm = caller.realm
     remembered: Cache[_Remembered] = realm.runtime.extensions.setdefault("upstream-tokens", Cache(MOST_REMEMBERED))
@@ -42,31 +48,35 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     if found is not None and found.held_roles is caller.held_roles and found.ring is ring and now < found.good_until:
         return found.headers
     expires = int(min(now + LIFETIME, caller.expires_at))
-    roles, projects, valid_until = what_is_held(caller.held_roles, now)
-    headers = _headers(caller, api, roles, projects, now, int(min(expires, valid_until)))
-    good_until = min(now + LIFETIME / 2, expires, valid_until)
+    held = what_is_held(caller.held_roles, now)
+    headers = _headers(caller, api, held, now, int(min(expires, held.valid_until)))
+    good_until = min(now + LIFETIME / 2, expires, held.valid_until)
     made = _Remembered(caller.held_roles, ring, headers, good_until)
     remembered.load(key, lambda: made)
     return headers
 
 
-def _headers(
-    caller: Caller, api: KnownApi, roles: list[str], projects: list[dict[str, Any]], now: int, expires: int
-) -> Headers:  # fmt: skip
+def _headers(caller: Caller, api: KnownApi, held: Held, now: int, expires: int) -> Headers:
     subject = caller.subject
-    identity: dict[str, Any] = {"sub": subject.uid, "realm_access": {"roles": roles}, "projects": projects}
+    identity: dict[str, Any] = {"sub": subject.uid, "realm_access": held.on_realm, "projects": held.projects}
     if isinstance(subject, KnownApplication):
         client = subject.client_id
         identity |= {"preferred_username": SERVICE_ACCOUNT + client, "client_id": client}
     else:
         identity["preferred_username"] = subject.name
     token = tokens.issue_upstream_token(caller.realm, identity, audience=api.audience, now=now, expires=expires)
-    pairs = [f"{project['name']}:{role}" for project in projects for role in project["roles"]]
-    return (
+    pairs = [f"{project['name']}:{role}" for project in held.projects for role in project["roles"]]
+    headers = (
         ("X-Auth-Subject", subject.uid),
         ("X-Auth-Realm", caller.realm.name),
-        ("X-Auth-Roles", ",".join(roles)),
+        ("X-Auth-Roles", ",".join(held.roles)),
         ("X-Auth-Projects", ",".join(pairs)),
-        ("X-Auth-Token", token),
+        ("X-Auth-Token", ""),
         ("Authorization", f"Bearer {token}"),
     )
+    if sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADERS:
+        raise tokens.TokenTooLargeError(
+            f"The caller's roles on {len(held.projects)} projects do not fit the headers for the API. "
+            "Show a key for fewer projects, or a token narrowed to those that are needed."
+        )
+    return headers

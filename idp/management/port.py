@@ -5,6 +5,7 @@ It is served by the process that watches the workers, so it answers when none of
 
 import http.client
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,6 +118,22 @@ def ask_worker(settings: Settings, path: str) -> Answer:
         return 503, JSON, b'{"status": "DOWN", "checks": {"workers": "DOWN"}}'
     finally:
         connection.close()
+
+
+def read_counter(settings: Settings, name: str) -> int:
+    """Return what the workers of a running server have counted, by its management port; 0 where none answers."""
+    connection = http.client.HTTPConnection(
+        _reachable(settings.management_host), settings.chosen_management_port, timeout=PATIENCE
+    )
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read(1_000_000).decode()
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+    match = re.search(rf"^{name}_total ([0-9.e+]+)$", text, re.MULTILINE)
+    return int(float(match[1])) if match else 0
 
 
 def _reachable(host: str) -> str:

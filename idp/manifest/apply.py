@@ -110,8 +110,9 @@ class _Applier:
             delete(self._realm, change.name[0])
         else:
             verb = create if change.action == "create" else describe
-            if change.action == "create" or "description" in change.fields:
-                verb(self._realm, change.name[0], _new(change).get("description", ""))
+            said = {name: value for name, value in _new(change).items() if name in {"description", "display_name"}}
+            if change.action == "create" or said:
+                verb(self._realm, change.name[0], **said)
 
     def _apply_application(self, change: Change) -> None:
         if change.action == "create":

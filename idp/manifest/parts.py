@@ -72,15 +72,17 @@ class RealmPart(_Part):
     personal_token_choice: bool = False
 
 
-class NamedPart(_Part):
+class ProjectPart(_Part):
     """`[projects.<name>]`."""
 
+    display_name: DisplayName = ""
     description: Description = ""
 
 
-class RolePart(NamedPart):
+class RolePart(_Part):
     """`[roles.<name>]`."""
 
+    description: Description = ""
     permissions: Permissions = []
 
 
@@ -102,6 +104,7 @@ class HolderPart(_Part):
 class GroupPart(HolderPart):
     """`[groups.<name>]`."""
 
+    display_name: DisplayName = ""
     description: Description = ""
 
 
@@ -158,7 +161,7 @@ class Document(_Part):
 
     realm: RealmPart
     roles: dict[str, RolePart] = {}
-    projects: dict[str, NamedPart] = {}
+    projects: dict[str, ProjectPart] = {}
     groups: dict[str, GroupPart] | None = None
     users: dict[str, UserPart] | None = None
     applications: dict[str, ApplicationPart] = {}

@@ -21,6 +21,7 @@ REALM_FIELDS = (
     "display_name", "enabled", "signing_algorithm", "key_rotation_days", "audit_days", "session_hours", "api_key_hours",
     "personal_token_limit", "personal_token_seconds", "personal_token_choice",
 )  # fmt: skip
+_SHOWN_FIELDS = ("display_name", "description")
 _USER_FIELDS = ("kind", "email", "first_name", "last_name", "enabled", "api_key_hours")
 
 
@@ -32,11 +33,11 @@ def state_of_realm(realm: Realm) -> State:
         if not role.built_in:
             state["role"][(role.name,)] = {"description": role.description, "permissions": role.permissions}
     for project in access.list_projects(realm):
-        state["project"][(project.name,)] = {"description": project.description}
+        state["project"][(project.name,)] = {name: getattr(project, name) for name in _SHOWN_FIELDS}
     for api in protected_apis.list_apis(realm):
         state["api"][(api.name,)] = {"audience": api.audience, "rules": api.rules}
     for group in users.list_groups(realm):
-        state["group"][(group.name,)] = {"description": group.description}
+        state["group"][(group.name,)] = {name: getattr(group, name) for name in _SHOWN_FIELDS}
     for user in users.list_users(realm):
         groups = [group.name for group in users.groups_of(user)]
         state["user"][(user.name,)] = {name: getattr(user, name) for name in _USER_FIELDS} | {"groups": groups}
@@ -64,12 +65,12 @@ def state_of_file(file: RealmFile) -> State:
     for name, role in file.roles.items():
         state["role"][(name,)] = {"description": role.description, "permissions": role.permissions}
     for name, project in file.projects.items():
-        state["project"][(name,)] = {"description": project.description}
+        state["project"][(name,)] = {field: getattr(project, field) for field in _SHOWN_FIELDS}
     for name, api in file.apis.items():
         rules = protected_apis.check_rules([rule.model_dump() for rule in api.rules])
         state["api"][(name,)] = {"audience": api.audience, "rules": rules}
     for name, group in (file.groups or {}).items():
-        state["group"][(name,)] = {"description": group.description}
+        state["group"][(name,)] = {field: getattr(group, field) for field in _SHOWN_FIELDS}
     state["user"] = {(users.canonical(name),): _user_of_file(name, user) for name, user in (file.users or {}).items()}
     for holder in file.holders():
         for (project_name, role_name), (until, _) in file.grants(holder).items():

@@ -1,1 +1,27 @@
 """The schema of the database and its history (Alembic)."""
+
+from idp.migrations.schema import (
+    UNFINISHED_COPY,
+    SchemaError,
+    alembic_config,
+    database_lock,
+    drift,
+    newest,
+    refuse_unfinished,
+    revision,
+    take_turn,
+    upgrade,
+)
+
+__all__ = [
+    "UNFINISHED_COPY",
+    "SchemaError",
+    "alembic_config",
+    "database_lock",
+    "drift",
+    "newest",
+    "refuse_unfinished",
+    "revision",
+    "take_turn",
+    "upgrade",
+]

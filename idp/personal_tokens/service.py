@@ -93,7 +93,7 @@ def _life(realm: KnownRealm, seconds: int | None) -> int:
 
 
 def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> str:
-    roles, projects, _ = what_is_held(user.held_roles, now)
+    held = what_is_held(user.held_roles, now)
     claims = {
         "iss": realm.issuer,
         "sub": user.uid,
@@ -106,16 +106,16 @@ def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> 
         "identity": {
             "uuid": user.uid,
             "contractNumber": realm.contract_number,
-            "role": "administrator" if "administrator" in roles else "user",
+            "role": "administrator" if "administrator" in held.roles else "user",
             "privileges": sorted(permissions_on(user.held_roles)),
         },
-        "realm_access": {"roles": roles},
-        "projects": projects,
+        "realm_access": held.on_realm,
+        "projects": held.projects,
     }
     text = json.dumps(claims, separators=(",", ":"))
     if len(text) > LONGEST_CLAIMS:
         raise TokenTooLargeError(
-            f"Grants on {len(projects)} projects do not fit a personal token. Use an API key for some of them."
+            f"Grants on {len(held.projects)} projects do not fit a personal token. Use an API key for some of them."
         )
     return keys.key_ring(realm).signer(ALGORITHM, now).sign_as(uid, text)
 

@@ -1,5 +1,6 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
+from idp.realms.called import Called, called, check_called, is_shown_as, shown_name
 from idp.realms.lifecycle import (
     GRACE,
     activate_realm,
@@ -44,6 +45,7 @@ __all__ = [
     "MASTER",
     "NAME_PATTERN",
     "SIGNING_ALGORITHMS",
+    "Called",
     "KnownRealm",
     "PurgedRealm",
     "Realm",
@@ -51,7 +53,9 @@ __all__ = [
     "activate_realm",
     "announce_realm",
     "approve_realm",
+    "called",
     "check_algorithm",
+    "check_called",
     "check_name",
     "check_text",
     "count_realms",
@@ -64,6 +68,7 @@ __all__ = [
     "find_realm_by_number",
     "find_realm_by_uid_or_name",
     "get_realm",
+    "is_shown_as",
     "known_realm",
     "list_realms",
     "lock_realm",
@@ -73,5 +78,6 @@ __all__ = [
     "publish_user",
     "realm_listing",
     "restore_realm",
+    "shown_name",
     "update_realm",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 
 from idp.errors import OverloadedError
+from idp.networks import plain_address
 from idp.server.late_bodies import HEADERS, TEXT, LateBodies
 from idp.telemetry import count
 from idp.wire.body import Environ, receive_body
@@ -43,6 +44,7 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve a request."""
+        environ["REMOTE_ADDR"] = plain_address(environ["REMOTE_ADDR"])
         if "CONTENT_LENGTH" in environ:
             with self._late_bodies.waiting(environ["REMOTE_ADDR"]) as wait:
                 receive_body(environ)

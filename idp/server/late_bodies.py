@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from idp.networks import plain_address
 from idp.telemetry import Loop, count
 
 EVERY = 0.25
@@ -193,7 +194,7 @@ def _connections(port: int) -> dict[str, Connections]:
             descriptor = int(file.name)
             with contextlib.suppress(OSError, struct.error, IndexError, TypeError), _socket_at(descriptor) as connection:
                 if connection.getsockname()[1] == port:
-                    address, inode = connection.getpeername()[0], os.fstat(connection.fileno()).st_ino
+                    address, inode = plain_address(connection.getpeername()[0]), os.fstat(connection.fileno()).st_ino
                     found.setdefault(address, {})[inode] = _Connection(descriptor, *_sent_over(connection))
     return found
 

@@ -31,6 +31,11 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def is_running(data_dir: Path) -> bool:
+    """Tell whether a server, or a worker that one has left, is at work with a data folder."""
+    return any(_is_held(folder) for folder in data_dir.glob(f"{PREFIX}*"))
+
+
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     lock = os.open(folder, os.O_RDONLY)
@@ -42,12 +47,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _remove_unless_held(folder: Path) -> None:
-    lock = os.open(folder, os.O_RDONLY)
+    if not _is_held(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+        return True
     finally:
         os.close(lock)
+    return False

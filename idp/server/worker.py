@@ -22,6 +22,7 @@ from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.wire.address import is_trusted
+from idp.wire.below_path import BelowPath
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two looks into the outbox."""
@@ -153,4 +154,4 @@ def load() -> WsgiApp:
     util.Finalize(None, chores.finish, exitpriority=100)
     util.Finalize(None, telemetry.close, exitpriority=90)
     late_bodies = LateBodies(port=settings.port, threads=CONNECTIONS, seconds=settings.body_timeout)
-    return Front(telemetry, app, late_bodies, places=settings.threads)
+    return BelowPath(Front(telemetry, app, late_bodies, places=settings.threads), settings.public_path)

@@ -48,14 +48,15 @@ def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float,
     :param identity: `sub`, `preferred_username`, `sid`, `auth_method` and what else tells who it is.
     :raises TokenTooLargeError: it would not fit a header.
     """
-    roles, projects, valid_until = what_is_held(held_roles, now)
-    claims = {"iss": realm.issuer, "aud": realm.issuer, **identity, "realm_access": {"roles": roles}, "projects": projects}
+    held = what_is_held(held_roles, now)
+    access = {"realm_access": held.on_realm, "projects": held.projects}
+    claims = {"iss": realm.issuer, "aud": realm.issuer, **identity, **access}
     text = open_json(claims)
     if len(text) > LONGEST_CLAIMS:
         raise TokenTooLargeError(
-            f"Grants on {len(projects)} projects do not fit one session token. Use a key for fewer projects."
+            f"Grants on {len(held.projects)} projects do not fit one session token. Use a key for fewer projects."
         )
-    return SessionTemplate(text, valid_until)
+    return SessionTemplate(text, held.valid_until)
 
 
 def issue_session_token(

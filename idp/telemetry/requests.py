@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from idp.telemetry.ids import begin_request
-from idp.telemetry.metrics import is_measured, measure
+from idp.telemetry.metrics import count, is_measured, measure
 from idp.telemetry.tracing import Tracer
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-_log = logging.getLogger("idp.access")
+_log, _log_proxies = logging.getLogger("idp.access"), logging.getLogger("idp.proxies")
 
 _AREAS = (
     ("/auth/realms/", "protocol"), ("/gateway/", "gateway"), ("/v1/", "api"), ("/auth/v", "compat"), ("/api/v", "compat"),
@@ -41,16 +41,19 @@ class RequestTelemetry:
     ) -> None:
         """Wrap an application.
 
-        :param trusts: tells whether a request comes from a proxy whose `X-Request-Id` is taken over.
+        :param trusts: tells whether a request comes from a proxy whose `X-Request-Id` and `X-Forwarded-For` are believed.
         :param otlp_endpoint: URL that traces are sent to; empty for none.
         :param access_log: whether each request is logged.
         """
         self._app, self._trusts, self._access_log = app, trusts, access_log
+        self._has_warned = False
         self._tracer = Tracer(otlp_endpoint) if otlp_endpoint else None
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request."""
         started = time.perf_counter()
+        if "HTTP_X_FORWARDED_FOR" in environ and not self._trusts(environ):
+            self._note_ignored(environ.get("REMOTE_ADDR", ""))
         given = environ.get("HTTP_X_REQUEST_ID")
         request_id = begin_request(given if given is not None and self._trusts(environ) else None)
         code = "500"
@@ -79,6 +82,18 @@ class RequestTelemetry:
             values = {"method": environ["REQUEST_METHOD"], "path": shown, "status": int(code), "ms": round(seconds * 1000, 2)}
             _log.info(
                 "%s %s %s", values["method"], shown, code, extra={"values": values | {"peer": environ.get("REMOTE_ADDR", "")}}
+            )
+
+    def _note_ignored(self, peer: str) -> None:
+        """Count that an address behind a peer was not believed, and say so once: everybody behind it counts as one party."""
+        count("realmgate_forwarded_ignored")
+        if not self._has_warned:
+            self._has_warned = True
+            _log_proxies.warning(
+                "X-Forwarded-For from %s is ignored: all who come by it count as one address. If it is a proxy of yours, name it "
+                "in IDP_TRUSTED_PROXIES. Said once; the metric realmgate_forwarded_ignored_total counts on.",
+                peer,
+                extra={"values": {"peer": peer}},
             )
 
     def close(self) -> None:

@@ -79,23 +79,48 @@ def profile_of(realm: KnownRealm, application: KnownApplication, now: float) -> 
     return profile
 
 
-def what_is_held(held_roles: Iterable[HeldRole], now: float) -> tuple[list[str], list[dict[str, Any]], float]:
-    """Return roles as tokens carry them.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Roles as tokens carry them.
 
-    :returns: the roles on the realm, the projects with the roles on each, and when the next of them ends.
+    Beside the roles of the realm, and of each project, `ends` tells of those that end when (seconds since 1970): a token
+    outlives them, and whoever checks it looks there.
     """
+
+    on_realm: dict[str, Any]
+    """`roles`, and `ends` where one of them has an end: the value of `realm_access`."""
+    projects: list[dict[str, Any]]
+    """`uid`, `name`, `roles`, and `ends` where one of them has an end: the value of `projects`."""
+    valid_until: float
+    """When the next of them ends; infinite if none does."""
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles on the realm."""
+        roles: list[str] = self.on_realm["roles"]
+        return roles
+
+
+def what_is_held(held_roles: Iterable[HeldRole], now: float) -> Held:
+    """Return roles as tokens carry them, without those that have ended."""
     held = [each for each in held_roles if now < each.until]
-    roles = sorted(each.role for each in held if not each.project)
-    projects: dict[str, dict[str, Any]] = {}
-    for each in sorted(held, key=lambda each: (each.project, each.role)):
-        if each.project:
-            entry = projects.setdefault(each.project, {"uid": each.project_uid, "name": each.project, "roles": []})
-            entry["roles"].append(each.role)
-    return roles, list(projects.values()), min((each.until for each in held), default=float("inf"))
+    uids = {each.project: each.project_uid for each in held if each.project}
+    projects = [{"uid": uids[name], "name": name, **_with_ends(held, name)} for name in sorted(uids)]
+    return Held(_with_ends(held, ""), projects, min((each.until for each in held), default=float("inf")))
+
+
+def _with_ends(held: Iterable[HeldRole], project: str) -> dict[str, Any]:
+    """Return the roles on a project, or on the realm, and the ends of those that have one; held twice, the later counts."""
+    until: dict[str, float] = {}
+    for each in held:
+        if each.project == project:
+            until[each.role] = max(until.get(each.role, 0), each.until)
+    ends = {role: int(until[role]) for role in sorted(until) if until[role] != float("inf")}
+    return {"roles": sorted(until), **({"ends": ends} if ends else {})}
 
 
 def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Profile:
-    roles, projects, valid_until = what_is_held(application.held_roles, now)
+    held = what_is_held(application.held_roles, now)
     identity = {
         "iss": realm.issuer,
         "sub": application.uid,
@@ -107,9 +132,9 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
         "typ": "Bearer",
         "aud": audience[0] if len(audience) == 1 else list(audience),
         "client_id": application.client_id,
-        "realm_access": {"roles": roles},
-        "resource_access": {application.client_id: {"roles": roles}},
-        "projects": projects,
+        "realm_access": held.on_realm,
+        "resource_access": {application.client_id: held.on_realm},
+        "projects": held.projects,
     }
     if application.frozen is not None:
         # roles stand in a token by their names: what they permit, and until when, is looked up here, within this limit
@@ -117,8 +142,8 @@ def _profile(realm: KnownRealm, application: KnownApplication, now: float) -> Pr
     return Profile(
         access=access,
         id=identity | {"typ": "ID", "aud": application.client_id},
-        project_names=frozenset(project["name"] for project in projects),
-        valid_until=valid_until,
+        project_names=frozenset(project["name"] for project in held.projects),
+        valid_until=held.valid_until,
     )
 
 

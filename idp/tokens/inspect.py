@@ -132,20 +132,27 @@ def _unless_revoked(realm: KnownRealm, jti: str) -> bool | None:
 
 def still_held(held: Iterable[HeldRole], claims: dict[str, Any]) -> dict[str, Any]:
     """Leave out of the claims what is not held any more."""
-    held_roles, held_projects, _ = what_is_held(held, clock.timestamp())
-    roles = [role for role in claims["realm_access"]["roles"] if role in held_roles]
-    now_held = {project["uid"]: project["roles"] for project in held_projects}
+    now_held = what_is_held(held, clock.timestamp())
+    on_realm = _common(claims["realm_access"], now_held.on_realm)
+    by_project = {project["uid"]: project for project in now_held.projects}
     projects = [
-        {**project, "roles": [role for role in project["roles"] if role in now_held[project["uid"]]]}
+        {"uid": project["uid"], "name": project["name"], **_common(project, by_project[project["uid"]])}
         for project in claims["projects"]
-        if project["uid"] in now_held
+        if project["uid"] in by_project
     ]
-    access = {name: {"roles": roles} for name in claims.get("resource_access", ())}
+    access = dict.fromkeys(claims.get("resource_access", ()), on_realm)
     return claims | {
-        "realm_access": {"roles": roles},
+        "realm_access": on_realm,
         "projects": [project for project in projects if project["roles"]],
         **({"resource_access": access} if access else {}),
     }
+
+
+def _common(carried: dict[str, Any], held: dict[str, Any]) -> dict[str, Any]:
+    """Return the roles that a token names and that are held, with their ends as of now."""
+    roles = [role for role in carried["roles"] if role in held["roles"]]
+    ends = {role: end for role, end in held.get("ends", {}).items() if role in roles}
+    return {"roles": roles, **({"ends": ends} if ends else {})}
 
 
 def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None:

@@ -1,37 +1,50 @@
 """Groups of users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, func, or_, select
 
 from idp import access, audit
 from idp.access import Holder, HolderKind
 from idp.db import db, insert_if_new, is_meant
-from idp.errors import ConflictError, NotFoundError
+from idp.errors import NotFoundError
 from idp.paging import Listing
-from idp.realms import Realm, check_name, check_text, publish_user
+from idp.realms import Called, Realm, check_called, check_name, check_text, is_shown_as, publish_user, shown_name
 from idp.users.models import Group, Membership, User
+from idp.users.service import NOTHING
 
 
-def create_group(realm: Realm, name: str, description: str = "") -> Group:
+def create_group(realm: Realm, name: str, description: str = "", display_name: str = "") -> Group:
     """Add a group without members.
 
+    :param display_name: what it is shown as; empty for its name. See `realms.called` for names that others have chosen.
     :raises ConflictError: the name is taken.
     """
     check_name("a group", name)
-    if db.session.scalar(select(Group.id).where(Group.realm_id == realm.id, Group.name == name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a group {name!r} already.")
-    group = Group(realm_id=realm.id, name=name, description=check_text("A description", description, 500))
+    shown = check_called(Group, "group", Called(name, display_name), realm.id)
+    group = Group(realm_id=realm.id, name=name, display_name=shown, description=check_text("A description", description, 500))
     db.session.add(group)
     db.session.flush()
-    audit.record(audit.Tag.GROUP_CREATE, realm.name, f"group:{name}", uid=group.uid)
+    audit.record(audit.Tag.GROUP_CREATE, realm.name, f"group:{name}", uid=group.uid, **({"display_name": shown} if shown else {}))
     return group
 
 
-def describe_group(realm: Realm, name: str, description: str) -> None:
-    """Change what a group says of itself."""
-    get_group(realm, name).description = check_text("A description", description, 500)
-    audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{name}", description=description)
+def describe_group(realm: Realm, name: str, description: str | None = None, display_name: str | None = None) -> None:
+    """Change what a group says of itself, or what it is shown as; what is left out stays.
+
+    :raises ConflictError: another group is shown so, or called so.
+    """
+    group, wanted = get_group(realm, name), {}
+    if description is not None:
+        wanted["description"] = check_text("A description", description, 500)
+    if display_name is not None:
+        wanted["display_name"] = check_called(Group, "group", Called(name, display_name), realm.id, besides=group.id)
+    changed = {field: value for field, value in wanted.items() if getattr(group, field) != value}
+    for field, value in changed.items():
+        setattr(group, field, value)
+    if changed:
+        audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{name}", **changed)
 
 
 def delete_group(realm: Realm, name: str) -> None:
@@ -81,17 +94,37 @@ def list_groups(realm: Realm) -> Sequence[Group]:
     return db.session.scalars(select(Group).where(Group.realm_id == realm.id).order_by(Group.name)).all()
 
 
-def group_listing(realm: Realm, *, containing: str = "") -> Listing:
+def group_listing(
+    realm: Realm, *, containing: str = "", shown: str | None = None, shown_with: str = "", holding: Mapping[str, bool] = NOTHING,
+    member: User | None = None, by_role: str = "",
+) -> Listing:  # fmt: skip
     """Return groups as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name, description or shown name contains this, in whatever case.
+    :param shown: only the one that is shown under exactly this name; None for all.
+    :param shown_with: only those whose shown name contains this, in whatever case.
+    :param holding: only those that hold these roles on the realm, or do not.
+    :param member: only those that this user is in.
+    :param by_role: in the order `role`, those that hold this role on the realm come last.
     """
     query = select(Group).where(Group.realm_id == realm.id)
     if containing:
         text = containing.lower()
-        described = func.lower(Group.description).contains(text, autoescape=True)
-        query = query.where(or_(Group.name.contains(text, autoescape=True), described))
-    return Listing(query, Group.id, {"name": Group.name})
+        columns = (Group.name, func.lower(Group.display_name), func.lower(Group.description))
+        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
+    if shown is not None:
+        query = query.where(is_shown_as(Group, shown))
+    if shown_with:
+        query = query.where(func.lower(shown_name(Group)).contains(shown_with.lower(), autoescape=True))
+    for role, held in holding.items():
+        has = Group.id.in_(access.holders_of(realm, role, HolderKind.GROUP))
+        query = query.where(has if held else ~has)
+    if member is not None:
+        query = query.where(Group.id.in_(select(Membership.group_id).where(Membership.user_id == member.id)))
+    orders: dict[str, Any] = {"name": Group.name, "shown": shown_name(Group)}
+    if by_role:
+        orders["role"] = Group.id.in_(access.holders_of(realm, by_role, HolderKind.GROUP))
+    return Listing(query, Group.id, orders)
 
 
 def find_group(realm: Realm, named: str) -> Group | None:
@@ -104,10 +137,14 @@ def find_group_by_uid(realm: Realm, uid: str) -> Group | None:
     return db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.uid == uid))
 
 
-def member_listing(group: Group) -> Listing:
-    """Return the users in a group as a list in pages."""
-    query = select(User).join(Membership, Membership.user_id == User.id).where(Membership.group_id == group.id)
-    return Listing(query, User.id, {"name": User.name})
+def member_listing(group: Group, every: Listing | None = None) -> Listing:
+    """Return the users in a group as a list in pages.
+
+    :param every: a list of users, such as `user_listing` returns it: only those that are in it, too.
+    """
+    query = select(User) if every is None else every.query
+    query = query.join(Membership, Membership.user_id == User.id).where(Membership.group_id == group.id)
+    return Listing(query, User.id, {"name": User.name} if every is None else every.orders)
 
 
 def list_members(group: Group) -> Sequence[User]:
@@ -120,6 +157,34 @@ def groups_of(user: User) -> Sequence[Group]:
     """Return the groups that a user is in, by name."""
     query = select(Group).join(Membership, Membership.group_id == Group.id).where(Membership.user_id == user.id)
     return db.session.scalars(query.order_by(Group.name)).all()
+
+
+def groups_of_each(people: Iterable[User]) -> dict[int, list[Group]]:
+    """Return the groups that each of several users is in, by name; by the row number of the user."""
+    query = (
+        select(Membership.user_id, Group)
+        .join(Group, Group.id == Membership.group_id)
+        .where(Membership.user_id.in_([user.id for user in people]))
+        .order_by(Group.name)
+    )
+    found: dict[int, list[Group]] = {}
+    for user_id, group in db.session.execute(query):
+        found.setdefault(user_id, []).append(group)
+    return found
+
+
+def members_of_each(groups: Iterable[Group]) -> dict[int, list[User]]:
+    """Return the users in each of several groups, by name; by the row number of the group."""
+    query = (
+        select(Membership.group_id, User)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.group_id.in_([group.id for group in groups]))
+        .order_by(User.name)
+    )
+    found: dict[int, list[User]] = {}
+    for group_id, user in db.session.execute(query):
+        found.setdefault(group_id, []).append(user)
+    return found
 
 
 def group_holder(group: Group) -> Holder:

@@ -61,6 +61,8 @@ class Group(Identified, Base):
 
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
+    display_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    """What it is shown as, where that is not its name."""
     description: Mapped[str] = mapped_column(String(500), default="")
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 

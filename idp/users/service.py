@@ -1,10 +1,11 @@
 """The life cycle of users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
@@ -27,6 +28,10 @@ FIELDS: dict[str, Any] = {
     "maker": AfterColon(User.created_by),
 }
 """What lists of users can be narrowed and put in order by."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_TEXTS = {"name": User.name, "email": User.email, "first_name": User.first_name, "last_name": User.last_name}
+_TIMES = {"created_at": User.created_at, "updated_at": User.updated_at, "last_sign_in_at": User.last_sign_in_at}
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
@@ -139,7 +144,7 @@ def get_user_by_name(realm: Realm, name: str) -> User:
 
     :raises NotFoundError: there is none.
     """
-    return _found(realm, db.session.scalar(_by_name(realm, canonical(name))), name)
+    return _found(realm, find_user_by_name(realm, name), name)
 
 
 def _found(realm: Realm, user: User | None, named: str) -> User:
@@ -170,6 +175,11 @@ def change_password(realm: Realm, uid: str, old_hash: str, new_hash: str) -> boo
 def find_user(realm: Realm, named: str) -> User | None:
     """Return a user by uid or name, or None."""
     return db.session.scalar(select(User).where(User.realm_id == realm.id, is_meant(User, canonical(named))))
+
+
+def find_user_by_name(realm: Realm, name: str) -> User | None:
+    """Return a user by name, or None."""
+    return db.session.scalar(_by_name(realm, canonical(name)))
 
 
 def find_user_by_uid(realm: Realm, uid: str) -> User | None:
@@ -205,6 +215,11 @@ def user_listing(
     kind: UserKind | None = None,
     enabled: bool | None = None,
     project: Project | None = None,
+    named: str | None = None,
+    parts: Mapping[str, str] = NOTHING,
+    times: Mapping[str, tuple[datetime, datetime]] = NOTHING,
+    holding: Mapping[str, bool] = NOTHING,
+    by_role: str = "",
 ) -> Listing:
     """Return users as a list in pages.
 
@@ -212,6 +227,12 @@ def user_listing(
     :param kind: only people, or machine users.
     :param enabled: only those that are enabled, or that are not.
     :param project: only those that hold a role on this project themselves.
+    :param named: only the one of this name; None for all.
+    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, in whatever case.
+    :param times: only those whose `created_at`, `updated_at` or `last_sign_in_at` is not before the first time, and before the
+        second.
+    :param holding: only those that hold these roles on the realm themselves, or do not.
+    :param by_role: in the order `role`, those that hold this role on the realm themselves come last.
     """
     query = select(User).where(User.realm_id == realm.id)
     if containing:
@@ -224,7 +245,25 @@ def user_listing(
         query = query.where(User.enabled.is_(enabled))
     if project is not None:
         query = query.where(User.id.in_(access.holders_on(project, HolderKind.USER)))
-    return Listing(query, User.id, {"name": User.name}, fields=FIELDS)
+    if named is not None:
+        query = query.where(User.name == canonical(named))
+    for name, part in parts.items():
+        query = query.where(func.lower(_TEXTS[name]).contains(part.lower(), autoescape=True))
+    for name, (begin, end) in times.items():
+        query = query.where(_TIMES[name] >= begin, _TIMES[name] < end)
+    for role, held in holding.items():
+        has = User.id.in_(access.holders_of(realm, role, HolderKind.USER))
+        query = query.where(has if held else ~has)
+    orders: dict[str, Any] = {**_TEXTS, **_TIMES, "enabled": User.enabled}
+    if by_role:
+        orders["role"] = User.id.in_(access.holders_of(realm, by_role, HolderKind.USER))
+    return Listing(query, User.id, orders, fields=FIELDS)
+
+
+def shown_name() -> ColumnElement[str]:
+    """Return what users are shown as, for conditions: first and last name, or the name that they sign in with."""
+    full = func.trim(User.first_name + " " + User.last_name)
+    return case((full == "", User.name), else_=full)
 
 
 def holder_of(user: User) -> Holder:

@@ -24,7 +24,7 @@ class Identity:
     roles: frozenset[str]
     """Roles on the whole realm."""
     projects: dict[str, frozenset[str]]
-    """Roles by project name."""
+    """Roles by project name. Neither here nor on the realm are there roles that have ended since the token was issued."""
     claims: dict[str, Any] = field(repr=False)
     """All claims of the token."""
 
@@ -110,7 +110,7 @@ class Verifier:
             raise InvalidTokenError("The token is meant for another API.")
         if self._introspection is not None and self._introspection.every_token:
             return self._asked(token, self._introspection, audience, fetch=fetch)
-        return _identity(claims)
+        return _identity(claims, self._clock())
 
     def _audience_of(self, typ: str) -> frozenset[str]:
         if typ == SESSION_TYPE:
@@ -126,7 +126,7 @@ class Verifier:
         claims = introspection.ask(self._issuer, token)
         if claims is None or claims.get("iss") != self._issuer or not has_audience(claims, audience):
             raise InvalidTokenError("The issuer does not call the token active for this API.")
-        return _identity(claims)
+        return _identity(claims, self._clock())
 
 
 def _is_personal(token: str) -> bool:
@@ -140,17 +140,25 @@ def names(value: str | Collection[str]) -> frozenset[str]:
     return frozenset({value} if isinstance(value, str) else value)
 
 
-def _identity(claims: dict[str, Any]) -> Identity:
+def _identity(claims: dict[str, Any], now: float) -> Identity:
     try:
         return Identity(
             subject=_text(claims["sub"]),
             client_id=_text(claims.get("client_id", claims.get("azp", ""))),
-            roles=frozenset(map(_text, claims.get("realm_access", {}).get("roles", ()))),
-            projects={_text(project["name"]): frozenset(map(_text, project["roles"])) for project in claims.get("projects", ())},
+            roles=_live({"roles": (), **claims.get("realm_access", {})}, now),
+            projects={_text(project["name"]): _live(project, now) for project in claims.get("projects", ())},
             claims=claims,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidTokenError("The token's claims do not have the shape that is due here.") from error
+
+
+def _live(held: dict[str, Any], now: float) -> frozenset[str]:
+    """Return roles without those whose end, which stands beside them, has passed: a token outlives them."""
+    ends = held.get("ends", {})
+    if not isinstance(ends, dict):
+        raise TypeError("not the ends of roles")
+    return frozenset(role for role in map(_text, held["roles"]) if role not in ends or now < ends[role])
 
 
 def _text(value: Any) -> str:

@@ -62,6 +62,17 @@ def read_json(environ: Environ) -> dict[str, Any]:
 
     :raises BodyError: it is no JSON object, is nested too deeply, or says something twice.
     """
+    value = read_json_value(environ)
+    if not isinstance(value, dict):
+        raise BodyError("The body must be a JSON object.")
+    return value
+
+
+def read_json_value(environ: Environ) -> dict[str, Any] | list[Any]:
+    """Read a JSON object or array. An empty body counts as an empty object.
+
+    :raises BodyError: it is neither, is nested too deeply, or says something twice.
+    """
     body = read_body(environ)
     if not body:
         return {}
@@ -76,7 +87,7 @@ def read_json(environ: Environ) -> dict[str, Any]:
         raise BodyError("The body is no JSON, or names a member twice.") from None
     if b"\\u" in body and not _is_text(value):
         raise BodyError("The body holds half of a character (a lone surrogate).")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | list):
         raise BodyError("The body must be a JSON object.")
     _check_depth(value, DEEPEST_JSON)
     return value

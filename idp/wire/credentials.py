@@ -5,9 +5,9 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from idp.errors import IdpError
+from idp.public_url import origin_of
 from idp.wire.body import Environ
 
 COOKIE = "Authorization"
@@ -86,10 +86,21 @@ def decode_basic(header: str) -> tuple[str, str] | None:
     if match is None:
         return None
     try:
-        name, colon, password = base64.b64decode(match[1], validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+        name, colon, password = _decode(base64.b64decode(match[1], validate=True)).partition(":")
+    except binascii.Error:
         return None
     return (name, password) if colon else None
+
+
+def _decode(pair: bytes) -> str:
+    """Return the text of name and password: UTF-8, as our challenges say (RFC 7617 §2.1), or else Latin-1, as old clients send.
+
+    What is valid UTF-8 is never tried as anything else, so no bytes stand for two passwords.
+    """
+    try:
+        return pair.decode()
+    except UnicodeDecodeError:
+        return pair.decode("latin-1")
 
 
 def _cookie(header: str) -> str | None:
@@ -118,8 +129,7 @@ def check_origin(environ: Environ, public_url: str) -> None:
 def is_foreign(environ: Environ, public_url: str) -> bool:
     """Tell whether a browser says that a page of another origin has made it send a request."""
     origin: str | None = environ.get("HTTP_ORIGIN")
-    own = urlsplit(public_url)
-    if origin is not None and origin.lower() != f"{own.scheme}://{own.netloc}".lower():
+    if origin is not None and origin.lower() != origin_of(public_url):
         return True
     return environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in {"same-origin", "none"}
 

@@ -1,9 +1,7 @@
 """Whether nobody between the client and this server can read along."""
 
-import ipaddress
-from functools import lru_cache
-
 from idp.errors import IdpError
+from idp.networks import is_loopback
 from idp.wire.address import is_trusted
 from idp.wire.body import Environ
 
@@ -45,13 +43,4 @@ def is_private(environ: Environ, trusted: tuple[str, ...]) -> bool:
         # one that says nothing could have come over anything
         schemes: str = environ.get("HTTP_X_FORWARDED_PROTO", "")
         return all(each.strip().lower() == "https" for each in schemes.split(","))
-    return _is_loopback(environ.get("REMOTE_ADDR", "")) and not any(name in environ for name in _FORWARDED)
-
-
-@lru_cache(maxsize=1024)
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+    return is_loopback(environ.get("REMOTE_ADDR", "")) and not any(name in environ for name in _FORWARDED)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from idp import access, apikeys, applications, protected_apis, realms, users
 from idp.access import HolderKind
 from idp.app import close_app, create_app
-from idp.compat.rafay import plain_key
+from idp.compat.rafay.key_forms import plain_key
 from idp.db import db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
@@ -340,7 +340,7 @@ def test_api_that_is_handed_a_token_does_not_become_its_caller_here(settings: Se
     with pytest.raises(Exception, match="not the issuer"):
         make.do(lambda realm: protected_apis.put_api(realm, "own", audience=settings.issuer("acme"), rules=rules))
     url = "/gateway/check/acme/backend?method=GET&uri=/x"
-    token = client.get(url, headers=make.key().header).headers["X-Auth-Token"]
+    token = client.get(url, headers=make.key().header).headers["Authorization"].removeprefix("Bearer ")
     grant = {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "subject_token": token,

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from idp import realms, users
+from idp import access, realms, users
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
@@ -55,6 +55,20 @@ def test_cookie_is_for_this_host_only_and_out_of_reach_of_scripts(settings: Sett
     assert "Domain" not in cookie
     assert "no-store" in answer.headers["Cache-Control"]
     close_app(app)
+
+
+def test_token_that_no_browser_keeps_as_a_cookie_takes_the_former_away(client: FlaskClient, make: Factory) -> None:
+    def furnish(realm: realms.Realm) -> None:
+        for number in range(30):
+            access.create_project(realm, f"project-with-a-name-{number}")
+
+    make.do(furnish)
+    make.user(projects=tuple((f"project-with-a-name-{number}", "researcher") for number in range(30)))
+    answer = client.post("/v1/auth/authenticate", json={"emailId": "ann@example.test", "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json["Authorization"]) > 4_096
+    assert answer.headers["Set-Cookie"].startswith("Authorization=;")
+    assert client.get(INFO, headers={"Authorization": answer.json["Authorization"]}).status_code == 200
 
 
 def test_sign_in_sets_the_cookie_unless_told_not_to(client: FlaskClient, make: Factory) -> None:

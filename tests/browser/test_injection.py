@@ -24,9 +24,9 @@ def hostile(console: Console) -> Console:
 
     def fill(realm: realms.Realm) -> None:
         realms.update_realm(realm, display_name=NAMED)
-        access.create_project(realm, "hostile", NAMED)
+        access.create_project(realm, "hostile", NAMED, NAMED)
         access.create_role(realm, "hostile", NAMED)
-        group = users.create_group(realm, "hostile", NAMED)
+        group = users.create_group(realm, "hostile", NAMED, NAMED)
         user = users.get_user(realm, "ann@example.test")
         users.add_member(realm, group, user)
         key = apikeys.create_key(realm, users.holder_of(user), NAMED[:64], description=NAMED).key

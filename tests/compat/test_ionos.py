@@ -109,6 +109,22 @@ def test_deleting_by_id_and_by_criteria(client: FlaskClient, make: Factory, froz
     assert not works(client, three)
 
 
+def test_basic_is_read_as_utf8_and_else_as_latin1(client: FlaskClient, make: Factory) -> None:
+    make.user()
+    password = "Fußgängerübergang"
+    change = {"emailId": "ann@example.test", "currentPassword": PASSWORD, "newPassword": password}
+    assert client.patch("/v1/users/password/change", json=change).status_code == 204
+
+    def status(pair: bytes) -> int:
+        return client.get(TOKENS, headers={"Authorization": "Basic " + base64.b64encode(pair).decode()}).status_code
+
+    pair = f"ann@example.test:{password}"
+    assert (status(pair.encode()), status(pair.encode("latin-1"))) == (200, 200)
+    misread = pair.encode().decode("latin-1").encode()
+    assert status(misread) == 401, "what is valid UTF-8 is read as nothing else"
+    assert status(pair.encode("utf-16")) == 401
+
+
 def test_limit_counts_expired_tokens_and_says_so(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     make.user()
     make.user("bob@example.test")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from idp import clock, users
 from tests.factories import PASSWORD, Factory, session_of
 
 UM = "/cloudapi/v6/um"
@@ -92,3 +93,65 @@ def test_refusals_have_the_body_of_the_contract(client: FlaskClient, make: Facto
     assert client.get(f"{UM}/users", headers=basic(password="wrong")).status_code == 401
     assert client.get(f"{UM}/users", headers=basic("ann@example.test")).status_code == 403
     assert client.post(f"{UM}/users", json={}, headers=admin).status_code == 422
+
+
+def test_no_answer_is_wider_than_the_question(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    uids = [make.user(f"{name}@example.test", first_name=name.title()) for name in ("zoe", "azoe", "zed")]
+    make.do(lambda realm: users.update_user(realm, users.get_user(realm, uids[2]), enabled=False))
+
+    def found(query: str) -> list[str]:
+        return [
+            each["properties"]["email"].partition("@")[0]
+            for each in client.get(f"{UM}/users?{query}", headers=admin).json["items"]
+        ]
+
+    assert found("filter.email=ZOE") == ["azoe", "zoe"]
+    assert found("filter.firstname=zed&filter.active=false") == ["zed"]
+    assert "admin" in found("filter.active=true&filter.administrator=true")
+    assert found("filter.administrator=false&filter.firstname=z&orderBy=firstname") == ["azoe", "zed", "zoe"]
+    assert found("filter.email=example.test&orderBy=administrator")[-1] == "admin"
+    assert (
+        found("filter.forceSecAuth=true") == found("filter.s3CanonicalUserId=x") == found("filter.createdDate=2001-01-01") == []
+    )
+    today = clock.now().date().isoformat()
+    assert found(f"filter.createdDate={today}&filter.firstname=z") == ["azoe", "zed", "zoe"]
+    assert (
+        found("maxResults=2&filter.firstname=z&orderBy=lastLogin&offset=1") == found("filter.firstname=z&orderBy=lastLogin")[1:]
+    )
+    page = client.get(f"{UM}/users?filter.email=zoe&limit=1", headers=admin).json
+    assert "filter.email=zoe" in page["_links"]["next"], "the next part is of the same question"
+    rest = client.get(page["_links"]["next"].removeprefix("http://localhost:8080"), headers=admin).json
+    assert ([each["id"] for each in rest["items"]], "next" in rest["_links"]) == ([uids[0]], False)
+    for refused in (
+        "filter.nothing=x",
+        "filter.active=perhaps",
+        "orderBy=password",
+        "filter.createdDate=soon",
+        "filter.createdDate=9999-12-31",
+        "q=ann",
+        "limit=x",
+    ):
+        answer = client.get(f"{UM}/users?{refused}", headers=admin)
+        assert (answer.status_code, answer.json["httpStatus"]) == (422, 422), refused
+
+
+def test_privileges_filter_and_order_groups(client: FlaskClient, admin: dict[str, str]) -> None:
+    for name, privilege in (("One", True), ("Two", False)):
+        wanted = {"properties": {"name": name, "manageRegistry": privilege}}
+        assert client.post(f"{UM}/groups", json=wanted, headers=admin).status_code == 202
+
+    def found(query: str) -> list[str]:
+        return [each["properties"]["name"] for each in client.get(f"{UM}/groups?{query}", headers=admin).json["items"]]
+
+    assert found("filter.manageRegistry=true") == ["One"]
+    assert found("filter.manageRegistry=false&filter.name=two") == ["Two"]
+    assert found("filter.manageDBaaS=true") == []
+    assert found("orderBy=manageRegistry")[-1] == "One"
+
+
+def test_contract_can_be_named_in_either_way(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    number = make.do(lambda realm: realm.contract_number)
+    assert client.get(f"{UM}/users?contractNumber={number}", headers=admin).status_code == 200
+    assert client.get(f"{UM}/users?contractNumber=7", headers=admin).status_code == 401
+    both = client.get(f"{UM}/users?contractNumber=7", headers=admin | {"X-Contract-Number": str(number)})
+    assert both.status_code == 422

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from idp import access, mail, users
 from idp.app import close_app, create_app
+from idp.compat.rafay.key_forms import foreign_key, plain_key
 from idp.settings import Settings
 from tests.factories import PASSWORD, Factory, session_of
 
@@ -124,8 +125,6 @@ def test_users_and_keys_of_an_organisation(client: FlaskClient, make: Factory, p
 def test_expired_key_says_so(client: FlaskClient, make: Factory, frozen_clock: Any) -> None:
     make.user()
     key = make.key(hours=1)
-    from idp.compat.rafay import foreign_key, plain_key
-
     assert plain_key(foreign_key(key.plain)) == key.plain
     frozen_clock.advance(hours=2)
     answer = client.get("/auth/v1/projects/", headers={"X-API-KEY": foreign_key(key.plain)})
@@ -211,3 +210,62 @@ def test_sign_up_verifies_the_mail_and_waits_for_approval(settings: Settings) ->
     assert client.post("/v1/auth/authenticate", json=session).status_code == 200
     assert "organisation-approved" in make.do(lambda _: [message.template for message in mail.list_waiting()])
     close_app(app)
+
+
+def test_older_clients_show_the_whole_key_in_another_header(client: FlaskClient, make: Factory) -> None:
+    make.user("admin@example.test", roles=("administrator",))
+    other = foreign_key(make.key("admin@example.test", name="other").plain)
+    key = foreign_key(make.key("admin@example.test").plain)
+    signature = 'Signature keyId="{}",algorithm="hmac-sha256",headers="content-md5 date host nonce",signature="eA=="'
+    signed = {"date": "1700000000", "content-md5": "x", "nonce": "1"}
+
+    def status(**headers: str) -> int:
+        return client.get(
+            "/auth/v1/projects/", headers={name.replace("_", "-"): each for name, each in headers.items()}
+        ).status_code
+
+    assert status(X_RAFAY_API_KEYID=key) == 200
+    assert status(X_RAFAY_API_KEYID=key, X_API_KEY=key) == 200
+    assert status(X_RAFAY_API_KEYID=key, Authorization=signature.format(key), **signed) == 200
+    public = key.rpartition(".")[0]
+    assert status(X_RAFAY_API_KEYID=public) == 401, "an id alone proves nothing"
+    assert status(X_RAFAY_API_KEYID=public, Authorization=signature.format(public), **signed) == 401
+    assert status(Authorization=signature.format(key), **signed) == 400
+    assert status(X_RAFAY_API_KEYID=key, X_API_KEY=other) == 400
+    assert status(X_RAFAY_API_KEYID=key, Authorization=signature.format(other)) == 400
+    assert status(X_RAFAY_API_KEYID=key, Authorization=f"Bearer {key}") == 400
+    assert status(X_RAFAY_API_KEYID=key, apiKey=key) == 400
+    assert status(X_RAFAY_API_KEYID="") == 401
+
+
+def test_lists_are_never_wider_than_the_question(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
+    uids = [make.user(f"{name}@example.test") for name in ("zoe", "a-zoe")]
+    found = client.get("/auth/v2/users?options.name=zoe@example.test", headers=admin).json["accounts"]
+    assert [each["id"] for each in found] == [uids[0]], "clients take the first"
+    listed = client.get("/auth/v1/users/?q=zoe", headers=admin).json
+    assert listed["users"] == listed["results"], "scripts read either"
+    assert {each["account"]["id"] for each in listed["users"]} == set(uids)
+    assert client.get("/auth/v2/users?options.name=", headers=admin).json["accounts"] == [], (
+        "a variable that is empty is no wish for all"
+    )
+    for path in ("users", "projects", "groups", "roles"):
+        assert client.get(f"/auth/v1/{path}/?name=", headers=admin).json["results"] == [], path
+    assert client.get("/auth/v1/users/?name=zoe@example.test", headers=admin).json["count"] == 1
+    assert client.get("/auth/v1/roles/?name=viewer", headers=admin).json["count"] == 1
+    names = [each["name"] for each in client.get("/auth/v1/projects/?order=DESC&orderby=name", headers=admin).json["results"]]
+    assert names == sorted(names, reverse=True)
+    for refused in ("projects/?orderby=id", "projects/?order=up", "users/?filter=x", "organizations/?q=x", "groups/?limit=x"):
+        answer = client.get(f"/auth/v1/{refused}", headers=admin)
+        assert answer.status_code == 400, refused
+        assert answer.json["details"][0]["detail"] == answer.json["error"]
+
+
+def test_audit_trail_is_for_those_who_may_read_it_and_tells_who_did(
+    client: FlaskClient, make: Factory, admin: dict[str, str]
+) -> None:
+    make.user()
+    assert client.get("/auth/v1/audit/", headers=session_of(client)).status_code == 403
+    first = client.get("/auth/v1/audit/?limit=2", headers=admin).json["results"]
+    assert len(first) == 2
+    again = client.get("/auth/v1/audit/", headers=admin).json["results"]
+    assert "user:admin@example.test" in {each["actor"] for each in again if each["type"] == "admin:audit:read"}

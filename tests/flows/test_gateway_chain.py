@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.factories import PASSWORD
+from idp import access
+from idp.app import close_app, create_app
+from idp.settings import Settings
+from tests.factories import PASSWORD, Factory
 from tests.prepare import program_missing
+from tests.proxies import STARTS, example, stop
 from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
 
-EXAMPLES = PROJECT / "docs" / "examples" / "gateway"
 GROUPS = {
     "/api/v1/query": "?query=up",
     "/api/v1/query_range": "?query=up&start=1700000000&end=1700000060&step=15",
@@ -62,32 +64,10 @@ def _has_samples(port: int) -> bool:
     return answer.status == 200 and bool(answer.json["data"]["result"])
 
 
-def _configured(name: str, realmgate: Server, api: int, own: int) -> str:
-    text = (EXAMPLES / name).read_text()
-    for example, real in {"8080": realmgate.port, "9090": api, "8443": own}.items():
-        assert f"127.0.0.1:{example}" in text
-        text = text.replace(f"127.0.0.1:{example}", f"127.0.0.1:{real}")
-    return text
-
-
-def _start_nginx(folder: Path, realmgate: Server, api: int, port: int) -> subprocess.Popen[bytes]:
-    paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (folder / "site.conf").write_text(_configured("nginx.conf", realmgate, api, port))
-    (folder / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
-        f"http {{ access_log off; {paths} include {folder}/site.conf; }}\n"
-    )
-    return subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
-
-
-def _start_caddy(folder: Path, realmgate: Server, api: int, port: int) -> subprocess.Popen[bytes]:
-    (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + _configured("Caddyfile", realmgate, api, port))
-    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PATH": os.environ["PATH"]}
-    command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-STARTS = {"nginx": _start_nginx, "caddy": _start_caddy}
+def _site(name: str, realmgate: Server, api: int, own: int) -> str:
+    ports = {"127.0.0.1:8080": realmgate.port, "127.0.0.1:9090": api, "127.0.0.1:8443": own}
+    file = {"nginx": "gateway/nginx.conf", "caddy": "gateway/Caddyfile"}[name]
+    return example(file, {written: f"127.0.0.1:{port}" for written, port in ports.items()})
 
 
 def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[Ask]:
@@ -95,7 +75,7 @@ def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[A
     if missing:
         pytest.skip(missing)
     port = free_port()
-    process = STARTS[name](folder, realmgate, api, port)
+    process = STARTS[name](folder, _site(name, realmgate, api, port))
 
     def ask(path: str, headers: dict[str, str] | None = None, method: str = "GET") -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -117,8 +97,7 @@ def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[A
         wait_until(listens, f"the start of {name}")
         yield ask
     finally:
-        process.terminate()
-        process.wait(30)
+        stop(process)
 
 
 @pytest.fixture(scope="module", params=list(STARTS))
@@ -149,6 +128,31 @@ def shown(realmgate: Server) -> dict[str, dict[str, str]]:
         "cookie": {"Cookie": f"Authorization={session}"},
         "personal token": {"Authorization": f"Bearer {personal}"},
     }
+
+
+@pytest.fixture(scope="module")
+def largest(realmgate: Server) -> dict[str, dict[str, str]]:
+    """Return what shows a token that is as long as one may be, and a key whose roles just fit the headers of the check."""
+    wide = "w" * 60
+
+    def furnish(realm: Any) -> None:
+        for number in range(54):
+            access.create_project(realm, f"project-{number:02}")
+        access.create_project(realm, wide)
+        for number in range(120):
+            access.create_role(realm, f"role-{number:03}")
+
+    app = create_app(Settings.load(data_dir=realmgate.data_dir, public_url=realmgate.url))
+    make = Factory(app)
+    make.do(furnish)
+    long = make.application("long", roles=("viewer",), projects=tuple(f"project-{number:02}" for number in range(54)))
+    make.user("wide@example.test", roles=("viewer",), projects=tuple((wide, f"role-{number:03}") for number in range(120)))
+    key = make.key("wide@example.test")
+    close_app(app)
+    form = {"client_id": long.client_id, "client_secret": long.secret}
+    token = wait_until(lambda: realmgate.token(form).json.get("access_token"), "a token with everything")
+    assert 7_400 < len(token) <= 8_000, len(token)
+    return {"longest token": {"Authorization": f"Bearer {token}"}, "widest roles": key.header}
 
 
 def test_the_five_groups_answer_who_has_a_token(proxy: Ask, shown: dict[str, dict[str, str]]) -> None:
@@ -217,11 +221,29 @@ def test_api_sees_the_servers_identity_headers_and_none_of_the_clients(
             assert answer.status == 200
             seen = {key.lower(): value for key, value in answer.json}
             assert (seen["x-auth-realm"], seen["x-auth-roles"]) == ("acme", "viewer")
-            assert seen["authorization"] == f"Bearer {seen['x-auth-token']}"
-            assert len(seen["x-auth-token"].split(".")) == 3
+            assert seen["authorization"].startswith("Bearer ")
+            assert len(seen["authorization"].split(".")) == 3
+            assert not seen.get("x-auth-token"), "the token is sent once"
             assert "apikey" not in seen
             assert "root" not in answer.body.decode()
             assert shown["API key"]["apiKey"] not in answer.body.decode()
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+def test_who_holds_as_much_as_fits_passes(
+    name: str, tmp_path: Path, realmgate: Server, largest: dict[str, dict[str, str]]
+) -> None:
+    from tests.flows.echo import Echo
+
+    with Echo() as echo:
+        for ask in _proxied(name, tmp_path, realmgate, echo.port):
+            for what, shown in largest.items():
+                answer = ask("/api/v1/query?query=up", shown)
+                assert answer.status == 200, (name, what, answer.status)
+                size = sum(
+                    len(key) + len(value) for key, value in answer.json if key.lower().startswith(("x-auth-", "authorization"))
+                )
+                assert size > 8_000, (name, what, size)
 
 
 ANOTHER_REQUEST = (

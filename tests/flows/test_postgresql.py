@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, setup
+from idp import applications, migrations, setup
 from idp.app import close_app, create_app
 from idp.audit import Tag
+from idp.cli import main
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
@@ -34,7 +36,7 @@ def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, 
 
     with make.app.app_context():
         with db.engine.connect() as connection:
-            assert setup.schema_drift(connection) == []
+            assert migrations.drift(connection) == []
         before = len(audit.list_events(limit=1000))
         db.session.rollback()
     app, report = setup.set_up(pg_settings)
@@ -55,6 +57,16 @@ def test_tokens_introspection_and_revocation(make: Factory) -> None:
     assert ask(client, "token/introspect", {"token": token, **made.form}).json["active"] is True
     assert ask(client, "revoke", {"token": token, **made.form}).status_code == 200
     assert ask(client, "token/introspect", {"token": token, **made.form}).json == {"active": False}
+
+
+def test_doctor_finds_what_it_would_on_sqlite(make: Factory, pg_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make.application("mute", roles=("administrator", "viewer"), projects=("vision",))
+    make.change(lambda realm, application: setattr(application, "audience", []), made.client_id)
+    for name in ("data_dir", "realms_dir", "database_url"):
+        monkeypatch.setenv(f"IDP_{name.upper()}", str(getattr(pg_settings, name)))
+    done = CliRunner().invoke(main, ["doctor"])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("could administer by their roles: mute.") == 1
 
 
 def test_odd_input_is_refused_and_loses_no_events(make: Factory) -> None:

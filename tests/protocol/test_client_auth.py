@@ -515,12 +515,14 @@ def test_events_wait_while_the_database_cannot_be_written(settings: Any, monkeyp
         ("10.0.0.1", "198.51.100.1, rubbish", "10.0.0.1"),
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
-        ("10.0.0.1", "fe80::1%eth0", "10.0.0.1"),
+        ("10.0.0.1", "fe80::1%eth0", "fe80::1"),
+        ("::ffff:10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
     ],
 )
 def test_forwarded_address_is_believed_from_trusted_proxies_only(peer: str, forwarded: str, expected: str) -> None:
+    from idp.networks import plain_address
     from idp.wire.address import client_address
 
     environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
     assert client_address(environ, ("10.0.0.0/8",)) == expected
-    assert client_address(environ, ()) == peer
+    assert client_address(environ, ()) == plain_address(peer)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +26,17 @@ def test_answer_has_access_token_and_lifetime_and_is_not_stored(client: FlaskCli
     assert sorted(answer.json) == ["access_token", "expires_in", "token_type"]
     assert answer.json["expires_in"] == 36000
     assert answer.json["token_type"] == "Bearer"
+
+
+def test_ends_of_grants_stand_beside_the_roles(client: FlaskClient, make: Factory) -> None:
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    made = make.application(projects=("vision",), until=end)
+    token = ask_token(client, made).json["access_token"]
+    (project,) = claims_of(token)["projects"]
+    assert (project["roles"], project["ends"]) == (["researcher"], {"researcher": int(end.timestamp())})
+    assert claims_of(token)["realm_access"] == {"roles": ["researcher"]}
+    told = ask(client, "token/introspect", {"token": token, **made.form}).json
+    assert told["projects"] == [project]
 
 
 @pytest.mark.spec("R64", "R65", "R68", "R69")

@@ -92,6 +92,25 @@ def verifier(issuer: Issuer) -> Verifier:
     return Verifier(issuer.url, AUDIENCE, cooldown=0.2)
 
 
+def test_roles_that_have_ended_since_are_not_there(issuer: Issuer) -> None:
+    now = int(time.time())
+    held = {"roles": ["viewer", "editor"], "ends": {"editor": now + 20}}
+    project = {"uid": "u", "name": "vision", "roles": ["researcher", "viewer"], "ends": {"researcher": now + 20}}
+    token = issuer.token(realm_access=held, projects=[project])
+    for clock, roles, on_project in (
+        (now, {"viewer", "editor"}, {"researcher", "viewer"}),
+        (now + 20, {"viewer"}, {"viewer"}),
+    ):
+        identity = Verifier(issuer.url, AUDIENCE, clock=lambda clock=clock: clock).verify(token)  # type: ignore[misc]
+        assert (identity.roles, identity.projects) == (roles, {"vision": on_project})
+
+
+@pytest.mark.parametrize("ends", ["x", 1, ["editor"], {"editor": "tomorrow"}, {"editor": None}])
+def test_ends_in_another_shape_are_refused(issuer: Issuer, verifier: Verifier, ends: Any) -> None:
+    with pytest.raises(InvalidTokenError):
+        verifier.verify(issuer.token(realm_access={"roles": ["editor"], "ends": ends}))
+
+
 @pytest.mark.spec("R87", "R117")
 def test_good_token_says_who_calls(issuer: Issuer, verifier: Verifier) -> None:
     for key in (issuer.rsa, issuer.ec):

@@ -1,0 +1,118 @@
+"""`/v1/users/{uid}/resourceRoles` and the same of teams: roles on several projects at once, as Palette's clients give them.
+
+A resource role is kept as a grant for each role and project, and is shown so: one entry for each grant, whose uid is its own.
+There are no resources below projects here, so filters that choose some of them are refused.
+"""
+
+from flask import request
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from idp import access, callers, users
+from idp.access import Grant, Holder
+from idp.api.holdings import check_size, visible
+from idp.api.requests import signed_in
+from idp.api.schemas import Reference, Schema
+from idp.callers import Caller
+from idp.errors import InvalidValueError, NotFoundError
+from idp.realms import Realm
+
+
+class ResourceRole(Schema):
+    """Roles on projects."""
+
+    projectUids: list[str] = Field(default=[], max_length=200)
+    roles: list[str] = Field(default=[], max_length=100)
+    """By uid or name."""
+    filterRefs: list[str] = Field(default=[], max_length=100)
+    """None: there is nothing below projects to choose from."""
+
+
+class ResourceRoleShown(TypedDict):
+    """A role on a project."""
+
+    uid: str
+    projectUids: list[Reference]
+    roles: list[Reference]
+    filterRefs: list[Reference]
+
+
+class ResourceRoles(TypedDict):
+    """Roles on projects."""
+
+    resourceRoles: list[ResourceRoleShown]
+
+
+@signed_in
+def list_resource_roles(caller: Caller, realm: Realm, uid: str) -> ResourceRoles:
+    """Show the roles on projects that a user or a group holds, one entry each."""
+    grants = visible(caller, realm, _holder(caller, realm, uid))
+    return {"resourceRoles": [_shown(grant) for grant in grants if grant.project is not None]}
+
+
+@signed_in
+def create_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str) -> None:
+    """Let a user or a group hold each of these roles on each of these projects; what they hold already, they keep."""
+    _give(caller, realm, _holder(caller, realm, uid), body)
+
+
+@signed_in
+def change_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str, grant: str) -> None:
+    """Put other roles on projects in the place of an entry."""
+    holder = _holder(caller, realm, uid)
+    before = _find(caller, realm, holder, grant)
+    role, project = before.role.name, before.project.name if before.project is not None else ""
+    given = _give(caller, realm, holder, body)
+    if (role, project) not in given:
+        callers.take_role(caller, realm, holder, role, project=project)
+
+
+@signed_in
+def delete_resource_role(caller: Caller, realm: Realm, uid: str, grant: str) -> None:
+    """Take the role of an entry away."""
+    holder = _holder(caller, realm, uid)
+    found = _find(caller, realm, holder, grant)
+    project = found.project.name if found.project is not None else ""
+    callers.take_role(caller, realm, holder, found.role.name, project=project)
+
+
+def _holder(caller: Caller, realm: Realm, uid: str) -> Holder:
+    if request.path.startswith("/v1/users/"):
+        return users.holder_of(callers.visible_user(caller, realm, uid))
+    return users.group_holder(callers.visible_group(caller, realm, uid))
+
+
+def _give(caller: Caller, realm: Realm, holder: Holder, body: ResourceRole) -> set[tuple[str, str]]:
+    """Give what a body names, and return it as names of roles and projects."""
+    if body.filterRefs:
+        raise InvalidValueError("filterRefs must be empty: there is nothing below projects to choose from here.")
+    if not body.projectUids or not body.roles:
+        raise InvalidValueError("projectUids and roles must name at least one each.")
+    check_size([body.roles for _ in body.projectUids])
+    wanted = set()
+    for uid in body.projectUids:
+        project = access.find_project_by_uid(realm, uid)
+        if project is None:
+            raise NotFoundError("There is no project with this uid (not found).")
+        wanted |= {(access.find_role_name(realm, role), project.name) for role in body.roles}
+    for role, name in sorted(wanted):
+        if access.find_grant(realm, holder, role, project=name) is None:
+            callers.give_role(caller, realm, holder, role, project=name)
+    return wanted
+
+
+def _find(caller: Caller, realm: Realm, holder: Holder, uid: str) -> Grant:
+    for grant in visible(caller, realm, holder):
+        if grant.uid == uid and grant.project is not None:
+            return grant
+    raise NotFoundError("There is no resource role with this uid (not found).")
+
+
+def _shown(grant: Grant) -> ResourceRoleShown:
+    project = grant.project
+    return {
+        "uid": grant.uid,
+        "projectUids": [{"uid": project.uid, "name": project.name}] if project is not None else [],
+        "roles": [{"uid": grant.role.uid, "name": grant.role.name}],
+        "filterRefs": [],
+    }

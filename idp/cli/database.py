@@ -1,0 +1,180 @@
+"""`idp database`: moving to another database, whole."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from idp.cli.session import json_option, load_settings, show_json
+from idp.errors import IdpError
+
+if TYPE_CHECKING:
+    from idp.copying import Compared, Report, Step
+    from idp.settings import Settings
+
+_SHOW_EVERY = 0.1
+"""Seconds between two changes of the line that shows how far it has come."""
+
+
+class InterruptedCopyError(IdpError):
+    """Somebody has stopped it."""
+
+
+class DifferentError(IdpError):
+    """Two databases do not hold the same."""
+
+
+@click.group("database")
+def database_group() -> None:
+    """Move to another database: from SQLite to PostgreSQL, or back, with everything that it holds.
+
+    \b
+    Stop every server, and then:
+      idp database copy --to postgresql://realmgate@db.example.com/realmgate
+      export IDP_DATABASE_URL=postgresql://realmgate@db.example.com/realmgate
+      idp audit verify && idp serve
+    """  # noqa: D301 (\b is what click needs here)
+
+
+_to = click.option(
+    "--to",
+    "url",
+    required=True,
+    envvar="IDP_COPY_TO",
+    metavar="URL",
+    help="The target: postgresql://… or sqlite:////absolute/path.db, as in IDP_DATABASE_URL. Others on this machine can read a "
+    "command line: give a password in the environment, or name a passfile.  [env: IDP_COPY_TO]",
+)
+_ignore = click.option(
+    "--ignore-connections",
+    is_flag=True,
+    help="Go on although others are connected to a PostgreSQL database: none of them is a server of Realmgate.",
+)
+
+
+@database_group.command("copy")
+@_to
+@click.option(
+    "--dry-run", is_flag=True, help="Look for whatever would stop it, rows that PostgreSQL cannot hold too; write nothing."
+)
+@_ignore
+@json_option
+def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Copy the database of IDP_DATABASE_URL into another, empty one: every row with its number, identity and secrets.
+
+    Servers must be stopped: nobody can write while it runs, and what is written to the old database afterwards is not in the new
+    one. At the end both are read anew, and counts and checksums of all tables compared. Whatever ends it (kill -9 too), the same
+    command goes on where it was; until it is done, no server starts on the target.
+
+    \b
+    Examples:
+      idp database copy --to postgresql://realmgate@db.example.com/realmgate?passfile=/run/secrets/pgpass --dry-run
+      idp database copy --to postgresql://realmgate@db.example.com/realmgate?passfile=/run/secrets/pgpass
+      idp database copy --to sqlite:////var/lib/realmgate/realmgate.db
+    """  # noqa: D301
+    from idp import copying
+
+    settings = load_settings()
+    target = copying.target_settings(settings, url)
+    act = copying.check_copy if dry_run else copying.copy_database
+    shown = _Shown()
+    try:
+        report = act(settings, target, shown.show, ignore_connections=ignore_connections)
+    except KeyboardInterrupt:
+        raise InterruptedCopyError("Stopped. Run the same command again: it goes on where it was.") from None
+    finally:
+        shown.end()
+    if as_json:
+        facts = {"tables": report.tables, "rows": report.rows, "copied": not dry_run and not report.was_complete}
+        show_json(facts | {"went_on": report.went_on, "was_complete": report.was_complete})
+    elif dry_run:
+        _show_check(settings, target, report)
+    else:
+        _show_copy(settings, target, report)
+
+
+@database_group.command("compare")
+@_to
+@json_option
+def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
+    """Compare the database of IDP_DATABASE_URL with another one: counts and checksums of all tables. Changes nothing.
+
+    Ends with 0 when both hold the same, and with 1 when they do not, and names the tables. What servers or commands write while
+    it runs, or wrote to one of them since it was copied, is a difference.
+
+    \b
+    Example:
+      idp database compare --to sqlite:////var/lib/realmgate/realmgate.db
+    """  # noqa: D301
+    from idp import copying
+
+    settings = load_settings()
+    shown = _Shown()
+    try:
+        compared = copying.compare_databases(settings, copying.target_settings(settings, url), shown.show)
+    finally:
+        shown.end()
+    found = list(copying.differences(compared))
+    if as_json:
+        show_json({"same": not found, "tables": [_facts(each) for each in compared]})
+    else:
+        rows = sum(each.source.rows for each in compared)
+        click.echo("\n".join(found) or f"Both hold the same: {len(compared)} tables, {rows:,} rows.")
+    if found:
+        raise DifferentError(f"{len(found)} of {len(compared)} tables differ.")
+
+
+def _facts(compared: "Compared") -> dict[str, Any]:
+    ends = {"source": compared.source, "target": compared.target}
+    sums = {name: {"rows": each.rows, "checksum": each.text} for name, each in ends.items()}
+    return {"table": compared.table, **sums, "difference": compared.difference}
+
+
+class _Shown:
+    """How far it has come, on standard error: a line that changes on a terminal, and elsewhere a line for each table."""
+
+    def __init__(self) -> None:
+        self._is_live = sys.stderr.isatty()
+        self._shown_at = 0.0
+
+    def show(self, step: "Step") -> None:
+        """Show it, unless that was done a moment ago."""
+        line = f"{step.act.value}  {step.table}  {step.done:,} of {step.total:,} rows"
+        if self._is_live:
+            if time.monotonic() - self._shown_at >= _SHOW_EVERY:
+                self._shown_at = time.monotonic()
+                click.echo(f"\r\x1b[K{line}{f', {step.role.value}' if step.role else ''}", nl=False, err=True)
+        elif step.is_last and (step.role is None or step.role.value == "target"):  # of the target, the last that is read
+            click.echo(line, err=True)
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._is_live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _show_check(settings: "Settings", target: "Settings", report: "Report") -> None:
+    source, there = settings.show("database_url"), target.show("database_url")
+    click.echo(f"{report.tables} tables with {report.rows:,} rows can be copied from {source} to {there}. Nothing was written.")
+    if report.was_complete:
+        click.echo("The target seems to be a finished copy already: without --dry-run the two are compared.")
+    elif report.went_on:
+        click.echo("The target is an unfinished copy: without --dry-run it goes on where it was.")
+
+
+def _show_copy(settings: "Settings", target: "Settings", report: "Report") -> None:
+    from idp import copying
+
+    source, there = settings.show("database_url"), target.show("database_url")
+    if report.was_complete:
+        click.echo("It was copied before; nothing was written now.")
+    click.echo(f"{there} holds everything that {source} holds: {report.tables} tables, {report.rows:,} rows.")
+    click.echo("Both were read anew, and the counts and checksums of all tables are the same.\n\nNow:")
+    click.echo("  1. Set IDP_DATABASE_URL to the target, for every server and every command.")
+    click.echo("  2. Run: idp doctor; idp audit verify; idp serve")
+    click.echo("  3. Put the old database where nobody serves it: both have the same keys, and would send the same mails twice.")
+    click.echo("\nThese belong to it, and are in no database. Keep them where they are, or take them along to another machine:")
+    for path, what in copying.belongings(settings):
+        click.echo(f"  {path}  ({what})")
+    click.echo("Leave the rest of the data folder behind: locks, and what servers make for as long as they run.")

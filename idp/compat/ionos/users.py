@@ -1,0 +1,132 @@
+"""Users, as the clients of the IONOS Cloud API manage them: `/cloudapi/v6/um/users`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from idp import access, callers, clock, runtime, users
+from idp.api.answers import answer, time, time_or_none
+from idp.callers import Caller
+from idp.compat.calls import flag_of, json_body, own_realm, text_of
+from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters, span
+from idp.compat.parameters import takes
+from idp.errors import InvalidValueError
+from idp.paging import Listing
+from idp.realms import Realm
+from idp.users import LinkPurpose, User, UserKind
+
+ADMINISTRATOR = "administrator"
+
+_TEXTS = {"firstname": "first_name", "lastname": "last_name", "email": "email"}
+_TIMES = {"createdDate": "created_at", "lastModifiedDate": "updated_at", "lastLogin": "last_sign_in_at"}
+_NEVER = ("forceSecAuth", "secAuthActive")
+"""There is no second factor that could be demanded here."""
+
+_ABSENT = "s3CanonicalUserId"
+"""Nobody has one: there is no object storage here."""
+
+ORDERS = _TEXTS | _TIMES | {"active": "enabled", ADMINISTRATOR: "role"} | dict.fromkeys((*_NEVER, _ABSENT), "id")
+FILTERS = filter_names(*_TEXTS, *_TIMES, *_NEVER, _ABSENT, "active", ADMINISTRATOR)
+
+
+def user_listing(realm: Realm, *, kind: UserKind | None = None) -> Listing | None:
+    """Return the users that the filters of a request ask for; None where they ask for what nobody here has."""
+    sent = sent_filters()
+    enabled = flag("active", sent["active"]) if "active" in sent else None
+    listing = users.user_listing(
+        realm, kind=kind, enabled=enabled, parts={own: sent[name] for name, own in _TEXTS.items() if name in sent},
+        times={own: span(name, sent[name]) for name, own in _TIMES.items() if name in sent},
+        holding={ADMINISTRATOR: flag(ADMINISTRATOR, sent[ADMINISTRATOR])} if ADMINISTRATOR in sent else {}, by_role=ADMINISTRATOR,
+    )  # fmt: skip
+    asks_for_none = any(flag(name, sent[name]) for name in _NEVER if name in sent) or _ABSENT in sent
+    return None if asks_for_none else listing
+
+
+@takes(*PAGED, *FILTERS)
+def list_users(caller: Caller) -> Response:
+    """List users."""
+    realm = own_realm(caller)
+    caller.require("users:read", realm=realm.name)
+    return collection("um/users", user_listing(realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(realm, row))
+
+
+def create_user(caller: Caller) -> Response:
+    """Add a person, who is mailed an invitation to choose a password: one that is sent here is not used (R107)."""
+    realm, wanted = own_realm(caller), properties_of_body()
+    caller.require("users:write", realm=realm.name)
+    user = users.create_user(
+        realm, text_of(wanted, "email", longest=254), UserKind.PERSON, first_name=text_of(wanted, "firstname", ""),
+        last_name=text_of(wanted, "lastname", ""), enabled=flag_of(wanted, "active") is not False,
+    )  # fmt: skip
+    if flag_of(wanted, "administrator"):
+        callers.give_role(caller, realm, users.holder_of(user), ADMINISTRATOR)
+    if user.enabled:
+        users.send_link(realm, user, LinkPurpose.INVITATION)
+    return answer(show_user(realm, user), 202)
+
+
+def get_user(caller: Caller, uid: str) -> Response:
+    """Show a user."""
+    realm = own_realm(caller)
+    return answer(show_user(realm, callers.visible_user(caller, realm, uid)))
+
+
+def put_user(caller: Caller, uid: str) -> Response:
+    """Set what a user is."""
+    realm, wanted = own_realm(caller), properties_of_body()
+    user = callers.manageable_user(caller, realm, uid)
+    fields: dict[str, Any] = {"first_name": text_of(wanted, "firstname", ""), "last_name": text_of(wanted, "lastname", "")}
+    fields |= {"email": text_of(wanted, "email", user.email, longest=254)}
+    active, administrator = flag_of(wanted, "active"), flag_of(wanted, "administrator")
+    callers.change_user(caller, realm, user.uid, **fields, **({"enabled": active} if active is not None else {}))
+    if administrator is not None and administrator != _is_administrator(realm, user):
+        change = callers.give_role if administrator else callers.take_role
+        change(caller, realm, users.holder_of(user), ADMINISTRATOR)
+    return answer(show_user(realm, user), 202)
+
+
+def delete_user(caller: Caller, uid: str) -> Response:
+    """Delete a user with all that is theirs."""
+    realm = own_realm(caller)
+    users.delete_user(realm, callers.manageable_user(caller, realm, uid))
+    return answer({}, 202)
+
+
+def properties_of_body() -> dict[str, Any]:
+    """Return what a body says that something is to be.
+
+    :raises InvalidValueError: it says nothing.
+    """
+    wanted = json_body().get("properties")
+    if not isinstance(wanted, dict):
+        raise InvalidValueError("properties is missing.")
+    return wanted
+
+
+def _is_administrator(realm: Realm, user: User) -> bool:
+    grant = access.find_grant(realm, users.holder_of(user), ADMINISTRATOR)
+    return grant is not None and (grant.until is None or clock.now() < grant.until)
+
+
+def show_user(realm: Realm, user: User) -> dict[str, Any]:
+    """Return a user as the contract has one."""
+    times: Mapping[str, str | None] = {
+        "createdDate": time(user.created_at),
+        "lastModifiedDate": time(user.updated_at),
+        "lastLogin": time_or_none(user.last_sign_in_at),
+    }
+    return {
+        "id": user.uid,
+        "type": "user",
+        "href": f"{runtime.current().settings.public_url}{PREFIX}/um/users/{user.uid}",
+        "metadata": {name: value for name, value in times.items() if value is not None},
+        "properties": {
+            "firstname": user.first_name,
+            "lastname": user.last_name,
+            "email": user.email,
+            "administrator": _is_administrator(realm, user),
+            "active": user.enabled,
+            **dict.fromkeys(_NEVER, False),
+        },
+    }

@@ -1,0 +1,29 @@
+"""Moving to another database: everything that one holds is copied into another, of whichever kind, and compared."""
+
+from idp.copying.belongings import belongings
+from idp.copying.compare import Act, Compared, Step, Watch, differences
+from idp.copying.copy import Report, check_copy, compare_databases, copy_database, target_settings
+from idp.copying.ends import Role
+from idp.copying.errors import CopyError, InUseError, OtherContentError, UnfitError
+from idp.copying.rows import Sum, all_tables
+
+__all__ = [
+    "Act",
+    "Compared",
+    "CopyError",
+    "InUseError",
+    "OtherContentError",
+    "Report",
+    "Role",
+    "Step",
+    "Sum",
+    "UnfitError",
+    "Watch",
+    "all_tables",
+    "belongings",
+    "check_copy",
+    "compare_databases",
+    "copy_database",
+    "differences",
+    "target_settings",
+]

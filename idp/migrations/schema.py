@@ -1,0 +1,103 @@
+"""Which schema a database has, and bringing it up to date. Who does that takes turns with everybody else who would."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from idp.db import Base
+from idp.errors import IdpError
+
+UNFINISHED_COPY = "unfinished_copy"
+"""Table that a database has as long as it is an unfinished copy of another one."""
+
+_SETUP_LOCK = 7_207_201_912
+
+
+class SchemaError(IdpError):
+    """The database cannot be brought to this version's schema; the sentence says what to do."""
+
+
+def alembic_config() -> alembic.config.Config:
+    """Return what Alembic needs to find the migrations."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+def newest() -> str:
+    """Return the schema of this version."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the schema that a database has; None if it has none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(connection: Connection) -> str | None:
+    """Bring the schema up to date, in the transaction of the connection.
+
+    :returns: the schema that there was; None if there was none.
+    :raises SchemaError: the database was made by a later version, or is an unfinished copy.
+    """
+    refuse_unfinished(connection)
+    current = revision(connection)
+    config = alembic_config()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise SchemaError(
+            f"The database has schema {current}, which this version does not know. Start the version that made it, or later."
+        )
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+    return current
+
+
+def refuse_unfinished(connection: Connection) -> None:
+    """Refuse a database that lacks what has not been copied into it yet.
+
+    :raises SchemaError: it is one.
+    """
+    if inspect(connection).has_table(UNFINISHED_COPY):
+        raise SchemaError(
+            "The database is an unfinished copy of another one. Set IDP_DATABASE_URL to that one, and run the same "
+            "`idp database copy` again: it goes on where it was."
+        )
+
+
+def drift(connection: Connection) -> list[object]:
+    """Return the differences between the migrated schema and the models; none, if the migrations are complete."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
+
+    return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+
+@contextlib.contextmanager
+def database_lock(engine: Engine) -> Iterator[None]:
+    """Wait for starts on other machines that share a PostgreSQL database."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    # a lock of the transaction, which stays open meanwhile: one of the session could not be given back behind PgBouncer
+    with engine.begin() as connection:
+        take_turn(connection, seconds=60)
+        yield
+
+
+def take_turn(connection: Connection, *, seconds: int) -> None:
+    """Wait for others who set the database up, and keep them out until the end of the transaction, which may take its time.
+
+    :param connection: one to PostgreSQL.
+    """
+    waits = (f"lock_timeout = '{seconds}s'", f"statement_timeout = '{seconds}s'", "idle_in_transaction_session_timeout = 0")
+    for timeout in waits:
+        connection.execute(text(f"SET LOCAL {timeout}"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SETUP_LOCK})

@@ -1,0 +1,50 @@
+"""Serving below a path: the server's own URLs are the same wherever it is mounted."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
+
+from idp.settings import SettingsError
+from idp.wire.body import Environ
+from idp.wire.headers import WsgiApp
+
+_MOUNTED = "realmgate.mounted"
+
+
+class BelowPath:
+    """WSGI middleware that takes the path of the public URL off each request, whether a proxy has done so before or not.
+
+    What is inside sees its own URLs only, and `SCRIPT_NAME` says where they are mounted. It may stand around the application
+    twice: the outer one does the work.
+    """
+
+    def __init__(self, app: WsgiApp, path: str) -> None:
+        """Wrap an application.
+
+        :param path: such as `/idp`, empty for none.
+        """
+        self._app, self._path = app, path
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request."""
+        if self._path and _MOUNTED not in environ:
+            asked: str = environ["PATH_INFO"]
+            if asked == self._path or asked.startswith(f"{self._path}/"):
+                environ["PATH_INFO"] = asked[len(self._path) :] or "/"
+            environ["SCRIPT_NAME"], environ[_MOUNTED] = self._path, True
+        return self._app(environ, start_response)
+
+
+def mount_below(app: Flask, path: str) -> None:
+    """Have an application, whose URLs are all there, serve below a path.
+
+    :param path: of the public URL; empty for none.
+    :raises SettingsError: the path begins like a URL of the server's own: it could not be told whether a proxy has taken it off.
+    """
+    first = path.split("/")[1] if path else ""
+    if first and first in {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}:
+        raise SettingsError(
+            f"The path of IDP_PUBLIC_URL begins with /{first}, as URLs of the server itself do. Choose another one, such as /idp."
+        )
+    app.wsgi_app = BelowPath(app.wsgi_app, path)  # type: ignore[method-assign]  # the way Flask documents for middleware
