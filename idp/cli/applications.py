@@ -120,10 +120,11 @@ def create(  # noqa: PLR0917
 
 def _read_jwks(path: Path) -> Any:
     from idp.errors import InvalidValueError
+    from idp.text_files import read_text
 
     try:
-        return json.loads(path.read_text())
-    except (ValueError, OSError, RecursionError):
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError):
         raise InvalidValueError(f"{path} is no JSON: it must hold a JWK set of public keys.") from None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.session import (
+    TextFile,
     Time,
     check,
     in_database,
@@ -19,6 +20,7 @@ from idp.cli.session import (
     show_time,
 )
 from idp.errors import IdpError, one_line
+from idp.text_files import TextLines
 
 if TYPE_CHECKING:
     from idp.audit import Checkpoint, Keys, Report
@@ -84,7 +86,9 @@ def list_(  # noqa: PLR0917 (click passes them by name)
 
 @audit_group.command("export")
 @click.option("--realm", envvar="IDP_REALM", required=True, help="Whose trail; '' for the server's own.  [env: IDP_REALM]")
-@click.option("--output", type=click.File("w", lazy=True), default="-", help="File to write; by default standard output.")
+@click.option(
+    "--output", type=click.File("w", lazy=True, encoding="utf-8"), default="-", help="File to write; by default standard output."
+)
 @reads_database
 def export(realm: str, output: Any) -> None:
     """Write the whole trail of a realm as JSON lines, with its hash chain, its checkpoints and the keys that signed them.
@@ -103,24 +107,22 @@ def export(realm: str, output: Any) -> None:
 
 @audit_group.command("verify")
 @click.option("--realm", envvar="IDP_REALM", help="Only the trail of this realm; by default all.  [env: IDP_REALM]")
-@click.option("--export", "file", type=click.File("r"), help="An export to verify instead of the database; needs no server.")
+@click.option("--export", "file", type=TextFile(), help="An export to verify instead of the database; needs no server.")
 @click.option(
     "--checkpoints",
     "outside",
-    type=click.File("r"),
+    type=TextFile(),
     multiple=True,
     help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): shows that the end was cut, or all written anew.",
 )
-@click.option(
-    "--keys", "key_file", type=click.File("r"), help="A key set to trust (JWKS), instead of the keys found with the trail."
-)
+@click.option("--keys", "key_file", type=TextFile(), help="A key set to trust (JWKS), instead of the keys found with the trail.")
 @click.option("--part", is_flag=True, help="The export may begin in the middle of a trail, as files of IDP_AUDIT_ARCHIVE_DIR do.")
 @json_option
 def verify(
     realm: str | None,
-    file: Any,
-    outside: Sequence[Any],
-    key_file: Any,
+    file: TextLines | None,
+    outside: Sequence[TextLines],
+    key_file: TextLines | None,
     part: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -159,7 +161,7 @@ def _verify_database(realm: str | None, keys: "Keys | None", outside: "Sequence[
         return [checkpoints.verify_trail(name, keys, outside) for name in progress]
 
 
-def _read_keys(file: Any) -> "Keys | None":
+def _read_keys(file: TextLines | None) -> "Keys | None":
     import json
 
     from idp import audit
@@ -167,7 +169,7 @@ def _read_keys(file: Any) -> "Keys | None":
     if file is None:
         return None
     try:
-        keys = audit.read_keys(json.load(file)["keys"])
+        keys = audit.read_keys(json.loads("".join(file))["keys"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IdpError('The key file is no key set: it should hold {"keys": [...]}, as the certs URL of a realm does.') from None
     check(keys, "The key file holds no usable key.")

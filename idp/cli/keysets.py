@@ -1,7 +1,5 @@
 """`idp keysets`: third-party credentials that are kept sealed and lent to applications."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +18,7 @@ from idp.cli.session import (
 )
 from idp.errors import IdpError
 from idp.realms import Realm
+from idp.text_files import read_named
 
 SHOWN_AT_MOST = 10_000
 
@@ -114,11 +113,7 @@ def _values(category: str, entity: str, keys: tuple[str, ...]) -> list[tuple[str
     for each in keys:
         key_type, equals, name = each.partition("=")
         check(equals and key_type not in given, f"{each[:80]!r} is no --key TYPE=FILE, or names a type twice.")
-        try:
-            given[key_type] = sys.stdin.read() if name == "-" else Path(name).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.ClickException(f"The file {name} cannot be read ({error}).") from error
-        given[key_type] = given[key_type].removesuffix("\n")
+        given[key_type] = read_named(name).removesuffix("\n")
     for key_type, meaning in keysets.key_types(category, entity).items():
         if key_type not in given:
             given[key_type] = click.prompt(f"{meaning} ({key_type})", hide_input=True)

@@ -217,7 +217,7 @@ def export(name: str, output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         try:
-            output.write_text(text)
+            output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InvalidValueError(f"{output} cannot be written ({error.strerror}).") from None
         click.echo(f"Wrote {output}.")

@@ -11,6 +11,7 @@ import click
 
 from idp.errors import IdpError, InvalidValueError
 from idp.realms import Realm
+from idp.text_files import TextLines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -105,6 +106,17 @@ def realm_option(command: Command) -> Command:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class TextFile(click.Path):
+    """A text file that is gone through line by line; `-` for standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See that the file is there."""
+        return TextLines(str(super().convert(value, param, ctx)))
 
 
 class Time(click.ParamType[datetime]):

@@ -1,6 +1,5 @@
 """`idp users`: people, who sign in with a password, and machine users, who hold keys."""
 
-import sys
 from typing import Any
 
 import click
@@ -18,6 +17,7 @@ from idp.cli.session import (
     with_database,
 )
 from idp.realms import Realm
+from idp.text_files import read_line
 
 
 @click.group("users")
@@ -245,7 +245,7 @@ def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
 def _read_password(name: str, realm: str) -> str:
     from idp import runtime, users
 
-    password = sys.stdin.readline().rstrip("\r\n")
+    password = read_line()
     users.check_password(password, name, realm)
     works = users.password_works(runtime.current())
     return works.hash(password)
