@@ -39,7 +39,7 @@ def read_text(path: Path) -> str:
     try:
         return decode(path.read_bytes(), str(path))
     except (OSError, ValueError) as error:
-        raise _unreadable(str(path), error) from error
+        raise unreadable(str(path), error) from error
 
 
 def decode(data: bytes, name: str) -> str:
@@ -92,7 +92,7 @@ class TextLines:
             with self._path.open("rb") as file:
                 yield from self._decoded(file)
         except OSError as error:
-            raise _unreadable(self.name, error) from error
+            raise unreadable(self.name, error) from error
 
     def _decoded(self, file: BinaryIO) -> Iterator[str]:
         for number, line in enumerate(file, 1):
@@ -102,6 +102,6 @@ class TextLines:
                 raise TextFileError(self.name, error.reason, line=number) from None
 
 
-def _unreadable(name: str, error: OSError | ValueError) -> TextFileError:
+def unreadable(name: str, error: OSError | ValueError) -> TextFileError:
     """Return the error for a file that the system does not let be read; a name with a NUL in it is a ValueError."""
     return TextFileError(name, f"cannot be read ({getattr(error, 'strerror', None) or 'its name is none'})")

@@ -9,16 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import InvalidValueError
 from idp.realms import Realm
 from idp.text_files import TextLines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
-
-
-class NotSetUpError(IdpError):
-    """There is no database yet."""
 
 
 def with_database(command: Command) -> Command:
@@ -42,15 +38,12 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
         from idp.app import close_app, create_app
+        from idp.cli.config import load_settings
+        from idp.cli.where import check_is_set_up
         from idp.db import db, storage_errors
-        from idp.settings import Settings
 
-        settings = Settings.load()
-        database = settings.sqlite_path
-        if not settings.master_key_file.exists() or (database is not None and not database.exists()):
-            raise NotSetUpError(
-                f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
-            )
+        settings = load_settings()
+        check_is_set_up(settings)
         os.environ.setdefault("SQLITE_TMPDIR", str(settings.data_dir))  # nothing else may be writable
         app = create_app(settings)
         try:
