@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     TextFile,
     Time,
@@ -16,7 +17,6 @@ from idp.cli.session import (
     json_time,
     reads_database,
     show_json,
-    show_table,
     show_time,
 )
 from idp.errors import IdpError, one_line
@@ -39,7 +39,7 @@ def audit_group() -> None:
 @click.option("--since", type=Time(), help="Only from then on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
 @click.option("--until", type=Time(), help="Only before then.")
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, to page on.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at the most.")
+@limit_option
 @json_option
 @reads_database
 def list_(  # noqa: PLR0917 (click passes them by name)
@@ -50,7 +50,7 @@ def list_(  # noqa: PLR0917 (click passes them by name)
     since: datetime | None,
     until: datetime | None,
     before: int | None,
-    limit: int,
+    limit: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """List events, newest first."""
@@ -58,30 +58,25 @@ def list_(  # noqa: PLR0917 (click passes them by name)
 
     if until is not None:
         check(since is None or since < until, "--since must be before --until.")
-    events = audit.list_events(
-        realm, tag=tag, actor=actor, target=target, since=since, until=until, before=before, limit=limit + 1
-    )
-    page = events[:limit]
+    listing = audit.event_listing(realm, tag=tag, actor=actor, target=target, since=since, until=until)
+    show_listing(
+        listing, facts=_facts, row=_row, empty="There are no such events.", as_json=as_json, limit=limit, descending=True,
+        after=None if before is None else [before], next_page=lambda last: f"--before {last.id}",
+    )  # fmt: skip
     _record_reading(realm, "list")
-    if as_json:
-        show_json([_facts(event) for event in page])
-        return
-    table = [
-        {
-            "number": str(event.id),
-            "time": show_time(event.at),
-            "realm": event.realm or "-",
-            "tag": event.tag,
-            "actor": one_line(event.actor),
-            "from": event.address,
-            "target": one_line(event.target),
-            "outcome": event.outcome,
-        }
-        for event in page
-    ]
-    show_table(table, "There are no such events.")
-    if len(events) > limit:
-        click.echo(f"There are more: add --before {page[-1].id}")
+
+
+def _row(event: Any) -> dict[str, str]:
+    return {
+        "number": str(event.id),
+        "time": show_time(event.at),
+        "realm": event.realm or "-",
+        "tag": event.tag,
+        "actor": one_line(event.actor),
+        "from": event.address,
+        "target": one_line(event.target),
+        "outcome": event.outcome,
+    }
 
 
 @audit_group.command("export")

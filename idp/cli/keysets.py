@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     check,
     confirm,
@@ -19,8 +20,6 @@ from idp.cli.session import (
 from idp.errors import IdpError
 from idp.realms import Realm
 from idp.text_files import read_named
-
-SHOWN_AT_MOST = 10_000
 
 
 class DamageFoundError(IdpError):
@@ -57,35 +56,27 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--name", default="", help="Only those whose name or description contains this.")
 @click.option("--category", default="", help="Only of this category.")
 @click.option("--project", default="", help="Only for this project.")
+@limit_option
 @json_option
-def list_(realm: Realm, name: str, category: str, project: str, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List keysets by name; never their values."""
     from idp import keysets
 
-    listing = keysets.keyset_listing(realm, containing=name, category=category, project=project)
-    rows = show_most(listing.take("name", descending=False, after=None, limit=SHOWN_AT_MOST + 1))
-    if as_json:
-        show_json([_facts(row) for row in rows])
-        return
-    table = [
-        {
-            "name": row.name,
-            "category": row.category,
-            "entity": row.entity or "-",
-            "projects": ", ".join(project.name for project in row.projects) or "all",
-            "version": str(row.version),
-            "uid": row.uid,
-        }
-        for row in rows
-    ]
-    show_table(table, "There are no keysets. Make one with: idp keysets create")
+    show_listing(
+        keysets.keyset_listing(realm, containing=name, category=category, project=project), facts=_facts, row=_row,
+        empty="There are no keysets. Make one with: idp keysets create", as_json=as_json, limit=limit, order="name",
+    )  # fmt: skip
 
 
-def show_most(rows: list[Any]) -> list[Any]:
-    """Return as many rows as are printed, and say on standard error that there are more."""
-    if len(rows) > SHOWN_AT_MOST:
-        click.echo(f"There are more than {SHOWN_AT_MOST}: these are the first. Narrow them down with the options.", err=True)
-    return rows[:SHOWN_AT_MOST]
+def _row(row: Any) -> dict[str, str]:
+    return {
+        "name": row.name,
+        "category": row.category,
+        "entity": row.entity or "-",
+        "projects": ", ".join(project.name for project in row.projects) or "all",
+        "version": str(row.version),
+        "uid": row.uid,
+    }
 
 
 def _facts(row: Any) -> dict[str, Any]:
@@ -233,6 +224,8 @@ def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
 
     row = get_keyset(realm, keyset)
     found = keysets.list_versions(row)
+    if len(found) == keysets.MOST_VERSIONS:
+        click.echo(f"The last {len(found)} versions are shown.", err=True)
     held = keysets.holdings(row, found)
     if as_json:
         show_json(

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     check,
     confirm,
@@ -12,7 +13,6 @@ from idp.cli.session import (
     reads_database,
     realm_option,
     show_json,
-    show_table,
     show_time,
     with_database,
 )
@@ -90,16 +90,15 @@ def create(  # noqa: PLR0917
 @users_group.command("list")
 @reads_database
 @realm_option
+@limit_option
 @json_option
-def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
-    """List users."""
+def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """List users by name."""
     from idp import users
 
-    rows = users.list_users(realm)
-    if as_json:
-        show_json([user_facts(user) for user in rows])
-    else:
-        show_table([_row(user) for user in rows], "There are no users. Make one with: idp users create")
+    empty = "There are no users. Make one with: idp users create"
+    listing = users.user_listing(realm)
+    show_listing(listing, facts=user_facts, row=_row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @users_group.command("show")
@@ -227,9 +226,9 @@ def _show_code(code: str, path: str) -> None:
     url = runtime.current().settings.public_url
     page = {"activate": "invitation", "reset": "reset"}[path]
     click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it in the browser:\n")
-    click.echo(f"    {url}/console/{page}/{code}\n\nor by a program:\n")
-    click.echo(f"    curl -X PATCH {url}/v1/auth/password/{code}/{path} \\")
-    click.echo("      -H 'Content-Type: application/json' -d '{\"password\": \"<a password>\"}'")
+    click.echo(
+        f"    {url}/console/{page}/{code}\n\nA program sends it to PATCH {url}/v1/auth/password/<code>/{path} (docs/api-keys.md)."
+    )
 
 
 def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
