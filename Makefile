@@ -63,12 +63,22 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	@touch $(VENV)/.server
 
 define install
-	@echo "Installing $(1) into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+	@echo "Installing the $$(grep -c == $(1)) packages of $(1) into $(VENV). The first time this takes one to five minutes."
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r $(1) \
+		| awk -v all="$$(grep -c == $(1))" -v tty="$$(test -t 1 && echo 1)" '$(show_progress)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "Installed."
+endef
+
+# Of what pip says, as much as tells how far it is: one line on a terminal, one for every tenth package elsewhere.
+define show_progress
+/^Collecting / { n++; name = $$2; sub(/[=;\[].*/, "", name); \
+	if (tty) printf "\r\033[K  %d of %d: %s", n, all, name; else if (n % 10 == 0) printf "  %d of %d ...\n", n, all; fflush() } \
+/^Installing collected/ { if (tty) printf "\r\033[K"; print "  All are fetched. Unpacking them ..."; fflush() }
 endef
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Realmgate needs Python 3.11 or later. Install it, or set PYTHON=/path/to/python3." >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $(PYTHON) ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing. On Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idp.errors import IdpError
+from idp.text_files import TextFileError, read_text
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
@@ -199,9 +200,11 @@ def load_master_keys(path: Path) -> MasterKeys:
     """
     try:
         found = path.stat()
-        lines = path.read_text().split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MasterKeyError(f"The master key file {path} cannot be read ({error}). Set IDP_MASTER_KEY_FILE.") from error
+        lines = read_text(path).split()
+    except OSError as error:
+        raise MasterKeyError(f"The master key file {path} cannot be read ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
+    except TextFileError as error:
+        raise MasterKeyError(f"The master key file {path} {error.reason}. Set IDP_MASTER_KEY_FILE.") from None
     if _is_open_to_others(found):
         raise MasterKeyError(
             f"The master key file {path} can be read or changed by others (mode {found.st_mode & 0o777:04o}). "

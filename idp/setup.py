@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from idp import (
     access,
@@ -41,7 +41,7 @@ from idp import (
 from idp.app import close_app, create_app
 from idp.applications import NewSecret
 from idp.callers import ADMINISTRATOR
-from idp.db import commit, db, storage_errors
+from idp.db import commit, db, make_engine_apart, storage_errors
 from idp.errors import IdpError
 from idp.manifest import RealmFileError
 from idp.settings import Settings
@@ -79,7 +79,8 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
     report = SetupReport()
     with _alone(settings.data_dir):
         if not settings.master_key_file.exists():
-            _refuse_new_key_for_old_database(settings)
+            if is_sealed(settings):
+                raise SetupError(lost_key(settings))
             crypto.create_master_key(settings.master_key_file)
         app = create_app(settings)
         try:
@@ -131,15 +132,30 @@ def _alone(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _refuse_new_key_for_old_database(settings: Settings) -> None:
-    """A new master key would make everything sealed in an existing SQLite database unreadable."""
-    database = settings.sqlite_path
-    if database is not None and database.exists() and database.stat().st_size > 0:
-        # The key is made before the database, so a database without one has lost it.
-        raise SetupError(
-            f"There is a database ({database}) but no master key ({settings.master_key_file}). "
-            "Put the key file back, or set IDP_MASTER_KEY_FILE to where it is."
-        )
+def is_sealed(settings: Settings) -> bool:
+    """Tell whether there is a database that was sealed under a master key: a new key would open nothing of it.
+
+    :raises StorageUnavailableError: that cannot be found out now.
+    """
+    file = settings.sqlite_path
+    if file is not None:
+        return file.exists() and file.stat().st_size > 0  # the key is made before the database
+    engine = make_engine_apart(settings)
+    try:
+        with storage_errors(), engine.connect() as connection:
+            has_table = inspect(connection).has_table("pepper")
+            return has_table and connection.execute(text("SELECT 1 FROM pepper LIMIT 1")).first() is not None
+    finally:
+        engine.dispose()
+
+
+def lost_key(settings: Settings) -> str:
+    """Return what to do about a database without its master key."""
+    return (
+        f"There is a database ({settings.show('database_url')}) but no master key ({settings.master_key_file}). Put the key file "
+        "back from its backup, or from another machine that serves this database, or set IDP_MASTER_KEY_FILE to where it is. A "
+        "new key would open nothing of what is sealed in the database."
+    )
 
 
 def upgrade_schema() -> str | None:

@@ -22,6 +22,11 @@ from tests.factories import Factory
 from tests.serving import PROJECT, Server
 
 
+def pytest_configure() -> None:
+    """Keep the machine's file of settings out of what is made once for many tests."""
+    os.environ["IDP_CONFIG"] = os.devnull
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test an id of its own: of those that share one, pytest-xdist runs a single one, and says nothing.
@@ -45,6 +50,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("IDP_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("IDP_CONFIG", os.devnull)
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ class Server:
             "IDP_RATE_PASSWORD_RESET": "0",
             "IDP_RATE_FAILURES": "1000000",
         }  # tests/api/test_limits.py has the limits
-        own["IDP_MANAGEMENT_PORT"] = "0"
+        own |= {"IDP_MANAGEMENT_PORT": "0", "IDP_CONFIG": os.devnull}
         return inherited | own | self.settings
 
     def launch(self) -> None:

@@ -135,19 +135,24 @@ def remove_all_grants(holder: Holder) -> None:
 
 def list_grants(realm: Realm, *, holder: Holder | None = None, project: str | None = None) -> Sequence[Grant]:
     """Return grants by holder, project and role: all of the realm, of one holder, or on one project."""
+    query = held_listing(realm, holder=holder, project=project).query
+    return db.session.scalars(query.order_by(Grant.holder_name, Project.name.is_not(None), Project.name, Role.name)).all()
+
+
+def held_listing(realm: Realm, *, holder: Holder | None = None, project: str | None = None) -> Listing:
+    """Return grants as a list in pages, also by `holder`: all of the realm, of one holder, or on one project."""
     query = (
         select(Grant)
         .join(Role, Role.id == Grant.role_id)
         .outerjoin(Project, Project.id == Grant.project_id)
         .where(Grant.realm_id == realm.id)
         .options(selectinload(Grant.role), selectinload(Grant.project))
-        .order_by(Grant.holder_name, Project.name.is_not(None), Project.name, Role.name)
     )
     if holder is not None:
         query = query.where(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id)
     if project is not None:
         query = query.where(Grant.project_id == get_project(realm, project).id)
-    return db.session.scalars(query).all()
+    return Listing(query, Grant.id, {"holder": Grant.holder_name})
 
 
 def grants_of_each(realm: Realm, kind: HolderKind, holder_ids: Collection[int]) -> Sequence[Grant]:

@@ -11,6 +11,7 @@ except ImportError:  # pragma: no cover (the verifier alone is installed)
     sys.exit("The idp command needs the server's dependencies. Install them with: pip install 'realmgate[server]'")
 
 from idp import __version__
+from idp.cli.config import config_option
 from idp.errors import IdpError, StorageUnavailableError
 
 _COMMANDS = {
@@ -64,7 +65,7 @@ class _Root(click.Group):
                 from idp.outages import explain
 
                 raise click.ClickException(
-                    f"The database cannot be used: {explain(error)}. Run `idp doctor`; `idp setup` makes or updates its schema."
+                    f"The database cannot be used: {explain(error)}. Run `idp doctor`, which says what to do."
                 ) from error
             raise
 
@@ -72,8 +73,10 @@ class _Root(click.Group):
 @click.group(
     cls=_Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Settings are environment variables; `idp settings` explains them. Exit status: 0 done, 1 refused, 2 usage.",
+    epilog="Settings are environment variables, or lines of realmgate.toml; `idp settings` explains them. "
+    "Exit status: 0 done, 1 refused, 2 usage.",
 )
+@config_option
 @click.version_option(__version__, prog_name="Realmgate")
 def main() -> None:
     """Realmgate: OpenID Connect identity and tokens for programs.

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from idp.cli.grants import find_holder
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     Time,
     json_option,
@@ -13,7 +14,6 @@ from idp.cli.session import (
     reads_database,
     realm_option,
     show_json,
-    show_table,
     show_time,
     with_database,
 )
@@ -88,17 +88,17 @@ def create(  # noqa: PLR0917
 @reads_database
 @realm_option
 @click.option("--owner", help="Only keys of this owner: `user:<name>`, or the name of an application.")
+@limit_option
 @json_option
-def list_(realm: Realm, owner: str | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, owner: str | None, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List keys with age, expiry and last use; never their values."""
     from idp import apikeys
 
     holder = find_holder(realm, owner, groups=False) if owner else None
-    facts = [key_facts(key) for key in apikeys.list_keys(realm, owner=holder, limit=None)]
-    if as_json:
-        show_json(facts)
-    else:
-        show_table([_row(each) for each in facts], "There are no API keys. Make one with: idp api-keys create")
+    show_listing(
+        apikeys.key_listing(realm, owner=holder), facts=key_facts, row=lambda key: _row(key_facts(key)), as_json=as_json,
+        limit=limit, empty="There are no API keys. Make one with: idp api-keys create",
+    )  # fmt: skip
 
 
 @api_keys_group.command("rotate")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.secrets import secrets_group
 from idp.cli.session import (
     Time,
@@ -23,6 +24,9 @@ from idp.cli.session import (
 )
 from idp.errors import one_line
 from idp.realms import Realm
+
+_LAST_ID = 2**63 - 1
+"""A row number behind all others: what comes after a name comes after whatever has that name."""
 
 
 @click.group("applications")
@@ -120,10 +124,11 @@ def create(  # noqa: PLR0917
 
 def _read_jwks(path: Path) -> Any:
     from idp.errors import InvalidValueError
+    from idp.text_files import read_text
 
     try:
-        return json.loads(path.read_text())
-    except (ValueError, OSError, RecursionError):
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError):
         raise InvalidValueError(f"{path} is no JSON: it must hold a JWK set of public keys.") from None
 
 
@@ -141,30 +146,27 @@ def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[t
 @reads_database
 @realm_option
 @click.option("--after", default="", help="Only names after this one, to page on.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at the most.")
+@limit_option
 @json_option
-def list_(realm: Realm, after: str, limit: int, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, after: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List applications by name."""
     from idp import applications
 
-    rows = applications.list_applications(realm, after=after, limit=limit + 1)
-    page = rows[:limit]
-    if as_json:
-        show_json([_facts(application) for application in page])
-        return
-    table = [
-        {
-            "name": each.name,
-            "enabled": "yes" if each.enabled else "no",
-            "tokens": str(each.token_count),
-            "last used": show_time(each.last_used_at, "never"),
-            "description": one_line(each.description)[:50],
-        }
-        for each in page
-    ]
-    show_table(table, "There are no applications. Make one with: idp applications create")
-    if len(rows) > limit:
-        click.echo(f"There are more: idp applications list --realm {realm.name} --after {page[-1].name}")
+    show_listing(
+        applications.application_listing(realm), facts=_facts, row=_row, as_json=as_json, limit=limit, order="name",
+        after=[after, _LAST_ID] if after else None, next_page=lambda last: f"--after {last.name}",
+        empty="There are no applications. Make one with: idp applications create",
+    )  # fmt: skip
+
+
+def _row(application: Any) -> dict[str, str]:
+    return {
+        "name": application.name,
+        "enabled": "yes" if application.enabled else "no",
+        "tokens": str(application.token_count),
+        "last used": show_time(application.last_used_at, "never"),
+        "description": one_line(application.description)[:50],
+    }
 
 
 def _facts(application: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
+    TextFile,
     Time,
     check,
     in_database,
@@ -15,10 +17,10 @@ from idp.cli.session import (
     json_time,
     reads_database,
     show_json,
-    show_table,
     show_time,
 )
 from idp.errors import IdpError, one_line
+from idp.text_files import TextLines
 
 if TYPE_CHECKING:
     from idp.audit import Checkpoint, Keys, Report
@@ -37,7 +39,7 @@ def audit_group() -> None:
 @click.option("--since", type=Time(), help="Only from then on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
 @click.option("--until", type=Time(), help="Only before then.")
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, to page on.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at the most.")
+@limit_option
 @json_option
 @reads_database
 def list_(  # noqa: PLR0917 (click passes them by name)
@@ -48,7 +50,7 @@ def list_(  # noqa: PLR0917 (click passes them by name)
     since: datetime | None,
     until: datetime | None,
     before: int | None,
-    limit: int,
+    limit: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """List events, newest first."""
@@ -56,35 +58,32 @@ def list_(  # noqa: PLR0917 (click passes them by name)
 
     if until is not None:
         check(since is None or since < until, "--since must be before --until.")
-    events = audit.list_events(
-        realm, tag=tag, actor=actor, target=target, since=since, until=until, before=before, limit=limit + 1
-    )
-    page = events[:limit]
+    listing = audit.event_listing(realm, tag=tag, actor=actor, target=target, since=since, until=until)
+    show_listing(
+        listing, facts=_facts, row=_row, empty="There are no such events.", as_json=as_json, limit=limit, descending=True,
+        after=None if before is None else [before], next_page=lambda last: f"--before {last.id}",
+    )  # fmt: skip
     _record_reading(realm, "list")
-    if as_json:
-        show_json([_facts(event) for event in page])
-        return
-    table = [
-        {
-            "number": str(event.id),
-            "time": show_time(event.at),
-            "realm": event.realm or "-",
-            "tag": event.tag,
-            "actor": one_line(event.actor),
-            "from": event.address,
-            "target": one_line(event.target),
-            "outcome": event.outcome,
-        }
-        for event in page
-    ]
-    show_table(table, "There are no such events.")
-    if len(events) > limit:
-        click.echo(f"There are more: add --before {page[-1].id}")
+
+
+def _row(event: Any) -> dict[str, str]:
+    return {
+        "number": str(event.id),
+        "time": show_time(event.at),
+        "realm": event.realm or "-",
+        "tag": event.tag,
+        "actor": one_line(event.actor),
+        "from": event.address,
+        "target": one_line(event.target),
+        "outcome": event.outcome,
+    }
 
 
 @audit_group.command("export")
 @click.option("--realm", envvar="IDP_REALM", required=True, help="Whose trail; '' for the server's own.  [env: IDP_REALM]")
-@click.option("--output", type=click.File("w", lazy=True), default="-", help="File to write; by default standard output.")
+@click.option(
+    "--output", type=click.File("w", lazy=True, encoding="utf-8"), default="-", help="File to write; by default standard output."
+)
 @reads_database
 def export(realm: str, output: Any) -> None:
     """Write the whole trail of a realm as JSON lines, with its hash chain, its checkpoints and the keys that signed them.
@@ -103,24 +102,22 @@ def export(realm: str, output: Any) -> None:
 
 @audit_group.command("verify")
 @click.option("--realm", envvar="IDP_REALM", help="Only the trail of this realm; by default all.  [env: IDP_REALM]")
-@click.option("--export", "file", type=click.File("r"), help="An export to verify instead of the database; needs no server.")
+@click.option("--export", "file", type=TextFile(), help="An export to verify instead of the database; needs no server.")
 @click.option(
     "--checkpoints",
     "outside",
-    type=click.File("r"),
+    type=TextFile(),
     multiple=True,
     help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): shows that the end was cut, or all written anew.",
 )
-@click.option(
-    "--keys", "key_file", type=click.File("r"), help="A key set to trust (JWKS), instead of the keys found with the trail."
-)
+@click.option("--keys", "key_file", type=TextFile(), help="A key set to trust (JWKS), instead of the keys found with the trail.")
 @click.option("--part", is_flag=True, help="The export may begin in the middle of a trail, as files of IDP_AUDIT_ARCHIVE_DIR do.")
 @json_option
 def verify(
     realm: str | None,
-    file: Any,
-    outside: Sequence[Any],
-    key_file: Any,
+    file: TextLines | None,
+    outside: Sequence[TextLines],
+    key_file: TextLines | None,
     part: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -159,7 +156,7 @@ def _verify_database(realm: str | None, keys: "Keys | None", outside: "Sequence[
         return [checkpoints.verify_trail(name, keys, outside) for name in progress]
 
 
-def _read_keys(file: Any) -> "Keys | None":
+def _read_keys(file: TextLines | None) -> "Keys | None":
     import json
 
     from idp import audit
@@ -167,7 +164,7 @@ def _read_keys(file: Any) -> "Keys | None":
     if file is None:
         return None
     try:
-        keys = audit.read_keys(json.load(file)["keys"])
+        keys = audit.read_keys(json.loads("".join(file))["keys"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IdpError('The key file is no key set: it should hold {"keys": [...]}, as the certs URL of a realm does.') from None
     check(keys, "The key file holds no usable key.")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.session import json_option, load_settings, show_json
+from idp.cli.config import load_settings
+from idp.cli.session import json_option, show_json
+from idp.cli.where import check_is_set_up
 from idp.errors import IdpError
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
     from idp import copying
 
     settings = load_settings()
+    check_is_set_up(settings)
     target = copying.target_settings(settings, url)
     act = copying.check_copy if dry_run else copying.copy_database
     shown = _Shown()
@@ -110,6 +113,7 @@ def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
     from idp import copying
 
     settings = load_settings()
+    check_is_set_up(settings)
     shown = _Shown()
     try:
         compared = copying.compare_databases(settings, copying.target_settings(settings, url), shown.show)

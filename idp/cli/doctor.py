@@ -1,19 +1,25 @@
 """`idp doctor`: is everything as it should be, and if not, what to do."""
 
 import contextlib
-import http.client
 import os
-import urllib.request
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
+from idp.cli.config import config_option, load_settings
+from idp.cli.reach import find_trouble
+from idp.cli.where import missing_database, missing_key
 from idp.errors import IdpError, StorageUnavailableError
+from idp.settings import VARIABLE
 
 if TYPE_CHECKING:
     from idp.settings import Settings
+
+
+_NAMED = 5
+"""Things that a sentence names."""
 
 
 class SickError(IdpError):
@@ -21,15 +27,14 @@ class SickError(IdpError):
 
 
 @click.command()
+@config_option
 def doctor() -> None:
     """Check settings, files, database, keys and the running server, and say what to do.
 
     Changes nothing. Exit status 1 when something has to be done; warnings do not count.
     """
-    from idp.settings import Settings
-
     failures = 0
-    for verdict, sentence in _examine(Settings.load()):
+    for verdict, sentence in _examine(load_settings()):
         click.echo(f"{click.style(f'{verdict:4}', fg={'ok': 'green', 'warn': 'yellow', 'FAIL': 'red'}[verdict])}  {sentence}")
         failures += verdict == "FAIL"
     if failures:
@@ -39,7 +44,7 @@ def doctor() -> None:
 def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.outages import explain
 
-    yield "ok", "The settings are sound."
+    yield from _examine_settings(settings)
     yield from _examine_environment(settings)
     yield from _examine_files(settings)
     yield from _examine_url(settings)
@@ -47,7 +52,8 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield from _examine_old_file(settings)
     database = settings.sqlite_path
     if database is not None and not database.exists():
-        yield "FAIL", f"There is no database {database}. Run `idp setup`."
+        if settings.master_key_file.exists():
+            yield "FAIL", missing_database(settings)
     elif settings.master_key_file.exists():
         try:
             yield from _examine_database(settings)
@@ -56,14 +62,31 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
         except IdpError as error:
             yield "FAIL", str(error)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is the finding)
-            yield "FAIL", f"The database cannot be used: {explain(error)}. Check IDP_DATABASE_URL, and run `idp setup`."
+            yield (
+                "FAIL",
+                f"The database cannot be used: {explain(error)}. See whether IDP_DATABASE_URL names the database of this server.",
+            )
     yield from _examine_realm_files(settings)
+
+
+def _examine_settings(settings: "Settings") -> Iterator[tuple[str, str]]:
+    file = settings.file
+    yield "ok", f"The settings are sound; they are read from {f'{file} and from ' if file else ''}environment variables."
+    if file is None or not file.stat().st_mode & 0o044:
+        return
+    from idp.settings import Source
+
+    held = [name for name, mark in settings.confidential().items() if mark.secrets(getattr(settings, name))]
+    told = [name for name in held if settings.origin(name).source is Source.FILE]
+    if told:
+        yield "warn", f"{file} can be read by others, and {', '.join(told)} may hold a password. Run: chmod 600 {file}"
 
 
 def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.service_links import is_link_variable
 
-    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | {"IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
+    others = {VARIABLE, "IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
+    known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | others
     ours = sorted(name for name in os.environ if name.startswith("IDP_"))
     links = [name for name in ours if is_link_variable(name, os.environ[name])]
     if links:
@@ -75,10 +98,11 @@ def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
+    from idp.outages import explain
+
     if not settings.data_dir.is_dir():
-        yield "FAIL", f"There is no data folder {settings.data_dir}. Run `idp setup`."
-        return
-    if settings.data_dir.stat().st_mode & 0o077:
+        yield "FAIL", f"There is no data folder {settings.data_dir}."
+    elif settings.data_dir.stat().st_mode & 0o077:
         yield "FAIL", f"The data folder can be read by others. Run: chmod 700 {settings.data_dir}"
     elif not os.access(settings.data_dir, os.W_OK):
         yield "FAIL", f"The data folder {settings.data_dir} cannot be written by this user."
@@ -87,7 +111,11 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     if settings.master_key_file.exists():
         yield "ok", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
     else:
-        yield "FAIL", f"There is no master key {settings.master_key_file}. Run `idp setup`, or set IDP_MASTER_KEY_FILE."
+        try:
+            yield "FAIL", missing_key(settings)
+        except Exception as error:  # noqa: BLE001 (whatever it is, nobody knows whether there is a database)
+            said = f"There is no master key {settings.master_key_file}, and the database cannot be used: {explain(error)}."
+            yield "FAIL", f"{said} If there is a database, put its key file back; `idp setup` would make another key."
 
 
 def _examine_old_file(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -105,16 +133,11 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
     url = urlsplit(settings.public_url)
     if url.scheme == "http" and url.hostname not in {"127.0.0.1", "localhost", "::1"}:
         yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read on the way."
-    discovery = f"{settings.issuer('master')}/.well-known/openid-configuration"
-    try:
-        with urllib.request.urlopen(discovery, timeout=5) as response:  # noqa: S310 (settings allow http and https only)
-            response.read(1)
+    trouble = find_trouble(settings)
+    if trouble is None:
         yield "ok", f"The server answers on {settings.public_url}."
-    except (OSError, http.client.HTTPException) as error:
-        yield (
-            "warn",
-            f"No server answers on {settings.public_url} ({getattr(error, 'reason', error)}). Start it with `idp serve`.",
-        )
+    else:
+        yield "FAIL" if trouble.is_fault else "warn", str(trouble)
 
 
 def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -146,10 +169,8 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             migrations.refuse_unfinished(connection)
             drift = migrations.drift(connection)
         if drift:
-            yield (
-                "FAIL",
-                f"The schema differs from this version in {len(drift)} places. Run `idp setup` to bring it up to date.",
-            )
+            said = f"The schema differs from this version in {len(drift)} places."
+            yield "FAIL", f"{said} Make a backup, then run `idp setup`, which brings an older one up to date."
             return
         yield "ok", "The database answers, and its schema is up to date."
         db.session.connection(execution_options={"read_only": True})
@@ -159,10 +180,9 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             active = [key for key in keys.list_keys(realm) if key.state(now) is keys.KeyState.ACTIVE]
             for key in active:
                 vault.unseal(key.sealed_private_key, context=f"signing key {key.uid} of realm {realm.uid}")
-            if mute := applications.list_mute(realm, 5):
-                verdict = (
-                    f"Applications of realm {realm.name} could administer by their roles: {', '.join(mute)}. Their tokens are for"
-                )
+            if mute := applications.list_mute(realm, _NAMED + 1):
+                names = ", ".join(mute[:_NAMED]) + (" and more" if len(mute) > _NAMED else "")
+                verdict = f"Applications of realm {realm.name} could administer by their roles: {names}. Their tokens are for"
                 yield (
                     "warn",
                     f"{verdict} no API in particular. Add {settings.issuer(realm.name)} to their audience if they are to.",
@@ -181,7 +201,8 @@ def _examine_trails() -> Iterator[tuple[str, str]]:
     from idp import audit, checkpoints
 
     if not audit.is_guarded():
-        yield "FAIL", "Triggers are missing by which the database keeps the audit trail from being changed. Restore a backup."
+        said = "Triggers are missing by which the database keeps the audit trail from being changed: somebody has dropped them."
+        yield "FAIL", f"{said} Find out who, run `idp audit verify`, and put a backup back (with `idp restored`), which has them."
     names = checkpoints.trail_names()
     broken = [(name, problem) for name in names if (problem := checkpoints.look_at_end(name))]
     for name, problem in broken:
@@ -199,7 +220,7 @@ def _examine_keysets() -> Iterator[tuple[str, str]]:
     found = [(realm.name, row.name, row.uid, damaged) for realm, row, damaged in keysets.check_keysets()]
     damaged = [f"{name} ({uid}) of realm {realm}" for realm, name, uid, is_damaged in found if is_damaged]
     if damaged:
-        verdict = f"{len(damaged)} of {len(found)} keysets are damaged: {'; '.join(damaged[:5])}."
+        verdict = f"{len(damaged)} of {len(found)} keysets are damaged: {'; '.join(damaged[:_NAMED])}."
         yield "FAIL", f"{verdict} Store their values again with `idp keysets replace`, or restore a backup."
     elif found:
         yield "ok", f"Keysets checked: {len(found)}. None is damaged."
@@ -208,8 +229,8 @@ def _examine_keysets() -> Iterator[tuple[str, str]]:
 def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp import mail
 
-    waiting = mail.list_waiting(1_000)
-    count = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+    waiting, number = mail.list_waiting(1_000), mail.count_waiting()
+    count = "1 mail waits" if number == 1 else f"{number} mails wait"
     refused = [each for each in waiting if each.last_error]
     if not settings.smtp_host:
         verdict = f"No mail server is set (IDP_SMTP_HOST), so nobody gets invitations, resets or notices; {count} in the outbox."

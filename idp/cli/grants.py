@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from idp.access import Holder
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     Time,
     json_option,
@@ -13,7 +14,6 @@ from idp.cli.session import (
     reads_database,
     realm_option,
     show_json,
-    show_table,
     show_time,
     with_database,
 )
@@ -22,7 +22,7 @@ from idp.realms import Realm
 
 @click.group("grants")
 def grants_group() -> None:
-    """Give roles to applications, users and groups, and take them away.
+    """Assign roles to applications, users and groups, and remove them.
 
     HOLDER is the name of an application, `user:<name>` or `group:<name>`.
     """
@@ -37,7 +37,7 @@ def grants_group() -> None:
 @click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
 @json_option
 def add(realm: Realm, holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
-    """Give HOLDER the role ROLE. Giving it again changes the end date."""
+    """Assign the role ROLE to HOLDER. Assigning it again changes the end date."""
     from idp import access
     from idp.db import commit
 
@@ -71,17 +71,23 @@ def _warn_of_mute(realm: Realm, name: str) -> None:
 @click.option("--application", help="Only what this application holds.")
 @click.option("--holder", help="Only what this holder holds: `user:<name>`, `group:<name>` or an application.")
 @click.option("--project", help="Only what is held on this project.")
+@limit_option
 @json_option
-def list_(realm: Realm, application: str | None, holder: str | None, project: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """List grants: who may do what, where, until when, and who gave it."""
+def list_(
+    realm: Realm,
+    application: str | None,
+    holder: str | None,
+    project: str | None,
+    limit: int | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """List grants: who may do what, where, until when, and who assigned it."""
     from idp import access
 
     named = application or holder
-    grants = access.list_grants(realm, holder=find_holder(realm, named) if named else None, project=project)
-    if as_json:
-        show_json([grant_facts(grant) for grant in grants])
-    else:
-        show_table([grant_row(grant) for grant in grants], "There are no grants. Give one with: idp grants add")
+    listing = access.held_listing(realm, holder=find_holder(realm, named) if named else None, project=project)
+    empty = "There are no grants. Assign a role with: idp grants add"
+    show_listing(listing, facts=grant_facts, row=grant_row, empty=empty, as_json=as_json, limit=limit, order="holder")
 
 
 @grants_group.command("remove")
@@ -91,7 +97,7 @@ def list_(realm: Realm, application: str | None, holder: str | None, project: st
 @realm_option
 @click.option("--project", help="The project it is held on; by default the whole realm.")
 def remove(realm: Realm, holder: str, role: str, project: str | None) -> None:
-    """Take the role ROLE away from HOLDER; its next token is without it."""
+    """Remove the role ROLE from HOLDER; its next token is without it."""
     from idp import access
     from idp.db import commit
 
@@ -141,5 +147,5 @@ def grant_row(grant: Any) -> dict[str, str]:
         "on": f"project {grant.project.name}" if grant.project else "the realm",
         "until": show_time(grant.until, "no end") + (" (ended)" if ended else ""),
         "since": show_time(grant.created_at),
-        "given by": grant.granted_by,
+        "assigned by": grant.granted_by,
     }

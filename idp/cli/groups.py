@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, with_database
+from idp.cli.lists import limit_option, show_listing
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
 from idp.realms import Realm
 
 
@@ -36,33 +37,38 @@ def create(realm: Realm, name: str, description: str, display_name: str, as_json
 @groups_group.command("list")
 @reads_database
 @realm_option
+@limit_option
 @json_option
-def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
-    """List groups."""
+def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """List groups by name."""
     from idp import users
 
-    facts = [_facts(group, len(users.list_members(group))) for group in users.list_groups(realm)]
-    if as_json:
-        show_json(facts)
-    else:
-        rows = [{name: str(each[name]) for name in ("name", "members", "description")} for each in facts]
-        show_table(rows, "There are no groups. Make one with: idp groups create")
+    def facts(group: Any) -> dict[str, Any]:
+        return _facts(group, users.member_listing(group).count())
+
+    def row(group: Any) -> dict[str, str]:
+        said = facts(group)
+        return {name: str(said[name]) for name in ("name", "members", "description")}
+
+    empty = "There are no groups. Make one with: idp groups create"
+    show_listing(users.group_listing(realm), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @groups_group.command("members")
 @click.argument("name")
 @reads_database
 @realm_option
+@limit_option
 @json_option
-def members(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+def members(realm: Realm, name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List who is in the group NAME."""
     from idp import users
 
-    found = users.list_members(users.get_group(realm, name))
-    if as_json:
-        show_json([{"uid": user.uid, "name": user.name} for user in found])
-    else:
-        show_table([{"name": user.name, "uid": user.uid} for user in found], f"Nobody is in group {name}.")
+    show_listing(
+        users.member_listing(users.get_group(realm, name)), facts=lambda user: {"uid": user.uid, "name": user.name},
+        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Nobody is in group {name}.", as_json=as_json, limit=limit,
+        order="name",
+    )  # fmt: skip
 
 
 @groups_group.command("add")

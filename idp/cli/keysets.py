@@ -1,11 +1,10 @@
 """`idp keysets`: third-party credentials that are kept sealed and lent to applications."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     check,
     confirm,
@@ -20,8 +19,7 @@ from idp.cli.session import (
 )
 from idp.errors import IdpError
 from idp.realms import Realm
-
-SHOWN_AT_MOST = 10_000
+from idp.text_files import read_named
 
 
 class DamageFoundError(IdpError):
@@ -58,35 +56,27 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--name", default="", help="Only those whose name or description contains this.")
 @click.option("--category", default="", help="Only of this category.")
 @click.option("--project", default="", help="Only for this project.")
+@limit_option
 @json_option
-def list_(realm: Realm, name: str, category: str, project: str, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List keysets by name; never their values."""
     from idp import keysets
 
-    listing = keysets.keyset_listing(realm, containing=name, category=category, project=project)
-    rows = show_most(listing.take("name", descending=False, after=None, limit=SHOWN_AT_MOST + 1))
-    if as_json:
-        show_json([_facts(row) for row in rows])
-        return
-    table = [
-        {
-            "name": row.name,
-            "category": row.category,
-            "entity": row.entity or "-",
-            "projects": ", ".join(project.name for project in row.projects) or "all",
-            "version": str(row.version),
-            "uid": row.uid,
-        }
-        for row in rows
-    ]
-    show_table(table, "There are no keysets. Make one with: idp keysets create")
+    show_listing(
+        keysets.keyset_listing(realm, containing=name, category=category, project=project), facts=_facts, row=_row,
+        empty="There are no keysets. Make one with: idp keysets create", as_json=as_json, limit=limit, order="name",
+    )  # fmt: skip
 
 
-def show_most(rows: list[Any]) -> list[Any]:
-    """Return as many rows as are printed, and say on standard error that there are more."""
-    if len(rows) > SHOWN_AT_MOST:
-        click.echo(f"There are more than {SHOWN_AT_MOST}: these are the first. Narrow them down with the options.", err=True)
-    return rows[:SHOWN_AT_MOST]
+def _row(row: Any) -> dict[str, str]:
+    return {
+        "name": row.name,
+        "category": row.category,
+        "entity": row.entity or "-",
+        "projects": ", ".join(project.name for project in row.projects) or "all",
+        "version": str(row.version),
+        "uid": row.uid,
+    }
 
 
 def _facts(row: Any) -> dict[str, Any]:
@@ -114,11 +104,7 @@ def _values(category: str, entity: str, keys: tuple[str, ...]) -> list[tuple[str
     for each in keys:
         key_type, equals, name = each.partition("=")
         check(equals and key_type not in given, f"{each[:80]!r} is no --key TYPE=FILE, or names a type twice.")
-        try:
-            given[key_type] = sys.stdin.read() if name == "-" else Path(name).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.ClickException(f"The file {name} cannot be read ({error}).") from error
-        given[key_type] = given[key_type].removesuffix("\n")
+        given[key_type] = read_named(name).removesuffix("\n")
     for key_type, meaning in keysets.key_types(category, entity).items():
         if key_type not in given:
             given[key_type] = click.prompt(f"{meaning} ({key_type})", hide_input=True)
@@ -238,6 +224,8 @@ def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
 
     row = get_keyset(realm, keyset)
     found = keysets.list_versions(row)
+    if len(found) == keysets.MOST_VERSIONS:
+        click.echo(f"The last {len(found)} versions are shown.", err=True)
     held = keysets.holdings(row, found)
     if as_json:
         show_json(

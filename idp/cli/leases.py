@@ -1,9 +1,12 @@
 """`idp leases`: to whom keysets are lent."""
 
+from typing import Any
+
 import click
 
-from idp.cli.keysets import SHOWN_AT_MOST, get_keyset, show_most
-from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, show_time, with_database
+from idp.cli.keysets import get_keyset
+from idp.cli.lists import limit_option, show_listing
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_time, with_database
 from idp.realms import Realm
 
 
@@ -18,53 +21,53 @@ def leases_group() -> None:
 @click.option("--keyset", help="Only of this keyset, by uid or name.")
 @click.option("--application", default="", help="Only of this application.")
 @click.option("--all", "over", is_flag=True, help="Those too that are over, of the last 90 days.")
+@limit_option
 @json_option
 def list_leases(
     realm: Realm,
     keyset: str | None,
     application: str,
     over: bool,  # noqa: FBT001
+    limit: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """List the leases that run, the newest first."""
-    from idp import clock, keysets
+    from idp import keysets
 
     listing = keysets.lease_listing(
         realm, keyset=get_keyset(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
     )
-    rows = show_most(listing.take("", descending=True, after=None, limit=SHOWN_AT_MOST + 1))
-    now = clock.now()
-    if as_json:
-        show_json(
-            [
-                {
-                    "uid": row.uid,
-                    "keyset": row.keyset_name,
-                    "version": row.version,
-                    "application": row.client_id,
-                    "reason": row.reason,
-                    "state": row.state(now).value,
-                    "taken_at": json_time(row.created_at),
-                    "expires_at": json_time(row.expires_at),
-                    "ended_at": json_time(row.ended_at),
-                    "end_reason": row.end_reason,
-                }
-                for row in rows
-            ]
-        )
-        return
-    table = [
-        {
-            "uid": row.uid,
-            "keyset": f"{row.keyset_name} v{row.version}",
-            "application": row.client_id,
-            "state": row.state(now).value,
-            "until": show_time(min(row.ended_at or row.expires_at, row.expires_at)),
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
-    show_table(table, "No keyset is lent.")
+    show_listing(listing, facts=_facts, row=_row, empty="No keyset is lent.", as_json=as_json, limit=limit, descending=True)
+
+
+def _facts(lease: Any) -> dict[str, Any]:
+    from idp import clock
+
+    return {
+        "uid": lease.uid,
+        "keyset": lease.keyset_name,
+        "version": lease.version,
+        "application": lease.client_id,
+        "reason": lease.reason,
+        "state": lease.state(clock.now()).value,
+        "taken_at": json_time(lease.created_at),
+        "expires_at": json_time(lease.expires_at),
+        "ended_at": json_time(lease.ended_at),
+        "end_reason": lease.end_reason,
+    }
+
+
+def _row(lease: Any) -> dict[str, str]:
+    from idp import clock
+
+    return {
+        "uid": lease.uid,
+        "keyset": f"{lease.keyset_name} v{lease.version}",
+        "application": lease.client_id,
+        "state": lease.state(clock.now()).value,
+        "until": show_time(min(lease.ended_at or lease.expires_at, lease.expires_at)),
+        "reason": lease.reason,
+    }
 
 
 @leases_group.command("end")

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, with_database
+from idp.cli.lists import limit_option, show_listing
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
 from idp.errors import one_line
 from idp.realms import Realm
 
@@ -39,14 +40,14 @@ def _group(noun: str, explanation: str) -> click.Group:
     @group.command("list", help=f"List the {noun}s of a realm by name.")
     @reads_database
     @realm_option
+    @limit_option
     @json_option
-    def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
-        rows = verb(f"list_{noun}s")(realm)
-        if as_json:
-            show_json([_facts(row) for row in rows])
-        else:
-            table = [{"name": row.name, "description": one_line(row.description)} for row in rows]
-            show_table(table, f"There are no {noun}s. Make one with: idp {noun}s create")
+    def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+        show_listing(
+            verb(f"{noun}_listing")(realm), facts=_facts, as_json=as_json, limit=limit, order="name",
+            row=lambda row: {"name": row.name, "description": one_line(row.description)},
+            empty=f"There are no {noun}s. Make one with: idp {noun}s create",
+        )  # fmt: skip
 
     @group.command("describe", help=f"Change the description of a {noun}.")
     @click.argument("name")

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.realm_life import COMMANDS
 from idp.cli.session import (
     check,
@@ -14,12 +16,14 @@ from idp.cli.session import (
     json_time,
     reads_database,
     show_json,
-    show_table,
     show_time,
     with_database,
 )
 from idp.errors import InvalidValueError
 from idp.manifest import Change
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("realms")
@@ -32,30 +36,24 @@ for _command in COMMANDS:
 
 
 @realms_group.command("list")
+@limit_option
 @json_option
 @reads_database
-def list_(as_json: bool) -> None:  # noqa: FBT001
+def list_(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List all realms by name."""
     from idp import realms, runtime
 
     issuer = runtime.current().settings.issuer
-    rows = realms.list_realms()
-    if as_json:
-        show_json(
-            [
-                {
-                    "name": each.name,
-                    "uid": each.uid,
-                    "enabled": each.enabled,
-                    "state": each.state.value,
-                    "issuer": issuer(each.name),
-                }
-                for each in rows
-            ]
-        )
-    else:
-        table = [{"name": e.name, "state": e.state.value, "issuer": issuer(e.name)} for e in rows]
-        show_table(table, "There are no realms. Run: idp setup")
+
+    def facts(realm: "Realm") -> dict[str, Any]:
+        shown = {"name": realm.name, "uid": realm.uid, "enabled": realm.enabled}
+        return shown | {"state": realm.state.value, "issuer": issuer(realm.name)}
+
+    def row(realm: "Realm") -> dict[str, str]:
+        return {"name": realm.name, "state": realm.state.value, "issuer": issuer(realm.name)}
+
+    empty = "There are no realms. Run: idp setup"
+    show_listing(realms.realm_listing(), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @realms_group.command("show")
@@ -217,7 +215,7 @@ def export(name: str, output: Path | None) -> None:
         click.echo(text, nl=False)
     else:
         try:
-            output.write_text(text)
+            output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InvalidValueError(f"{output} cannot be written ({error.strerror}).") from None
         click.echo(f"Wrote {output}.")

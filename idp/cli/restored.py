@@ -6,22 +6,23 @@ from typing import Any
 
 import click
 
-from idp.cli.session import confirm, json_option, json_time, show_json, show_table, show_time, with_database
+from idp.cli.session import TextFile, confirm, json_option, json_time, show_json, show_table, show_time, with_database
 from idp.errors import IdpError
+from idp.text_files import TextLines
 
 
 @click.command()
 @click.option(
     "--checkpoints",
     "outside",
-    type=click.File("r"),
+    type=TextFile(),
     multiple=True,
     help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): they tell how many events the backup lacks.",
 )
 @click.option(
     "--tail",
     "tails",
-    type=click.File("r"),
+    type=TextFile(),
     multiple=True,
     help="An export of an audit trail that is newer than the backup: it tells what was revoked since.",
 )
@@ -30,8 +31,8 @@ from idp.errors import IdpError
 @json_option
 @with_database
 def restored(
-    outside: Sequence[Any],
-    tails: Sequence[Any],
+    outside: Sequence[TextLines],
+    tails: Sequence[TextLines],
     rotate_keys: bool,  # noqa: FBT001
     yes: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
@@ -107,7 +108,7 @@ def _show(report: Any, acts: Sequence[dict[str, Any]], doubtful: Sequence[Any]) 
     show_table(rows, "There are none.")
 
 
-def _events(file: Any) -> list[dict[str, Any]]:
+def _events(file: TextLines) -> list[dict[str, Any]]:
     """Return the events of an export.
 
     :raises IdpError: it is none.

@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idp.cli.config import config_option, load_settings
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from idp.settings import Settings
     from idp.setup import SetupReport
 
+FIRST_START = "/console/first-start"
+"""The page on which the one-time secret makes the first administrator."""
+
 
 @click.command()
+@config_option
 @click.option("--host", help="Address to listen on.  [env: IDP_HOST; default: 127.0.0.1]")
 @click.option("--port", help="Port to listen on.  [env: IDP_PORT; default: 8080]")
 @click.option("--workers", help="Server processes.  [env: IDP_WORKERS; default: 1]")
@@ -26,33 +32,53 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     The first start makes the data folder, the master key, the database, realm `master` and every realm of the realms
     folder, and prints secrets that are shown once. Later starts find all that and change nothing.
     """
-    from idp import server, setup
+    from idp import server, settings, setup
     from idp.app import close_app
-    from idp.settings import Settings
 
-    given = {"host": host, "port": port, "workers": workers}
-    settings = Settings.load(**{name: value for name, value in given.items() if value})
-    _warn(settings)
-    app, report = setup.set_up(settings)
+    here = load_settings(remembered=False, host=host, port=port, workers=workers)
+    _warn(here)
+    _warn_of_another_url(here)
+    app, report = setup.set_up(here)
     _show(app, report)
     close_app(app)  # connections are not shared with the workers
 
     def listening(managed: bool) -> None:  # noqa: FBT001 (a callback)
-        lines = [
-            f"Realmgate serves on {settings.public_url} (listening on {settings.host}, port {settings.port})",
-            f"The console is at {settings.public_url}/console/",
-            f"Its API is described at {settings.public_url}/docs",
-        ]
-        port = settings.chosen_management_port
-        if managed:
-            lines.append(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
-        elif port:
-            lines.append(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
-        lines.append("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+        settings.remember(here.data_dir, here.model_dump())
         with _printing():
-            click.echo("\n".join(lines))
+            click.echo("\n".join(_greeting(here, managed=managed, is_first=_has_first_secret(report))))
 
-    server.run(settings, listening)
+    server.run(here, listening)
+
+
+def _warn_of_another_url(settings: "Settings") -> None:
+    """Say so when the data folder was served under another URL before: all that was told the issuer knows it by that."""
+    from idp.settings import recall
+
+    former = recall(settings.data_dir).get("public_url", settings.public_url)
+    if former != settings.public_url:
+        click.echo(
+            f"Note: this data folder was last served as {former}, and is now served as {settings.public_url}: the issuers of its "
+            "realms change with that. IDP_PUBLIC_URL, or public_url in realmgate.toml, keeps them.",
+            err=True,
+        )
+
+
+def _greeting(settings: "Settings", *, managed: bool, is_first: bool) -> list[str]:
+    """Return the lines that are printed once the server answers."""
+    url, port = settings.public_url, settings.chosen_management_port
+    lines = [
+        f"Realmgate serves on {url} (listening on {settings.host}, port {settings.port})",
+        f"Make the first administrator, with the one-time secret above, at {url}{FIRST_START}"
+        if is_first
+        else f"The console is at {url}/console/",
+        f"Its API is described at {url}/docs",
+    ]
+    if managed:
+        lines.append(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
+    elif port:
+        lines.append(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
+    lines.append("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+    return lines
 
 
 @contextlib.contextmanager
@@ -71,13 +97,13 @@ def _printing() -> Iterator[list[bool]]:
 
 
 @click.command("setup")
+@config_option
 def setup_command() -> None:
     """Set up what is missing, as `idp serve` does at its start, and end."""
     from idp import setup
     from idp.app import close_app
-    from idp.settings import Settings
 
-    settings = Settings.load()
+    settings = load_settings()
     _warn(settings)
     app, report = setup.set_up(settings)
     is_shown = _show(app, report)
@@ -120,26 +146,37 @@ def _show(app: "Flask", report: "SetupReport") -> bool:
 
 
 def _print_report(report: "SetupReport") -> None:
+    """Print what was made. Nothing that is printed uses up a secret, so it can be pasted again and again."""
     from idp.realms import MASTER
     from idp.runtime import current
 
-    issuers = {realm: current().settings.issuer(realm) for realm in [*report.created_realms, MASTER]}
+    settings = current().settings
     for realm in report.created_realms:
-        click.echo(f"Made realm {realm}: {issuers[realm]}")
+        click.echo(f"Made realm {realm}: {settings.issuer(realm)}")
+    lasting = [new for new in report.new_secrets if new.realm != MASTER]
+    for new in lasting:
+        click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:\n    {new.plain_secret}")
+    if lasting:
+        sample = lasting[0]
+        intro = f"Once the server is up, this fetches a token as {sample.application} does, as often as you like"
+        show_curl(settings.issuer(sample.realm), sample.application, sample.plain_secret, intro)
     for new in report.new_secrets:
-        click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:")
-        click.echo(f"    {new.plain_secret}")
         if new.realm == MASTER:
             click.echo(
-                "  This is the administrator's one-time secret. It works once, within 24 hours: it makes the first\n"
-                f"  administrator at {current().settings.public_url}/console/first-start, or fetches one token.\n"
-                "  Get another with: idp applications secrets add --realm master --single-use administrator NAME"
+                f"\nThe administrator's one-time secret, shown only now:\n    {new.plain_secret}\n"
+                f"  Paste it at {settings.public_url}{FIRST_START} within 24 hours: it makes the first administrator there, and\n"
+                "  works once. Get another with: idp applications secrets add --realm master --single-use administrator NAME\n"
             )
-            show_curl(issuers[MASTER], new.application, new.plain_secret)
 
 
-def show_curl(issuer: str, client_id: str, plain_secret: str) -> None:
+def _has_first_secret(report: "SetupReport") -> bool:
+    from idp.realms import MASTER
+
+    return any(new.realm == MASTER for new in report.new_secrets)
+
+
+def show_curl(issuer: str, client_id: str, plain_secret: str, intro: str = "Fetch a token with") -> None:
     """Print the command that fetches a token."""
     from idp.tokens import curl_command
 
-    click.echo(f"\nFetch a token with:\n\n{curl_command(issuer, client_id, plain_secret)}\n")
+    click.echo(f"\n{intro}:\n\n{curl_command(issuer, client_id, plain_secret)}\n")

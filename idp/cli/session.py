@@ -5,22 +5,16 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import InvalidValueError
 from idp.realms import Realm
-
-if TYPE_CHECKING:
-    from idp.settings import Settings
+from idp.text_files import TextLines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
-
-
-class NotSetUpError(IdpError):
-    """There is no database yet."""
 
 
 def with_database(command: Command) -> Command:
@@ -39,30 +33,17 @@ def in_database(act: Callable[[], Result]) -> Result:
     return result
 
 
-def load_settings() -> "Settings":
-    """Return the settings, if there is something that is set up.
-
-    :raises NotSetUpError: there is not.
-    """
-    from idp.settings import Settings
-
-    settings = Settings.load()
-    database = settings.sqlite_path
-    if not settings.master_key_file.exists() or (database is not None and not database.exists()):
-        raise NotSetUpError(
-            f"Nothing is set up in {settings.data_dir}: run `idp serve` or `idp setup` first, or set IDP_DATA_DIR."
-        )
-    return settings
-
-
 def _in_context(command: Command, *, read_only: bool) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
         from idp.app import close_app, create_app
+        from idp.cli.config import load_settings
+        from idp.cli.where import check_is_set_up
         from idp.db import db, storage_errors
 
         settings = load_settings()
+        check_is_set_up(settings)
         os.environ.setdefault("SQLITE_TMPDIR", str(settings.data_dir))  # nothing else may be writable
         app = create_app(settings)
         try:
@@ -118,6 +99,17 @@ def realm_option(command: Command) -> Command:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class TextFile(click.Path):
+    """A text file that is gone through line by line; `-` for standard input."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See that the file is there."""
+        return TextLines(str(super().convert(value, param, ctx)))
 
 
 class Time(click.ParamType[datetime]):

@@ -1,8 +1,11 @@
 """`idp sessions`: who is signed in, from where, and ending that."""
 
+from typing import Any
+
 import click
 
-from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, show_table, show_time, with_database
+from idp.cli.lists import limit_option, show_listing
+from idp.cli.session import json_option, json_time, reads_database, realm_option, show_time, with_database
 from idp.realms import Realm
 
 
@@ -16,44 +19,45 @@ def sessions_group() -> None:
 @realm_option
 @click.option("--user", help="Only sessions of this user.")
 @click.option("--all", "everything", is_flag=True, help="Those that have ended, too.")
+@limit_option
 @json_option
-def list_(realm: Realm, user: str | None, everything: bool, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: Realm, user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List sessions, newest first."""
     from idp import sessions, users
 
     owner = users.get_user(realm, user) if user else None
-    rows = sessions.list_sessions(realm, user=owner, live=not everything, limit=1_000)
-    if as_json:
-        show_json(
-            [
-                {
-                    "sid": row.uid,
-                    "user": who.name,
-                    "method": row.auth_method,
-                    "address": row.address,
-                    "agent": row.agent,
-                    "started_at": json_time(row.created_at),
-                    "refreshed_at": json_time(row.refreshed_at),
-                    "expires_at": json_time(row.expires_at),
-                    "ended_at": json_time(row.ended_at),
-                }
-                for row, who in rows
-            ]
-        )
-        return
-    table = [
-        {
-            "sid": row.uid,
-            "user": who.name,
-            "started": show_time(row.created_at),
-            "refreshed": show_time(row.refreshed_at),
-            "ends": show_time(row.ended_at or row.expires_at),
-            "address": row.address,
-            "agent": row.agent[:40],
-        }
-        for row, who in rows
-    ]
-    show_table(table, "Nobody is signed in.")
+    show_listing(
+        sessions.session_listing(realm, user=owner, live=not everything), facts=_facts, row=_row, empty="Nobody is signed in.",
+        as_json=as_json, limit=limit, descending=True,
+    )  # fmt: skip
+
+
+def _facts(found: tuple[Any, Any]) -> dict[str, Any]:
+    session, user = found
+    return {
+        "sid": session.uid,
+        "user": user.name,
+        "method": session.auth_method,
+        "address": session.address,
+        "agent": session.agent,
+        "started_at": json_time(session.created_at),
+        "refreshed_at": json_time(session.refreshed_at),
+        "expires_at": json_time(session.expires_at),
+        "ended_at": json_time(session.ended_at),
+    }
+
+
+def _row(found: tuple[Any, Any]) -> dict[str, str]:
+    session, user = found
+    return {
+        "sid": session.uid,
+        "user": user.name,
+        "started": show_time(session.created_at),
+        "refreshed": show_time(session.refreshed_at),
+        "ends": show_time(session.ended_at or session.expires_at),
+        "address": session.address,
+        "agent": session.agent[:40],
+    }
 
 
 @sessions_group.command("end")

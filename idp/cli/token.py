@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from idp.cli.reach import explain
 from idp.errors import IdpError, one_line
 
 
@@ -45,10 +46,10 @@ def token(
     Example:
       curl -H "Authorization: Bearer $(idp token --realm acme --client-id ci-bot)" https://api.example.com/
     """  # noqa: D301 (\b is what click needs here)
-    from idp.settings import Settings
+    from idp.cli.config import load_settings
     from idp.verifier.jose import read_unverified
 
-    base = url or Settings.load().public_url
+    base = url or load_settings().public_url
     if client_secret is None:
         client_secret = click.prompt("Client secret", hide_input=True, err=True)
     parameters = {
@@ -59,7 +60,7 @@ def token(
     }
     if audience:
         parameters["audience"] = audience
-    answer = _post(f"{base}/auth/realms/{realm}/protocol/openid-connect/token", parameters)
+    answer = _post(base, f"/auth/realms/{realm}/protocol/openid-connect/token", parameters)
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     elif claims:
@@ -68,7 +69,8 @@ def token(
         click.echo(answer["access_token"])
 
 
-def _post(url: str, parameters: dict[str, str]) -> Any:
+def _post(base: str, path: str, parameters: dict[str, str]) -> Any:
+    url = base + path
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
         raise TokenRefusedError(f"{url} is no http or https URL. Give --url, or set IDP_PUBLIC_URL.")
     body = urllib.parse.urlencode({name: value for name, value in parameters.items() if value}).encode()
@@ -78,8 +80,10 @@ def _post(url: str, parameters: dict[str, str]) -> Any:
     except urllib.error.HTTPError as error:
         with error:
             raise TokenRefusedError(_reason(error)) from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise TokenRefusedError(f"No answer from {url} ({error}). Is the server running? Start it with: idp serve") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise TokenRefusedError(str(explain(base, error))) from None
+    except ValueError:
+        raise TokenRefusedError(f"{url} answered, and not as a token endpoint does. Check --url and --realm.") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

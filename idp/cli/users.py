@@ -1,10 +1,10 @@
 """`idp users`: people, who sign in with a password, and machine users, who hold keys."""
 
-import sys
 from typing import Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     check,
     confirm,
@@ -13,11 +13,11 @@ from idp.cli.session import (
     reads_database,
     realm_option,
     show_json,
-    show_table,
     show_time,
     with_database,
 )
 from idp.realms import Realm
+from idp.text_files import read_line
 
 
 @click.group("users")
@@ -90,16 +90,15 @@ def create(  # noqa: PLR0917
 @users_group.command("list")
 @reads_database
 @realm_option
+@limit_option
 @json_option
-def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
-    """List users."""
+def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """List users by name."""
     from idp import users
 
-    rows = users.list_users(realm)
-    if as_json:
-        show_json([user_facts(user) for user in rows])
-    else:
-        show_table([_row(user) for user in rows], "There are no users. Make one with: idp users create")
+    empty = "There are no users. Make one with: idp users create"
+    listing = users.user_listing(realm)
+    show_listing(listing, facts=user_facts, row=_row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @users_group.command("show")
@@ -227,9 +226,9 @@ def _show_code(code: str, path: str) -> None:
     url = runtime.current().settings.public_url
     page = {"activate": "invitation", "reset": "reset"}[path]
     click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it in the browser:\n")
-    click.echo(f"    {url}/console/{page}/{code}\n\nor by a program:\n")
-    click.echo(f"    curl -X PATCH {url}/v1/auth/password/{code}/{path} \\")
-    click.echo("      -H 'Content-Type: application/json' -d '{\"password\": \"<a password>\"}'")
+    click.echo(
+        f"    {url}/console/{page}/{code}\n\nA program sends it to PATCH {url}/v1/auth/password/<code>/{path} (docs/api-keys.md)."
+    )
 
 
 def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
@@ -245,7 +244,7 @@ def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
 def _read_password(name: str, realm: str) -> str:
     from idp import runtime, users
 
-    password = sys.stdin.readline().rstrip("\r\n")
+    password = read_line()
     users.check_password(password, name, realm)
     works = users.password_works(runtime.current())
     return works.hash(password)

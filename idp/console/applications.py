@@ -14,14 +14,13 @@ from idp.apikeys import ApiKey
 from idp.applications import Application
 from idp.callers import ApplicationWish
 from idp.console.browser import Visit, page
-from idp.console.forms import ChecksField, Form, LinesField, TimeField, choices, name_field, text
+from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
 from idp.db import commit
-from idp.errors import InvalidValueError
 from idp.realms import SIGNING_ALGORITHMS
 
 MOST_ROWS = 20
@@ -36,9 +35,25 @@ _AUDIENCE = (
 class ProjectRow(wtforms.Form):
     """A project that a new application is to work in."""
 
-    project = wtforms.StringField("Project", [validators.Optional()], render_kw={"list": "projects"})
+    project = wtforms.StringField("Project", render_kw={"list": "projects"})
     role = wtforms.SelectField("Role", validate_choice=False)
     until = TimeField("Until")
+
+    def validate_project(self, field: wtforms.Field) -> None:
+        """See that a role or an end has a project.
+
+        :raises ValidationError: it has none.
+        """
+        if not (field.data or "").strip() and (self.role.data or self.until.data):
+            raise validators.ValidationError("Name the project, or leave the row empty.")
+
+    def validate_role(self, field: wtforms.Field) -> None:
+        """See that a project has a role.
+
+        :raises ValidationError: it has none.
+        """
+        if not field.data and ((self.project.data or "").strip() or self.until.data):
+            raise validators.ValidationError(f"{CHOOSE} one.")
 
 
 class NewApplicationForm(Form):
@@ -90,7 +105,7 @@ def new_application(visit: Visit) -> Response | str:
         form.projects.append_entry()
         form.is_sent = False
     for row in form.projects:
-        row.form.role.choices = choices(["", *roles], {"": "Choose"})
+        row.form.role.choices = choices(["", *roles], {"": CHOOSE})
     made: dict[str, Any] = {}
 
     def act() -> None:
@@ -112,16 +127,9 @@ def new_application(visit: Visit) -> Response | str:
 
 
 def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
-    """Return the project, role and end of a row; None for one that was left empty.
-
-    :raises InvalidValueError: it is half filled in.
-    """
-    project, role, until = (row.project.data or "").strip(), row.role.data or "", row.until.data
-    if not (project or role or until):
-        return None
-    if not project or not role:
-        raise InvalidValueError("A project takes a role, and a role a project: fill in both, or neither.")
-    return project, role, until
+    """Return the project, role and end of a row; None for one that was left empty."""
+    project = (row.project.data or "").strip()
+    return (project, row.role.data, row.until.data) if project else None
 
 
 def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:

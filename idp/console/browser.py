@@ -14,6 +14,8 @@ from werkzeug.datastructures import MultiDict
 
 from idp import audit, callers, keys, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
+from idp.console import drafts
+from idp.console.drafts import Draft
 from idp.console.urls import page_url
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import only_read
@@ -102,7 +104,11 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
         context = f"form of session {session.sid}"
         g.renewed = renewed  # for the error page too
         if request.method == "POST":
-            posted = _read_form(context)
+            posted = _read_pairs()
+            try:
+                _check_token(posted, context)
+            except StaleFormError:
+                return keep_session(_open_again(posted, caller.subject.uid))
             if once:
                 _use_up(posted["form"])
             prepare()
@@ -110,11 +116,13 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
         else:
             posted = None
             only_read()
+            _take_draft(caller.subject.uid)
         visit = Visit(caller, _find_realm(name), posted, context)
         g.visit = visit  # for the error page, which is inside the same frame
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)
-        return keep_session(answer if isinstance(answer, Response) else Response(answer, mimetype="text/html"))
+        response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
+        return _drop_draft(keep_session(response))
 
     return visited
 
@@ -133,7 +141,14 @@ def open_page(view: View) -> View:
     def visited(**arguments: Any) -> Response | str:
         runtime.current().feed.confirm()
         visitor = _shown_cookie(VISITOR_COOKIE)
-        posted = _read_form(_visitor_context(visitor)) if request.method == "POST" else None
+        posted = _read_pairs() if request.method == "POST" else None
+        if posted is not None:
+            try:
+                _check_token(posted, _visitor_context(visitor))
+            except StaleFormError:
+                return _open_again(posted, "")
+        else:
+            _take_draft("")
         if len(visitor) != 43:
             visitor = secrets.token_urlsafe(32)
         g.form_context = _visitor_context(visitor)
@@ -142,7 +157,7 @@ def open_page(view: View) -> View:
         response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
         if not _sets(response, VISITOR_COOKIE):
             _set_cookie(response, VISITOR_COOKIE, visitor, _VISITOR_LIFETIME)
-        return response
+        return _drop_draft(response)
 
     return visited
 
@@ -158,6 +173,18 @@ def form_token() -> str:
     visit = current_visit()
     context: str = visit.form_context if visit is not None else g.get("form_context", "")
     return vault.seal(b"form", context=context)
+
+
+def current_draft() -> Draft | None:
+    """Return what is to be put back into the form of this page."""
+    draft: Draft | None = g.get("draft")
+    return draft
+
+
+def draft_promise(form: Any) -> str:
+    """Return the hidden value by which a form says what of it may be kept when its session is over."""
+    visit = current_visit()
+    return drafts.promise(form, visit.caller.subject.uid if visit is not None else "", ["seen"])
 
 
 def address() -> str:
@@ -200,7 +227,8 @@ def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
 
 
 def sign_browser_out(response: Response) -> Response:
-    """Take the cookie away, and what the back button would show."""
+    """Take the cookie away, what was kept of a form, and what the back button would show."""
+    _set_cookie(response, drafts.COOKIE, "", 0)
     response.headers["Clear-Site-Data"] = '"cache"'
     return set_session_cookie(response, "")
 
@@ -248,11 +276,10 @@ def _use_up(form: str) -> None:
         raise StaleFormError from None
 
 
-def _read_form(context: str) -> Posted:
-    """Return the form, once it is sure that a page of ours in this browser has sent it.
+def _read_pairs() -> Posted:
+    """Return the form that was sent, if no page of another origin has had it sent.
 
-    :raises ForeignOriginError: another page has.
-    :raises StaleFormError: its hidden value is missing, or of another session.
+    :raises ForeignOriginError: one has.
     :raises BodyError: it is no form.
     """
     check_origin(request.environ, runtime.current().settings.public_url)
@@ -263,12 +290,69 @@ def _read_form(context: str) -> Posted:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
         raise BodyError("The form is no UTF-8, or has too many fields.") from None
-    posted: Posted = MultiDict((name, value) for name, value in pairs if _FIELD_NAME.fullmatch(name))
+    return MultiDict((name, value) for name, value in pairs if _FIELD_NAME.fullmatch(name))
+
+
+def _check_token(posted: Posted, context: str) -> None:
+    """See that a page of ours in this browser has sent a form.
+
+    :raises StaleFormError: its hidden value is missing, or of another session.
+    """
     try:
         vault.unseal(posted.get("form", ""), context=context)
     except (DamagedError, MasterKeyError) as error:
         raise StaleFormError from error
-    return posted
+
+
+def _open_again(posted: Posted, user: str) -> Response:
+    """Lead to the page of a form that has expired, with what its user has typed.
+
+    :raises StaleFormError: there is nothing to put back.
+    """
+    draft = _draft_of(posted, user)
+    if not draft:
+        raise StaleFormError
+    response = Response(status=303, headers={"Location": page_url(_this_page())})
+    _set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
+    return response
+
+
+def _draft_of(posted: Posted, user: str | None) -> str:
+    """Return what the browser is to keep of a form that was sent in vain; empty for nothing.
+
+    The browser must have said that the form is of our own origin: a hidden value that everybody is given is no proof of it.
+    """
+    says_own = "Origin" in request.headers or request.headers.get("Sec-Fetch-Site") == "same-origin"
+    if not says_own or not _has_page():
+        return ""
+    return drafts.make_draft(posted.items(multi=True), posted.get(drafts.FIELD, ""), _this_page(), user)
+
+
+def _take_draft(user: str) -> None:
+    """Find what is to be put back into the form of this page, and have the browser forget it; of somebody else's, at once.
+
+    :param user: uid of who looks at the page; empty for somebody who has not signed in.
+    """
+    cookie = _shown_cookie(drafts.COOKIE)
+    draft = drafts.open_draft(cookie)
+    is_here = draft is not None and draft.user == user and draft.url == _this_page()
+    g.draft = draft if is_here else None
+    g.draft_is_over = bool(cookie) and (draft is None or is_here or bool(user and draft.user not in {user, ""}))
+
+
+def _drop_draft(response: Response) -> Response:
+    if g.get("draft_is_over", False) and not _sets(response, drafts.COOKIE):
+        _set_cookie(response, drafts.COOKIE, "", 0)
+    return response
+
+
+def _this_page() -> str:
+    return request.full_path.rstrip("?")
+
+
+def _has_page() -> bool:
+    """Tell whether the URL that a form was sent to has a page of its own."""
+    return request.url_rule is not None and "GET" in (request.url_rule.methods or ())
 
 
 def _realm_name(caller: Caller, name: str) -> str:
@@ -290,10 +374,20 @@ def _no_realm(name: str) -> NotFoundError:
 
 
 def _to_sign_in() -> Response:
-    """Send somebody to sign in, and back to the page afterwards; what was sent by a form is lost, and that is said."""
-    has_page = request.url_rule is not None and "GET" in (request.url_rule.methods or ())
+    """Send somebody to sign in, and back to the page afterwards, with what was typed there if it can be kept."""
     was_signed_in = bool(_shown_cookie(SESSION_COOKIE))
-    asked = {"next": request.full_path.rstrip("?") if has_page else "", "done": "over" if was_signed_in else ""}
+    draft = _draft_of_lost_form() if request.method == "POST" else ""
+    done = "kept" if draft else "over" if was_signed_in or request.method == "POST" else ""
+    asked = {"next": _this_page() if _has_page() else "", "done": done}
     query = urlencode({name: value for name, value in asked.items() if value})
     response = Response(status=303, headers={"Location": page_url(f"/console/sign-in?{query}" if query else "/console/sign-in")})
+    if draft:
+        _set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
     return set_session_cookie(response, "") if was_signed_in else response
+
+
+def _draft_of_lost_form() -> str:
+    try:
+        return _draft_of(_read_pairs(), None)
+    except IdpError:
+        return ""  # it is no form, or no page of ours has sent it: nothing of it is kept

@@ -9,11 +9,12 @@ from typing import Any
 
 import wtforms
 from sqlalchemy.exc import DataError, IntegrityError
+from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
 from idp.api.errors import classify
-from idp.console.browser import Posted
+from idp.console.browser import Posted, current_draft
 from idp.db import db
 from idp.errors import IdpError
 
@@ -33,17 +34,26 @@ class Form(wtforms.Form):
 
         :param stored: what is stored now, by the names of the fields, when the form changes something.
         """
-        super().__init__(formdata=posted, data=stored, **options)
-        self.is_sent = posted is not None
+        restored = self._restored() if posted is None else None
+        super().__init__(formdata=posted if restored is None else restored, data=stored, **options)
+        self.is_sent, self.is_restored = posted is not None, restored is not None
         self.conflicts: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
         if stored is not None:
-            self.seen = _digest(stored)
+            self.seen = _digest(stored) if restored is None else restored.get(SEEN, "")
             if posted is not None and posted.get(SEEN, "") != self.seen:
                 self.conflicts = {
                     name: value for name, value in stored.items() if name in self._fields and value != self._fields[name].data
                 }
                 self.refuse("Somebody else has changed this meanwhile. Below is what you typed, and what is stored now.", 409)
+
+    @classmethod
+    def _restored(cls) -> Posted | None:
+        """Return what was typed into this form, of those of the page, before its session was over."""
+        draft = current_draft()
+        if draft is None or not any(hasattr(cls, name.partition("-")[0]) for name, _ in draft.pairs if name != SEEN):
+            return None
+        return MultiDict(draft.pairs)
 
     def do(self, act: Callable[[], None]) -> bool:
         """Do what the form asks for, if it was sent and can be read; tell whether it was done.
@@ -137,6 +147,16 @@ def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> l
     :param labels: how a value is called, where that is not what it is.
     """
     return [SelectChoice(str(value), (labels or {}).get(value, str(value))) for value in values]
+
+
+CHOOSE = "Choose"
+"""What a list of choices shows before one is chosen."""
+
+
+def choice(label: str, *, required: bool = True) -> wtforms.SelectField:
+    """Return a field for one of several choices, none of which is chosen beforehand; the page sets them, the empty one first."""
+    rule = validators.InputRequired(f"{CHOOSE} one.") if required else validators.Optional()
+    return wtforms.SelectField(label, [rule])
 
 
 def name_field(meaning: str = "") -> wtforms.StringField:

@@ -1,16 +1,14 @@
-"""Who holds what where: the access review, with giving and taking."""
+"""Who holds what where: the access review, with assigning and removing roles."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import wtforms
 from flask import Response, request
-from wtforms import validators
 
 from idp import access, applications, callers, clock, realms, users
 from idp.access import Grant, Holder, HolderKind
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, TimeField, choices, text
+from idp.console.forms import CHOOSE, Form, TimeField, choice, choices, text
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
@@ -31,7 +29,7 @@ class GrantForm(Form):
     """A role for somebody."""
 
     holder = text("Who", "A user by mail address or name, application:<name>, or group:<name>.", required=True, longest=300)
-    role = wtforms.SelectField("Role", [validators.InputRequired()])
+    role = choice("Role")
     project = text("Project", "Empty for everywhere in the organisation.", longest=64, render_kw={"list": "projects"})
     until = TimeField("Until", description="Empty for no end.")
 
@@ -78,14 +76,14 @@ def review_csv(visit: Visit) -> Response:
 
 @page
 def give(visit: Visit) -> Response | str:
-    """Give somebody a role."""
+    """Assign a role to somebody."""
     visit.require_somewhere("grants:write")
     asked = _asked()
     held = _held(visit, asked)
     if held is not None:
         return _change_end(visit, asked, held)
-    form = GrantForm(visit.posted, {**asked, "held": False})
-    form.role.choices = choices(_roles(visit, asked["project"]))
+    form = GrantForm(visit.posted, {**asked, "role": "", "held": False})  # no link chooses a role for somebody
+    form.role.choices = choices(["", *_roles(visit, asked["project"])], {"": CHOOSE})
 
     def act() -> None:
         role, project = form.role.data or "", form.project.data or ""
@@ -124,7 +122,7 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
 
 @page
 def take(visit: Visit) -> Response | str:
-    """Take a role from somebody, once that is confirmed."""
+    """Remove a role from somebody, once that is confirmed."""
     asked = _asked()
     visit.require("grants:write", asked["project"])
     holder = find_holder(visit, asked["holder"])
@@ -136,15 +134,15 @@ def take(visit: Visit) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Take {asked['role']} away", f"Take role {asked['role']} {_where(asked)} away from {holder.name}?", "Take away",
+        f"Remove {asked['role']}", f"Remove role {asked['role']} {_where(asked)} from {holder.name}?", "Remove",
         (url, holder.name),
         [
-            *(["It is your own: you cannot give back to yourself what you have not any more."] if is_own else []),
+            *(["It is your own: you cannot assign to yourself again what you no longer hold."] if is_own else []),
             *_last_one(visit, asked, holder),
             *use_of_holder(visit.realm, holder),
             "New tokens do not carry it; introspection, the gateway and this server stop counting it.",
         ],
-        undo="" if is_own else "Give it again.",
+        undo="" if is_own else "Assign it again.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{url}?done=taken")
 
@@ -156,7 +154,7 @@ def _last_one(visit: Visit, asked: dict[str, str], holder: Holder) -> list[str]:
     givers = access.page_of_grants(visit.realm, permitting="grants:write", on_realm=True, state="live", limit=20)
     if any((each.holder_kind, each.holder_id) != (holder.kind.value, holder.id) for each in givers):
         return []
-    return ["Nobody else can give roles here: after this, only an operator of the server can."]
+    return ["Nobody else can assign roles here: after this, only an operator of the server can."]
 
 
 def find_holder(visit: Visit, named: str) -> Holder:

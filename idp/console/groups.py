@@ -3,7 +3,7 @@
 from flask import Response
 
 from idp import access, callers, users
-from idp.console.browser import Posted, Visit, page
+from idp.console.browser import Posted, Visit, current_draft, page
 from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
 from idp.console.people import find_user
@@ -74,7 +74,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
     visit.require("users:write")
-    if visit.posted is None:  # the address of a refused form, opened again
+    if visit.posted is None and current_draft() is None:  # the address of a refused form, opened again
         return go(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)
 

@@ -10,6 +10,7 @@ from wtforms import validators
 from idp import access, callers, clock, keysets, runtime
 from idp.access import Project
 from idp.console.browser import Visit, page
+from idp.console.drafts import SecretField
 from idp.console.forms import ChecksField, Form, LinesField, choices, text, whole_number
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
@@ -37,21 +38,21 @@ MOST_PROJECTS_SHOWN = 100
 _VALUE = "value_"
 
 
-class ValueField(wtforms.StringField):
+class ValueField(SecretField, wtforms.StringField):
     """A value that is no secret by itself; it is never sent back either."""
 
     def _value(self) -> str:
         return ""
 
 
-class FixedField(wtforms.StringField):
+class FixedField(SecretField, wtforms.StringField):
     """A value that can be this one only."""
 
     def _value(self) -> str:
         return str(self.default)
 
 
-class ValueArea(wtforms.TextAreaField):
+class ValueArea(SecretField, wtforms.TextAreaField):
     """A long value that is never sent back."""
 
     def _value(self) -> str:
@@ -92,7 +93,7 @@ def new_keyset(visit: Visit) -> Response | str:
         return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES)
     form: Any = _form_with_values(category, entity, KeysetForm)(visit.posted, None)
     _offer_projects(visit, form)
-    if visit.posted is None:
+    if not form.is_sent and not form.is_restored:
         form.max_lease_seconds.data = keysets.DEFAULT_LEASE
     if not visit.may("keysets:write"):
         del form.is_default

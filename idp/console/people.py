@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import wtforms
 from flask import Response, request
 from wtforms import validators
 
 from idp import access, apikeys, callers, personal_tokens, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, NumberField, choices, text
+from idp.console.forms import CHOOSE, Form, NumberField, choice, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
@@ -18,20 +17,21 @@ from idp.console.usage import use_of_user
 from idp.db import commit
 from idp.users import LinkPurpose, User, UserKind
 
+_KINDS = {
+    "": CHOOSE,
+    "person": "Person: signs in with a password",
+    "machine": "Machine user: API keys and tokens only",
+}
+
 
 class NewUserForm(Form):
     """A new person or machine user."""
 
-    kind = wtforms.SelectField(
-        "Kind",
-        choices=choices(
-            UserKind, {"person": "Person: signs in with a password", "machine": "Machine user: API keys and tokens only"}
-        ),
-    )
+    kind = choice("Kind")
     name = text("Mail address, or name of a machine user", "A person is invited by mail.", required=True, longest=254)
     first_name = text("First name", longest=100)
     last_name = text("Last name", longest=100)
-    role = wtforms.SelectField("Role on the whole organisation", [validators.Optional()])
+    role = choice("Role on the whole organisation", required=False)
 
 
 class UserForm(Form):
@@ -61,6 +61,7 @@ def new_user(visit: Visit) -> Response | str:
     """Make a user; a person is sent an invitation."""
     visit.require("users:write")
     form = NewUserForm(visit.posted)
+    form.kind.choices = choices(["", *UserKind], _KINDS)
     form.role.choices = choices(["", *(role.name for role in access.list_roles(visit.realm))], {"": "None for now"})
     made: list[str] = []
 

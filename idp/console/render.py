@@ -11,7 +11,7 @@ from markupsafe import Markup
 from idp import callers, clock, runtime
 from idp.access import Grant
 from idp.console.assets import asset_url
-from idp.console.browser import current_visit, form_token
+from idp.console.browser import current_draft, current_visit, draft_promise, form_token
 from idp.console.navigation import base, sections
 from idp.console.urls import page_url
 from idp.db import is_uid
@@ -24,8 +24,8 @@ NOTICES = {
     "deleted": "Deleted.",
     "enabled": "Enabled: it works again.",
     "disabled": "Disabled. It can be enabled again at any time.",
-    "granted": "Given.",
-    "taken": "Taken away.",
+    "granted": "Role assigned.",
+    "taken": "Role removed.",
     "retired": "Retired: every worker refuses it within a second.",
     "revoked": "Revoked for good.",
     "deactivated": "Deactivated. It can be activated again at any time.",
@@ -43,6 +43,7 @@ NOTICES = {
     "signed-up": "Your organisation is made. Sign in as its administrator.",
     "awaits-approval": "Your mail address is verified. An operator looks at your organisation now, and you get a mail then.",
     "over": "Your session has ended. Sign in again; what you typed on the page before was not saved.",
+    "kept": "Your session has ended. Sign in again: what you typed is put back then, but for passwords and other secrets.",
     "chosen": "Your password is set. Sign in with it.",
 }
 """What a page says after a form has done its work; the URL names which, and cannot bring a text of its own."""
@@ -74,7 +75,8 @@ def set_up_templates(app: Flask) -> None:
         "part": part,
         "address": address,
     }
-    environment.globals |= {"asset": asset_url, "page_url": page_url, "form_token": form_token, "url_with": url_with}
+    environment.globals |= {"asset": asset_url, "page_url": page_url, "form_token": form_token}
+    environment.globals |= {"draft_promise": draft_promise, "url_with": url_with}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
@@ -86,6 +88,7 @@ def set_up_templates(app: Flask) -> None:
             "base": base(visit.realm.name) if visit is not None else "",
             "sections": sections(visit) if visit is not None else [],
             "notice": NOTICES.get(request.args.get("done", ""), ""),
+            "is_restored": current_draft() is not None,
             "path": page_url(request.path),
             "public_origin": origin_of(public_url),
             "now": clock.now(),

@@ -20,6 +20,9 @@ from idp.paging import Listing
 from idp.realms import Realm, check_text, lock_realm
 
 LONGEST_NAME = 200
+MOST_VERSIONS = 100
+"""Versions of a keyset that are listed: the last ones."""
+
 LONGEST_VALUE = 16_384
 """Characters of a value."""
 
@@ -178,7 +181,7 @@ def keyset_listing(
 def list_versions(keyset: Keyset) -> Sequence[KeysetVersion]:
     """Return the versions of a keyset, the newest first: at most the last hundred."""
     query = select(KeysetVersion).where(KeysetVersion.keyset_id == keyset.id)
-    return db.session.scalars(query.order_by(KeysetVersion.number.desc()).limit(100)).all()
+    return db.session.scalars(query.order_by(KeysetVersion.number.desc()).limit(MOST_VERSIONS)).all()
 
 
 def target_of(keyset: Keyset) -> str:

@@ -19,6 +19,7 @@ from idp import clock, runtime, vault
 from idp.db import commit, db, reading
 from idp.mail.models import MailMessage
 from idp.settings import Settings
+from idp.text_files import TextFileError, read_text
 
 TIMEOUT = 20
 """Seconds that the mail server may take for each step."""
@@ -66,9 +67,9 @@ def deliver_mail(limit: int = 20) -> int:
         except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused) as error:
             _failed(claim, error)
             continue
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, TextFileError) as error:
             _failed(claim, error)
-            return sent  # the mail server is away; it is asked again when the next mail is due
+            return sent  # the mail server is away, or its password not there; it is asked again when the next mail is due
         db.session.execute(
             update(MailMessage).where(MailMessage.id == claim.id).values(done_at=clock.now(), sent=True, sealed="", last_error="")
         )
@@ -123,10 +124,11 @@ def _written(settings: Settings, claim: _Claim) -> tuple[str, EmailMessage]:
 
 
 def _send(settings: Settings, to: str, message: EmailMessage) -> None:
+    file = settings.smtp_password_file
+    password = read_text(file).strip() if settings.smtp_user and file else ""
     with _connect(settings) as connection:
         if settings.smtp_user:
-            file = settings.smtp_password_file
-            connection.login(settings.smtp_user, file.read_text().strip() if file else "")
+            connection.login(settings.smtp_user, password)
         connection.send_message(message, to_addrs=[to])
 
 

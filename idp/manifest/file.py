@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from idp.errors import IdpError, one_line
-from idp.manifest.lines import LineIndex
 from idp.manifest.parts import Document, HolderPart
+from idp.text_files import TextFileError, read_text
+from idp.toml_files import LineIndex
 from idp.users import canonical
 
 
@@ -69,7 +70,7 @@ class RealmFile:
         if part.file is not None:
             path = self.path.parent / part.file
             try:
-                return path.read_text().strip()
-            except (OSError, ValueError) as error:
-                raise self.error([*where, "file"], f"{path} cannot be read ({type(error).__name__})") from None
+                return read_text(path).strip()
+            except TextFileError as error:
+                raise self.error([*where, "file"], f"{path} {error.reason}") from None
         return None

@@ -1,6 +1,5 @@
 """Reading realm files."""
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from pydantic import ValidationError
 from idp.errors import one_line
 from idp.manifest.checks import check_names, check_references
 from idp.manifest.file import RealmFile, RealmFileError
-from idp.manifest.lines import LineIndex
 from idp.manifest.parts import Document
+from idp.toml_files import TomlFileError, read_toml
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -74,16 +73,9 @@ def read_file(path: Path) -> RealmFile:
     :raises RealmFileError: the first thing that is wrong, with file, line and reason.
     """
     try:
-        text = path.read_text()
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RealmFileError(f"{path}:1: cannot be read ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        line = getattr(error, "lineno", None) or _line_of(str(error), text)
-        raise RealmFileError(f"{path}:{line}: is no TOML: {one_line(str(error))}") from None
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise RealmFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
-    lines = LineIndex(text)
+        data, lines = read_toml(path)
+    except TomlFileError as error:
+        raise RealmFileError(str(error)) from None
     try:
         file = RealmFile(path, Document.model_validate(data), lines)
     except ValidationError as error:
@@ -94,13 +86,6 @@ def read_file(path: Path) -> RealmFile:
     check_names(file)
     check_references(file)
     return file
-
-
-def _line_of(message: str, text: str) -> int:
-    """Find the line in the parser's message; an error at the end of the file has none."""
-    _, _, rest = message.partition("at line ")
-    number = rest.partition(",")[0]
-    return int(number) if number.isdigit() else max(1, len(text.splitlines()))
 
 
 def _reason(error: Any) -> str:

@@ -17,7 +17,7 @@ from idp.management import ManagementPort, PortError
 from idp.server.announce import Announcement
 from idp.server.front import CONNECTIONS
 from idp.server.scratch import scratch_folder
-from idp.settings import Settings
+from idp.settings import VARIABLE, Settings
 from idp.telemetry import share_metrics
 
 BACKLOG = 1_024
@@ -39,7 +39,8 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
     """
     _check_address(settings.host, settings.port)
     _allow_many_descriptors()
-    # Workers read their settings themselves; give them exactly those of this process.
+    # Workers read their settings themselves; give them exactly those of this process, and nothing from a file.
+    os.environ[VARIABLE] = os.devnull
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
     with scratch_folder(settings.data_dir) as scratch:

@@ -184,9 +184,14 @@ def list_sessions(
     return [(row[0], row[1]) for row in rows]
 
 
-def session_listing(realm: Realm, *, user: User | None = None) -> Listing:
-    """Return live sessions with their users as a list in pages: all of the realm, or of one user."""
-    query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id, *_live())
+def session_listing(realm: Realm, *, user: User | None = None, live: bool = True) -> Listing:
+    """Return sessions with their users as a list in pages: all of the realm, or of one user.
+
+    :param live: only those that have not ended in any way; otherwise all that are still remembered.
+    """
+    query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id)
+    if live:
+        query = query.where(*_live())
     if user is not None:
         query = query.where(UserSession.user_id == user.id)
     return Listing(query, UserSession.id, {})

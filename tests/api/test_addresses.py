@@ -103,7 +103,7 @@ def test_uid_of_a_person_means_that_person_on_every_page(app: Flask, make: Facto
     make.do(lambda realm: users.create_group(realm, "crew"))
     surfer.open(f"{base}/groups/crew").send("Add to the group", {"user": ann})
     assert make.do(lambda realm: [user.uid for user in users.list_members(users.get_group(realm, "crew"))]) == [ann]
-    surfer.open(f"{base}/access/give?holder=user:{ann}").send("Give", {"role": "viewer"})
+    surfer.open(f"{base}/access/give?holder=user:{ann}").send("Assign", {"role": "viewer"})
     assert held(make, ann) == {"viewer"}
     surfer.open(f"{base}/users/{ann}/delete").send("Delete", {"typed": "ann@example.test"})
     assert make.do(lambda realm: users.find_user_by_uid(realm, ann)) is None
@@ -124,7 +124,7 @@ def test_who_is_called_like_a_uid_is_reached_and_managed_by_their_own(
     for page in (f"{base}/access?holder={ann}", f"{base}/users/{robot}"):
         take = next(link for link in surfer.open(page).read().links if "/access/take" in link)
         assert robot in take, "and so does taking it away"
-    surfer.open(take).send("Take away")
+    surfer.open(take).send("Remove")
     assert held(make, robot) == set()
     assert client.delete(f"/v1/users/{robot}", headers=admin).status_code == 204
     assert client.get(f"/v1/users/{ann}", headers=admin).status_code == 200

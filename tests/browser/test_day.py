@@ -24,7 +24,7 @@ class Clicks:
 
 
 def one_time_secret(server: Server) -> str:
-    found = re.search(r"in realm master.*?(idp_cs_\w+)", "".join(server.output), re.DOTALL)
+    found = re.search(r"administrator's one-time secret.*?(idp_cs_\w+)", "".join(server.output), re.DOTALL)
     assert found is not None
     return found[1]
 

@@ -157,7 +157,7 @@ def test_access_review_and_its_csv(app: Flask, ann: Surfer, make: Factory) -> No
 def test_roles_are_given_changed_and_taken(app: Flask, ann: Surfer, make: Factory) -> None:
     make.user("bob@example.test")
     ann.open(f"{BASE}/access/give?holder=user:bob@example.test").send(
-        "Give", {"role": "researcher", "project": "vision", "until": "2098-01-01T00:00"}
+        "Assign", {"role": "researcher", "project": "vision", "until": "2098-01-01T00:00"}
     )
     assert "2098-01-01 00:00 UTC" in ann.text
     change = next(link for link in ann.read().links if "/access/give" in link and "role=researcher" in link)
@@ -166,8 +166,8 @@ def test_roles_are_given_changed_and_taken(app: Flask, ann: Surfer, make: Factor
     ann.send("Save", {"until": ""})
     assert "no end" in ann.text
     take = next(link for link in ann.read().links if "/access/take" in link)
-    ann.open(take).send("Take away")
-    assert "Taken away." in ann.text
+    ann.open(take).send("Remove")
+    assert "Role removed." in ann.text
     with app.app_context():
         realm = realms.get_realm("acme")
         assert access.list_grants(realm, holder=users.holder_of(users.get_user(realm, "bob@example.test"))) == []
@@ -176,7 +176,9 @@ def test_roles_are_given_changed_and_taken(app: Flask, ann: Surfer, make: Factor
 def test_people_are_invited_grouped_disabled_and_deleted(app: Flask, ann: Surfer) -> None:
     from idp.mail.models import MailMessage
 
-    ann.open(f"{BASE}/new-user").send("Create", {"name": "Bob@Example.test", "first_name": "Bob", "role": "viewer"})
+    ann.open(f"{BASE}/new-user").send(
+        "Create", {"kind": "person", "name": "Bob@Example.test", "first_name": "Bob", "role": "viewer"}
+    )
     assert "The invitation waits in the outbox" in ann.text
     assert "No mail server is configured" in ann.text
     with app.app_context():
@@ -382,8 +384,8 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
     eve = Surfer(app).sign_in("eve@example.test")
     tries = [
         ("new-application", "Create", {"name": "evil", "roles": ["administrator"]}),
-        ("access/give?holder=user:eve@example.test", "Give", {"role": "administrator"}),
-        ("access/give?holder=application:weak", "Give", {"role": "administrator"}),
+        ("access/give?holder=user:eve@example.test", "Assign", {"role": "administrator"}),
+        ("access/give?holder=application:weak", "Assign", {"role": "administrator"}),
         ("new-role", "Create", {"name": "evil-role", "permissions": ["realm:write"]}),
         ("roles/app-helper", "Save", {"permissions": ["realm:write", "roles:write"]}),
         ("groups/bosses", "Add to the group", {"user": "eve@example.test"}),

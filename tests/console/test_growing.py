@@ -31,7 +31,7 @@ def test_who_is_administrator_for_a_while_cannot_shorten_another_until_they_can_
     for holder in ("user:boss@example.test", "application:prod"):
         temp.open(f"{BASE}/access/give?holder={holder}&role=administrator").send("Save")
         assert temp.status == 403
-        temp.open(f"{BASE}/access/take?holder={holder}&role=administrator").send("Take away")
+        temp.open(f"{BASE}/access/take?holder={holder}&role=administrator").send("Remove")
         assert temp.status == 403
     assert temp.open(f"{BASE}/users/{boss}").send("Save", {"email": "x@evil.example"}).status == 403
     assert temp.open(f"{BASE}/applications/prod/secrets/new").status == 403
@@ -108,7 +108,7 @@ def test_who_gives_roles_on_one_project_is_shown_that_one_only(app: Flask, make:
     page = surfer.open(f"{BASE}/access/give?holder=user:bob@example.test&role=researcher&project=topsecret").text
     assert page.count("topsecret") == 1, "what the URL says, and nothing else"
     assert "datetime-local" in page
-    assert dict(surfer.form("Give").values)["until"] == ""
+    assert dict(surfer.form("Assign").values)["until"] == ""
     assert surfer.open(f"{BASE}/access/take?holder=user:bob@example.test&role=researcher&project=topsecret").status == 403
     role(make, "giver", "grants:write")
     make.user("giver@example.test", projects=(("vision", "giver"),))

@@ -66,10 +66,16 @@ def test_files_are_read_while_somebody_writes(app: Flask, ann: Surfer, settings:
 
 
 def test_a_row_that_is_half_filled_in_is_refused(ann: Surfer) -> None:
-    for half in ({"projects-0-role": "viewer"}, {"projects-0-project": "vision"}, {"projects-0-until": "2099-01-01T00:00"}):
+    project, role = "Name the project, or leave the row empty.", "Choose one."
+    until = {"projects-0-until": "2099-01-01T00:00"}
+    for half, said in (
+        ({"projects-0-role": "viewer"}, [project]),
+        ({"projects-0-project": "vision"}, [role]),
+        (until, [project, role]),
+    ):
         ann.open(f"{BASE}/new-application").send("Create", {"name": "half", **half})
         assert ann.status == 400
-        assert "fill in both, or neither" in ann.text
+        assert [each for each in (project, role) if each in ann.text] == said
 
 
 def test_a_key_is_given_one_life(ann: Surfer) -> None:
@@ -107,11 +113,11 @@ def test_a_form_that_comes_too_late_is_told_so_and_leads_back(ann: Surfer, froze
 
 def test_the_last_who_can_give_roles_is_warned(ann: Surfer, make: Factory) -> None:
     url = f"{BASE}/access/take?holder=user:ann@example.test&role=administrator"
-    assert "you cannot give back to yourself" in ann.open(url).text
+    assert "you cannot assign to yourself again" in ann.open(url).text
     assert "Cannot be undone" in ann.text
-    assert "Nobody else can give roles here" in ann.text
+    assert "Nobody else can assign roles here" in ann.text
     make.user("bob@example.test", roles=("administrator",))
-    assert "Nobody else can give roles here" not in ann.open(url).text
+    assert "Nobody else can assign roles here" not in ann.open(url).text
 
 
 def test_what_is_in_use_is_not_offered_for_deletion(ann: Surfer, make: Factory) -> None:
@@ -126,7 +132,7 @@ def test_what_is_in_use_is_not_offered_for_deletion(ann: Surfer, make: Factory) 
 def test_refusals_speak_of_fields_and_not_of_commands(ann: Surfer) -> None:
     ann.open(f"{BASE}/settings").send("Save", {"session_hours": "99999"})
     assert "Longest session, in hours is 99999" in ann.text
-    ann.open(f"{BASE}/access/give").send("Give", {"holder": "application:nowhere", "role": "viewer"})
+    ann.open(f"{BASE}/access/give").send("Assign", {"holder": "application:nowhere", "role": "viewer"})
     assert ann.status == 404
     assert "idp " not in ann.text.partition("<main")[2]
 

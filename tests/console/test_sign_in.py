@@ -78,7 +78,7 @@ def test_wrong_password_and_unknown_user_look_alike(app: Flask, make: Factory) -
         )
         assert surfer.status == 401
         assert "wrong one" not in surfer.text
-        pages.append(re.sub(r'name="form" value="[^"]*"|datetime="[^"]*"', "", surfer.text.replace(name, "NAME")))
+        pages.append(re.sub(r'name="(?:form|kept)" value="[^"]*"|datetime="[^"]*"', "", surfer.text.replace(name, "NAME")))
     assert pages[0] == pages[1]
 
 
@@ -115,9 +115,12 @@ def test_form_tokens_are_of_one_session_only(app: Flask, ann: Surfer, make: Fact
     make.user("bob@example.test", roles=("administrator",))
     bob = Surfer(app).sign_in("bob@example.test")
     token = dict(bob.open("/console/my/keys/new").form("Create").values)["form"]
-    ann.open("/console/my/keys/new").send("Create", {"name": "mine", "form": token})
+    ann.open("/console/my/keys/new").send("Create", {"name": "mine", "form": token, "kept": ""})
     assert ann.status == 403
     assert "This form has expired" in ann.text
+    ann.open("/console/my/keys/new").send("Create", {"name": "mine", "form": token})
+    assert "This form had expired, and nothing was done" in ann.text
+    assert "mine" not in ann.open("/console/my/keys").text
 
 
 @pytest.mark.spec("R114", "T90")

@@ -1,4 +1,4 @@
-"""Settings, read once at start from environment variables with the prefix `IDP_`.
+"""Every setting: its type, its limits, its default, and what it means.
 
 docs/settings.md is made from the docstring under each field (`idp settings`).
 """
@@ -9,23 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from idp.database_url import check_url, is_sqlite, sqlite_path, sqlite_url
-from idp.errors import IdpError
+from idp.database_url import check_url, sqlite_url
 from idp.networks import read_network
-from idp.public_url import canonical_url, path_of
-from idp.redaction import Confidential, without_user
-from idp.service_links import is_service_link
+from idp.public_url import canonical_url
+from idp.redaction import Confidential
 
 TOKEN_LIFETIME = 36_000
 """Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
@@ -37,10 +27,6 @@ CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
 
 
-class SettingsError(IdpError):
-    """A setting has a value that it does not take."""
-
-
 ServerUrl = Annotated[str, Field(repr=False), Confidential()]
 """A URL that may hold a user name and a password."""
 
@@ -48,8 +34,8 @@ HookUrl = Annotated[str, Field(repr=False), Confidential(in_path=True)]
 """A URL any part of which may be a token, but for the host."""
 
 
-class Settings(BaseSettings):
-    """All settings of one process. Frozen: what was read at start holds until the process ends."""
+class Fields(BaseSettings):
+    """All settings with what they take. Frozen: what was read at start holds until the process ends."""
 
     model_config = SettingsConfigDict(
         env_prefix="IDP_",
@@ -282,10 +268,10 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> tuple[str, ...]:
-        parts = value.split(",") if isinstance(value, str) else value
         try:
+            parts = value.split(",") if isinstance(value, str) else [str(part) for part in value]
             return tuple(str(read_network(part)) for part in parts if part.strip())
-        except ValueError:
+        except (ValueError, TypeError):
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
 
     @field_validator("otlp_endpoint")
@@ -312,7 +298,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _remember(cls, values: Any, validate: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+    def _remember(cls, values: Any, validate: ModelWrapValidatorHandler["Fields"]) -> "Fields":
         settings = validate(values)
         if isinstance(values, dict):
             settings._written_url = str(values.get("public_url") or "").rstrip("/")  # noqa: SLF001 (its own)
@@ -323,84 +309,9 @@ class Settings(BaseSettings):
     def _derived(cls, values: Any) -> Any:
         """Fill the defaults that depend on other settings."""
         if isinstance(values, dict):
-            values = {name: value for name, value in values.items() if not (name.endswith("port") and is_service_link(value))}
             data_dir = Path(values.get("data_dir") or "var").absolute()
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")
             values.setdefault("database_url", sqlite_url(data_dir / "realmgate.db"))
             values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
         return values
-
-    @classmethod
-    def load(cls, **overrides: Any) -> "Settings":
-        """Read the settings from the environment.
-
-        :param overrides: values that win over the environment, by field name.
-        :raises SettingsError: one sentence that names the first wrong setting and what it takes.
-        """
-        try:
-            return cls(**overrides)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0]) if first["loc"] else ""
-            shown = name and name not in cls.confidential()  # one that is wrong cannot be taken apart either
-            value = f"={without_user(repr(first['input']))}" if shown else ""
-            raise SettingsError(f"IDP_{name.upper()}{value} cannot be used: {_explain(first)}.") from None
-
-    @classmethod
-    def confidential(cls) -> dict[str, Confidential]:
-        """Return the settings that may hold a credential, with what of them may be shown."""
-        marks = {
-            name: [each for each in field.metadata if isinstance(each, Confidential)] for name, field in cls.model_fields.items()
-        }
-        return {name: found[0] for name, found in marks.items() if found}
-
-    def show(self, name: str) -> str:
-        """Return the value of a setting for people to read, without a credential in it."""
-        value = getattr(self, name)
-        mark = self.confidential().get(name)
-        if mark is not None:
-            return mark.show(value)
-        return ",".join(value) if isinstance(value, tuple) else str(value)
-
-    @property
-    def credentials(self) -> set[str]:
-        """What no log line may hold: the secret parts of all values."""
-        return {part for name, mark in self.confidential().items() for part in mark.secrets(getattr(self, name))}
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is the embedded one."""
-        return is_sqlite(self.database_url)
-
-    @property
-    def sqlite_path(self) -> Path | None:
-        """The file of the embedded database; None with another database."""
-        return sqlite_path(self.database_url) if self.is_sqlite else None
-
-    @property
-    def changed_url(self) -> str:
-        """What IDP_PUBLIC_URL was set to, if that is not its one form: former issuers may begin with it. Else empty."""
-        return self._written_url if self._written_url not in {"", self.public_url} else ""
-
-    @property
-    def public_path(self) -> str:
-        """The path that everything lies below for clients, such as `/idp`; empty for the whole host."""
-        return path_of(self.public_url)
-
-    @property
-    def chosen_management_port(self) -> int:
-        """The port for the operator's machines; 0 for none."""
-        return (self.port + 1000) % 65_536 if self.management_port < 0 else self.management_port
-
-    def issuer(self, realm: str) -> str:
-        """Return the issuer of a realm: from the configuration only, never from a request (T102)."""
-        return f"{self.public_url}/auth/realms/{realm}"
-
-
-def _explain(error: Any) -> str:
-    """Say in half a sentence what a setting takes, from pydantic's description of what was wrong."""
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"].startswith(("int_", "int")):
-        return "it takes a whole number"
-    return message if message.startswith("takes") else message.replace("Input should be", "it must be")

@@ -1,9 +1,16 @@
-"""Which line of a TOML file says what. The standard library's parser knows lines only for what it cannot parse."""
+"""TOML files that people write, and which line of one says what.
 
+The standard library's parser knows lines only for what it cannot parse.
+"""
+
+import pathlib
 import re
 import tomllib
 from collections.abc import Sequence
 from typing import Any
+
+from idp.errors import IdpError, one_line
+from idp.text_files import TextFileError, read_text
 
 _TABLE = re.compile(r"\s*(\[\[?)(.+?)\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*\s*=")
@@ -12,6 +19,40 @@ _CLOSES = re.compile(r"[\]}]\s*(#.*)?$|[\"']{3}")
 """A line that may end a value of several lines: only then is it worth looking whether it does."""
 
 Path = tuple[str | int, ...]
+
+
+class TomlFileError(IdpError):
+    """A file is no TOML: file, line and reason."""
+
+
+def read_toml(path: pathlib.Path) -> tuple[dict[str, Any], "LineIndex"]:
+    """Return what a TOML file says, and where.
+
+    :raises TomlFileError: it cannot be read, or is no TOML.
+    """
+    try:
+        text = read_text(path)
+    except TextFileError as error:
+        raise TomlFileError(f"{path}:{error.line or 1}: {error.reason}") from None
+    return parse_toml(path, text)
+
+
+def parse_toml(path: pathlib.Path, text: str) -> tuple[dict[str, Any], "LineIndex"]:
+    """Return what the text of a TOML file says, and where; see `read_toml`."""
+    try:
+        return tomllib.loads(text), LineIndex(text)
+    except tomllib.TOMLDecodeError as error:
+        line = getattr(error, "lineno", None) or _line_of(str(error), text)
+        raise TomlFileError(f"{path}:{line}: is no TOML: {one_line(str(error))}") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise TomlFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
+
+
+def _line_of(message: str, text: str) -> int:
+    """Find the line in the parser's message; an error at the end of the file has none."""
+    _, _, rest = message.partition("at line ")
+    number = rest.partition(",")[0]
+    return int(number) if number.isdigit() else max(1, len(text.splitlines()))
 
 
 class LineIndex:
