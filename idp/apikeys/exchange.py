@@ -7,7 +7,7 @@ from idp.apikeys.known import CheckedKey
 from idp.applications import KnownApplication
 from idp.sessions import SessionTemplate, SessionToken, issue_session_token, make_template
 from idp.tokens import ScopeError
-from idp.tokens.claims import PROJECT_SCOPE, SERVICE_ACCOUNT
+from idp.tokens.claims import SERVICE_ACCOUNT, projects_among, requested_scopes
 
 
 def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None) -> SessionToken:
@@ -33,7 +33,8 @@ def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] 
 
 def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now: float) -> SessionTemplate:
     owner, held = checked.owner, checked.held_roles()
-    projects = _projects(scope)
+    scopes = requested_scopes(scope)
+    projects = projects_among(scopes)
     if projects:
         if not projects <= {each.project for each in held if now < each.until}:
             raise ScopeError("The key carries no grant on one of the projects asked for. Check the name, the grant and the key.")
@@ -49,14 +50,7 @@ def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now
         identity["preferred_username"] = owner.name
     identity["auth_method"] = "token_exchange" if actor else "api_key"
     if projects:
-        identity["scope"] = scope
+        identity["scope"] = " ".join(scopes)
     if actor:
         identity["act"] = actor
     return make_template(checked.realm, held, now, identity)
-
-
-def _projects(scope: str) -> frozenset[str]:
-    values = scope.split()
-    if len(scope) > 2_000 or any(not value.startswith(PROJECT_SCOPE) for value in values):
-        raise ScopeError("One of the scopes is unknown. Use project:<name> to narrow the token to a project.")
-    return frozenset(value.removeprefix(PROJECT_SCOPE) for value in values)

@@ -1,6 +1,7 @@
 """Authenticating the application that makes a request (RFC 6749 §2.3, RFC 7523 §2.2)."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -21,6 +22,7 @@ CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_SECRET = 512
+_TWO_CREDENTIALS = "The request carries two different client credentials. Send one."
 
 _log = logging.getLogger(__name__)
 
@@ -51,33 +53,25 @@ class Client:
 
 
 def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool = False) -> Client:
-    """Authenticate by exactly one of the three methods.
+    """Authenticate by exactly one of the three methods; the same id and secret in header and body are one credential.
 
     :param single_use: accept a secret that works once; the caller must then call `use_up_secret`.
-    :raises InvalidRequestError: more than one credential, or an assertion without its type.
+    :raises InvalidRequestError: two different credentials, or an assertion without its type.
     :raises InvalidClientError: none, or one that will not do; alike for every cause.
     :raises RateExceededError: one that will not do, after too many others. A right one is accepted whatever others have shown.
     """
     address = client_address(environ, realm.runtime.settings.trusted_proxies)
     header: str | None = environ.get("HTTP_AUTHORIZATION")
-    presented = (header is not None) + ("client_secret" in form) + ("client_assertion" in form)
-    if presented > 1:
-        # RFC 6749 §2.3: not more than one authentication method in each request.
-        raise InvalidRequestError("The request carries more than one client credential. Send one.")
     if "client_assertion" in form:
+        if header is not None or "client_secret" in form:
+            raise InvalidRequestError(_TWO_CREDENTIALS)
         return _by_assertion(realm, form, address)
-    if header is not None:
-        client_id, plain_secret = _basic_credentials(header)
-        if form.get("client_id", client_id) != client_id:
-            raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
-    else:
-        client_id, plain_secret = form.text("client_id"), form.text("client_secret")
+    client_id, plain_secrets = _id_and_secrets(header, form)
     recalled = applications.recall_application(realm, client_id)
     application = recalled or applications.read_application(realm, client_id)
-    if 0 < len(plain_secret) <= _LONGEST_SECRET:
-        secret = applications.match_secret(application, plain_secret, clock.timestamp())
-        if application is not None and application.enabled and secret is not None and (single_use or not secret.single_use):
-            return Client(application.limited_to(secret.frozen), secret, address)
+    secret = _match(application, plain_secrets)
+    if application is not None and application.enabled and secret is not None and (single_use or not secret.single_use):
+        return Client(application.limited_to(secret.frozen), secret, address)
     _equalise(realm, recalled)
     raise _count_and_refuse(realm, application, client_id, address, "secret")
 
@@ -139,15 +133,49 @@ def _refuse(realm: KnownRealm, application: KnownApplication | None, address: st
     return InvalidClientError(realm.name)
 
 
-def _basic_credentials(header: str) -> tuple[str, str]:
-    """Return client_id and secret of a Basic header, empty if it is malformed: that is refused like a wrong secret.
+def _match(application: KnownApplication | None, plain_secrets: Sequence[str]) -> KnownSecret | None:
+    """Return the secret that was presented. All readings are compared, so that the cost depends on what was sent alone (T88)."""
+    now = clock.timestamp()
+    usable = [each for each in plain_secrets if 0 < len(each) <= _LONGEST_SECRET]
+    found = [applications.match_secret(application, each, now) for each in usable]
+    return next((each for each in found if each is not None), None)
 
-    RFC 6749 §2.3.1: both are form-encoded before they are joined and base64-encoded.
+
+def _id_and_secrets(header: str | None, form: Form) -> tuple[str, Sequence[str]]:
+    """Return the client_id, and what its secret may be.
+
+    :raises InvalidRequestError: header and body do not say the same.
+    """
+    if header is None:
+        return form.text("client_id"), (form.text("client_secret"),)
+    client_id, plain_secrets = _basic_credentials(header)
+    if form.get("client_id", client_id) != client_id:
+        raise InvalidRequestError("client_id in the body is not the one in the Authorization header.")
+    if "client_secret" not in form:
+        return client_id, plain_secrets
+    if form["client_secret"] not in plain_secrets:
+        # RFC 6749 §2.3: not more than one authentication method in each request.
+        raise InvalidRequestError(_TWO_CREDENTIALS)
+    return client_id, (form["client_secret"],)
+
+
+def _basic_credentials(header: str) -> tuple[str, Sequence[str]]:
+    """Return the client_id of a Basic header and the readings of its secret; empty if it is malformed, which is refused alike.
+
+    RFC 6749 §2.3.1: both are form-encoded before they are joined and base64-encoded. Many clients join them as they are
+    (RFC 7617), so the secret may be meant either way. No client_id has a character that would be encoded.
     """
     pair = decode_basic(header) if len(header) <= 4096 else None
     if pair is None:
-        return "", ""
+        return "", ()
+    decoded = [_form_decoded(each) for each in pair]
+    # dict.fromkeys: without `+` and `%` both readings are the same, and compared once
+    return decoded[0] or "", tuple(dict.fromkeys(each for each in (decoded[1], pair[1]) if each is not None))
+
+
+def _form_decoded(text: str) -> str | None:
+    """Return what a form-encoded text says, or None if that is not UTF-8."""
     try:
-        return unquote_plus(pair[0], errors="strict"), unquote_plus(pair[1], errors="strict")
+        return unquote_plus(text, errors="strict")
     except UnicodeDecodeError:
-        return "", ""
+        return None

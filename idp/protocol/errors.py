@@ -21,7 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class ProtocolError(Exception):
-    """An error that a client is told (RFC 6749 §5.2). The description is a constant: it never holds what was sent."""
+    """An error that a client is told (RFC 6749 §5.2). The description is a constant, and never holds what was sent.
+
+    The one exception is the name of an unknown scope, which the RFC's grammar keeps to printable ASCII.
+    """
 
     error: ClassVar[str]
     status: ClassVar[int] = 400

@@ -14,7 +14,7 @@ from idp.errors import OverloadedError
 from idp.networks import plain_address
 from idp.server.late_bodies import HEADERS, TEXT, LateBodies
 from idp.telemetry import count
-from idp.wire.body import Environ, receive_body
+from idp.wire.body import Environ, receive_body, tells_its_end
 from idp.wire.edges import answer_in_place
 
 WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
@@ -45,7 +45,7 @@ class Front:
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve a request."""
         environ["REMOTE_ADDR"] = plain_address(environ["REMOTE_ADDR"])
-        if "CONTENT_LENGTH" in environ:
+        if "CONTENT_LENGTH" in environ or tells_its_end(environ):
             with self._late_bodies.waiting(environ["REMOTE_ADDR"]) as wait:
                 receive_body(environ)
             if wait.was_answered:  # this goes nowhere, unless the body has come just when it was answered

@@ -30,6 +30,8 @@ class SessionToken:
     expires_in: int
     """Seconds."""
     jti: str
+    scope: str
+    """What was granted, when something was asked for; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class SessionTemplate:
     """JSON without the closing brace."""
     valid_until: float
     """When the next of the roles in it ends (seconds since 1970)."""
+    scope: str
 
 
 def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float, identity: dict[str, Any]) -> SessionTemplate:
@@ -56,7 +59,7 @@ def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float,
         raise TokenTooLargeError(
             f"Grants on {len(held.projects)} projects do not fit one session token. Use a key for fewer projects."
         )
-    return SessionTemplate(text, held.valid_until)
+    return SessionTemplate(text, held.valid_until, identity.get("scope", ""))
 
 
 def issue_session_token(
@@ -73,4 +76,4 @@ def issue_session_token(
     expires = int(min(now + SESSION_TOKEN_LIFETIME, until))
     signer = keys.key_ring(realm).signer(algorithm or realm.signing_algorithm, now)
     token = signer.sign(TYPE, f'{template.claims},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
-    return SessionToken(token, expires - now, jti)
+    return SessionToken(token, expires - now, jti, template.scope)

@@ -25,8 +25,18 @@ LONGEST_CLAIMS = 5_500
 MOST_TEMPLATES = 50
 """Different requests of one application that are remembered."""
 
-_IGNORED_SCOPES = frozenset({"profile", "email", "roles"})
+_IGNORED_SCOPES = frozenset(
+    {
+        # OpenID Connect Core §5.4 and §11
+        "profile", "email", "address", "phone", "offline_access",
+        # what clients that were set up for Keycloak ask for
+        "roles", "groups", "web-origins", "microprofile-jwt", "acr", "basic", "service_account",
+    }
+)  # fmt: skip
 """Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
+
+_LONGEST_NAMED = 60
+"""Characters of an unknown scope that the answer repeats."""
 
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """RFC 6749 §3.3."""
@@ -160,15 +170,33 @@ def narrow(
     """
     if not scope and not resource and not audience:
         return FULL
-    asked = _split(scope)
-    granted = [each for each in dict.fromkeys(asked) if each not in _IGNORED_SCOPES]
-    projects = frozenset(each.removeprefix(PROJECT_SCOPE) for each in granted if each.startswith(PROJECT_SCOPE))
-    if unknown := [each for each in granted if each != "openid" and not each.startswith(PROJECT_SCOPE)]:
-        raise ScopeError(f"{len(unknown)} of the scopes are unknown. Use openid, and project:<name> to narrow the token.")
+    granted = requested_scopes(scope, "openid")
+    projects = projects_among(granted)
     if not projects <= profile.project_names:
         raise ScopeError("The application has no grant on one of the projects asked for. Check the name and the grant.")
     target = _target(realm, application, resource, audience)
     return Narrowing(" ".join(granted), openid="openid" in granted, projects=projects, audience=target)
+
+
+def requested_scopes(scope: str, *known: str) -> list[str]:
+    """Return what a `scope` parameter asks for, each value once, without those that client libraries send by habit.
+
+    :param known: values that mean something here, beside `project:<name>`.
+    :raises ScopeError: a value is unknown or malformed; the text names the first unknown one.
+    """
+    asked = [each for each in dict.fromkeys(_split(scope)) if each not in _IGNORED_SCOPES]
+    if unknown := [each for each in asked if each not in known and not each.startswith(PROJECT_SCOPE)]:
+        # RFC 6749 §3.3 and §5.2: a scope has no character that error_description could not have
+        named = unknown[0] if len(unknown[0]) <= _LONGEST_NAMED else f"{unknown[0][:_LONGEST_NAMED]}..."
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        use = " and ".join([*known, "project:<name>"])
+        raise ScopeError(f"The scope {named}{more} is unknown. Known here: {use}, which narrows the token to a project.")
+    return asked
+
+
+def projects_among(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the names of the projects that are asked for."""
+    return frozenset(each.removeprefix(PROJECT_SCOPE) for each in scopes if each.startswith(PROJECT_SCOPE))
 
 
 def _split(scope: str) -> Sequence[str]:

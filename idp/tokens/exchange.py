@@ -8,7 +8,15 @@ from idp.applications import KnownApplication
 from idp.crypto import random_id
 from idp.errors import IdpError
 from idp.realms import KnownRealm
-from idp.tokens.claims import LONGEST_CLAIMS, PROJECT_SCOPE, ScopeError, TargetError, TokenTooLargeError, open_json
+from idp.tokens.claims import (
+    LONGEST_CLAIMS,
+    ScopeError,
+    TargetError,
+    TokenTooLargeError,
+    open_json,
+    projects_among,
+    requested_scopes,
+)
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 
 MOST_ACTORS = 5
@@ -55,7 +63,9 @@ def exchange_access_token(
     # never for this server itself: whoever is handed a token would become its subject here
     if audience not in actor.audience or audience in {realm.issuer, realm.general_audience}:
         raise TargetError("The client may not address this target. Name one of its audiences in resource or audience.")
-    projects = _narrowed(claims, scope)
+    scopes = requested_scopes(scope)
+    projects = _narrowed(claims, projects_among(scopes))
+    granted = " ".join(scopes)
     narrowed: dict[str, Any] = {
         name: claims[name]
         for name in ("iss", "sub", "preferred_username", "realm_access", "sid", "auth_method", "limited")
@@ -70,11 +80,11 @@ def exchange_access_token(
         "act": _acting(actor, claims.get("act")),
         "origin": lineage_of(claims),
     }
-    if scope:
-        narrowed["scope"] = scope
+    if granted:
+        narrowed["scope"] = granted
     now = clock.timestamp()
     token, jti = _sign(realm, actor.algorithm, narrowed, now, claims["exp"])
-    return ExchangedToken(token, claims["exp"] - now, scope, jti)
+    return ExchangedToken(token, claims["exp"] - now, granted, jti)
 
 
 def issue_upstream_token(
@@ -95,11 +105,7 @@ def _is_for(actor: KnownApplication, claims: dict[str, Any]) -> bool:
     return claims["client_id"] == actor.client_id or not actor.resources.isdisjoint(audience)
 
 
-def _narrowed(claims: dict[str, Any], scope: str) -> list[dict[str, Any]]:
-    values = scope.split()
-    if any(not value.startswith(PROJECT_SCOPE) for value in values):
-        raise ScopeError("One of the scopes is unknown. Use project:<name> to narrow the token to a project.")
-    wanted = {value.removeprefix(PROJECT_SCOPE) for value in values}
+def _narrowed(claims: dict[str, Any], wanted: frozenset[str]) -> list[dict[str, Any]]:
     if not wanted <= {project["name"] for project in claims["projects"]}:
         raise ScopeError("The subject token carries no role on one of the projects asked for.")
     return [project for project in claims["projects"] if not wanted or project["name"] in wanted]

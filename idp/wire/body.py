@@ -28,30 +28,38 @@ class LengthMissingError(BodyError):
 def receive_body(environ: Environ) -> None:
     """Wait until the body has come, and keep it with the request: what reads it afterwards waits for nobody.
 
-    Of one that is too large the beginning is kept. One that comes in chunks is left where it is.
+    Of one that is too large the beginning is kept: at least a byte more than is allowed if it comes in chunks. One that comes in
+    chunks and may not is left where it is.
     """
     length = _length(environ)
+    if length is None and tells_its_end(environ):
+        length = _DRAIN
     if length and _KEPT not in environ:
-        environ[_KEPT] = body = _read(environ, min(length, LARGEST_BODY))
-        if length > LARGEST_BODY:
-            _read(environ, min(length, _DRAIN) - LARGEST_BODY)
+        environ[_KEPT] = body = _read(environ, min(length, LARGEST_BODY + 1))
+        if len(body) > LARGEST_BODY:
+            _read(environ, min(length, _DRAIN) - len(body))
         environ["wsgi.input"] = io.BytesIO(body)
 
 
 def read_body(environ: Environ) -> bytes:
     """Return the whole body.
 
-    :raises LengthMissingError: it comes in chunks. The server in front does not tell one that was cut from a whole one.
+    :raises LengthMissingError: it comes in chunks, and is no JSON. The server in front does not tell one that was cut from a
+        whole one: `a=b` may have been `a=b&c=d`. JSON is taken, since what is cut of an object or array is none.
     :raises BodyError: it is too large, or was cut.
     """
     length = _length(environ)
-    if length is None:
+    is_chunked = length is None and tells_its_end(environ)
+    if length is None and not is_chunked:
         raise LengthMissingError("Send the length of the body in Content-Length.")
     receive_body(environ)
     body: bytes = environ.get(_KEPT, b"")
-    if length > LARGEST_BODY:
+    if is_chunked and not body:
+        # an object may have been cut before its first byte, where none is meant by nothing
+        raise LengthMissingError("The body is empty. Send Content-Length: 0 if that is meant.")
+    if len(body) > LARGEST_BODY:
         raise BodyError(f"The body is larger than {LARGEST_BODY} bytes.")
-    if len(body) < length:
+    if length is not None and len(body) < length:
         # A request that was cut says less than was meant: a scope that is missing would widen the token.
         raise BodyError("The body ended before its Content-Length.")
     return body
@@ -76,9 +84,7 @@ def read_json_value(environ: Environ) -> dict[str, Any] | list[Any]:
     body = read_body(environ)
     if not body:
         return {}
-    media_type = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-    is_json = media_type == "application/json" or media_type.endswith("+json")
-    if not is_json and (media_type or not _shows_credential(environ)):
+    if not _is_json(environ) and (environ.get("CONTENT_TYPE", "").strip() or not _shows_credential(environ)):
         # a foreign page can have a browser send other types, or none, without being asked; JSON, or headers of its own, it cannot
         raise BodyError("Send the body as application/json.")
     try:
@@ -97,7 +103,18 @@ def _shows_credential(environ: Environ) -> bool:
     """Tell whether a header shows a key or a token. A browser adds none by itself, as it does a cookie, or Basic (RFC 7617)."""
     scheme, space, _ = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     is_token = scheme.lower() == "bearer" if space else scheme != ""
-    return is_token or bool(environ.get("HTTP_APIKEY") or environ.get("HTTP_X_API_KEY"))
+    return is_token or any(environ.get(name) for name in ("HTTP_APIKEY", "HTTP_X_API_KEY", "HTTP_X_RAFAY_API_KEYID"))
+
+
+def tells_its_end(environ: Environ) -> bool:
+    """Tell whether a body comes in chunks and, being JSON, shows by itself whether it is whole."""
+    chunked: bool = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower() == "chunked"
+    return chunked and "CONTENT_LENGTH" not in environ and _is_json(environ)
+
+
+def _is_json(environ: Environ) -> bool:
+    media_type: str = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _is_text(value: Any) -> bool:

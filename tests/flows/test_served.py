@@ -291,6 +291,35 @@ def test_body_without_its_length_is_411(served: Server, bot: dict[str, str]) -> 
         assert connection.recv(4096).startswith(b"HTTP/1.1 411 ")
 
 
+def in_chunks(server: Server, *parts: bytes, whole: bool = True) -> bytes:
+    """Return the answer to a sign-in whose body comes in chunks; without the last one if it is cut."""
+    head = (
+        b"POST /v1/auth/authenticate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n" * whole)
+        if not whole:
+            connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").read()
+
+
+def test_json_in_chunks_is_read_when_it_is_whole(served: Server) -> None:
+    """Granian ends a body that was cut as it ends a whole one; what is cut of a JSON object is none."""
+    first, second = b'{"emailId": "nobody@example.com", ', b'"password": "wrong wrong wrong"}'
+    whole = in_chunks(served, first, second)
+    assert whole.startswith(b"HTTP/1.1 401 "), whole
+    # a connection that its client has half closed may be ended before the answer
+    assert in_chunks(served, first, whole=False)[9:12] in {b"400", b""}
+    assert in_chunks(served, first, second[:-1], whole=False)[9:12] in {b"400", b""}
+    assert in_chunks(served, first).startswith(b"HTTP/1.1 400 ")
+    assert in_chunks(served).startswith(b"HTTP/1.1 411 ")
+    large = in_chunks(served, first, b" " * 65_536, second)
+    assert large.startswith(b"HTTP/1.1 400 ")
+    assert b"larger than 65536 bytes" in large
+
+
 def test_body_that_ends_early_is_not_taken_for_a_whole_one(served: Server, bot: dict[str, str]) -> None:
     body = f"grant_type=client_credentials&client_id={bot['client_id']}&client_secret={bot['client_secret']}".encode()
     head = (

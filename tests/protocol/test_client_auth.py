@@ -1,5 +1,6 @@
 """Authenticating applications: the three methods, one credential at a time, and one answer for every failure."""
 
+import base64
 import json
 from collections import Counter
 from datetime import timedelta
@@ -42,6 +43,39 @@ def test_basic_credentials_are_form_decoded(client: FlaskClient, make: Factory) 
     made = make.application(secret=False)
     make.change(lambda realm, application: applications.add_secret(realm, application, "odd", plain_secret=odd))
     assert by_basic(client, basic(made.client_id, odd)).status_code == 200
+
+
+def raw_basic(client_id: str, secret: str) -> str:
+    """Return a Basic header as RFC 7617 alone has it, with nothing encoded."""
+    return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+
+
+@pytest.mark.spec("R30")
+@pytest.mark.parametrize("odd", ["a+b%c:d e~", "100%25", "%FF", "a+b", "%41+%zz"])
+@pytest.mark.parametrize("encode", [basic, raw_basic])
+def test_basic_secret_may_be_encoded_or_not(client: FlaskClient, make: Factory, odd: str, encode: Any) -> None:
+    odd += "x" * 32
+    made = make.application(secret=False)
+    make.change(lambda realm, application: applications.add_secret(realm, application, "odd", plain_secret=odd))
+    assert by_basic(client, encode(made.client_id, odd)).status_code == 200
+    assert by_basic(client, encode(made.client_id, odd), client_secret=odd).status_code == 200
+    assert by_basic(client, encode(made.client_id, odd + "x")).status_code == 401
+
+
+@pytest.mark.spec("T88")
+def test_two_readings_of_a_wrong_secret_cost_the_same_for_everybody(
+    client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from idp import crypto
+
+    hashes: list[str] = []
+    hashed = crypto.keyed_hash
+    monkeypatch.setattr(crypto, "keyed_hash", lambda *given: hashes.append("hash") or hashed(*given))
+    make.application()
+    for name in ("ci-bot", "nobody"):
+        hashes.clear()
+        assert by_basic(client, raw_basic(name, "wrong+%41")).status_code == 401
+        assert len(hashes) == 2 * applications.known.MOST_COMPARED, name
 
 
 @pytest.mark.spec("R34", "T29")
@@ -190,13 +224,29 @@ def test_what_an_application_has_no_key_for_is_refused_whoever_signed_it(
 @pytest.mark.spec("R29", "AUTHLIB-10")
 @pytest.mark.parametrize("basic_right", [True, False])
 @pytest.mark.parametrize("form_right", [True, False])
-def test_two_credentials_are_refused_even_if_both_are_right(
+def test_two_different_credentials_are_refused_even_if_both_are_right(
     client: FlaskClient, make: Factory, basic_right: bool, form_right: bool
 ) -> None:
     made = make.application()
+    other = make.change(lambda realm, application: applications.add_secret(realm, application, "next")[1])
     header = basic(made.client_id, made.secret if basic_right else "wrong")
-    answer = by_basic(client, header, client_id=made.client_id, client_secret=made.secret if form_right else "wrong")
+    answer = by_basic(client, header, client_id=made.client_id, client_secret=other if form_right else "false")
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.spec("R29")
+def test_the_same_credential_in_header_and_body_is_one(client: FlaskClient, make: Factory) -> None:
+    """As Keycloak's adapter for Node.js sends it."""
+    made = make.application()
+    header = basic(made.client_id, made.secret)
+    assert by_basic(client, header, client_id=made.client_id, client_secret=made.secret).status_code == 200
+    assert by_basic(client, header, client_secret=made.secret).status_code == 200
+    wrong = by_basic(client, basic(made.client_id, "wrong"), client_id=made.client_id, client_secret="wrong")
+    assert (wrong.status_code, wrong.json["error"]) == (401, "invalid_client")
+    for form in ({"client_id": "somebody-else"}, {"client_assertion": "x.y.z"}):
+        assert by_basic(client, header, client_secret=made.secret, **form).json["error"] == "invalid_request"
+    foreign = by_basic(client, f"Bearer {made.secret}", client_id=made.client_id, client_secret=made.secret)
+    assert foreign.json["error"] == "invalid_request"
 
 
 @pytest.mark.spec("R29")

@@ -226,6 +226,18 @@ def test_exchange_of_access_tokens_is_refused(client: FlaskClient, make: Factory
     }
 
 
+@pytest.mark.spec("R101")
+def test_scopes_of_habit_are_left_out_of_what_an_exchange_grants(
+    client: FlaskClient, make: Factory, front: Made, jobs: Made
+) -> None:
+    token = ask_token(client, front).json["access_token"]
+    answer = hand_on(client, jobs, token, scope="profile offline_access").json
+    assert "scope" not in answer
+    assert "scope" not in claims_of(answer["access_token"])
+    refused = hand_on(client, jobs, token, scope="profile openid").json
+    assert refused["error_description"].startswith("The scope openid is unknown. Known here: project:<name>")
+
+
 @pytest.mark.spec("R101", "T68", "T69")
 def test_exchanged_token_dies_with_what_it_came_from(client: FlaskClient, make: Factory, front: Made, jobs: Made) -> None:
     data = make.application("data-api", roles=(), resources=[DATA])

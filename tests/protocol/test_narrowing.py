@@ -26,6 +26,8 @@ def project_names(token: str) -> list[str]:
         ("project:vision  project:vision", "project:vision", ["vision"]),
         ("openid profile email roles", "openid", ["speech", "vision"]),
         ("profile", None, ["speech", "vision"]),
+        ("openid profile email offline_access groups address phone", "openid", ["speech", "vision"]),
+        ("acr basic web-origins microprofile-jwt service_account project:vision", "project:vision", ["vision"]),
     ],
 )
 def test_scope_narrows_the_projects(
@@ -58,6 +60,16 @@ def test_scope_narrows_the_projects(
 def test_scope_that_is_not_held_is_refused(client: FlaskClient, make: Factory, scope: str) -> None:
     answer = ask_token(client, make.application(projects=("vision",)), scope=scope)
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.spec("R36")
+def test_unknown_scope_is_named(client: FlaskClient, make: Factory) -> None:
+    made = make.application()
+    description = ask_token(client, made, scope="openid profile jobs:read jobs:write").json["error_description"]
+    assert description.startswith("The scope jobs:read (and 1 more) is unknown.")
+    description = ask_token(client, made, scope="x" * 500).json["error_description"]
+    assert "x" * 60 + "..." in description
+    assert "x" * 61 not in description
 
 
 @pytest.mark.spec("R85")

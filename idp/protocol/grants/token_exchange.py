@@ -61,7 +61,7 @@ def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_ke
         raise SlowDownError(str(error), error.retry_after) from error
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
         raise InvalidScopeError(str(error)) from error
-    return _answer(issued.token, SESSION_TOKEN, issued.expires_in, form.text("scope"))
+    return _answer(issued.token, SESSION_TOKEN, issued.expires_in, issued.scope)
 
 
 def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form, token: str) -> dict[str, Any]:
