@@ -85,7 +85,7 @@ RULES = {
 }
 
 NOT_OFFERED = [
-    ("R1 to R6, R15, R16, R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint and no code yet: people sign in to the API and to the console, not into other applications. For the same reason discovery has no `authorization_endpoint` and no `response_types_supported`, which OpenID Connect Discovery §3 requires: an empty list would be untrue."),
+    ("R1 to R6, R15, R16, R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint and no code yet: people sign in to the API and to the console, not into other applications. For the same reason discovery has no `authorization_endpoint`, and `response_types_supported` is empty, though RFC 8414 §3.2 has empty lists left out: clients cannot read the document without it."),
     ("R10 to R13, R41, R42", "No refresh tokens are issued."),
     ("R9, R103 to R105", "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) and pushed authorization requests are not offered."),
     ("R83", "No logout tokens are issued."),

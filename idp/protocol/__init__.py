@@ -12,6 +12,7 @@ from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
 from idp.protocol.token import answer_token, token
+from idp.protocol.userinfo import userinfo
 from idp.wire.edges import answer_errors
 
 __all__ = ["answer_error", "answer_token", "no_store", "parse_form", "register", "token"]
@@ -23,11 +24,14 @@ def register(app: Flask) -> None:
     base = f"{prefix}/protocol/openid-connect"
     app.add_url_rule(prefix, view_func=realm_document, methods=["GET"])
     app.add_url_rule(f"{prefix}/.well-known/openid-configuration", view_func=discovery, methods=["GET"])
+    # where RFC 8414 §3.1 has it, and where clients that only append to the issuer look for it
     app.add_url_rule(f"/.well-known/oauth-authorization-server{prefix}", view_func=discovery, methods=["GET"])
+    app.add_url_rule(f"{prefix}/.well-known/oauth-authorization-server", view_func=discovery, methods=["GET"])
     app.add_url_rule(f"{base}/certs", view_func=jwks, methods=["GET"])
     # TokenExpress takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
     app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
     app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
+    app.add_url_rule(f"{base}/userinfo", view_func=userinfo, methods=["GET", "POST"])
     app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])
     answer_errors(app, "", answer_error)
     app.wsgi_app = TokenExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -15,7 +15,11 @@ MAX_AGE = 3600
 
 
 def metadata(realm: KnownRealm) -> dict[str, Any]:
-    """Return the metadata of a realm. What a realm does not have is absent, not empty (RFC 8414 §3.2)."""
+    """Return the metadata of a realm.
+
+    What a realm does not have is absent, not empty (RFC 8414 §3.2), but for `response_types_supported`: it must be there (RFC
+    8414 §2, OpenID Connect Discovery §3), and clients cannot read the document without it.
+    """
     base = f"{realm.issuer}/protocol/openid-connect"
     document: dict[str, Any] = {
         "issuer": realm.issuer,
@@ -23,6 +27,8 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "jwks_uri": f"{base}/certs",
         "introspection_endpoint": f"{base}/token/introspect",
         "revocation_endpoint": f"{base}/revoke",
+        "userinfo_endpoint": f"{base}/userinfo",
+        "response_types_supported": [],  # nobody signs in to other applications here yet
         "grant_types_supported": list(GRANTS),
         "scopes_supported": ["openid"],
         "subject_types_supported": ["public"],
@@ -39,6 +45,6 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
 
 
 def discovery(realm: str) -> Response:
-    """Answer the metadata under both of its well-known URLs."""
+    """Answer the metadata under each of its well-known URLs."""
     document = json.dumps(metadata(open_realm(realm)))
     return Response(document, 200, {"Cache-Control": f"max-age={MAX_AGE}"}, mimetype="application/json")

@@ -110,6 +110,35 @@ class AccessDeniedError(ProtocolError):
     status = 403
 
 
+class InvalidTokenError(ProtocolError):
+    """The bearer token is missing, or none that is accepted (RFC 6750 §3.1)."""
+
+    error = "invalid_token"
+    status = 401
+
+    def __init__(self, *, is_shown: bool) -> None:
+        super().__init__("Show an active access token of this realm: Authorization: Bearer <token>.")
+        self._challenge = 'Bearer error="invalid_token"' if is_shown else "Bearer"
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge, which names no error where nothing was shown."""
+        return {"WWW-Authenticate": self._challenge}
+
+
+class InsufficientScopeError(ProtocolError):
+    """The token was not issued for this (RFC 6750 §3.1)."""
+
+    error = "insufficient_scope"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__("The token was issued without the scope openid. Ask for one with it.")
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge, with the scope that is missing."""
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
+
+
 class UnknownRealmError(ProtocolError):
     """There is no such realm."""
 

@@ -1,0 +1,33 @@
+"""UserInfo (OpenID Connect Core §5.3): who a token with the scope `openid` was issued to."""
+
+from flask import Response, request
+
+from idp import tokens
+from idp.protocol.answers import no_store
+from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
+from idp.protocol.realm import open_realm
+from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+
+_SHOWN = ("sub", "preferred_username", "client_id")
+
+
+def userinfo(realm: str) -> Response:
+    """Tell the bearer of an access token who it was issued to. Roles stand in the token itself.
+
+    The token is shown in the header (RFC 6750 §2.1); a cookie does not count here.
+    """
+    known = open_realm(realm)
+    shown = _shown()
+    claims = tokens.inspect_token(known, shown.value) if shown.shown is Shown.TOKEN and not shown.by_cookie else None
+    if claims is None:
+        raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie)
+    if "openid" not in claims.get("scope", "").split():
+        raise InsufficientScopeError
+    return no_store({name: claims[name] for name in _SHOWN if name in claims})
+
+
+def _shown() -> Credentials:
+    try:
+        return read_credentials(request.environ)
+    except MalformedCredentialError as error:
+        raise InvalidTokenError(is_shown=True) from error
