@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     create_engine,
     event,
+    func,
     inspect,
     type_coerce,
 )
@@ -255,6 +256,8 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late for DDL and savepoints
+        # SQLite's own knows the letters of English only
+        connection.create_function("lower", 1, _lower, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -266,6 +269,20 @@ def _prepare_sqlite(engine: Engine) -> None:
         options = connection.get_execution_options()
         if not options.get("autonomous", False):
             connection.exec_driver_sql("BEGIN" if options.get("read_only", False) else "BEGIN IMMEDIATE")
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def holds(column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a column contains a text, in whatever case.
+
+    The database folds both: what is spelt alike is found, whichever database it is.
+    """
+    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    found: ColumnElement[bool] = func.lower(column).like(func.lower(f"%{escaped}%"), escape="/")
+    return found
 
 
 def _prepare_postgresql(engine: Engine) -> None:

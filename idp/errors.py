@@ -1,11 +1,6 @@
 """The root of Realmgate's own errors. Domains raise these; an edge decides how they look on its wire."""
 
 
-def one_line(text: str) -> str:
-    """Return text from outside for a message or a table: what could forge a line or steer a terminal is shown as `?`."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 class IdpError(Exception):
     """Something that was asked for cannot be done. The text is one sentence for the caller and holds no secret."""
 

@@ -7,7 +7,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from idp.errors import StorageUnavailableError, one_line
+from idp.errors import StorageUnavailableError
+from idp.written import one_line
 
 READ_ONLY = "it takes no writes now, being read-only or a standby"
 _LOCKED = "somebody else has locked it for too long"

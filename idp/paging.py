@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, false, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from idp.db import db
+from idp.db import db, holds
 
 Column = InstrumentedAttribute[Any]
 Field = SQLColumnExpression[Any]
@@ -56,7 +56,7 @@ class Listing:
 
     def searched(self, text: str, *names: str) -> "Listing":
         """Return only the rows of which one of these fields contains a text, in whatever case."""
-        found = (func.lower(self.fields[name]).contains(text.lower(), autoescape=True) for name in names)
+        found = (holds(self.fields[name], text) for name in names)
         return self.where(or_(*found)) if text else self
 
     def where(self, *conditions: ColumnElement[bool]) -> "Listing":

@@ -9,8 +9,9 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from idp.errors import IdpError, one_line
+from idp.errors import IdpError
 from idp.text_files import TextFileError, read_text
+from idp.written import one_line
 
 _TABLE = re.compile(r"\s*(\[\[?)(.+?)\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*\s*=")

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.access.policy import PERMISSIONS, READING, check_permissions
-from idp.db import AfterColon, db, is_meant
+from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, NotFoundError
 from idp.paging import Listing
 from idp.realms import (
@@ -218,13 +219,12 @@ def project_listing(
         query = query.where(Project.name.in_(names))
     if shown is not None:
         query = query.where(is_shown_as(Project, shown))
-    return _listing(Project, query, containing, func.lower(Project.display_name))
+    return _listing(Project, query, containing, Project.display_name)
 
 
-def _listing(kind: type[Named], query: Select[Named], containing: str, *more: ColumnElement[str]) -> Listing:
+def _listing(kind: type[Named], query: Select[Named], containing: str, *more: InstrumentedAttribute[str]) -> Listing:
     if containing:
-        columns = (kind.name, func.lower(kind.description), *more)
-        query = query.where(or_(*(column.contains(containing.lower(), autoescape=True) for column in columns)))
+        query = query.where(or_(*(holds(column, containing) for column in (kind.name, kind.description, *more))))
     fields = {
         "name": kind.name,
         "uid": kind.uid,

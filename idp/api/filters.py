@@ -9,6 +9,7 @@ from sqlalchemy import and_, func, or_
 
 from idp.api.pages import PageQuery
 from idp.api.schemas import Schema
+from idp.db import holds
 from idp.errors import InvalidValueError
 from idp.paging import Listing
 
@@ -52,8 +53,8 @@ def matching(filters: Iterable[tuple[TextFilter | None, Any]]) -> list[Any]:
 
 
 def _conditions(asked: TextFilter, column: Any) -> list[Any]:
-    def plain(text: str) -> str:
-        return text.lower() if asked.ignoreCase else text
+    def plain(text: str) -> Any:
+        return func.lower(text) if asked.ignoreCase else text
 
     left = func.lower(column) if asked.ignoreCase else column
     found = []
@@ -62,9 +63,10 @@ def _conditions(asked: TextFilter, column: Any) -> list[Any]:
     if asked.ne is not None:
         found.append(left != plain(asked.ne))
     if asked.contains is not None:
-        found.append(left.contains(plain(asked.contains), autoescape=True))
+        found.append(holds(column, asked.contains) if asked.ignoreCase else column.contains(asked.contains, autoescape=True))
     if asked.beginsWith is not None:
-        found.append(left.startswith(plain(asked.beginsWith), autoescape=True))
+        begin = asked.beginsWith
+        found.append(func.substr(left, 1, len(begin)) == plain(begin))
     return found
 
 

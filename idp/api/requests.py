@@ -23,11 +23,12 @@ from idp.api.operations import Deprecation, Shape, View, read_shape
 from idp.api.schemas import Created, Query, Renamed, Reply, Schema
 from idp.callers import Caller, CredentialError
 from idp.db import commit, db, only_read
-from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError, one_line
+from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.wire.address import client_address
 from idp.wire.body import read_body, read_json, read_json_value
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
+from idp.written import one_line
 
 PROJECT = ("ProjectUid", "projectUid")
 """Parameters that name a project, as the header of the first name does."""

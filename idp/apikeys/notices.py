@@ -2,8 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete, select
 
 from idp import audit, clock, mail
 from idp.apikeys.models import ApiKey
@@ -14,6 +13,9 @@ from idp.users import MailKind, User, may_mail, name_in_mails
 
 NOTICES = (timedelta(days=7), timedelta(days=1))
 """How long before its expiry the owner of a key is told."""
+
+AT_ONCE = 500
+"""Mails that one query asks for."""
 
 KEEP_EXPIRED = timedelta(days=90)
 """How long an expired key is kept, so that who still uses it can be told why it fails."""
@@ -35,15 +37,17 @@ def send_notices(limit: int = 500) -> int:
                 ApiKey.expires_at <= now + notice,
                 ApiKey.active,
                 ApiKey.revoked_at.is_(None),
-                ~_noticed(notice),
             )
             .order_by(ApiKey.expires_at)
         ).all()
+        sent = _sent([_occasion(notice, key) for key, _ in rows])
         for key, realm in rows:
+            if _occasion(notice, key) in sent:
+                continue
             # a key that lives no longer than this notice is not announced as soon as it is made
             if key.expires_at is None or key.expires_at - key.created_at <= notice or written >= limit:
                 continue
-            written += _tell(realm, key, _occasion(notice, key.uid), MailKind.KEY_EXPIRY, now)
+            written += _tell(realm, key, _occasion(notice, key), MailKind.KEY_EXPIRY, now)
     return written
 
 
@@ -68,13 +72,19 @@ def remove_long_expired() -> int:
     return len(gone)
 
 
-def _occasion(notice: timedelta, uid: str) -> str:
-    return f"api-key-expiry-{notice.days}:{uid}"
+def _occasion(notice: timedelta, key: ApiKey) -> str:
+    """Return what a key is announced for: this end of it. Another end is another occasion."""
+    end = int(key.expires_at.timestamp()) if key.expires_at is not None else 0
+    return f"api-key-expiry-{notice.days}:{key.uid}:{end}"
 
 
-def _noticed(notice: timedelta) -> ColumnElement[bool]:
-    sent = aliased(mail.MailMessage)
-    return select(sent.id).where(sent.occasion == f"api-key-expiry-{notice.days}:" + ApiKey.uid).exists()
+def _sent(occasions: list[str]) -> set[str]:
+    """Return those of the occasions for which a mail was written."""
+    sent: set[str] = set()
+    for first in range(0, len(occasions), AT_ONCE):
+        named = mail.MailMessage.occasion.in_(occasions[first : first + AT_ONCE])
+        sent.update(db.session.scalars(select(mail.MailMessage.occasion).where(named)))
+    return sent
 
 
 def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetime) -> bool:

@@ -6,12 +6,12 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import String, cast, delete, func, or_, select
+from sqlalchemy import String, cast, delete, or_, select
 
 from idp import access, audit, clock
 from idp.access import Frozen, Grant, Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
-from idp.db import AfterColon, db, is_meant
+from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
@@ -193,9 +193,7 @@ def application_listing(
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
-        text = containing.lower()
-        described = func.lower(Application.description).contains(text, autoescape=True)
-        query = query.where(or_(Application.name.contains(text, autoescape=True), described))
+        query = query.where(or_(holds(Application.name, containing), holds(Application.description, containing)))
     if enabled is not None:
         query = query.where(Application.enabled.is_(enabled))
     if project is not None:

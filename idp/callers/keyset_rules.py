@@ -8,10 +8,11 @@ from idp.access import Project
 from idp.applications import KnownApplication
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import readable_projects
-from idp.errors import NotFoundError, one_line
+from idp.errors import NotFoundError
 from idp.keysets import LEASE, Keyset, KeysetWish, Lease
 from idp.realms import Realm
 from idp.users import KnownUser
+from idp.written import one_line
 
 READ, WRITE = "keysets:read", "keysets:write"
 

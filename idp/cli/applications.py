@@ -22,8 +22,8 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.errors import one_line
 from idp.realms import Realm
+from idp.written import one_line
 
 _LAST_ID = 2**63 - 1
 """A row number behind all others: what comes after a name comes after whatever has that name."""

@@ -19,8 +19,9 @@ from idp.cli.session import (
     show_json,
     show_time,
 )
-from idp.errors import IdpError, one_line
+from idp.errors import IdpError
 from idp.text_files import TextLines
+from idp.written import one_line
 
 if TYPE_CHECKING:
     from idp.audit import Checkpoint, Keys, Report

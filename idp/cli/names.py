@@ -7,8 +7,8 @@ import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.errors import one_line
 from idp.realms import Realm
+from idp.written import one_line
 
 
 def _group(noun: str, explanation: str) -> click.Group:

@@ -9,7 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from idp.errors import one_line
+from idp.written import one_line
 
 if TYPE_CHECKING:
     from idp.settings import Settings

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from idp.cli.reach import explain
-from idp.errors import IdpError, one_line
+from idp.errors import IdpError
+from idp.written import one_line
 
 
 class TokenRefusedError(IdpError):

@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from idp.errors import InvalidValueError, one_line
+from idp.errors import InvalidValueError
+from idp.written import one_line
 
 View = Callable[..., Response]
 

@@ -17,9 +17,9 @@ from idp.copying.progress import Progress, Source
 from idp.copying.rows import all_tables, check_rows, key_of, pack_key, read_pages, unpack_key
 from idp.database_url import check_url
 from idp.db import db, storage_errors
-from idp.errors import one_line
 from idp.redaction import keep_out_of_logs
 from idp.settings import Settings
+from idp.written import one_line
 
 _EMPTY = "Give it an empty database"
 

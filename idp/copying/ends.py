@@ -12,9 +12,9 @@ from idp import migrations
 from idp.copying.errors import CopyError, InUseError
 from idp.copying.rows import all_tables
 from idp.db import WAIT_FOR_LOCK, make_engine_apart
-from idp.errors import one_line
 from idp.outages import explain, is_locked
 from idp.settings import Settings
+from idp.written import one_line
 
 _LOOK_EVERY = 0.1
 

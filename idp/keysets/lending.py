@@ -24,6 +24,7 @@ from idp.keysets.permits import LEASE, lent_until, permitting, working
 from idp.keysets.together import WriteTogether
 from idp.realms import KnownRealm
 from idp.telemetry import count
+from idp.written import is_written
 
 LONGEST_REASON = 500
 
@@ -95,7 +96,7 @@ def take_lease(
     :raises KeysetDamagedError: the values do not open.
     :raises TooManyLeasesError: the application holds as many leases as one may.
     """
-    if not reason.strip() or len(reason) > LONGEST_REASON or not reason.isprintable():
+    if not reason.strip() or len(reason) > LONGEST_REASON or not is_written(reason):
         raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])
     if not any(access.may(held_roles, LEASE, project) for project in {"", *(each.project for each in held_roles)}):
         raise NotLentError

@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from idp import access, audit, clock, feed
 from idp.access import Project
-from idp.db import db, is_meant, resembles_uid
+from idp.db import db, holds, is_meant, resembles_uid
 from idp.errors import ConflictError, InvalidMembersError, NotFoundError
 from idp.keysets.kinds import FIXED, key_types
 from idp.keysets.leases import end_leases_of, review_leases
@@ -18,6 +18,7 @@ from idp.keysets.sealing import seal_values
 from idp.keysets.ssh import fingerprint
 from idp.paging import Listing
 from idp.realms import Realm, check_text, lock_realm
+from idp.written import is_written
 
 LONGEST_NAME = 200
 MOST_VERSIONS = 100
@@ -161,9 +162,7 @@ def keyset_listing(
     """
     query = select(Keyset).where(Keyset.realm_id == realm.id)
     if containing:
-        text = containing.lower()
-        named = (func.lower(column).contains(text, autoescape=True) for column in (Keyset.name, Keyset.description))
-        query = query.where(or_(*named))
+        query = query.where(or_(holds(Keyset.name, containing), holds(Keyset.description, containing)))
     if category:
         query = query.where(Keyset.category == category)
     if entity:
@@ -240,7 +239,7 @@ def _unset_default(realm: Realm, keyset: Keyset) -> None:
 
 
 def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
-    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not is_written(name):
         raise InvalidMembersError(
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )

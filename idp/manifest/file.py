@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from idp.errors import IdpError, one_line
+from idp.errors import IdpError
 from idp.manifest.parts import Document, HolderPart
 from idp.text_files import TextFileError, read_text
 from idp.toml_files import LineIndex
 from idp.users import canonical
+from idp.written import one_line
 
 
 class RealmFileError(IdpError):

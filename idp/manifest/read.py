@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from idp.errors import one_line
 from idp.manifest.checks import check_names, check_references
 from idp.manifest.file import RealmFile, RealmFileError
 from idp.manifest.parts import Document
 from idp.toml_files import TomlFileError, read_toml
+from idp.written import one_line
 
 
 def find_files(folder: Path) -> list[Path]:

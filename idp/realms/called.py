@@ -87,7 +87,7 @@ def check_called(table: Any, noun: str, wanted: Called, realm_id: int, *, beside
     shown = check_text("display_name", wanted.shown, LONGEST_SHOWN).strip()
     names = {wanted.name, called(noun, shown).name}
     query = select(table).where(table.realm_id == realm_id)
-    query = query.where(or_(table.name.in_(names), func.lower(table.display_name) == shown.lower()))
+    query = query.where(or_(table.name.in_(names), func.lower(table.display_name) == func.lower(shown)))
     other = db.session.scalars((query if besides is None else query.where(table.id != besides)).limit(1)).first()
     if other is not None:
         known = f"{other.name!r}" + (f", shown as {other.display_name!r}" if other.display_name else "")

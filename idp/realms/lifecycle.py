@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Select, case, func, or_, select
 
 from idp import audit, clock
-from idp.db import db
+from idp.db import db, holds
 from idp.errors import ConflictError
 from idp.paging import Listing
 from idp.realms.models import Realm, RealmState
@@ -91,10 +91,7 @@ def realm_listing(*, containing: str = "", state: RealmState | None = None, uid:
     """
     query = select(Realm)
     if containing:
-        text = containing.lower()
-        query = query.where(
-            or_(Realm.name.contains(text, autoescape=True), func.lower(Realm.display_name).contains(text, autoescape=True))
-        )
+        query = query.where(or_(holds(Realm.name, containing), holds(Realm.display_name, containing)))
     if state is not None:
         query = _in_state(query, state)
     if uid:

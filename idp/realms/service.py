@@ -12,6 +12,7 @@ from idp.db import db, is_meant, reading, resembles_uid
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.runtime import Runtime
+from idp.written import is_written
 
 MASTER = "master"
 """The operators' realm."""
@@ -49,7 +50,7 @@ def check_text(what: str, text: str, longest: int) -> str:
 
     :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
     """
-    if len(text) > longest or not text.isprintable():
+    if len(text) > longest or not is_written(text):
         raise InvalidValueError(f"{what} takes one line of at most {longest} printable characters.")
     return text
 

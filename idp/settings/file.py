@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from idp.errors import IdpError, one_line
+from idp.errors import IdpError
 from idp.text_files import TextFileError, decode, unreadable
 from idp.toml_files import TomlFileError, parse_toml
+from idp.written import one_line
 
 NAME = "realmgate.toml"
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 
 from idp import access, audit
 from idp.access import Holder, HolderKind
-from idp.db import db, insert_if_new, is_meant
+from idp.db import db, holds, insert_if_new, is_meant
 from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Called, Realm, check_called, check_name, check_text, is_shown_as, publish_user, shown_name
@@ -109,13 +109,12 @@ def group_listing(
     """
     query = select(Group).where(Group.realm_id == realm.id)
     if containing:
-        text = containing.lower()
-        columns = (Group.name, func.lower(Group.display_name), func.lower(Group.description))
-        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
+        columns = (Group.name, Group.display_name, Group.description)
+        query = query.where(or_(*(holds(column, containing) for column in columns)))
     if shown is not None:
         query = query.where(is_shown_as(Group, shown))
     if shown_with:
-        query = query.where(func.lower(shown_name(Group)).contains(shown_with.lower(), autoescape=True))
+        query = query.where(holds(shown_name(Group), shown_with))
     for role, held in holding.items():
         has = Group.id.in_(access.holders_of(realm, role, HolderKind.GROUP))
         query = query.where(has if held else ~has)

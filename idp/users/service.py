@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, u
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
-from idp.db import AfterColon, db, is_meant
+from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm, check_text, publish_user
@@ -236,9 +236,7 @@ def user_listing(
     """
     query = select(User).where(User.realm_id == realm.id)
     if containing:
-        text = containing.lower()
-        columns = (User.name, func.lower(User.first_name), func.lower(User.last_name))
-        query = query.where(or_(*(column.contains(text, autoescape=True) for column in columns)))
+        query = query.where(or_(*(holds(column, containing) for column in (User.name, User.first_name, User.last_name))))
     if kind is not None:
         query = query.where(User.kind == kind.value)
     if enabled is not None:
@@ -248,7 +246,7 @@ def user_listing(
     if named is not None:
         query = query.where(User.name == canonical(named))
     for name, part in parts.items():
-        query = query.where(func.lower(_TEXTS[name]).contains(part.lower(), autoescape=True))
+        query = query.where(holds(_TEXTS[name], part))
     for name, (begin, end) in times.items():
         query = query.where(_TIMES[name] >= begin, _TIMES[name] < end)
     for role, held in holding.items():

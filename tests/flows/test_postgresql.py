@@ -21,6 +21,7 @@ from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
 from tests.flows.conftest import set_up_machines
 from tests.serving import Server, send, wait_until
+from tests.test_written import find_by_what_they_are_called
 
 
 @pytest.fixture
@@ -82,6 +83,10 @@ def test_odd_input_is_refused_and_loses_no_events(make: Factory) -> None:
     with make.app.app_context():
         tokens.usage(runtime.current()).flush()
         assert len(audit.list_events("acme", tag="client:token:issue")) == 1
+
+
+def test_people_are_found_by_what_they_are_called(make: Factory) -> None:
+    find_by_what_they_are_called(make.app.test_client(), make)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event", "TRUNCATE audit_event"])

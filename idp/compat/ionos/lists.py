@@ -11,8 +11,9 @@ from idp import runtime
 from idp.api.answers import answer
 from idp.compat.calls import cut, number_argument
 from idp.compat.parameters import argument
-from idp.errors import InvalidValueError, one_line
+from idp.errors import InvalidValueError
 from idp.paging import Listing
+from idp.written import one_line
 
 PREFIX = "/cloudapi/v6"
 PAGED = ("limit", "offset", "maxResults", "orderBy")
