@@ -97,7 +97,7 @@ NOT_OFFERED = [
 PARTLY = [
     ("R18", "Pages of the console say `Referrer-Policy: same-origin` and not `no-referrer`: with that, browsers would send `Origin: null` with a form, which is what forms are told apart by."),
     ("R24 (RFC 9700 §2.6)", "TLS is left to a proxy in front; `idp doctor` warns when the public URL is plain http and not loopback. The default listens on loopback only."),
-    ("R33", "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411, 415 and 503."),
+    ("R33", "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411 (a form in chunks: the server in front cannot tell one that was cut from a whole one; JSON in chunks is read), 415 and 503."),
     ("R53", "A verifier that checks signatures by itself accepts a revoked token until it expires, at most ten hours; introspection knows within a second. A revoked *key* is gone from verifiers after `max-age`."),
     ("R57", "JWT answers of introspection (RFC 9701) are not offered."),
     ("R62", "After `idp keys revoke` the key that takes over signs at once: a verifier within its fetch cool-down may refuse the first tokens. That is the price of not accepting a leaked key."),

@@ -278,6 +278,7 @@ def test_large_body_is_answered_over_a_real_connection(served: Server, bot: dict
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.spec("T28")
 def test_body_without_its_length_is_411(served: Server, bot: dict[str, str]) -> None:
     body = f"grant_type=client_credentials&client_id={bot['client_id']}&client_secret={bot['client_secret']}".encode()
     head = (
@@ -305,6 +306,7 @@ def in_chunks(server: Server, *parts: bytes, whole: bool = True) -> bytes:
         return connection.makefile("rb").read()
 
 
+@pytest.mark.spec("T28")
 def test_json_in_chunks_is_read_when_it_is_whole(served: Server) -> None:
     """Granian ends a body that was cut as it ends a whole one; what is cut of a JSON object is none."""
     first, second = b'{"emailId": "nobody@example.com", ', b'"password": "wrong wrong wrong"}'
