@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
-from joserfc.jwk import ECKey, Key, RSAKey
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from werkzeug.test import TestResponse
 
 from idp import access, apikeys, applications, clock, realms, runtime, users
@@ -202,7 +202,10 @@ def basic(client_id: str, secret: str) -> str:
 
 def key_pair(kind: str = "ES256") -> tuple[Key, dict[str, Any]]:
     """Return a private key and the JWK set with its public half."""
-    key: Any = RSAKey.generate_key(2048) if kind in {"RS256", "PS256"} else ECKey.generate_key("P-256")
+    curves = {"ES384": "P-384", "ES512": "P-521"}
+    key: Any = RSAKey.generate_key(2048) if kind[:2] in {"RS", "PS"} else ECKey.generate_key(curves.get(kind, "P-256"))
+    if kind in {"EdDSA", "Ed25519"}:
+        key = OKPKey.generate_key("Ed25519")
     public = key.as_dict(private=False) | {"kid": "client-key", "alg": kind, "use": "sig"}
     return key, {"keys": [public]}
 

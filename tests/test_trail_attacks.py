@@ -163,7 +163,8 @@ def set_the_schema_back(connection: Connection) -> None:
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by"],
         "role": ["created_by"],
-        "project": ["created_by"],
+        "project": ["created_by", "display_name"],
+        "user_group": ["display_name"],
         "personal_token": ["made_with"],
     }.items():
         for column in columns:

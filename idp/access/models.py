@@ -29,7 +29,7 @@ class Role(Identified, Base):
     description: Mapped[str] = mapped_column(String(500), default="")
     built_in: Mapped[bool] = mapped_column(default=False)
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for built-in roles, and for what is from before schema 0008."""
+    """The actor of the audit trail that has made it; empty for built-in roles, and for what is from before schema 0009."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
     permissions: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """What its holder may do at this server; see `policy.PERMISSIONS`. What a role means to other APIs, they decide."""
@@ -47,7 +47,7 @@ class Project(Identified, Base):
     """What it is shown as, where that is not its name."""
     description: Mapped[str] = mapped_column(String(500), default="")
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
+    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 

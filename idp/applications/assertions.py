@@ -3,11 +3,13 @@
 import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
 
-from joserfc.jwk import ECKey
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import delete
 
 from idp import clock
@@ -18,7 +20,14 @@ from idp.db import db, insert_if_new
 from idp.settings import CLOCK_LEEWAY
 from idp.verifier.jose import InvalidTokenError, Key, check_times, import_key, open_token
 
-ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
+ASSERTION_ALGORITHMS = (
+    "RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512", "EdDSA", "Ed25519",
+)  # fmt: skip
+"""What clients may sign with. This server's own keys are RSA and P-256 (FIPS 186-5 has all of them)."""
+
+# it is what clients of before RFC 9864 call Ed25519
+warnings.filterwarnings("ignore", "EdDSA is deprecated", SecurityWarning)
+
 LONGEST_LIFETIME = 300
 """Seconds that an assertion may be valid for from now on (R96)."""
 
@@ -66,8 +75,10 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
 @cache
 def _nobodys_key(algorithm: str) -> Key:
     """Return a public key that nobody can sign for: what is signed with it is refused all the same."""
-    if algorithm == "ES256":
-        return import_key(ECKey.generate_key("P-256").as_dict(private=False))
+    if curve := {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}.get(algorithm):
+        return import_key(ECKey.generate_key(curve).as_dict(private=False))
+    if algorithm in {"EdDSA", "Ed25519"}:
+        return import_key(OKPKey.generate_key("Ed25519").as_dict(private=False))
     # to compare costs as much with any number for the modulus, and a pair of keys costs a tenth of a second
     while True:
         modulus = int.from_bytes(os.urandom(256)) | 1 << 2047 | 1

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
 from idp.applications.models import Application, ApplicationSecret
-from idp.applications.service import KEY_ALGORITHMS
+from idp.applications.service import algorithms_of
 from idp.db import reading
 from idp.realms import NAME_PATTERN, KnownRealm
 from idp.verifier.jose import InvalidTokenError, Key, import_key
@@ -175,6 +175,5 @@ def _public_keys(row: Application) -> tuple[PublicKey, ...]:
 
 def _public_key(jwk: dict[str, str]) -> PublicKey:
     """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1)."""
-    of_type = KEY_ALGORITHMS[jwk["kty"]]
-    algorithms = tuple(each for each in of_type if each == jwk.get("alg", each))
+    algorithms = tuple(each for each in algorithms_of(jwk) if each == jwk.get("alg", each))
     return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))

@@ -35,7 +35,7 @@ class Application(Identified, Base):
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
+    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 

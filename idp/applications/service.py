@@ -1,7 +1,7 @@
 """The life cycle of applications."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,14 @@ from idp.paging import Listing
 from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
 from idp.verifier.jose import InvalidTokenError, import_key
 
-KEY_ALGORITHMS = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}
+_KEY_ALGORITHMS = {
+    "RSA": ("RS256", "PS256", "RS384", "PS384", "RS512", "PS512"),
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("EdDSA", "Ed25519"),
+}
+"""What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
 """What a key of each type may sign an assertion with."""
 
 MOST_AUDIENCES = 20
@@ -247,6 +254,11 @@ def _has_host(url: str) -> bool:
         return False
 
 
+def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the algorithms that a public key may be used with, by its type and curve."""
+    return _KEY_ALGORITHMS["RSA" if jwk["kty"] == "RSA" else jwk["crv"]]
+
+
 def check_jwks(document: Any) -> dict[str, Any]:
     """Return a JWK set of public keys, reduced to what is needed.
 
@@ -260,8 +272,9 @@ def check_jwks(document: Any) -> dict[str, Any]:
             if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
                 raise InvalidTokenError("The key is private; give the public half only.")
             import_key(jwk)
-            if jwk.get("alg") not in (None, *KEY_ALGORITHMS[jwk["kty"]]) or jwk.get("use", "sig") != "sig":
-                raise InvalidTokenError("It is for another algorithm or use than signing with RS256, PS256 or ES256.")
+            algorithms = algorithms_of(jwk)
+            if jwk.get("alg") not in (None, *algorithms) or jwk.get("use", "sig") != "sig":
+                raise InvalidTokenError(f"It is for another algorithm or use than signing with {' or '.join(algorithms)}.")
         except InvalidTokenError as error:
             raise InvalidValueError(f"Key {number} of jwks: {error}") from None
     if len(json.dumps(keys)) > 20_000:

@@ -49,7 +49,7 @@ class User(Identified, Base):
     """Hours that the user's own API keys may live, where that is more than the realm allows."""
     last_sign_in_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0008."""
+    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from idp.verifier.weak_keys import weakness_of_rsa
 
-Key = RSAKey | ECKey
+Key = RSAKey | ECKey | OKPKey
 
 MAX_TOKEN = 16_384
 """Longest token that is looked at, in characters."""
@@ -124,7 +124,8 @@ def has_audience(claims: dict[str, Any], accepted: Collection[str]) -> bool:
 def import_key(jwk: dict[str, Any]) -> Key:
     """Make a key of a public JWK (RFC 7517).
 
-    :raises InvalidTokenError: not a public RSA key of 2048 to 8192 bits, and no public key on P-256; or one that is weak.
+    :raises InvalidTokenError: neither a public RSA key of 2048 to 8192 bits, nor one on P-256, P-384, P-521 or Ed25519; or
+        one that is weak.
     """
     if jwk.get("kty") == "RSA":
         _refuse_weak_rsa(jwk)
@@ -133,7 +134,7 @@ def import_key(jwk: dict[str, Any]) -> Key:
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise InvalidTokenError("The key is not a usable JWK.") from error
     if key is None or key.is_private:
-        raise InvalidTokenError("The key is neither a public RSA key nor a public key on P-256.")
+        raise InvalidTokenError("The key is neither a public RSA key nor a public key on P-256, P-384, P-521 or Ed25519.")
     return key
 
 
@@ -170,8 +171,10 @@ def _import(jwk: dict[str, Any]) -> Key | None:
     match jwk.get("kty"), jwk.get("crv"):
         case "RSA", _:
             return RSAKey.import_key(jwk)
-        case "EC", "P-256":
+        case "EC", "P-256" | "P-384" | "P-521":
             return ECKey.import_key(jwk)
+        case "OKP", "Ed25519":
+            return OKPKey.import_key(jwk)
     return None
 
 

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp import applications, clock
+from idp.applications import ASSERTION_ALGORITHMS
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, basic, claims_of, compact, key_pair
 
@@ -205,6 +206,23 @@ def test_every_failure_costs_the_same_hashes_and_signatures(
     hashes.clear()
     assert ask_token(client, made).status_code == 200
     assert len(hashes) == 1, "who shows the right secret pays for nothing else"
+
+
+@pytest.mark.parametrize("alg", ASSERTION_ALGORITHMS)
+def test_every_kind_of_key_proves_who_it_is(client: FlaskClient, make: Factory, alg: str) -> None:
+    key, jwks = key_pair(alg)
+    made = make.application(jwks=jwks, secret=False)
+    assert ask(client, "token", assertion_form(assertion(key, made.client_id, ISSUER, alg=alg))).status_code == 200
+    stranger = key_pair(alg)[0]
+    assert ask(client, "token", assertion_form(assertion(stranger, made.client_id, ISSUER, alg=alg))).status_code == 401
+    assert ask(client, "token", assertion_form(assertion(stranger, "nobody", ISSUER, alg=alg))).status_code == 401
+
+
+@pytest.mark.parametrize(("kind", "alg"), [("RS256", "RS384"), ("PS256", "RS256"), ("EdDSA", "Ed25519"), ("RS512", "PS512")])
+def test_key_is_used_with_no_algorithm_but_its_own(client: FlaskClient, make: Factory, kind: str, alg: str) -> None:
+    key, jwks = key_pair(kind)
+    made = make.application(jwks=jwks, secret=False)
+    assert ask(client, "token", assertion_form(assertion(key, made.client_id, ISSUER, alg=alg))).status_code == 401
 
 
 def test_what_an_application_has_no_key_for_is_refused_whoever_signed_it(
