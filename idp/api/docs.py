@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound
 
 from idp import runtime
 from idp.api.openapi import Route, describe
+from idp.wire.cross_origin import ANYBODY
 
 _SWAGGER = files("flask_openapi3_swagger") / "templates" / "swagger"
 _OWN = files("idp.api") / "static"
@@ -79,7 +80,7 @@ def describer(routes: tuple[Route, ...]) -> Any:
             document = json.dumps(describe(routes, runtime.current().settings.public_url)).encode()
             kept = document, hashlib.sha256(document).hexdigest()[:32]
             current_app.extensions["realmgate.openapi"] = kept
-        response = Response(kept[0], mimetype="application/json", headers={"Cache-Control": "public, max-age=300"})
+        response = Response(kept[0], mimetype="application/json", headers={"Cache-Control": "public, max-age=300", **ANYBODY})
         response.set_etag(kept[1])
         response.make_conditional(request)
         return response

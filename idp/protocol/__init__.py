@@ -13,6 +13,7 @@ from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
 from idp.protocol.token import answer_token, token
 from idp.protocol.userinfo import userinfo
+from idp.wire.cross_origin import add_public_document
 from idp.wire.edges import answer_errors
 
 __all__ = ["answer_error", "answer_token", "no_store", "parse_form", "register", "token"]
@@ -22,12 +23,12 @@ def register(app: Flask) -> None:
     """Add the URLs below `/auth/realms/<realm>`, and RFC 8414's form of discovery, to the application."""
     prefix = "/auth/realms/<realm>"
     base = f"{prefix}/protocol/openid-connect"
-    app.add_url_rule(prefix, view_func=realm_document, methods=["GET"])
-    app.add_url_rule(f"{prefix}/.well-known/openid-configuration", view_func=discovery, methods=["GET"])
+    add_public_document(app, prefix, realm_document)
+    add_public_document(app, f"{prefix}/.well-known/openid-configuration", discovery)
     # where RFC 8414 §3.1 has it, and where clients that only append to the issuer look for it
-    app.add_url_rule(f"/.well-known/oauth-authorization-server{prefix}", view_func=discovery, methods=["GET"])
-    app.add_url_rule(f"{prefix}/.well-known/oauth-authorization-server", view_func=discovery, methods=["GET"])
-    app.add_url_rule(f"{base}/certs", view_func=jwks, methods=["GET"])
+    add_public_document(app, f"/.well-known/oauth-authorization-server{prefix}", discovery, "discovery of RFC 8414")
+    add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
+    add_public_document(app, f"{base}/certs", jwks)
     # TokenExpress takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
     app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
     app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])

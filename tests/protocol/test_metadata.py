@@ -46,6 +46,37 @@ def test_well_known_urls_give_the_same_document(client: FlaskClient) -> None:
     assert first.headers["Cache-Control"] == "max-age=3600"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        REALM, f"{REALM}/.well-known/openid-configuration", f"{REALM}/.well-known/oauth-authorization-server",
+        f"/.well-known/oauth-authorization-server{REALM}", f"{REALM}/protocol/openid-connect/certs", "/v1/openapi.json",
+    ],
+)  # fmt: skip
+def test_pages_of_any_origin_may_read_public_documents(client: FlaskClient, path: str) -> None:
+    origin = {"Origin": "https://app.example"}
+    answer = client.get(path, headers=origin)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    if "ETag" in answer.headers:
+        again = client.get(path, headers=origin | {"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.headers["Access-Control-Allow-Origin"]) == (304, "*")
+
+
+def test_preflights_of_public_documents_are_answered(client: FlaskClient) -> None:
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-mine"}
+    answer = client.options(f"{REALM}/protocol/openid-connect/certs", headers=asked)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (204, "*")
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["token", "token/introspect", "revoke", "userinfo"])
+def test_nothing_else_is_for_pages_of_other_origins(client: FlaskClient, path: str) -> None:
+    for method in ("OPTIONS", "POST"):
+        answer = client.open(f"{REALM}/protocol/openid-connect/{path}", method=method, headers={"Origin": "https://app.example"})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 @pytest.mark.spec("R23", "R61")
 def test_metadata_has_no_null_and_no_empty_list(client: FlaskClient) -> None:
     document = discovery(client).json
