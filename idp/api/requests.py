@@ -31,7 +31,8 @@ from idp.wire.credentials import Credentials, Shown, check_origin, read_credenti
 from idp.written import one_line
 
 PROJECT = ("ProjectUid", "projectUid")
-"""Parameters that name a project, as the header of the first name does."""
+"""Parameters that name a project, as the header of the first name does. Clients send them with every call: where nothing belongs to
+a project, they change nothing."""
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -208,7 +209,7 @@ def _given(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> dict[str,
 
 def _parsed(shape: Shape) -> dict[str, Any]:
     given: dict[str, Any] = {}
-    query = parse_query(shape.query or Query, beside=PROJECT if "project" in shape.takes else ())
+    query = parse_query(shape.query or Query, beside=() if shape.public else PROJECT)
     if shape.query is not None:
         given["query"] = query
     if shape.body is not None:

@@ -44,9 +44,9 @@ def called(noun: str, shown: str) -> Called:
     hash is added.
 
     :param noun: what it is the name of, such as `group`; a name that begins with a digit begins with this.
-    :raises InvalidValueError: it is empty, or no line of text of at most 200 characters.
+    :raises InvalidValueError: it is empty, no line of text of at most 200 characters, or has the form of a uid.
     """
-    text = check_text(f"The name of a {noun}", shown, LONGEST_SHOWN).strip()
+    text = _no_uid(noun, check_text(f"The name of a {noun}", shown, LONGEST_SHOWN).strip())
     if not text:
         raise InvalidValueError(f"A {noun} takes a name.")
     if _is_name(text):
@@ -84,7 +84,7 @@ def check_called(table: Any, noun: str, wanted: Called, realm_id: int, *, beside
     :raises ConflictError: another has it.
     :raises InvalidValueError: it cannot be shown.
     """
-    shown = check_text("display_name", wanted.shown, LONGEST_SHOWN).strip()
+    shown = _no_uid(noun, check_text("display_name", wanted.shown, LONGEST_SHOWN).strip())
     names = {wanted.name, called(noun, shown).name}
     query = select(table).where(table.realm_id == realm_id)
     query = query.where(or_(table.name.in_(names), func.lower(table.display_name) == func.lower(shown)))
@@ -96,7 +96,14 @@ def check_called(table: Any, noun: str, wanted: Called, realm_id: int, *, beside
 
 
 def _is_name(text: str) -> bool:
-    return NAME_PATTERN.fullmatch(text) is not None and not resembles_uid(text)
+    return NAME_PATTERN.fullmatch(text) is not None
+
+
+def _no_uid(noun: str, text: str) -> str:
+    """Return a name that could not be taken for somebody's uid."""
+    if resembles_uid(text):
+        raise InvalidValueError(f"{text!r} cannot be the name of a {noun}: it has the form of a uid, and would be taken for one.")
+    return text
 
 
 def _plain(text: str) -> str:

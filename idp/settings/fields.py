@@ -313,5 +313,6 @@ class Fields(BaseSettings):
             values["data_dir"] = data_dir
             values.setdefault("master_key_file", data_dir / "master.key")
             values.setdefault("database_url", sqlite_url(data_dir / "realmgate.db"))
-            values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8080)}")
+            port = str(values.get("port", 8080))
+            values.setdefault("public_url", "http://127.0.0.1" + ("" if port == "80" else f":{port}"))
         return values
