@@ -31,8 +31,9 @@ from idp.wire.credentials import Credentials, Shown, check_origin, read_credenti
 from idp.written import one_line
 
 PROJECT = ("ProjectUid", "projectUid")
-"""Parameters that name a project, as the header of the first name does. Clients send them with every call: where nothing belongs to
-a project, they change nothing."""
+"""Parameters that name a project, as the header of the first name does.
+
+Clients send them with every call: where nothing belongs to a project, they change nothing."""
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
