@@ -157,14 +157,8 @@ def held_listing(realm: Realm, *, holder: Holder | None = None, project: str | N
 
 def grants_of_each(realm: Realm, kind: HolderKind, holder_ids: Collection[int]) -> Sequence[Grant]:
     """Return what several holders of one kind hold, by the row numbers of the holders; see `list_grants` for the order."""
-    query = (
-        select(Grant)
-        .join(Role, Role.id == Grant.role_id)
-        .outerjoin(Project, Project.id == Grant.project_id)
-        .where(Grant.realm_id == realm.id, Grant.holder_kind == kind.value, Grant.holder_id.in_(holder_ids))
-        .options(selectinload(Grant.role), selectinload(Grant.project))
-        .order_by(Grant.holder_id, Project.name.is_not(None), Project.name, Role.name)
-    )
+    query = held_listing(realm).query.where(Grant.holder_kind == kind.value, Grant.holder_id.in_(holder_ids))
+    query = query.order_by(Grant.holder_id, Project.name.is_not(None), Project.name, Role.name)
     return db.session.scalars(query).all()
 
 
