@@ -87,11 +87,12 @@ def test_authlib_finds_the_metadata_valid_but_for_what_is_not_offered(served: Se
     metadata = AuthorizationServerMetadata(document)
     for name in document:
         validate = getattr(metadata, f"validate_{name}", None)
-        if validate is not None and name != "grant_types_supported":
+        if validate is not None and name not in ("grant_types_supported", "response_types_supported"):
             try:
                 validate()
             except ValueError as error:
                 assert "https" in str(error), name  # the tests serve over loopback http
+    # an empty list is what strict readers can read; to Authlib it is none
     assert metadata["response_types_supported"] == []
 
 
