@@ -129,6 +129,7 @@ class RulePart(_Part):
     path: str
     roles: list[Name] = []
     project: Name = ""
+    open: bool = False
 
 
 class ApiPart(_Part):
