@@ -1,0 +1,194 @@
+"""APIs that check Realmgate's tokens with libraries that nobody here wrote: how they are started, and what they are asked."""
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.serving import PATIENCE, Server, send, wait_until
+
+AUDIENCE = "jobs-api"
+"""The API's name, and the client_id of who calls it most: an ID token of that one has the right `aud`, and is still none for APIs."""
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Tokens of those who call an API."""
+
+    viewer: str
+    """RS256; `viewer` on the realm for an hour, `ml-engineer` on vision."""
+    engineer: str
+    """ES256; `researcher` on the realm, `ml-engineer` on speech for an hour."""
+    viewer_elsewhere: str
+    """As `viewer`, for another audience."""
+    id_token: str
+    """The ID token of `viewer`."""
+    without_openid: str
+    """As `viewer`, without the scope openid."""
+
+    @classmethod
+    def of(cls, server: Server, *options: str) -> "Callers":
+        """Make the callers, and fetch their tokens.
+
+        :param options: more of `idp applications create`.
+        """
+        end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        own = ("--audience", AUDIENCE, *options)
+        viewer = server.create_application(
+            AUDIENCE,
+            "--algorithm",
+            "RS256",
+            "--role",
+            "viewer",
+            "--project",
+            "vision:ml-engineer",
+            "--audience",
+            "elsewhere",
+            *own,
+        )
+        server.idp("grants", "add", "--realm", "acme", "--until", end, AUDIENCE, "viewer")
+        engineer = server.create_application(
+            "jobs-engineer",
+            "--algorithm",
+            "ES256",
+            "--role",
+            "researcher",
+            "--project",
+            "speech:ml-engineer",
+            "--until",
+            end,
+            *own,
+        )
+        answer = server.token(viewer, scope="openid", audience=AUDIENCE).json
+        return cls(
+            viewer=answer["access_token"],
+            engineer=server.token(engineer, scope="openid").json["access_token"],
+            viewer_elsewhere=server.token(viewer, scope="openid", audience="elsewhere").json["access_token"],
+            id_token=answer["id_token"],
+            without_openid=server.token(viewer, audience=AUDIENCE).json["access_token"],
+        )
+
+
+@dataclass(frozen=True)
+class Api:
+    """A process that serves `/jobs` for `viewer`, and `/projects/<name>/jobs` for `ml-engineer` on that project."""
+
+    port: int
+    clock: Path
+    output: Path
+
+    def ask(self, path: str, token: str | None = None) -> int:
+        """Return the status for who shows that token."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return send(f"http://127.0.0.1:{self.port}{path}", headers=headers).status
+
+    def advance(self, seconds: int) -> None:
+        """Let the process's clock be ahead of this one's."""
+        self.clock.write_text(str(seconds))
+
+    def answers(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            return self.ask("/jobs") > 0
+        except OSError:
+            return False
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], folder: Path, port: int, **environment: str) -> Iterator[Api]:
+    """Run an API in a folder, until the block is left.
+
+    :param command: ends up listening on the port; reads its clock by clock.mjs or clock.py.
+    """
+    api = Api(port, folder / "clock", folder / "output")
+    api.advance(0)
+    with api.output.open("wb") as output:
+        surroundings = os.environ | {"CLOCK": str(api.clock)} | environment
+        process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=output, stderr=subprocess.STDOUT)
+    try:
+
+        def ready() -> bool:
+            assert process.poll() is None, api.output.read_text()
+            return api.answers()
+
+        wait_until(ready, f"the start of {command}")
+        yield api
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def statuses(api: Api, callers: Callers) -> dict[str, int]:
+    """Ask what every API on the pages is asked, and return the statuses by what was shown."""
+    found = {
+        "a role": api.ask("/jobs", callers.viewer),
+        "a role on a project": api.ask("/projects/vision/jobs", callers.viewer),
+        "ES256": api.ask("/projects/speech/jobs", callers.engineer),
+        "not the role": api.ask("/jobs", callers.engineer),
+        "the role on another project": api.ask("/projects/vision/jobs", callers.engineer),
+        "no such project": api.ask("/projects/constructor/jobs", callers.engineer),
+        "no token": api.ask("/jobs"),
+        "no JWT": api.ask("/jobs", "x"),
+        "another audience": api.ask("/jobs", callers.viewer_elsewhere),
+        "an ID token": api.ask("/jobs", callers.id_token),
+        "a changed token": api.ask("/jobs", _changed(callers.engineer)),
+        "an unsigned token": api.ask("/jobs", _unsigned(callers.viewer)),
+    }
+    api.advance(2 * HOUR)
+    found |= {
+        "a role that has ended": api.ask("/jobs", callers.viewer),
+        "its other role": api.ask("/projects/vision/jobs", callers.viewer),
+        "a role on a project that has ended": api.ask("/projects/speech/jobs", callers.engineer),
+    }
+    api.advance(11 * HOUR)
+    found["an expired token"] = api.ask("/projects/vision/jobs", callers.viewer)
+    api.advance(0)
+    return found
+
+
+EXPECTED = {
+    "a role": 200,
+    "a role on a project": 200,
+    "ES256": 200,
+    "not the role": 403,
+    "the role on another project": 403,
+    "no such project": 403,
+    "no token": 401,
+    "no JWT": 401,
+    "another audience": 401,
+    "an ID token": 401,
+    "a changed token": 401,
+    "an unsigned token": 401,
+    "a role that has ended": 403,
+    "its other role": 200,
+    "a role on a project that has ended": 403,
+    "an expired token": 401,
+}
+
+
+def _changed(token: str) -> str:
+    """Give a token the role that it lacks, under the signature that it has."""
+    header, payload, signature = token.split(".")
+    claims = _read(payload)
+    claims["realm_access"] = {"roles": ["viewer"]}
+    return f"{header}.{_written(claims)}.{signature}"
+
+
+def _unsigned(token: str) -> str:
+    header, payload, _ = token.split(".")
+    return f"{_written(_read(header) | {'alg': 'none'})}.{payload}."
+
+
+def _read(part: str) -> dict[str, object]:
+    read: dict[str, object] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return read
+
+
+def _written(part: dict[str, object]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
