@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +21,9 @@ HOUR = 3600
 class Callers:
     """Tokens of those who call an API."""
 
+    server: Server = field(repr=False)
+    application: dict[str, str] = field(repr=False)
+    """The one that `viewer` was issued to."""
     viewer: str
     """RS256; `viewer` on the realm for an hour, `ml-engineer` on vision."""
     engineer: str
@@ -67,12 +70,24 @@ class Callers:
         )
         answer = server.token(viewer, scope="openid", audience=AUDIENCE).json
         return cls(
+            server,
+            viewer,
             viewer=answer["access_token"],
             engineer=server.token(engineer, scope="openid").json["access_token"],
             viewer_elsewhere=server.token(viewer, scope="openid", audience="elsewhere").json["access_token"],
             id_token=answer["id_token"],
             without_openid=server.token(viewer, audience=AUDIENCE).json["access_token"],
         )
+
+    def fetch(self) -> str:
+        """Return another token like `viewer`."""
+        token: str = self.server.token(self.application, scope="openid", audience=AUDIENCE).json["access_token"]
+        return token
+
+    def revoke(self, token: str) -> None:
+        """Revoke a token that was fetched."""
+        proof = {name: self.application[name] for name in ("client_id", "client_secret")}
+        assert send(self.server.endpoint("revoke"), proof | {"token": token}).status == 200
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,9 @@ class Api:
 
     def advance(self, seconds: int) -> None:
         """Let the process's clock be ahead of this one's."""
-        self.clock.write_text(str(seconds))
+        written = self.clock.with_suffix(".new")
+        written.write_text(str(seconds))
+        written.replace(self.clock)
 
     def answers(self) -> bool:
         """Tell whether it answers."""
@@ -104,7 +121,7 @@ class Api:
 def running(command: Sequence[str], folder: Path, port: int, **environment: str) -> Iterator[Api]:
     """Run an API in a folder, until the block is left.
 
-    :param command: ends up listening on the port; reads its clock by clock.mjs or clock.py.
+    :param command: ends up listening on the port; reads its clock by clock.mjs, or as django_api.py does.
     """
     api = Api(port, folder / "clock", folder / "output")
     api.advance(0)

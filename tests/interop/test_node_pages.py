@@ -18,11 +18,6 @@ ISSUER = "https://id.example.com/auth/realms/acme"
 Run = Callable[..., contextlib.AbstractContextManager[Api]]
 
 
-@pytest.fixture(scope="module")
-def callers(served: Server) -> Callers:
-    return Callers.of(served)
-
-
 @pytest.fixture
 def run(served: Server, tmp_path: Path) -> Run:
     """Return what runs the server.mjs of a page."""

@@ -1,0 +1,12 @@
+"""Fixtures of the pages in docs/integrations."""
+
+import pytest
+
+from tests.interop.apis import Callers
+from tests.serving import Server
+
+
+@pytest.fixture(scope="session")
+def callers(served: Server) -> Callers:
+    """Tokens of those who call the APIs on the pages."""
+    return Callers.of(served)
