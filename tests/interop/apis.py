@@ -12,8 +12,6 @@ from pathlib import Path
 
 from tests.serving import PATIENCE, Server, send, wait_until
 
-AUDIENCE = "jobs-api"
-"""The API's name, and the client_id of who calls it most: an ID token of that one has the right `aud`, and is still none for APIs."""
 HOUR = 3600
 
 
@@ -24,6 +22,8 @@ class Callers:
     server: Server = field(repr=False)
     application: dict[str, str] = field(repr=False)
     """The one that `viewer` was issued to."""
+    audience: str
+    """The API's name, and the client_id of `viewer`: its ID tokens have the right `aud`, and are still none for APIs."""
     viewer: str
     """RS256; `viewer` on the realm for an hour, `ml-engineer` on vision."""
     engineer: str
@@ -36,52 +36,35 @@ class Callers:
     """As `viewer`, without the scope openid."""
 
     @classmethod
-    def of(cls, server: Server, *options: str) -> "Callers":
+    def of(cls, server: Server, name: str, token_type: str) -> "Callers":
         """Make the callers, and fetch their tokens.
 
-        :param options: more of `idp applications create`.
+        :param name: of the API.
+        :param token_type: header `typ` of the access tokens.
         """
         end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        own = ("--audience", AUDIENCE, *options)
-        viewer = server.create_application(
-            AUDIENCE,
-            "--algorithm",
-            "RS256",
-            "--role",
-            "viewer",
-            "--project",
-            "vision:ml-engineer",
-            "--audience",
-            "elsewhere",
-            *own,
-        )
-        server.idp("grants", "add", "--realm", "acme", "--until", end, AUDIENCE, "viewer")
-        engineer = server.create_application(
-            "jobs-engineer",
-            "--algorithm",
-            "ES256",
-            "--role",
-            "researcher",
-            "--project",
-            "speech:ml-engineer",
-            "--until",
-            end,
-            *own,
-        )
-        answer = server.token(viewer, scope="openid", audience=AUDIENCE).json
+
+        def create(client_id: str, options: str) -> dict[str, str]:
+            return server.create_application(client_id, "--audience", name, "--token-type", token_type, *options.split())
+
+        viewer = create(name, "--algorithm RS256 --role viewer --project vision:ml-engineer --audience elsewhere")
+        server.idp("grants", "add", "--realm", "acme", "--until", end, name, "viewer")
+        engineer = create(f"{name}-engineer", f"--algorithm ES256 --role researcher --project speech:ml-engineer --until {end}")
+        answer = server.token(viewer, scope="openid", audience=name).json
         return cls(
             server,
             viewer,
+            name,
             viewer=answer["access_token"],
             engineer=server.token(engineer, scope="openid").json["access_token"],
             viewer_elsewhere=server.token(viewer, scope="openid", audience="elsewhere").json["access_token"],
             id_token=answer["id_token"],
-            without_openid=server.token(viewer, audience=AUDIENCE).json["access_token"],
+            without_openid=server.token(viewer, audience=name).json["access_token"],
         )
 
     def fetch(self) -> str:
         """Return another token like `viewer`."""
-        token: str = self.server.token(self.application, scope="openid", audience=AUDIENCE).json["access_token"]
+        token: str = self.server.token(self.application, scope="openid", audience=self.audience).json["access_token"]
         return token
 
     def revoke(self, token: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.apis import AUDIENCE, EXPECTED, Api, Callers, running, statuses
+from tests.interop.apis import EXPECTED, Api, Callers, running, statuses
 from tests.interop.pages import write_files
 from tests.prepare import NODE_FOLDER, node_clients_missing
-from tests.serving import Server, free_port
+from tests.serving import free_port
 
 pytestmark = pytest.mark.skipif(node_clients_missing() is not None, reason=str(node_clients_missing()))
 
@@ -19,17 +19,18 @@ Run = Callable[..., contextlib.AbstractContextManager[Api]]
 
 
 @pytest.fixture
-def run(served: Server, tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Run:
     """Return what runs the server.mjs of a page."""
     (tmp_path / "node_modules").symlink_to(NODE_FOLDER / "node_modules")
     node = shutil.which("node")
     assert node is not None
 
     @contextlib.contextmanager
-    def run_page(page: str, issuer: str = served.issuer(), **replaced: str) -> Iterator[Api]:
+    def run_page(callers: Callers, page: str, issuer: str = "", **replaced: str) -> Iterator[Api]:
         port = free_port()
         write_files("express", tmp_path, {})  # roles.mjs
-        write_files(page, tmp_path, {ISSUER: issuer, "https://api.example.com": AUDIENCE, "3000": str(port)} | replaced)
+        own = {ISSUER: issuer or callers.server.issuer(), "https://api.example.com": callers.audience, "3000": str(port)}
+        write_files(page, tmp_path, own | replaced)
         with running([node, "--import", str(NODE_FOLDER / "clock.mjs"), "server.mjs"], tmp_path, port) as api:
             yield api
 
@@ -45,14 +46,19 @@ def run(served: Server, tmp_path: Path) -> Run:
     ],
 )
 def test_access_tokens_pass_and_nothing_else(run: Run, callers: Callers, page: str, replaced: dict[str, str]) -> None:
-    with run(page, **replaced) as api:
+    with run(callers, page, **replaced) as api:
         assert statuses(api, callers) == EXPECTED
 
 
+def test_honos_middleware_as_it_was_tells_jwts_apart_too(run: Run, jwt_callers: Callers) -> None:
+    with run(jwt_callers, "hono", **{'typ: "at+jwt"': 'typ: "JWT"'}) as api:
+        assert statuses(api, jwt_callers) == EXPECTED
+
+
 @pytest.mark.parametrize("way", ["./jwk.mjs", "./jose.mjs"])
-def test_a_right_signature_of_another_issuer_is_refused(served: Server, run: Run, callers: Callers, way: str) -> None:
-    same_keys = served.issuer().replace("127.0.0.1", "localhost")
-    with run("hono", same_keys, **{"./jwk.mjs": way}) as api:
+def test_a_right_signature_of_another_issuer_is_refused(run: Run, callers: Callers, way: str) -> None:
+    same_keys = callers.server.issuer().replace("127.0.0.1", "localhost")
+    with run(callers, "hono", same_keys, **{"./jwk.mjs": way}) as api:
         assert api.ask("/jobs", callers.viewer) == 401
 
 
@@ -65,5 +71,5 @@ def test_a_right_signature_of_another_issuer_is_refused(served: Server, run: Run
     ],
 )
 def test_without_a_key_set_nobody_passes(run: Run, callers: Callers, page: str, replaced: dict[str, str], status: int) -> None:
-    with run(page, f"http://127.0.0.1:{free_port()}", **replaced) as api:
+    with run(callers, page, f"http://127.0.0.1:{free_port()}", **replaced) as api:
         assert api.ask("/jobs", callers.viewer) == status
