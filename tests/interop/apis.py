@@ -9,10 +9,42 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.serving import PATIENCE, Server, send, wait_until
 
 HOUR = 3600
+
+
+class Realm:
+    """Realm acme, looked after through its API: commands take a second each."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        token = server.token(server.create_application("interop-administrator", "--role", "administrator")).json["access_token"]
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def post(self, path: str, body: Any) -> Any:
+        """Make something."""
+        answer = send(self.server.url + path, json.dumps(body).encode(), self._headers)
+        assert answer.status in (200, 201), answer.body
+        return answer.json
+
+    def project(self, name: str) -> str:
+        """Return a project's uid."""
+        listed = send(f"{self.server.url}/v1/projects", headers=self._headers).json["items"]
+        return next(str(each["metadata"]["uid"]) for each in listed if each["metadata"]["name"] == name)
+
+    def create(self, name: str, spec: Any, **ends: str) -> dict[str, str]:
+        """Make an application, and return its client_id and client_secret.
+
+        :param ends: roles on the realm, and when they end.
+        """
+        made = self.post("/v1/applications", {"metadata": {"name": name}, "spec": spec})
+        holder = {"kind": "application", "uid": made["uid"]}
+        for role, until in ends.items():
+            self.post("/v1/grants", {"spec": {"holder": holder, "role": role, "until": until}})
+        return {"client_id": made["clientId"], "client_secret": made["clientSecret"]}
 
 
 @dataclass(frozen=True)
@@ -36,20 +68,21 @@ class Callers:
     """As `viewer`, without the scope openid."""
 
     @classmethod
-    def of(cls, server: Server, name: str, token_type: str) -> "Callers":
+    def of(cls, realm: Realm, name: str, token_type: str) -> "Callers":
         """Make the callers, and fetch their tokens.
 
         :param name: of the API.
         :param token_type: header `typ` of the access tokens.
         """
-        end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-        def create(client_id: str, options: str) -> dict[str, str]:
-            return server.create_application(client_id, "--audience", name, "--token-type", token_type, *options.split())
-
-        viewer = create(name, "--algorithm RS256 --role viewer --project vision:ml-engineer --audience elsewhere")
-        server.idp("grants", "add", "--realm", "acme", "--until", end, name, "viewer")
-        engineer = create(f"{name}-engineer", f"--algorithm ES256 --role researcher --project speech:ml-engineer --until {end}")
+        server, end = realm.server, (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        ours = {"accessTokenType": token_type, "audience": [name]}
+        on_vision = {"projectUid": realm.project("vision"), "role": "ml-engineer"}
+        wider = {"signingAlgorithm": "RS256", "audience": [name, "elsewhere"], "projects": [on_vision]}
+        viewer = realm.create(name, ours | wider, viewer=end)
+        on_speech = {"projectUid": realm.project("speech"), "role": "ml-engineer", "until": end}
+        engineer = realm.create(
+            f"{name}-engineer", ours | {"signingAlgorithm": "ES256", "roles": ["researcher"], "projects": [on_speech]}
+        )
         answer = server.token(viewer, scope="openid", audience=name).json
         return cls(
             server,
@@ -69,8 +102,7 @@ class Callers:
 
     def revoke(self, token: str) -> None:
         """Revoke a token that was fetched."""
-        proof = {name: self.application[name] for name in ("client_id", "client_secret")}
-        assert send(self.server.endpoint("revoke"), proof | {"token": token}).status == 200
+        assert send(self.server.endpoint("revoke"), self.application | {"token": token}).status == 200
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,23 @@
 
 import pytest
 
-from tests.interop.apis import Callers
+from tests.interop.apis import Callers, Realm
 from tests.serving import Server
 
 
 @pytest.fixture(scope="session")
-def callers(served: Server) -> Callers:
-    """Tokens of those who call the APIs on the pages."""
-    return Callers.of(served, "jobs-api", "at+jwt")
+def realm_of_apis(served: Server) -> Realm:
+    """The realm that the APIs on the pages take tokens of."""
+    return Realm(served)
 
 
 @pytest.fixture(scope="session")
-def jwt_callers(served: Server) -> Callers:
+def callers(realm_of_apis: Realm) -> Callers:
+    """Tokens of those who call the APIs on the pages."""
+    return Callers.of(realm_of_apis, "jobs-api", "at+jwt")
+
+
+@pytest.fixture(scope="session")
+def jwt_callers(realm_of_apis: Realm) -> Callers:
     """Tokens as `callers`, of applications whose access tokens say JWT, as ID tokens do."""
-    return Callers.of(served, "old-jobs-api", "JWT")
+    return Callers.of(realm_of_apis, "old-jobs-api", "JWT")
