@@ -15,6 +15,14 @@ from tests.serving import free_port
 pytestmark = pytest.mark.skipif(node_clients_missing() is not None, reason=str(node_clients_missing()))
 
 ISSUER = "https://id.example.com/auth/realms/acme"
+WAYS = pytest.mark.parametrize(
+    ("page", "replaced"),
+    [
+        pytest.param("express", {}, id="express"),
+        pytest.param("hono", {}, id="hono's middleware"),
+        pytest.param("hono", {"./jwk.mjs": "./jose.mjs"}, id="hono with jose"),
+    ],
+)
 Run = Callable[..., contextlib.AbstractContextManager[Api]]
 
 
@@ -37,17 +45,18 @@ def run(tmp_path: Path) -> Run:
     return run_page
 
 
-@pytest.mark.parametrize(
-    ("page", "replaced"),
-    [
-        pytest.param("express", {}, id="express"),
-        pytest.param("hono", {}, id="hono's middleware"),
-        pytest.param("hono", {"./jwk.mjs": "./jose.mjs"}, id="hono with jose"),
-    ],
-)
+@WAYS
 def test_access_tokens_pass_and_nothing_else(run: Run, callers: Callers, page: str, replaced: dict[str, str]) -> None:
     with run(callers, page, **replaced) as api:
         assert statuses(api, callers) == EXPECTED
+
+
+@WAYS
+def test_a_header_that_may_be_an_id_tokens_is_refused(
+    run: Run, jwt_callers: Callers, page: str, replaced: dict[str, str]
+) -> None:
+    with run(jwt_callers, page, **replaced) as api:
+        assert api.ask("/jobs", jwt_callers.viewer) == 401
 
 
 def test_honos_middleware_as_it_was_tells_jwts_apart_too(run: Run, jwt_callers: Callers) -> None:
