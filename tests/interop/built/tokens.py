@@ -1,0 +1,30 @@
+"""Tokens as callers send them, and as nobody should."""
+
+from collections.abc import Mapping
+
+from tests.serving import Server
+
+
+def access_token(server: Server, application: Mapping[str, str]) -> str:
+    """Return an access token of an application."""
+    token: str = server.token(application).json["access_token"]
+    return token
+
+
+def id_token(server: Server, application: Mapping[str, str]) -> str:
+    """Return an ID token of an application; its audience is the client_id."""
+    token: str = server.token(application, scope="openid").json["id_token"]
+    return token
+
+
+def tampered(token: str) -> str:
+    """Return a token whose signature has one other character, in its middle, where every bit counts."""
+    head, _, signature = token.rpartition(".")
+    middle = len(signature) // 2
+    other = "A" if signature[middle] != "A" else "B"
+    return f"{head}.{signature[:middle]}{other}{signature[middle + 1 :]}"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
