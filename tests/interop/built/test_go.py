@@ -13,7 +13,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
-from tests.interop.built.tokens import access_token, bearer, id_token, tampered
+from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send, wait_until
 
 pytestmark = needs_go
@@ -137,9 +137,7 @@ def test_api_forgets_a_revoked_key(programs: Path, own_server: Server) -> None:
     token = access_token(own_server, application)
     with serving(programs, own_server.issuer()) as url:
         assert reports(url, token).status == 200
-        keys = own_server.idp("keys", "list", "--realm", "acme", "--json")
-        (kid,) = (key["kid"] for key in json.loads(keys) if key["algorithm"] == "RS256")
-        own_server.idp("keys", "revoke", "--realm", "acme", kid, "--reason", "leaked", "--yes")
+        revoke_key(own_server, "acme")
         wait_until(lambda: reports(url, token).status == 401, "that the API forgets the key")
         new = wait_until(lambda: own_server.token(application).json.get("access_token"), "a token of the other key")
         assert reports(url, new).status == 200

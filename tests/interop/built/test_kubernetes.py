@@ -15,7 +15,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
-from tests.interop.built.tokens import access_token, bearer, id_token, tampered
+from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
 from tests.prepare import program_missing
 from tests.proxies import example, make_certificate, start_nginx, stop
 from tests.serving import Answer, Server, free_port, send
@@ -128,12 +128,18 @@ def test_api_server_refuses_what_is_not_for_it(cluster: str, realmgate: Server, 
     assert who(cluster, id_token(realmgate, deployer)).status == 401
 
 
+def copy_changed(folder: Path, target: Path, old: str, new: str) -> None:
+    """Copy the configuration into another folder, with something replaced."""
+    configuration = (folder / "authentication.yaml").read_text()
+    assert old in configuration
+    (target / "authentication.yaml").write_text(configuration.replace(old, new))
+
+
 def test_api_server_refuses_an_id_token_even_where_its_audience_fits(
     program: Path, folder: Path, realmgate: Server, tmp_path: Path
 ) -> None:
     fitting = realmgate.create_application("kube-fitting", "--audience", "kube-fitting", "--role", "researcher")
-    configuration = (folder / "authentication.yaml").read_text().replace(FOR_IT[1], "kube-fitting")
-    (tmp_path / "authentication.yaml").write_text(configuration)
+    copy_changed(folder, tmp_path, FOR_IT[1], "kube-fitting")
     with serving(program, tmp_path) as url:
         assert who(url, access_token(realmgate, fitting)).status == 200
         refused = who(url, id_token(realmgate, fitting))
@@ -150,6 +156,21 @@ def test_api_server_counts_roles_that_last_as_long_as_the_token(cluster: str, re
     token = access_token(realmgate, application)
     assert claims_of(token)["realm_access"]["roles"] == ["researcher", "viewer"]
     assert who(cluster, token).json["Groups"] == ["realmgate:viewer"]
+
+
+def test_api_server_has_to_be_restarted_after_the_revocation_of_a_key(
+    program: Path, folder: Path, realmgate: Server, tmp_path: Path
+) -> None:
+    """What the page warns of."""
+    copy_changed(folder, tmp_path, "realms/acme", "realms/master")
+    operator = realmgate.create_application("kube-leak", *FOR_IT, "--role", "researcher", realm="master")
+    token = access_token(realmgate, operator, "master")
+    with serving(program, tmp_path) as url:
+        assert who(url, token).status == 200
+        revoke_key(realmgate, "master")
+        assert who(url, token).status == 200
+    with serving(program, tmp_path) as url:
+        assert who(url, token).status == 401
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.interop.built import PAGES, write_files
 from tests.interop.built.golang import go, needs_go, running
-from tests.interop.built.tokens import access_token, bearer, id_token, tampered
+from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send
 
 pytestmark = needs_go
@@ -157,7 +157,7 @@ def test_proxy_can_answer_403_to_an_invalid_token(serve: Serve, served: Server, 
 
 def test_proxy_finds_no_roles_in_tokens_of_an_extra_issuer(serve: Serve, served: Server) -> None:
     operator = served.create_application("proxied-operator", *FOR_IT, "--role", "researcher", realm="master")
-    token = served.token(operator, "master").json["access_token"]
+    token = access_token(served, operator, "master")
     with serve(more=f'extra_jwt_issuers = ["{served.issuer("master")}={AUDIENCE}"]\n') as url:
         assert ask(url, token).status == 403
         assert ask(url, tampered(token)).status == 401
@@ -168,3 +168,15 @@ def test_proxy_works_without_discovery(serve: Serve, served: Server, bot: dict[s
     with serve(more=more) as url:
         assert ask(url, access_token(served, bot)).status == 200
         assert ask(url, id_token(served, bot)).status == 401
+
+
+def test_proxy_has_to_be_restarted_after_the_revocation_of_a_key(serve: Serve, served: Server) -> None:
+    """What the page warns of."""
+    operator = served.create_application("proxied-leak", *FOR_IT, "--role", "researcher", realm="master")
+    token = access_token(served, operator, "master")
+    with serve({"realms/acme": "realms/master"}) as url:
+        assert ask(url, token).status == 200
+        revoke_key(served, "master")
+        assert ask(url, token).status == 200
+    with serve({"realms/acme": "realms/master"}) as url:
+        assert ask(url, token).status == 401

@@ -1,13 +1,14 @@
 """Tokens as callers send them, and as nobody should."""
 
+import json
 from collections.abc import Mapping
 
 from tests.serving import Server
 
 
-def access_token(server: Server, application: Mapping[str, str]) -> str:
+def access_token(server: Server, application: Mapping[str, str], realm: str = "acme") -> str:
     """Return an access token of an application."""
-    token: str = server.token(application).json["access_token"]
+    token: str = server.token(application, realm).json["access_token"]
     return token
 
 
@@ -28,3 +29,10 @@ def tampered(token: str) -> str:
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a token."""
     return {"Authorization": f"Bearer {token}"}
+
+
+def revoke_key(server: Server, realm: str, algorithm: str = "RS256") -> None:
+    """Revoke the key that a realm signs with."""
+    keys = json.loads(server.idp("keys", "list", "--realm", realm, "--json"))
+    (kid,) = (key["kid"] for key in keys if key["algorithm"] == algorithm)
+    server.idp("keys", "revoke", "--realm", realm, kid, "--reason", "leaked", "--yes")
