@@ -13,7 +13,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
-from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
+from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send, wait_until
 
 pytestmark = needs_go
@@ -64,13 +64,11 @@ def submit(api: str, project: str, token: str) -> Answer:
     return send(f"{api}/projects/{project}/jobs", b"{}", bearer(token))
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_api_takes_what_is_for_it(api: str, programs: Path, served: Server, client: Client, algorithm: str) -> None:
+@each_kind
+def test_api_takes_what_is_for_it(api: str, programs: Path, served: Server, client: Client, kind: Kind) -> None:
     version = version_of("github.com/coreos/go-oidc/v3", programs)
-    client("coreos/go-oidc", version, f"checks access tokens signed with {algorithm}; roles on realm and projects")
-    application = served.create_application(
-        f"go-{algorithm.lower()}", *FOR_IT, "--algorithm", algorithm, "--role", "researcher", "--project", "vision:ml-engineer"
-    )
+    client("coreos/go-oidc", version, f"checks access tokens ({kind}); roles on realm and projects")
+    application = kind.create_application(served, "go", *FOR_IT, "--role", "researcher", "--project", "vision:ml-engineer")
     token = access_token(served, application)
     answer = reports(api, token)
     assert answer.status == 200, answer.body
@@ -107,7 +105,7 @@ def test_api_refuses_what_is_not_for_it(api: str, served: Server, bot: dict[str,
 
 def test_api_refuses_an_id_token_even_where_its_audience_fits(programs: Path, served: Server) -> None:
     """An ID token's audience is the client_id: here the API calls itself as the application is called."""
-    fitting = served.create_application("go-fitting", "--audience", "go-fitting", "--role", "researcher")
+    fitting = served.create_application("go-fitting", "--token-type", "JWT", "--audience", "go-fitting", "--role", "researcher")
     with serving(programs, served.issuer(), "go-fitting") as url:
         assert reports(url, access_token(served, fitting)).status == 200
         assert reports(url, id_token(served, fitting)).status == 401

@@ -15,7 +15,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
-from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
+from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.prepare import program_missing
 from tests.proxies import example, make_certificate, start_nginx, stop
 from tests.serving import Answer, Server, free_port, send
@@ -101,17 +101,16 @@ def deployer(realmgate: Server) -> dict[str, str]:
     return realmgate.create_application("deployer", *FOR_IT, "--role", "researcher")
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_api_server_takes_what_is_for_it(cluster: str, program: Path, realmgate: Server, client: Client, algorithm: str) -> None:
+@each_kind
+def test_api_server_takes_what_is_for_it(cluster: str, program: Path, realmgate: Server, client: Client, kind: Kind) -> None:
     version = version_of("k8s.io/apiserver", program)
-    client("Kubernetes' API server", version, f"authenticates by access tokens signed with {algorithm}; roles as groups")
-    name = f"kube-{algorithm.lower()}"
-    application = realmgate.create_application(name, *FOR_IT, "--algorithm", algorithm, "--role", "researcher")
+    client("Kubernetes' API server", version, f"authenticates by access tokens ({kind}); roles as groups")
+    application = kind.create_application(realmgate, "kube", *FOR_IT, "--role", "researcher")
     token = access_token(realmgate, application)
     answer = who(cluster, token)
     assert answer.status == 200, answer.body
     assert answer.json == {
-        "Name": f"realmgate:service-account-{name}",
+        "Name": f"realmgate:service-account-{application['client_id']}",
         "UID": application["uid"],
         "Groups": ["realmgate:researcher"],
         "Extra": {"authentication.kubernetes.io/credential-id": [f"JTI={claims_of(token)['jti']}"]},
@@ -138,7 +137,9 @@ def copy_changed(folder: Path, target: Path, old: str, new: str) -> None:
 def test_api_server_refuses_an_id_token_even_where_its_audience_fits(
     program: Path, folder: Path, realmgate: Server, tmp_path: Path
 ) -> None:
-    fitting = realmgate.create_application("kube-fitting", "--audience", "kube-fitting", "--role", "researcher")
+    fitting = realmgate.create_application(
+        "kube-fitting", "--token-type", "JWT", "--audience", "kube-fitting", "--role", "researcher"
+    )
     copy_changed(folder, tmp_path, FOR_IT[1], "kube-fitting")
     with serving(program, tmp_path) as url:
         assert who(url, access_token(realmgate, fitting)).status == 200

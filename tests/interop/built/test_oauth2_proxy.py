@@ -15,7 +15,7 @@ import pytest
 
 from tests.interop.built import PAGES, write_files
 from tests.interop.built.golang import go, needs_go, running
-from tests.interop.built.tokens import access_token, bearer, id_token, revoke_key, tampered
+from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send
 
 pytestmark = needs_go
@@ -101,11 +101,14 @@ def ask(proxy: str, token: str, path: str = "/reports", **headers: str) -> Answe
     return send(f"{proxy}{path}", headers=bearer(token) | headers)
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
-def test_proxy_says_who_calls(proxy: str, module: str, served: Server, client: Client, algorithm: str) -> None:
-    client("oauth2-proxy", module.rpartition("@")[2], f"lets access tokens signed with {algorithm} through; roles as groups")
-    name = f"proxied-{algorithm.lower()}"
-    application = served.create_application(name, *FOR_IT, "--algorithm", algorithm, "--role", "researcher", "--role", "viewer")
+@each_kind
+def test_proxy_says_who_calls(proxy: str, module: str, served: Server, client: Client, kind: Kind) -> None:
+    client(
+        "oauth2-proxy",
+        module.rpartition("@")[2],
+        f"lets access tokens ({kind}) through; roles as groups",
+    )
+    application = kind.create_application(served, "proxied", *FOR_IT, "--role", "researcher", "--role", "viewer")
     token = access_token(served, application)
     forged = {"X-Forwarded-User": "somebody", "X_Forwarded_User": "somebody", "X-Forwarded-Groups": "administrator"}
     answer = ask(proxy, token, **forged)
@@ -114,8 +117,8 @@ def test_proxy_says_who_calls(proxy: str, module: str, served: Server, client: C
     assert passed == {
         "Authorization": f"Bearer {token}",
         "X-Forwarded-User": application["uid"],
-        "X-Forwarded-Email": f"service-account-{name}",
-        "X-Forwarded-Preferred-Username": f"service-account-{name}",
+        "X-Forwarded-Email": f"service-account-{application['client_id']}",
+        "X-Forwarded-Preferred-Username": f"service-account-{application['client_id']}",
         "X-Forwarded-Groups": "researcher,viewer",
         "X-Forwarded-For": "127.0.0.1",
     }
@@ -140,7 +143,9 @@ def test_proxy_answers_another_proxy(proxy: str, served: Server, bot: dict[str, 
 
 def test_proxy_refuses_an_id_token_for_want_of_roles_only(serve: Serve, served: Server) -> None:
     """What the page warns of."""
-    fitting = served.create_application("proxied-fitting", "--audience", "proxied-fitting", "--role", "researcher")
+    fitting = served.create_application(
+        "proxied-fitting", "--token-type", "JWT", "--audience", "proxied-fitting", "--role", "researcher"
+    )
     name = {AUDIENCE: "proxied-fitting"}
     with serve(name) as url:
         assert ask(url, access_token(served, fitting)).status == 200

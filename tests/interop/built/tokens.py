@@ -2,8 +2,30 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
 
 from tests.serving import Server
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the header of an access token says."""
+
+    algorithm: str
+    typ: str
+
+    def __str__(self) -> str:
+        return f"{self.typ}, {self.algorithm}"
+
+    def create_application(self, server: Server, name: str, *options: str) -> dict[str, str]:
+        """Make an application that gets such tokens, whose name ends in the kind."""
+        ending = f"{self.algorithm}-{self.typ}".lower().replace("+", "-")
+        return server.create_application(f"{name}-{ending}", "--algorithm", self.algorithm, "--token-type", self.typ, *options)
+
+
+each_kind = pytest.mark.parametrize("kind", [Kind(alg, typ) for alg in ("RS256", "ES256") for typ in ("at+jwt", "JWT")], ids=str)
 
 
 def access_token(server: Server, application: Mapping[str, str], realm: str = "acme") -> str:
