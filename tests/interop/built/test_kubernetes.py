@@ -170,8 +170,11 @@ def test_api_server_has_to_be_restarted_after_the_revocation_of_a_key(
         assert who(url, token).status == 200
         revoke_key(realmgate, "master")
         assert who(url, token).status == 200
+        successor = access_token(realmgate, operator, "master")
+        assert who(url, successor).status == 401
     with serving(program, tmp_path) as url:
         assert who(url, token).status == 401
+        assert who(url, successor).status == 200
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
