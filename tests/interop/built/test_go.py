@@ -13,6 +13,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
+from tests.interop.built.issuer import issuing
 from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send, wait_until
 
@@ -109,6 +110,13 @@ def test_api_refuses_an_id_token_even_where_its_audience_fits(programs: Path, se
     with serving(programs, served.issuer(), "go-fitting") as url:
         assert reports(url, access_token(served, fitting)).status == 200
         assert reports(url, id_token(served, fitting)).status == 401
+
+
+def test_api_refuses_what_no_issuer_should_sign(programs: Path) -> None:
+    with issuing() as issuer, serving(programs, issuer.url) as url:
+        assert reports(url, issuer.sign(issuer.claims(AUDIENCE))).status == 200
+        found = {what: reports(url, token).status for what, token in issuer.wrong_tokens(AUDIENCE).items()}
+        assert set(found.values()) == {401}, found
 
 
 def test_api_wants_the_role(api: str, served: Server) -> None:

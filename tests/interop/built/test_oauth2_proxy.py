@@ -15,6 +15,7 @@ import pytest
 
 from tests.interop.built import PAGES, write_files
 from tests.interop.built.golang import go, needs_go, running
+from tests.interop.built.issuer import issuing
 from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.serving import Answer, Server, free_port, send
 
@@ -71,9 +72,9 @@ def serve(program: Path, served: Server, upstream: str, tmp_path_factory: pytest
     """Return what runs oauth2-proxy with the page's configuration, and says where."""
 
     @contextlib.contextmanager
-    def serve(changes: dict[str, str] | None = None, more: str = "") -> Iterator[str]:
+    def serve(changes: dict[str, str] | None = None, more: str = "", issuer: str = served.url) -> Iterator[str]:
         folder, address = tmp_path_factory.mktemp("oauth2-proxy"), f"127.0.0.1:{free_port()}"
-        own = {"https://id.example.com": served.url, "127.0.0.1:4180": address, "127.0.0.1:9090": upstream}
+        own = {"https://id.example.com": issuer, "127.0.0.1:4180": address, "127.0.0.1:9090": upstream}
         write_files("oauth2-proxy", folder, own | (changes or {}))
         with (folder / "oauth2-proxy.cfg").open("a") as configuration:
             configuration.write(more)
@@ -132,6 +133,13 @@ def test_proxy_refuses_what_is_not_for_it(proxy: str, served: Server, bot: dict[
     assert ask(proxy, id_token(served, bot)).status == 401
     mute = served.create_application("proxied-viewer", *FOR_IT, "--role", "viewer")
     assert ask(proxy, access_token(served, mute)).status == 403
+
+
+def test_proxy_refuses_what_no_issuer_should_sign(serve: Serve) -> None:
+    with issuing() as issuer, serve(issuer=issuer.base) as url:
+        assert ask(url, issuer.sign(issuer.claims(AUDIENCE))).status == 200
+        found = {what: ask(url, token).status for what, token in issuer.wrong_tokens(AUDIENCE).items()}
+        assert set(found.values()) == {401}, found
 
 
 def test_proxy_answers_another_proxy(proxy: str, served: Server, bot: dict[str, str]) -> None:
