@@ -74,8 +74,12 @@ def _base64(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def issuing() -> Iterator[Issuer]:
-    """Serve an issuer until the block ends."""
+def issuing(port: int = 0, public_url: str = "") -> Iterator[Issuer]:
+    """Serve an issuer until the block ends.
+
+    :param port: to listen on; one that is free by default.
+    :param public_url: where it says that it is, behind a proxy.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -89,8 +93,8 @@ def issuing() -> Iterator[Issuer]:
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        issuer = Issuer(f"http://127.0.0.1:{server.server_port}", RSAKey.generate_key(2048))
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        issuer = Issuer(public_url or f"http://127.0.0.1:{server.server_port}", RSAKey.generate_key(2048))
         documents = issuer.documents()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

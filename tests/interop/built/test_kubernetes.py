@@ -15,6 +15,7 @@ import pytest
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
+from tests.interop.built.issuer import issuing
 from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.prepare import program_missing
 from tests.proxies import example, make_certificate, start_nginx, stop
@@ -38,20 +39,29 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def https(front: Path, folder: Path, behind: int) -> Iterator[str]:
+    """Put nginx in front of a port, to end TLS, and say where it is."""
+    port = free_port()
+    files = {f"/etc/ssl/realmgate.{end}": f"{front}/realmgate.{end}" for end in ("pem", "key")}
+    addresses = {"127.0.0.1:8080": f"127.0.0.1:{behind}", "127.0.0.1:8443": f"127.0.0.1:{port}"}
+    nginx = start_nginx(folder, example("proxy/nginx.conf", files | addresses))
+    try:
+        yield f"https://{HOST}:{port}"
+    finally:
+        stop(nginx)
+
+
 @pytest.fixture(scope="module")
 def realmgate(tmp_path_factory: pytest.TempPathFactory, front: Path) -> Iterator[Server]:
-    """Realmgate behind nginx, which ends TLS."""
-    port = free_port()
-    settings = {"IDP_PUBLIC_URL": f"https://{HOST}:{port}", "IDP_TRUSTED_PROXIES": "127.0.0.1"}
-    server = Server(tmp_path_factory.mktemp("realmgate"), settings=settings)
-    files = {f"/etc/ssl/realmgate.{end}": f"{front}/realmgate.{end}" for end in ("pem", "key")}
-    addresses = {"127.0.0.1:8080": f"127.0.0.1:{server.port}", "127.0.0.1:8443": f"127.0.0.1:{port}"}
-    nginx = start_nginx(front, example("proxy/nginx.conf", files | addresses))
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-        stop(nginx)
+    """Realmgate behind nginx."""
+    server = Server(tmp_path_factory.mktemp("realmgate"))
+    with https(front, tmp_path_factory.mktemp("nginx"), server.port) as url:
+        server.settings |= {"IDP_PUBLIC_URL": url, "IDP_TRUSTED_PROXIES": "127.0.0.1"}
+        try:
+            yield server.start()
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +135,18 @@ def test_api_server_refuses_what_is_not_for_it(cluster: str, realmgate: Server, 
     refused = who(cluster, tampered(access_token(realmgate, deployer)))
     assert (refused.status, b"failed to verify" in refused.body) == (401, True), refused.body
     assert who(cluster, id_token(realmgate, deployer)).status == 401
+
+
+def test_api_server_refuses_what_no_issuer_should_sign(
+    program: Path, folder: Path, front: Path, realmgate: Server, tmp_path: Path
+) -> None:
+    port = free_port()
+    with https(front, tmp_path, port) as issuer_url, issuing(port, issuer_url) as issuer:
+        copy_changed(folder, tmp_path, realmgate.settings["IDP_PUBLIC_URL"], issuer_url)
+        with serving(program, tmp_path) as url:
+            assert who(url, issuer.sign(issuer.claims(FOR_IT[1]))).status == 200
+            found = {what: who(url, token).status for what, token in issuer.wrong_tokens(FOR_IT[1]).items()}
+    assert set(found.values()) == {401}, found
 
 
 def copy_changed(folder: Path, target: Path, old: str, new: str) -> None:
