@@ -1,0 +1,229 @@
+"""The configuration of Kubernetes' API server, and of kubectl, of docs/integrations/kubernetes.md."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.factories import claims_of
+from tests.interop.built import write_files
+from tests.interop.built.golang import go, needs_go, running, version_of
+from tests.interop.built.issuer import issuing
+from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
+from tests.prepare import program_missing
+from tests.proxies import example, make_certificate, start_nginx, stop
+from tests.serving import Answer, Server, free_port, send
+
+pytestmark = [needs_go, pytest.mark.skipif(program_missing("nginx") is not None, reason=str(program_missing("nginx")))]
+
+HOST = "localhost"
+"""Name of the server in certificates: Kubernetes wants an issuer of https."""
+FOR_IT = ("--audience", "https://kubernetes.acme.example")
+PROGRAM = Path(__file__).parent / "kubernetes"
+
+Client = Callable[[str, str, str], None]
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the certificate of Realmgate's front."""
+    folder = tmp_path_factory.mktemp("front")
+    make_certificate(folder, HOST)
+    return folder
+
+
+@contextlib.contextmanager
+def https(front: Path, folder: Path, behind: int) -> Iterator[str]:
+    """Put nginx in front of a port, to end TLS, and say where it is."""
+    port = free_port()
+    files = {f"/etc/ssl/realmgate.{end}": f"{front}/realmgate.{end}" for end in ("pem", "key")}
+    addresses = {"127.0.0.1:8080": f"127.0.0.1:{behind}", "127.0.0.1:8443": f"127.0.0.1:{port}"}
+    nginx = start_nginx(folder, example("proxy/nginx.conf", files | addresses))
+    try:
+        yield f"https://{HOST}:{port}"
+    finally:
+        stop(nginx)
+
+
+@pytest.fixture(scope="module")
+def realmgate(tmp_path_factory: pytest.TempPathFactory, front: Path) -> Iterator[Server]:
+    """Realmgate behind nginx."""
+    server = Server(tmp_path_factory.mktemp("realmgate"))
+    with https(front, tmp_path_factory.mktemp("nginx"), server.port) as url:
+        server.settings |= {"IDP_PUBLIC_URL": url, "IDP_TRUSTED_PROXIES": "127.0.0.1"}
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, realmgate: Server, front: Path) -> Path:
+    """Folder of the page's files."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    authority = textwrap.indent((front / "realmgate.pem").read_text().strip(), " " * 8)
+    placeholder = "        -----BEGIN CERTIFICATE-----\n        ...\n        -----END CERTIFICATE-----"
+    replaced = {"https://id.example.com": realmgate.settings["IDP_PUBLIC_URL"], placeholder: authority}
+    write_files("kubernetes", folder, replaced)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the program that asks the API server's authenticator, built."""
+    folder = tmp_path_factory.mktemp("program")
+    shutil.copytree(PROGRAM, folder, dirs_exist_ok=True)
+    go(folder, "mod", "tidy")
+    go(folder, "vet", ".")
+    go(folder, "build", "-o", "authentication", ".")
+    return folder
+
+
+@contextlib.contextmanager
+def serving(program: Path, folder: Path) -> Iterator[str]:
+    """Ask the authenticator with the configuration in a folder, and say where."""
+    address = f"127.0.0.1:{free_port()}"
+    url = f"http://{address}"
+    command = [str(program / "authentication"), str(folder / "authentication.yaml"), address]
+    with running(command, os.environ, lambda: send(f"{url}/healthz").status == 200, folder / "log"):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def cluster(program: Path, folder: Path) -> Iterator[str]:
+    with serving(program, folder) as url:
+        yield url
+
+
+def who(cluster: str, token: str) -> Answer:
+    return send(cluster, headers=bearer(token))
+
+
+@pytest.fixture(scope="module")
+def deployer(realmgate: Server) -> dict[str, str]:
+    return realmgate.create_application("deployer", *FOR_IT, "--role", "researcher")
+
+
+@each_kind
+def test_api_server_takes_what_is_for_it(cluster: str, program: Path, realmgate: Server, client: Client, kind: Kind) -> None:
+    version = version_of("k8s.io/apiserver", program)
+    client("Kubernetes' API server", version, f"authenticates by access tokens ({kind}); roles as groups")
+    application = kind.create_application(realmgate, "kube", *FOR_IT, "--role", "researcher")
+    token = access_token(realmgate, application)
+    answer = who(cluster, token)
+    assert answer.status == 200, answer.body
+    assert answer.json == {
+        "Name": f"realmgate:service-account-{application['client_id']}",
+        "UID": application["uid"],
+        "Groups": ["realmgate:researcher"],
+        "Extra": {"authentication.kubernetes.io/credential-id": [f"JTI={claims_of(token)['jti']}"]},
+    }
+
+
+def test_api_server_refuses_what_is_not_for_it(cluster: str, realmgate: Server, deployer: dict[str, str]) -> None:
+    assert send(cluster).status == 401
+    other = realmgate.create_application("kube-other", "--audience", "https://other.acme.example", "--role", "researcher")
+    refused = who(cluster, access_token(realmgate, other))
+    assert (refused.status, b"expected audience" in refused.body) == (401, True), refused.body
+    refused = who(cluster, tampered(access_token(realmgate, deployer)))
+    assert (refused.status, b"failed to verify" in refused.body) == (401, True), refused.body
+    assert who(cluster, id_token(realmgate, deployer)).status == 401
+
+
+def test_api_server_refuses_what_no_issuer_should_sign(
+    program: Path, folder: Path, front: Path, realmgate: Server, tmp_path: Path
+) -> None:
+    port = free_port()
+    with https(front, tmp_path, port) as issuer_url, issuing(port, issuer_url) as issuer:
+        copy_changed(folder, tmp_path, realmgate.settings["IDP_PUBLIC_URL"], issuer_url)
+        with serving(program, tmp_path) as url:
+            assert who(url, issuer.sign(issuer.claims(FOR_IT[1]))).status == 200
+            found = {what: who(url, token).status for what, token in issuer.wrong_tokens(FOR_IT[1]).items()}
+    assert set(found.values()) == {401}, found
+
+
+def copy_changed(folder: Path, target: Path, old: str, new: str) -> None:
+    """Copy the configuration into another folder, with something replaced."""
+    configuration = (folder / "authentication.yaml").read_text()
+    assert old in configuration
+    (target / "authentication.yaml").write_text(configuration.replace(old, new))
+
+
+def test_api_server_refuses_an_id_token_even_where_its_audience_fits(
+    program: Path, folder: Path, realmgate: Server, tmp_path: Path
+) -> None:
+    fitting = realmgate.create_application(
+        "kube-fitting", "--token-type", "JWT", "--audience", "kube-fitting", "--role", "researcher"
+    )
+    copy_changed(folder, tmp_path, FOR_IT[1], "kube-fitting")
+    with serving(program, tmp_path) as url:
+        assert who(url, access_token(realmgate, fitting)).status == 200
+        refused = who(url, id_token(realmgate, fitting))
+    assert (refused.status, b"this is no access token" in refused.body) == (401, True), refused.body
+
+
+def test_api_server_counts_roles_that_last_as_long_as_the_token(cluster: str, realmgate: Server) -> None:
+    application = realmgate.create_application("kube-guest", *FOR_IT)
+    refused = who(cluster, access_token(realmgate, application))
+    assert (refused.status, b"no role on the realm" in refused.body) == (401, True), refused.body
+    for role, hours in (("researcher", 1), ("viewer", 100)):
+        until = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+        realmgate.idp("grants", "add", "--realm", "acme", "kube-guest", role, "--until", until)
+    token = access_token(realmgate, application)
+    assert claims_of(token)["realm_access"]["roles"] == ["researcher", "viewer"]
+    assert who(cluster, token).json["Groups"] == ["realmgate:viewer"]
+
+
+def test_api_server_has_to_be_restarted_after_the_revocation_of_a_key(
+    program: Path, folder: Path, realmgate: Server, tmp_path: Path
+) -> None:
+    """What the page warns of."""
+    copy_changed(folder, tmp_path, "realms/acme", "realms/master")
+    operator = realmgate.create_application("kube-leak", *FOR_IT, "--role", "researcher", realm="master")
+    token = access_token(realmgate, operator, "master")
+    with serving(program, tmp_path) as url:
+        assert who(url, token).status == 200
+        revoke_key(realmgate, "master")
+        assert who(url, token).status == 200
+        successor = access_token(realmgate, operator, "master")
+        assert who(url, successor).status == 401
+    with serving(program, tmp_path) as url:
+        assert who(url, token).status == 401
+        assert who(url, successor).status == 200
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("jq") is None, reason="curl or jq is not installed")
+def test_kubectl_fetches_a_token(program: Path, folder: Path, front: Path, deployer: dict[str, str], client: Client) -> None:
+    about = subprocess.run(["kubectl", "version", "--client", "-o", "json"], capture_output=True, check=True).stdout
+    client("kubectl", json.loads(about)["clientVersion"]["gitVersion"], "fetches a token with a credential plugin")
+    server = f"{HOST}:{free_port()}"
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(kubeconfig.read_text().replace("kubernetes.example.com", server))
+    shutil.copy(front / "realmgate.pem", folder / "kubernetes.pem")
+    (folder / "realmgate-token").chmod(0o700)
+    environment = os.environ | {"CURL_CA_BUNDLE": str(front / "realmgate.pem"), "HOME": str(folder)}
+
+    def get(path: str, secret: str = deployer["client_secret"]) -> subprocess.CompletedProcess[str]:
+        (folder / "client-secret").write_text(secret)
+        command = ["kubectl", "--kubeconfig", "kubeconfig", "get", "--raw", path]
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    command = [program / "authentication", folder / "authentication.yaml", server]
+    certificate = [front / "realmgate.pem", front / "realmgate.key"]
+    with running(
+        [str(each) for each in command + certificate], os.environ, lambda: get("/healthz").returncode == 0, folder / "log"
+    ):
+        found = get("/")
+        refused = get("/", "wrong")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["Name"] == "realmgate:service-account-deployer"
+    assert refused.returncode != 0
+    assert "jq: error" in refused.stderr
