@@ -12,7 +12,7 @@ from idp.settings import Settings
 
 @dataclass(frozen=True)
 class Runtime:
-    """Made once by `create_app`."""
+    """Made once by `idp.opening`."""
 
     settings: Settings
     master_keys: MasterKeys

@@ -17,13 +17,13 @@ from sqlalchemy import inspect, text
 
 from idp import (
     access,
-    api,
     apikeys,
     applications,
     audit,
     checkpoints,
     clock,
     crypto,
+    kept_answers,
     keys,
     keysets,
     mail,
@@ -38,12 +38,12 @@ from idp import (
     users,
     vault,
 )
-from idp.app import close_app, create_app
 from idp.applications import NewSecret
 from idp.callers import ADMINISTRATOR
 from idp.db import commit, db, make_engine_apart, storage_errors
 from idp.errors import IdpError
 from idp.manifest import RealmFileError
+from idp.opening import close_app, open_app
 from idp.settings import Settings
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
@@ -82,7 +82,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
             if is_sealed(settings):
                 raise SetupError(lost_key(settings))
             crypto.create_master_key(settings.master_key_file)
-        app = create_app(settings)
+        app = open_app(settings)
         try:
             with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):
                 _complete(settings, report)
@@ -236,7 +236,7 @@ def rotate_keys_and_tidy() -> None:
     mail.forget_old_mail()
     audit.forget_old_activity()
     organisations.forget_old_sign_ups()
-    api.forget_old_answers()
+    kept_answers.forget_old_answers()
     checkpoints.forget_clear_destinations()
     commit()
     with audit.acting_as(audit.SYSTEM):

@@ -108,7 +108,7 @@ def test_networks_are_read_from_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reference_page_is_what_the_code_says() -> None:
-    from idp.cli.settings import reference_page
+    from idp.cli.settings_page import reference_page
 
     assert (PROJECT / "docs" / "settings.md").read_text() == reference_page(), "run `make docs`"
 

@@ -27,12 +27,11 @@ from idp.api import (
 )
 from idp.api.errors import answer_error
 from idp.api.exchange import PATH, ExchangeExpress, exchange_key
-from idp.api.idempotency import forget_old_answers
 from idp.api.limits import register_limits
 from idp.api.openapi import Route
 from idp.wire.edges import answer_errors
 
-__all__ = ["ROUTES", "forget_old_answers", "register"]
+__all__ = ["ROUTES", "register"]
 
 ROUTES: tuple[Route, ...] = (
     ("POST", "/v1/auth/authenticate", auth.authenticate),

@@ -7,35 +7,19 @@ key is refused. The answer is kept for a day, sealed, for it may hold a secret t
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from flask import request
-from sqlalchemy import String, delete, select
-from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock, vault
 from idp.api.errors import KeyReusedError
 from idp.callers import Caller
-from idp.db import Base, db
+from idp.db import db
 from idp.errors import InvalidValueError
+from idp.kept_answers import KEEP, KeptAnswer
 from idp.wire.body import read_body
 
-KEEP = timedelta(days=1)
 LONGEST_KEY = 200
-
-
-class KeptAnswer(Base):
-    """The answer to a create that carried a key."""
-
-    __tablename__ = "kept_answer"
-
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """Hash of who sent which key to which URL."""
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    """Keyed hash of the body, which may hold a secret that somebody chose, and of the project that it is about."""
-    sealed: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
 
 
 @dataclass(frozen=True)
@@ -92,11 +76,3 @@ def once(caller: Caller) -> Once | None:
     scope = f"{request.headers.get('ProjectUid', '')}?{request.query_string.decode('latin-1')}\n".encode()
     _, fingerprint = vault.hash_secret(hashlib.sha256(scope + read_body(request.environ)).hexdigest())
     return Once(key, fingerprint.hex())
-
-
-def forget_old_answers() -> None:
-    """Remove answers that nobody may ask for any more."""
-    db.session.execute(delete(KeptAnswer).where(KeptAnswer.created_at < clock.now() - KEEP))
-
-
-vault.register_sealed(KeptAnswer.sealed, select(KeptAnswer.key, KeptAnswer.sealed, KeptAnswer.key), "answer {}".format)

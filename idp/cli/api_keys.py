@@ -1,7 +1,7 @@
 """`idp api-keys`: long-lived secrets of users and applications."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,9 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("api-keys")
@@ -47,7 +49,7 @@ def api_keys_group() -> None:
 @click.option("--description", default="", help="What it is for.")
 @json_option
 def create(  # noqa: PLR0917
-    realm: Realm,
+    realm: "Realm",
     owner: str,
     name: str,
     hours: int | None,
@@ -90,7 +92,7 @@ def create(  # noqa: PLR0917
 @click.option("--owner", help="Only keys of this owner: `user:<name>`, or the name of an application.")
 @limit_option
 @json_option
-def list_(realm: Realm, owner: str | None, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List keys with age, expiry and last use; never their values."""
     from idp import apikeys
 
@@ -108,7 +110,7 @@ def list_(realm: Realm, owner: str | None, limit: int | None, as_json: bool) -> 
 @click.option("--overlap-hours", type=float, default=24, show_default=True, help="How long the old key works beside the new.")
 @click.option("--hours", type=int, help="How long the new key lives; by default as long as the old one was made for.")
 @json_option
-def rotate(realm: Realm, key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
+def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Make a successor to KEY (its uid, or the part that lists show), and show it once."""
     from idp import apikeys
     from idp.db import commit
@@ -127,7 +129,7 @@ def rotate(realm: Realm, key: str, overlap_hours: float, hours: int | None, as_j
 @click.argument("key")
 @with_database
 @realm_option
-def deactivate(realm: Realm, key: str) -> None:
+def deactivate(realm: "Realm", key: str) -> None:
     """Stop KEY; `activate` starts it again."""
     _set_active(realm, key, active=False)
 
@@ -136,7 +138,7 @@ def deactivate(realm: Realm, key: str) -> None:
 @click.argument("key")
 @with_database
 @realm_option
-def activate(realm: Realm, key: str) -> None:
+def activate(realm: "Realm", key: str) -> None:
     """Start KEY again after it was deactivated."""
     _set_active(realm, key, active=True)
 
@@ -146,7 +148,7 @@ def activate(realm: Realm, key: str) -> None:
 @with_database
 @realm_option
 @click.option("--reason", required=True, help="Why; it is kept with the key and in the audit trail.")
-def revoke(realm: Realm, key: str, reason: str) -> None:
+def revoke(realm: "Realm", key: str, reason: str) -> None:
     """End KEY for good; every worker refuses it, and the tokens it was exchanged for, within a second."""
     from idp import apikeys
     from idp.db import commit
@@ -160,7 +162,7 @@ def revoke(realm: Realm, key: str, reason: str) -> None:
 @click.argument("key")
 @with_database
 @realm_option
-def delete(realm: Realm, key: str) -> None:
+def delete(realm: "Realm", key: str) -> None:
     """Remove KEY; it works no longer, and is listed no longer."""
     from idp import apikeys
     from idp.db import commit
@@ -170,7 +172,7 @@ def delete(realm: Realm, key: str) -> None:
     click.echo(f"Deleted {key}.")
 
 
-def _set_active(realm: Realm, key: str, *, active: bool) -> None:
+def _set_active(realm: "Realm", key: str, *, active: bool) -> None:
     from idp import apikeys
     from idp.db import commit
 

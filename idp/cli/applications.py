@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,8 +22,10 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import Realm
 from idp.written import one_line
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 _LAST_ID = 2**63 - 1
 """A row number behind all others: what comes after a name comes after whatever has that name."""
@@ -78,7 +80,7 @@ applications_group.add_command(secrets_group)
 @click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
 @json_option
 def create(  # noqa: PLR0917
-    realm: Realm,
+    realm: "Realm",
     name: str,
     roles: tuple[str, ...],
     projects: tuple[str, ...],
@@ -164,7 +166,7 @@ def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[t
 @click.option("--after", default="", help="Only names after this one, to page on.")
 @limit_option
 @json_option
-def list_(realm: Realm, after: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List applications by name."""
     from idp import applications
 
@@ -209,7 +211,7 @@ def _facts(application: Any) -> dict[str, Any]:
 @reads_database
 @realm_option
 @json_option
-def show(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+def show(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show an application with its roles, project grants and secrets."""
     from idp import access, applications
     from idp.cli.grants import grant_facts, grant_row
@@ -231,7 +233,7 @@ def show(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
     show_secrets(realm, application)
 
 
-def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
+def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp import applications
     from idp.db import commit
 
@@ -243,7 +245,7 @@ def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-def disable(realm: Realm, name: str) -> None:
+def disable(realm: "Realm", name: str) -> None:
     """Refuse an application from now on, on every worker within a second; `enable` undoes it."""
     _set_enabled(realm, name, enabled=False)
     click.echo(f"Disabled {name}. It gets no tokens; those it has are inactive at introspection, and expire within 10 hours.")
@@ -253,7 +255,7 @@ def disable(realm: Realm, name: str) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-def enable(realm: Realm, name: str) -> None:
+def enable(realm: "Realm", name: str) -> None:
     """Let a disabled application in again."""
     _set_enabled(realm, name, enabled=True)
     click.echo(f"Enabled {name}.")
@@ -264,7 +266,7 @@ def enable(realm: Realm, name: str) -> None:
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
     """Delete an application with its secrets and grants. This cannot be undone; `disable` can."""
     from idp import applications
     from idp.db import commit

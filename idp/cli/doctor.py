@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import click
 
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.cli.config import config_option, load_settings
 from idp.cli.reach import find_trouble
 from idp.cli.where import missing_database, missing_key
 from idp.errors import IdpError, StorageUnavailableError
-from idp.settings import VARIABLE
 
 if TYPE_CHECKING:
     from idp.settings import Settings
@@ -85,7 +85,7 @@ def _examine_settings(settings: "Settings") -> Iterator[tuple[str, str]]:
 def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.service_links import is_link_variable
 
-    others = {VARIABLE, "IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
+    others = {"IDP_CONFIG", "IDP_REALM", "IDP_CLIENT_SECRET", "IDP_COPY_TO"}
     known = {f"IDP_{name.upper()}" for name in type(settings).model_fields} | others
     ours = sorted(name for name in os.environ if name.startswith("IDP_"))
     links = [name for name in ours if is_link_variable(name, os.environ[name])]
@@ -158,10 +158,10 @@ def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp import applications, clock, keys, migrations, realms, vault
-    from idp.app import close_app, create_app
     from idp.db import db
+    from idp.opening import close_app, open_app
 
-    app = create_app(settings)
+    app = open_app(settings)
     with contextlib.ExitStack() as stack:
         stack.callback(close_app, app)
         stack.enter_context(app.app_context())
@@ -187,7 +187,7 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
                     "warn",
                     f"{verdict} no API in particular. Add {settings.issuer(realm.name)} to their audience if they are to.",
                 )
-            for missing in sorted(set(realms.SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
+            for missing in sorted(set(SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
         yield "ok", "The master key opens every pepper and every active signing key."
         yield from _examine_trails()

@@ -1,11 +1,10 @@
 """`idp grants`: who holds which role, on the realm or on a project, until when."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.access import Holder
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     Time,
@@ -17,7 +16,10 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.access import Holder
+    from idp.realms import Realm
 
 
 @click.group("grants")
@@ -36,7 +38,7 @@ def grants_group() -> None:
 @click.option("--project", help="The project to hold it on; by default the whole realm.")
 @click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
 @json_option
-def add(realm: Realm, holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
+def add(realm: "Realm", holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
     """Assign the role ROLE to HOLDER. Assigning it again changes the end date."""
     from idp import access
     from idp.db import commit
@@ -52,7 +54,7 @@ def add(realm: Realm, holder: str, role: str, project: str | None, until: dateti
             _warn_of_mute(realm, grant.holder_name)
 
 
-def _warn_of_mute(realm: Realm, name: str) -> None:
+def _warn_of_mute(realm: "Realm", name: str) -> None:
     """Say so when an application could administer, and its tokens are for no API in particular."""
     from idp import applications, runtime
 
@@ -74,7 +76,7 @@ def _warn_of_mute(realm: Realm, name: str) -> None:
 @limit_option
 @json_option
 def list_(
-    realm: Realm,
+    realm: "Realm",
     application: str | None,
     holder: str | None,
     project: str | None,
@@ -96,7 +98,7 @@ def list_(
 @with_database
 @realm_option
 @click.option("--project", help="The project it is held on; by default the whole realm.")
-def remove(realm: Realm, holder: str, role: str, project: str | None) -> None:
+def remove(realm: "Realm", holder: str, role: str, project: str | None) -> None:
     """Remove the role ROLE from HOLDER; its next token is without it."""
     from idp import access
     from idp.db import commit
@@ -106,7 +108,7 @@ def remove(realm: Realm, holder: str, role: str, project: str | None) -> None:
     click.echo(f"{holder} no longer holds {role} on {f'project {project}' if project else 'the realm'}.")
 
 
-def find_holder(realm: Realm, named: str, *, groups: bool = True) -> Holder:
+def find_holder(realm: "Realm", named: str, *, groups: bool = True) -> "Holder":
     """Return who is named `user:<name>`, `group:<name>`, or by an application's name.
 
     :raises NotFoundError: there is none.

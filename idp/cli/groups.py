@@ -1,12 +1,14 @@
 """`idp groups`: sets of users. What a group holds, its members hold; `idp grants add group:<name>` gives it a role."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("groups")
@@ -21,7 +23,7 @@ def groups_group() -> None:
 @click.option("--description", default="", help="What it is.")
 @click.option("--display-name", default="", help="What it is shown as; its name by default.")
 @json_option
-def create(realm: Realm, name: str, description: str, display_name: str, as_json: bool) -> None:  # noqa: FBT001
+def create(realm: "Realm", name: str, description: str, display_name: str, as_json: bool) -> None:  # noqa: FBT001
     """Make a group called NAME."""
     from idp import users
     from idp.db import commit
@@ -39,7 +41,7 @@ def create(realm: Realm, name: str, description: str, display_name: str, as_json
 @realm_option
 @limit_option
 @json_option
-def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List groups by name."""
     from idp import users
 
@@ -60,7 +62,7 @@ def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT0
 @realm_option
 @limit_option
 @json_option
-def members(realm: Realm, name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List who is in the group NAME."""
     from idp import users
 
@@ -76,7 +78,7 @@ def members(realm: Realm, name: str, limit: int | None, as_json: bool) -> None: 
 @click.argument("user")
 @with_database
 @realm_option
-def add(realm: Realm, name: str, user: str) -> None:
+def add(realm: "Realm", name: str, user: str) -> None:
     """Put USER into the group NAME."""
     from idp import users
     from idp.db import commit
@@ -91,7 +93,7 @@ def add(realm: Realm, name: str, user: str) -> None:
 @click.argument("user")
 @with_database
 @realm_option
-def remove(realm: Realm, name: str, user: str) -> None:
+def remove(realm: "Realm", name: str, user: str) -> None:
     """Take USER out of the group NAME."""
     from idp import users
     from idp.db import commit
@@ -105,7 +107,7 @@ def remove(realm: Realm, name: str, user: str) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-def delete(realm: Realm, name: str) -> None:
+def delete(realm: "Realm", name: str) -> None:
     """Delete the group NAME with what it holds; its members stay users."""
     from idp import users
     from idp.db import commit

@@ -1,9 +1,10 @@
 """`idp keys`: the signing keys of a realm."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.cli.session import (
     confirm,
     json_option,
@@ -16,7 +17,9 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import SIGNING_ALGORITHMS, Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("keys")
@@ -28,7 +31,7 @@ def keys_group() -> None:
 @reads_database
 @realm_option
 @json_option
-def list_(realm: Realm, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", as_json: bool) -> None:  # noqa: FBT001
     """List signing keys with their state and calendar."""
     from idp import clock, keys
 
@@ -71,7 +74,7 @@ def _facts(key: Any, now: Any) -> dict[str, Any]:
 @realm_option
 @click.option("--algorithm", type=click.Choice(SIGNING_ALGORITHMS), help="Only this key; by default each in turn.")
 @json_option
-def rotate(realm: Realm, algorithm: str | None, as_json: bool) -> None:  # noqa: FBT001
+def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noqa: FBT001
     """Announce new keys. They sign once every verifier has had time to see them; no token is ever refused for it."""
     from idp import clock, keys
     from idp.db import commit
@@ -92,7 +95,7 @@ def rotate(realm: Realm, algorithm: str | None, as_json: bool) -> None:  # noqa:
 @realm_option
 @click.option("--reason", required=True, help="Why, for the audit trail.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def revoke(realm: Realm, kid: str, reason: str, yes: bool) -> None:  # noqa: FBT001
+def revoke(realm: "Realm", kid: str, reason: str, yes: bool) -> None:  # noqa: FBT001
     """Take a key that may have leaked out of the key set at once.
 
     Every token it has signed is refused as soon as verifiers fetch the key set again, and another key signs from now on.

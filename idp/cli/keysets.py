@@ -1,6 +1,6 @@
 """`idp keysets`: third-party credentials that are kept sealed and lent to applications."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +18,10 @@ from idp.cli.session import (
     with_database,
 )
 from idp.errors import IdpError
-from idp.realms import Realm
 from idp.text_files import read_named
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 class DamageFoundError(IdpError):
@@ -58,7 +60,7 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--project", default="", help="Only for this project.")
 @limit_option
 @json_option
-def list_(realm: Realm, name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List keysets by name; never their values."""
     from idp import keysets
 
@@ -127,7 +129,7 @@ _key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - fo
 @click.option("--description", default="", help="What it is for.")
 @json_option
 def create(  # noqa: PLR0917
-    realm: Realm,
+    realm: "Realm",
     category: str,
     entity: str,
     name: str,
@@ -170,7 +172,7 @@ def create(  # noqa: PLR0917
 @click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.")
 @click.option("--default/--no-default", "is_default", default=None, help="Whether it is the one where nothing else is said.")
 def update(
-    realm: Realm,
+    realm: "Realm",
     keyset: str,
     name: str | None,
     description: str | None,
@@ -198,7 +200,7 @@ def update(
 @with_database
 @realm_option
 @_key_option
-def replace(realm: Realm, keyset: str, keys: tuple[str, ...]) -> None:
+def replace(realm: "Realm", keyset: str, keys: tuple[str, ...]) -> None:
     """Give KEYSET (uid or name) new values, all of them. Leases that run show that they hold an older version."""
     from idp import keysets
     from idp.db import commit, db
@@ -218,7 +220,7 @@ def replace(realm: Realm, keyset: str, keys: tuple[str, ...]) -> None:
 @reads_database
 @realm_option
 @json_option
-def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
+def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT001
     """List the versions of KEYSET (uid or name), and who still holds them."""
     from idp import keysets
 
@@ -261,7 +263,7 @@ def versions(realm: Realm, keyset: str, as_json: bool) -> None:  # noqa: FBT001
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(realm: Realm, keyset: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", keyset: str, yes: bool) -> None:  # noqa: FBT001
     """Delete KEYSET (uid or name) with its values. Its leases end."""
     from idp import keysets
     from idp.db import commit
@@ -295,7 +297,7 @@ def check_all() -> None:
     click.echo(f"Keysets checked: {count}. None is damaged.")
 
 
-def get_keyset(realm: Realm, named: str) -> Any:
+def get_keyset(realm: "Realm", named: str) -> Any:
     """Return a keyset by uid, or by name where only one has it, or raise NotFoundError."""
     from idp import keysets
     from idp.errors import NotFoundError

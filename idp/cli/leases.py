@@ -1,13 +1,15 @@
 """`idp leases`: to whom keysets are lent."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.keysets import get_keyset
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_time, with_database
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("leases")
@@ -24,7 +26,7 @@ def leases_group() -> None:
 @limit_option
 @json_option
 def list_leases(
-    realm: Realm,
+    realm: "Realm",
     keyset: str | None,
     application: str,
     over: bool,  # noqa: FBT001
@@ -75,7 +77,7 @@ def _row(lease: Any) -> dict[str, str]:
 @with_database
 @realm_option
 @click.option("--reason", default="", help="Kept with the lease, and in the audit trail.")
-def end(realm: Realm, lease: str, reason: str) -> None:
+def end(realm: "Realm", lease: str, reason: str) -> None:
     """End LEASE (its uid). Its values must then be replaced, if they are not to be used any more."""
     from idp import keysets
     from idp.db import commit

@@ -1,14 +1,16 @@
 """`idp roles` and `idp projects`: they differ in their nouns only."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.realms import Realm
 from idp.written import one_line
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 def _group(noun: str, explanation: str) -> click.Group:
@@ -27,7 +29,7 @@ def _group(noun: str, explanation: str) -> click.Group:
     @realm_option
     @click.option("--description", default="", help="What it is for.")
     @json_option
-    def create(realm: Realm, name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
+    def create(realm: "Realm", name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
         from idp.db import commit
 
         row = verb(f"create_{noun}")(realm, name, description)
@@ -42,7 +44,7 @@ def _group(noun: str, explanation: str) -> click.Group:
     @realm_option
     @limit_option
     @json_option
-    def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+    def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
         show_listing(
             verb(f"{noun}_listing")(realm), facts=_facts, as_json=as_json, limit=limit, order="name",
             row=lambda row: {"name": row.name, "description": one_line(row.description)},
@@ -54,7 +56,7 @@ def _group(noun: str, explanation: str) -> click.Group:
     @click.argument("description")
     @with_database
     @realm_option
-    def describe(realm: Realm, name: str, description: str) -> None:
+    def describe(realm: "Realm", name: str, description: str) -> None:
         from idp.db import commit
 
         verb(f"describe_{noun}")(realm, name, description)
@@ -65,7 +67,7 @@ def _group(noun: str, explanation: str) -> click.Group:
     @click.argument("name")
     @with_database
     @realm_option
-    def delete(realm: Realm, name: str) -> None:
+    def delete(realm: "Realm", name: str) -> None:
         from idp.db import commit
 
         verb(f"delete_{noun}")(realm, name)
@@ -89,7 +91,7 @@ projects_group = _group("project", "Projects: parts of a realm that work, and gr
 @click.argument("permissions", nargs=-1)
 @with_database
 @realm_option
-def permit(realm: Realm, name: str, permissions: tuple[str, ...]) -> None:
+def permit(realm: "Realm", name: str, permissions: tuple[str, ...]) -> None:
     """Set what the holders of role NAME may do at this server, such as keysets:lease; without PERMISSIONS, nothing.
 
     What there is to permit, a wrong one lists. What a role means to other APIs, they decide.

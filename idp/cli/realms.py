@@ -20,9 +20,9 @@ from idp.cli.session import (
     with_database,
 )
 from idp.errors import InvalidValueError
-from idp.manifest import Change
 
 if TYPE_CHECKING:
+    from idp.manifest import Change
     from idp.realms import Realm
 
 
@@ -136,7 +136,7 @@ def plan(files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
         _show_plan(file.realm.name, file.path, changes_of_file)
 
 
-def _show_plan(realm: str, path: Path, changes: Sequence[Change]) -> None:
+def _show_plan(realm: str, path: Path, changes: Sequence["Change"]) -> None:
     from collections import Counter
 
     if not changes:

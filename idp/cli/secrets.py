@@ -1,7 +1,7 @@
 """`idp applications secrets`: rotation without a gap. Add one, see when the old one has gone quiet, retire it."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,9 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("secrets")
@@ -39,7 +41,7 @@ def secrets_group() -> None:
 @click.option("--expires", type=Time(), help="When it stops working; by default never.")
 @click.option("--single-use", is_flag=True, help="It works once and is then retired.")
 @json_option
-def add(realm: Realm, application: str, name: str, expires: datetime | None, single_use: bool, as_json: bool) -> None:  # noqa: FBT001
+def add(realm: "Realm", application: str, name: str, expires: datetime | None, single_use: bool, as_json: bool) -> None:  # noqa: FBT001
     """Give APPLICATION one more secret, called NAME, and show it once. The others keep working."""
     from idp import applications
     from idp.db import commit
@@ -58,7 +60,7 @@ def add(realm: Realm, application: str, name: str, expires: datetime | None, sin
 @reads_database
 @realm_option
 @json_option
-def list_(realm: Realm, application: str, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT001
     """List the secrets of APPLICATION with their use, the retired ones too."""
     from idp import applications
 
@@ -75,7 +77,7 @@ def list_(realm: Realm, application: str, as_json: bool) -> None:  # noqa: FBT00
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask, even if it was used a short while ago.")
-def retire(realm: Realm, application: str, name: str, yes: bool) -> None:  # noqa: FBT001
+def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:  # noqa: FBT001
     """End the secret NAME of APPLICATION for good; every worker refuses it within a second."""
     from idp import applications
     from idp.db import commit
@@ -107,7 +109,7 @@ def secret_facts(secret: Any) -> dict[str, Any]:
     }
 
 
-def show_secrets(realm: Realm, application: Any) -> None:
+def show_secrets(realm: "Realm", application: Any) -> None:
     """Print the secrets of an application, and which may be retired without anybody noticing."""
     from idp import applications
 

@@ -33,7 +33,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     folder, and prints secrets that are shown once. Later starts find all that and change nothing.
     """
     from idp import server, settings, setup
-    from idp.app import close_app
+    from idp.opening import close_app
 
     here = load_settings(remembered=False, host=host, port=port, workers=workers)
     _warn(here)
@@ -101,7 +101,7 @@ def _printing() -> Iterator[list[bool]]:
 def setup_command() -> None:
     """Set up what is missing, as `idp serve` does at its start, and end."""
     from idp import setup
-    from idp.app import close_app
+    from idp.opening import close_app
 
     settings = load_settings()
     _warn(settings)

@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from idp.errors import InvalidValueError
-from idp.realms import Realm
 from idp.text_files import TextLines
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -37,15 +39,15 @@ def _in_context(command: Command, *, read_only: bool) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from idp import audit
-        from idp.app import close_app, create_app
         from idp.cli.config import load_settings
         from idp.cli.where import check_is_set_up
         from idp.db import db, storage_errors
+        from idp.opening import close_app, open_app
 
         settings = load_settings()
         check_is_set_up(settings)
         os.environ.setdefault("SQLITE_TMPDIR", str(settings.data_dir))  # nothing else may be writable
-        app = create_app(settings)
+        app = open_app(settings)
         try:
             with app.app_context(), audit.acting_as(audit.operator()), storage_errors():
                 if read_only:

@@ -1,12 +1,14 @@
 """`idp sessions`: who is signed in, from where, and ending that."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_time, with_database
-from idp.realms import Realm
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("sessions")
@@ -21,7 +23,7 @@ def sessions_group() -> None:
 @click.option("--all", "everything", is_flag=True, help="Those that have ended, too.")
 @limit_option
 @json_option
-def list_(realm: Realm, user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List sessions, newest first."""
     from idp import sessions, users
 
@@ -65,7 +67,7 @@ def _row(found: tuple[Any, Any]) -> dict[str, str]:
 @realm_option
 @click.option("--sid", help="The session to end.")
 @click.option("--user", help="End every session of this user.")
-def end(realm: Realm, sid: str | None, user: str | None) -> None:
+def end(realm: "Realm", sid: str | None, user: str | None) -> None:
     """End one session, or all of a user; every worker refuses their tokens within a second."""
     from idp import sessions, users
     from idp.cli.session import check

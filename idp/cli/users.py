@@ -1,6 +1,6 @@
 """`idp users`: people, who sign in with a password, and machine users, who hold keys."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +16,10 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.realms import Realm
 from idp.text_files import read_line
+
+if TYPE_CHECKING:
+    from idp.realms import Realm
 
 
 @click.group("users")
@@ -39,7 +41,7 @@ def users_group() -> None:
 @click.option("--no-invitation", is_flag=True, help="Send no invitation; without a password the person cannot sign in yet.")
 @json_option
 def create(  # noqa: PLR0917
-    realm: Realm,
+    realm: "Realm",
     email: str | None,
     machine: str | None,
     first_name: str,
@@ -92,7 +94,7 @@ def create(  # noqa: PLR0917
 @realm_option
 @limit_option
 @json_option
-def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
     """List users by name."""
     from idp import users
 
@@ -106,7 +108,7 @@ def list_(realm: Realm, limit: int | None, as_json: bool) -> None:  # noqa: FBT0
 @reads_database
 @realm_option
 @json_option
-def show_(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show the user NAME (or uid) with groups and what it holds."""
     from idp import access, users
 
@@ -136,7 +138,7 @@ def show_(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
 @with_database
 @realm_option
 @json_option
-def invite(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
+def invite(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
     """Invite the person NAME again. An earlier invitation works no longer."""
     from idp.users import LinkPurpose
 
@@ -149,7 +151,7 @@ def invite(realm: Realm, name: str, as_json: bool) -> None:  # noqa: FBT001
 @realm_option
 @click.option("--password-stdin", is_flag=True, help="Set the password that is read from standard input, at once.")
 @json_option
-def reset_password(realm: Realm, name: str, password_stdin: bool, as_json: bool) -> None:  # noqa: FBT001
+def reset_password(realm: "Realm", name: str, password_stdin: bool, as_json: bool) -> None:  # noqa: FBT001
     """Send the person NAME a one-time code to choose a new password with; or set one."""
     from idp import users
     from idp.audit import Tag
@@ -170,7 +172,7 @@ def reset_password(realm: Realm, name: str, password_stdin: bool, as_json: bool)
 @click.argument("name")
 @with_database
 @realm_option
-def disable(realm: Realm, name: str) -> None:
+def disable(realm: "Realm", name: str) -> None:
     """Disable the user NAME: every session, key and token of it is refused within a second."""
     _set_enabled(realm, name, enabled=False)
 
@@ -179,7 +181,7 @@ def disable(realm: Realm, name: str) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-def enable(realm: Realm, name: str) -> None:
+def enable(realm: "Realm", name: str) -> None:
     """Enable the user NAME again."""
     _set_enabled(realm, name, enabled=True)
 
@@ -189,7 +191,7 @@ def enable(realm: Realm, name: str) -> None:
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
     """Delete the user NAME with its grants, sessions, keys and tokens."""
     from idp import apikeys, realms, users
     from idp.db import commit
@@ -206,7 +208,7 @@ def delete(realm: Realm, name: str, yes: bool) -> None:  # noqa: FBT001
     click.echo(f"Deleted user {name}.")
 
 
-def _send(realm: Realm, name: str, purpose: Any, path: str, *, as_json: bool) -> None:
+def _send(realm: "Realm", name: str, purpose: Any, path: str, *, as_json: bool) -> None:
     from idp import users
     from idp.db import commit
 
@@ -231,7 +233,7 @@ def _show_code(code: str, path: str) -> None:
     )
 
 
-def _set_enabled(realm: Realm, name: str, *, enabled: bool) -> None:
+def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp import users
     from idp.db import commit
 

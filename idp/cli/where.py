@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from idp.errors import IdpError
-from idp.settings import NAME, Source, places
 
 if TYPE_CHECKING:
     from idp.settings import Settings
@@ -48,6 +47,8 @@ def _nothing(settings: "Settings") -> str:
 
 
 def _looked(settings: "Settings") -> str:
+    from idp.settings import NAME, Source, places
+
     origin = settings.origin("data_dir")
     if origin.source is not Source.DEFAULT:
         return f"That folder is set by {origin}."
@@ -58,6 +59,8 @@ def _looked(settings: "Settings") -> str:
 
 
 def _advice(settings: "Settings") -> str:
+    from idp.settings import NAME
+
     found = _data_folder_above(settings)
     if found is not None:
         return f"There is a data folder {found}: go to {found.parent}, or set IDP_DATA_DIR={found}."

@@ -10,6 +10,7 @@ from wtforms import validators
 
 from idp import access, apikeys, applications, audit, callers, clock, keysets, runtime, tokens
 from idp.access import Grant
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.apikeys import ApiKey
 from idp.applications import Application
 from idp.callers import ApplicationWish
@@ -21,7 +22,7 @@ from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
 from idp.db import commit
-from idp.realms import ACCESS_TOKEN_TYPES, SIGNING_ALGORITHMS
+from idp.realms import ACCESS_TOKEN_TYPES
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""

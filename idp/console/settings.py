@@ -4,12 +4,13 @@ import wtforms
 from flask import Response
 
 from idp import realms, runtime
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, choices, text, whole_number
 from idp.console.navigation import base
 from idp.console.turns import go, shown
 from idp.db import commit
-from idp.realms import ACCESS_TOKEN_TYPES, SIGNING_ALGORITHMS
+from idp.realms import ACCESS_TOKEN_TYPES
 
 _FIELDS = (
     "display_name", "signing_algorithm", "access_token_type", "key_rotation_days", "audit_days", "session_hours",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from flask import Response
 
 from idp import clock, keys
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.navigation import base
 from idp.console.render import render, words
@@ -12,7 +13,7 @@ from idp.console.turns import Confirmation, confirmed
 from idp.db import commit
 from idp.errors import NotFoundError
 from idp.keys import KeyState, SigningKey
-from idp.realms import SIGNING_ALGORITHMS, Realm
+from idp.realms import Realm
 
 
 @page

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, delete, insert, inspect, text
 
 from idp import migrations, server, vault
-from idp.app import close_app, create_app
 from idp.copying import progress
 from idp.copying.compare import Act, Compared, Step, Watch, compare_ends, count_rows, differences
 from idp.copying.counters import read_counters, set_counters
@@ -17,6 +16,7 @@ from idp.copying.progress import Progress, Source
 from idp.copying.rows import all_tables, check_rows, key_of, pack_key, read_pages, unpack_key
 from idp.database_url import check_url
 from idp.db import db, storage_errors
+from idp.opening import close_app, open_app
 from idp.redaction import keep_out_of_logs
 from idp.settings import Settings
 from idp.written import one_line
@@ -137,7 +137,7 @@ def _check_source(settings: Settings) -> None:
 
     :raises IdpError: it is not.
     """
-    app = create_app(settings)
+    app = open_app(settings)
     try:
         with app.app_context(), storage_errors():
             with db.engine.execution_options(read_only=True).connect() as connection:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey, RSAKey
 
-from idp.realms import SIGNING_ALGORITHMS
+from idp.algorithms import SIGNING_ALGORITHMS
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 
 from idp import audit, clock, feed, runtime, vault
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.db import commit, db, reading
 from idp.errors import ConflictError, NotFoundError
 from idp.keys.models import KeyState, SigningKey
 from idp.keys.pairs import prepare, take
-from idp.realms import SIGNING_ALGORITHMS, Realm, check_text
+from idp.realms import Realm, check_text
 from idp.settings import CLOCK_LEEWAY, TOKEN_LIFETIME
 
 DESTROY_AFTER = timedelta(hours=1)

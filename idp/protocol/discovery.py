@@ -5,11 +5,12 @@ from typing import Any
 
 from flask import Response
 
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import ASSERTION_ALGORITHMS
 from idp.protocol.client_auth import CLIENT_AUTH_METHODS
 from idp.protocol.grants import GRANTS
 from idp.protocol.realm import open_realm
-from idp.realms import SIGNING_ALGORITHMS, KnownRealm
+from idp.realms import KnownRealm
 
 MAX_AGE = 3600
 

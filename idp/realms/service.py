@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import audit, clock, feed
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.db import db, is_meant, reading, resembles_uid
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms.models import PurgedRealm, Realm, RealmState
@@ -16,9 +17,6 @@ from idp.written import is_written
 
 MASTER = "master"
 """The operators' realm."""
-
-SIGNING_ALGORITHMS = ("RS256", "ES256")
-"""Algorithms that realms sign with (RFC 7518 §3.1)."""
 
 ACCESS_TOKEN_TYPES = ("at+jwt", "JWT")
 """Headers `typ` that access tokens may have: that of RFC 9068 §2.1, and the one that libraries of before it look for."""

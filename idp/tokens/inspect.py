@@ -8,10 +8,11 @@ from sqlalchemy import delete, select
 
 from idp import access, audit, clock, feed, keys
 from idp.access import HeldRole
+from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import KnownApplication, known_application
 from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
-from idp.realms import SIGNING_ALGORITHMS, KnownRealm
+from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
 from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
 from idp.tokens.models import RevokedToken

@@ -172,8 +172,8 @@ def test_repeated_create_makes_one(client: FlaskClient, app: Flask, admin: dict[
 def test_kept_answer_is_sealed_and_forgotten(
     client: FlaskClient, admin: dict[str, str], context: Flask, frozen_clock: Any
 ) -> None:
-    from idp.api.idempotency import KeptAnswer, forget_old_answers
     from idp.db import commit, db
+    from idp.kept_answers import KeptAnswer, forget_old_answers
 
     made = client.post("/v1/apiKeys", json={}, headers=admin | {"Idempotency-Key": "k"}).json
     row = db.session.query(KeptAnswer).one()

@@ -289,7 +289,7 @@ def test_a_create_that_is_repeated_makes_one_and_its_fingerprint_is_keyed(
     import hashlib
     import json
 
-    from idp.api.idempotency import KeptAnswer
+    from idp.kept_answers import KeptAnswer
 
     body = json.dumps(wish())
     header = root | {"Idempotency-Key": "one", "Content-Type": "application/json"}
