@@ -1,0 +1,97 @@
+"""Building and running the Java programs of docs/integrations, and tokens that only the realm's own key can sign."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from idp import clock, keys, realms, runtime
+from idp.app import close_app, create_app
+from idp.settings import Settings
+from tests.serving import PATIENCE, PROJECT, Answer, Server, free_port, send, wait_until
+
+MISSING = ", ".join(each for each in ("java", "mvn") if shutil.which(each) is None)
+"""What the machine lacks to build Java programs; empty when it has all."""
+
+_BUILD_SECONDS = 540
+"""The first build fetches everything from Maven's registry."""
+
+Sign = Callable[[str, Mapping[str, Any]], str]
+"""Sign claims with a realm's key: the header's `typ`, and the claims."""
+
+
+def build(folder: Path) -> None:
+    """Build a folder that has a pom.xml, without the network when everything is there already.
+
+    :raises AssertionError: it does not build.
+    """
+    if _maven(folder, "-o").returncode != 0:
+        done = _maven(folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _maven(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["mvn", "-q", "-B", *options, "package"], cwd=folder, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+    )
+
+
+@contextlib.contextmanager
+def running(jar: Path, *, port_option: str, options: tuple[str, ...] = ()) -> Iterator[str]:
+    """Run a program that serves HTTP, and yield its URL once it answers.
+
+    :param port_option: how the program is told its port, before the `=`; on the left of `-jar` when it begins with `-D`.
+    """
+    port = free_port()
+    given = (f"{port_option}={port}", *options)
+    system = [each for each in given if each.startswith("-D")]
+    process = subprocess.Popen(
+        ["java", "-Xmx256m", *system, "-jar", str(jar), *(each for each in given if each not in system)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=output.extend, args=(process.stdout,), daemon=True)
+    reader.start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _answers(process, url, output), f"the start of {jar.name}", 4 * PATIENCE)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        reader.join(PATIENCE)
+        process.stdout.close()
+
+
+def _answers(process: subprocess.Popen[str], url: str, output: list[str]) -> bool:
+    assert process.poll() is None, "the program ended:\n" + "".join(output)
+    try:
+        return send(f"{url}/open").status == 200
+    except OSError:
+        return False
+
+
+def call(url: str, token: str = "", *, post: bool = False) -> Answer:
+    """Call an API, with a bearer token or without."""
+    return send(url, {} if post else None, {"Authorization": f"Bearer {token}"} if token else {})
+
+
+@contextlib.contextmanager
+def realm_key(server: Server, realm: str = "acme", algorithm: str = "RS256") -> Iterator[Sign]:
+    """Yield what signs any claims with the key of a realm, as the server would: for tokens that time alone would make."""
+    app = create_app(Settings.load(data_dir=server.data_dir, realms_dir=PROJECT / "realms", public_url=server.url))
+    try:
+        with app.app_context():
+            known = realms.known_realm(runtime.current(), realm)
+            assert known is not None
+            signer = keys.key_ring(known).signer(algorithm, clock.timestamp())
+            yield lambda typ, claims: signer.sign(typ, json.dumps(claims))
+    finally:
+        close_app(app)
