@@ -158,8 +158,8 @@ def set_the_schema_back(connection: Connection) -> None:
     connection.execute("DROP INDEX ix_personal_token_made_with")
     for table, columns in {
         "audit_sealing": ["cutting"],
-        "realm": ["audit_days", "tokens_from"],
-        "application": ["jwks_frozen", "created_by"],
+        "realm": ["audit_days", "tokens_from", "access_token_type"],
+        "application": ["jwks_frozen", "created_by", "access_token_type"],
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by"],
         "role": ["created_by"],

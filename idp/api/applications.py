@@ -19,6 +19,7 @@ from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 
 Algorithm = Literal["RS256", "ES256"]
+AccessTokenType = Literal["at+jwt", "JWT"]
 
 
 class ProjectGrant(Schema):
@@ -40,6 +41,8 @@ class ApplicationSpec(Schema):
     """Audiences that it answers for, besides its own name."""
     signingAlgorithm: Algorithm | None = None
     """Left out for the realm's."""
+    accessTokenType: AccessTokenType | None = None
+    """Header `typ` of its access tokens; left out for the realm's. `JWT` is for APIs that refuse RFC 9068."""
     jwks: dict[str, Any] | None = None
     """Public keys for `private_key_jwt` (RFC 7523)."""
     ratePerSecond: int | None = None
@@ -75,6 +78,7 @@ class ApplicationSpecChange(Schema):
     audience: list[str] | None = None
     resources: list[str] | None = None
     signingAlgorithm: Algorithm | None = None
+    accessTokenType: AccessTokenType | None = None
     jwks: dict[str, Any] | None = None
     ratePerSecond: int | None = None
 
@@ -133,6 +137,7 @@ class ApplicationSpecShown(TypedDict):
     audience: list[str]
     resources: list[str]
     signingAlgorithm: Algorithm | None
+    accessTokenType: AccessTokenType | None
     jwks: dict[str, Any] | None
     ratePerSecond: int | None
 
@@ -340,6 +345,7 @@ _API_NAMES = {
     "audience": "audience",
     "resources": "resources",
     "signing_algorithm": "signingAlgorithm",
+    "access_token_type": "accessTokenType",
     "jwks": "jwks",
     "rate_per_second": "ratePerSecond",
 }
@@ -354,6 +360,9 @@ def show_application(application: Application) -> ApplicationResource:
     algorithm: Algorithm | None = None
     if application.signing_algorithm is not None:
         algorithm = "ES256" if application.signing_algorithm == "ES256" else "RS256"
+    token_type: AccessTokenType | None = None
+    if application.access_token_type is not None:
+        token_type = "JWT" if application.access_token_type == "JWT" else "at+jwt"  # noqa: S105
     return {
         "metadata": metadata(
             application.uid, application.name, application.created_at, application.updated_at, application.description
@@ -363,6 +372,7 @@ def show_application(application: Application) -> ApplicationResource:
             "audience": application.audience,
             "resources": application.resources,
             "signingAlgorithm": algorithm,
+            "accessTokenType": token_type,
             "jwks": application.jwks,
             "ratePerSecond": application.rate_per_second,
         },

@@ -21,6 +21,8 @@ class RealmSpec(Schema):
 
     displayName: str = Field(default="", max_length=200)
     signingAlgorithm: Literal["RS256", "ES256"] = "RS256"
+    accessTokenType: Literal["at+jwt", "JWT"] = "at+jwt"
+    """Header `typ` of access tokens; `JWT` is for APIs that refuse RFC 9068."""
     keyRotationDays: int = 90
     """0 leaves rotation to the operator."""
     auditDays: int = 365
@@ -53,6 +55,7 @@ class RealmSpecChange(Schema):
 
     displayName: str | None = Field(default=None, max_length=200)
     signingAlgorithm: Literal["RS256", "ES256"] | None = None
+    accessTokenType: Literal["at+jwt", "JWT"] | None = None
     keyRotationDays: int | None = None
     auditDays: int | None = None
     sessionHours: int | None = None
@@ -103,6 +106,7 @@ class RealmSpecShown(TypedDict):
 
     displayName: str
     signingAlgorithm: Literal["RS256", "ES256"]
+    accessTokenType: Literal["at+jwt", "JWT"]
     keyRotationDays: int
     auditDays: int
     sessionHours: int
@@ -145,6 +149,7 @@ class Verified(TypedDict):
 _FIELDS = {
     "displayName": "display_name",
     "signingAlgorithm": "signing_algorithm",
+    "accessTokenType": "access_token_type",
     "keyRotationDays": "key_rotation_days",
     "auditDays": "audit_days",
     "sessionHours": "session_hours",
@@ -279,6 +284,7 @@ def show_realm(caller: Caller, realm: Realm) -> RealmResource:
         "spec": {
             "displayName": realm.display_name,
             "signingAlgorithm": "ES256" if realm.signing_algorithm == "ES256" else "RS256",
+            "accessTokenType": "JWT" if realm.access_token_type == "JWT" else "at+jwt",  # noqa: S105
             "keyRotationDays": realm.key_rotation_days,
             "auditDays": realm.audit_days,
             "sessionHours": realm.session_hours,

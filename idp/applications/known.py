@@ -58,6 +58,8 @@ class KnownApplication:
     resources: frozenset[str]
     algorithm: str
     """Empty for the realm's."""
+    access_token_type: str
+    """Empty for the realm's."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
     jwks_frozen: Frozen | None
@@ -142,6 +144,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             audience=tuple(row.audience) or (realm.general_audience,),
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
+            access_token_type=row.access_token_type or "",
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),
             jwks_frozen=row.jwks_frozen,

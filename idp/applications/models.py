@@ -26,6 +26,8 @@ class Application(Identified, Base):
     """Audiences it answers for as a resource server: it may introspect tokens made for them, besides its client_id."""
     signing_algorithm: Mapped[str | None] = mapped_column(String(10))
     """None means the realm's."""
+    access_token_type: Mapped[str | None] = mapped_column(String(10))
+    """Header `typ` of its access tokens; None means the realm's."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))

@@ -14,7 +14,7 @@ from idp.applications.models import Application, ApplicationSecret, UsedAssertio
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
-from idp.realms import Realm, check_algorithm, check_name, check_text, publish_application
+from idp.realms import Realm, check_access_token_type, check_algorithm, check_name, check_text, publish_application
 from idp.verifier.jose import InvalidTokenError, import_key
 
 _KEY_ALGORITHMS = {
@@ -47,8 +47,8 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """Add an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
-    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `jwks`,
-        `rate_per_second`.
+    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `access_token_type`,
+        `jwks`, `rate_per_second`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -220,6 +220,8 @@ def _by_name(realm: Realm, name: str) -> Any:
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("signing_algorithm") is not None:
         check_algorithm(fields["signing_algorithm"])
+    if fields.get("access_token_type") is not None:
+        check_access_token_type(fields["access_token_type"])
     check_text("A description", fields.get("description", ""), 500)
     rate = fields.get("rate_per_second")
     if rate is not None and not 1 <= rate <= FASTEST:

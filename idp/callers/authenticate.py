@@ -17,6 +17,7 @@ from idp.runtime import Runtime
 from idp.sessions import BrowserSession
 from idp.users import KnownUser, lock_user
 from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
+from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, kind_of, unverified_kind
 
 MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
@@ -42,13 +43,21 @@ class NoCredentialError(CredentialError):
         )
 
 
+class WrongTokenError(CredentialError):
+    """An ID token is shown, which no API takes. It says so itself, so it is no secret that it is one."""
+
+    def __init__(self) -> None:
+        IdpError.__init__(self, ID_TOKEN_SHOWN)
+
+
 @dataclass(slots=True)
 class _Opened:
     """A token whose signature, dates and issuer were found right under these keys."""
 
     ring: KeyRing
     realm: str
-    typ: str
+    session: bool
+    """A session token; else an access token."""
     claims: dict[str, Any]
     expires_at: float
     held: tuple[Any, tuple[HeldRole, ...]] | None = field(default=None)
@@ -148,11 +157,13 @@ def authenticate_token(process: Runtime, token: str, address: str, *, audience: 
         realm = known_realm(process, opened.realm)
         if realm is None or not realm.enabled:
             raise CredentialError
-        if opened.typ == sessions.TYPE:
+        if opened.session:
             return _by_session_token(realm, opened, address, counted=counted)
         audiences = {realm.issuer, audience, realm.general_audience} if audience else {realm.issuer}
         return _by_access_token(realm, opened, address, audiences)
     except (InvalidTokenError, KeyError, TypeError, AttributeError) as error:
+        if unverified_kind(token) is Kind.ID:
+            raise WrongTokenError from error
         raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
 
 
@@ -162,8 +173,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     Roles and projects are those that the token names *and* its subject still holds.
     """
     try:
-        typ = str(read_unverified(token).header.get("typ", "")).lower()
-        if typ != sessions.TYPE and not personal_tokens.is_personal_token(token):
+        if unverified_kind(token) not in {Kind.SESSION, Kind.PERSONAL}:
             return tokens.inspect_token(realm, token)
         caller = authenticate_token(realm.runtime, token, NOWHERE, counted=False)
     except (InvalidTokenError, CredentialError):
@@ -288,8 +298,9 @@ def _open(process: Runtime, token: str) -> _Opened:
     """
     realm = realm_of_token(process, token)
     ring = keys.key_ring(realm)
-    found = tokens.open_token_of(realm, token, ("at+jwt", sessions.TYPE))
-    opened = _Opened(ring, realm.name, found.header["typ"].lower(), found.claims, found.claims["exp"])
+    found = tokens.open_token_of(realm, token, {Kind.ACCESS, Kind.SESSION})
+    session = kind_of(found) is Kind.SESSION
+    opened = _Opened(ring, realm.name, session, found.claims, found.claims["exp"])
     return _remembered(process).load(hashlib.sha256(token.encode()).hexdigest(), lambda: opened)
 
 

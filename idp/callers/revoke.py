@@ -1,11 +1,12 @@
 """What an application can have revoked at the revocation endpoint: whatever it was issued, and never in silence (RFC 7009 §2)."""
 
-from idp import apikeys, crypto, personal_tokens, realms, sessions, tokens
+from idp import apikeys, crypto, personal_tokens, realms, tokens
 from idp.applications import KnownApplication
 from idp.realms import KnownRealm
 from idp.runtime import Runtime
 from idp.tokens import ForeignTokenError, NotRevocableError, actors_of
-from idp.verifier.jose import InvalidTokenError, read_unverified
+from idp.verifier.jose import InvalidTokenError
+from idp.verifier.kinds import Kind, unverified_kind
 
 _REASON = "revoked by its application"
 
@@ -20,19 +21,12 @@ def revoke_credential(realm: KnownRealm, credential: str, *, by: KnownApplicatio
     """
     if crypto.is_well_formed(credential, "ak"):
         _revoke_key(realm, credential, by)
-    elif _type_of(credential) == sessions.TYPE:
+    elif unverified_kind(credential) is Kind.SESSION:
         _revoke_session_token(realm, credential, by)
     elif personal_tokens.is_personal_token(credential) and _is_live_personal_token(realm.runtime, credential):
         raise NotRevocableError("Personal tokens are deleted by those who have made them: DELETE /auth/v1/tokens/<id>.")
     else:
         tokens.revoke_token(realm, credential, by=by)
-
-
-def _type_of(token: str) -> str:
-    try:
-        return str(read_unverified(token).header.get("typ", "")).lower()
-    except InvalidTokenError:
-        return ""
 
 
 def _revoke_key(realm: KnownRealm, plain_key: str, by: KnownApplication) -> None:
@@ -51,7 +45,7 @@ def _revoke_key(realm: KnownRealm, plain_key: str, by: KnownApplication) -> None
 
 def _revoke_session_token(realm: KnownRealm, token: str, by: KnownApplication) -> None:
     try:
-        claims = tokens.open_token_of(realm, token, (sessions.TYPE,)).claims
+        claims = tokens.open_token_of(realm, token, {Kind.SESSION}).claims
     except InvalidTokenError:
         return
     if "sid" not in claims:

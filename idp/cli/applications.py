@@ -58,6 +58,11 @@ applications_group.add_command(secrets_group)
 @click.option("--resource", "resources", multiple=True, help="An audience it answers for: it may introspect its tokens.")
 @click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens; by default the realm's.")
 @click.option(
+    "--token-type",
+    type=click.Choice(["at+jwt", "JWT"]),
+    help="Header typ of its access tokens; by default the realm's. JWT is for APIs that refuse at+jwt (RFC 9068).",
+)
+@click.option(
     "--jwks",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with its public keys (JWK set), for private_key_jwt. It then gets no secret.",
@@ -74,6 +79,7 @@ def create(  # noqa: PLR0917
     audience: tuple[str, ...],
     resources: tuple[str, ...],
     algorithm: str | None,
+    token_type: str | None,
     jwks: Path | None,
     description: str,
     secret_expires: datetime | None,
@@ -96,6 +102,7 @@ def create(  # noqa: PLR0917
         audience=list(audience),
         resources=list(resources),
         signing_algorithm=algorithm,
+        access_token_type=token_type,
         jwks=_read_jwks(jwks) if jwks else None,
     )
     holder = applications.holder_of(application)
@@ -178,6 +185,7 @@ def _facts(application: Any) -> dict[str, Any]:
         "audience": application.audience,
         "resources": application.resources,
         "signing_algorithm": application.signing_algorithm,
+        "access_token_type": application.access_token_type,
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),

@@ -76,6 +76,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "contract_number": realm.contract_number,
         "discovery": f"{issuer}/.well-known/openid-configuration",
         "signing_algorithm": realm.signing_algorithm,
+        "access_token_type": realm.access_token_type,
         "key_rotation_days": realm.key_rotation_days,
         "audit_days": realm.audit_days,
         "session_hours": realm.session_hours,

@@ -21,7 +21,7 @@ from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
 from idp.db import commit
-from idp.realms import SIGNING_ALGORITHMS
+from idp.realms import ACCESS_TOKEN_TYPES, SIGNING_ALGORITHMS
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -75,6 +75,10 @@ class ApplicationForm(Form):
     signing_algorithm = wtforms.SelectField(
         "Signature of its tokens", choices=choices(("", *SIGNING_ALGORITHMS), {"": "the organisation's"})
     )
+    access_token_type = wtforms.SelectField(
+        "Type of its access tokens", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's"}),
+        description="JWT is for APIs whose library refuses at+jwt, such as Spring's default.",
+    )  # fmt: skip
 
 
 class TryForm(Form):
@@ -156,12 +160,14 @@ def show_application(visit: Visit, name: str) -> Response | str:
         "audience": application.audience,
         "resources": application.resources,
         "signing_algorithm": application.signing_algorithm or "",
+        "access_token_type": application.access_token_type or "",
     }
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
 
     def act() -> None:
-        values = {**form.data, "signing_algorithm": form.signing_algorithm.data or None}
+        of_realm = {name: form.data[name] or None for name in ("signing_algorithm", "access_token_type")}
+        values = {**form.data, **of_realm}
         callers.change_application(visit.caller, visit.realm, name, **values)
         commit()
 

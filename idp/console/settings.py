@@ -9,11 +9,11 @@ from idp.console.forms import Form, choices, text, whole_number
 from idp.console.navigation import base
 from idp.console.turns import go, shown
 from idp.db import commit
-from idp.realms import SIGNING_ALGORITHMS
+from idp.realms import ACCESS_TOKEN_TYPES, SIGNING_ALGORITHMS
 
 _FIELDS = (
-    "display_name", "signing_algorithm", "key_rotation_days", "audit_days", "session_hours", "api_key_hours",
-    "personal_token_limit", "personal_token_seconds", "personal_token_choice",
+    "display_name", "signing_algorithm", "access_token_type", "key_rotation_days", "audit_days", "session_hours",
+    "api_key_hours", "personal_token_limit", "personal_token_seconds", "personal_token_choice",
 )  # fmt: skip
 
 
@@ -24,6 +24,10 @@ class SettingsForm(Form):
     signing_algorithm = wtforms.SelectField(
         "Signature of tokens", choices=choices(SIGNING_ALGORITHMS),
         description="RS256 is known to every verifier; ES256 is thirteen times cheaper to sign.",
+    )  # fmt: skip
+    access_token_type = wtforms.SelectField(
+        "Type of access tokens", choices=choices(ACCESS_TOKEN_TYPES),
+        description="at+jwt is the standard's (RFC 9068); JWT is for APIs whose library refuses it.",
     )  # fmt: skip
     key_rotation_days = whole_number("Days between signing keys", "0 leaves rotation to you.")
     audit_days = whole_number(

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from idp.access import check_permissions
 from idp.applications import check_audiences, check_jwks
 from idp.errors import InvalidValueError
-from idp.realms import check_algorithm, check_text
+from idp.realms import check_access_token_type, check_algorithm, check_text
 
 
 def _aware(value: Any) -> Any:
@@ -49,6 +49,7 @@ Description = Annotated[str, _checked_by(lambda text: check_text("description", 
 Time = Annotated[datetime, BeforeValidator(_aware)]
 Permissions = Annotated[list[str], _checked_by(check_permissions)]
 Algorithm = Annotated[str, _checked_by(check_algorithm)]
+AccessTokenType = Annotated[str, _checked_by(check_access_token_type)]
 Audiences = Annotated[list[str], _checked_by(lambda values: check_audiences("the list", values))]
 
 
@@ -63,6 +64,7 @@ class RealmPart(_Part):
     display_name: DisplayName = ""
     enabled: bool = True
     signing_algorithm: Algorithm = "RS256"
+    access_token_type: AccessTokenType = "at+jwt"  # noqa: S105
     key_rotation_days: Annotated[int, Field(ge=0, le=3650)] = 90
     audit_days: Annotated[int, Field(ge=0, le=36_500)] = 365
     session_hours: Annotated[int, Field(ge=1, le=8760)] = 12
@@ -152,6 +154,7 @@ class ApplicationPart(HolderPart):
     audience: Audiences = []
     resources: Audiences = []
     signing_algorithm: Algorithm | None = None
+    access_token_type: AccessTokenType | None = None
     jwks: Annotated[dict[str, Any] | None, BeforeValidator(_public_keys)] = None
     secrets: dict[str, SecretPart] | None = None
 

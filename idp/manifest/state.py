@@ -16,10 +16,10 @@ ORDER: tuple[Kind, ...] = ("realm", "role", "project", "api", "group", "user", "
 State = dict[Kind, dict[tuple[str, ...], dict[str, Any]]]
 """By kind and name, the fields of everything in a realm, whether a file says so or the database."""
 
-_APPLICATION_FIELDS = ("description", "enabled", "audience", "resources", "signing_algorithm", "jwks")
+_APPLICATION_FIELDS = ("description", "enabled", "audience", "resources", "signing_algorithm", "access_token_type", "jwks")
 REALM_FIELDS = (
-    "display_name", "enabled", "signing_algorithm", "key_rotation_days", "audit_days", "session_hours", "api_key_hours",
-    "personal_token_limit", "personal_token_seconds", "personal_token_choice",
+    "display_name", "enabled", "signing_algorithm", "access_token_type", "key_rotation_days", "audit_days", "session_hours",
+    "api_key_hours", "personal_token_limit", "personal_token_seconds", "personal_token_choice",
 )  # fmt: skip
 _SHOWN_FIELDS = ("display_name", "description")
 _USER_FIELDS = ("kind", "email", "first_name", "last_name", "enabled", "api_key_hours")

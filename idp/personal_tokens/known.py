@@ -12,6 +12,7 @@ from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser, User, UserKind, known_user
 from idp.verifier.jose import InvalidTokenError, read_unverified
+from idp.verifier.kinds import Kind, unverified_kind
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -39,12 +40,8 @@ class CheckedPersonalToken:
 
 
 def is_personal_token(token: str) -> bool:
-    """Tell, by its unverified header, whether a token may be a personal one."""
-    try:
-        header = read_unverified(token).header
-    except InvalidTokenError:
-        return False
-    return header.keys() == {"alg", "kid", "typ"} and header["typ"] == "JWT"
+    """Tell, by what it says itself, whether a token may be a personal one."""
+    return unverified_kind(token) is Kind.PERSONAL
 
 
 def check_personal_token(process: Runtime, token: str) -> CheckedPersonalToken:

@@ -116,8 +116,8 @@ class InvalidTokenError(ProtocolError):
     error = "invalid_token"
     status = 401
 
-    def __init__(self, *, is_shown: bool) -> None:
-        super().__init__("Show an active access token of this realm: Authorization: Bearer <token>.")
+    def __init__(self, *, is_shown: bool, sentence: str = "") -> None:
+        super().__init__(sentence or "Show an active access token of this realm: Authorization: Bearer <token>.")
         self._challenge = 'Bearer error="invalid_token"' if is_shown else "Bearer"
 
     def headers(self) -> dict[str, str]:

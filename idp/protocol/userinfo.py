@@ -6,6 +6,7 @@ from idp import tokens
 from idp.protocol.answers import no_store
 from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
 from idp.protocol.realm import open_realm
+from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 _SHOWN = ("sub", "preferred_username", "client_id")
@@ -20,7 +21,8 @@ def userinfo(realm: str) -> Response:
     shown = _shown()
     claims = tokens.inspect_token(known, shown.value) if shown.shown is Shown.TOKEN and not shown.by_cookie else None
     if claims is None:
-        raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie)
+        sentence = ID_TOKEN_SHOWN if unverified_kind(shown.value) is Kind.ID else ""
+        raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie, sentence=sentence)
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
     return no_store({name: claims[name] for name in _SHOWN if name in claims})

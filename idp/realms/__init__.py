@@ -14,12 +14,14 @@ from idp.realms.lifecycle import (
 )
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.service import (
+    ACCESS_TOKEN_TYPES,
     LEAST_AUDIT_DAYS,
     MASTER,
     NAME_PATTERN,
     SIGNING_ALGORITHMS,
     KnownRealm,
     announce_realm,
+    check_access_token_type,
     check_algorithm,
     check_name,
     check_text,
@@ -40,6 +42,7 @@ from idp.realms.service import (
 )
 
 __all__ = [
+    "ACCESS_TOKEN_TYPES",
     "GRACE",
     "LEAST_AUDIT_DAYS",
     "MASTER",
@@ -54,6 +57,7 @@ __all__ = [
     "announce_realm",
     "approve_realm",
     "called",
+    "check_access_token_type",
     "check_algorithm",
     "check_called",
     "check_name",

@@ -38,6 +38,8 @@ class Realm(Identified, Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     signing_algorithm: Mapped[str] = mapped_column(String(10), default="RS256")
     """Algorithm for applications that choose none themselves."""
+    access_token_type: Mapped[str] = mapped_column(String(10), default="at+jwt", server_default="at+jwt")
+    """Header `typ` of access tokens, for applications that choose none themselves."""
     key_rotation_days: Mapped[int] = mapped_column(default=90)
     """Days after which a signing key gets a successor; 0 leaves rotation to the operator."""
     audit_days: Mapped[int] = mapped_column(default=365, server_default="365")

@@ -20,6 +20,9 @@ MASTER = "master"
 SIGNING_ALGORITHMS = ("RS256", "ES256")
 """Algorithms that realms sign with (RFC 7518 §3.1)."""
 
+ACCESS_TOKEN_TYPES = ("at+jwt", "JWT")
+"""Headers `typ` that access tokens may have: that of RFC 9068 §2.1, and the one that libraries of before it look for."""
+
 LEAST_AUDIT_DAYS = 30
 """Days for which every realm keeps events of tokens: whoever comes to rule one cannot have its traces removed at once."""
 
@@ -65,12 +68,22 @@ def check_algorithm(value: str) -> str:
     return value
 
 
+def check_access_token_type(value: str) -> str:
+    """Return the type of access tokens if it is one.
+
+    :raises InvalidValueError: it is not.
+    """
+    if value not in ACCESS_TOKEN_TYPES:
+        raise InvalidValueError(f"{value[:80]!r} is no type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
+    return value
+
+
 def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     """Add a realm. Its keys and built-in roles are added by whoever calls this.
 
     :param pending: it waits for an operator's approval, and until then nothing of it works.
-    :param fields: `display_name`, `enabled`, `signing_algorithm`, `key_rotation_days`, `audit_days`, `session_hours`,
-        `api_key_hours`, `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
+    :param fields: `display_name`, `enabled`, `signing_algorithm`, `access_token_type`, `key_rotation_days`, `audit_days`,
+        `session_hours`, `api_key_hours`, `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -193,6 +206,7 @@ class KnownRealm:
     display_name: str
     enabled: bool
     signing_algorithm: str
+    access_token_type: str
     issuer: str
     contract_number: int
     session_seconds: int
@@ -233,6 +247,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 display_name=realm.display_name,
                 enabled=realm.enabled,
                 signing_algorithm=realm.signing_algorithm,
+                access_token_type=realm.access_token_type,
                 issuer=process.settings.issuer(realm.name),
                 contract_number=realm.contract_number or 0,
                 session_seconds=realm.session_hours * 3600,
@@ -257,6 +272,8 @@ _RANGES = {
 def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     if "signing_algorithm" in fields:
         check_algorithm(fields["signing_algorithm"])
+    if "access_token_type" in fields:
+        check_access_token_type(fields["access_token_type"])
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
         raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")

@@ -16,10 +16,9 @@ from idp.sessions.service import (
     start_session,
     user_of,
 )
-from idp.sessions.tokens import TYPE, SessionTemplate, SessionToken, issue_session_token, make_template
+from idp.sessions.tokens import SessionTemplate, SessionToken, issue_session_token, make_template
 
 __all__ = [
-    "TYPE",
     "BrowserSession",
     "KnownSession",
     "SessionOverError",

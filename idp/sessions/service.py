@@ -13,10 +13,11 @@ from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.sessions.known import known_session, publish_session
 from idp.sessions.models import UserSession
-from idp.sessions.tokens import TYPE, SessionToken, issue_session_token, make_template
+from idp.sessions.tokens import SessionToken, issue_session_token, make_template
 from idp.settings import CLOCK_LEEWAY, SESSION_TOKEN_LIFETIME
 from idp.tokens import open_token_of
 from idp.users import KnownUser, User, UserKind, known_user
+from idp.verifier.kinds import Kind
 
 REPLAY_GRACE = timedelta(seconds=10)
 """How long after a refresh the old token is refused without a fuss: a client that asked twice. Later, it is a replay."""
@@ -89,7 +90,7 @@ def refresh_session(realm: KnownRealm, token: str) -> SessionToken:
     :raises InvalidTokenError: it is no session token of this realm, or too old.
     :raises SessionOverError: the session is over, or the token is not its newest.
     """
-    claims = open_token_of(realm, token, (TYPE,)).claims
+    claims = open_token_of(realm, token, {Kind.SESSION}).claims
     session = known_session(realm, claims["sid"]) if claims["auth_method"] == "password" else None
     user = known_user(realm, claims["sub"])
     if session is None or user is None or not is_alive(session.started_at, session.expires_at, user):

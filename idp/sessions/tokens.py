@@ -11,7 +11,7 @@ from idp.realms import KnownRealm
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.tokens.claims import LONGEST_CLAIMS, TokenTooLargeError, open_json, what_is_held
 
-TYPE = "session+jwt"
+_TYPE = "session+jwt"
 
 
 class Subject(Protocol):
@@ -75,5 +75,5 @@ def issue_session_token(
     jti = jti or random_id()
     expires = int(min(now + SESSION_TOKEN_LIFETIME, until))
     signer = keys.key_ring(realm).signer(algorithm or realm.signing_algorithm, now)
-    token = signer.sign(TYPE, f'{template.claims},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
+    token = signer.sign(_TYPE, f'{template.claims},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
     return SessionToken(token, expires - now, jti, template.scope)

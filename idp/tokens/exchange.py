@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from idp import clock, keys
+from idp import clock
 from idp.applications import KnownApplication
 from idp.crypto import random_id
 from idp.errors import IdpError
@@ -18,6 +18,8 @@ from idp.tokens.claims import (
     requested_scopes,
 )
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
+from idp.tokens.issue import access_token_type, signer_for
+from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, unverified_kind
 
 MOST_ACTORS = 5
 """How many applications may stand one behind the other in `act`."""
@@ -57,6 +59,8 @@ def exchange_access_token(
     :raises TargetError: the application may not address the target.
     """
     claims = inspect_token(realm, subject_token)
+    if claims is None and unverified_kind(subject_token) is Kind.ID:
+        raise SubjectTokenError(ID_TOKEN_SHOWN)
     if claims is None or not _is_for(actor, claims):
         raise SubjectTokenError("The subject token is not active, or was not made for the client that presents it.")
     audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
@@ -83,13 +87,11 @@ def exchange_access_token(
     if granted:
         narrowed["scope"] = granted
     now = clock.timestamp()
-    token, jti = _sign(realm, actor.algorithm, narrowed, now, claims["exp"])
+    token, jti = _sign(realm, actor, narrowed, now, claims["exp"])
     return ExchangedToken(token, claims["exp"] - now, granted, jti)
 
 
-def issue_upstream_token(
-    realm: KnownRealm, identity: dict[str, Any], *, audience: str, now: int, expires: int, algorithm: str = ""
-) -> str:
+def issue_upstream_token(realm: KnownRealm, identity: dict[str, Any], *, audience: str, now: int, expires: int) -> str:
     """Issue the short token that the gateway hands to the API behind it.
 
     :param identity: `sub`, `preferred_username`, `realm_access`, `projects` of who calls.
@@ -97,7 +99,7 @@ def issue_upstream_token(
     """
     claims = {"iss": realm.issuer, "typ": "Bearer", "client_id": GATEWAY_CLIENT, "azp": GATEWAY_CLIENT} | identity
     claims["aud"] = audience
-    return _sign(realm, algorithm, claims, now, expires)[0]
+    return _sign(realm, None, claims, now, expires)[0]
 
 
 def _is_for(actor: KnownApplication, claims: dict[str, Any]) -> bool:
@@ -120,11 +122,13 @@ def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str,
     return acting
 
 
-def _sign(realm: KnownRealm, algorithm: str, claims: dict[str, Any], now: int, expires: int) -> tuple[str, str]:
+def _sign(
+    realm: KnownRealm, application: KnownApplication | None, claims: dict[str, Any], now: int, expires: int
+) -> tuple[str, str]:
     text = open_json(claims)
     if len(text) > LONGEST_CLAIMS:
         raise TokenTooLargeError("The roles do not fit one token. Name the projects that are needed: scope=project:<name>.")
     jti = random_id()
-    signer = keys.key_ring(realm).signer(algorithm or realm.signing_algorithm, now)
-    token = signer.sign("at+jwt", f'{text},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
+    typ = access_token_type(realm, application)
+    token = signer_for(realm, application, now).sign(typ, f'{text},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
     return token, jti

@@ -1,6 +1,6 @@
 """What is left of a token that was issued: is it active, what does it say, and revoking it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
 from idp.tokens.models import RevokedToken
 from idp.users import KnownUser, known_user
 from idp.verifier.jose import InvalidTokenError, Key, OpenedToken, check_times, import_key, open_token
+from idp.verifier.kinds import Kind, kind_of, types_of
 
 Subject = KnownApplication | KnownUser
 """Whose token it is."""
@@ -30,10 +31,10 @@ class NotRevocableError(IdpError):
     """Tokens of this kind cannot be revoked."""
 
 
-def open_token_of(realm: KnownRealm, token: str, types: tuple[str, ...], *, late: float = 0) -> OpenedToken:
+def open_token_of(realm: KnownRealm, token: str, kinds: Collection[Kind], *, late: float = 0) -> OpenedToken:
     """Open a token that this realm signed. Whether it was revoked since is not looked at.
 
-    :param types: accepted values of the header `typ`, in lower case.
+    :param kinds: what it may be.
     :raises InvalidTokenError: it is none, or no longer one.
     :param late: seconds past its end in which it is still opened.
     """
@@ -43,7 +44,9 @@ def open_token_of(realm: KnownRealm, token: str, types: tuple[str, ...], *, late
     def find(kid: str | None, algorithm: str) -> list[Key]:
         return [import_key(key.public_jwk) for key in published if key.kid == kid and key.algorithm == algorithm]
 
-    opened = open_token(token, keys=find, algorithms=SIGNING_ALGORITHMS, types=types)
+    opened = open_token(token, keys=find, algorithms=SIGNING_ALGORITHMS, types=types_of(kinds))
+    if kind_of(opened) not in kinds:
+        raise InvalidTokenError("The token is of another kind than is due here.")
     # another node may have issued it, by a clock that is ahead of this one's
     check_times(opened.claims, now, early=CLOCK_LEEWAY, late=late)
     if opened.claims.get("iss") != realm.issuer:
@@ -57,7 +60,7 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     Roles and projects are those that the token names *and* the application still holds.
     """
     try:
-        claims = open_token_of(realm, token, ("at+jwt",)).claims
+        claims = open_token_of(realm, token, {Kind.ACCESS}).claims
     except InvalidTokenError:
         return None
     subject = live_subject(realm, claims)
@@ -162,13 +165,13 @@ def revoke_token(realm: KnownRealm, token: str, *, by: KnownApplication) -> None
     :raises NotRevocableError: it is an ID token (§2.2.1).
     """
     try:
-        opened = open_token_of(realm, token, ("at+jwt", "jwt"), late=CLOCK_LEEWAY)
+        opened = open_token_of(realm, token, {Kind.ACCESS, Kind.ID}, late=CLOCK_LEEWAY)
     except InvalidTokenError:
         return
     claims = opened.claims
     if claims.get("client_id", claims["azp"]) != by.client_id or claims["azp"] != by.client_id:
         raise ForeignTokenError("The token was issued to another application.")
-    if opened.header["typ"].lower() == "jwt":
+    if kind_of(opened) is Kind.ID:
         raise NotRevocableError("ID tokens cannot be revoked. Revoke the access token.")
     write_revocation(realm, claims)
 

@@ -35,11 +35,11 @@ def issue_tokens(
     """
     now = clock.timestamp()
     template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
-    signer = _signer(realm, application, now)
+    signer = signer_for(realm, application, now)
     times = f'"iat":{now},"nbf":{now},"exp":{now + TOKEN_LIFETIME}'
 
     jti = random_id()
-    access_token = signer.sign("at+jwt", f'{template.access},{times},"jti":"{jti}"}}')
+    access_token = signer.sign(access_token_type(realm, application), f'{template.access},{times},"jti":"{jti}"}}')
     id_token = ""
     if template.id:
         hashed = at_hash(access_token)
@@ -51,11 +51,19 @@ def check_request(realm: KnownRealm, application: KnownApplication, *, scope: st
     """Raise what `issue_tokens` would raise for what is asked, and issue nothing; the work is remembered for it."""
     now = clock.timestamp()
     template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
-    _signer(realm, application, now)
+    signer_for(realm, application, now)
 
 
-def _signer(realm: KnownRealm, application: KnownApplication, now: int) -> keys.Signer:
-    return keys.key_ring(realm).signer(application.algorithm or realm.signing_algorithm, now)
+def signer_for(realm: KnownRealm, application: KnownApplication | None, now: int) -> keys.Signer:
+    """Return what signs the tokens of an application; of none, those of the realm itself."""
+    algorithm = application.algorithm if application is not None else ""
+    return keys.key_ring(realm).signer(algorithm or realm.signing_algorithm, now)
+
+
+def access_token_type(realm: KnownRealm, application: KnownApplication | None) -> str:
+    """Return the header `typ` of an application's access tokens; of none, of those that the realm itself makes."""
+    own = application.access_token_type if application is not None else ""
+    return own or realm.access_token_type
 
 
 def at_hash(access_token: str) -> str:

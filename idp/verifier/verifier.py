@@ -8,9 +8,9 @@ from typing import Any
 from idp.verifier.introspection import Introspection
 from idp.verifier.jose import InvalidTokenError, check_times, has_audience, open_token, read_unverified
 from idp.verifier.keyset import KeySet, KeySetStaleError
+from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, kind_of, types_of, unverified_kind
 
 ALGORITHMS = ("RS256", "ES256")
-SESSION_TYPE = "session+jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class Verifier:
         self._algorithms = frozenset(algorithms)
         self._id_token_audience = names(id_token_audience)
         self._introspection = introspection
-        self._types = ["at+jwt"]
-        self._types += ["jwt"] if self._id_token_audience else []
-        self._types += [SESSION_TYPE] if session_tokens else []
+        self._kinds = {Kind.ACCESS}
+        self._kinds |= {Kind.ID} if self._id_token_audience else set()
+        self._kinds |= {Kind.SESSION} if session_tokens else set()
         self._leeway = leeway
         self._clock = clock
         self._key_set = KeySet(issuer, jwks_uri=jwks_uri, cooldown=cooldown, timeout=timeout)
@@ -93,29 +93,31 @@ class Verifier:
         :raises InvalidTokenError: the token is refused; answer 401 `invalid_token`.
         :raises KeySetUnavailableError: no keys to check with; answer 503.
         """
-        if self._introspection is not None and _is_personal(token) and not self._id_token_audience:
+        if self._introspection is not None and unverified_kind(token) is Kind.PERSONAL:
             return self._asked(token, self._introspection, self._audience | {self._issuer}, fetch=fetch)
         opened = open_token(
             token,
             keys=lambda kid, alg: [] if kid is None else self._key_set.find(kid, alg, fetch=fetch),
             algorithms=self._algorithms,
-            types=self._types,
+            types=types_of(self._kinds),
         )
-        claims = opened.claims
+        claims, kind = opened.claims, kind_of(opened)
         if claims.get("iss") != self._issuer:
             raise InvalidTokenError("The token was issued by somebody else.")
         check_times(claims, self._clock(), early=self._leeway, late=self._leeway)
-        audience = self._audience_of(opened.header["typ"].lower().removeprefix("application/"))
+        if kind not in self._kinds:
+            raise InvalidTokenError(ID_TOKEN_SHOWN if kind is Kind.ID else "The token is of another kind than is due here.")
+        audience = self._audience_of(kind)
         if not has_audience(claims, audience):
             raise InvalidTokenError("The token is meant for another API.")
         if self._introspection is not None and self._introspection.every_token:
             return self._asked(token, self._introspection, audience, fetch=fetch)
         return _identity(claims, self._clock())
 
-    def _audience_of(self, typ: str) -> frozenset[str]:
-        if typ == SESSION_TYPE:
+    def _audience_of(self, kind: Kind) -> frozenset[str]:
+        if kind is Kind.SESSION:
             return frozenset({self._issuer})
-        return self._audience if typ == "at+jwt" else self._id_token_audience
+        return self._audience if kind is Kind.ACCESS else self._id_token_audience
 
     def _asked(self, token: str, introspection: Introspection, audience: frozenset[str], *, fetch: bool) -> Identity:
         """Return who calls as the issuer says it."""
@@ -127,12 +129,6 @@ class Verifier:
         if claims is None or claims.get("iss") != self._issuer or not has_audience(claims, audience):
             raise InvalidTokenError("The issuer does not call the token active for this API.")
         return _identity(claims, self._clock())
-
-
-def _is_personal(token: str) -> bool:
-    """Tell, by its header alone, whether a token may be a personal one."""
-    header = read_unverified(token).header
-    return header.keys() == {"alg", "kid", "typ"} and header["typ"] == "JWT"
 
 
 def names(value: str | Collection[str]) -> frozenset[str]:

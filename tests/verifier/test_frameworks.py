@@ -141,7 +141,7 @@ def test_asgi_checks_roles_and_says_when_it_cannot_check(issuer: Issuer) -> None
 def test_names_may_be_given_as_one_text(issuer: Issuer) -> None:  # noqa: F811
     token = f"Bearer {issuer.token()}"
     verifier = Verifier(issuer.url, AUDIENCE, id_token_audience="ci-bot")
-    assert verifier.verify(issuer.token(header={"typ": "JWT"}, aud="ci-bot")).client_id == "ci-bot"
+    assert verifier.verify(issuer.token(header={"typ": "JWT"}, typ="ID", aud="ci-bot")).client_id == "ci-bot"
     assert call(BearerMiddleware(hello, verifier, roles="viewer"), token)[0] == 200
     assert call(BearerMiddleware(hello, verifier, roles="editor"), token)[0] == 403
 

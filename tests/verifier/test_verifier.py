@@ -314,17 +314,33 @@ def test_other_shapes_of_a_good_token_are_refused(issuer: Issuer, verifier: Veri
 
 @pytest.mark.spec("R88")
 def test_id_token_is_refused_unless_asked_for(issuer: Issuer) -> None:
-    id_token = issuer.token(header={"typ": "JWT"}, aud="ci-bot", client_id=None, projects=None, realm_access=None)
+    id_token = issuer.token(header={"typ": "JWT"}, typ="ID", aud="ci-bot", client_id=None, projects=None, realm_access=None)
     for audience in (AUDIENCE, "ci-bot"):
-        with pytest.raises(InvalidTokenError):
+        with pytest.raises(InvalidTokenError, match="This is an ID token; send access_token"):
             Verifier(issuer.url, audience).verify(id_token)
     asking = Verifier(issuer.url, AUDIENCE, id_token_audience=["ci-bot"])
     assert asking.verify(id_token).client_id == "ci-bot"
     assert asking.verify(issuer.token()).client_id == "ci-bot"
     with pytest.raises(InvalidTokenError):
-        asking.verify(issuer.token(header={"typ": "JWT"}, aud=AUDIENCE))
+        asking.verify(issuer.token(header={"typ": "JWT"}, typ="ID", aud=AUDIENCE))
     with pytest.raises(InvalidTokenError):
         asking.verify(issuer.token(aud="ci-bot"))
+
+
+@pytest.mark.spec("R87")
+def test_header_of_jwt_is_an_access_token_only_if_a_claim_says_so(issuer: Issuer) -> None:
+    plain = Verifier(issuer.url, AUDIENCE)
+    assert plain.verify(issuer.token(header={"typ": "JWT"}, typ="Bearer")).client_id == "ci-bot"
+    for typ in (None, "", "bearer", "ID", "Refresh", ["Bearer"], 1, {}):
+        with pytest.raises(InvalidTokenError):
+            plain.verify(issuer.token(header={"typ": "JWT"}, typ=typ))
+    for typ in ("ID", "Refresh", ["Bearer"]):
+        with pytest.raises(InvalidTokenError):
+            plain.verify(issuer.token(typ=typ))
+    with pytest.raises(InvalidTokenError):  # for the client that it names, and for nobody else
+        Verifier(issuer.url, AUDIENCE, id_token_audience=["ci-bot"]).verify(
+            issuer.token(header={"typ": "JWT"}, typ="Bearer", aud="ci-bot")
+        )
 
 
 @pytest.mark.parametrize(
