@@ -41,16 +41,14 @@ def _maven(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def running(jar: Path, *, port_option: str, options: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run a program that serves HTTP, and yield its URL once it answers.
+def running(jar: Path, *, port: str, address: str) -> Iterator[str]:
+    """Run a program that serves HTTP on loopback, and yield its URL once it answers.
 
-    :param port_option: how the program is told its port, before the `=`; on the left of `-jar` when it begins with `-D`.
+    :param port: the program's own name for the setting, as for the address.
     """
-    port = free_port()
-    given = (f"{port_option}={port}", *options)
-    system = [each for each in given if each.startswith("-D")]
+    number = free_port()
     process = subprocess.Popen(
-        ["java", "-Xmx256m", *system, "-jar", str(jar), *(each for each in given if each not in system)],
+        ["java", "-Xmx256m", f"-D{port}={number}", f"-D{address}=127.0.0.1", "-jar", str(jar)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -59,7 +57,7 @@ def running(jar: Path, *, port_option: str, options: tuple[str, ...] = ()) -> It
     assert process.stdout is not None
     reader = threading.Thread(target=output.extend, args=(process.stdout,), daemon=True)
     reader.start()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{number}"
     try:
         wait_until(lambda: _answers(process, url, output), f"the start of {jar.name}", 4 * PATIENCE)
         yield url
@@ -83,15 +81,14 @@ def call(url: str, token: str = "", *, post: bool = False) -> Answer:
     return send(url, {} if post else None, {"Authorization": f"Bearer {token}"} if token else {})
 
 
-@contextlib.contextmanager
-def realm_key(server: Server, realm: str = "acme", algorithm: str = "RS256") -> Iterator[Sign]:
-    """Yield what signs any claims with the key of a realm, as the server would: for tokens that time alone would make."""
+def realm_signer(server: Server) -> Sign:
+    """Return what signs any claims with the key of realm acme, as the server would: for tokens that only time makes."""
     app = create_app(Settings.load(data_dir=server.data_dir, realms_dir=PROJECT / "realms", public_url=server.url))
     try:
         with app.app_context():
-            known = realms.known_realm(runtime.current(), realm)
-            assert known is not None
-            signer = keys.key_ring(known).signer(algorithm, clock.timestamp())
-            yield lambda typ, claims: signer.sign(typ, json.dumps(claims))
+            realm = realms.known_realm(runtime.current(), "acme")
+            assert realm is not None
+            signer = keys.key_ring(realm).signer("RS256", clock.timestamp())
     finally:
         close_app(app)
+    return lambda typ, claims: signer.sign(typ, json.dumps(claims))

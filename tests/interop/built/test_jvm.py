@@ -1,5 +1,6 @@
-"""Spring Boot, Quarkus and Nimbus, built of the pages in docs/integrations, against the served program."""
+"""Spring Boot, built of its page in docs/integrations, against the served program."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.factories import claims_of, compact
-from tests.interop.built import write_files
-from tests.interop.built.jvm import MISSING, build, call, realm_key, running
+from tests.interop.built import PAGES, write_files
+from tests.interop.built.jvm import MISSING, Sign, build, call, realm_signer, running
 from tests.serving import Server
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing here: {MISSING}")
@@ -16,38 +17,60 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing here: {MISSING}"
 AUDIENCE = "jobs"
 """What the API is called: the name of an application too, whose ID tokens are for that audience."""
 
-ON_THE_PAGE = {"https://id.example/auth/realms/acme": "", "https://jobs.acme.example": AUDIENCE}
+ROLES = ("--role", "viewer", "--project", "vision:ml-engineer")
 
+TYPES = ("at+jwt", "JWT")
+
+Tokens = dict[str, str]
 Note = Callable[[str, str, str], None]
 
 
 @pytest.fixture(scope="module")
-def tokens(served: Server) -> Iterator[dict[str, str]]:
-    """Tokens of every kind, of which the API is to take `good`, `es256` and, without some roles, two more."""
-    audience = ("--audience", AUDIENCE)
-    roles = ("--role", "viewer", "--project", "vision:ml-engineer")
-    good = served.token(served.create_application("jvm-good", *audience, *roles)).json["access_token"]
-    namesake = served.create_application(AUDIENCE, "--audience", AUDIENCE, *roles)
-    with_id = served.token(namesake, scope="openid").json
-    elsewhere = served.create_application("jvm-elsewhere", "--audience", AUDIENCE, "--role", "viewer", realm="master")
-    made = {
-        "good": good,
-        "es256": served.create_application("jvm-es256", *audience, *roles, "--algorithm", "ES256"),
-        "without a role": served.create_application("jvm-without", *audience),
-        "for another audience": served.create_application("jvm-other", "--audience", "other", *roles),
-    }
+def sign(served: Server) -> Sign:
+    return realm_signer(served)
+
+
+@pytest.fixture(scope="module")
+def id_token(served: Server) -> str:
+    """An ID token that is for the API's audience, since the application is called so."""
+    namesake = served.create_application(AUDIENCE, "--audience", AUDIENCE, *ROLES)
+    token: str = served.token(namesake, scope="openid").json["id_token"]
+    assert claims_of(token)["aud"] == AUDIENCE
+    return token
+
+
+@pytest.fixture(scope="module")
+def tokens(served: Server, sign: Sign, id_token: str) -> dict[str, Tokens]:
+    """Tokens by the `typ` of their headers; see `tokens_of`."""
+    return {typ: {**tokens_of(served, sign, typ), "ID token for that audience": id_token} for typ in TYPES}
+
+
+def tokens_of(served: Server, sign: Sign, typ: str) -> Tokens:
+    """Return access tokens of one type, good ones and all that are to be refused."""
+
+    def token(name: str, *options: str, realm: str = "acme") -> str:
+        name = f"jvm-{typ.replace('+', '-').lower()}-{name}"
+        made = served.create_application(name, *(() if typ == "at+jwt" else ("--token-type", typ)), *options, realm=realm)
+        access_token: str = served.token(made, realm=realm).json["access_token"]
+        return access_token
+
+    good = token("good", "--audience", AUDIENCE, *ROLES)
     claims = claims_of(good)
-    with realm_key(served) as sign:
-        yield {
-            **{name: each if isinstance(each, str) else served.token(each).json["access_token"] for name, each in made.items()},
-            "of another realm": served.token(elsewhere, realm="master").json["access_token"],
-            "ID token for that audience": with_id["id_token"],
-            "expired": sign("at+jwt", past(claims)),
-            "roles that ended": sign("at+jwt", ended(claims)),
-            "session token for that audience": sign("session+jwt", claims),
-            "tampered": tampered(good),
-            "unsigned": compact({"alg": "none", "typ": "at+jwt"}, claims, b""),
-        }
+    return {
+        "good": good,
+        "es256": token("es256", "--audience", AUDIENCE, *ROLES, "--algorithm", "ES256"),
+        "without a role": token("bare", "--audience", AUDIENCE),
+        "roles that end one day": token("until", "--audience", AUDIENCE, *ROLES, "--until", "2090-01-01"),
+        "roles that ended": sign(typ, ended(claims)),
+        "for another audience": token("other", "--audience", "other", *ROLES),
+        "of another realm": token("master", "--audience", AUDIENCE, "--role", "viewer", realm="master"),
+        "session token for that audience": sign("session+jwt", untyped(claims)),
+        "token that says nothing of its type": sign("JWT", untyped(claims)),
+        "ID token that names roles": sign("JWT", claims | {"typ": "ID"}),
+        "expired": sign(typ, past(claims)),
+        "altered": altered(good),
+        "unsigned": compact({"alg": "none", "typ": typ}, claims, b""),
+    }
 
 
 def past(claims: dict[str, Any]) -> dict[str, Any]:
@@ -56,17 +79,22 @@ def past(claims: dict[str, Any]) -> dict[str, Any]:
 
 
 def ended(claims: dict[str, Any]) -> dict[str, Any]:
-    """Return the claims with roles that ended a minute before the token was made."""
+    """Return the claims with roles that have ended since."""
     end = claims["iat"] - 60
     held = {"roles": ["viewer"], "ends": {"viewer": end}}
     (project,) = claims["projects"]
     return claims | {"realm_access": held, "projects": [project | {"ends": {"ml-engineer": end}}]}
 
 
-def tampered(token: str) -> str:
-    """Return a token that asks for more, below a signature that says nothing of it."""
+def untyped(claims: dict[str, Any]) -> dict[str, Any]:
+    """Return the claims without their type, as session tokens and personal tokens have them."""
+    return {name: value for name, value in claims.items() if name != "typ"}
+
+
+def altered(token: str) -> str:
+    """Return a token that asks for more, above a signature that says nothing of it."""
     header, _, signature = token.split(".")
-    payload = compact({}, claims_of(token) | {"realm_access": {"roles": ["administrator"]}}, b"").split(".")[1]
+    payload = compact({}, claims_of(token) | {"realm_access": {"roles": ["viewer", "administrator"]}}, b"").split(".")[1]
     return f"{header}.{payload}.{signature}"
 
 
@@ -76,19 +104,22 @@ EXPECTED = {
     "good": (200, 200, 403),
     "es256": (200, 200, 403),
     "without a role": (403, 403, 403),
+    "roles that end one day": (200, 200, 403),
     "roles that ended": (403, 403, 403),
     "for another audience": (401, 401, 401),
     "of another realm": (401, 401, 401),
     "ID token for that audience": (401, 401, 401),
     "session token for that audience": (401, 401, 401),
+    "token that says nothing of its type": (401, 401, 401),
+    "ID token that names roles": (401, 401, 401),
     "expired": (401, 401, 401),
-    "tampered": (401, 401, 401),
+    "altered": (401, 401, 401),
     "unsigned": (401, 401, 401),
 }
 
 
-def seen(url: str, tokens: dict[str, str]) -> dict[str, tuple[int, int, int]]:
-    """Return what the API answers to each token; see `EXPECTED`."""
+def seen(url: str, tokens: Tokens) -> dict[str, tuple[int, int, int]]:
+    """Return what the API answers without a token and to each; see `EXPECTED`."""
     return {
         name: (
             call(f"{url}/jobs", token).status,
@@ -101,21 +132,56 @@ def seen(url: str, tokens: dict[str, str]) -> dict[str, tuple[int, int, int]]:
 
 def built(page: str, folder: Path, served: Server, *without: str) -> Path:
     """Write and build the program of a page, without the files of the other way, and return the folder."""
-    write_files(page, folder, {**ON_THE_PAGE, "https://id.example/auth/realms/acme": served.issuer()})
+    write_files(page, folder, {"https://id.example/auth/realms/acme": served.issuer(), "https://jobs.acme.example": AUDIENCE})
     for each in without:
         (folder / "src/main/java/example" / each).unlink()
     build(folder)
     return folder
 
 
-@pytest.fixture(scope="module")
-def spring_at_jwt(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of docs/integrations/spring.md that takes `typ: at+jwt`; yields its URL."""
-    folder = built("spring", tmp_path_factory.mktemp("spring-at-jwt"), served, "PlainJwt.java")
-    with running(folder / "target/jobs.jar", port_option="--server.port", options=("--server.address=127.0.0.1",)) as url:
+def spring(folder: Path, served: Server, without: str) -> Iterator[str]:
+    jar = built("spring", folder, served, without) / "target/jobs.jar"
+    with running(jar, port="server.port", address="server.address") as url:
         yield url
 
 
-def test_spring_boot_with_at_jwt(spring_at_jwt: str, tokens: dict[str, str], client: Note) -> None:
-    client("Spring Boot, with a JwtDecoder of its own", "3.5.7", "checks tokens of type at+jwt, maps roles")
-    assert seen(spring_at_jwt, tokens) == EXPECTED
+@pytest.fixture(scope="module")
+def spring_at_jwt(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of docs/integrations/spring.md that takes `typ: at+jwt`; yields its URL."""
+    yield from spring(tmp_path_factory.mktemp("spring-at-jwt"), served, without="PlainJwt.java")
+
+
+@pytest.fixture(scope="module")
+def spring_plain_jwt(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of docs/integrations/spring.md that takes `typ: JWT`; yields its URL."""
+    yield from spring(tmp_path_factory.mktemp("spring-plain-jwt"), served, without="AtJwt.java")
+
+
+def version_on(page: str, what: str) -> str:
+    """Return the version that the pom.xml of a page pins."""
+    found = re.search(rf"{what}(?:</artifactId>\s*<version>|>)([0-9.]+)<", (PAGES / f"{page}.md").read_text())
+    assert found is not None
+    return found[1]
+
+
+def test_spring_boot_with_at_jwt(spring_at_jwt: str, tokens: dict[str, Tokens], client: Note) -> None:
+    client(
+        "Spring Boot, with a JwtDecoder bean",
+        version_on("spring", "spring-boot-starter-parent"),
+        "tokens of type at+jwt: roles, audience, refusals",
+    )
+    assert seen(spring_at_jwt, tokens["at+jwt"]) == EXPECTED
+
+
+def test_spring_boot_with_plain_jwt(spring_plain_jwt: str, tokens: dict[str, Tokens], client: Note) -> None:
+    client(
+        "Spring Boot, with its own decoder",
+        version_on("spring", "spring-boot-starter-parent"),
+        "tokens of type JWT: roles, audience, refusals",
+    )
+    assert seen(spring_plain_jwt, tokens["JWT"]) == EXPECTED
+
+
+def test_spring_boot_takes_one_type(spring_at_jwt: str, spring_plain_jwt: str, tokens: dict[str, Tokens]) -> None:
+    assert call(f"{spring_at_jwt}/jobs", tokens["JWT"]["good"]).status == 401
+    assert call(f"{spring_plain_jwt}/jobs", tokens["at+jwt"]["good"]).status == 401
