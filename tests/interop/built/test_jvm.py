@@ -1,4 +1,4 @@
-"""Spring Boot, built of its page in docs/integrations, against the served program."""
+"""Spring Boot and Quarkus, built of the pages in docs/integrations, against the served program."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -157,6 +157,14 @@ def spring_plain_jwt(served: Server, tmp_path_factory: pytest.TempPathFactory) -
     yield from spring(tmp_path_factory.mktemp("spring-plain-jwt"), served, without="AtJwt.java")
 
 
+@pytest.fixture(scope="module")
+def quarkus(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of docs/integrations/quarkus.md; yields its URL."""
+    jar = built("quarkus", tmp_path_factory.mktemp("quarkus"), served) / "target/quarkus-app/quarkus-run.jar"
+    with running(jar, port="quarkus.http.port", address="quarkus.http.host") as url:
+        yield url
+
+
 def version_on(page: str, what: str) -> str:
     """Return the version that the pom.xml of a page pins."""
     found = re.search(rf"{what}(?:</artifactId>\s*<version>|>)([0-9.]+)<", (PAGES / f"{page}.md").read_text())
@@ -185,3 +193,13 @@ def test_spring_boot_with_plain_jwt(spring_plain_jwt: str, tokens: dict[str, Tok
 def test_spring_boot_takes_one_type(spring_at_jwt: str, spring_plain_jwt: str, tokens: dict[str, Tokens]) -> None:
     assert call(f"{spring_at_jwt}/jobs", tokens["JWT"]["good"]).status == 401
     assert call(f"{spring_plain_jwt}/jobs", tokens["at+jwt"]["good"]).status == 401
+
+
+@pytest.mark.parametrize("typ", TYPES)
+def test_quarkus(quarkus: str, typ: str, tokens: dict[str, Tokens], client: Note) -> None:
+    client(
+        "Quarkus (quarkus-oidc)",
+        version_on("quarkus", "quarkus.version"),
+        f"tokens of type {typ}: roles, audience, refusals",
+    )
+    assert seen(quarkus, tokens[typ]) == EXPECTED
