@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,21 @@ def _answers(process: subprocess.Popen[str], url: str, output: list[str]) -> boo
         return send(f"{url}/open").status == 200
     except OSError:
         return False
+
+
+def lines_of(folder: Path, main: str, lines: Iterable[str], *arguments: str) -> list[str]:
+    """Run a main class of a built folder, and return the lines that it says to those it is given."""
+    path = f"{folder / 'target/classes'}:{folder / 'target/lib'}/*"
+    done = subprocess.run(
+        ["java", "-Xmx256m", "-cp", path, main, *arguments],
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def call(url: str, token: str = "", *, post: bool = False) -> Answer:

@@ -1,4 +1,4 @@
-"""Spring Boot and Quarkus, built of the pages in docs/integrations, against the served program."""
+"""Spring Boot, Quarkus and Nimbus, built of the pages in docs/integrations, against the served program."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories import claims_of, compact
 from tests.interop.built import PAGES, write_files
-from tests.interop.built.jvm import MISSING, Sign, build, call, realm_signer, running
+from tests.interop.built.jvm import MISSING, Sign, build, call, lines_of, realm_signer, running
 from tests.serving import Server
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing here: {MISSING}")
@@ -165,6 +165,12 @@ def quarkus(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield url
 
 
+@pytest.fixture(scope="module")
+def nimbus(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the program of docs/integrations/nimbus.md."""
+    return built("nimbus", tmp_path_factory.mktemp("nimbus"), served)
+
+
 def version_on(page: str, what: str) -> str:
     """Return the version that the pom.xml of a page pins."""
     found = re.search(rf"{what}(?:</artifactId>\s*<version>|>)([0-9.]+)<", (PAGES / f"{page}.md").read_text())
@@ -203,3 +209,23 @@ def test_quarkus(quarkus: str, typ: str, tokens: dict[str, Tokens], client: Note
         f"tokens of type {typ}: roles, audience, refusals",
     )
     assert seen(quarkus, tokens[typ]) == EXPECTED
+
+
+TAKEN = {"good", "es256", "without a role", "roles that end one day", "roles that ended"}
+
+
+@pytest.mark.parametrize("typ", TYPES)
+def test_nimbus(nimbus: Path, typ: str, tokens: dict[str, Tokens], client: Note) -> None:
+    client("Nimbus JOSE+JWT", version_on("nimbus", "nimbus-jose-jwt"), f"tokens of type {typ}: roles, audience, refusals")
+    of_type = tokens[typ]
+    said = dict(zip(of_type, lines_of(nimbus, "example.Check", of_type.values()), strict=True))
+    names = {name: claims_of(of_type[name])["client_id"] for name in TAKEN}
+    roles = "[viewer, project:vision:ml-engineer]"
+    assert {name: said.pop(name) for name in TAKEN} == {
+        "good": f"{names['good']} {roles}",
+        "es256": f"{names['es256']} {roles}",
+        "without a role": f"{names['without a role']} []",
+        "roles that end one day": f"{names['roles that end one day']} {roles}",
+        "roles that ended": f"{names['roles that ended']} []",
+    }
+    assert [line for line in said.values() if not line.startswith("refused, answer 401: ")] == []
