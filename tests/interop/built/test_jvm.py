@@ -1,6 +1,8 @@
-"""Spring Boot, Quarkus and Nimbus, built of the pages in docs/integrations, against the served program."""
+"""Spring Boot, Quarkus, Nimbus and what Elasticsearch checks with, built of the pages in docs/integrations, against the served program."""
 
+import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -229,3 +231,47 @@ def test_nimbus(nimbus: Path, typ: str, tokens: dict[str, Tokens], client: Note)
         "roles that ended": f"{names['roles that ended']} []",
     }
     assert [line for line in said.values() if not line.startswith("refused, answer 401: ")] == []
+
+
+def elasticsearch_settings(folder: Path, served: Server) -> dict[str, Any]:
+    """Return the settings of docs/integrations/elasticsearch.md, with the realm and audience of this test."""
+    write_files(
+        "elasticsearch", folder, {"https://id.example/auth/realms/acme": served.issuer(), "https://search.acme.example": AUDIENCE}
+    )
+    lines = re.findall(r"^  (\S+): (.+)$", (folder / "elasticsearch.yml").read_text(), re.MULTILINE)
+    return {name: json.loads(value) if value[0] in '["' else value for name, value in lines}
+
+
+@pytest.fixture(scope="module")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with what stands in for Elasticsearch's JWT realm."""
+    folder = tmp_path_factory.mktemp("elasticsearch")
+    shutil.copytree(Path(__file__).with_name("elasticsearch"), folder, dirs_exist_ok=True)
+    build(folder)
+    return folder
+
+
+@pytest.mark.parametrize("typ", TYPES)
+def test_elasticsearch_settings(
+    elasticsearch: Path, served: Server, tmp_path: Path, typ: str, tokens: dict[str, Tokens], client: Note
+) -> None:
+    client(
+        "Elasticsearch (its settings, put to Nimbus JOSE+JWT; the program was not run)",
+        "9.1",
+        f"tokens of type {typ}: audience, refusals",
+    )
+    settings = json.dumps(elasticsearch_settings(tmp_path, served))
+    of_type = tokens[typ]
+    said = dict(zip(of_type, lines_of(elasticsearch, "example.Check", of_type.values(), "JWT,at+jwt", settings), strict=True))
+    assert {name: said.pop(name) for name in TAKEN} == {name: claims_of(of_type[name])["client_id"] for name in TAKEN}
+    assert [line for line in said.values() if not line.startswith("refused: ")] == []
+
+
+def test_elasticsearch_before_9_1_takes_no_at_jwt(
+    elasticsearch: Path, served: Server, tmp_path: Path, tokens: dict[str, Tokens]
+) -> None:
+    settings = json.dumps(elasticsearch_settings(tmp_path, served))
+    good = [tokens[typ]["good"] for typ in TYPES]
+    refused, taken = lines_of(elasticsearch, "example.Check", good, "JWT", settings)
+    assert "at+jwt not allowed" in refused
+    assert taken == claims_of(tokens["JWT"]["good"])["client_id"]
