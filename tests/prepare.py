@@ -25,9 +25,15 @@ def node_clients_missing() -> str | None:
     if shutil.which("node") is None:
         return "node is not installed, so the clients from npm are not tried"
     wanted = json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]
-    if not all((NODE_FOLDER / "node_modules" / name).is_dir() for name in wanted):
+    if any(_installed(name) != version for name, version in wanted.items()):
         return "the clients from npm could not be installed (tests/interop/package.json)"
     return None
+
+
+def _installed(name: str) -> str | None:
+    """Return the version of a client from npm, or None when it is not there."""
+    described = NODE_FOLDER / "node_modules" / name / "package.json"
+    return str(json.loads(described.read_text())["version"]) if described.is_file() else None
 
 
 def runapy_missing(version: str) -> str | None:

@@ -159,7 +159,7 @@ def set_the_schema_back(connection: Connection) -> None:
     for table, columns in {
         "audit_sealing": ["cutting"],
         "realm": ["audit_days", "tokens_from", "access_token_type"],
-        "application": ["jwks_frozen", "created_by", "access_token_type"],
+        "application": ["jwks_frozen", "created_by", "access_token_type", "web_origins"],
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by"],
         "role": ["created_by"],

@@ -43,6 +43,8 @@ class ApplicationSpec(Schema):
     """Left out for the realm's."""
     accessTokenType: AccessTokenType | None = None
     """Header `typ` of its access tokens; left out for the realm's. `JWT` is for APIs that refuse RFC 9068."""
+    webOrigins: list[str] = Field(default=[], max_length=50)
+    """Origins whose pages may read what it is answered by the token endpoint and the like, such as https://app.example.com."""
     jwks: dict[str, Any] | None = None
     """Public keys for `private_key_jwt` (RFC 7523)."""
     ratePerSecond: int | None = None
@@ -79,6 +81,7 @@ class ApplicationSpecChange(Schema):
     resources: list[str] | None = None
     signingAlgorithm: Algorithm | None = None
     accessTokenType: AccessTokenType | None = None
+    webOrigins: list[str] | None = None
     jwks: dict[str, Any] | None = None
     ratePerSecond: int | None = None
 
@@ -138,6 +141,7 @@ class ApplicationSpecShown(TypedDict):
     resources: list[str]
     signingAlgorithm: Algorithm | None
     accessTokenType: AccessTokenType | None
+    webOrigins: list[str]
     jwks: dict[str, Any] | None
     ratePerSecond: int | None
 
@@ -346,6 +350,7 @@ _API_NAMES = {
     "resources": "resources",
     "signing_algorithm": "signingAlgorithm",
     "access_token_type": "accessTokenType",
+    "web_origins": "webOrigins",
     "jwks": "jwks",
     "rate_per_second": "ratePerSecond",
 }
@@ -373,6 +378,7 @@ def show_application(application: Application) -> ApplicationResource:
             "resources": application.resources,
             "signingAlgorithm": algorithm,
             "accessTokenType": token_type,
+            "webOrigins": application.web_origins,
             "jwks": application.jwks,
             "ratePerSecond": application.rate_per_second,
         },

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, select
 
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
@@ -60,6 +60,8 @@ class KnownApplication:
     """Empty for the realm's."""
     access_token_type: str
     """Empty for the realm's."""
+    web_origins: frozenset[str]
+    """Origins whose pages may read what it is answered."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
     jwks_frozen: Frozen | None
@@ -145,12 +147,27 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
             access_token_type=row.access_token_type or "",
+            web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),
             jwks_frozen=row.jwks_frozen,
             rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),
         )
+
+
+def known_origins(realm: KnownRealm) -> frozenset[str]:
+    """Return the web origins of all enabled applications of a realm, from memory: what is to be told before one is known."""
+    cache = realm.runtime.feed.cache("web-origins")
+    found: frozenset[str] | None = cache.get(realm.name)
+    return found if found is not None else cache.load(realm.name, lambda: _read_origins(realm))
+
+
+def _read_origins(realm: KnownRealm) -> frozenset[str]:
+    with reading() as session:
+        query = select(Application.web_origins).where(Application.realm_id == realm.id, Application.enabled.is_(True))
+        with_some = query.where(cast(Application.web_origins, String) != "[]")
+        return frozenset(origin for origins in session.scalars(with_some) for origin in origins)
 
 
 def _known_secret(secret: ApplicationSecret) -> KnownSecret:

@@ -28,6 +28,8 @@ class Application(Identified, Base):
     """None means the realm's."""
     access_token_type: Mapped[str | None] = mapped_column(String(10))
     """Header `typ` of its access tokens; None means the realm's."""
+    web_origins: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """Origins whose pages may read what the protocol's endpoints answer about it (Fetch standard, CORS protocol)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))

@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import String, cast, delete, or_, select
 
-from idp import access, audit, clock
+from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind, Project
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.paging import Listing
+from idp.public_url import canonical_url, origin_of
 from idp.realms import Realm, check_access_token_type, check_algorithm, check_name, check_text, publish_application
 from idp.verifier.jose import InvalidTokenError, import_key
 
@@ -28,6 +29,8 @@ _KEY_ALGORITHMS = {
 """What a key of each type may sign an assertion with."""
 
 MOST_AUDIENCES = 20
+MOST_ORIGINS = 50
+LONGEST_ORIGIN = 255
 FASTEST = 1_000_000
 MOST_PUBLIC_KEYS = 10
 
@@ -48,7 +51,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
     :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `access_token_type`,
-        `jwks`, `rate_per_second`.
+        `web_origins`, `jwks`, `rate_per_second`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
@@ -59,7 +62,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     db.session.add(application)
     db.session.flush()
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
-    publish_application(realm.name, name)
+    _announce(realm, application)
     return application
 
 
@@ -85,7 +88,7 @@ def update_application(realm: Realm, application: Application, **fields: Any) ->
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
-    publish_application(realm.name, application.name)
+    _announce(realm, application)
 
 
 def settle_audience(realm: Realm, application: Application, issuer: str) -> None:
@@ -144,7 +147,12 @@ def delete_application(realm: Realm, application: Application) -> None:
     db.session.delete(application)
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_DELETE, realm.name, target, uid=application.uid)
+    _announce(realm, application)
+
+
+def _announce(realm: Realm, application: Application) -> None:
     publish_application(realm.name, application.name)
+    feed.publish("web-origins", realm.name)
 
 
 def get_application(realm: Realm, name: str) -> Application:
@@ -229,6 +237,8 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("audience", "resources"):
         if name in fields:
             fields = {**fields, name: check_audiences(name, fields[name])}
+    if "web_origins" in fields:
+        fields = {**fields, "web_origins": check_origins(fields["web_origins"])}
     if fields.get("jwks") is not None:
         fields = {**fields, "jwks": check_jwks(fields["jwks"])}
     return fields
@@ -247,6 +257,27 @@ def check_audiences(name: str, values: Sequence[str]) -> list[str]:
         if "://" in value and ("#" in value or not _has_host(value)):
             raise InvalidValueError(f"{value[:80]!r} is no absolute URL without a fragment (RFC 8707 §2).")
     return list(values)
+
+
+def check_origins(values: Sequence[str]) -> list[str]:
+    """Return the values of `web_origins` as browsers write them, if they can be that.
+
+    :raises InvalidValueError: too many, repeated, or no origin.
+    """
+    origins = []
+    for value in values:
+        try:
+            origin = canonical_url(value)
+        except ValueError:
+            origin = ""
+        if not origin or "*" in origin or origin != origin_of(origin) or len(origin) > LONGEST_ORIGIN:
+            raise InvalidValueError(
+                f"web_origins takes origins such as https://app.example.com, without a path, not {value[:80]!r}."
+            )
+        origins.append(origin)
+    if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
+        raise InvalidValueError(f"web_origins takes at most {MOST_ORIGINS} values, each once.")
+    return origins
 
 
 def _has_host(url: str) -> bool:

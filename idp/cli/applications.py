@@ -63,6 +63,13 @@ applications_group.add_command(secrets_group)
     help="Header typ of its access tokens; by default the realm's. JWT is for APIs that refuse at+jwt (RFC 9068).",
 )
 @click.option(
+    "--web-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="An origin whose pages may read what it is answered; may be repeated.",
+)
+@click.option(
     "--jwks",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with its public keys (JWK set), for private_key_jwt. It then gets no secret.",
@@ -80,6 +87,7 @@ def create(  # noqa: PLR0917
     resources: tuple[str, ...],
     algorithm: str | None,
     token_type: str | None,
+    origins: tuple[str, ...],
     jwks: Path | None,
     description: str,
     secret_expires: datetime | None,
@@ -103,6 +111,7 @@ def create(  # noqa: PLR0917
         resources=list(resources),
         signing_algorithm=algorithm,
         access_token_type=token_type,
+        web_origins=list(origins),
         jwks=_read_jwks(jwks) if jwks else None,
     )
     holder = applications.holder_of(application)
@@ -186,6 +195,7 @@ def _facts(application: Any) -> dict[str, Any]:
         "resources": application.resources,
         "signing_algorithm": application.signing_algorithm,
         "access_token_type": application.access_token_type,
+        "web_origins": application.web_origins,
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),

@@ -79,6 +79,9 @@ class ApplicationForm(Form):
         "Type of its access tokens", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's"}),
         description="JWT is for APIs whose library refuses at+jwt, such as Spring's default.",
     )  # fmt: skip
+    web_origins = LinesField(
+        "Web origins", "Origins whose pages may read what it is answered, such as https://app.example.com, one a line."
+    )
 
 
 class TryForm(Form):
@@ -161,6 +164,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
         "resources": application.resources,
         "signing_algorithm": application.signing_algorithm or "",
         "access_token_type": application.access_token_type or "",
+        "web_origins": application.web_origins,
     }
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))

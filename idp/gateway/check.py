@@ -12,7 +12,7 @@ from idp.apikeys import KeyExpiredError, KeyRefusedError
 from idp.callers import Caller, CredentialError
 from idp.errors import StorageUnavailableError
 from idp.gateway.original import OriginalRequest, UnclearRequestError, original_request
-from idp.gateway.upstream import identity_headers
+from idp.gateway.upstream import NOBODY, identity_headers
 from idp.keys import SigningKeyMissingError
 from idp.outages import explain_any, is_unavailable
 from idp.protected_apis import KnownApi
@@ -54,8 +54,10 @@ def check(environ: Environ) -> Response:
             raise Refusal(403, "", "Only proxies named in IDP_TRUSTED_PROXIES may ask.")
         realm, api = _protected(process, realm_name, match[2])
         original = original_request(environ, match[3] or "")
-        caller = _caller(process, realm, api, environ, original)
         rules = api.rules_for(original.method, original.path)
+        if protected_apis.is_open(rules):
+            return Response(b"", 200, [*_HEADERS, *NOBODY])
+        caller = _caller(process, realm, api, environ, original)
         if not protected_apis.allows(rules, caller.held_roles):
             raise Refusal(403, "insufficient_scope", _why(bool(rules)))
         return _pass(caller, api)

@@ -23,6 +23,11 @@ role on it, and could grow beyond what proxies and servers take. The buffers in 
 
 Headers = tuple[tuple[str, str], ...]
 
+NOBODY: Headers = tuple(
+    (name, "") for name in ("X-Auth-Subject", "X-Auth-Realm", "X-Auth-Roles", "X-Auth-Projects", "X-Auth-Token", "Authorization")
+)
+"""The headers of a call that passes without a caller: all there and empty, so that none a client sent passes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from idp.access import check_permissions
-from idp.applications import check_audiences, check_jwks
+from idp.applications import check_audiences, check_jwks, check_origins
 from idp.errors import InvalidValueError
 from idp.realms import check_access_token_type, check_algorithm, check_text
 
@@ -50,6 +50,7 @@ Time = Annotated[datetime, BeforeValidator(_aware)]
 Permissions = Annotated[list[str], _checked_by(check_permissions)]
 Algorithm = Annotated[str, _checked_by(check_algorithm)]
 AccessTokenType = Annotated[str, _checked_by(check_access_token_type)]
+Origins = Annotated[list[str], _checked_by(check_origins)]
 Audiences = Annotated[list[str], _checked_by(lambda values: check_audiences("the list", values))]
 
 
@@ -129,6 +130,7 @@ class RulePart(_Part):
     path: str
     roles: list[Name] = []
     project: Name = ""
+    open: bool = False
 
 
 class ApiPart(_Part):
@@ -155,6 +157,7 @@ class ApplicationPart(HolderPart):
     resources: Audiences = []
     signing_algorithm: Algorithm | None = None
     access_token_type: AccessTokenType | None = None
+    web_origins: Origins = []
     jwks: Annotated[dict[str, Any] | None, BeforeValidator(_public_keys)] = None
     secrets: dict[str, SecretPart] | None = None
 

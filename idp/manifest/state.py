@@ -16,7 +16,16 @@ ORDER: tuple[Kind, ...] = ("realm", "role", "project", "api", "group", "user", "
 State = dict[Kind, dict[tuple[str, ...], dict[str, Any]]]
 """By kind and name, the fields of everything in a realm, whether a file says so or the database."""
 
-_APPLICATION_FIELDS = ("description", "enabled", "audience", "resources", "signing_algorithm", "access_token_type", "jwks")
+_APPLICATION_FIELDS = (
+    "description",
+    "enabled",
+    "audience",
+    "resources",
+    "signing_algorithm",
+    "access_token_type",
+    "web_origins",
+    "jwks",
+)
 REALM_FIELDS = (
     "display_name", "enabled", "signing_algorithm", "access_token_type", "key_rotation_days", "audit_days", "session_hours",
     "api_key_hours", "personal_token_limit", "personal_token_seconds", "personal_token_choice",

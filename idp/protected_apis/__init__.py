@@ -1,6 +1,6 @@
 """APIs behind a proxy that asks the gateway, and the rules of who may call what."""
 
-from idp.protected_apis.known import KnownApi, Rule, allows, known_api
+from idp.protected_apis.known import KnownApi, Rule, allows, is_open, known_api
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_plain
 from idp.protected_apis.service import METHODS, check_rules, delete_api, get_api, list_apis, put_api
@@ -14,6 +14,7 @@ __all__ = [
     "check_rules",
     "delete_api",
     "get_api",
+    "is_open",
     "is_plain",
     "known_api",
     "list_apis",

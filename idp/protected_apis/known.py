@@ -24,6 +24,8 @@ class Rule:
     """One of these must be held; empty for everybody who can prove who they are."""
     project: str
     """The project that the role must be held on; empty for the realm."""
+    open: bool
+    """Whether the call passes without a caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class KnownApi:
         if not is_plain(path):
             return []
         return [rule for rule in self.rules if method in rule.methods and is_below(path, rule.path)]
+
+
+def is_open(rules: Iterable[Rule]) -> bool:
+    """Tell whether one of the rules lets everybody through, without asking who it is."""
+    return any(rule.open for rule in rules)
 
 
 def allows(rules: Iterable[Rule], held_roles: Iterable[HeldRole]) -> bool:
@@ -67,4 +74,4 @@ def _read(realm: KnownRealm, name: str) -> KnownApi | None:
 
 
 def _rule(rule: dict[str, Any]) -> Rule:
-    return Rule(frozenset(rule["methods"]), rule["path"], frozenset(rule["roles"]), rule["project"])
+    return Rule(frozenset(rule["methods"]), rule["path"], frozenset(rule["roles"]), rule["project"], rule.get("open", False))

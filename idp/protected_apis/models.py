@@ -21,5 +21,5 @@ class ProtectedApi(Identified, Base):
     audience: Mapped[str] = mapped_column(String(255))
     """`aud` of the tokens that the gateway makes for it; access tokens are accepted if made for this or for the realm."""
     rules: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    """Each `{"methods": [...], "path": "/prefix", "roles": [...], "project": ""}`."""
+    """Each `{"methods": [...], "path": "/prefix", "roles": [...], "project": ""}`, or with `"open": true` and no roles."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -59,8 +59,11 @@ def check_rules(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             raise InvalidValueError(f"Rule {number}: methods takes some of {', '.join(METHODS)}.")
         if not is_plain(path) or (path.endswith("/") and path != "/"):
             raise InvalidValueError(f"Rule {number}: path takes a plain path such as /api/v1/query, without a slash at the end.")
-        roles = sorted(set(rule.get("roles", ())))
-        checked.append({"methods": methods, "path": path, "roles": roles, "project": rule.get("project") or ""})
+        roles, project = sorted(set(rule.get("roles", ()))), rule.get("project") or ""
+        if rule.get("open") and (roles or project):
+            raise InvalidValueError(f"Rule {number}: what is open asks for no caller, so it takes neither roles nor a project.")
+        stored = {"methods": methods, "path": path, "roles": roles, "project": project}
+        checked.append(stored | ({"open": True} if rule.get("open") else {}))
     return checked
 
 

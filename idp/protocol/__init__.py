@@ -3,6 +3,7 @@
 from flask import Flask, request
 
 from idp.protocol.answers import no_store
+from idp.protocol.cross_origin import add_endpoint
 from idp.protocol.discovery import discovery
 from idp.protocol.errors import answer_error
 from idp.protocol.express import TokenExpress
@@ -30,9 +31,9 @@ def register(app: Flask) -> None:
     add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
     add_public_document(app, f"{base}/certs", jwks)
     # TokenExpress takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
-    app.add_url_rule(f"{base}/token", "token", lambda realm: token(realm, request.environ), methods=["POST"])
-    app.add_url_rule(f"{base}/token/introspect", view_func=introspect, methods=["POST"])
-    app.add_url_rule(f"{base}/userinfo", view_func=userinfo, methods=["GET", "POST"])
-    app.add_url_rule(f"{base}/revoke", view_func=revoke, methods=["POST"])
+    add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
+    add_endpoint(app, f"{base}/token/introspect", introspect, ["POST"])
+    add_endpoint(app, f"{base}/userinfo", userinfo, ["GET", "POST"])
+    add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
     answer_errors(app, "", answer_error)
     app.wsgi_app = TokenExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 from idp import applications, audit, clock, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
+from idp.protocol.cross_origin import note_application
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Form
 from idp.protocol.limits import count_failure
@@ -60,6 +61,12 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
     :raises InvalidClientError: none, or one that will not do; alike for every cause.
     :raises RateExceededError: one that will not do, after too many others. A right one is accepted whatever others have shown.
     """
+    client = _authenticate(realm, environ, form, single_use=single_use)
+    note_application(environ, client.application)
+    return client
+
+
+def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool) -> Client:
     address = client_address(environ, realm.runtime.settings.trusted_proxies)
     header: str | None = environ.get("HTTP_AUTHORIZATION")
     if "client_assertion" in form:

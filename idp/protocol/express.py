@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from idp.protocol.errors import answer_error
+from idp.protocol.cross_origin import answer
 from idp.protocol.token import token
 from idp.wire.body import Environ
 
@@ -28,8 +28,5 @@ class TokenExpress:
         if match is None or environ["REQUEST_METHOD"] != "POST":
             return self._flask(environ, start_response)
         with self._app.app_context():
-            try:
-                response = token(match[1], environ)
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
-                response = answer_error(error)
-            return response(environ, start_response)
+            realm = match[1]
+            return answer(environ, realm, lambda: token(realm, environ))(environ, start_response)

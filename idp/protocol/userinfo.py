@@ -3,7 +3,9 @@
 from flask import Response, request
 
 from idp import tokens
+from idp.applications import known_application
 from idp.protocol.answers import no_store
+from idp.protocol.cross_origin import note_application
 from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
 from idp.protocol.realm import open_realm
 from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, unverified_kind
@@ -23,6 +25,7 @@ def userinfo(realm: str) -> Response:
     if claims is None:
         sentence = ID_TOKEN_SHOWN if unverified_kind(shown.value) is Kind.ID else ""
         raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie, sentence=sentence)
+    note_application(request.environ, known_application(known, claims["client_id"]))
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
     return no_store({name: claims[name] for name in _SHOWN if name in claims})

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
 from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.verifier import Identity, Verifier, names
@@ -25,23 +25,33 @@ class BearerMiddleware:
         *,
         roles: str | Collection[str] = (),
         open_paths: Collection[str] = (),
+        preflights: bool = False,
     ) -> None:
         """Wrap an application.
 
         :param roles: the caller must hold one of these on the realm; by default any token will do.
         :param open_paths: paths that need no token, compared as a whole.
+        :param preflights: let through what browsers ask before a call from another origin, on every path: such a request
+            cannot carry a token. The application answers it.
         """
         self._app, self._verifier = app, verifier
-        self._roles, self._open_paths = names(roles), frozenset(open_paths)
+        self._roles, self._open_paths, self._preflights = names(roles), frozenset(open_paths), preflights
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in self._open_paths):
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_open(scope)):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._serve(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        if scope["path"] in self._open_paths:
+            return True
+        headers = dict(scope["headers"])
+        asked = headers.get(b"access-control-request-method")
+        return self._preflights and is_preflight(scope["method"], headers.get(b"origin"), asked)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]

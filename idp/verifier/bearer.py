@@ -35,6 +35,15 @@ def bearer_token(authorization: Sequence[str]) -> str:
     return match[1]
 
 
+def is_preflight(method: str, origin: object, asked: object) -> bool:
+    """Tell whether a request is what a browser sends, without any credential, before a call to another origin (Fetch, CORS).
+
+    :param origin: its header `Origin`, or None.
+    :param asked: its header `Access-Control-Request-Method`, or None.
+    """
+    return method == "OPTIONS" and origin is not None and asked is not None
+
+
 def require_roles(identity: Identity, roles: Collection[str], project: str | None) -> None:
     """Check that the caller holds one of the roles, on the realm or on a project.
 

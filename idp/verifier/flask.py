@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from flask import Response, g, jsonify, request
 
-from idp.verifier.bearer import RefusalError, bearer_token, require_roles
+from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
 from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetUnavailableError
 from idp.verifier.verifier import Verifier, names
@@ -16,12 +16,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def require_token(
-    verifier: Verifier, *, roles: str | Collection[str] = (), project_argument: str | None = None
+    verifier: Verifier, *, roles: str | Collection[str] = (), project_argument: str | None = None, preflights: bool = False
 ) -> Callable[[View], View]:
     """Decorate a view so that it runs only for callers with an accepted token; `flask.g.identity` says who calls.
 
     :param roles: the caller must hold one of these; by default any token will do.
     :param project_argument: name of the view's argument that names a project: the role must be held on that project.
+    :param preflights: let through what browsers ask before a call from another origin, where the view takes OPTIONS itself.
+        Otherwise Flask answers OPTIONS before any view.
     """
     required = names(roles)
 
@@ -32,8 +34,12 @@ def require_token(
 
         @functools.wraps(view)
         def protected(*args: Any, **kwargs: Any) -> Any:
+            headers = request.headers
+            asked = headers.get("Access-Control-Request-Method")
+            if preflights and is_preflight(request.method, headers.get("Origin"), asked):
+                return view(*args, **kwargs)
             try:
-                token = bearer_token(request.headers.getlist("Authorization"))
+                token = bearer_token(headers.getlist("Authorization"))
                 g.identity = verifier.verify(token)
                 require_roles(g.identity, required, kwargs[project_argument] if project_argument else None)
             except InvalidTokenError as error:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from idp import apikeys, protected_apis, users
 from idp.app import close_app, create_app
+from idp.errors import InvalidValueError
 from idp.settings import Settings
 from idp.verifier.jose import InvalidTokenError
 from tests.conftest import FrozenClock
@@ -22,6 +23,9 @@ RULES = [
     {"methods": ["GET", "POST"], "path": "/api/v1/jobs", "roles": ["researcher"], "project": "vision"},
     {"methods": ["GET"], "path": "/open"},
     {"methods": ["DELETE"], "path": "/api/v1/jobs/7", "roles": ["administrator"]},
+    {"methods": ["OPTIONS"], "path": "/", "open": True},
+    {"methods": ["GET"], "path": "/docs", "open": True},
+    {"methods": ["GET"], "path": "/docs/internal", "roles": ["administrator"]},
 ]
 AUDIENCE = "https://telemetry.example"
 
@@ -250,6 +254,33 @@ def test_identity_headers_of_the_client_are_answered_with_the_servers_own(behind
         [""],
     ]
     assert "root" not in str(answer.headers)
+
+
+@pytest.mark.parametrize("uri", ["/docs", "/docs/a"])
+def test_open_rule_lets_everybody_through_as_nobody(behind: FlaskClient, make: Factory, uri: str) -> None:
+    make.user(roles=("viewer",))
+    forged = {f"X-Auth-{name}": "root" for name in ("Subject", "Realm", "Roles", "Projects", "Token")}
+    for shown in ({}, make.key().header, {"Authorization": "Bearer wrong"}, {"Authorization": "nonsense"}, forged):
+        answer = check(behind, shown, uri=uri)
+        assert answer.status_code == 200
+        told = {name: answer.headers.getlist(name) for name in (*forged, "Authorization")}
+        assert set(map(tuple, told.values())) == {("",)}
+    assert check(behind, method="POST", uri=uri).status_code == 401
+    assert check(behind, uri="/docs/../admin").status_code == 401
+    assert check(behind, uri="/docsx").status_code == 401
+
+
+def test_preflight_passes_where_a_rule_is_open(behind: FlaskClient) -> None:
+    page = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    assert check(behind, page, method="OPTIONS").status_code == 200
+    assert check(behind, page, method="GET").status_code == 401
+
+
+@pytest.mark.parametrize("wrong", [{"roles": ["viewer"]}, {"project": "vision"}])
+def test_open_rule_takes_no_roles(make: Factory, wrong: dict[str, Any]) -> None:
+    rule = {"methods": ["GET"], "path": "/x", "open": True} | wrong
+    with pytest.raises(InvalidValueError, match="asks for no caller"):
+        make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[rule]))
 
 
 def test_headers_stay_within_what_proxies_take(behind: FlaskClient, make: Factory) -> None:

@@ -94,7 +94,9 @@ def test_no_keys_is_503(api: Any, issuer: Issuer) -> None:  # noqa: F811
     assert answer.headers["Retry-After"] == "5"
 
 
-def call(app: Any, *authorization: str, path: str = "/", kind: str = "http") -> tuple[int, dict[bytes, bytes], Any]:
+def call(
+    app: Any, *authorization: str, path: str = "/", kind: str = "http", method: str = "GET", **more: str
+) -> tuple[int, dict[bytes, bytes], Any]:
     """Call an ASGI application, and return status, headers and JSON."""
     sent: list[Any] = []
 
@@ -104,7 +106,9 @@ def call(app: Any, *authorization: str, path: str = "/", kind: str = "http") -> 
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    scope = {"type": kind, "path": path, "headers": [(b"authorization", each.encode("latin-1")) for each in authorization]}
+    headers = [(b"authorization", each.encode("latin-1")) for each in authorization]
+    headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
+    scope = {"type": kind, "path": path, "method": method, "headers": headers}
     asyncio.run(app(scope, receive, send))
     if kind == "websocket":
         return sent[0]["code"], {}, None
@@ -129,6 +133,39 @@ def test_asgi_lets_good_tokens_through_and_no_others(issuer: Issuer) -> None:  #
     assert call(app, good, good)[0] == 400
     assert call(app, f"Bearer {issuer.token(aud='x')}")[0] == 401
     assert call(app, kind="websocket")[0] == 1008
+
+
+PREFLIGHT = {"origin": "https://app.example", "access_control_request_method": "PUT"}
+
+
+def test_asgi_lets_preflights_through_where_it_is_told_to(issuer: Issuer) -> None:  # noqa: F811
+    verifier = Verifier(issuer.url, AUDIENCE)
+    app = BearerMiddleware(hello, verifier, preflights=True)
+    assert call(app, method="OPTIONS", **PREFLIGHT)[::2] == (200, None)
+    assert call(app, method="GET", **PREFLIGHT)[0] == 401
+    for name in PREFLIGHT:
+        assert call(app, method="OPTIONS", **{name: PREFLIGHT[name]})[0] == 401
+    assert call(BearerMiddleware(hello, verifier), method="OPTIONS", **PREFLIGHT)[0] == 401
+
+
+@pytest.mark.parametrize(("preflights", "status"), [(True, 200), (False, 401)])
+def test_flask_view_that_takes_options_itself_gets_preflights_where_told(
+    issuer: Issuer,  # noqa: F811
+    preflights: bool,
+    status: int,
+) -> None:
+    app = Flask("api")
+
+    @app.route("/", methods=["PUT", "OPTIONS"], provide_automatic_options=False)
+    @require_token(Verifier(issuer.url, AUDIENCE), preflights=preflights)
+    def view() -> str:
+        return "answered"
+
+    client = app.test_client()
+    headers = {name.replace("_", "-"): value for name, value in PREFLIGHT.items()}
+    assert client.options("/", headers=headers).status_code == status
+    assert client.put("/", headers=headers).status_code == 401
+    assert client.options("/").status_code == 401
 
 
 def test_asgi_checks_roles_and_says_when_it_cannot_check(issuer: Issuer) -> None:  # noqa: F811
