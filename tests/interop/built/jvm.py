@@ -1,0 +1,109 @@
+"""Building and running the Java programs of docs/integrations, and tokens that only the realm's own key can sign."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from idp import clock, keys, realms, runtime
+from idp.app import close_app, create_app
+from idp.settings import Settings
+from tests.serving import PATIENCE, PROJECT, Answer, Server, free_port, send, wait_until
+
+MISSING = ", ".join(each for each in ("java", "mvn") if shutil.which(each) is None)
+"""What the machine lacks to build Java programs; empty when it has all."""
+
+_BUILD_SECONDS = 540
+"""The first build fetches everything from Maven's registry."""
+
+Sign = Callable[[str, Mapping[str, Any]], str]
+"""Sign claims with a realm's key: the header's `typ`, and the claims."""
+
+
+def build(folder: Path) -> None:
+    """Build a folder that has a pom.xml, without the network when everything is there already.
+
+    :raises AssertionError: it does not build.
+    """
+    if _maven(folder, "-o").returncode != 0:
+        done = _maven(folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _maven(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["mvn", "-q", "-B", *options, "package"], cwd=folder, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
+    )
+
+
+@contextlib.contextmanager
+def running(jar: Path, *, port: str, address: str) -> Iterator[str]:
+    """Run a program that serves HTTP on loopback, and yield its URL once it answers.
+
+    :param port: the program's own name for the setting, as for the address.
+    """
+    number = free_port()
+    process = subprocess.Popen(
+        ["java", "-Xmx256m", f"-D{port}={number}", f"-D{address}=127.0.0.1", "-jar", str(jar)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=output.extend, args=(process.stdout,), daemon=True)
+    reader.start()
+    url = f"http://127.0.0.1:{number}"
+    try:
+        wait_until(lambda: _answers(process, url, output), f"the start of {jar.name}", 4 * PATIENCE)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+        reader.join(PATIENCE)
+        process.stdout.close()
+
+
+def _answers(process: subprocess.Popen[str], url: str, output: list[str]) -> bool:
+    assert process.poll() is None, "the program ended:\n" + "".join(output)
+    try:
+        return send(f"{url}/open").status == 200
+    except OSError:
+        return False
+
+
+def lines_of(folder: Path, main: str, lines: Iterable[str], *arguments: str) -> list[str]:
+    """Run a main class of a built folder, and return the lines that it says to those it is given."""
+    path = f"{folder / 'target/classes'}:{folder / 'target/lib'}/*"
+    done = subprocess.run(
+        ["java", "-Xmx256m", "-cp", path, main, *arguments],
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def call(url: str, token: str = "", *, post: bool = False) -> Answer:
+    """Call an API, with a bearer token or without."""
+    return send(url, {} if post else None, {"Authorization": f"Bearer {token}"} if token else {})
+
+
+def realm_signer(server: Server) -> Sign:
+    """Return what signs any claims with the key of realm acme, as the server would: for tokens that only time makes."""
+    app = create_app(Settings.load(data_dir=server.data_dir, realms_dir=PROJECT / "realms", public_url=server.url))
+    try:
+        with app.app_context():
+            realm = realms.known_realm(runtime.current(), "acme")
+            assert realm is not None
+            signer = keys.key_ring(realm).signer("RS256", clock.timestamp())
+    finally:
+        close_app(app)
+    return lambda typ, claims: signer.sign(typ, json.dumps(claims))
