@@ -254,8 +254,8 @@ def change_application(caller: Caller, realm: Realm, body: ApplicationChange, ui
     fields = {name: value for name, value in _fields(body.spec).items() if _API_NAMES[name] in body.spec.model_fields_set}
     if body.metadata.description is not None:
         fields["description"] = body.metadata.description
-    if fields.get("enabled", True) is None or None in (fields.get("audience", ()), fields.get("resources", ())):
-        raise InvalidValueError("enabled, audience and resources cannot be null.")
+    if never := [_API_NAMES[name] for name in _NEVER_NULL if name in fields and fields[name] is None]:
+        raise InvalidValueError(f"{' and '.join(never)} cannot be null. Leave out what is to stay, or send [] for nothing.")
     callers.change_application(caller, realm, visible_application(caller, realm, uid).name, **fields)
 
 
@@ -354,6 +354,7 @@ _API_NAMES = {
     "jwks": "jwks",
     "rate_per_second": "ratePerSecond",
 }
+_NEVER_NULL = ("enabled", "audience", "resources", "web_origins")
 
 
 def _fields(spec: ApplicationSpec | ApplicationSpecChange) -> dict[str, Any]:

@@ -108,6 +108,19 @@ def test_life_of_a_resource(client: FlaskClient, admin: dict[str, str], operator
     assert client.get(url, headers=header).status_code == (200 if kind == "realms" else 404)
 
 
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_null_for_any_member_empties_it_or_is_refused(
+    client: FlaskClient, admin: dict[str, str], operator: dict[str, str], kind: str
+) -> None:
+    header = operator if kind == "realms" else admin
+    made = client.post(f"/v1/{kind}", json=RESOURCES[kind][0], headers=header).json
+    url = WHERE.format(kind, made["uid"])
+    for member in client.get(url, headers=header).json["spec"]:
+        answer = client.patch(url, json={"spec": {member: None}}, headers=header)
+        assert answer.status_code in {204, 400}, (member, answer.text)
+        assert client.get(url, headers=header).status_code == 200, member
+
+
 def test_what_was_read_can_be_sent_back(client: FlaskClient, admin: dict[str, str], make: Factory) -> None:
     make.application("round-trip", audience=["https://a.test"], description="kept")
     shown = client.get("/v1/applications/round-trip", headers=admin)
