@@ -255,6 +255,12 @@ def holders_on(project: Project, kind: HolderKind) -> Select[int]:
     return select(Grant.holder_id).where(Grant.project_id == project.id, Grant.holder_kind == kind.value)
 
 
+def holders_on_any(realm: Realm, projects: Collection[str], kind: HolderKind) -> Select[int]:
+    """Return the row numbers of all who hold a role on one of these projects, as a subquery."""
+    query = select(Grant.holder_id).join(Project, Project.id == Grant.project_id)
+    return query.where(Project.realm_id == realm.id, Project.name.in_(projects), Grant.holder_kind == kind.value)
+
+
 def holders_of(realm: Realm, role: str, kind: HolderKind) -> Select[int]:
     """Return the row numbers of all who hold a role on the realm themselves, as a subquery; of none if there is no such role."""
     is_on_realm = (Role.realm_id == realm.id) & (Role.name == role) & Grant.project_id.is_(None)

@@ -238,14 +238,14 @@ def create_application(caller: Caller, realm: Realm, body: NewApplication) -> Cr
 @signed_in
 def get_application(caller: Caller, realm: Realm, uid: str) -> ApplicationResource:
     """Show an application, by uid or name."""
-    return show_application(visible_application(caller, realm, uid))
+    return show_application(callers.visible_application(caller, realm, uid))
 
 
 @signed_in(current=get_application)
 def replace_application(caller: Caller, realm: Realm, body: ReplacedApplication, uid: str) -> None:
     """Change what an application is; what is left out is emptied."""
     fields = _fields(body.spec) | {"description": body.metadata.description or ""}
-    callers.change_application(caller, realm, visible_application(caller, realm, uid).name, **fields)
+    callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
 
 
 @signed_in(current=get_application)
@@ -256,20 +256,20 @@ def change_application(caller: Caller, realm: Realm, body: ApplicationChange, ui
         fields["description"] = body.metadata.description
     if never := [_API_NAMES[name] for name in _NEVER_NULL if name in fields and fields[name] is None]:
         raise InvalidValueError(f"{' and '.join(never)} cannot be null. Leave out what is to stay, or send [] for nothing.")
-    callers.change_application(caller, realm, visible_application(caller, realm, uid).name, **fields)
+    callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
 
 
 @signed_in(current=get_application)
 def delete_application(caller: Caller, realm: Realm, uid: str) -> None:
     """Delete an application with its secrets and grants."""
-    application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
+    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     applications.delete_application(realm, application)
 
 
 @signed_in
 def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
     """List the secrets of an application, retired ones too; never their values."""
-    application = visible_application(caller, realm, uid)
+    application = callers.visible_application(caller, realm, uid)
     every = applications.list_secrets(application)
     return {"items": [_show_secret(secret, every) for secret in every]}
 
@@ -277,7 +277,7 @@ def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
 @signed_in
 def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Created[SecretMade]:
     """Give an application one more secret, which is in this answer and nowhere else."""
-    application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
+    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     secret, plain = callers.make_secret(caller, realm, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
 
@@ -285,7 +285,7 @@ def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Cr
 @signed_in
 def get_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> SecretResource:
     """Show what is known of a secret, by uid or name; never its value."""
-    application = visible_application(caller, realm, uid)
+    application = callers.visible_application(caller, realm, uid)
     every = applications.list_secrets(application)
     return _show_secret(_secret(every, secret), every)
 
@@ -293,7 +293,7 @@ def get_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> SecretRes
 @signed_in(current=get_secret)
 def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, secret: str) -> None:
     """Let a secret expire at another time, or never."""
-    application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
+    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     row = _live_secret(application, secret)
     if body.spec.expiry is not None and body.spec.expiry <= clock.now():
         raise InvalidValueError("The secret would expire in the past. Retire it instead.")
@@ -303,26 +303,8 @@ def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, se
 @signed_in(current=get_secret)
 def retire_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> None:
     """End a secret for good; every worker refuses it within a second."""
-    application = callers.manageable_application(caller, realm, visible_application(caller, realm, uid).name)
+    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     applications.retire_secret(realm, application, _live_secret(application, secret).name)
-
-
-def visible_application(caller: Caller, realm: Realm, named: str) -> Application:
-    """Return an application that the caller may see, by uid or name; any other is not there (T73)."""
-    found = applications.find_application(realm, named)
-    is_self = found is not None and found.uid == caller.subject.uid
-    if found is None or not (is_self or _may_see(caller, realm, found)):
-        raise NotFoundError("There is no application with this uid or name (not found).")
-    return found
-
-
-def _may_see(caller: Caller, realm: Realm, application: Application) -> bool:
-    """Tell whether the caller may read applications, or at least those of a project on which this one holds a role."""
-    if caller.may("applications:read", realm=realm.name):
-        return True
-    grants = access.list_grants(realm, holder=applications.holder_of(application))
-    projects = {grant.project.name for grant in grants if grant.project is not None}
-    return any(caller.may("applications:read", realm=realm.name, project=project) for project in projects)
 
 
 def _live_secret(application: Application, named: str) -> ApplicationSecret:

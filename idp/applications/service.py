@@ -1,7 +1,7 @@
 """The life cycle of applications."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,13 +187,18 @@ def is_claimed(realm: Realm, audience: str) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def list_applications(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[Application]:
+def list_applications(
+    realm: Realm, *, after: str = "", containing: str = "", projects: Collection[str] | None = None, limit: int | None = None
+) -> Sequence[Application]:
     """Return applications by name.
 
     :param after: only those whose name comes after this, to page on.
     :param containing: only those whose name or description contains this, in whatever case.
+    :param projects: only those that hold a role on one of these projects; None for all.
     """
     query = application_listing(realm, containing=containing).query
+    if projects is not None:
+        query = query.where(Application.id.in_(access.holders_on_any(realm, projects, HolderKind.APPLICATION)))
     return db.session.scalars(query.where(Application.name > after).order_by(Application.name).limit(limit)).all()
 
 

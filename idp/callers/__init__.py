@@ -7,6 +7,7 @@ from idp.callers.application_rules import (
     make_application,
     make_secret,
     manageable_application,
+    visible_application,
 )
 from idp.callers.authenticate import (
     CredentialError,
@@ -133,6 +134,7 @@ __all__ = [
     "take_out_of_group",
     "take_role",
     "uid_of_holder",
+    "visible_application",
     "visible_group",
     "visible_keyset",
     "visible_lease",

@@ -12,6 +12,7 @@ from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import give_role
 from idp.db import db
+from idp.errors import NotFoundError
 from idp.realms import Realm
 
 FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
@@ -60,6 +61,28 @@ def make_secret(
     """
     frozen = frozen_for(caller, realm, applications.holder_of(application))
     return applications.add_secret(realm, application, name, expires_at=expires_at, frozen=frozen)
+
+
+def visible_application(caller: Caller, realm: Realm, named: str) -> Application:
+    """Return an application that the caller may see, by uid or name; any other is not there (T73).
+
+    That is itself, all where the caller may read applications of the realm, and those that hold a role on a project where it may.
+
+    :raises NotFoundError: there is none that the caller may see.
+    """
+    found = applications.find_application(realm, named)
+    is_self = found is not None and found.uid == caller.subject.uid
+    if found is None or not (is_self or _may_see(caller, realm, found)):
+        raise NotFoundError("There is no application with this uid or name (not found).")
+    return found
+
+
+def _may_see(caller: Caller, realm: Realm, application: Application) -> bool:
+    if caller.may("applications:read", realm=realm.name):
+        return True
+    grants = access.list_grants(realm, holder=applications.holder_of(application))
+    projects = {grant.project.name for grant in grants if grant.project is not None}
+    return any(caller.may("applications:read", realm=realm.name, project=project) for project in projects)
 
 
 def manageable_application(caller: Caller, realm: Realm, name: str) -> Application:

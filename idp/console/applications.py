@@ -94,9 +94,9 @@ class TryForm(Form):
 @page
 def list_applications(visit: Visit) -> Response | str:
     """List applications by name, 50 a page."""
-    visit.require_somewhere("applications:read")
+    projects = callers.readable_projects(visit.caller, visit.realm, "applications:read")
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
-    found = applications.list_applications(visit.realm, after=after, containing=search, limit=PAGE + 1)
+    found = applications.list_applications(visit.realm, after=after, containing=search, projects=projects, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.name)
     return render("console/applications/list.html", rows=rows, more=more, search=search, first=not after)
 
@@ -157,8 +157,7 @@ def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
 @page
 def show_application(visit: Visit, name: str) -> Response | str:
     """Show an application with its secrets, roles, keys and last events; change what can be changed."""
-    visit.require_somewhere("applications:read")
-    application = applications.get_application(visit.realm, name)
+    application = callers.visible_application(visit.caller, visit.realm, name)
     stored = {
         "description": application.description,
         "audience": application.audience,
@@ -278,8 +277,7 @@ def try_application(visit: Visit, name: str) -> Response | str:
     """Fetch a token with a secret, as the application would, and explain it."""
     from idp.console.trial import carries_roles, explain, fetch_token  # noqa: PLC0415 (rarely needed)
 
-    visit.require_somewhere("applications:read")
-    applications.get_application(visit.realm, name)
+    callers.visible_application(visit.caller, visit.realm, name)
     form = TryForm(visit.posted)
     answer: dict[str, Any] = {}
     if form.is_sent and form.validate():

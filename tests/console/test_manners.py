@@ -101,6 +101,21 @@ def test_who_has_a_role_on_one_project_is_offered_only_what_they_may_see(app: Fl
     assert [url for url, page in crawl(surfer).items() if page.status_code != 200] == []
 
 
+def test_who_decides_on_one_project_sees_its_applications_and_no_others_at_either_edge(app: Flask, make: Factory) -> None:
+    make.user("eve@example.test", projects=(("vision", "project-administrator"),))
+    make.application("vision-bot", projects=("vision",), description="of the project")
+    hidden = make.application("secretbot", description="of nobody's business")
+    eve, key = Surfer(app).sign_in("eve@example.test"), make.key("eve@example.test").header
+    eve.open(f"{BASE}/applications")
+    assert "vision-bot" in eve.text
+    for told in (hidden.client_id, "of nobody", hidden.uid):
+        assert told not in eve.text
+    for name, status in (("vision-bot", 200), ("secretbot", 404), (hidden.uid, 404), ("nosuch", 404)):
+        for page in ("", "/try"):
+            assert eve.open(f"{BASE}/applications/{name}{page}").status == status, (name, page)
+        assert app.test_client().get(f"/v1/applications/{name}", headers=key).status_code == status
+
+
 def test_a_form_that_comes_too_late_is_told_so_and_leads_back(ann: Surfer, frozen_clock) -> None:  # type: ignore[no-untyped-def]
     ann.open(f"{BASE}/new-project")
     frozen_clock.advance(seconds=901)
