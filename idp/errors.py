@@ -1,8 +1,32 @@
 """The root of Realmgate's own errors. Domains raise these; an edge decides how they look on its wire."""
 
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What leads on from an error. How that is done, and whether it can be, each edge says in its own words."""
+
+    act: str
+    """Such as `list users`."""
+    realm: str = ""
+    within: str = ""
+    """What it is done to, where it is a part of something."""
+
 
 class IdpError(Exception):
-    """Something that was asked for cannot be done. The text is one sentence for the caller and holds no secret."""
+    """Something that was asked for cannot be done. The text is one sentence for the caller and holds no secret.
+
+    It speaks no edge's language: no commands, no members of a body, no buttons.
+    """
+
+    remedy: Remedy | None = None
+
+    def leading_to(self, act: str, *, realm: str = "", within: str = "") -> Self:
+        """Return the error with what leads on from it; see `Remedy`."""
+        self.remedy = Remedy(act, realm, within)
+        return self
 
 
 class NotFoundError(IdpError):
@@ -22,7 +46,10 @@ class NotServedError(IdpError):
 
 
 class InvalidMembersError(InvalidValueError):
-    """Members of a body or parameters do not have the shape that they should have."""
+    """Members of a body or parameters do not have the shape that they should have.
+
+    Domains name their own fields; what an edge reads itself, it names as its clients do.
+    """
 
     def __init__(self, members: list[tuple[str, str]]) -> None:
         """Name them: where each is, and what is wrong with it."""

@@ -122,7 +122,9 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
     grant = db.session.scalar(_held(holder, held_role, on_project))
     if grant is None:
         where = f"project {project!r}" if project else "the realm"
-        raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}. `idp grants list` shows what it holds.")
+        raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}.").leading_to(
+            "list grants", realm=realm.name
+        )
     db.session.delete(grant)
     audit.record(audit.Tag.GRANT_DELETE, realm.name, str(holder), role=role, project=project)
     publish_holder(realm, holder)

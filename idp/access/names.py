@@ -255,9 +255,7 @@ def _get(kind: type[Named], noun: str, realm: Realm, name: str) -> Named:
 
 
 def _not_found(realm: Realm, noun: str, named: str) -> NotFoundError:
-    return NotFoundError(
-        f"Realm {realm.name!r} has no {noun} {named[:80]!r}. `idp {noun}s list --realm {realm.name}` shows those it has."
-    )
+    return NotFoundError(f"Realm {realm.name!r} has no {noun} {named[:80]!r}.").leading_to(f"list {noun}s", realm=realm.name)
 
 
 def _refuse_if_held(condition: object, what: str) -> None:
@@ -267,8 +265,8 @@ def _refuse_if_held(condition: object, what: str) -> None:
     if holders:
         count = db.session.scalar(select(func.count()).select_from(Grant).where(condition))  # type: ignore[arg-type]
         raise ConflictError(
-            f"{what} is in use, by {count} of the grants (of {', '.join(holders)} …): remove them with `idp grants remove` first."
-        )
+            f"{what} is in use, by {count} of the grants (of {', '.join(holders)} …): remove them first."
+        ).leading_to("remove grants")
 
 
 def _checked(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import secrets
 from typing import Any
 
@@ -107,19 +106,12 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
         _log.warning("the database cannot be used: %s", error.cause)
     for kind, status, code in _TABLE:
         if isinstance(error, kind):
-            return status, code, _without_commands(str(error)), _headers(error, status)
+            return status, code, str(error), _headers(error, status)
     if isinstance(error, HTTPException):
         return _classify_http(error)
     if isinstance(error, IdpError):
         return 400, "InvalidRequest", str(error), {}
     return 500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {}
-
-
-def _without_commands(message: str) -> str:
-    """Return a message without its hint at the command line, which is no help to a program."""
-    if "`idp " not in message:
-        return message
-    return re.sub(r"[^.:;]*`idp [^`]*`[^.]*\.", "", message).strip().rstrip(":;,").rstrip(".") + "."
 
 
 def _classify_storage(error: SQLAlchemyError) -> tuple[int, str, str, dict[str, str]]:
@@ -141,6 +133,12 @@ def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]
         case 405:
             return 405, "MethodNotAllowed", "This URL takes another HTTP method; see the Allow header.", headers
     return error.code or 500, "InvalidRequest", error.name, headers
+
+
+def _member(field: str) -> str:
+    """Return a field of a domain by the name that bodies have it under."""
+    first, *others = field.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:
@@ -170,6 +168,6 @@ def answer_error(error: Exception) -> Response:
     reference = message.rpartition(" ")[2] if status == 500 else request_id() or secrets.token_hex(8)
     details: dict[str, Any] = {}
     if isinstance(error, InvalidMembersError):
-        details["members"] = [{"member": where, "problem": problem} for where, problem in error.members]
+        details["members"] = [{"member": _member(where), "problem": problem} for where, problem in error.members]
     body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": details}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

@@ -84,9 +84,8 @@ def retire_secret(realm: Realm, application: Application, name: str) -> Applicat
     """
     secret = find_secret(application, name)
     if secret is None:
-        raise NotFoundError(
-            f"Application {application.name!r} has no live secret {name[:80]!r}. "
-            f"`idp applications secrets list --realm {realm.name} {application.name}` shows those it has."
+        raise NotFoundError(f"Application {application.name!r} has no live secret {name[:80]!r}.").leading_to(
+            "list secrets", realm=realm.name, within=application.name
         )
     secret.retired_at = clock.now()
     target = f"application:{application.name}"

@@ -162,9 +162,8 @@ def get_application(realm: Realm, name: str) -> Application:
     """
     application: Application | None = db.session.scalar(_by_name(realm, name))
     if application is None:
-        raise NotFoundError(
-            f"Realm {realm.name!r} has no application {name[:80]!r}. "
-            f"`idp applications list --realm {realm.name}` shows those it has."
+        raise NotFoundError(f"Realm {realm.name!r} has no application {name[:80]!r}.").leading_to(
+            "list applications", realm=realm.name
         )
     return application
 

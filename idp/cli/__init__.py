@@ -59,7 +59,9 @@ class _Root(click.Group):
         except StorageUnavailableError as error:
             raise click.ClickException(f"The database cannot be used: {error.cause or error}.") from error
         except IdpError as error:
-            raise click.ClickException(str(error)) from error
+            from idp.cli.words import worded
+
+            raise click.ClickException(worded(error)) from error
         except Exception as error:
             if type(error).__module__.startswith("sqlalchemy."):
                 from idp.outages import explain

@@ -90,9 +90,7 @@ class Form(wtforms.Form):
 
 
 def for_people(message: str) -> str:
-    """Return what a domain says without its hints for the command line, and in the words of the pages."""
-    message = re.sub(r" ?`idp [^`]*` shows [^.]*\.", "", message)
-    message = re.sub(r" with `idp [^`]*`", "", message)
+    """Return what a domain says in the words of the pages."""
     return re.sub(r"\b[Rr]ealm '([^']*)'", r"organisation \1", message).replace("on realm ", "on organisation ")
 
 

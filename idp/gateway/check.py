@@ -75,7 +75,7 @@ def _protected(process: Runtime, realm_name: str, api_name: str) -> tuple[KnownR
     realm = known_realm(process, realm_name)
     api = protected_apis.known_api(realm, api_name) if realm is not None and realm.enabled else None
     if realm is None or api is None:
-        raise Refusal(403, "", "There is no such protected API. `idp realms apply` makes those of a realm file.")
+        raise Refusal(403, "", "There is no such protected API.")
     return realm, api
 
 

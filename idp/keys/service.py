@@ -79,7 +79,7 @@ def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
     check_text("The reason", reason, 500)
     key = db.session.scalar(select(SigningKey).where(SigningKey.realm_id == realm.id, SigningKey.uid == kid))
     if key is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no key {kid[:80]!r}. `idp keys list` shows those it has.")
+        raise NotFoundError(f"Realm {realm.name!r} has no key {kid[:80]!r}.").leading_to("list signing keys", realm=realm.name)
     if key.revoked_at is not None:
         raise ConflictError(f"Key {kid} was revoked at {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC already.")
     now = clock.now()

@@ -213,7 +213,7 @@ def _set(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
         keyset.description = check_text("description", wish.description, 500)
     if wish.max_lease_seconds is not None:
         if not 1 <= wish.max_lease_seconds <= LONGEST_LEASE:
-            raise InvalidMembersError([("maxLeaseSeconds", f"Use 1 to {LONGEST_LEASE} seconds")])
+            raise InvalidMembersError([("max_lease_seconds", f"Use 1 to {LONGEST_LEASE} seconds")])
         keyset.max_lease_seconds = wish.max_lease_seconds
     if wish.projects is not None:
         if len(wish.projects) > MOST_PROJECTS:

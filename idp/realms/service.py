@@ -172,7 +172,7 @@ def get_realm(name: str) -> Realm:
     """
     realm = find_realm(name)
     if realm is None:
-        raise NotFoundError(f"There is no realm {name[:80]!r}. `idp realms list` shows those there are.")
+        raise NotFoundError(f"There is no realm {name[:80]!r}.").leading_to("list realms")
     return realm
 
 

@@ -71,7 +71,9 @@ def remove_member(realm: Realm, group: Group, user: User) -> None:
     """
     removal = delete(Membership).where(Membership.group_id == group.id, Membership.user_id == user.id)
     if not db.session.execute(removal).rowcount:  # type: ignore[attr-defined]
-        raise NotFoundError(f"{user.name!r} is not in group {group.name!r}. `idp groups members` shows who is.")
+        raise NotFoundError(f"{user.name!r} is not in group {group.name!r}.").leading_to(
+            "list members", realm=realm.name, within=group.name
+        )
     audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{group.name}", removed=user.name)
     publish_user(realm.name, user.uid)
 
@@ -83,9 +85,7 @@ def get_group(realm: Realm, name: str) -> Group:
     """
     group = db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.name == name))
     if group is None:
-        raise NotFoundError(
-            f"Realm {realm.name!r} has no group {name[:80]!r}. `idp groups list --realm {realm.name}` shows those it has."
-        )
+        raise NotFoundError(f"Realm {realm.name!r} has no group {name[:80]!r}.").leading_to("list groups", realm=realm.name)
     return group
 
 

@@ -149,9 +149,7 @@ def get_user_by_name(realm: Realm, name: str) -> User:
 
 def _found(realm: Realm, user: User | None, named: str) -> User:
     if user is None:
-        raise NotFoundError(
-            f"Realm {realm.name!r} has no user {named[:80]!r}. `idp users list --realm {realm.name}` shows those it has."
-        )
+        raise NotFoundError(f"Realm {realm.name!r} has no user {named[:80]!r}.").leading_to("list users", realm=realm.name)
     return user
 
 

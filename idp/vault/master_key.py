@@ -66,7 +66,7 @@ def retire_master_key(key_id: str, settle: float = WAIT_FOR_LOCK) -> None:
     """
     with _changing() as (path, current, by_id):
         if _known(key_id, by_id) == current:
-            raise ConflictError(f"Master key {key_id} is the current one. Run `idp master-key rotate` first.")
+            raise ConflictError(f"Master key {key_id} is the current one: replace it first.").leading_to("rotate master key")
         _refuse_if_used(key_id)
         time.sleep(settle)  # what was sealed before the key was replaced, and not committed yet
         _refuse_if_used(key_id)
@@ -82,15 +82,12 @@ def retire_master_key(key_id: str, settle: float = WAIT_FOR_LOCK) -> None:
 def _refuse_if_used(key_id: str) -> None:
     values = count_under(key_id)
     if values:
-        raise ConflictError(
-            f"{values} values are still sealed under master key {key_id}. Run `idp master-key rotate`; it names what it "
-            "cannot open."
-        )
+        raise ConflictError(f"{values} values are still sealed under master key {key_id}.").leading_to("rotate master key")
 
 
 def _known(key_id: str, by_id: dict[str, bytes]) -> str:
     if key_id not in by_id:
-        raise NotFoundError(f"The master key file holds no key {key_id[:20]!r}. `idp master-key list` shows those it holds.")
+        raise NotFoundError(f"The master key file holds no key {key_id[:20]!r}.").leading_to("list master keys")
     return key_id
 
 

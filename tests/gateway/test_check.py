@@ -197,7 +197,8 @@ def test_credentials_of_another_organisation_do_not_pass(behind: FlaskClient, ma
 def test_unknown_apis_and_realms_are_refused(behind: FlaskClient, make: Factory) -> None:
     make.user(roles=("viewer",))
     header = make.key().header
-    assert check(behind, header, api="other").status_code == 403
+    unknown = check(behind, header, api="other")
+    assert (unknown.status_code, unknown.json["error_description"]) == (403, "There is no such protected API.")
     assert check(behind, header, realm="nowhere").status_code == 403
     for path in ("/gateway/check", "/gateway/check/", "/gateway/check/acme", "/gateway/check/acme/", "/gateway/check/a\u00e9/x"):
         assert behind.get(path, headers=header).status_code == 403, path
