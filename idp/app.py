@@ -31,7 +31,6 @@ def create_app(settings: Settings) -> Flask:
     """Make the application for one process that serves. The database must have been set up, see `idp.setup`.
 
     :raises MasterKeyError: the master key file is missing or unusable.
-    :raises SettingsError: the public URL has a path that cannot be served below.
     """
     app = open_app(settings)
     app.session_interface = _NoSessions()

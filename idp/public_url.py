@@ -9,6 +9,15 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 """Of plain segments only, so that it is the same in a cookie, in a link, and to every proxy."""
 
 
+OWN_PATHS = frozenset(
+    {
+        ".well-known", "api", "auth", "cloudapi", "console", "docs", "gateway", "health", "orgs", "rest-auth",
+        "userprofile", "v1",
+    }
+)  # fmt: skip
+"""How the paths of the server's own URLs begin."""
+
+
 def canonical_url(written: str) -> str:
     """Return a URL as browsers write it (WHATWG URL): host in lower case and in punycode, no default port, no slash at the end.
 
@@ -31,6 +40,10 @@ def canonical_url(written: str) -> str:
     path = (url.path or "").rstrip("/")
     if not _PATH.fullmatch(path):
         raise ValueError("takes a URL whose path has letters, digits, '-', '.', '_' and '~' between single slashes")
+    first = path.split("/")[1] if path else ""
+    if first in OWN_PATHS:
+        # it could not be told whether a proxy has taken it off
+        raise ValueError(f"takes another path, such as /idp: its own URLs begin with /{first} as well")
     return f"{origin_of(str(url))}{path}"
 
 

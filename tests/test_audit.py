@@ -1,14 +1,21 @@
 """The audit trail cannot be changed, and is in the transaction of the act."""
 
+import ast
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from idp import access, audit, realms
+from idp import access, applications, audit, clock, protected_apis, realms
+from idp.applications import Application
 from idp.audit import Actor, Tag, acting_as, list_events, record
 from idp.db import commit, db
+from idp.errors import InvalidValueError
 from idp.realms import Realm
+from tests.factories import Factory
+from tests.serving import PROJECT
 
 
 @pytest.mark.spec("R124")
@@ -61,3 +68,38 @@ def test_every_tag_has_source_subject_and_action() -> None:
     assert all(len(tag.value.split(":")) == 3 for tag in Tag)
     assert len({tag.value for tag in Tag}) == len(Tag)
     assert audit.SYSTEM.address == "local"
+
+
+def targets_in_the_code() -> set[str]:
+    """Return the kinds of all targets that are written `f"<kind>:{name}"` where something is recorded."""
+    kinds: set[str] = set()
+    for path in (PROJECT / "idp").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")).startswith("record"):
+                for argument in node.args:
+                    if isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+                        kind, colon, _ = str(argument.values[0].value).partition(":")
+                        kinds |= {kind} if colon else set()
+    return kinds
+
+
+def test_everything_in_the_trail_is_found_by_its_name_alone(app: Flask, make: Factory) -> None:
+    # tokens come by the million, without an index, and have no names
+    assert targets_in_the_code() - {"token"} <= set(audit.service.KINDS)
+    rules = [{"methods": ["GET"], "path": "/"}]
+    make.do(lambda realm: protected_apis.put_api(realm, "docs-api", audience="https://docs.example", rules=rules))
+    with app.app_context():
+        found = db.session.scalars(audit.event_listing("acme", target="docs-api").query).all()
+    assert [event.target for event in found] == ["protected-api:docs-api"]
+
+
+def test_secret_does_not_expire_in_the_past_whoever_asks(make: Factory) -> None:
+    made = make.application()
+
+    def change(realm: Realm, application: Application) -> None:
+        secret = applications.find_secret(application, "main")
+        assert secret is not None
+        applications.change_expiry(realm, application, secret, clock.now() - timedelta(seconds=1))
+
+    with pytest.raises(InvalidValueError, match="would expire in the past"):
+        make.change(change, made.client_id)

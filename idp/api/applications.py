@@ -295,8 +295,6 @@ def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, se
     """Let a secret expire at another time, or never."""
     application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     row = _live_secret(application, secret)
-    if body.spec.expiry is not None and body.spec.expiry <= clock.now():
-        raise InvalidValueError("The secret would expire in the past. Retire it instead.")
     applications.change_expiry(realm, application, row, body.spec.expiry)
 
 

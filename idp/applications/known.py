@@ -5,12 +5,12 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import String, cast, select
+from sqlalchemy import select
 
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
 from idp.applications.models import Application, ApplicationSecret
-from idp.applications.service import algorithms_of
+from idp.applications.service import HAS_ORIGINS, algorithms_of
 from idp.db import reading
 from idp.realms import NAME_PATTERN, KnownRealm
 from idp.verifier.jose import InvalidTokenError, Key, import_key
@@ -166,8 +166,7 @@ def known_origins(realm: KnownRealm) -> frozenset[str]:
 def _read_origins(realm: KnownRealm) -> frozenset[str]:
     with reading() as session:
         query = select(Application.web_origins).where(Application.realm_id == realm.id, Application.enabled.is_(True))
-        with_some = query.where(cast(Application.web_origins, String) != "[]")
-        return frozenset(origin for origins in session.scalars(with_some) for origin in origins)
+        return frozenset(origin for origins in session.scalars(query.where(HAS_ORIGINS)) for origin in origins)
 
 
 def _known_secret(secret: ApplicationSecret) -> KnownSecret:

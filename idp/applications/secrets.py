@@ -112,7 +112,12 @@ def find_secret(application: Application, name: str) -> ApplicationSecret | None
 
 
 def change_expiry(realm: Realm, application: Application, secret: ApplicationSecret, expires_at: datetime | None) -> None:
-    """Let a live secret expire at another time, or never."""
+    """Let a live secret expire at another time, or never.
+
+    :raises InvalidValueError: it would expire in the past; to end it, retire it.
+    """
+    if expires_at is not None and expires_at <= clock.now():
+        raise InvalidValueError("The secret would expire in the past. Retire it instead.")
     secret.expires_at = expires_at
     expires = expires_at and expires_at.isoformat(timespec="seconds")
     target = f"application:{application.name}"

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import String, cast, delete, or_, select
+from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind, Project
@@ -30,6 +30,9 @@ _KEY_ALGORITHMS = {
 
 MOST_AUDIENCES = 20
 MOST_ORIGINS = 50
+MOST_WITH_ORIGINS = 1_000
+"""Applications of a realm that may have web origins: each worker keeps the origins of them all in memory."""
+
 LONGEST_ORIGIN = 255
 FASTEST = 1_000_000
 MOST_PUBLIC_KEYS = 10
@@ -46,6 +49,10 @@ FIELDS: dict[str, Any] = {
 """What lists of applications can be narrowed and put in order by."""
 
 
+HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
+"""The condition that an application has web origins."""
+
+
 def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """Add an application, without secrets or grants.
 
@@ -59,10 +66,11 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **_checked(fields))
+    _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
     db.session.flush()
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
-    _announce(realm, application)
+    _announce(realm, application, origins=bool(application.web_origins))
     return application
 
 
@@ -81,6 +89,9 @@ def update_application(realm: Realm, application: Application, **fields: Any) ->
     changed = {key: value for key, value in _checked(fields).items() if getattr(application, key) != value}
     if not changed:
         return
+    if not application.web_origins:
+        _leave_room_for_origins(realm, changed.get("web_origins", ()))
+    had_origins = bool(application.web_origins)
     for key, value in changed.items():
         setattr(application, key, value)
     if "jwks" in changed:
@@ -88,7 +99,7 @@ def update_application(realm: Realm, application: Application, **fields: Any) ->
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
-    _announce(realm, application)
+    _announce(realm, application, origins=had_origins or bool(application.web_origins))
 
 
 def settle_audience(realm: Realm, application: Application, issuer: str) -> None:
@@ -147,12 +158,25 @@ def delete_application(realm: Realm, application: Application) -> None:
     db.session.delete(application)
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_DELETE, realm.name, target, uid=application.uid)
-    _announce(realm, application)
+    _announce(realm, application, origins=bool(application.web_origins))
 
 
-def _announce(realm: Realm, application: Application) -> None:
+def _announce(realm: Realm, application: Application, *, origins: bool) -> None:
     publish_application(realm.name, application.name)
-    feed.publish("web-origins", realm.name)
+    if origins:
+        feed.publish("web-origins", realm.name)
+
+
+def _leave_room_for_origins(realm: Realm, origins: Sequence[str]) -> None:
+    """See that an application that has no web origins yet may have some.
+
+    :raises ConflictError: too many of the realm's have.
+    """
+    if not origins:
+        return
+    query = select(func.count()).select_from(Application).where(Application.realm_id == realm.id, HAS_ORIGINS)
+    if (db.session.scalar(query) or 0) >= MOST_WITH_ORIGINS:
+        raise ConflictError(f"{MOST_WITH_ORIGINS} applications of realm {realm.name!r} have web origins, and no more can.")
 
 
 def get_application(realm: Realm, name: str) -> Application:

@@ -19,7 +19,7 @@ from idp.paging import Listing
 
 KINDS = (
     "user", "application", "group", "role", "project", "realm", "operator", "api-key", "session", "personal-token", "key",
-    "keyset", "master/user", "master/application",
+    "keyset", "protected-api", "master-key", "sign-up", "master/user", "master/application",
 )  # fmt: skip
 """What a name in the trail can be of, for who searches it by the name alone."""
 

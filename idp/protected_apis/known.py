@@ -74,4 +74,4 @@ def _read(realm: KnownRealm, name: str) -> KnownApi | None:
 
 
 def _rule(rule: dict[str, Any]) -> Rule:
-    return Rule(frozenset(rule["methods"]), rule["path"], frozenset(rule["roles"]), rule["project"], rule.get("open", False))
+    return Rule(frozenset(rule["methods"]), rule["path"], frozenset(rule["roles"]), rule["project"], rule.get("open") is True)

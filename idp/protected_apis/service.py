@@ -10,7 +10,7 @@ from idp.applications import check_audiences
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
 from idp.protected_apis.models import ProtectedApi
-from idp.protected_apis.paths import is_plain
+from idp.protected_apis.paths import is_below, is_plain
 from idp.realms import Realm, check_name
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -60,11 +60,27 @@ def check_rules(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if not is_plain(path) or (path.endswith("/") and path != "/"):
             raise InvalidValueError(f"Rule {number}: path takes a plain path such as /api/v1/query, without a slash at the end.")
         roles, project = sorted(set(rule.get("roles", ()))), rule.get("project") or ""
-        if rule.get("open") and (roles or project):
+        is_open = rule.get("open", False) is True
+        if is_open and (roles or project):
             raise InvalidValueError(f"Rule {number}: what is open asks for no caller, so it takes neither roles nor a project.")
         stored = {"methods": methods, "path": path, "roles": roles, "project": project}
-        checked.append(stored | ({"open": True} if rule.get("open") else {}))
+        checked.append(stored | ({"open": True} if is_open else {}))
+    _refuse_what_never_counts(checked)
     return checked
+
+
+def _refuse_what_never_counts(rules: Sequence[dict[str, Any]]) -> None:
+    """See that nothing which is open to everybody looks as if it asked for roles.
+
+    :raises InvalidValueError: a rule is below an open one.
+    """
+    for number, rule in enumerate(rules, 1):
+        for other, wider in enumerate(rules, 1):
+            same = set(rule["methods"]) & set(wider["methods"])
+            if same and "open" in wider and "open" not in rule and is_below(rule["path"], wider["path"]):
+                raise InvalidValueError(
+                    f"Rule {number} would never count: rule {other} is open, and holds {min(same)} of {rule['path']}."
+                )
 
 
 def delete_api(realm: Realm, name: str) -> None:

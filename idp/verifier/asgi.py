@@ -49,9 +49,10 @@ class BearerMiddleware:
     def _is_open(self, scope: Scope) -> bool:
         if scope["path"] in self._open_paths:
             return True
+        if not self._preflights:
+            return False
         headers = dict(scope["headers"])
-        asked = headers.get(b"access-control-request-method")
-        return self._preflights and is_preflight(scope["method"], headers.get(b"origin"), asked)
+        return is_preflight(scope["method"], headers.get(b"origin"), headers.get(b"access-control-request-method"))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]

@@ -22,8 +22,8 @@ def require_token(
 
     :param roles: the caller must hold one of these; by default any token will do.
     :param project_argument: name of the view's argument that names a project: the role must be held on that project.
-    :param preflights: let through what browsers ask before a call from another origin, where the view takes OPTIONS itself.
-        Otherwise Flask answers OPTIONS before any view.
+    :param preflights: let through what browsers ask before a call from another origin, where the view takes OPTIONS itself;
+        `flask.g.identity` is None then. Otherwise Flask answers OPTIONS before any view.
     """
     required = names(roles)
 
@@ -37,6 +37,7 @@ def require_token(
             headers = request.headers
             asked = headers.get("Access-Control-Request-Method")
             if preflights and is_preflight(request.method, headers.get("Origin"), asked):
+                g.identity = None
                 return view(*args, **kwargs)
             try:
                 token = bearer_token(headers.getlist("Authorization"))

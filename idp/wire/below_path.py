@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Flask
 
-from idp.settings import SettingsError
 from idp.wire.body import Environ
 from idp.wire.headers import WsgiApp
 
@@ -37,14 +36,8 @@ class BelowPath:
 
 
 def mount_below(app: Flask, path: str) -> None:
-    """Have an application, whose URLs are all there, serve below a path.
+    """Have an application serve below a path.
 
-    :param path: of the public URL; empty for none.
-    :raises SettingsError: the path begins like a URL of the server's own: it could not be told whether a proxy has taken it off.
+    :param path: of the public URL, which never begins as the server's own URLs do; empty for none.
     """
-    first = path.split("/")[1] if path else ""
-    if first and first in {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}:
-        raise SettingsError(
-            f"The path of IDP_PUBLIC_URL begins with /{first}, as URLs of the server itself do. Choose another one, such as /idp."
-        )
     app.wsgi_app = BelowPath(app.wsgi_app, path)  # type: ignore[method-assign]  # the way Flask documents for middleware

@@ -359,7 +359,7 @@ def test_expired_secret_makes_room_for_one_of_its_name(run: Run, app: Any) -> No
     def expire(realm: Any, application: Any) -> None:
         secret = applications.find_secret(application, "main")
         assert secret is not None
-        applications.change_expiry(realm, application, secret, clock.now() - timedelta(days=1))
+        secret.expires_at = clock.now() - timedelta(days=1)
 
     Factory(app).change(expire)
     run("applications", "secrets", "add", "--realm", "acme", "ci-bot", "main")

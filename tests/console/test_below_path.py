@@ -5,13 +5,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from idp.app import close_app, create_app
+from idp.cli import main
 from idp.console import assets
+from idp.public_url import OWN_PATHS
 from idp.settings import Settings, SettingsError
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import furnished  # noqa: F401 (a fixture)
@@ -213,6 +217,18 @@ class Below:
 
 
 @pytest.mark.parametrize("path", ["/console", "/auth", "/v1/x", "/docs", "/gateway"])
-def test_path_that_is_one_of_the_servers_own_is_refused(settings: Settings, path: str) -> None:
-    with pytest.raises(SettingsError, match="Choose another one, such as /idp"):
-        create_app(settings.model_copy(update={"public_url": f"https://id.example.test{path}"}))
+def test_path_that_is_one_of_the_servers_own_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("IDP_PUBLIC_URL", f"https://id.example.test{path}")
+    with pytest.raises(SettingsError, match=f"takes another path, such as /idp: its own URLs begin with /{path.split('/')[1]}"):
+        Settings.load()
+    monkeypatch.setenv("IDP_DATA_DIR", str(tmp_path / "data"))
+    result = CliRunner().invoke(main, ["setup"])
+    assert result.exit_code == 1
+    assert "takes another path, such as /idp" in result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_all_beginnings_of_the_servers_own_urls_are_known(app: Flask) -> None:
+    assert {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()} - {""} == OWN_PATHS

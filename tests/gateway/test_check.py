@@ -25,7 +25,7 @@ RULES = [
     {"methods": ["DELETE"], "path": "/api/v1/jobs/7", "roles": ["administrator"]},
     {"methods": ["OPTIONS"], "path": "/", "open": True},
     {"methods": ["GET"], "path": "/docs", "open": True},
-    {"methods": ["GET"], "path": "/docs/internal", "roles": ["administrator"]},
+    {"methods": ["DELETE"], "path": "/docs/internal", "roles": ["administrator"]},
 ]
 AUDIENCE = "https://telemetry.example"
 
@@ -282,6 +282,16 @@ def test_open_rule_takes_no_roles(make: Factory, wrong: dict[str, Any]) -> None:
     rule = {"methods": ["GET"], "path": "/x", "open": True} | wrong
     with pytest.raises(InvalidValueError, match="asks for no caller"):
         make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[rule]))
+
+
+@pytest.mark.parametrize("path", ["/x", "/x/y"])
+def test_rule_below_an_open_one_is_refused_as_it_would_never_count(make: Factory, path: str) -> None:
+    open_rule = {"methods": ["GET", "POST"], "path": "/x", "open": True}
+    for rule in ({"methods": ["DELETE", "POST"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": path}):
+        with pytest.raises(InvalidValueError, match="Rule 1 would never count: rule 2 is open"):
+            make.do(lambda realm, rule=rule: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[rule, open_rule]))
+    beside = [open_rule, {"methods": ["DELETE"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": "/xy"}]
+    make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=beside))
 
 
 def test_headers_stay_within_what_proxies_take(behind: FlaskClient, make: Factory) -> None:

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from idp import applications, clock
 from idp.applications import ASSERTION_ALGORITHMS
+from idp.realms import publish_application
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, basic, claims_of, compact, key_pair
 
@@ -103,7 +104,8 @@ def retire(realm: Any, application: Any) -> None:
 def expire(realm: Any, application: Any) -> None:
     secret = applications.find_secret(application, "main")
     assert secret is not None
-    applications.change_expiry(realm, application, secret, clock.now() - timedelta(seconds=1))
+    secret.expires_at = clock.now() - timedelta(seconds=1)
+    publish_application(realm.name, application.name)
 
 
 def delete(realm: Any, application: Any) -> None:
