@@ -1,12 +1,12 @@
 """`idp applications`: programs and their secrets."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import read_jwks, update_application
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.secrets import secrets_group
 from idp.cli.session import (
@@ -37,6 +37,7 @@ def applications_group() -> None:
 
 
 applications_group.add_command(secrets_group)
+applications_group.add_command(update_application)
 
 
 @applications_group.command("create")
@@ -71,6 +72,7 @@ applications_group.add_command(secrets_group)
     metavar="ORIGIN",
     help="An origin whose pages may read what it is answered; may be repeated.",
 )
+@click.option("--rate", type=int, help="Tokens that it may fetch in a second; by default what the server's settings say.")
 @click.option(
     "--jwks",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -90,6 +92,7 @@ def create(  # noqa: PLR0917
     algorithm: str | None,
     token_type: str | None,
     origins: tuple[str, ...],
+    rate: int | None,
     jwks: Path | None,
     description: str,
     secret_expires: datetime | None,
@@ -114,7 +117,8 @@ def create(  # noqa: PLR0917
         signing_algorithm=algorithm,
         access_token_type=token_type,
         web_origins=list(origins),
-        jwks=_read_jwks(jwks) if jwks else None,
+        rate_per_second=rate,
+        jwks=read_jwks(jwks) if jwks else None,
     )
     holder = applications.holder_of(application)
     for role in roles:
@@ -138,16 +142,6 @@ def create(  # noqa: PLR0917
         return
     click.echo(f"\nIts secret, shown only now:\n\n    {plain}")
     show_curl(issuer, application.name, plain)
-
-
-def _read_jwks(path: Path) -> Any:
-    from idp.errors import InvalidValueError
-    from idp.text_files import read_text
-
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError):
-        raise InvalidValueError(f"{path} is no JSON: it must hold a JWK set of public keys.") from None
 
 
 def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -198,6 +192,7 @@ def _facts(application: Any) -> dict[str, Any]:
         "signing_algorithm": application.signing_algorithm,
         "access_token_type": application.access_token_type,
         "web_origins": application.web_origins,
+        "rate_per_second": application.rate_per_second,
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import update_realm
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.realm_life import COMMANDS
 from idp.cli.session import (
@@ -31,7 +32,7 @@ def realms_group() -> None:
     """Make, list, stop and restore realms, and keep them as files: plan, apply, export."""
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, update_realm):
     realms_group.add_command(_command)
 
 

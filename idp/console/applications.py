@@ -15,7 +15,7 @@ from idp.apikeys import ApiKey
 from idp.applications import Application
 from idp.callers import ApplicationWish
 from idp.console.browser import Visit, page
-from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
+from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, NumberField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
@@ -80,6 +80,11 @@ class ApplicationForm(Form):
         "Type of its access tokens", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's"}),
         description="JWT is for APIs whose library refuses at+jwt, such as Spring's default.",
     )  # fmt: skip
+    rate_per_second = NumberField(
+        "Tokens a second",
+        [validators.Optional()],
+        description="Five times as many at once. Empty for what the server's settings say.",
+    )
     web_origins = LinesField(
         "Web origins", "Origins whose pages may read what it is answered, such as https://app.example.com, one a line."
     )
@@ -165,6 +170,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
         "signing_algorithm": application.signing_algorithm or "",
         "access_token_type": application.access_token_type or "",
         "web_origins": application.web_origins,
+        "rate_per_second": application.rate_per_second,
     }
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))

@@ -158,6 +158,7 @@ class ApplicationPart(HolderPart):
     signing_algorithm: Algorithm | None = None
     access_token_type: AccessTokenType | None = None
     web_origins: Origins = []
+    rate_per_second: Annotated[int | None, Field(ge=1)] = None
     jwks: Annotated[dict[str, Any] | None, BeforeValidator(_public_keys)] = None
     secrets: dict[str, SecretPart] | None = None
 

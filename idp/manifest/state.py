@@ -24,6 +24,7 @@ _APPLICATION_FIELDS = (
     "signing_algorithm",
     "access_token_type",
     "web_origins",
+    "rate_per_second",
     "jwks",
 )
 REALM_FIELDS = (
