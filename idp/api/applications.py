@@ -9,13 +9,14 @@ from typing_extensions import TypedDict
 from idp import access, applications, callers, clock
 from idp.access import Project
 from idp.api.answers import metadata, time, time_or_none
+from idp.api.changes import changed_fields
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
 from idp.applications import Application, ApplicationSecret
 from idp.callers import ApplicationWish, Caller
 from idp.db import is_uid
-from idp.errors import InvalidValueError, NotFoundError
+from idp.errors import NotFoundError
 from idp.realms import Realm
 
 Algorithm = Literal["RS256", "ES256"]
@@ -251,11 +252,9 @@ def replace_application(caller: Caller, realm: Realm, body: ReplacedApplication,
 @signed_in(current=get_application)
 def change_application(caller: Caller, realm: Realm, body: ApplicationChange, uid: str) -> None:
     """Change an application; what is left out stays."""
-    fields = {name: value for name, value in _fields(body.spec).items() if _API_NAMES[name] in body.spec.model_fields_set}
+    fields = changed_fields(body.spec, _API_NAMES, _EMPTY)
     if body.metadata.description is not None:
         fields["description"] = body.metadata.description
-    if never := [_API_NAMES[name] for name in _NEVER_NULL if name in fields and fields[name] is None]:
-        raise InvalidValueError(f"{' and '.join(never)} cannot be null. Leave out what is to stay, or send [] for nothing.")
     callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
 
 
@@ -334,10 +333,13 @@ _API_NAMES = {
     "jwks": "jwks",
     "rate_per_second": "ratePerSecond",
 }
-_NEVER_NULL = ("enabled", "audience", "resources", "web_origins")
+_EMPTY: dict[str, Any] = {
+    "audience": [], "resources": [], "signing_algorithm": None, "access_token_type": None, "web_origins": [], "jwks": None,
+    "rate_per_second": None,
+}  # fmt: skip
 
 
-def _fields(spec: ApplicationSpec | ApplicationSpecChange) -> dict[str, Any]:
+def _fields(spec: ApplicationSpec) -> dict[str, Any]:
     return {field: getattr(spec, name) for field, name in _API_NAMES.items()}
 
 

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from idp import callers, keys, manifest, organisations, realms
 from idp.api.answers import metadata, time
+from idp.api.changes import changed_fields
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import address, public, signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Schema, Timestamp
@@ -192,7 +193,8 @@ def replace_realm(caller: Caller, body: ReplacedRealm, uid: str) -> None:
 @signed_in(current=get_realm)
 def change_realm(caller: Caller, body: RealmChange, uid: str) -> None:
     """Change settings of an organisation."""
-    realms.update_realm(_find(caller, uid, "realm:write"), **_fields(body.spec))
+    fields = changed_fields(body.spec, {field: name for name, field in _FIELDS.items()}, {"display_name": ""})
+    realms.update_realm(_find(caller, uid, "realm:write"), **fields)
 
 
 @signed_in(current=get_realm)
@@ -269,7 +271,7 @@ def _find(caller: Caller, named: str, permission: str) -> Realm:
     return realm
 
 
-def _fields(spec: RealmSpec | RealmSpecChange) -> dict[str, Any]:
+def _fields(spec: RealmSpec) -> dict[str, Any]:
     given = spec.model_dump()
     return {field: given[name] for name, field in _FIELDS.items() if given[name] is not None}
 

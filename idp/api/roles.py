@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from idp import access, callers
 from idp.access import PERMISSIONS, Role
 from idp.api.answers import metadata
+from idp.api.changes import changed_fields
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
@@ -157,8 +158,8 @@ def change_role(caller: Caller, realm: Realm, body: RoleChange, uid: str) -> Non
     """Change what a role says of itself, or what it permits."""
     role = _find(realm, uid)
     description = role.description if body.metadata.description is None else body.metadata.description
-    permissions = role.permissions if body.spec.permissions is None else body.spec.permissions
-    callers.change_role(caller, realm, role.name, description, permissions)
+    change = changed_fields(body.spec, {"permissions": "permissions"}, {"permissions": []})
+    callers.change_role(caller, realm, role.name, description, change.get("permissions", role.permissions))
 
 
 @signed_in(current=get_role)

@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 from idp import access, callers, users
 from idp.access import Grant, Holder, Project
 from idp.api.answers import metadata, time
+from idp.api.changes import changed_fields
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects, visible
 from idp.api.pages import Page, page
@@ -220,14 +221,12 @@ def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> 
 def change_user(caller: Caller, realm: Realm, body: UserChange, uid: str) -> None:
     """Change a user; to disable one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
-    names = {
-        "email": asked.emailId,
-        "first_name": asked.firstName,
-        "last_name": asked.lastName,
-        "enabled": asked.isActive,
-        "api_key_hours": asked.apiKeyHours,
-    }
-    _change(caller, realm, uid, {name: value for name, value in names.items() if value is not None})
+    _change(caller, realm, uid, changed_fields(asked, _CHANGED, {"first_name": "", "last_name": "", "api_key_hours": None}))
+
+
+_CHANGED = {
+    "email": "emailId", "first_name": "firstName", "last_name": "lastName", "enabled": "isActive", "api_key_hours": "apiKeyHours",
+}  # fmt: skip
 
 
 def _change(caller: Caller, realm: Realm, uid: str, fields: dict[str, Any]) -> None:

@@ -108,6 +108,9 @@ def test_life_of_a_resource(client: FlaskClient, admin: dict[str, str], operator
     assert client.get(url, headers=header).status_code == (200 if kind == "realms" else 404)
 
 
+READ_ONLY = {"users": {"loginName", "kind"}, "roles": {"scope"}}
+
+
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_null_for_any_member_empties_it_or_is_refused(
     client: FlaskClient, admin: dict[str, str], operator: dict[str, str], kind: str
@@ -116,9 +119,12 @@ def test_null_for_any_member_empties_it_or_is_refused(
     made = client.post(f"/v1/{kind}", json=RESOURCES[kind][0], headers=header).json
     url = WHERE.format(kind, made["uid"])
     for member in client.get(url, headers=header).json["spec"]:
+        if member in READ_ONLY.get(kind, ()):
+            continue
         answer = client.patch(url, json={"spec": {member: None}}, headers=header)
         assert answer.status_code in {204, 400}, (member, answer.text)
-        assert client.get(url, headers=header).status_code == 200, member
+        value = client.get(url, headers=header).json["spec"].get(member)
+        assert answer.status_code == 400 or value in ("", [], None), (member, value)
 
 
 def test_what_was_read_can_be_sent_back(client: FlaskClient, admin: dict[str, str], make: Factory) -> None:

@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from idp import setup
-from idp.app import close_app
+from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.described import description
 from tests.factories import Factory
@@ -31,10 +31,12 @@ api = schemathesis.openapi.from_dict(description(), config=SchemathesisConfig.fr
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One application for all operations: what one leaves behind, the next one meets."""
     folder: Path = tmp_path_factory.mktemp("described")
-    app, _ = setup.set_up(
-        Settings.load(data_dir=folder, realms_dir=PROJECT / "realms", rate_api=0, rate_password_reset=0, rate_failures=1_000_000,
-                      sign_up="approval", sign_in_limit_account=1_000_000, sign_in_limit_address=1_000_000)
+    settings = Settings.load(
+        data_dir=folder, realms_dir=PROJECT / "realms", rate_api=0, rate_password_reset=0, rate_failures=1_000_000,
+        sign_up="approval", sign_in_limit_account=1_000_000, sign_in_limit_address=1_000_000,
     )  # fmt: skip
+    close_app(setup.set_up(settings)[0])
+    app = create_app(settings)
     make = Factory(app)
     make.user("operator@example.test", realm="master", roles=("administrator",))
     yield app.test_client(), make.key("operator@example.test", realm="master").header

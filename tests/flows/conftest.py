@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from idp import applications, crypto, setup
-from idp.app import close_app
+from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory
@@ -79,6 +79,8 @@ def pg_make(pg_settings: Settings) -> Iterator[Factory]:
             db.session.add(new.secret)
         applications.mark_secrets_shown(report.new_secrets)
         commit()
+    close_app(app)  # what sets up has no URLs
+    app = create_app(pg_settings)
     yield Factory(app)
     close_app(app)
 
