@@ -108,7 +108,7 @@ def test_life_of_a_resource(client: FlaskClient, admin: dict[str, str], operator
     assert client.get(url, headers=header).status_code == (200 if kind == "realms" else 404)
 
 
-READ_ONLY = {"users": {"loginName", "kind"}, "roles": {"scope"}}
+READ_ONLY = {"users": {"loginName", "kind"}, "roles": {"scope", "type"}}
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
