@@ -16,6 +16,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_OPTIONS = do_GET  # noqa: N815 (as the library calls it)
+
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing."""
 

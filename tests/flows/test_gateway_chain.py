@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from idp import access
+from idp import access, protected_apis
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.factories import PASSWORD, Factory
@@ -227,6 +227,42 @@ def test_api_sees_the_servers_identity_headers_and_none_of_the_clients(
             assert "apikey" not in seen
             assert "root" not in answer.body.decode()
             assert shown["API key"]["apiKey"] not in answer.body.decode()
+
+
+@pytest.fixture(scope="module")
+def open_docs(realmgate: Server) -> str:
+    """Return a path that the rules leave open to everybody."""
+
+    def open_it(realm: Any) -> None:
+        api = protected_apis.get_api(realm, "telemetry")
+        rules = [*api.rules, {"methods": ["GET", "OPTIONS"], "path": "/docs", "open": True}]
+        protected_apis.put_api(realm, api.name, audience=api.audience, rules=rules)
+
+    app = create_app(Settings.load(data_dir=realmgate.data_dir, public_url=realmgate.url))
+    Factory(app).do(open_it)
+    close_app(app)
+    return "/docs/"
+
+
+@pytest.mark.parametrize("name", list(STARTS))
+def test_open_path_and_preflight_pass_without_a_caller_and_nobody_can_say_who_they_are(
+    name: str, tmp_path: Path, realmgate: Server, shown: dict[str, dict[str, str]], open_docs: str
+) -> None:
+    from tests.flows.echo import Echo
+
+    forged = {f"X-Auth-{part}": "root" for part in ("Subject", "Realm", "Roles", "Projects", "Token")}
+    preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    with Echo() as echo:
+        for ask in _proxied(name, tmp_path, realmgate, echo.port):
+            wait_until(lambda ask=ask: ask(open_docs).status == 200, "the new rule")  # type: ignore[misc]
+            for header in ({}, forged, forged | shown["access token"], {"Authorization": "Bearer x.y.z"}):
+                answer = ask(open_docs, header)
+                assert answer.status == 200, header
+                seen = {key.lower(): value for key, value in answer.json}
+                assert not any(seen.get(each) for each in ("authorization", *map(str.lower, forged)))
+            assert ask(open_docs, preflight, "OPTIONS").status == 200
+            assert ask(open_docs, shown["access token"], "POST").status in {403, 405}
+            assert ask("/api/v1/query?query=up").status == 401
 
 
 @pytest.mark.parametrize("name", list(STARTS))
