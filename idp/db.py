@@ -109,7 +109,7 @@ def after_colon(text: str) -> str:
 
 
 class SealedText(TypeDecorator[str]):
-    """Something sealed, as text. SQLite would fail on a byte that is no UTF-8 any more: it is read, and does not open."""
+    """Something sealed, as text. SQLite would fail on a byte that is not UTF-8 any more: it is read, and does not open."""
 
     impl = String
     cache_ok = True

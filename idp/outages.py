@@ -88,7 +88,7 @@ _CONNECTING = (
     (r"No such file or directory", "there is no socket of it"),
     (r"timeout|timed out", "it did not answer in time"),
     (r"No route to host|unreachable", "no way leads to it over the network"),
-    (r"Could not decode to UTF-8", "a text in it is damaged: it is no UTF-8"),  # the driver repeats the text
+    (r"Could not decode to UTF-8", "a text in it is damaged: it is not UTF-8"),  # the driver repeats the text
     (r"startup parameter", "PgBouncer refuses a parameter of the connection (options, perhaps)"),
     (r"closed the connection|connection (is|was) (lost|closed)|reset by peer|SSL SYSCALL", _AWAY["08"]),
 )

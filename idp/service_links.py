@@ -1,4 +1,4 @@
-"""What Kubernetes puts into the environment of every pod beside a service called `idp`, and what is no setting of ours."""
+"""What Kubernetes puts into the environment of every pod beside a service called `idp`, and what is not a setting of ours."""
 
 import re
 

@@ -34,7 +34,7 @@ class TextFileError(IdpError):
 def read_text(path: Path) -> str:
     """Return what a file says.
 
-    :raises TextFileError: it is not there, may not be read, or is no UTF-8.
+    :raises TextFileError: it is not there, may not be read, or is not UTF-8.
     """
     try:
         return decode(path.read_bytes(), str(path))
@@ -46,7 +46,7 @@ def decode(data: bytes, name: str) -> str:
     """Return a text that came as bytes, with LF at the ends of its lines.
 
     :param name: what it came from, for the error.
-    :raises TextFileError: it is no UTF-8.
+    :raises TextFileError: it is not UTF-8.
     """
     wide = next((encoding for mark, encoding in _WIDE.items() if data.startswith(mark)), "")
     if wide:
@@ -55,7 +55,7 @@ def decode(data: bytes, name: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise TextFileError(name, "is no UTF-8: save it as UTF-8", line=line) from None  # the cause would repeat the text
+        raise TextFileError(name, "is not UTF-8: save it as UTF-8", line=line) from None  # the cause would repeat the text
     return text.replace("\r\n", "\n")
 
 
@@ -67,7 +67,7 @@ def read_named(name: str) -> str:
 def read_line() -> str:
     """Return the first line of standard input, without its end, and leave the rest.
 
-    :raises TextFileError: it is no UTF-8.
+    :raises TextFileError: it is not UTF-8.
     """
     return decode(sys.stdin.buffer.readline(), "standard input").removesuffix("\n").removesuffix("\r")
 
@@ -83,7 +83,7 @@ class TextLines:
     def __iter__(self) -> Iterator[str]:
         """Go through the lines, each with its end.
 
-        :raises TextFileError: the file cannot be read, or a line is no UTF-8.
+        :raises TextFileError: the file cannot be read, or a line is not UTF-8.
         """
         if self._path is None:
             yield from self._decoded(sys.stdin.buffer)

@@ -23,13 +23,13 @@ Path = tuple[str | int, ...]
 
 
 class TomlFileError(IdpError):
-    """A file is no TOML: file, line and reason."""
+    """A file is not TOML: file, line and reason."""
 
 
 def read_toml(path: pathlib.Path) -> tuple[dict[str, Any], "LineIndex"]:
     """Return what a TOML file says, and where.
 
-    :raises TomlFileError: it cannot be read, or is no TOML.
+    :raises TomlFileError: it cannot be read, or is not TOML.
     """
     try:
         text = read_text(path)
@@ -44,7 +44,7 @@ def parse_toml(path: pathlib.Path, text: str) -> tuple[dict[str, Any], "LineInde
         return tomllib.loads(text), LineIndex(text)
     except tomllib.TOMLDecodeError as error:
         line = getattr(error, "lineno", None) or _line_of(str(error), text)
-        raise TomlFileError(f"{path}:{line}: is no TOML: {one_line(str(error))}") from None
+        raise TomlFileError(f"{path}:{line}: is not TOML: {one_line(str(error))}") from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise TomlFileError(f"{path}:1: holds a value that cannot be read ({type(error).__name__})") from None
 

@@ -74,8 +74,8 @@ def test_server_listens_where_it_is_told_beside_service_links(own_server: Server
     own_server.stop()
     said = own_server.idp("doctor", **LINKS)
     assert "enableServiceLinks: false" in said
-    assert "is no setting here" not in said
-    assert "IDP_PRT is no setting here" in own_server.idp("doctor", IDP_PRT="tcp://10.96.12.7:8080")
+    assert "is not a setting here" not in said
+    assert "IDP_PRT is not a setting here" in own_server.idp("doctor", IDP_PRT="tcp://10.96.12.7:8080")
 
 
 def test_everything_works_where_only_the_data_folder_can_be_written(pod: Server) -> None:

@@ -188,18 +188,18 @@ def test_paths_of_the_file_are_relative_to_it(folder: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nprot = 1\n", ":2: prot is no setting. Did you mean port? `idp settings` lists those there are."),
-        ("IDP_PORT = 1\n", ":1: IDP_PORT is no setting. Did you mean port?"),
-        ("public-url = 1\n", ":1: public-url is no setting. Did you mean public_url?"),
-        ("[server]\nport = 1\n", ":1: server is no setting."),
-        ("qqqqqq = 1\n", ":1: qqqqqq is no setting. `idp settings` lists"),
+        ("\nprot = 1\n", ":2: prot is not a setting. Did you mean port? `idp settings` lists those there are."),
+        ("IDP_PORT = 1\n", ":1: IDP_PORT is not a setting. Did you mean port?"),
+        ("public-url = 1\n", ":1: public-url is not a setting. Did you mean public_url?"),
+        ("[server]\nport = 1\n", ":1: server is not a setting."),
+        ("qqqqqq = 1\n", ":1: qqqqqq is not a setting. `idp settings` lists"),
         ("# first\nport = 'http'\n", ":2: port = 'http' cannot be used: it takes a whole number."),
         ("port = true\n", ":1: port = 'true' cannot be used: it takes a whole number."),
         ("smtp_host = 5\n", ":1: smtp_host = 5 cannot be used:"),
         ("trusted_proxies = [1.5]\n", ":1: trusted_proxies = [1.5] cannot be used: takes addresses or networks"),
         ("database_url = 'mysql://u:S3cretS3cret@h/x'\n", ":1: database_url cannot be used: takes sqlite:"),
-        ("port = \n", ":1: is no TOML"),
-        ("port = 1\nport = 2\n", ":2: is no TOML"),
+        ("port = \n", ":1: is not TOML"),
+        ("port = 1\nport = 2\n", ":2: is not TOML"),
     ],
 )
 def test_slip_in_the_file_is_one_sentence_with_file_and_line(folder: Path, text: str, said: str) -> None:
@@ -215,7 +215,7 @@ def test_file_may_come_from_windows(folder: Path) -> None:
     (folder / "realmgate.toml").write_bytes(b"\xef\xbb\xbfport = 1001\r\nworkers = 2\r\n")
     assert (Settings.load().port, Settings.load().workers) == (1001, 2)
     (folder / "realmgate.toml").write_bytes(b"port = 1001\n# \xff\n")
-    with pytest.raises(SettingsError, match=r"realmgate\.toml:2 is no UTF-8"):
+    with pytest.raises(SettingsError, match=r"realmgate\.toml:2 is not UTF-8"):
         Settings.load()
 
 

@@ -25,7 +25,7 @@ def test_mark_and_line_ends_are_no_part_of_the_text(tmp_path: Path, data: bytes)
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"a\nb\nS3cret\xff\n", ":3 is no UTF-8: save it as UTF-8."),
+        (b"a\nb\nS3cret\xff\n", ":3 is not UTF-8: save it as UTF-8."),
         ("a".encode("utf-16"), ":1 is UTF-16: save it as UTF-8."),
         (b"\xfe\xff\x00a", ":1 is UTF-16: save it as UTF-8."),
     ],
@@ -56,7 +56,7 @@ def test_standard_input_is_read_the_same_way(monkeypatch: pytest.MonkeyPatch) ->
     given(MARK + b"a\r\nb")
     assert list(TextLines("-")) == ["a\n", "b"]
     given(b"\xff\n")
-    with pytest.raises(TextFileError, match="standard input:1 is no UTF-8"):
+    with pytest.raises(TextFileError, match="standard input:1 is not UTF-8"):
         read_line()
 
 
@@ -82,7 +82,7 @@ def test_realm_file_and_the_secret_it_names_may_come_from_windows(tmp_path: Path
     with pytest.raises(manifest.RealmFileError, match=r"realm\.toml:4: realm\.colour"):
         manifest.read_file(file)
     file.write_bytes(b'[realm]\nname = "x"\ndisplay_name = "\xff"\n')
-    with pytest.raises(manifest.RealmFileError, match=r"realm\.toml:3: is no UTF-8"):
+    with pytest.raises(manifest.RealmFileError, match=r"realm\.toml:3: is not UTF-8"):
         manifest.read_file(file)
 
 
@@ -93,7 +93,7 @@ def test_master_key_file_may_come_from_windows(tmp_path: Path) -> None:
     windows(path, path.read_text())
     assert crypto.load_master_keys(path).by_id == keys
     path.write_bytes(b"\xff")
-    with pytest.raises(crypto.MasterKeyError, match=r"master\.key is no UTF-8: save it as UTF-8\. Set IDP_MASTER_KEY_FILE"):
+    with pytest.raises(crypto.MasterKeyError, match=r"master\.key is not UTF-8: save it as UTF-8\. Set IDP_MASTER_KEY_FILE"):
         crypto.load_master_keys(path)
 
 
@@ -117,4 +117,4 @@ def test_commands_read_files_alike_whatever_the_locale(own_server: Server, tmp_p
     trail.write_bytes(b"{}\n\xff")
     assert "is no" in own_server.idp("audit", "verify", "--export", str(trail), status=1)
     said = own_server.idp("audit", "verify", "--checkpoints", str(trail), status=1)
-    assert "trail.jsonl:2 is no UTF-8" in said
+    assert "trail.jsonl:2 is not UTF-8" in said

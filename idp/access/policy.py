@@ -50,7 +50,7 @@ def check_permissions(permissions: Collection[str]) -> list[str]:
     """
     for permission in permissions:
         if permission not in PERMISSIONS:
-            raise InvalidValueError(f"{permission[:80]!r} is no permission. There are: {', '.join(PERMISSIONS)}.")
+            raise InvalidValueError(f"{permission[:80]!r} is not a permission. There are: {', '.join(PERMISSIONS)}.")
     return sorted(set(permissions))
 
 
@@ -67,7 +67,7 @@ def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
     :param project: name of the project that it is about; empty when it is about the realm.
     """
     if permission not in PERMISSIONS:
-        raise ValueError(f"{permission!r} is no permission")
+        raise ValueError(f"{permission!r} is not a permission")
     return permission in permissions_on(held, project)
 
 

@@ -92,7 +92,7 @@ def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
 def check_addresses(addresses: Sequence[str]) -> list[str]:
     """Return the networks that a key works from, in their usual form.
 
-    :raises InvalidValueError: one of them is no address and no network.
+    :raises InvalidValueError: one of them is neither an address nor a network.
     """
     _check_length("addresses", addresses)
     networks = []
@@ -101,7 +101,7 @@ def check_addresses(addresses: Sequence[str]) -> list[str]:
             networks.append(str(read_network(address, strict=False)))
         except ValueError:
             raise InvalidValueError(
-                f"{address[:80]!r} is no address and no network: use 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
+                f"{address[:80]!r} is neither an address nor a network: use 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
             ) from None
     return sorted(set(networks))
 

@@ -283,7 +283,7 @@ def check_audiences(name: str, values: Sequence[str]) -> list[str]:
         if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
             raise InvalidValueError(f"{name} takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
         if "://" in value and ("#" in value or not _has_host(value)):
-            raise InvalidValueError(f"{value[:80]!r} is no absolute URL without a fragment (RFC 8707 §2).")
+            raise InvalidValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).")
     return list(values)
 
 

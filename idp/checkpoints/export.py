@@ -126,7 +126,7 @@ def read_export(
     parsed = _parse(lines)
     first = next(parsed, None)
     if first is None or first.kind != "trail" or first.value.get("format") != FORMAT:
-        raise ExportError('This is no export of an audit trail: its first line should be {"kind": "trail", ...}.')
+        raise ExportError('This is not an export of an audit trail: its first line should be {"kind": "trail", ...}.')
     try:
         realm = str(first.value["realm"])
         trusted = keys if keys is not None else read_keys(first.value["keys"])
@@ -173,7 +173,7 @@ def _parse(lines: Iterable[str]) -> Iterator[Line]:
             value = json.loads(text)
             yield Line(value.pop("kind"), value)
         except (ValueError, AttributeError, KeyError):
-            raise ExportError(f"Line {number} of the export is no line of an audit trail.") from None
+            raise ExportError(f"Line {number} of the export is not a line of an audit trail.") from None
 
 
 def _line(kind: str, **values: Any) -> str:

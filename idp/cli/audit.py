@@ -167,7 +167,9 @@ def _read_keys(file: TextLines | None) -> "Keys | None":
     try:
         keys = audit.read_keys(json.loads("".join(file))["keys"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise IdpError('The key file is no key set: it should hold {"keys": [...]}, as the certs URL of a realm does.') from None
+        raise IdpError(
+            'The key file is not a key set: it should hold {"keys": [...]}, as the certs URL of a realm does.'
+        ) from None
     check(keys, "The key file holds no usable key.")
     return keys
 

@@ -94,7 +94,7 @@ def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "ok", f"{said} `enableServiceLinks: false` in the pod's spec turns them off."
     for name in ours:
         if name not in known and name not in links:
-            yield "warn", f"{name} is no setting here, and does nothing. `idp settings` lists those there are."
+            yield "warn", f"{name} is not a setting here, and does nothing. `idp settings` lists those there are."
 
 
 def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -105,7 +105,7 @@ def _values(category: str, entity: str, keys: tuple[str, ...]) -> list[tuple[str
     given: dict[str, str] = {}
     for each in keys:
         key_type, equals, name = each.partition("=")
-        check(equals and key_type not in given, f"{each[:80]!r} is no --key TYPE=FILE, or names a type twice.")
+        check(equals and key_type not in given, f"{each[:80]!r} is not --key TYPE=FILE, or names a type twice.")
         given[key_type] = read_named(name).removesuffix("\n")
     for key_type, meaning in keysets.key_types(category, entity).items():
         if key_type not in given:

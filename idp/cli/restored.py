@@ -120,5 +120,5 @@ def _events(file: TextLines) -> list[dict[str, Any]]:
             if value["kind"] in {"event", "unsealed"}:
                 found.append({name: value[name] for name in ("id", "at", "realm", "tag", "actor", "target")})
         except (ValueError, KeyError, TypeError):
-            raise IdpError(f"Line {number} of {file.name} is no line of an export (idp audit export).") from None
+            raise IdpError(f"Line {number} of {file.name} is not a line of an export (idp audit export).") from None
     return found

@@ -124,7 +124,7 @@ class Time(click.ParamType[datetime]):
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no date: use 2027-06-30 or 2027-06-30T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a date: use 2027-06-30 or 2027-06-30T12:00:00Z", param, ctx)
         if time.tzinfo is None:
             if "T" in value or " " in value:
                 self.fail(f"{value!r} has no zone: add Z for UTC, or an offset such as +02:00", param, ctx)

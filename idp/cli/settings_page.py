@@ -84,7 +84,7 @@ One file is read, the first of these:
 4. `/etc/realmgate/realmgate.toml`.
 
 Relative paths in it are relative to the file. Where the file is in the current folder or above, the folders `var` and `realms`,
-if it names no others, are beside it: commands then work from every folder below. A name that is no setting is an error.
+if it names no others, are beside it: commands then work from every folder below. A name that is not a setting is an error.
 
 Whoever can write the file decides which database and which keys the server uses. So a file that others can write (group or
 everybody) is refused, whoever names it; and one that was found (2 to 4) is refused unless it, and every link on the way to it,

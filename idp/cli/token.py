@@ -73,7 +73,7 @@ def token(
 def _post(base: str, path: str, parameters: dict[str, str]) -> Any:
     url = base + path
     if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
-        raise TokenRefusedError(f"{url} is no http or https URL. Give --url, or set IDP_PUBLIC_URL.")
+        raise TokenRefusedError(f"{url} is not an http or https URL. Give --url, or set IDP_PUBLIC_URL.")
     body = urllib.parse.urlencode({name: value for name, value in parameters.items() if value}).encode()
     try:
         with urllib.request.urlopen(url, body, timeout=10) as response:  # noqa: S310 (checked above)

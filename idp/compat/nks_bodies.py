@@ -43,7 +43,7 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_PARTS, errors="strict")
     except ValueError:
-        raise BodyError(f"The form is no UTF-8, or has more than {MOST_PARTS} fields.") from None
+        raise BodyError(f"The form is not UTF-8, or has more than {MOST_PARTS} fields.") from None
 
 
 def _parts(body: bytes, boundary: str) -> list[tuple[str, str]]:
@@ -65,7 +65,7 @@ def _parts(body: bytes, boundary: str) -> list[tuple[str, str]]:
     if not found and body.strip():
         raise BodyError("Multipart form parse error - The body has no parts between its boundaries.")
     if any("\N{REPLACEMENT CHARACTER}" in value for _, value in found):
-        raise BodyError("Multipart form parse error - The form is no UTF-8.")
+        raise BodyError("Multipart form parse error - The form is not UTF-8.")
     return found
 
 

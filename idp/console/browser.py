@@ -289,7 +289,7 @@ def _read_pairs() -> Posted:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
-        raise BodyError("The form is no UTF-8, or has too many fields.") from None
+        raise BodyError("The form is not UTF-8, or has too many fields.") from None
     return MultiDict((name, value) for name, value in pairs if _FIELD_NAME.fullmatch(name))
 
 

@@ -186,7 +186,7 @@ class End:
         if others := _wait_until_none(look):
             raise InUseError(
                 f"{self} is in use: others are connected ({'; '.join(others)}). Stop every server and command, and a PgBouncer, "
-                "which keeps connections; if what is left is no server of Realmgate, add --ignore-connections."
+                "which keeps connections; if what is left is not a server of Realmgate, add --ignore-connections."
             )
 
 

@@ -86,7 +86,9 @@ def read_pages(connection: Connection, table: Table, after: Key | None = None) -
         try:
             rows = [_carry(table, tuple(row)) for row in connection.execute(wanted)]
         except ValueError as error:  # a time that is none, say
-            raise UnfitError(f"Table {table.name} holds something that is no value of its column. Restore a backup.") from error
+            raise UnfitError(
+                f"Table {table.name} holds something that is not a value of its column. Restore a backup."
+            ) from error
         if not rows:
             return
         yield rows

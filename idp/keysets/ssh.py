@@ -22,12 +22,12 @@ def fingerprint(public_key: str) -> str:
         raise ValueError("This is a private key. Send the public one: the line in the .pub file")
     parts = public_key.split()
     if len(parts) < 2 or len(public_key.strip().splitlines()) != 1:
-        raise ValueError("This is no SSH public key: send the one line of the .pub file")
+        raise ValueError("This is not an SSH public key: send the one line of the .pub file")
     try:
         key = load_ssh_public_key(f"{parts[0]} {parts[1]}".encode())
         blob = base64.b64decode(parts[1], validate=True)
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
-        raise ValueError("This is no SSH public key: send the one line of the .pub file") from None
+        raise ValueError("This is not an SSH public key: send the one line of the .pub file") from None
     if isinstance(key, DSAPublicKey) or (isinstance(key, RSAPublicKey) and key.key_size < SHORTEST):
         raise ValueError(f"This SSH key is too weak: use ed25519, ECDSA, or RSA of at least {SHORTEST} bits")
     if isinstance(key, RSAPublicKey):

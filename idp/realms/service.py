@@ -62,7 +62,7 @@ def check_algorithm(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in SIGNING_ALGORITHMS:
-        raise InvalidValueError(f"{value[:80]!r} is no signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.")
+        raise InvalidValueError(f"{value[:80]!r} is not a signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.")
     return value
 
 
@@ -72,7 +72,7 @@ def check_access_token_type(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in ACCESS_TOKEN_TYPES:
-        raise InvalidValueError(f"{value[:80]!r} is no type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
+        raise InvalidValueError(f"{value[:80]!r} is not a type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
     return value
 
 

@@ -88,7 +88,7 @@ def read(found: Found, *, known: Collection[str], folders: Collection[str]) -> S
 
     :param known: the names of all settings.
     :param folders: the names of those that are paths, which are relative to the file.
-    :raises SettingsError: it cannot be read, others can write it, or it names what is no setting.
+    :raises SettingsError: it cannot be read, others can write it, or it names what is not a setting.
     """
     path = found.path
     try:
@@ -156,4 +156,4 @@ def _unknown(name: str, known: Collection[str]) -> str:
     plain = name.lower().removeprefix("idp_").replace("-", "_")
     close = difflib.get_close_matches(plain, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    return f"{one_line(name)[:80]} is no setting.{hint} `idp settings` lists those there are."
+    return f"{one_line(name)[:80]} is not a setting.{hint} `idp settings` lists those there are."

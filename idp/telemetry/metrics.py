@@ -19,7 +19,7 @@ _COUNTERS = {
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
     "realmgate_late_bodies": ("Requests ended because their body did not come in time.", ()),
     "realmgate_overload": ("Requests refused because all threads were at work.", ()),
-    "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is no trusted proxy.", ()),
+    "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is not a trusted proxy.", ()),
     "realmgate_leases_taken": ("Leases of keysets taken.", ()),
     "realmgate_keysets_damaged": ("Tries to open a keyset that is damaged.", ()),
 }

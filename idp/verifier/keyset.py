@@ -54,7 +54,7 @@ class KeySet:
         """
         for url in filter(None, (issuer, jwks_uri)):
             if urlsplit(url).scheme not in {"http", "https"}:
-                raise ValueError(f"{url!r} is no http or https URL")
+                raise ValueError(f"{url!r} is not an http or https URL")
         self._issuer, self._jwks_uri = issuer, jwks_uri
         self._cooldown, self._stale_for, self._timeout = cooldown, stale_for, timeout
         self._clock = clock

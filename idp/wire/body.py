@@ -44,7 +44,7 @@ def receive_body(environ: Environ) -> None:
 def read_body(environ: Environ) -> bytes:
     """Return the whole body.
 
-    :raises LengthMissingError: it comes in chunks, and is no JSON. The server in front does not tell one that was cut from a
+    :raises LengthMissingError: it comes in chunks, and is not JSON. The server in front does not tell one that was cut from a
         whole one: `a=b` may have been `a=b&c=d`. JSON is taken, since what is cut of an object or array is none.
     :raises BodyError: it is too large, or was cut.
     """
@@ -68,7 +68,7 @@ def read_body(environ: Environ) -> bytes:
 def read_json(environ: Environ) -> dict[str, Any]:
     """Read a JSON object. An empty body counts as an empty object. A type must be said, but by a program that shows a credential.
 
-    :raises BodyError: it is no JSON object, is nested too deeply, or says something twice.
+    :raises BodyError: it is not JSON object, is nested too deeply, or says something twice.
     """
     value = read_json_value(environ)
     if not isinstance(value, dict):
@@ -90,7 +90,7 @@ def read_json_value(environ: Environ) -> dict[str, Any] | list[Any]:
     try:
         value = json.loads(body.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise BodyError("The body is no JSON, or names a member twice.") from None
+        raise BodyError("The body is not JSON, or names a member twice.") from None
     if b"\\u" in body and not _is_text(value):
         raise BodyError("The body holds half of a character (a lone surrogate).")
     if not isinstance(value, dict | list):
@@ -134,7 +134,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(_text: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def _check_depth(value: Any, left: int) -> None:

@@ -257,7 +257,7 @@ def test_doctor_finds_what_is_wrong(run: Run, app: Any, settings: Settings, monk
         commit()
     assert "signing key" in run("doctor", status=1)
     monkeypatch.setenv("IDP_PROT", "8080")
-    assert "IDP_PROT is no setting here" in run("doctor", status=1)
+    assert "IDP_PROT is not a setting here" in run("doctor", status=1)
     settings.master_key_file.write_text("k1:" + "A" * 43 + "=\n")
     assert "sealed under master key" in run("doctor", status=1)
     settings.master_key_file.unlink()

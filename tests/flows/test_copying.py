@@ -343,7 +343,7 @@ UNFIT = {
     "UPDATE application SET rate_per_second = 'many' WHERE id = 1": "Column rate_per_second .* holds str where int belongs",
     "UPDATE application SET audience = '[NaN]' WHERE id = 1": "Column audience of table application .id 1. holds no JSON",
     "UPDATE role SET description = CAST(x'ff' AS TEXT) WHERE id = 1": "source .* at table role: a text in it is damaged",
-    "UPDATE role SET created_at = 'yesterday' WHERE id = 1": "Table role holds something that is no value of its column",
+    "UPDATE role SET created_at = 'yesterday' WHERE id = 1": "Table role holds something that is not a value of its column",
 }
 
 

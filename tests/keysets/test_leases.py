@@ -392,7 +392,7 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
         "UPDATE keyset SET sealed_data_key = substr(sealed_data_key, 1, 30) || 'x' || substr(sealed_data_key, 32) WHERE id = 1",
         "UPDATE keyset SET sealed_data_key = 'v1.nokey.AAAA' WHERE id = 1",
         "UPDATE keyset SET sealed_data_key = '' WHERE id = 1",
-        # a byte that is no UTF-8, and a text where bytes should be
+        # a byte that is not UTF-8, and a text where bytes should be
         "UPDATE keyset SET sealed_data_key = CAST(CAST(substr(sealed_data_key, 1, 40) AS BLOB) || x'ff' AS TEXT) WHERE id = 1",
         "UPDATE keyset_key SET sealed_value = 'text' WHERE key_type = 'pvt' AND keyset_id = 1",
         "UPDATE keyset SET category = 'storage' WHERE id = 1",

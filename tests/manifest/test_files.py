@@ -196,8 +196,8 @@ def test_apply_is_all_or_nothing(context: Flask, write: Callable[..., Path], mon
 
 
 BROKEN = {
-    "no TOML": ('[realm]\nname = "x\n', 2, "is no TOML"),
-    "no TOML at the end": ('[realm]\nname = "x"\na = [', 3, "is no TOML"),
+    "no TOML": ('[realm]\nname = "x\n', 2, "is not TOML"),
+    "no TOML at the end": ('[realm]\nname = "x"\na = [', 3, "is not TOML"),
     "no realm": ("[projects.a]\n", 1, "realm: is missing"),
     "no name": ("[realm]\nenabled = true\n", 1, "realm.name: is missing"),
     "unknown table": (SMALL + "[teams.alice]\n", 3, "teams: is not a setting"),
@@ -226,7 +226,7 @@ BROKEN = {
     ),
     "date without a zone": (SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=2027-01-01T00:00:00\n", 5, "with a zone"),
     "date alone": (SMALL + "[[applications.a.grants]]\nrole='viewer'\nuntil=2027-01-01\n", 5, "with a zone"),
-    "keys that are no JSON": (SMALL + "[applications.a]\njwks = 'x'\n", 4, "JWK set"),
+    "keys that are not JSON": (SMALL + "[applications.a]\njwks = 'x'\n", 4, "JWK set"),
     "private keys": (SMALL + '[applications.a]\njwks = \'{"keys":[{"kty":"EC","d":"x"}]}\'\n', 4, "private"),
     "audience": (SMALL + "[applications.a]\naudience = ['a b']\n", 4, "visible ASCII"),
     "secret twice": (SMALL + "[applications.a.secrets.main]\nenv='A'\nfile='b'\n", 3, "env or file, not both"),
@@ -243,7 +243,7 @@ BROKEN = {
     "NUL in a path": (SMALL + '[applications.a.secrets.main]\nfile="\\u0000"\n', 4, "cannot be read"),
     "control characters": (SMALL + 'display_name = "a\\u0000b"\n', 3, "printable"),
     "forged line": (SMALL + '"x\\nError: all fine" = 1\n', 3, "x?Error: all fine"),
-    "person without an address": (SMALL + "[users.alice]\n", 3, "is no mail address"),
+    "person without an address": (SMALL + "[users.alice]\n", 3, "is not a mail address"),
     "machine user with an address": (SMALL + "[users.'a@b.test']\nkind = 'machine'\n", 3, "name of a machine user"),
     "machine user that looks like an application": (
         SMALL + "[users.service-account-x]\nkind = 'machine'\n",
@@ -255,7 +255,7 @@ BROKEN = {
     "unknown group": (SMALL + "[users.'a@b.test']\ngroups = ['staff']\n", 4, "there is no group 'staff'"),
     "role that a user cannot have": (SMALL + "[users.'a@b.test']\nroles = ['boss']\n", 4, "there is no role 'boss'"),
     "role that a group cannot have": (SMALL + "[groups.staff]\nroles = ['boss']\n", 4, "there is no role 'boss'"),
-    "unknown permission": (SMALL + "[roles.boss]\npermissions = ['world:rule']\n", 4, "is no permission"),
+    "unknown permission": (SMALL + "[roles.boss]\npermissions = ['world:rule']\n", 4, "is not a permission"),
     "bad group name": (SMALL + "[groups.'a b']\n", 3, "cannot be the name of a group"),
     "no session": (SMALL + "session_hours = 0\n", 3, "greater than or equal to 1"),
     "API without audience": (SMALL + "[apis.x]\n", 3, "apis.x.audience: is missing"),
