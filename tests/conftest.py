@@ -29,11 +29,26 @@ def pytest_configure() -> None:
     remember_rules()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+LONGEST = (
+    "flows/",
+    "browser/",
+    "docs/",
+    "cli/test_people",
+    "test_trail_attacks",
+    "test_in_pods",
+    "test_setup",
+    "test_text_files",
+)
+"""Files whose tests start servers and commands one after the other. They are begun with, so that no worker is left with one of
+them at the end while the others have nothing to do."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Give each test an id of its own: of those that share one, pytest-xdist runs a single one, and says nothing.
 
-    Schemathesis names the operation in a test's name, and leaves it out of the id.
+    Schemathesis names the operation in a test's name, and leaves it out of the id. Once they are in order, the files that take
+    longest come first.
 
     :raises pytest.UsageError: two share one still.
     """
@@ -44,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.nodeid in ids:
             raise pytest.UsageError(f"Two tests are called {item.nodeid}: only one of them would run.")
         ids.add(item.nodeid)
+    yield
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONGEST))
 
 
 @pytest.fixture(autouse=True)

@@ -139,7 +139,7 @@ def test_two_first_starts_at_once_make_one_set_up(tmp_path: Path) -> None:
     ]
     outputs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert sum("Made realm acme" in out for out, _ in outputs) == 1
+    assert sum("Created realm acme" in out for out, _ in outputs) == 1
 
 
 def test_lost_master_key_is_not_replaced(tmp_path: Path) -> None:

@@ -273,7 +273,9 @@ def _header_parameters(method: str, shape: Shape) -> list[dict[str, Any]]:
 
 
 def _responses(method: str, shape: Shape, schemas: _Schemas) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": {200: "Done.", 201: "Made.", 204: "Done; there is nothing to say."}[shape.status]}
+    success: dict[str, Any] = {
+        "description": {200: "Done.", 201: "Created.", 204: "Done; there is nothing to say."}[shape.status]
+    }
     success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS}
     if shape.answer is bytes:
         success["content"] = {shape.media_type: {"schema": {"type": "string"}}}

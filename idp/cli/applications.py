@@ -136,7 +136,7 @@ def create(  # noqa: PLR0917
         made = {"client_id": application.name, "client_secret": plain, "uid": application.uid, "issuer": issuer}
         show_json({key: value for key, value in made.items() if value is not None})
         return
-    click.echo(f"Made application {application.name} in realm {realm.name} (uid {application.uid}).")
+    click.echo(f"Created application {application.name} in realm {realm.name} (uid {application.uid}).")
     if plain is None:
         click.echo("It authenticates with private_key_jwt by the keys you gave.")
         return

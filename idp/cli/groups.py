@@ -33,7 +33,7 @@ def create(realm: "Realm", name: str, description: str, display_name: str, as_js
     if as_json:
         show_json(_facts(group, 0))
     else:
-        click.echo(f"Made group {name}. Give it a role with: idp grants add --realm {realm.name} group:{name} <role>")
+        click.echo(f"Created group {name}. Give it a role with: idp grants add --realm {realm.name} group:{name} <role>")
 
 
 @groups_group.command("list")

@@ -37,7 +37,7 @@ def _group(noun: str, explanation: str) -> click.Group:
         if as_json:
             show_json(_facts(row))
         else:
-            click.echo(f"Made {noun} {name} in realm {realm.name}.")
+            click.echo(f"Created {noun} {name} in realm {realm.name}.")
 
     @group.command("list", help=f"List the {noun}s of a realm by name.")
     @reads_database

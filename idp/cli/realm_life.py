@@ -29,7 +29,7 @@ def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001
 
     manifest.create_empty_realm(name, display_name=display_name, pending=pending)
     commit()
-    click.echo(f"Made realm {name}: {runtime.current().settings.issuer(name)}")
+    click.echo(f"Created realm {name}: {runtime.current().settings.issuer(name)}")
     click.echo(f"Make its first administrator with: idp users create --realm {name} --role administrator --email ...")
 
 

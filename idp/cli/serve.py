@@ -152,7 +152,7 @@ def _print_report(report: "SetupReport") -> None:
 
     settings = current().settings
     for realm in report.created_realms:
-        click.echo(f"Made realm {realm}: {settings.issuer(realm)}")
+        click.echo(f"Created realm {realm}: {settings.issuer(realm)}")
     lasting = [new for new in report.new_secrets if new.realm != MASTER]
     for new in lasting:
         click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:\n    {new.plain_secret}")

@@ -84,7 +84,7 @@ def create(  # noqa: PLR0917
     if as_json:
         show_json(user_facts(user) | ({"invitation": code} if code else {}))
         return
-    click.echo(f"Made {user.kind} {user.name} in realm {realm.name} (uid {user.uid}).")
+    click.echo(f"Created {user.kind} {user.name} in realm {realm.name} (uid {user.uid}).")
     if code:
         _show_code(code, "activate")
 

@@ -125,7 +125,7 @@ def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Respons
         commit()
 
     if form.do(act):
-        return _show_plain(visit, made, "Made")
+        return _show_plain(visit, made, "Created")
     return shown("console/form.html", form, title="New API key", submit="Create", back=(back, back_title), intro="")
 
 
@@ -173,7 +173,7 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
         commit()
 
     if form.do(act):
-        return _show_plain(visit, made, "Made a successor; the old key works on for the overlap")
+        return _show_plain(visit, made, "Created a successor; the old key works on for the overlap")
     return shown(
         "console/form.html", form, title=f"Rotate {key.name}", submit="Make a successor", back=(_url(visit, key.uid), key.name),
         intro="The successor carries what this key carries. Give it to the program, and watch the old one go quiet.",

@@ -134,7 +134,7 @@ def new_application(visit: Visit) -> Response | str:
         commit()
 
     if form.do(act):
-        return show_secret(visit, made["name"], made["plain"], "Made")
+        return show_secret(visit, made["name"], made["plain"], "Created")
     projects = [project.name for project in access.list_projects(visit.realm)[:300]]
     return shown("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
 

@@ -32,7 +32,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
         made.append(plain)
 
     if form.do(act):
-        return show_secret(visit, name, made[0], "Made a second secret beside the others")
+        return show_secret(visit, name, made[0], "Created a second secret beside the others")
     return shown(
         "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(application_url(visit, name), name),
         intro="The others keep working until you retire them.",

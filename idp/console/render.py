@@ -19,7 +19,7 @@ from idp.public_url import origin_of
 from idp.users import User
 
 NOTICES = {
-    "created": "Made.",
+    "created": "Created.",
     "saved": "Saved.",
     "deleted": "Deleted.",
     "enabled": "Enabled: it works again.",
@@ -38,7 +38,7 @@ NOTICES = {
     "approved": "Approved: it can be used now.",
     "restored": "Restored, and not active yet.",
     "password": "Your password is changed, and every other session of yours has ended.",
-    "waiting": "Made. The invitation waits in the outbox, for no mail server is configured.",
+    "waiting": "Created. The invitation waits in the outbox, for no mail server is configured.",
     "signed-out": "You are signed out.",
     "signed-up": "Your organisation is made. Sign in as its administrator.",
     "awaits-approval": "Your mail address is verified. An operator looks at your organisation now, and you get a mail then.",

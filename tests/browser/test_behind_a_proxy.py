@@ -107,7 +107,7 @@ def test_the_console_and_the_docs_work_at_the_public_address(page: Page) -> None
     page.get_by_role("link", name="New role").click()
     page.fill("#name", "reader")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("status").first).to_contain_text("Made.")
+    expect(page.get_by_role("status").first).to_contain_text("Created.")
     (session,) = [each for each in page.context.cookies(page.url) if each["name"].endswith("realmgate-session")]
     assert session["secure"]
     page.locator("details.menu summary").click()

@@ -155,7 +155,7 @@ def test_a_role_a_project_and_who_works_in_it(console: Console, page: Page, tmp_
     page.fill("#name", "labeller")
     page.get_by_label("projects:read: See projects.").check()
     press(page, "Create")
-    done(page, "Made")
+    done(page, "Created")
     page.goto(f"{BASE}/projects")
     page.get_by_role("link", name="New project").click()
     page.fill("#name", "moon")
@@ -253,7 +253,7 @@ def test_a_keyset_is_kept_lent_and_replaced(console: Console, page: Page) -> Non
     page.get_by_label("Secret access key").fill("first secret")
     shoot(page, "new keyset")
     press(page, "Keep")
-    done(page, "Made.")
+    done(page, "Created.")
     client = console.make.app.test_client()
     bot = token_of(client, borrower(console.make, "deploy-bot"))
     assert take(client, bot, "prod aws").json["values"] == {"pub": "AKIA-first", "pvt": "first secret"}

@@ -165,7 +165,7 @@ def test_page_that_was_wanted_is_led_to_after_the_sign_in(mounted: Flask, make: 
     surfer.send("Sign in", {"name": "ann@example.test", "organisation": "acme", "password": PASSWORD})
     assert surfer.url == f"{PATH}/console/realms/acme/roles"
     surfer.open(f"{PATH}/console/realms/acme/new-role").send("Create", {"name": "reader"})
-    assert "Made." in surfer.text
+    assert "Created." in surfer.text
     assert not proxy.strayed
 
 

@@ -28,7 +28,7 @@ def near(ann: Surfer) -> Surfer:
 
 def make_keyset(surfer: Surfer, **typed: object) -> str:
     surfer.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED | typed)
-    assert "Made." in surfer.text, surfer.text
+    assert "Created." in surfer.text, surfer.text
     found = re.search(r"/keysets/([0-9a-f-]{36})", surfer.url)
     assert found is not None
     return found[1]
