@@ -221,7 +221,7 @@ def _parsed(shape: Shape) -> dict[str, Any]:
 def parse_body(schema: type[Schema]) -> Schema:
     """Return the body of the request in its shape.
 
-    :raises BodyError: it is not JSON object.
+    :raises BodyError: it is not a JSON object.
     :raises InvalidValueError: a member is missing, or has another shape. What was sent is not repeated.
     """
     values = read_json_value(request.environ) if schema.patched else read_json(request.environ)

@@ -68,7 +68,7 @@ def read_body(environ: Environ) -> bytes:
 def read_json(environ: Environ) -> dict[str, Any]:
     """Read a JSON object. An empty body counts as an empty object. A type must be said, but by a program that shows a credential.
 
-    :raises BodyError: it is not JSON object, is nested too deeply, or says something twice.
+    :raises BodyError: it is not a JSON object, is nested too deeply, or says something twice.
     """
     value = read_json_value(environ)
     if not isinstance(value, dict):
