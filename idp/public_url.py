@@ -43,7 +43,7 @@ def canonical_url(written: str) -> str:
     first = path.split("/")[1] if path else ""
     if first in OWN_PATHS:
         # it could not be told whether a proxy has taken it off
-        raise ValueError(f"takes another path, such as /idp: its own URLs begin with /{first} as well")
+        raise ValueError(f"takes another path, such as /idp: URLs of the server itself begin with /{first}")
     return f"{origin_of(str(url))}{path}"
 
 

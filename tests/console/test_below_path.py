@@ -221,7 +221,9 @@ def test_path_that_is_one_of_the_servers_own_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setenv("IDP_PUBLIC_URL", f"https://id.example.test{path}")
-    with pytest.raises(SettingsError, match=f"takes another path, such as /idp: its own URLs begin with /{path.split('/')[1]}"):
+    with pytest.raises(
+        SettingsError, match=f"takes another path, such as /idp: URLs of the server itself begin with /{path.split('/')[1]}"
+    ):
         Settings.load()
     monkeypatch.setenv("IDP_DATA_DIR", str(tmp_path / "data"))
     result = CliRunner().invoke(main, ["setup"])
