@@ -252,12 +252,7 @@ def _is_held_by(holders: Sequence[Holder]) -> ColumnElement[bool]:
     return or_(*(and_(Grant.holder_kind == kind.value, Grant.holder_id.in_(of_kind)) for kind, of_kind in ids.items()))
 
 
-def holders_on(project: Project, kind: HolderKind) -> Select[int]:
-    """Return the row numbers of all who hold a role on a project, as a subquery."""
-    return select(Grant.holder_id).where(Grant.project_id == project.id, Grant.holder_kind == kind.value)
-
-
-def holders_on_any(realm: Realm, projects: Collection[str], kind: HolderKind) -> Select[int]:
+def holders_on(realm: Realm, projects: Collection[str], kind: HolderKind) -> Select[int]:
     """Return the row numbers of all who hold a role on one of these projects, as a subquery."""
     query = select(Grant.holder_id).join(Project, Project.id == Grant.project_id)
     return query.where(Project.realm_id == realm.id, Project.name.in_(projects), Grant.holder_kind == kind.value)

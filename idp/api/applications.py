@@ -219,7 +219,8 @@ def list_applications(
 ) -> Page[ApplicationResource]:
     """List applications; with `ProjectUid`, those that hold a role on the project."""
     caller.require("applications:read", realm=realm.name, project=project.name if project else "")
-    listing = applications.application_listing(realm, containing=query.name, enabled=query.isActive, project=project)
+    named = None if project is None else [project.name]
+    listing = applications.application_listing(realm, containing=query.name, enabled=query.isActive, projects=named)
     return page(caller, query, listing, show_application, query.orderBy)
 
 

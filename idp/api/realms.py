@@ -272,8 +272,7 @@ def _find(caller: Caller, named: str, permission: str) -> Realm:
 
 
 def _fields(spec: RealmSpec) -> dict[str, Any]:
-    given = spec.model_dump()
-    return {field: given[name] for name, field in _FIELDS.items() if given[name] is not None}
+    return {field: getattr(spec, name) for name, field in _FIELDS.items()}
 
 
 def show_realm(caller: Caller, realm: Realm) -> RealmResource:

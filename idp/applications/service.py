@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
-from idp.access import Frozen, Grant, Holder, HolderKind, Project
+from idp.access import Frozen, Grant, Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
@@ -219,28 +219,26 @@ def list_applications(
     :param containing: only those whose name or description contains this, in whatever case.
     :param projects: only those that hold a role on one of these projects; None for all.
     """
-    query = application_listing(realm, containing=containing).query
-    if projects is not None:
-        query = query.where(Application.id.in_(access.holders_on_any(realm, projects, HolderKind.APPLICATION)))
+    query = application_listing(realm, containing=containing, projects=projects).query
     return db.session.scalars(query.where(Application.name > after).order_by(Application.name).limit(limit)).all()
 
 
 def application_listing(
-    realm: Realm, *, containing: str = "", enabled: bool | None = None, project: Project | None = None
+    realm: Realm, *, containing: str = "", enabled: bool | None = None, projects: Collection[str] | None = None
 ) -> Listing:
     """Return applications as a list in pages.
 
     :param containing: only those whose name or description contains this, in whatever case.
     :param enabled: only those that are enabled, or that are not.
-    :param project: only those that hold a role on this project.
+    :param projects: only those that hold a role on one of these projects; None for all.
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
         query = query.where(or_(holds(Application.name, containing), holds(Application.description, containing)))
     if enabled is not None:
         query = query.where(Application.enabled.is_(enabled))
-    if project is not None:
-        query = query.where(Application.id.in_(access.holders_on(project, HolderKind.APPLICATION)))
+    if projects is not None:
+        query = query.where(Application.id.in_(access.holders_on(realm, projects, HolderKind.APPLICATION)))
     return Listing(query, Application.id, {"name": Application.name}, fields=FIELDS)
 
 

@@ -11,28 +11,17 @@ from idp.errors import InvalidValueError
 if TYPE_CHECKING:
     from idp.realms import Realm
 
-_EMPTY: dict[str, Any] = {
-    "audience": [],
-    "resource": [],
-    "web-origin": [],
-    "algorithm": None,
-    "token-type": None,
-    "rate": None,
-    "jwks": None,
-    "description": "",
+_OPTIONS: dict[str, tuple[str, Any]] = {
+    "description": ("description", ""),
+    "audience": ("audience", []),
+    "resource": ("resources", []),
+    "web-origin": ("web_origins", []),
+    "algorithm": ("signing_algorithm", None),
+    "token-type": ("access_token_type", None),
+    "rate": ("rate_per_second", None),
+    "jwks": ("jwks", None),
 }
-"""What options are without a value, by their names."""
-
-_FIELDS = {
-    "audience": "audience",
-    "resource": "resources",
-    "web-origin": "web_origins",
-    "algorithm": "signing_algorithm",
-    "token-type": "access_token_type",
-    "rate": "rate_per_second",
-    "jwks": "jwks",
-    "description": "description",
-}
+"""Which field an option of `idp applications update` is for, and what the field is without a value."""
 
 
 @click.command("update")
@@ -48,7 +37,7 @@ _FIELDS = {
 @click.option("--rate", type=int, help="Tokens that it may fetch in a second, five times as many at once.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")
 @click.option(
-    "--empty", multiple=True, type=click.Choice(list(_EMPTY)),
+    "--empty", multiple=True, type=click.Choice(list(_OPTIONS)),
     help="An option that is to have no value any more, so that the realm's or the server's own counts; may be repeated.",
 )  # fmt: skip
 def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **given: Any) -> None:
@@ -62,12 +51,12 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **give
     from idp import applications
     from idp.db import commit
 
-    options = {option: value for option in _FIELDS if (value := given[option.replace("-", "_")]) not in (None, ())}
+    options = {option: value for option in _OPTIONS if (value := given[option.replace("-", "_")]) not in (None, ())}
     for option in empty:
         check(option not in options, f"Use --{option} or --empty {option}, not both.")
-        options[option] = _EMPTY[option]
+        options[option] = _OPTIONS[option][1]
     check(options, "Say what is to change: see idp applications update --help.")
-    fields = {_FIELDS[option]: _read(option, value) for option, value in options.items()}
+    fields = {_OPTIONS[option][0]: _read(option, value) for option, value in options.items()}
     applications.update_application(realm, applications.get_application(realm, name), **fields)
     commit()
     click.echo(f"Changed {name}: {', '.join(options)}.")
@@ -121,7 +110,6 @@ def update_realm(name: str, **given: Any) -> None:
 
     fields = {field: value for field, value in given.items() if value is not None}
     check(fields, "Say what is to change: see idp realms update --help.")
-    realms.get_realm(name)
     realms.update_realm(realms.lock_realm(name) or realms.get_realm(name), **fields)
     commit()
     click.echo(f"Changed {name}: {', '.join(fields)}.")

@@ -240,7 +240,7 @@ def user_listing(
     if enabled is not None:
         query = query.where(User.enabled.is_(enabled))
     if project is not None:
-        query = query.where(User.id.in_(access.holders_on(project, HolderKind.USER)))
+        query = query.where(User.id.in_(access.holders_on(realm, [project.name], HolderKind.USER)))
     if named is not None:
         query = query.where(User.name == canonical(named))
     for name, part in parts.items():
