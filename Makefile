@@ -24,11 +24,12 @@ test: $(VENV)/.dev  ## Set everything up and run every test
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
 	@INTEROP=write $(BIN)/python -m pytest -p no:randomly tests/interop/built $(ARGS)
 
-lint: $(VENV)/.dev  ## Check format, style, types and the direction of imports
+lint: $(VENV)/.dev  ## Check format, style, types, the direction of imports, and that rules are where they belong
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.house.edges
 
 format: $(VENV)/.dev  ## Put the code into its format
 	$(BIN)/ruff format .

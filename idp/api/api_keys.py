@@ -6,15 +6,14 @@ from typing import Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import apikeys, callers, clock
+from idp import apikeys, clock, rules
 from idp.api.answers import metadata, time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
 from idp.apikeys import ApiKey, KeyStatus, NewKey
-from idp.callers import Caller
 from idp.db import db
-from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import User
 
 
@@ -137,72 +136,72 @@ class KeyResource(TypedDict):
 
 
 @signed_in
-def list_keys(caller: Caller, realm: Realm, query: KeyQuery) -> Page[KeyResource]:
+def list_keys(authority: Authority, query: KeyQuery) -> Page[KeyResource]:
     """List the caller's keys; with `scope=all`, those of everybody in the realm."""
     everybody = query.scope == "all"
     if everybody:
-        caller.require("api-keys:read", realm=realm.name)
-    owner = None if everybody else callers.own_holder(caller)
-    return page(caller, query, apikeys.key_listing(realm, owner=owner), show_key, query.orderBy)
+        rules.api_keys.check_listing(authority)
+    owner = None if everybody else rules.api_keys.own_holder(authority.caller)
+    return page(authority.caller, query, apikeys.key_listing(authority.realm, owner=owner), show_key, query.orderBy)
 
 
 @signed_in
-def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
+def create_key(authority: Authority, body: KeyBody) -> Created[KeyMade]:
     """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
     spec = body.spec
-    wish = callers.KeyWish(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
-    owner = None if spec.userUid in {"", realm.uid} else spec.userUid
-    return _made(callers.make_key(caller, realm, owner, wish))
+    wish = rules.api_keys.NewApiKey(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
+    owner = None if spec.userUid in {"", authority.realm.uid} else spec.userUid
+    return _made(rules.api_keys.create(authority, owner, wish))
 
 
 @signed_in
-def get_key(caller: Caller, realm: Realm, uid: str) -> KeyResource:
+def get_key(authority: Authority, uid: str) -> KeyResource:
     """Show what is known of a key: never its value."""
-    return show_key(callers.readable_key(caller, realm, uid))
+    return show_key(rules.api_keys.visible(authority, uid))
 
 
 @signed_in(current=get_key)
-def replace_key(caller: Caller, realm: Realm, body: KeyBody, uid: str) -> None:
+def replace_key(authority: Authority, body: KeyBody, uid: str) -> None:
     """Change name, expiry and narrowing of a key."""
-    key = callers.writable_key(caller, realm, uid)
-    callers.check_change(caller, realm, key)
+    key = rules.api_keys.writable(authority, uid)
+    rules.api_keys.check_change(authority, key)
     fields = _fields(body)
     if body.spec.expiry is not None or body.spec.expiryHours is not None or body.spec.neverExpires:
         user = db.session.get(User, key.user_id) if key.user_id else None
         fields["expires_at"] = apikeys.choose_expiry(
-            realm,
+            authority.realm,
             user.api_key_hours if user else None,
             hours=body.spec.expiryHours,
             at=body.spec.expiry,
             never=body.spec.neverExpires,
-            may_exceed=callers.may_exceed_limits(caller, realm),
+            may_exceed=rules.api_keys.can_exceed_limits(authority),
         )
-    apikeys.update_key(realm, key, **fields)
+    apikeys.update_key(authority.realm, key, **fields)
 
 
 @signed_in(current=get_key)
-def set_state(caller: Caller, realm: Realm, body: KeyActivity, uid: str) -> None:
+def set_state(authority: Authority, body: KeyActivity, uid: str) -> None:
     """Deactivate a key, or activate it again."""
-    callers.set_key_active(caller, realm, uid, active=body.isActive)
+    rules.api_keys.set_active(authority, uid, active=body.isActive)
 
 
 @signed_in(current=get_key)
-def delete_key(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_key(authority: Authority, uid: str) -> None:
     """Remove a key."""
-    apikeys.delete_key(realm, callers.writable_key(caller, realm, uid))
+    apikeys.delete_key(authority.realm, rules.api_keys.writable(authority, uid))
 
 
 @signed_in
-def rotate_key(caller: Caller, realm: Realm, body: Rotation, uid: str) -> Created[KeyMade]:
+def rotate_key(authority: Authority, body: Rotation, uid: str) -> Created[KeyMade]:
     """Make a successor to a key; both work for the overlap that is chosen."""
     overlap = timedelta(hours=body.overlapHours)
-    return _made(callers.rotate_key(caller, realm, uid, overlap=overlap, hours=body.expiryHours))
+    return _made(rules.api_keys.rotate(authority, uid, overlap=overlap, hours=body.expiryHours))
 
 
 @signed_in(current=get_key)
-def revoke_key(caller: Caller, realm: Realm, body: Revocation, uid: str) -> None:
+def revoke_key(authority: Authority, body: Revocation, uid: str) -> None:
     """End a key for good, and say why."""
-    apikeys.revoke_key(realm, callers.writable_key(caller, realm, uid), body.reason)
+    apikeys.revoke_key(authority.realm, rules.api_keys.writable(authority, uid), body.reason)
 
 
 def _made(new: NewKey) -> Created[KeyMade]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, applications, callers, clock
+from idp import access, applications, clock, rules
 from idp.access import Project
 from idp.api.answers import metadata, time, time_or_none
 from idp.api.changes import changed_fields
@@ -14,10 +14,10 @@ from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
 from idp.applications import Application, ApplicationSecret
-from idp.callers import ApplicationWish, Caller
 from idp.db import is_uid
 from idp.errors import NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 
 Algorithm = Literal["RS256", "ES256"]
 AccessTokenType = Literal["at+jwt", "JWT"]
@@ -214,95 +214,95 @@ class SecretMade(TypedDict):
 
 
 @signed_in
-def list_applications(
-    caller: Caller, realm: Realm, project: Project | None, query: ApplicationQuery
-) -> Page[ApplicationResource]:
+def list_applications(authority: Authority, project: Project | None, query: ApplicationQuery) -> Page[ApplicationResource]:
     """List applications; with `ProjectUid`, those that hold a role on the project."""
-    caller.require("applications:read", realm=realm.name, project=project.name if project else "")
-    named = None if project is None else [project.name]
-    listing = applications.application_listing(realm, containing=query.name, enabled=query.isActive, projects=named)
-    return page(caller, query, listing, show_application, query.orderBy)
+    named = rules.applications.listed(authority, project.name if project else "")
+    listing = applications.application_listing(authority.realm, containing=query.name, enabled=query.isActive, projects=named)
+    return page(authority.caller, query, listing, show_application, query.orderBy)
 
 
 @signed_in
-def create_application(caller: Caller, realm: Realm, body: NewApplication) -> Created[ApplicationMade]:
+def create_application(authority: Authority, body: NewApplication) -> Created[ApplicationMade]:
     """Make an application with what it is to hold and its first secret, which is in this answer and nowhere else."""
     spec = body.spec
     fields = _fields(spec) | {"description": body.metadata.description or ""}
-    roles = [access.find_role_name(realm, role) for role in spec.roles]
-    projects = [(_project(realm, each.projectUid), access.find_role_name(realm, each.role), each.until) for each in spec.projects]
-    wish = ApplicationWish(body.metadata.name, roles, projects, fields)
-    application, secret = callers.make_application(caller, realm, wish)
+    roles = [access.find_role_name(authority.realm, role) for role in spec.roles]
+    projects = [
+        (_project(authority.realm, each.projectUid), access.find_role_name(authority.realm, each.role), each.until)
+        for each in spec.projects
+    ]
+    wish = rules.applications.ApplicationWish(body.metadata.name, roles, projects, fields)
+    application, secret = rules.applications.create(authority, wish)
     shown: ApplicationMade = {"uid": application.uid, "clientId": application.name, "clientSecret": secret}
     return Created(shown, f"/v1/applications/{application.uid}")
 
 
 @signed_in
-def get_application(caller: Caller, realm: Realm, uid: str) -> ApplicationResource:
+def get_application(authority: Authority, uid: str) -> ApplicationResource:
     """Show an application, by uid or name."""
-    return show_application(callers.visible_application(caller, realm, uid))
+    return show_application(rules.applications.visible(authority, uid))
 
 
 @signed_in(current=get_application)
-def replace_application(caller: Caller, realm: Realm, body: ReplacedApplication, uid: str) -> None:
+def replace_application(authority: Authority, body: ReplacedApplication, uid: str) -> None:
     """Change what an application is; what is left out is emptied."""
     fields = _fields(body.spec) | {"description": body.metadata.description or ""}
-    callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
+    rules.applications.update(authority, rules.applications.visible(authority, uid).name, **fields)
 
 
 @signed_in(current=get_application)
-def change_application(caller: Caller, realm: Realm, body: ApplicationChange, uid: str) -> None:
+def change_application(authority: Authority, body: ApplicationChange, uid: str) -> None:
     """Change an application; what is left out stays."""
     fields = changed_fields(body.spec, _API_NAMES, _EMPTY)
     if body.metadata.description is not None:
         fields["description"] = body.metadata.description
-    callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
+    rules.applications.update(authority, rules.applications.visible(authority, uid).name, **fields)
 
 
 @signed_in(current=get_application)
-def delete_application(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_application(authority: Authority, uid: str) -> None:
     """Delete an application with its secrets and grants."""
-    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
-    applications.delete_application(realm, application)
+    application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
+    applications.delete_application(authority.realm, application)
 
 
 @signed_in
-def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
+def list_secrets(authority: Authority, uid: str) -> Secrets:
     """List the secrets of an application, retired ones too; never their values."""
-    application = callers.visible_application(caller, realm, uid)
+    application = rules.applications.visible(authority, uid)
     every = applications.list_secrets(application)
     return {"items": [_show_secret(secret, every) for secret in every]}
 
 
 @signed_in
-def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Created[SecretMade]:
+def create_secret(authority: Authority, body: NewSecret, uid: str) -> Created[SecretMade]:
     """Give an application one more secret, which is in this answer and nowhere else."""
-    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
-    secret, plain = callers.make_secret(caller, realm, application, body.metadata.name, expires_at=body.spec.expiry)
+    application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
+    secret, plain = rules.applications.add_secret(authority, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
 
 
 @signed_in
-def get_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> SecretResource:
+def get_secret(authority: Authority, uid: str, secret: str) -> SecretResource:
     """Show what is known of a secret, by uid or name; never its value."""
-    application = callers.visible_application(caller, realm, uid)
+    application = rules.applications.visible(authority, uid)
     every = applications.list_secrets(application)
     return _show_secret(_secret(every, secret), every)
 
 
 @signed_in(current=get_secret)
-def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, secret: str) -> None:
+def change_secret(authority: Authority, body: SecretChange, uid: str, secret: str) -> None:
     """Let a secret expire at another time, or never."""
-    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
+    application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
     row = _live_secret(application, secret)
-    applications.change_expiry(realm, application, row, body.spec.expiry)
+    applications.change_expiry(authority.realm, application, row, body.spec.expiry)
 
 
 @signed_in(current=get_secret)
-def retire_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> None:
+def retire_secret(authority: Authority, uid: str, secret: str) -> None:
     """End a secret for good; every worker refuses it within a second."""
-    application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
-    applications.retire_secret(realm, application, _live_secret(application, secret).name)
+    application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
+    applications.retire_secret(authority.realm, application, _live_secret(application, secret).name)
 
 
 def _live_secret(application: Application, named: str) -> ApplicationSecret:

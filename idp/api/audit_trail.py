@@ -7,15 +7,14 @@ from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import audit, checkpoints
+from idp import audit, checkpoints, rules
 from idp.api.answers import time
 from idp.api.errors import NO_STORE
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import begin_writing, signed_in
 from idp.api.schemas import Query, Timestamp, When
 from idp.audit import AuditEvent
-from idp.callers import Caller, DeniedError
-from idp.realms import MASTER, Realm
+from idp.rules import Authority
 
 
 class EventQuery(PageQuery):
@@ -85,25 +84,25 @@ class CheckpointAnswer(TypedDict):
 
 
 @signed_in(records=True)
-def list_events(caller: Caller, realm: Realm, query: EventQuery) -> Page[Event]:
+def list_events(authority: Authority, query: EventQuery) -> Page[Event]:
     """Search the audit trail, newest first. `count` is not known, and -1."""
-    name = _trail(caller, realm, query)
+    name = _trail(authority, query)
     listing = audit.event_listing(
         name, tag=query.tag or None, actor=query.actor or None, target=query.target or None,
         outcome=query.outcome or None, since=query.since, until=query.until,
     )  # fmt: skip
-    found = page(caller, query, listing, _shown, "-creationTimestamp")
+    found = page(authority.caller, query, listing, _shown, "-creationTimestamp")
     record_reading(name, "search")
     return found
 
 
 @signed_in(records=True, answers=bytes, media_type="application/x-ndjson")
-def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
+def export_events(authority: Authority, query: ExportQuery) -> Response:
     """Export the trail with its hash chain as JSON lines, which `idp audit verify --export` checks anywhere.
 
     About 20,000 events at a time: the header `Link` leads to the next part. Written one after the other, they are the export.
     """
-    name = _trail(caller, realm, query)
+    name = _trail(authority, query)
     part = checkpoints.export_part(name, query.first)
     record_reading(name, "export")
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="audit-{name or "server"}-{query.first}.jsonl"'}
@@ -116,9 +115,9 @@ def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
 
 
 @signed_in
-def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> CheckpointAnswer:
+def get_checkpoint(authority: Authority, query: ScopeQuery) -> CheckpointAnswer:
     """Show the newest checkpoint. Keep it elsewhere: with it `idp audit verify` notices an end that was cut."""
-    name = _trail(caller, realm, query)
+    name = _trail(authority, query)
     row = checkpoints.newest_checkpoint(name)
     shown: CheckpointShown | None = None
     if row is not None:
@@ -133,15 +132,13 @@ def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> Checkpoin
     return {"checkpoint": shown, "unsealed": audit.count_unsealed()}
 
 
-def _trail(caller: Caller, realm: Realm, query: EventQuery | ScopeQuery) -> str:
+def _trail(authority: Authority, query: EventQuery | ScopeQuery) -> str:
     """Return the name of the trail that is asked for, if the caller may read it."""
-    if query.scope == "server" or (query.realm and query.realm != realm.name):
-        if caller.realm.name != MASTER:
-            raise DeniedError("This trail is for operators, who belong to realm 'master'.")
-        caller.require("audit:read", realm=MASTER)
+    if query.scope == "server" or (query.realm and query.realm != authority.realm.name):
+        rules.audit.check_reading_any(authority)
         return query.realm
-    caller.require("audit:read", realm=realm.name)
-    return realm.name
+    rules.audit.check_reading(authority)
+    return authority.realm.name
 
 
 def record_reading(name: str, how: str) -> None:

@@ -5,17 +5,17 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, applications, audit, users
+from idp import access, applications, audit, rules, users
 from idp.api.answers import metadata
 from idp.api.audit_trail import record_reading
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Metadata, When
 from idp.audit import AuditEvent
-from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm
+from idp.rules import Authority
 
 Action = Literal["create", "update", "delete", "publish", "deploy", "activity", "action"]
 
@@ -91,34 +91,40 @@ class AuditMessage(TypedDict):
 
 
 @signed_in(records=True)
-def list_audits(caller: Caller, realm: Realm, query: AuditQuery) -> Page[Audit]:
+def list_audits(authority: Authority, query: AuditQuery) -> Page[Audit]:
     """Search the audit trail, newest first. `count` is not known, and -1."""
-    caller.require("audit:read", realm=realm.name)
-    found = page(caller, query, _listing(realm, query), lambda event: _shown(realm, event), "-creationTimestamp")
-    record_reading(realm.name, "search")
+    rules.audit.check_reading(authority)
+    found = page(
+        authority.caller,
+        query,
+        _listing(authority.realm, query),
+        lambda event: _shown(authority.realm, event),
+        "-creationTimestamp",
+    )
+    record_reading(authority.realm.name, "search")
     return found
 
 
 @signed_in(records=True)
-def get_audit(caller: Caller, realm: Realm, uid: str) -> Audit:
+def get_audit(authority: Authority, uid: str) -> Audit:
     """Show an event."""
-    shown = _shown(realm, _find(caller, realm, uid))
-    record_reading(realm.name, "search")
+    shown = _shown(authority.realm, _find(authority, uid))
+    record_reading(authority.realm.name, "search")
     return shown
 
 
 @signed_in(records=True)
-def get_message(caller: Caller, realm: Realm, uid: str) -> AuditMessage:
+def get_message(authority: Authority, uid: str) -> AuditMessage:
     """Say what an event is about."""
-    event = _find(caller, realm, uid)
+    event = _find(authority, uid)
     message: AuditMessage = {"actionMsg": _action(event), "contentMsg": _content(event)}
-    record_reading(realm.name, "search")
+    record_reading(authority.realm.name, "search")
     return message
 
 
-def _find(caller: Caller, realm: Realm, uid: str) -> AuditEvent:
-    caller.require("audit:read", realm=realm.name)
-    event = audit.find_event(realm.name, int(uid)) if uid.isascii() and uid.isdigit() and len(uid) < 19 else None
+def _find(authority: Authority, uid: str) -> AuditEvent:
+    rules.audit.check_reading(authority)
+    event = audit.find_event(authority.realm.name, int(uid)) if uid.isascii() and uid.isdigit() and len(uid) < 19 else None
     if event is None:
         raise NotFoundError("There is no event with this uid (not found).")
     return event

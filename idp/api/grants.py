@@ -8,17 +8,16 @@ from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, clock, protected_apis, users
+from idp import access, callers, clock, protected_apis, rules, users
 from idp.access import Grant, HolderKind, Project
 from idp.api.answers import answer, metadata, time, time_or_none
 from idp.api.errors import NO_STORE
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, When
-from idp.callers import Caller
-from idp.db import db
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.wire.table import csv_line
 
 Kind = Literal["application", "user", "group"]
@@ -152,96 +151,90 @@ class ReviewItem(TypedDict):
 
 
 @signed_in
-def list_grants(caller: Caller, realm: Realm, project: Project | None, query: GrantQuery) -> Page[GrantResource]:
+def list_grants(authority: Authority, project: Project | None, query: GrantQuery) -> Page[GrantResource]:
     """List grants; with `ProjectUid`, those on the project."""
-    listing = access.grant_listing(realm, **_filters(caller, realm, project, query))
-    return page(caller, query, listing, show_grant, query.orderBy)
+    listing = access.grant_listing(authority.realm, **_filters(authority, project, query))
+    return page(authority.caller, query, listing, show_grant, query.orderBy)
 
 
 @signed_in
-def create_grant(caller: Caller, realm: Realm, project: Project | None, body: NewGrant) -> Created[Made]:
+def create_grant(authority: Authority, project: Project | None, body: NewGrant) -> Created[Made]:
     """Give somebody a role, up to what the caller has; it ends no later than the caller could give it."""
     spec = body.spec
     if spec.projectUid is not None:
-        project = access.find_project_by_uid(realm, spec.projectUid)
+        project = access.find_project_by_uid(authority.realm, spec.projectUid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")
     name = project.name if project is not None else ""
-    caller.require("grants:write", realm=realm.name, project=name)
-    holder = callers.find_holder(realm, HolderKind(spec.holder.kind), spec.holder.uid)
-    role = access.find_role_name(realm, spec.role)
-    if access.find_grant(realm, holder, role, project=name or None) is not None:
-        raise ConflictError("This role is held there already. PATCH the grant to give it another end.")
-    callers.give_role(caller, realm, holder, role, project=name, until=_later(spec.until))
-    db.session.flush()
-    grant = access.find_grant(realm, holder, role, project=name or None)
-    if grant is None:
-        raise NotFoundError("The grant is gone.")
+    rules.grants.check_giving(authority, name)
+    holder = callers.find_holder(authority.realm, HolderKind(spec.holder.kind), spec.holder.uid)
+    role = access.find_role_name(authority.realm, spec.role)
+    grant = rules.grants.create(authority, holder, role, project=name, until=_later(spec.until))
     return Created({"uid": grant.uid}, f"/v1/grants/{grant.uid}")
 
 
 @signed_in
-def get_grant(caller: Caller, realm: Realm, uid: str) -> GrantResource:
+def get_grant(authority: Authority, uid: str) -> GrantResource:
     """Show a grant."""
-    return show_grant(_find(caller, realm, uid))
+    return show_grant(rules.grants.visible(authority, uid))
 
 
 @signed_in(current=get_grant)
-def replace_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
+def replace_grant(authority: Authority, body: GrantChange, uid: str) -> None:
     """Give a grant another end; nothing else of it can be changed."""
-    _change_end(caller, realm, uid, body.spec.until)
+    _change_end(authority, uid, body.spec.until)
 
 
 @signed_in(current=get_grant)
-def change_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
+def change_grant(authority: Authority, body: GrantChange, uid: str) -> None:
     """Give a grant another end."""
-    _change_end(caller, realm, uid, body.spec.until)
+    _change_end(authority, uid, body.spec.until)
 
 
-def _change_end(caller: Caller, realm: Realm, uid: str, until: datetime | None) -> None:
-    grant = _find(caller, realm, uid)
+def _change_end(authority: Authority, uid: str, until: datetime | None) -> None:
+    grant = rules.grants.visible(authority, uid)
     project = grant.project.name if grant.project else ""
-    holder = callers.holder_of_grant(realm, grant)
-    callers.give_role(caller, realm, holder, grant.role.name, project=project, until=_later(until))
+    holder = callers.holder_of_grant(authority.realm, grant)
+    rules.grants.give(authority, holder, grant.role.name, project=project, until=_later(until))
 
 
 @signed_in(current=get_grant)
-def delete_grant(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_grant(authority: Authority, uid: str) -> None:
     """Take a role from somebody."""
-    grant = _find(caller, realm, uid)
+    grant = rules.grants.visible(authority, uid)
     project = grant.project.name if grant.project else ""
-    callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project)
+    rules.grants.take(authority, callers.holder_of_grant(authority.realm, grant), grant.role.name, project=project)
 
 
 @signed_in(answers=Page[ReviewItem], media_type="application/json, text/csv")
-def review_access(caller: Caller, realm: Realm, project: Project | None, query: ReviewQuery) -> Response:
+def review_access(authority: Authority, project: Project | None, query: ReviewQuery) -> Response:
     """Answer who can call what, in which project, since when, until when, and given by whom.
 
     With `format=csv` the whole review is one table, a line for each holder and, of a group, for each member.
     """
-    filters = _filters(caller, realm, project, query)
+    filters = _filters(authority, project, query)
     if project is not None:
         filters["reaching"] = filters.pop("project")  # what is held on the whole realm counts on the project
     if query.permission:
         access.check_permissions([query.permission])
     filters["permitting"] = query.permission
     if query.api:
-        caller.require("realm:read", realm=realm.name)
-        filters["roles"] = _roles_of_api(realm, query.api)
-    listing = access.grant_listing(realm, **filters)
+        rules.realms.check_reading(authority)
+        filters["roles"] = _roles_of_api(authority.realm, query.api)
+    listing = access.grant_listing(authority.realm, **filters)
     if query.format == "csv":
-        headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="access-{realm.name}.csv"'}
-        return Response("".join(_table(realm, listing)), 200, headers, content_type="text/csv; charset=utf-8")
+        headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="access-{authority.realm.name}.csv"'}
+        return Response("".join(_table(authority.realm, listing)), 200, headers, content_type="text/csv; charset=utf-8")
     known: Members = {}
-    return answer(page(caller, query, listing, lambda grant: _review(realm, grant, known), query.orderBy))
+    return answer(page(authority.caller, query, listing, lambda grant: _review(authority.realm, grant, known), query.orderBy))
 
 
-def _filters(caller: Caller, realm: Realm, project: Project | None, query: GrantQuery) -> dict[str, Any]:
+def _filters(authority: Authority, project: Project | None, query: GrantQuery) -> dict[str, Any]:
     filters: dict[str, Any] = {"holder": query.holder, "role": query.role, "state": query.state}
     if project is not None:
-        caller.require("grants:read", realm=realm.name, project=project.name)
+        rules.grants.check_listing(authority, project.name)
         return filters | {"project": project.name}
-    return filters | {"projects": callers.readable_projects(caller, realm, "grants:read")}
+    return filters | {"projects": rules.grants.listed(authority)}
 
 
 def _roles_of_api(realm: Realm, name: str) -> list[str] | None:
@@ -250,14 +243,6 @@ def _roles_of_api(realm: Realm, name: str) -> list[str] | None:
     if any(not rule["roles"] for rule in rules):
         return None
     return sorted({role for rule in rules for role in rule["roles"]})
-
-
-def _find(caller: Caller, realm: Realm, uid: str) -> Grant:
-    grant = db.session.scalar(access.grant_listing(realm, uid=uid).query)
-    project = grant.project.name if grant is not None and grant.project else ""
-    if not isinstance(grant, Grant) or not caller.may("grants:read", realm=realm.name, project=project):
-        raise NotFoundError("There is no grant with this uid (not found).")
-    return grant
 
 
 def _later(until: datetime | None) -> datetime | None:

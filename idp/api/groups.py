@@ -6,16 +6,15 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, users
+from idp import access, rules, users
 from idp.api.answers import metadata
 from idp.api.filters import FilterQuery, Order, filtered
-from idp.api.holdings import HeldOnProject, Projects, by_project, give_on_projects, visible
+from idp.api.holdings import HeldOnProject, Projects, by_project, give_on_projects
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Reference, Renamed, Schema
 from idp.api.users import Roles, UserResource, show_user
-from idp.callers import Caller
-from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import Group
 
 MOST_MEMBERS = 200
@@ -124,127 +123,126 @@ class GroupProjects(TypedDict):
 
 
 @signed_in
-def list_groups(caller: Caller, realm: Realm, query: GroupQuery) -> Page[GroupResource]:
+def list_groups(authority: Authority, query: GroupQuery) -> Page[GroupResource]:
     """List groups."""
-    _may_read(caller, realm)
+    rules.groups.check_listing(authority)
     columns = {"metadata.name": Group.name, "metadata.uid": Group.uid}
-    listing = filtered(users.group_listing(realm, containing=query.name), query.filters, columns)
-    return page(caller, query, listing, lambda group: _shown(caller, realm, group), query.orderBy)
+    listing = filtered(users.group_listing(authority.realm, containing=query.name), query.filters, columns)
+    return page(authority.caller, query, listing, lambda group: _shown(authority, group), query.orderBy)
 
 
 @signed_in
-def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
+def create_group(authority: Authority, body: NewGroup) -> Created[Made]:
     """Make a group with members and roles."""
-    caller.require("users:write", realm=realm.name)
-    group = users.create_group(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
+    rules.groups.check_creating(authority)
+    group = users.create_group(authority.realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     if body.spec.roles:
-        roles = [access.find_role_name(realm, role) for role in body.spec.roles]
-        callers.set_roles(caller, realm, users.group_holder(group), roles)
+        roles = [access.find_role_name(authority.realm, role) for role in body.spec.roles]
+        rules.grants.set_roles(authority, users.group_holder(group), roles)
     for uid in dict.fromkeys(body.spec.users):
-        callers.put_into_group(caller, realm, group, uid)
+        rules.groups.add_member(authority, group, uid)
     return Created({"uid": group.uid}, f"{request.path.rstrip('/')}/{group.uid}")
 
 
 @signed_in
-def get_group(caller: Caller, realm: Realm, uid: str) -> GroupResource:
+def get_group(authority: Authority, uid: str) -> GroupResource:
     """Show a group, by uid or name."""
-    return _shown(caller, realm, callers.visible_group(caller, realm, uid))
+    return _shown(authority, rules.groups.visible(authority, uid))
 
 
 @signed_in(current=get_group)
-def replace_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
+def replace_group(authority: Authority, body: GroupChange, uid: str) -> None:
     """Set what a group says of itself; its members, its roles and what it is shown as where `spec` names them."""
-    _change(caller, realm, uid, body.metadata.description or "", body.spec)
+    _change(authority, uid, body.metadata.description or "", body.spec)
 
 
 @signed_in(current=get_group)
-def change_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
+def change_group(authority: Authority, body: GroupChange, uid: str) -> None:
     """Change what a group says of itself, what it is shown as, its members or its roles."""
-    _change(caller, realm, uid, body.metadata.description, body.spec)
+    _change(authority, uid, body.metadata.description, body.spec)
 
 
-def _change(caller: Caller, realm: Realm, uid: str, description: str | None, spec: ReplacedGroupSpec) -> None:
-    group = callers.manageable_group(caller, realm, callers.visible_group(caller, realm, uid))
-    users.describe_group(realm, group.name, description, spec.displayName)
+def _change(authority: Authority, uid: str, description: str | None, spec: ReplacedGroupSpec) -> None:
+    group = rules.groups.manageable(authority, rules.groups.visible(authority, uid))
+    users.describe_group(authority.realm, group.name, description, spec.displayName)
     if spec.users is not None:
-        _set_members(caller, realm, group, set(spec.users))
+        _set_members(authority, group, set(spec.users))
     if spec.roles is not None:
-        roles = [access.find_role_name(realm, role) for role in spec.roles]
-        callers.set_roles(caller, realm, users.group_holder(group), roles)
+        roles = [access.find_role_name(authority.realm, role) for role in spec.roles]
+        rules.grants.set_roles(authority, users.group_holder(group), roles)
 
 
-def _set_members(caller: Caller, realm: Realm, group: Group, wanted: set[str]) -> None:
+def _set_members(authority: Authority, group: Group, wanted: set[str]) -> None:
     now = {user.uid for user in users.list_members(group)}
     for member in sorted(now - wanted):
-        callers.take_out_of_group(caller, realm, group, member)
+        rules.groups.remove_member(authority, group, member)
     for member in sorted(wanted - now):
-        callers.put_into_group(caller, realm, group, member)
+        rules.groups.add_member(authority, group, member)
 
 
 @signed_in(current=get_group)
-def delete_group(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_group(authority: Authority, uid: str) -> None:
     """Delete a group; its members stay, and hold no longer what it held."""
-    group = callers.manageable_group(caller, realm, callers.visible_group(caller, realm, uid))
-    users.delete_group(realm, group.name)
+    group = rules.groups.manageable(authority, rules.groups.visible(authority, uid))
+    users.delete_group(authority.realm, group.name)
 
 
 @signed_in
-def list_members(caller: Caller, realm: Realm, query: MemberQuery, uid: str) -> Page[UserResource]:
+def list_members(authority: Authority, query: MemberQuery, uid: str) -> Page[UserResource]:
     """List the users in a group."""
-    return page(caller, query, users.member_listing(callers.visible_group(caller, realm, uid)), show_user, query.orderBy)
+    return page(authority.caller, query, users.member_listing(rules.groups.visible(authority, uid)), show_user, query.orderBy)
 
 
 @signed_in
-def add_member(caller: Caller, realm: Realm, body: Member, uid: str) -> None:
+def add_member(authority: Authority, body: Member, uid: str) -> None:
     """Put a user into a group; one who is in it stays."""
-    callers.put_into_group(caller, realm, callers.visible_group(caller, realm, uid), body.uid)
+    rules.groups.add_member(authority, rules.groups.visible(authority, uid), body.uid)
 
 
 @signed_in
-def remove_member(caller: Caller, realm: Realm, uid: str, user: str) -> None:
+def remove_member(authority: Authority, uid: str, user: str) -> None:
     """Take a user out of a group."""
-    callers.take_out_of_group(caller, realm, callers.visible_group(caller, realm, uid), user)
+    rules.groups.remove_member(authority, rules.groups.visible(authority, uid), user)
 
 
 @signed_in
-def get_group_roles(caller: Caller, realm: Realm, uid: str) -> GroupRoles:
+def get_group_roles(authority: Authority, uid: str) -> GroupRoles:
     """Show what a group holds on the realm."""
-    grants = visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)))
+    grants = rules.grants.visible_of(authority, users.group_holder(rules.groups.visible(authority, uid)))
     return {"roles": [{"uid": each.role.uid, "name": each.role.name} for each in grants if each.project is None]}
 
 
 @signed_in
-def set_group_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
+def set_group_roles(authority: Authority, body: Roles, uid: str) -> None:
     """Let a group hold exactly these roles on the realm."""
-    roles = [access.find_role_name(realm, role) for role in body.roles]
-    callers.set_roles(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), roles)
+    roles = [access.find_role_name(authority.realm, role) for role in body.roles]
+    rules.grants.set_roles(authority, users.group_holder(rules.groups.visible(authority, uid)), roles)
 
 
 @signed_in
-def get_group_projects(caller: Caller, realm: Realm, uid: str) -> GroupProjects:
+def get_group_projects(authority: Authority, uid: str) -> GroupProjects:
     """Show what a group holds on projects."""
-    return {"projects": by_project(visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid))), [])}
+    return {
+        "projects": by_project(rules.grants.visible_of(authority, users.group_holder(rules.groups.visible(authority, uid))), [])
+    }
 
 
 @signed_in
-def set_group_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
+def set_group_projects(authority: Authority, body: Projects, uid: str) -> None:
     """Let a group hold exactly these roles on each project that is named; the others stay as they are."""
-    give_on_projects(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), body.projects)
+    give_on_projects(authority, users.group_holder(rules.groups.visible(authority, uid)), body.projects)
 
 
-def _may_read(caller: Caller, realm: Realm) -> None:
-    if not caller.may_somewhere("users:read", realm=realm.name):
-        caller.require("users:read", realm=realm.name)
-
-
-def _shown(caller: Caller, realm: Realm, group: Group) -> GroupResource:
+def _shown(authority: Authority, group: Group) -> GroupResource:
     members = users.member_listing(group)
     count = members.count()
     spec: GroupSpecShown = {"displayName": group.display_name, "sources": []}
     if count <= MOST_MEMBERS:  # a part of them, sent back in a change, would take the others out
         spec["users"] = [user.uid for user in members.take("name", descending=False, after=None, limit=MOST_MEMBERS)]
-    if caller.may("grants:read", realm=realm.name):
-        spec["roles"] = [each.role.uid for each in visible(caller, realm, users.group_holder(group)) if each.project is None]
+    if rules.grants.sees_all(authority):
+        spec["roles"] = [
+            each.role.uid for each in rules.grants.visible_of(authority, users.group_holder(group)) if each.project is None
+        ]
     return {
         "metadata": metadata(group.uid, group.name, group.created_at, group.updated_at, group.description),
         "spec": spec,

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers
+from idp import access, rules
 from idp.access import Grant, Holder
 from idp.api.schemas import Reference, Schema
-from idp.callers import Caller
 from idp.errors import InvalidValueError, NotFoundError
-from idp.realms import Realm
+from idp.rules import Authority
 
 MOST_CHANGES = 200
 """Grants that one call can change: no other change of the database is made meanwhile."""
@@ -64,17 +63,17 @@ def by_project(own: list[Grant], inherited: list[Grant]) -> list[HeldOnProject]:
     return list(shown.values())
 
 
-def give_on_projects(caller: Caller, realm: Realm, holder: Holder, entries: list[ProjectRoles]) -> None:
+def give_on_projects(authority: Authority, holder: Holder, entries: list[ProjectRoles]) -> None:
     """Let somebody hold exactly these roles on each project that is named."""
     if len({entry.projectUid for entry in entries}) != len(entries):
         raise InvalidValueError("A project is named twice.")
     check_size([entry.roles for entry in entries])
     for entry in entries:
-        project = access.find_project_by_uid(realm, entry.projectUid)
+        project = access.find_project_by_uid(authority.realm, entry.projectUid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")
-        roles = [access.find_role_name(realm, role) for role in entry.roles]
-        callers.set_roles(caller, realm, holder, roles, project=project.name)
+        roles = [access.find_role_name(authority.realm, role) for role in entry.roles]
+        rules.grants.set_roles(authority, holder, roles, project=project.name)
 
 
 def check_size(roles: Iterable[list[str]]) -> None:
@@ -84,12 +83,3 @@ def check_size(roles: Iterable[list[str]]) -> None:
     """
     if sum(len(each) + 1 for each in roles) > MOST_CHANGES:
         raise InvalidValueError(f"A call changes at most {MOST_CHANGES} grants. Make several calls.")
-
-
-def visible(caller: Caller, realm: Realm, holder: Holder) -> list[Grant]:
-    """Return what somebody holds, as far as the caller may see it."""
-    return [
-        grant
-        for grant in access.list_grants(realm, holder=holder)
-        if caller.may("grants:read", realm=realm.name, project=grant.project.name if grant.project else "")
-    ]

@@ -7,17 +7,15 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import callers, keysets, runtime
+from idp import keysets, rules, runtime
 from idp.access import Project
 from idp.api.answers import metadata, time, time_or_none
 from idp.api.pages import Page, PageQuery, page
-from idp.api.projects import visible_project
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, describe
-from idp.callers import Caller
 from idp.errors import ConflictError, InvalidMembersError
 from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
-from idp.realms import Realm
+from idp.rules import Authority
 from idp.wire.transport import require_private
 
 Category = Literal["provider", "solution", "storage", "user_ssh", "vcs"]
@@ -251,106 +249,106 @@ def list_kinds() -> KeysetKinds:
 
 
 @signed_in
-def list_keysets(caller: Caller, realm: Realm, query: KeysetQuery) -> Page[KeysetResource]:
+def list_keysets(authority: Authority, query: KeysetQuery) -> Page[KeysetResource]:
     """List the keysets that the caller may see or be lent, without their values."""
-    names = callers.listed_projects(caller, realm)
-    project = visible_project(caller, realm, query.project).name if query.project else ""
+    names = rules.keysets.listed(authority)
+    project = rules.projects.visible(authority, query.project).name if query.project else ""
     listing = keysets.keyset_listing(
-        realm, containing=query.name, category=query.category or "", entity=query.entity, project=project, projects=names,
-        default=query.isDefault,
+        authority.realm, containing=query.name, category=query.category or "", entity=query.entity, project=project,
+        projects=names, default=query.isDefault,
     )  # fmt: skip
-    return page(caller, query, listing, lambda row: show_keyset(row, None), query.orderBy)
+    return page(authority.caller, query, listing, lambda row: show_keyset(row, None), query.orderBy)
 
 
 @signed_in
-def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made]:
+def create_keyset(authority: Authority, body: NewKeyset) -> Created[Made]:
     """Keep a keyset: each value is sealed before it is stored, and no answer ever shows it."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     spec = body.spec
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations),
-        projects=callers.projects_to_write(caller, realm, spec.projects),
+        projects=rules.keysets.projects_to_write(authority, spec.projects),
         is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds, values=_values(spec.keys),
     )  # fmt: skip
-    keyset = callers.make_keyset(caller, realm, spec.category, spec.entity, wish)
+    keyset = rules.keysets.create(authority, spec.category, spec.entity, wish)
     return Created({"uid": keyset.uid}, f"/v1/keysets/{keyset.uid}")
 
 
 @signed_in
-def get_keyset(caller: Caller, realm: Realm, uid: str) -> KeysetResource:
+def get_keyset(authority: Authority, uid: str) -> KeysetResource:
     """Show a keyset without its values, by uid, or by name where only one has it."""
-    keyset = callers.visible_keyset(caller, realm, uid)
-    return show_keyset(keyset, keysets.is_damaged(realm, keyset))
+    keyset = rules.keysets.visible(authority, uid)
+    return show_keyset(keyset, keysets.is_damaged(authority.realm, keyset))
 
 
 @signed_in(current=get_keyset)
-def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
+def replace_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
     """Set what a keyset says of itself; what is left out gets its default, and its values stay."""
-    keyset, spec = _changeable(caller, realm, uid), body.spec
+    keyset, spec = _changeable(authority, uid), body.spec
     if spec.projects is None:
         raise InvalidMembersError([("spec.projects", "Say which projects it is for, [] for the whole organisation")])
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations) or "",
-        projects=_changed_projects(caller, realm, spec.projects), is_default=bool(spec.isDefault),
+        projects=_changed_projects(authority, spec.projects), is_default=bool(spec.isDefault),
         max_lease_seconds=spec.maxLeaseSeconds or keysets.DEFAULT_LEASE,
     )  # fmt: skip
-    _change(caller, realm, keyset, body, wish)
+    _change(authority, keyset, body, wish)
 
 
 @signed_in(current=get_keyset)
-def change_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
+def change_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
     """Change what a keyset says of itself: name, description, projects, whether it is the default, how long it is lent."""
-    keyset, spec = _changeable(caller, realm, uid), body.spec
+    keyset, spec = _changeable(authority, uid), body.spec
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations),
-        projects=None if spec.projects is None else _changed_projects(caller, realm, spec.projects),
+        projects=None if spec.projects is None else _changed_projects(authority, spec.projects),
         is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds,
     )  # fmt: skip
-    _change(caller, realm, keyset, body, wish)
+    _change(authority, keyset, body, wish)
 
 
-def _changed_projects(caller: Caller, realm: Realm, sent: Sequence[str | SentBack]) -> list[Project]:
+def _changed_projects(authority: Authority, sent: Sequence[str | SentBack]) -> list[Project]:
     """Return the projects that are sent: by uid or name, or as they are shown."""
-    return callers.projects_to_write(caller, realm, [each if isinstance(each, str) else each.uid for each in sent])
+    return rules.keysets.projects_to_write(authority, [each if isinstance(each, str) else each.uid for each in sent])
 
 
-def _change(caller: Caller, realm: Realm, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
+def _change(authority: Authority, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
     for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
         if sent not in {None, stored}:
             raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: make another keyset")])
     if any(key.value is not None for key in body.spec.keys or ()):
         raise InvalidMembersError([("spec.keys", "New values are a new version: POST /v1/keysets/{uid}/versions")])
-    callers.change_keyset(caller, realm, keyset, wish)
+    rules.keysets.update(authority, keyset, wish)
 
 
-def _changeable(caller: Caller, realm: Realm, uid: str) -> Keyset:
-    keyset = callers.writable_keyset(caller, realm, uid)
+def _changeable(authority: Authority, uid: str) -> Keyset:
+    keyset = rules.keysets.writable(authority, uid)
     if keyset.category not in keysets.WRITABLE:
         raise ConflictError(f"Keysets of {keyset.category} are changed in the console, and only read and deleted here.")
     return keyset
 
 
 @signed_in(current=get_keyset)
-def delete_keyset(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_keyset(authority: Authority, uid: str) -> None:
     """Delete a keyset with its values. Leases of it end."""
-    keysets.delete_keyset(realm, callers.writable_keyset(caller, realm, uid))
+    keysets.delete_keyset(authority.realm, rules.keysets.writable(authority, uid))
 
 
 @signed_in
-def list_versions(caller: Caller, realm: Realm, uid: str) -> Versions:
+def list_versions(authority: Authority, uid: str) -> Versions:
     """List the versions of a keyset, and which of them somebody still holds."""
-    keyset = callers.visible_keyset(caller, realm, uid)
+    keyset = rules.keysets.visible(authority, uid)
     versions = keysets.list_versions(keyset)
     held = keysets.holdings(keyset, versions)
     return {"items": [_version(keyset, version, held[version.number]) for version in versions]}
 
 
 @signed_in(current=get_keyset)
-def create_version(caller: Caller, realm: Realm, body: NewVersion, uid: str) -> Created[VersionMade]:
+def create_version(authority: Authority, body: NewVersion, uid: str) -> Created[VersionMade]:
     """Give a keyset new values. The old ones are removed; leases that run were given them, and say so."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
-    keyset = _changeable(caller, realm, uid)
-    number = keysets.replace_values(realm, keyset, _values(body.spec.keys))
+    keyset = _changeable(authority, uid)
+    number = keysets.replace_values(authority.realm, keyset, _values(body.spec.keys))
     return Created({"uid": keyset.uid, "version": number}, f"/v1/keysets/{keyset.uid}/versions")
 
 

@@ -6,15 +6,14 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import callers, clock, keysets, runtime
+from idp import clock, keysets, rules, runtime
 from idp.api.answers import time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Query, Reference, Schema, Timestamp, Uid
-from idp.applications import KnownApplication
 from idp.callers import Caller
 from idp.keysets import Lease
-from idp.realms import Realm
+from idp.rules import Authority
 from idp.wire.transport import require_private
 
 
@@ -108,7 +107,7 @@ def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
     grant, the application or the keyset, or by hand.
     """
     require_private(request.environ, runtime.current().settings.trusted_proxies)
-    application, spec = callers.borrower(caller), body.spec
+    application, spec = rules.keysets.borrower(caller), body.spec
     taken = keysets.take_lease(
         caller.realm, application, caller.held_roles, caller.address, spec.keyset, spec.reason, spec.seconds
     )
@@ -123,33 +122,29 @@ def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
 
 
 @signed_in
-def list_leases(caller: Caller, realm: Realm, query: LeaseQuery) -> Page[LeaseResource]:
+def list_leases(authority: Authority, query: LeaseQuery) -> Page[LeaseResource]:
     """List leases: of the keysets that the caller may read, or else the caller's own; those that are over for 90 days."""
-    own, names = "", None
-    if caller.may_somewhere("keysets:read", realm=realm.name):
-        names = callers.readable_projects(caller, realm, "keysets:read")
-    elif isinstance(caller.subject, KnownApplication):
-        own = caller.subject.uid
-    else:
-        caller.require("keysets:read", realm=realm.name)
-    named = [keyset.uid for keyset in keysets.find_keysets(realm, query.keyset) if callers.sees_keyset(caller, realm, keyset)]
+    own, names = rules.keysets.listed_leases(authority)
+    named = [
+        keyset.uid for keyset in keysets.find_keysets(authority.realm, query.keyset) if rules.keysets.sees(authority, keyset)
+    ]
     listing = keysets.lease_listing(
-        realm, keyset_uid=named[0] if len(named) == 1 else query.keyset, client_id=query.application,
+        authority.realm, keyset_uid=named[0] if len(named) == 1 else query.keyset, client_id=query.application,
         state=query.state or "", projects=names, application_uid=own,
     )  # fmt: skip
-    return page(caller, query, listing, show_lease, query.orderBy)
+    return page(authority.caller, query, listing, show_lease, query.orderBy)
 
 
 @signed_in
-def get_lease(caller: Caller, realm: Realm, uid: str) -> LeaseResource:
+def get_lease(authority: Authority, uid: str) -> LeaseResource:
     """Show a lease, without the values."""
-    return show_lease(callers.visible_lease(caller, realm, uid))
+    return show_lease(rules.keysets.visible_lease(authority, uid))
 
 
 @signed_in
-def end_lease(caller: Caller, realm: Realm, query: EndQuery, uid: str) -> None:
+def end_lease(authority: Authority, query: EndQuery, uid: str) -> None:
     """End a lease: one's own, or one of a keyset that the caller may change. One that is over stays as it is."""
-    keysets.end_lease(realm, callers.endable_lease(caller, realm, uid), query.reason)
+    keysets.end_lease(authority.realm, rules.keysets.endable_lease(authority, uid), query.reason)
 
 
 def show_lease(lease: Lease) -> LeaseResource:

@@ -3,7 +3,7 @@
 A function of a call has parameters by these names, each only if it needs it:
 
 - `caller`: who calls; only where the call takes a credential.
-- `realm`: the organisation that it is about.
+- `authority`: who calls, in the organisation that it is about.
 - `project`: the project that `ProjectUid` names, or None.
 - `body`: the parsed body, a `Schema`.
 - `query`: the parsed parameters of the URL, a `Query`.
@@ -23,7 +23,7 @@ from idp.api.schemas import Created, Done, Query, Reply, Schema
 
 View = Callable[..., Any]
 
-_GIVEN = frozenset({"caller", "realm", "project", "body", "query"})
+_GIVEN = frozenset({"caller", "authority", "project", "body", "query"})
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,14 @@
 
 from typing_extensions import TypedDict
 
-from idp import callers, personal_tokens
+from idp import personal_tokens, rules
 from idp.api.answers import time
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Reference, Schema, Timestamp, Uid
-from idp.callers import Caller, CredentialKind, DeniedError
-from idp.errors import NotFoundError
 from idp.personal_tokens import Criteria, PersonalToken
-from idp.realms import Realm, known_realm
+from idp.realms import known_realm
+from idp.rules import Authority
 from idp.users import User
 from idp.verifier.jose import read_unverified
 
@@ -64,67 +63,55 @@ class TokenResource(TypedDict):
 
 
 @signed_in
-def list_tokens(caller: Caller, realm: Realm, query: PageQuery, uid: str) -> Page[TokenResource]:
+def list_tokens(authority: Authority, query: PageQuery, uid: str) -> Page[TokenResource]:
     """List somebody's personal tokens, expired ones too; never their values."""
-    user = _whose(caller, realm, uid, "personal-tokens:read")
-    return page(caller, query, personal_tokens.token_listing(realm.id, user_id=user.id), lambda row: _shown(*row))
+    user = rules.personal_tokens.owner_to_list(authority, uid)
+    return page(
+        authority.caller, query, personal_tokens.token_listing(authority.realm.id, user_id=user.id), lambda row: _shown(*row)
+    )
 
 
 @signed_in
-def list_all_tokens(caller: Caller, realm: Realm, query: PageQuery) -> Page[TokenResource]:
+def list_all_tokens(authority: Authority, query: PageQuery) -> Page[TokenResource]:
     """List the personal tokens of everybody."""
-    caller.require("personal-tokens:read", realm=realm.name)
-    return page(caller, query, personal_tokens.token_listing(realm.id), lambda row: _shown(*row))
+    rules.personal_tokens.check_listing(authority)
+    return page(authority.caller, query, personal_tokens.token_listing(authority.realm.id), lambda row: _shown(*row))
 
 
 @signed_in
-def get_token(caller: Caller, realm: Realm, token_id: str) -> TokenResource:
+def get_token(authority: Authority, token_id: str) -> TokenResource:
     """Show a personal token; never its value."""
-    found = personal_tokens.find_with_owner(realm.id, token_id)
-    if found is None or (found[1].uid != caller.subject.uid and not caller.may("personal-tokens:read", realm=realm.name)):
-        raise NotFoundError("There is no personal token with this uid (not found).")
-    return _shown(*found)
+    return _shown(*rules.personal_tokens.visible(authority, token_id))
 
 
 @signed_in
-def delete_token(caller: Caller, realm: Realm, uid: str, token_id: str) -> None:
+def delete_token(authority: Authority, uid: str, token_id: str) -> None:
     """Delete one of somebody's personal tokens; it is refused everywhere within a second."""
-    _delete(caller, realm, uid, token_id)
+    _delete(authority, uid, token_id)
 
 
-def _delete(caller: Caller, realm: Realm, uid: str, token_id: str) -> None:
-    user = _whose(caller, realm, uid, "personal-tokens:write")
-    row = personal_tokens.get_personal_token(realm.id, user.id, token_id)
-    known = known_realm(caller.realm.runtime, realm.name)
+def _delete(authority: Authority, uid: str, token_id: str) -> None:
+    user = rules.personal_tokens.owner_to_change(authority, uid)
+    row = personal_tokens.get_personal_token(authority.realm.id, user.id, token_id)
+    known = known_realm(authority.caller.realm.runtime, authority.realm.name)
     if known is not None:
         personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
 
 
 @signed_in
-def delete_any_token(caller: Caller, realm: Realm, token_id: str) -> None:
+def delete_any_token(authority: Authority, token_id: str) -> None:
     """Delete a personal token, one's own or somebody else's; it is refused everywhere within a second."""
-    found = personal_tokens.find_with_owner(realm.id, token_id)
-    if found is None or (found[1].uid != caller.subject.uid and not caller.may("personal-tokens:read", realm=realm.name)):
-        raise NotFoundError("There is no personal token with this uid (not found).")
-    _delete(caller, realm, found[1].uid, token_id)
+    _, owner = rules.personal_tokens.visible(authority, token_id)
+    _delete(authority, owner.uid, token_id)
 
 
 @signed_in
-def create_token(caller: Caller, realm: Realm, body: NewToken) -> Created[TokenMade]:
+def create_token(authority: Authority, body: NewToken) -> Created[TokenMade]:
     """Make a personal token for oneself, after signing in; its value is in this answer and nowhere else."""
-    if caller.kind is not CredentialKind.SESSION or realm.name != caller.realm.name:
-        raise DeniedError("Personal tokens are made for oneself, after signing in.")
-    token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=body.spec.seconds)
+    user = rules.personal_tokens.maker(authority)
+    token = personal_tokens.create_personal_token(authority.caller.realm, user, seconds=body.spec.seconds)
     uid = str(read_unverified(token).header["kid"])
     return Created({"uid": uid, "token": token}, f"/v1/personalTokens/{uid}")
-
-
-def _whose(caller: Caller, realm: Realm, uid: str, permission: str) -> User:
-    if uid != caller.subject.uid:
-        caller.require(permission, realm=realm.name)
-    elif caller.kind is not CredentialKind.SESSION:
-        raise DeniedError("One's own personal tokens are managed after signing in, or at /auth/v1/tokens.")
-    return callers.visible_user(caller, realm, uid)
 
 
 def _shown(row: PersonalToken, user: User) -> TokenResource:

@@ -3,7 +3,7 @@
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers
+from idp import access, callers, rules
 from idp.access import Holder, HolderKind, Project
 from idp.api.answers import metadata
 from idp.api.filters import FilterQuery, Order, filtered
@@ -11,9 +11,9 @@ from idp.api.holdings import check_size
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema, describe
-from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 
 
 class UserRoles(Schema):
@@ -166,20 +166,20 @@ class ProjectMetas(TypedDict):
 
 
 @signed_in
-def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[ProjectResource]:
+def list_projects(authority: Authority, query: ProjectQuery) -> Page[ProjectResource]:
     """List the projects that the caller may see."""
-    names = callers.readable_projects(caller, realm, "projects:read")
+    names = rules.projects.listed(authority)
     columns = {"metadata.name": Project.name, "metadata.uid": Project.uid}
-    listing = filtered(access.project_listing(realm, containing=query.name, names=names), query.filters, columns)
-    return page(caller, query, listing, lambda project: _shown(realm, project), query.orderBy)
+    listing = filtered(access.project_listing(authority.realm, containing=query.name, names=names), query.filters, columns)
+    return page(authority.caller, query, listing, lambda project: _shown(authority.realm, project), query.orderBy)
 
 
 @signed_in
-def list_project_names(caller: Caller, realm: Realm, query: NameQuery) -> ProjectMetas:
+def list_project_names(authority: Authority, query: NameQuery) -> ProjectMetas:
     """List the projects that the caller may see in short: the first 500 by name."""
-    names = callers.readable_projects(caller, realm, "projects:read")
-    rows = access.project_listing(realm, names=names).take("name", descending=False, after=None, limit=500)
-    found = [access.get_project(realm, query.name)] if query.name and _is_there(realm, query.name) else rows
+    names = rules.projects.listed(authority)
+    rows = access.project_listing(authority.realm, names=names).take("name", descending=False, after=None, limit=500)
+    found = [access.get_project(authority.realm, query.name)] if query.name and _is_there(authority.realm, query.name) else rows
     shown = [row for row in found if (not query.name or row.name == query.name) and (names is None or row.name in names)]
     return {"items": [{"metadata": _metadata(row)} for row in shown]}
 
@@ -193,67 +193,67 @@ def _is_there(realm: Realm, name: str) -> bool:
 
 
 @signed_in
-def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Made]:
+def create_project(authority: Authority, body: NewProject) -> Created[Made]:
     """Make a project, and give users and groups roles on it."""
-    caller.require("projects:write", realm=realm.name)
+    rules.projects.check_creating(authority)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
-    project = access.create_project(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
+    project = access.create_project(authority.realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     for user in body.spec.users:
-        _give(caller, realm, project, callers.find_holder(realm, HolderKind.USER, user.userId), user.roles)
+        _give(authority, project, callers.find_holder(authority.realm, HolderKind.USER, user.userId), user.roles)
     for team in body.spec.teams:
-        _give(caller, realm, project, callers.find_holder(realm, HolderKind.GROUP, team.teamId), team.roles)
+        _give(authority, project, callers.find_holder(authority.realm, HolderKind.GROUP, team.teamId), team.roles)
     return Created({"uid": project.uid}, f"/v1/projects/{project.uid}")
 
 
 @signed_in
-def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
+def get_project(authority: Authority, uid: str) -> ProjectResource:
     """Show a project, by uid or name."""
-    return _shown(realm, visible_project(caller, realm, uid))
+    return _shown(authority.realm, rules.projects.visible(authority, uid))
 
 
 @signed_in(current=get_project)
-def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+def replace_project(authority: Authority, body: ProjectChange, uid: str) -> None:
     """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
-    _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
-    _set_holders(caller, realm, uid, body.spec)
+    _describe(authority, uid, body.metadata.description or "", body.spec.displayName)
+    _set_holders(authority, uid, body.spec)
 
 
 @signed_in(current=get_project)
-def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
+def change_project(authority: Authority, body: ProjectChange, uid: str) -> None:
     """Change what a project says of itself, what it is shown as, or who holds roles on it."""
     if body.metadata.description is not None or body.spec.displayName is not None:
-        _describe(caller, realm, uid, body.metadata.description, body.spec.displayName)
-    _set_holders(caller, realm, uid, body.spec)
+        _describe(authority, uid, body.metadata.description, body.spec.displayName)
+    _set_holders(authority, uid, body.spec)
 
 
-def _set_holders(caller: Caller, realm: Realm, uid: str, spec: ChangedProjectSpec) -> None:
+def _set_holders(authority: Authority, uid: str, spec: ChangedProjectSpec) -> None:
     if spec.users is not None:
-        _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in spec.users})
+        _set(authority, uid, HolderKind.USER, {each.userId: each.roles for each in spec.users})
     if spec.teams is not None:
-        _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in spec.teams})
+        _set(authority, uid, HolderKind.GROUP, {each.teamId: each.roles for each in spec.teams})
 
 
-def _describe(caller: Caller, realm: Realm, uid: str, description: str | None, display_name: str | None) -> None:
-    project = visible_project(caller, realm, uid)
-    caller.require("projects:write", realm=realm.name, project=project.name)
-    access.describe_project(realm, project.name, description, display_name)
+def _describe(authority: Authority, uid: str, description: str | None, display_name: str | None) -> None:
+    project = rules.projects.visible(authority, uid)
+    rules.projects.check_changing(authority, project)
+    access.describe_project(authority.realm, project.name, description, display_name)
 
 
 @signed_in(current=get_project)
-def delete_project(caller: Caller, realm: Realm, query: DeleteQuery, uid: str) -> None:
+def delete_project(authority: Authority, query: DeleteQuery, uid: str) -> None:
     """Delete a project that nobody holds a role on."""
-    project = visible_project(caller, realm, uid)
-    caller.require("projects:write", realm=realm.name)
+    project = rules.projects.visible(authority, uid)
+    rules.projects.check_deleting(authority)
     if query.cleanupProjectResources:
-        for grant in access.list_grants(realm, project=project.name):
-            callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project.name)
-    access.delete_project(realm, project.name)
+        for grant in access.list_grants(authority.realm, project=project.name):
+            rules.grants.take(authority, callers.holder_of_grant(authority.realm, grant), grant.role.name, project=project.name)
+    access.delete_project(authority.realm, project.name)
 
 
 @signed_in
-def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
+def list_what_uses_it(authority: Authority, uid: str) -> ProjectUse:
     """Say that nothing runs in a project here, as clients ask before they delete one."""
-    visible_project(caller, realm, uid)
+    rules.projects.visible(authority, uid)
     return {
         "appDeployments": {"apps": [], "count": 0},
         "clusters": {"clusters": [], "count": 0},
@@ -262,45 +262,37 @@ def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
 
 
 @signed_in(current=get_project)
-def set_project_meta(caller: Caller, realm: Realm, body: ProjectMetaChange, uid: str) -> None:
+def set_project_meta(authority: Authority, body: ProjectMetaChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
     sent = body.metadata if body.metadata is not None else body
-    _describe(caller, realm, uid, describe(sent.annotations) or "", None)
+    _describe(authority, uid, describe(sent.annotations) or "", None)
 
 
 @signed_in
-def set_project_users(caller: Caller, realm: Realm, body: ProjectUsers, uid: str) -> None:
+def set_project_users(authority: Authority, body: ProjectUsers, uid: str) -> None:
     """Let exactly these users hold these roles on a project."""
-    _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in body.users})
+    _set(authority, uid, HolderKind.USER, {each.userId: each.roles for each in body.users})
 
 
 @signed_in
-def set_project_teams(caller: Caller, realm: Realm, body: ProjectTeams, uid: str) -> None:
+def set_project_teams(authority: Authority, body: ProjectTeams, uid: str) -> None:
     """Let exactly these groups hold these roles on a project."""
-    _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in body.teams})
+    _set(authority, uid, HolderKind.GROUP, {each.teamId: each.roles for each in body.teams})
 
 
-def _set(caller: Caller, realm: Realm, uid: str, kind: HolderKind, wanted: dict[str, list[str]]) -> None:
-    project = visible_project(caller, realm, uid)
-    for grant in access.list_grants(realm, project=project.name):
+def _set(authority: Authority, uid: str, kind: HolderKind, wanted: dict[str, list[str]]) -> None:
+    project = rules.projects.visible(authority, uid)
+    for grant in access.list_grants(authority.realm, project=project.name):
         if grant.holder_kind == kind.value:
             wanted.setdefault(callers.uid_of_holder(grant), [])
     check_size(wanted.values())
     for holder, roles in wanted.items():
-        _give(caller, realm, project, callers.find_holder(realm, kind, holder), roles)
+        _give(authority, project, callers.find_holder(authority.realm, kind, holder), roles)
 
 
-def visible_project(caller: Caller, realm: Realm, named: str) -> Project:
-    """Return a project that the caller may see, by uid or name; any other is not there (T73)."""
-    project = access.find_project(realm, named)
-    if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
-        raise NotFoundError("There is no project with this uid or name (not found).")
-    return project
-
-
-def _give(caller: Caller, realm: Realm, project: Project, holder: Holder, roles: list[str]) -> None:
-    names = [access.find_role_name(realm, role) for role in roles]
-    callers.set_roles(caller, realm, holder, names, project=project.name)
+def _give(authority: Authority, project: Project, holder: Holder, roles: list[str]) -> None:
+    names = [access.find_role_name(authority.realm, role) for role in roles]
+    rules.grants.set_roles(authority, holder, names, project=project.name)
 
 
 def _metadata(project: Project) -> Metadata:

@@ -5,16 +5,15 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import callers, keys, manifest, organisations, realms
+from idp import keys, manifest, organisations, realms, rules
 from idp.api.answers import metadata, time
 from idp.api.changes import changed_fields
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import address, public, signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Schema, Timestamp
 from idp.callers import Caller
-from idp.errors import NotFoundError
 from idp.organisations import SignUpWish
-from idp.realms import MASTER, Realm, RealmState
+from idp.realms import Realm, RealmState
 
 
 class RealmSpec(Schema):
@@ -164,16 +163,14 @@ _FIELDS = {
 @signed_in
 def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
     """List organisations: for operators all, for anybody else their own."""
-    own = "" if caller.realm.name == MASTER else caller.realm.uid
-    caller.require("realm:read")
-    listing = realms.realm_listing(containing=query.name, state=query.state, uid=own)
+    listing = realms.realm_listing(containing=query.name, state=query.state, uid=rules.realms.listed(caller))
     return page(caller, query, listing, lambda realm: show_realm(caller, realm), query.orderBy)
 
 
 @signed_in(prepare=keys.prepare)
 def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
     """Make an organisation, with its signing keys and the built-in roles. Operators only."""
-    _operator(caller)
+    rules.realms.check_operator(caller)
     realm = manifest.create_empty_realm(body.metadata.name, pending=body.pending, **_fields(body.spec))
     return Created({"uid": realm.uid}, f"/v1/realms/{realm.uid}")
 
@@ -181,62 +178,56 @@ def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
 @signed_in
 def get_realm(caller: Caller, uid: str) -> RealmResource:
     """Show an organisation, by uid or name."""
-    return show_realm(caller, _find(caller, uid, "realm:read"))
+    return show_realm(caller, rules.realms.visible(caller, uid))
 
 
 @signed_in(current=get_realm)
 def replace_realm(caller: Caller, body: ReplacedRealm, uid: str) -> None:
     """Set all settings of an organisation."""
-    realms.update_realm(_find(caller, uid, "realm:write"), **_fields(body.spec))
+    realms.update_realm(rules.realms.writable(caller, uid), **_fields(body.spec))
 
 
 @signed_in(current=get_realm)
 def change_realm(caller: Caller, body: RealmChange, uid: str) -> None:
     """Change settings of an organisation."""
     fields = changed_fields(body.spec, {field: name for name, field in _FIELDS.items()}, {"display_name": ""})
-    realms.update_realm(_find(caller, uid, "realm:write"), **fields)
+    realms.update_realm(rules.realms.writable(caller, uid), **fields)
 
 
 @signed_in(current=get_realm)
 def delete_realm(caller: Caller, uid: str) -> None:
     """Stop an organisation for good. For 30 days it can be restored; then all but its audit trail is removed. Operators only."""
-    _operator(caller)
-    realms.delete_realm(_find(caller, uid, "realm:write"))
+    realms.delete_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def approve_realm(caller: Caller, uid: str) -> None:
     """Let an organisation begin that waits for it; its administrators are told by mail. Operators only."""
-    _operator(caller)
-    organisations.approve(_find(caller, uid, "realm:write"))
+    organisations.approve(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def deactivate_realm(caller: Caller, uid: str) -> None:
     """Refuse every credential of an organisation, everywhere within a second. Operators only."""
-    _operator(caller)
-    realms.deactivate_realm(_find(caller, uid, "realm:write"))
+    realms.deactivate_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def activate_realm(caller: Caller, uid: str) -> None:
     """Let the credentials of an organisation work again. Operators only."""
-    _operator(caller)
-    realms.activate_realm(_find(caller, uid, "realm:write"))
+    realms.activate_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def restore_realm(caller: Caller, uid: str) -> None:
     """Bring a deleted organisation back, deactivated. Operators only."""
-    _operator(caller)
-    realms.restore_realm(_find(caller, uid, "realm:write"))
+    realms.restore_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def purge_realm(caller: Caller, uid: str) -> None:
     """Remove a deleted organisation for good before its 30 days are over; its audit trail is left. Operators only."""
-    _operator(caller)
-    organisations.purge_realm(_find(caller, uid, "realm:write").name)
+    organisations.purge_realm(rules.realms.operated(caller, uid).name)
 
 
 @public
@@ -252,23 +243,6 @@ def verify_sign_up(body: Verification, code: str) -> Verified:
     """Show that the mail arrived, and choose the password: the organisation is made, with its first administrator."""
     realm = organisations.verify_sign_up(code, body.password, address())
     return {"orgName": realm.name, "state": realm.state}
-
-
-def _operator(caller: Caller) -> None:
-    if caller.realm.name != MASTER:
-        raise callers.DeniedError("This call is for operators, who belong to realm 'master'.")
-    caller.require("realm:write")
-
-
-def _find(caller: Caller, named: str, permission: str) -> Realm:
-    """Return a realm that the caller may see; any other is not there (T73). A change is made with it locked."""
-    realm = realms.find_realm_by_uid_or_name(named)
-    if realm is None or not caller.may("realm:read", realm=realm.name):
-        raise NotFoundError("There is no organisation with this uid or name (not found).")
-    caller.require(permission, realm=realm.name)
-    if permission == "realm:write":
-        realm = realms.lock_realm(realm.name) or realm
-    return realm
 
 
 def _fields(spec: RealmSpec) -> dict[str, Any]:

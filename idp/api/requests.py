@@ -13,7 +13,7 @@ from flask import Response, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from idp import access, audit, callers, realms, runtime
+from idp import access, audit, callers, realms, rules, runtime
 from idp.access import Project
 from idp.api.answers import etag_of, render
 from idp.api.errors import PreconditionFailedError
@@ -25,6 +25,7 @@ from idp.callers import Caller, CredentialError
 from idp.db import commit, db, only_read
 from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.wire.address import client_address
 from idp.wire.body import read_body, read_json, read_json_value
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
@@ -199,13 +200,13 @@ def _check_name(shape: Shape, caller: Caller, arguments: dict[str, Any], body: A
 def _given(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return all that a call takes."""
     given = {name: arguments[name] for name in shape.path if name in arguments}
-    realm = realm_of(caller) if shape.takes & {"realm", "project"} else None
-    values: dict[str, Callable[[], Any]] = {
-        "caller": lambda: caller,
-        "realm": lambda: realm,
-        "project": lambda: project_of(caller, realm) if realm is not None else None,
-    }
-    return given | {name: value() for name, value in values.items() if name in shape.takes} | _parsed(shape)
+    if "caller" in shape.takes:
+        given["caller"] = caller
+    if "authority" in shape.takes:
+        authority = given["authority"] = Authority(caller, realm_of(caller))
+        if "project" in shape.takes:
+            given["project"] = project_of(authority)
+    return given | _parsed(shape)
 
 
 def _parsed(shape: Shape) -> dict[str, Any]:
@@ -331,7 +332,7 @@ def realm_of(caller: Caller) -> Realm:
     return realm
 
 
-def project_of(caller: Caller, realm: Realm) -> Project | None:
+def project_of(authority: Authority) -> Project | None:
     """Return the project that `ProjectUid` names in a header or in the URL; None when it names none.
 
     :raises InvalidValueError: it names two.
@@ -342,9 +343,8 @@ def project_of(caller: Caller, realm: Realm) -> Project | None:
         return None
     if len(named) > 1:
         raise InvalidValueError("ProjectUid is given twice, with different values.")
-    project = access.find_project_by_uid(realm, str(named.pop()))
-    held = caller.held_in(realm.name)
-    if project is None or not access.permissions_on(held, project.name):
+    project = access.find_project_by_uid(authority.realm, str(named.pop()))
+    if project is None or not rules.projects.works_in(authority, project):
         raise NotFoundError("There is no project with this uid (not found).")
     return project
 

@@ -8,14 +8,13 @@ from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, users
+from idp import access, rules, users
 from idp.access import Grant, Holder
-from idp.api.holdings import check_size, visible
+from idp.api.holdings import check_size
 from idp.api.requests import signed_in
 from idp.api.schemas import Reference, Schema
-from idp.callers import Caller
 from idp.errors import InvalidValueError, NotFoundError
-from idp.realms import Realm
+from idp.rules import Authority
 
 
 class ResourceRole(Schema):
@@ -44,45 +43,45 @@ class ResourceRoles(TypedDict):
 
 
 @signed_in
-def list_resource_roles(caller: Caller, realm: Realm, uid: str) -> ResourceRoles:
+def list_resource_roles(authority: Authority, uid: str) -> ResourceRoles:
     """Show the roles on projects that a user or a group holds, one entry each."""
-    grants = visible(caller, realm, _holder(caller, realm, uid))
+    grants = rules.grants.visible_of(authority, _holder(authority, uid))
     return {"resourceRoles": [_shown(grant) for grant in grants if grant.project is not None]}
 
 
 @signed_in
-def create_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str) -> None:
+def create_resource_role(authority: Authority, body: ResourceRole, uid: str) -> None:
     """Let a user or a group hold each of these roles on each of these projects; what they hold already, they keep."""
-    _give(caller, realm, _holder(caller, realm, uid), body)
+    _give(authority, _holder(authority, uid), body)
 
 
 @signed_in
-def change_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str, grant: str) -> None:
+def change_resource_role(authority: Authority, body: ResourceRole, uid: str, grant: str) -> None:
     """Put other roles on projects in the place of an entry."""
-    holder = _holder(caller, realm, uid)
-    before = _find(caller, realm, holder, grant)
+    holder = _holder(authority, uid)
+    before = _find(authority, holder, grant)
     role, project = before.role.name, before.project.name if before.project is not None else ""
-    given = _give(caller, realm, holder, body)
+    given = _give(authority, holder, body)
     if (role, project) not in given:
-        callers.take_role(caller, realm, holder, role, project=project)
+        rules.grants.take(authority, holder, role, project=project)
 
 
 @signed_in
-def delete_resource_role(caller: Caller, realm: Realm, uid: str, grant: str) -> None:
+def delete_resource_role(authority: Authority, uid: str, grant: str) -> None:
     """Take the role of an entry away."""
-    holder = _holder(caller, realm, uid)
-    found = _find(caller, realm, holder, grant)
+    holder = _holder(authority, uid)
+    found = _find(authority, holder, grant)
     project = found.project.name if found.project is not None else ""
-    callers.take_role(caller, realm, holder, found.role.name, project=project)
+    rules.grants.take(authority, holder, found.role.name, project=project)
 
 
-def _holder(caller: Caller, realm: Realm, uid: str) -> Holder:
+def _holder(authority: Authority, uid: str) -> Holder:
     if request.path.startswith("/v1/users/"):
-        return users.holder_of(callers.visible_user(caller, realm, uid))
-    return users.group_holder(callers.visible_group(caller, realm, uid))
+        return users.holder_of(rules.users.visible(authority, uid))
+    return users.group_holder(rules.groups.visible(authority, uid))
 
 
-def _give(caller: Caller, realm: Realm, holder: Holder, body: ResourceRole) -> set[tuple[str, str]]:
+def _give(authority: Authority, holder: Holder, body: ResourceRole) -> set[tuple[str, str]]:
     """Give what a body names, and return it as names of roles and projects."""
     if body.filterRefs:
         raise InvalidValueError("filterRefs must be empty: there is nothing below projects to choose from here.")
@@ -91,18 +90,18 @@ def _give(caller: Caller, realm: Realm, holder: Holder, body: ResourceRole) -> s
     check_size([body.roles for _ in body.projectUids])
     wanted = set()
     for uid in body.projectUids:
-        project = access.find_project_by_uid(realm, uid)
+        project = access.find_project_by_uid(authority.realm, uid)
         if project is None:
             raise NotFoundError("There is no project with this uid (not found).")
-        wanted |= {(access.find_role_name(realm, role), project.name) for role in body.roles}
+        wanted |= {(access.find_role_name(authority.realm, role), project.name) for role in body.roles}
     for role, name in sorted(wanted):
-        if access.find_grant(realm, holder, role, project=name) is None:
-            callers.give_role(caller, realm, holder, role, project=name)
+        if access.find_grant(authority.realm, holder, role, project=name) is None:
+            rules.grants.give(authority, holder, role, project=name)
     return wanted
 
 
-def _find(caller: Caller, realm: Realm, holder: Holder, uid: str) -> Grant:
-    for grant in visible(caller, realm, holder):
+def _find(authority: Authority, holder: Holder, uid: str) -> Grant:
+    for grant in rules.grants.visible_of(authority, holder):
         if grant.uid == uid and grant.project is not None:
             return grant
     raise NotFoundError("There is no resource role with this uid (not found).")

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers
+from idp import access, rules
 from idp.access import PERMISSIONS, Role
 from idp.api.answers import metadata
 from idp.api.changes import changed_fields
@@ -14,8 +14,8 @@ from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
 from idp.callers import Caller
-from idp.errors import NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 
 
 class RoleSpec(Schema):
@@ -112,12 +112,12 @@ class Permission(TypedDict):
 
 
 @signed_in
-def list_roles(caller: Caller, realm: Realm, query: RoleQuery) -> Page[RoleResource]:
+def list_roles(authority: Authority, query: RoleQuery) -> Page[RoleResource]:
     """List roles."""
-    _may_read(caller, realm)
+    rules.roles.check_listing(authority)
     columns = {"metadata.name": Role.name, "metadata.uid": Role.uid}
-    listing = filtered(access.role_listing(realm, containing=query.name), query.filters, columns)
-    return page(caller, query, listing, lambda role: _shown(realm, role), query.orderBy)
+    listing = filtered(access.role_listing(authority.realm, containing=query.name), query.filters, columns)
+    return page(authority.caller, query, listing, lambda role: _shown(authority.realm, role), query.orderBy)
 
 
 @signed_in
@@ -133,61 +133,47 @@ def _permission(name: str, text: str) -> Permission:
 
 
 @signed_in
-def create_role(caller: Caller, realm: Realm, body: NewRole) -> Created[Made]:
+def create_role(authority: Authority, body: NewRole) -> Created[Made]:
     """Make a role with permissions that the caller has."""
-    role = callers.make_role(caller, realm, body.metadata.name, body.metadata.description or "", body.spec.permissions)
+    role = rules.roles.create(authority, body.metadata.name, body.metadata.description or "", body.spec.permissions)
     return Created({"uid": role.uid}, f"/v1/roles/{role.uid}")
 
 
 @signed_in
-def get_role(caller: Caller, realm: Realm, uid: str) -> RoleResource:
+def get_role(authority: Authority, uid: str) -> RoleResource:
     """Show a role, by uid or name."""
-    _may_read(caller, realm)
-    return _shown(realm, _find(realm, uid))
+    return _shown(authority.realm, rules.roles.visible(authority, uid))
 
 
 @signed_in(current=get_role)
-def replace_role(caller: Caller, realm: Realm, body: ReplacedRole, uid: str) -> None:
+def replace_role(authority: Authority, body: ReplacedRole, uid: str) -> None:
     """Set what a role says of itself, and what it permits."""
     description = body.metadata.description or ""
-    callers.change_role(caller, realm, _find(realm, uid).name, description, body.spec.permissions)
+    rules.roles.update(authority, uid, description, body.spec.permissions)
 
 
 @signed_in(current=get_role)
-def change_role(caller: Caller, realm: Realm, body: RoleChange, uid: str) -> None:
+def change_role(authority: Authority, body: RoleChange, uid: str) -> None:
     """Change what a role says of itself, or what it permits."""
-    role = _find(realm, uid)
+    role = rules.roles.manageable(authority, uid)
     description = role.description if body.metadata.description is None else body.metadata.description
     change = changed_fields(body.spec, {"permissions": "permissions"}, {"permissions": []})
-    callers.change_role(caller, realm, role.name, description, change.get("permissions", role.permissions))
+    rules.roles.update(authority, role.name, description, change.get("permissions", role.permissions))
 
 
 @signed_in(current=get_role)
-def delete_role(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_role(authority: Authority, uid: str) -> None:
     """Delete a role that nobody holds."""
-    access.delete_role(realm, callers.check_role(caller, realm, _find(realm, uid).name).name)
+    access.delete_role(authority.realm, rules.roles.manageable(authority, uid).name)
 
 
 @signed_in
-def copy_role(caller: Caller, realm: Realm, body: Copy, uid: str) -> Created[Made]:
+def copy_role(authority: Authority, body: Copy, uid: str) -> Created[Made]:
     """Make a role that permits what another one does."""
-    _may_read(caller, realm)
-    role = _find(realm, uid)
+    role = rules.roles.visible(authority, uid)
     description = role.description if body.metadata.description is None else body.metadata.description
-    made = callers.make_role(caller, realm, body.metadata.name, description, role.permissions)
+    made = rules.roles.create(authority, body.metadata.name, description, role.permissions)
     return Created({"uid": made.uid}, f"/v1/roles/{made.uid}")
-
-
-def _may_read(caller: Caller, realm: Realm) -> None:
-    if not caller.may_somewhere("roles:read", realm=realm.name):
-        caller.require("roles:read", realm=realm.name)
-
-
-def _find(realm: Realm, named: str) -> Role:
-    try:
-        return access.get_role(realm, access.find_role_name(realm, named))
-    except NotFoundError:
-        raise NotFoundError("There is no role with this uid or name (not found).") from None
 
 
 def _shown(realm: Realm, role: Role) -> RoleResource:

@@ -5,14 +5,13 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import clock, keys
+from idp import clock, keys, rules
 from idp.api.answers import time, time_or_none
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Schema, Timestamp, Uid
-from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.keys import KeyState, SigningKey
-from idp.realms import Realm
+from idp.rules import Authority
 
 
 class NewKeySpec(Schema):
@@ -74,35 +73,35 @@ class SigningKeys(TypedDict):
 
 
 @signed_in
-def list_signing_keys(caller: Caller, realm: Realm) -> SigningKeys:
+def list_signing_keys(authority: Authority) -> SigningKeys:
     """List the signing keys of the realm, those that are over too."""
-    caller.require("keys:read", realm=realm.name)
-    return {"items": [_shown(key) for key in keys.list_keys(realm)]}
+    rules.signing_keys.check_reading(authority)
+    return {"items": [_shown(key) for key in keys.list_keys(authority.realm)]}
 
 
 @signed_in(prepare=keys.prepare)
-def create_signing_key(caller: Caller, realm: Realm, body: NewSigningKey) -> Created[Made]:
+def create_signing_key(authority: Authority, body: NewSigningKey) -> Created[Made]:
     """Announce a successor to the key that signs with an algorithm. It signs once every cached key set is sure to hold it."""
-    caller.require("keys:write", realm=realm.name)
-    key = keys.rotate_key(realm, body.spec.algorithm)
+    rules.signing_keys.check_changing(authority)
+    key = keys.rotate_key(authority.realm, body.spec.algorithm)
     return Created({"uid": key.uid}, f"/v1/signingKeys/{key.uid}")
 
 
 @signed_in
-def get_signing_key(caller: Caller, realm: Realm, kid: str) -> SigningKeyResource:
+def get_signing_key(authority: Authority, kid: str) -> SigningKeyResource:
     """Show a signing key."""
-    caller.require("keys:read", realm=realm.name)
-    found = next((key for key in keys.list_keys(realm) if key.uid == kid), None)
+    rules.signing_keys.check_reading(authority)
+    found = next((key for key in keys.list_keys(authority.realm) if key.uid == kid), None)
     if found is None:
         raise NotFoundError("There is no signing key with this kid (not found).")
     return _shown(found)
 
 
 @signed_in(current=get_signing_key, prepare=keys.prepare)
-def revoke_signing_key(caller: Caller, realm: Realm, body: KeyRevocation, kid: str) -> None:
+def revoke_signing_key(authority: Authority, body: KeyRevocation, kid: str) -> None:
     """Take a key that may have leaked out of the key set at once; its tokens die as the verifiers' caches expire."""
-    caller.require("keys:write", realm=realm.name)
-    keys.revoke_key(realm, kid, body.reason)
+    rules.signing_keys.check_changing(authority)
+    keys.revoke_key(authority.realm, kid, body.reason)
 
 
 def _shown(key: SigningKey) -> SigningKeyResource:

@@ -6,17 +6,16 @@ from typing import Any, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, users
+from idp import access, callers, rules, users
 from idp.access import Grant, HolderKind, Project
 from idp.api.answers import metadata
 from idp.api.filters import TextFilter, matching
 from idp.api.pages import LARGEST_PAGE, Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Metadata, Reference, Schema
-from idp.api.users import UserMeta, UserStatus, may_list, short, show_user
-from idp.callers import Caller
+from idp.api.users import UserMeta, UserStatus, short, show_user
 from idp.paging import Listing
-from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import Group, User
 
 
@@ -126,36 +125,36 @@ class SummarizedProject(TypedDict):
 
 
 @signed_in
-def summarize_users(caller: Caller, realm: Realm, body: UserSummary) -> SummarizedUsers:
+def summarize_users(authority: Authority, body: UserSummary) -> SummarizedUsers:
     """Look for users, and return them with what they hold: the first 500."""
-    may_list(caller, realm)
+    rules.users.check_listing(authority)
     wanted = body.filter
-    listing = users.user_listing(realm, containing=wanted if isinstance(wanted, str) else "")
+    listing = users.user_listing(authority.realm, containing=wanted if isinstance(wanted, str) else "")
     if isinstance(wanted, UserFilter):
         conditions = matching(((wanted.name, users.shown_name()), (wanted.emailId, User.email)))
         listing = listing.where(*conditions)
     rows = _first(listing, body.sort)
-    held = _held(caller, realm, HolderKind.USER, rows)
+    held = _held(authority, HolderKind.USER, rows)
     groups = users.groups_of_each(rows)
     return {"items": [_user(row, held[row.id], groups.get(row.id, [])) for row in rows]}
 
 
 @signed_in
-def summarize_groups(caller: Caller, realm: Realm, body: GroupSummary) -> SummarizedGroups:
+def summarize_groups(authority: Authority, body: GroupSummary) -> SummarizedGroups:
     """Look for groups, and return them with what they hold: the first 500."""
-    may_list(caller, realm)
-    rows = _first(users.group_listing(realm).where(*matching(((body.filter.name, Group.name),))), body.sort)
-    held = _held(caller, realm, HolderKind.GROUP, rows)
+    rules.users.check_listing(authority)
+    rows = _first(users.group_listing(authority.realm).where(*matching(((body.filter.name, Group.name),))), body.sort)
+    held = _held(authority, HolderKind.GROUP, rows)
     members = users.members_of_each(rows)
     return {"items": [_group(row, held[row.id], members.get(row.id, [])) for row in rows]}
 
 
 @signed_in
-def summarize_projects(caller: Caller, realm: Realm, query: PageQuery, body: ProjectSummary) -> Page[SummarizedProject]:
+def summarize_projects(authority: Authority, query: PageQuery, body: ProjectSummary) -> Page[SummarizedProject]:
     """List projects that the caller may see, with who holds a role on them."""
-    names = callers.readable_projects(caller, realm, "projects:read")
-    listing = access.project_listing(realm, names=names).where(*matching(((body.filter.name, Project.name),)))
-    return page(caller, query, listing, lambda project: _project(caller, realm, project), _order(body.sort), body=body)
+    names = rules.projects.listed(authority)
+    listing = access.project_listing(authority.realm, names=names).where(*matching(((body.filter.name, Project.name),)))
+    return page(authority.caller, query, listing, lambda project: _project(authority, project), _order(body.sort), body=body)
 
 
 def _order(sort: list[Sort]) -> str:
@@ -171,11 +170,11 @@ def _first(listing: Listing, sort: list[Sort]) -> list[Any]:
     return listing.take(order.removeprefix("-"), descending=order.startswith("-"), after=None, limit=LARGEST_PAGE)
 
 
-def _held(caller: Caller, realm: Realm, kind: HolderKind, rows: Iterable[User | Group]) -> dict[int, list[Grant]]:
+def _held(authority: Authority, kind: HolderKind, rows: Iterable[User | Group]) -> dict[int, list[Grant]]:
     """Return what each of them holds, as far as the caller may see it."""
     held: dict[int, list[Grant]] = {row.id: [] for row in rows}
-    for grant in access.grants_of_each(realm, kind, list(held)):
-        if caller.may("grants:read", realm=realm.name, project=grant.project.name if grant.project else ""):
+    for grant in access.grants_of_each(authority.realm, kind, list(held)):
+        if rules.grants.sees(authority, grant):
             held[grant.holder_id].append(grant)
     return held
 
@@ -219,9 +218,9 @@ def _group(group: Group, held: list[Grant], members: list[User]) -> SummarizedGr
     }
 
 
-def _project(caller: Caller, realm: Realm, project: Project) -> SummarizedProject:
-    grants = list(access.list_grants(realm, project=project.name))
-    if not caller.may("grants:read", realm=realm.name, project=project.name):
+def _project(authority: Authority, project: Project) -> SummarizedProject:
+    grants = list(access.list_grants(authority.realm, project=project.name))
+    if not rules.grants.sees_all(authority, project.name):
         grants = []
     callers.read_holders(grants)
     holders: dict[str, dict[str, str]] = {HolderKind.USER.value: {}, HolderKind.GROUP.value: {}}

@@ -3,10 +3,10 @@
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from idp import rules
 from idp.api.requests import signed_in
 from idp.api.schemas import Schema
 from idp.callers import Caller, DeniedError
-from idp.errors import NotFoundError
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.users.passwords import LONGEST, SHORTEST
 
@@ -73,14 +73,14 @@ POLICY: PasswordPolicyShown = {
 @signed_in
 def get_token_settings(caller: Caller, uid: str) -> TokenSettingsShown:
     """Show how long session tokens live: always 15 minutes, since what verifies them offline counts on it."""
-    _own(caller, uid)
+    rules.realms.own_tenant(caller, uid)
     return {"expiryTimeMinutes": SESSION_TOKEN_LIFETIME // 60}
 
 
 @signed_in
 def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
     """Accept 15 minutes, and refuse any other life of session tokens."""
-    _own(caller, uid, "realm:write")
+    rules.realms.own_tenant(caller, uid, to_change=True)
     if body.expiryTimeMinutes * 60 != SESSION_TOKEN_LIFETIME:
         raise DeniedError("Session tokens live 15 minutes here, always.")
 
@@ -88,19 +88,13 @@ def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
 @signed_in
 def get_password_policy(caller: Caller, uid: str) -> PasswordPolicyShown:
     """Show what a password must be: long enough, and not a common one. No rule of what it is made of, and no expiry (R106)."""
-    _own(caller, uid)
+    rules.realms.own_tenant(caller, uid)
     return POLICY
 
 
 @signed_in
 def set_password_policy(caller: Caller, body: PasswordPolicy, uid: str) -> None:
     """Accept the policy that there is, and refuse any other."""
-    _own(caller, uid, "realm:write")
+    rules.realms.own_tenant(caller, uid, to_change=True)
     if body.model_dump(exclude_none=True).items() - POLICY.items():
         raise DeniedError(f"Passwords take {SHORTEST} to {LONGEST} characters here, and there is no other rule.")
-
-
-def _own(caller: Caller, uid: str, permission: str = "realm:read") -> None:
-    if uid != caller.realm.uid:
-        raise NotFoundError("There is no tenant with this uid (not found).")
-    caller.require(permission)

@@ -5,18 +5,18 @@ from typing import Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, users
+from idp import access, rules, users
 from idp.access import Grant, Holder, Project
 from idp.api.answers import metadata, time
 from idp.api.changes import changed_fields
 from idp.api.filters import FilterQuery, Order, filtered
-from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects, visible
+from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp
-from idp.callers import Caller
 from idp.errors import NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind
 
 
@@ -155,73 +155,66 @@ class UserMetas(TypedDict):
 
 
 @signed_in
-def list_users(caller: Caller, realm: Realm, project: Project | None, query: UserQuery) -> Page[UserResource]:
+def list_users(authority: Authority, project: Project | None, query: UserQuery) -> Page[UserResource]:
     """List the users of the realm; with `ProjectUid`, those who hold a role on the project themselves."""
-    may_list(caller, realm)
-    listing = users.user_listing(realm, containing=query.name, kind=query.kind, enabled=query.isActive, project=project)
+    rules.users.check_listing(authority)
+    listing = users.user_listing(authority.realm, containing=query.name, kind=query.kind, enabled=query.isActive, project=project)
     listing = filtered(
         listing, query.filters, {"metadata.name": users.shown_name(), "metadata.uid": User.uid, "spec.emailId": User.email}
     )
-    return page(caller, query, listing, show_user, query.orderBy)
-
-
-def may_list(caller: Caller, realm: Realm) -> None:
-    """See that the caller may list users.
-
-    :raises DeniedError: they may not.
-    """
-    if not caller.may_somewhere("users:read", realm=realm.name):
-        caller.require("users:read", realm=realm.name)
+    return page(authority.caller, query, listing, show_user, query.orderBy)
 
 
 @signed_in
-def list_user_names(caller: Caller, realm: Realm) -> UserMetas:
+def list_user_names(authority: Authority) -> UserMetas:
     """List the users of the realm in short: the first 500 by name."""
-    may_list(caller, realm)
-    return {"items": [short(user) for user in users.list_users(realm, limit=500)]}
+    rules.users.check_listing(authority)
+    return {"items": [short(user) for user in users.list_users(authority.realm, limit=500)]}
 
 
 @signed_in
-def create_user(caller: Caller, realm: Realm, body: UserBody) -> Created[Made]:
+def create_user(authority: Authority, body: UserBody) -> Created[Made]:
     """Add a person, who is invited by mail, or a machine user."""
-    caller.require("users:write", realm=realm.name)
+    rules.users.check_creating(authority)
     spec = body.spec
     kind = UserKind.MACHINE if spec.machineName else UserKind.PERSON
     name = spec.machineName or spec.emailId or ""
-    user = users.create_user(realm, name, kind, first_name=spec.firstName, last_name=spec.lastName)
+    user = users.create_user(authority.realm, name, kind, first_name=spec.firstName, last_name=spec.lastName)
     if spec.roles:
-        callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in spec.roles])
+        rules.grants.set_roles(
+            authority, users.holder_of(user), [access.find_role_name(authority.realm, role) for role in spec.roles]
+        )
     for team in spec.teams:
-        group = users.find_group(realm, team)
+        group = users.find_group(authority.realm, team)
         if group is None:
             raise NotFoundError("There is no group with this uid or name (not found).")
-        callers.put_into_group(caller, realm, group, user.uid)
+        rules.groups.add_member(authority, group, user.uid)
     if kind is UserKind.PERSON and spec.invite:
-        users.send_link(realm, user, LinkPurpose.INVITATION)
+        users.send_link(authority.realm, user, LinkPurpose.INVITATION)
     return Created({"uid": user.uid}, f"/v1/users/{user.uid}")
 
 
 @signed_in
-def get_user(caller: Caller, realm: Realm, uid: str) -> UserResource:
+def get_user(authority: Authority, uid: str) -> UserResource:
     """Show a user."""
-    return show_user(callers.visible_user(caller, realm, uid))
+    return show_user(rules.users.visible(authority, uid))
 
 
 @signed_in(current=get_user)
-def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> None:
+def replace_user(authority: Authority, body: ReplacedUser, uid: str) -> None:
     """Change what a user is; what is left out is emptied, but for the mail address that a person signs in with."""
     spec = body.spec
     fields: dict[str, Any] = {"first_name": spec.firstName, "last_name": spec.lastName, "api_key_hours": spec.apiKeyHours}
-    _change(caller, realm, uid, fields | ({"email": spec.emailId} if spec.emailId is not None else {}))
+    _change(authority, uid, fields | ({"email": spec.emailId} if spec.emailId is not None else {}))
     if spec.roles is not None:
-        _set_roles(caller, realm, uid, spec.roles)
+        _set_roles(authority, uid, spec.roles)
 
 
 @signed_in(current=get_user)
-def change_user(caller: Caller, realm: Realm, body: UserChange, uid: str) -> None:
+def change_user(authority: Authority, body: UserChange, uid: str) -> None:
     """Change a user; to disable one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
-    _change(caller, realm, uid, changed_fields(asked, _CHANGED, {"first_name": "", "last_name": "", "api_key_hours": None}))
+    _change(authority, uid, changed_fields(asked, _CHANGED, {"first_name": "", "last_name": "", "api_key_hours": None}))
 
 
 _CHANGED = {
@@ -229,29 +222,26 @@ _CHANGED = {
 }  # fmt: skip
 
 
-def _change(caller: Caller, realm: Realm, uid: str, fields: dict[str, Any]) -> None:
-    user = callers.manageable_user(caller, realm, uid)
-    if fields.get("api_key_hours", user.api_key_hours) != user.api_key_hours:
-        caller.require("api-keys:write", realm=realm.name)
-    callers.change_user(caller, realm, user.uid, **fields)
+def _change(authority: Authority, uid: str, fields: dict[str, Any]) -> None:
+    rules.users.update(authority, uid, **fields)
 
 
 @signed_in(current=get_user)
-def delete_user(caller: Caller, realm: Realm, uid: str) -> None:
+def delete_user(authority: Authority, uid: str) -> None:
     """Delete a user with all that is theirs."""
-    users.delete_user(realm, callers.manageable_user(caller, realm, uid))
+    users.delete_user(authority.realm, rules.users.manageable(authority, uid))
 
 
 @signed_in
-def invite_user(caller: Caller, realm: Realm, uid: str) -> None:
+def invite_user(authority: Authority, uid: str) -> None:
     """Send a new invitation; an earlier one works no longer."""
-    users.send_link(realm, callers.manageable_user(caller, realm, uid), LinkPurpose.INVITATION)
+    users.send_link(authority.realm, rules.users.manageable(authority, uid), LinkPurpose.INVITATION)
 
 
 @signed_in
-def start_reset(caller: Caller, realm: Realm, uid: str) -> None:
+def start_reset(authority: Authority, uid: str) -> None:
     """Send a one-time code to a user, who chooses the password; the administrator who starts it does not see it (R107)."""
-    _send_reset(realm, callers.manageable_user(caller, realm, uid))
+    _send_reset(authority.realm, rules.users.manageable(authority, uid))
 
 
 def _send_reset(realm: Realm, user: User) -> None:
@@ -259,22 +249,22 @@ def _send_reset(realm: Realm, user: User) -> None:
 
 
 @signed_in
-def start_reset_by_address(caller: Caller, realm: Realm, body: ResetByAddress) -> None:
+def start_reset_by_address(authority: Authority, body: ResetByAddress) -> None:
     """Send a one-time code to the user with this mail address, as `PATCH /v1/users/{uid}/password/reset` does."""
-    caller.require("users:write", realm=realm.name)
-    user = users.find_user_by_name(realm, body.emailId)
+    rules.users.check_creating(authority)
+    user = users.find_user_by_name(authority.realm, body.emailId)
     if user is None:
         raise NotFoundError("There is no user with this mail address (not found).")
-    _send_reset(realm, callers.manageable_user(caller, realm, user.uid))
+    _send_reset(authority.realm, rules.users.manageable(authority, user.uid))
 
 
 @signed_in
-def get_roles(caller: Caller, realm: Realm, uid: str) -> HeldRoles:
+def get_roles(authority: Authority, uid: str) -> HeldRoles:
     """Show what a user holds on the realm, and what comes from groups."""
-    user = callers.visible_user(caller, realm, uid)
-    inherited = [grant for group in users.groups_of(user) for grant in _grants(caller, realm, user, users.group_holder(group))]
+    user = rules.users.visible(authority, uid)
+    inherited = [grant for group in users.groups_of(user) for grant in _grants(authority, user, users.group_holder(group))]
     return {
-        "roles": _on_realm(_grants(caller, realm, user, users.holder_of(user))),
+        "roles": _on_realm(_grants(authority, user, users.holder_of(user))),
         "inheritedRoles": _on_realm(inherited),
     }
 
@@ -284,34 +274,38 @@ def _on_realm(grants: list[Grant]) -> list[Reference]:
 
 
 @signed_in
-def set_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
+def set_roles(authority: Authority, body: Roles, uid: str) -> None:
     """Let a user hold exactly these roles on the realm."""
-    _set_roles(caller, realm, uid, body.roles)
+    _set_roles(authority, uid, body.roles)
 
 
-def _set_roles(caller: Caller, realm: Realm, uid: str, roles: list[str]) -> None:
-    user = callers.visible_user(caller, realm, uid)
-    callers.set_roles(caller, realm, users.holder_of(user), [access.find_role_name(realm, role) for role in roles])
+def _set_roles(authority: Authority, uid: str, roles: list[str]) -> None:
+    user = rules.users.visible(authority, uid)
+    rules.grants.set_roles(authority, users.holder_of(user), [access.find_role_name(authority.realm, role) for role in roles])
 
 
 @signed_in
-def get_projects(caller: Caller, realm: Realm, uid: str) -> HeldOnProjects:
+def get_projects(authority: Authority, uid: str) -> HeldOnProjects:
     """Show what a user holds on projects, and what comes from groups."""
-    user = callers.visible_user(caller, realm, uid)
-    own = _grants(caller, realm, user, users.holder_of(user))
-    inherited = [grant for group in users.groups_of(user) for grant in _grants(caller, realm, user, users.group_holder(group))]
+    user = rules.users.visible(authority, uid)
+    own = _grants(authority, user, users.holder_of(user))
+    inherited = [grant for group in users.groups_of(user) for grant in _grants(authority, user, users.group_holder(group))]
     return {"projects": by_project(own, inherited)}
 
 
 @signed_in
-def set_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
+def set_projects(authority: Authority, body: Projects, uid: str) -> None:
     """Let a user hold exactly these roles on each project that is named; the others stay as they are."""
-    give_on_projects(caller, realm, users.holder_of(callers.visible_user(caller, realm, uid)), body.projects)
+    give_on_projects(authority, users.holder_of(rules.users.visible(authority, uid)), body.projects)
 
 
-def _grants(caller: Caller, realm: Realm, user: User, holder: Holder) -> list[Grant]:
+def _grants(authority: Authority, user: User, holder: Holder) -> list[Grant]:
     """Return what a user holds by themselves or a group, as far as the caller may see it; one's own, everybody may."""
-    return list(access.list_grants(realm, holder=holder)) if user.uid == caller.subject.uid else visible(caller, realm, holder)
+    return (
+        list(access.list_grants(authority.realm, holder=holder))
+        if user.uid == authority.caller.subject.uid
+        else rules.grants.visible_of(authority, holder)
+    )
 
 
 def short(user: User) -> UserMeta:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from idp import access, audit
+from idp import audit
 from idp.access import HeldRole
 from idp.applications import KnownApplication
 from idp.errors import IdpError
@@ -84,20 +84,3 @@ class Caller:
         if self.realm.name == MASTER:
             return tuple(replace(each, role=f"{MASTER}/{each.role}") for each in self.held_roles if not each.project)
         return ()
-
-    def may(self, permission: str, *, realm: str = "", project: str = "") -> bool:
-        """Tell whether the caller may do something in a realm (by default their own), or on one project of it."""
-        return access.may(self.held_in(realm or self.realm.name), permission, project)
-
-    def may_somewhere(self, permission: str, *, realm: str = "") -> bool:
-        """Tell whether the caller may do something in a realm, or at least on one project of it."""
-        held = self.held_in(realm or self.realm.name)
-        return any(access.may(held, permission, project) for project in {"", *(each.project for each in held)})
-
-    def require(self, permission: str, *, realm: str = "", project: str = "") -> None:
-        """Raise DeniedError unless the caller `may`."""
-        if not self.may(permission, realm=realm, project=project):
-            where = f"project {project}" if project else f"realm {realm or self.realm.name}"
-            raise DeniedError(
-                f"This call needs the permission {permission} on {where}. An administrator can grant a role with it."
-            )

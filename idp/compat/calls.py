@@ -13,6 +13,7 @@ from idp.db import commit, only_read
 from idp.errors import InvalidValueError, NotServedError
 from idp.paging import Listing
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.wire.body import read_body, read_json
 from idp.wire.credentials import Credentials, Shown, read_credentials
 
@@ -23,7 +24,7 @@ FARTHEST = 100_000
 
 View = Callable[..., Response]
 Read = Callable[[], Credentials]
-RealmName = Callable[[Caller, Mapping[str, Any]], str]
+RealmOf = Callable[[Caller, Mapping[str, Any]], Realm]
 
 
 def credentials_of_request() -> Credentials:
@@ -31,14 +32,26 @@ def credentials_of_request() -> Credentials:
     return read_credentials(request.environ)
 
 
+def _named_realm(caller: Caller, _parts: Mapping[str, Any]) -> Realm:
+    return realm_of(caller)
+
+
+def own_realm(caller: Caller, _parts: Mapping[str, Any]) -> Realm:
+    """Return the realm that a caller belongs to."""
+    return realms.get_realm(caller.realm.name)
+
+
 def signed_in(
-    view: View, read: Read = credentials_of_request, realm: RealmName | None = None, prepare: Callable[[], None] = lambda: None
+    view: View,
+    read: Read = credentials_of_request,
+    realm: RealmOf = _named_realm,
+    prepare: Callable[[], None] = lambda: None,
 ) -> View:
-    """Make a call one for callers who have proved who they are. It gets the `Caller` first, and is committed after it.
+    """Make a call one for callers who have proved who they are. It gets their `Authority` first, and is committed after it.
 
     :param read: returns what the request shows, where the contract has ways of its own.
-    :param realm: returns the name of the realm that a change is about, from the caller and the parts of the path; by default
-        the caller's own, or the one that an operator names as in the native API.
+    :param realm: returns the realm that a call is about, from the caller and the parts of the path; by default the caller's
+        own, or the one that an operator names as in the native API.
     :param prepare: does beforehand what takes long, as in the native API.
     """
 
@@ -52,11 +65,11 @@ def signed_in(
             read_body(request.environ)
             prepare()
             token = "" if credentials.shown is Shown.KEY else credentials.value
-            caller = callers.identify_again(caller, token, lock=(realm or _realm_to_lock)(caller, arguments))
+            caller = callers.identify_again(caller, token, lock=realm(caller, arguments).name)
         else:
             only_read()
         with audit.acting_as(caller.actor):
-            response = view(caller, **arguments)
+            response = view(Authority(caller, realm(caller, arguments)), **arguments)
             if writes:
                 commit()
             return response
@@ -78,22 +91,13 @@ def public(view: View) -> View:
     return called
 
 
-def _realm_to_lock(caller: Caller, _arguments: Mapping[str, Any]) -> str:
-    return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
-
-
-def own_realm(caller: Caller) -> Realm:
-    """Return the realm that a caller belongs to."""
-    return realms.get_realm(caller.realm.name)
-
-
 def not_served(what: str) -> View:
     """Make a call of a contract that is not for this server one that says so.
 
     :param what: why, as a sentence.
     """
 
-    def refuse(*_caller: Caller, **_parts: Any) -> Response:
+    def refuse(*_authority: Authority, **_parts: Any) -> Response:
         raise NotServedError(f"This call is not served here: {what}")
 
     return refuse

@@ -4,6 +4,7 @@ Organisations, keysets, users and workspaces (projects) have their row numbers a
 are lent them by `POST /v1/leases` of the native API.
 """
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from flask import Flask, Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import MethodNotAllowed
 
-from idp import access, callers, crypto, keysets, realms, runtime, users
+from idp import access, crypto, keysets, realms, rules, runtime, users
 from idp.access import Project
 from idp.api.answers import answer, done
 from idp.api.errors import NO_STORE, classify, log_unexpected
@@ -24,6 +25,7 @@ from idp.compat.parameters import add_calls, takes
 from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
 from idp.keysets import Keyset, KeysetWish
 from idp.realms import MASTER, Realm
+from idp.rules import Authority
 from idp.users import KnownUser
 from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 from idp.wire.edges import answer_errors
@@ -57,7 +59,7 @@ def register(app: Flask) -> None:
         ("PATCH", keyset, change_keyset),
         ("DELETE", keyset, delete_keyset),
     )
-    add_calls(app, "nks", ((method, path, signed_in(view, _read, _realm_name)) for method, path, view in routes))
+    add_calls(app, "nks", ((method, path, signed_in(_in_org(view), _read, _realm)) for method, path, view in routes))
     for prefix in ("/orgs", "/userprofile", "/rest-auth/user"):
         answer_errors(app, prefix, answer_error)
 
@@ -72,8 +74,18 @@ def _read() -> Credentials:
     return shown
 
 
-def _realm_name(caller: Caller, arguments: Mapping[str, Any]) -> str:
-    return _org(caller, arguments["org"]).name if "org" in arguments else caller.realm.name
+def _in_org(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Have a call do without the number of its organisation: `_realm` has found it."""
+
+    @functools.wraps(view)
+    def called(authority: Authority, org: int = 0, **parts: Any) -> Response:  # noqa: ARG001
+        return view(authority, **parts)
+
+    return called
+
+
+def _realm(caller: Caller, parts: Mapping[str, Any]) -> Realm:
+    return _org(caller, parts["org"]) if "org" in parts else _home(caller)
 
 
 def _org(caller: Caller, number: int) -> Realm:
@@ -84,7 +96,7 @@ def _org(caller: Caller, number: int) -> Realm:
     realm = realms.find_realm_by_number(number)
     if realm is None or caller.realm.name not in {realm.name, MASTER}:
         raise NotFoundError
-    if realm.name != caller.realm.name and not access.permissions_on(caller.held_in(realm.name)):
+    if realm.name != caller.realm.name and not rules.permitted(Authority(caller, realm)):
         raise NotFoundError
     return realm
 
@@ -92,43 +104,42 @@ def _org(caller: Caller, number: int) -> Realm:
 # -- who calls, and where ----------------------------------------------------------------------------------------------
 
 
-def list_orgs(caller: Caller) -> Response:
+def list_orgs(authority: Authority) -> Response:
     """List the organisations that the token is for; for operators all."""
-    is_operator = caller.realm.name == MASTER and caller.may("realm:read")
-    return answer([_shown_org(realm) for realm in (realms.list_realms() if is_operator else [_home(caller)])])
+    every = realms.list_realms() if rules.realms.is_operator(authority.caller) else [authority.realm]
+    return answer([_shown_org(realm) for realm in every])
 
 
-def get_org(caller: Caller, org: int) -> Response:
+def get_org(authority: Authority) -> Response:
     """Show an organisation."""
-    return answer(_shown_org(_org(caller, org)))
+    return answer(_shown_org(authority.realm))
 
 
-def list_workspaces(caller: Caller, org: int) -> Response:
+def list_workspaces(authority: Authority) -> Response:
     """List the projects of an organisation that the caller may see."""
-    realm = _org(caller, org)
-    names = callers.readable_projects(caller, realm, "projects:read")
-    rows = access.project_listing(realm, names=names).take("name", descending=False, after=None, limit=MOST_LISTED)
-    return answer([_shown_workspace(realm, row) for row in rows])
+    names = rules.projects.listed(authority)
+    listing = access.project_listing(authority.realm, names=names)
+    rows = listing.take("name", descending=False, after=None, limit=MOST_LISTED)
+    return answer([_shown_workspace(authority.realm, row) for row in rows])
 
 
-def get_workspace(caller: Caller, org: int, number: int) -> Response:
+def get_workspace(authority: Authority, number: int) -> Response:
     """Show a project."""
-    realm = _org(caller, org)
-    project = access.find_project_by_number(realm, number)
-    if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
+    project = access.find_project_by_number(authority.realm, number)
+    if project is None or not rules.projects.sees(authority, project):
         raise NotFoundError
-    return answer(_shown_workspace(realm, project))
+    return answer(_shown_workspace(authority.realm, project))
 
 
-def show_user(caller: Caller) -> Response:
+def show_user(authority: Authority) -> Response:
     """Show who calls."""
-    return answer(_shown_user(caller))
+    return answer(_shown_user(authority.caller))
 
 
-def show_profile(caller: Caller) -> Response:
+def show_profile(authority: Authority) -> Response:
     """Show who calls, with their organisation and the keysets that they may see: a list of one."""
-    realm = _home(caller)
-    may_write, is_owner = caller.may("keysets:write"), caller.may("realm:write")
+    caller, realm = authority.caller, authority.realm
+    may_write, is_owner = rules.keysets.can_write(authority, ()), rules.realms.can_change(authority)
     membership = {
         "pk": _number_of(caller),
         "user": _number_of(caller),
@@ -141,8 +152,7 @@ def show_profile(caller: Caller) -> Response:
         "is_default": True,
         "created": _time(realm.created_at),
     }
-    may_see = any(caller.may_somewhere(each) for each in ("keysets:read", keysets.LEASE))
-    rows = _list(realm, callers.listed_projects(caller, realm), MOST_LISTED, 0) if may_see else []
+    rows = _list(realm, rules.keysets.listed(authority), MOST_LISTED, 0) if rules.keysets.sees_any(authority) else []
     return answer(
         [_shown_user(caller) | {"org_memberships": [membership], "keysets": [_shown(row) for row in rows], "subscription": None}]
     )
@@ -159,12 +169,11 @@ def _home(caller: Caller) -> Realm:
 
 
 @takes("limit", "offset")
-def list_keysets(caller: Caller, org: int) -> Response:
+def list_keysets(authority: Authority) -> Response:
     """List the keysets of an organisation that the caller may see, without their values."""
-    realm = _org(caller, org)
-    names = callers.listed_projects(caller, realm)
+    names = rules.keysets.listed(authority)
     limit, offset = number_argument("limit", 0, MOST_LISTED), number_argument("offset", 0, 10_000_000)
-    rows = _list(realm, names, (limit or MOST_LISTED) + 1, offset)
+    rows = _list(authority.realm, names, (limit or MOST_LISTED) + 1, offset)
     if not limit and len(rows) > MOST_LISTED:
         raise InvalidValueError(f"There are more than {MOST_LISTED} keysets. Ask for parts of the list with limit and offset.")
     return answer([_shown(row) for row in rows[: limit or MOST_LISTED]])
@@ -175,56 +184,53 @@ def _list(realm: Realm, names: Sequence[str] | None, limit: int, offset: int) ->
     return listing.skip("", descending=False, offset=offset, limit=limit)
 
 
-def create_keyset(caller: Caller, org: int) -> Response:
+def create_keyset(authority: Authority) -> Response:
     """Keep a keyset. Each value is sealed before it is stored."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
-    realm = _org(caller, org)
-    caller.require("keysets:write", realm=realm.name)
-    fields = _fields(realm)
+    rules.keysets.check_projects(authority, ())
+    fields = _fields(authority.realm)
     category, entity = text_field(fields, "category", 20), text_field(fields, "entity", 40)
     missing = [name for name in ("name", "category", "keys") if fields.get(name) in (None, "")]
     if missing:
         raise InvalidMembersError([(name, "This field is required.") for name in missing])
     if category not in keysets.WRITABLE:
         raise InvalidMembersError([("category", f"Not a valid choice. Use one of {', '.join(keysets.WRITABLE)}.")])
-    keyset = callers.make_keyset(caller, realm, category, entity or "", _wish(realm, fields, is_new=True))
+    keyset = rules.keysets.create(authority, category, entity or "", _wish(authority.realm, fields, is_new=True))
     return answer(_shown(keyset), 201)
 
 
-def get_keyset(caller: Caller, org: int, number: int) -> Response:
+def get_keyset(authority: Authority, number: int) -> Response:
     """Show a keyset without its values."""
-    return answer(_shown(_keyset(caller, _org(caller, org), number)))
+    return answer(_shown(_keyset(authority, number)))
 
 
-def change_keyset(caller: Caller, org: int, number: int) -> Response:
+def change_keyset(authority: Authority, number: int) -> Response:
     """Change a keyset, by JSON or a form; with `keys`, its values are replaced."""
-    realm = _org(caller, org)
-    keyset = _keyset(caller, realm, number)
-    caller.require("keysets:write", realm=realm.name)
+    keyset = _keyset(authority, number)
+    rules.keysets.check_projects(authority, ())
     if keyset.category not in keysets.WRITABLE:
         raise MethodNotAllowed(["GET", "DELETE"])
-    fields = _fields(realm)
+    fields = _fields(authority.realm)
     if fields.get("keys") is not None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
         if text_field(fields, name, 40) not in {None, stored}:
             raise InvalidMembersError([(name, "This cannot be changed: make another keyset.")])
-    callers.change_keyset(caller, realm, keyset, _wish(realm, fields, is_new=False))
+    rules.keysets.update(authority, keyset, _wish(authority.realm, fields, is_new=False))
     return answer(_shown(keyset))
 
 
-def delete_keyset(caller: Caller, org: int, number: int) -> Response:
+def delete_keyset(authority: Authority, number: int) -> Response:
     """Delete a keyset with all its keys."""
-    realm = _org(caller, org)
-    keyset = _keyset(caller, realm, number)
-    caller.require("keysets:write", realm=realm.name)
-    keysets.delete_keyset(realm, keyset)
+    keyset = _keyset(authority, number)
+    rules.keysets.check_projects(authority, ())
+    keysets.delete_keyset(authority.realm, keyset)
     return done()
 
 
-def _keyset(caller: Caller, realm: Realm, number: int) -> Keyset:
-    keyset = keysets.get_keyset_by_number(realm, number)
-    if not callers.sees_keyset(caller, realm, keyset):
+def _keyset(authority: Authority, number: int) -> Keyset:
+    keyset = keysets.get_keyset_by_number(authority.realm, number)
+    if not rules.keysets.sees(authority, keyset):
         raise NotFoundError
     return keyset
 

@@ -7,9 +7,8 @@ import wtforms
 from flask import Response, request
 from wtforms import validators
 
-from idp import apikeys, applications, callers, clock, users
+from idp import apikeys, applications, clock, rules, users
 from idp.apikeys import ApiKey, KeyStatus
-from idp.callers import KeyWish
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.forms import Form, LinesField, NumberField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
@@ -62,14 +61,14 @@ class RotateForm(Form):
 @page
 def list_keys(visit: Visit) -> Response | str:
     """List the API keys of everybody."""
-    visit.require("api-keys:read")
+    rules.api_keys.check_listing(visit.authority)
     after = after_number()
     found = apikeys.list_keys(visit.realm, after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     owners = {key.id: apikeys.owner_of(key) for key in rows}
     return render(
         "console/keys/list.html", rows=rows, more=more, first=after is None, owners=owners,
-        new=f"{base(visit.realm.name)}/api-keys/new" if visit.may("api-keys:write") else "", title="API keys",
+        new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "", title="API keys",
     )  # fmt: skip
 
 
@@ -77,7 +76,7 @@ def list_keys(visit: Visit) -> Response | str:
 def my_keys(visit: Visit) -> Response | str:
     """List one's own API keys."""
     after = after_number()
-    found = apikeys.list_keys(visit.realm, owner=callers.own_holder(visit.caller), after=after or 0, limit=PAGE + 1)
+    found = apikeys.list_keys(visit.realm, owner=rules.api_keys.own_holder(visit.caller), after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/keys/list.html", rows=rows, more=more, first=after is None, owners={},
@@ -88,7 +87,7 @@ def my_keys(visit: Visit) -> Response | str:
 @page_with_secret
 def new_key(visit: Visit) -> Response | str:
     """Make a key on behalf of somebody."""
-    visit.require("api-keys:write")
+    rules.api_keys.check_creating_for_others(visit.authority)
     stored = {"owner": _owner_name(visit, request.args.get("owner", "")[:300])} if visit.posted is None else None
     return _new_key(visit, KeyForm(visit.posted, stored), f"{base(visit.realm.name)}/api-keys", "API keys")
 
@@ -103,7 +102,7 @@ def new_own_key(visit: Visit) -> Response | str:
 
 def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Response | str:
     own = "owner" not in form
-    may_exceed = callers.may_exceed_limits(visit.caller, visit.realm)
+    may_exceed = rules.api_keys.can_exceed_limits(visit.authority)
     limit = visit.realm.api_key_hours
     form.hours.description = f"Empty for {limit}, the organisation's policy." + (
         " You may exceed it." if may_exceed else " No more than that, unless an administrator has allowed you more."
@@ -113,14 +112,14 @@ def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Respons
     made: dict[str, Any] = {}
 
     def act() -> None:
-        wish = KeyWish(
+        wish = rules.api_keys.NewApiKey(
             name=form.name.data or "", description=form.description.data or "", hours=form.hours.data,
             expires_at=form.expires.data,
             never=bool("never" in form and form.never.data), roles=form.roles.data, projects=form.projects.data,
             addresses=form.addresses.data, rate_per_minute=form.rate_per_minute.data,
         )  # fmt: skip
         owner = None if own else _owner_uid(visit, form.owner.data or "")
-        new = callers.make_key(visit.caller, visit.realm, owner, wish)
+        new = rules.api_keys.create(visit.authority, owner, wish)
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
         commit()
 
@@ -136,38 +135,38 @@ def _show_plain(visit: Visit, made: dict[str, Any], done: str) -> str:
 @page
 def show_key(visit: Visit, uid: str) -> Response | str:
     """Show a key with its use and its successor; change what can be changed."""
-    key = callers.readable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.visible(visit.authority, uid)
     form = KeyChangeForm(visit.posted, {"name": key.name, "description": key.description})
 
     def act() -> None:
-        changed = callers.writable_key(visit.caller, visit.realm, uid)
-        callers.check_change(visit.caller, visit.realm, changed)
+        changed = rules.api_keys.writable(visit.authority, uid)
+        rules.api_keys.check_change(visit.authority, changed)
         apikeys.update_key(visit.realm, changed, name=form.name.data or "", description=form.description.data or "")
         commit()
 
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
-    key = callers.readable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.visible(visit.authority, uid)
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
-    held = {each.role for each in callers.held_by(owner)}
+    held = {each.role for each in rules.delegation.held_by(owner)}
     return shown(
         "console/keys/show.html", form, key=key, owner=owner, url=_url(visit, key.uid),
         not_held=[role for role in key.roles if role not in held], successor=successor,
         quiet=apikeys.quiet_since(key, clock.now()) if successor else None, back=_back(visit, key),
-        may=_is_own(visit, key) or visit.may("api-keys:write"), is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
+        may=rules.api_keys.can_change(visit.authority, key), is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
     )  # fmt: skip
 
 
 @page
 def rotate_key(visit: Visit, uid: str) -> Response | str:
     """Make a successor; both work for a while."""
-    key = callers.readable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.visible(visit.authority, uid)
     form = RotateForm(visit.posted)
     made: dict[str, Any] = {}
 
     def act() -> None:
-        new = callers.rotate_key(
-            visit.caller, visit.realm, uid, overlap=timedelta(hours=min(form.overlap.data or 0, 100_000)), hours=None
+        new = rules.api_keys.rotate(
+            visit.authority, uid, overlap=timedelta(hours=min(form.overlap.data or 0, 100_000)), hours=None
         )
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
         commit()
@@ -183,10 +182,10 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
 @page
 def deactivate_key(visit: Visit, uid: str) -> Response | str:
     """Stop a key for now, once that is confirmed."""
-    key = callers.writable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.writable(visit.authority, uid)
 
     def act() -> None:
-        callers.set_key_active(visit.caller, visit.realm, uid, active=False)
+        rules.api_keys.set_active(visit.authority, uid, active=False)
         commit()
 
     question = Confirmation(
@@ -199,7 +198,7 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
 @page
 def activate_key(visit: Visit, uid: str) -> Response:
     """Let a deactivated key work again."""
-    callers.set_key_active(visit.caller, visit.realm, uid, active=True)
+    rules.api_keys.set_active(visit.authority, uid, active=True)
     commit()
     return go(f"{_url(visit, uid)}?done=activated")
 
@@ -207,7 +206,7 @@ def activate_key(visit: Visit, uid: str) -> Response:
 @page
 def revoke_key(visit: Visit, uid: str) -> Response | str:
     """End a key for good, with a reason."""
-    key = callers.writable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.writable(visit.authority, uid)
 
     def act(reason: str) -> None:
         apikeys.revoke_key(visit.realm, key, reason)
@@ -224,7 +223,7 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
 @page
 def delete_key(visit: Visit, uid: str) -> Response | str:
     """Remove a key from the lists, once that is confirmed."""
-    key = callers.writable_key(visit.caller, visit.realm, uid)
+    key = rules.api_keys.writable(visit.authority, uid)
     back = _back(visit, key)
 
     def act() -> None:

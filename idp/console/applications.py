@@ -8,12 +8,10 @@ import wtforms
 from flask import Response, request
 from wtforms import validators
 
-from idp import access, apikeys, applications, audit, callers, clock, keysets, runtime, tokens
-from idp.access import Grant
+from idp import access, apikeys, applications, audit, clock, keysets, rules, runtime, tokens
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.apikeys import ApiKey
 from idp.applications import Application
-from idp.callers import ApplicationWish
 from idp.console.browser import Visit, page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, NumberField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
@@ -99,7 +97,7 @@ class TryForm(Form):
 @page
 def list_applications(visit: Visit) -> Response | str:
     """List applications by name, 50 a page."""
-    projects = callers.readable_projects(visit.caller, visit.realm, "applications:read")
+    projects = rules.applications.listed(visit.authority)
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
     found = applications.list_applications(visit.realm, after=after, containing=search, projects=projects, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.name)
@@ -109,7 +107,7 @@ def list_applications(visit: Visit) -> Response | str:
 @page
 def new_application(visit: Visit) -> Response | str:
     """Make an application, and show its secret."""
-    visit.require("applications:write")
+    rules.applications.check_creating(visit.authority)
     form = NewApplicationForm(visit.posted)
     roles = [role.name for role in access.list_roles(visit.realm)]
     form.roles.choices = choices(roles)
@@ -123,13 +121,13 @@ def new_application(visit: Visit) -> Response | str:
 
     def act() -> None:
         grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
-        wish = ApplicationWish(
+        wish = rules.applications.ApplicationWish(
             form.name.data or "",
             form.roles.data or [],
             grants,
             {"description": form.description.data or "", "audience": form.audience.data},
         )
-        application, plain = callers.make_application(visit.caller, visit.realm, wish)
+        application, plain = rules.applications.create(visit.authority, wish)
         made.update(name=application.name, plain=plain)
         commit()
 
@@ -162,7 +160,7 @@ def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
 @page
 def show_application(visit: Visit, name: str) -> Response | str:
     """Show an application with its secrets, roles, keys and last events; change what can be changed."""
-    application = callers.visible_application(visit.caller, visit.realm, name)
+    application = rules.applications.visible(visit.authority, name)
     stored = {
         "description": application.description,
         "audience": application.audience,
@@ -178,7 +176,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         of_realm = {name: form.data[name] or None for name in ("signing_algorithm", "access_token_type")}
         values = {**form.data, **of_realm}
-        callers.change_application(visit.caller, visit.realm, name, **values)
+        rules.applications.update(visit.authority, name, **values)
         commit()
 
     if form.do(act):
@@ -187,16 +185,9 @@ def show_application(visit: Visit, name: str) -> Response | str:
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:
-    secrets = applications.list_secrets(application) if visit.may("applications:read") else []
-    grants: list[Grant] = []
-    if visit.may_somewhere("grants:read"):
-        grants = [
-            grant
-            for grant in access.list_grants(visit.realm, holder=applications.holder_of(application))
-            if _visible(visit, grant)
-        ]
+    secrets = applications.list_secrets(application)
     keys: Sequence[ApiKey] = []
-    if visit.may("api-keys:read"):
+    if rules.api_keys.sees_all(visit.authority):
         keys = apikeys.list_keys(visit.realm, owner=applications.holder_of(application), limit=20)
     target = f"application:{application.name}"
     return {
@@ -204,23 +195,19 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
         "mute": applications.cannot_administer(application),
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
         "live": sum(secret.is_live(clock.now()) for secret in secrets),
-        "grants": grants,
+        "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),
         "holder": target,
         "keys": keys,
-        "events": audit.list_events(visit.realm.name, target=target, limit=8) if visit.may("audit:read") else [],
+        "events": audit.list_events(visit.realm.name, target=target, limit=8) if rules.audit.can_read(visit.authority) else [],
         "issuer": _issuer(visit),
         "url": application_url(visit, application.name),
     }
 
 
-def _visible(visit: Visit, grant: Grant) -> bool:
-    return visit.may("grants:read", grant.project.name if grant.project else "")
-
-
 @page
 def disable_application(visit: Visit, name: str) -> Response | str:
     """Refuse an application from now on, once that is confirmed."""
-    application = callers.manageable_application(visit.caller, visit.realm, name)
+    application = rules.applications.manageable(visit.authority, name)
     question = Confirmation(
         title=f"Disable {name}",
         question=f"Refuse {name} from now on?",
@@ -244,7 +231,7 @@ def disable_application(visit: Visit, name: str) -> Response | str:
 @page
 def enable_application(visit: Visit, name: str) -> Response:
     """Let a disabled application in again."""
-    application = callers.manageable_application(visit.caller, visit.realm, name)
+    application = rules.applications.manageable(visit.authority, name)
     applications.update_application(visit.realm, application, enabled=True)
     commit()
     return go(f"{application_url(visit, name)}?done=enabled")
@@ -253,7 +240,7 @@ def enable_application(visit: Visit, name: str) -> Response:
 @page
 def delete_application(visit: Visit, name: str) -> Response | str:
     """Delete an application, once that is confirmed."""
-    application = callers.manageable_application(visit.caller, visit.realm, name)
+    application = rules.applications.manageable(visit.authority, name)
     secrets = applications.list_secrets(application)
     live = sum(secret.is_live(clock.now()) for secret in secrets)
     question = Confirmation(
@@ -283,7 +270,7 @@ def try_application(visit: Visit, name: str) -> Response | str:
     """Fetch a token with a secret, as the application would, and explain it."""
     from idp.console.trial import carries_roles, explain, fetch_token  # noqa: PLC0415 (rarely needed)
 
-    callers.visible_application(visit.caller, visit.realm, name)
+    rules.applications.visible(visit.authority, name)
     form = TryForm(visit.posted)
     answer: dict[str, Any] = {}
     if form.is_sent and form.validate():

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import audit, checkpoints
+from idp import audit, checkpoints, rules
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
@@ -22,7 +22,7 @@ MOST_EXPORTED = 20_000
 @page
 def list_events(visit: Visit) -> Response | str:
     """Show events, newest first, narrowed by actor, target, action and time."""
-    visit.require("audit:read")
+    rules.audit.check_reading(visit.authority)
     filters = _filters()
     before = after_number()
     found = audit.list_events(visit.realm.name, before=before, limit=PAGE + 1, **_query(filters))
@@ -40,7 +40,7 @@ def list_events(visit: Visit) -> Response | str:
 @page
 def export(visit: Visit) -> Response:
     """Return events as JSON lines, newest first."""
-    visit.require("audit:read")
+    rules.audit.check_reading(visit.authority)
     query, name = _query(_filters()), visit.realm.name
     _record(visit, "export")
 

@@ -21,6 +21,7 @@ from idp.crypto import DamagedError, MasterKeyError
 from idp.db import only_read
 from idp.errors import IdpError, NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.wire.address import client_address
 from idp.wire.body import BodyError, read_body
@@ -47,39 +48,39 @@ class StaleFormError(IdpError):
 class Visit:
     """One request for a page of somebody who has signed in."""
 
-    caller: Caller
-    realm: Realm
-    """The realm that the page is about: the caller's own, or for an operator any."""
+    authority: Authority
+    """Who has signed in, and the realm that the page is about: their own, or for an operator any."""
     posted: Posted | None = None
     """The form, when one was sent."""
     form_context: str = field(default="", repr=False)
 
-    def may(self, permission: str, project: str = "") -> bool:
-        """Tell whether the caller may do something in the realm of the page, or on one project of it."""
-        return self.caller.may(permission, realm=self.realm.name, project=project)
+    @property
+    def caller(self) -> Caller:
+        """Who has signed in."""
+        return self.authority.caller
 
-    def may_somewhere(self, permission: str) -> bool:
-        """Tell whether the caller may do something in the realm of the page, or at least on one project of it."""
-        return self.caller.may_somewhere(permission, realm=self.realm.name)
-
-    def require(self, permission: str, project: str = "") -> None:
-        """Refuse whoever may not; see `Caller.require`."""
-        self.caller.require(permission, realm=self.realm.name, project=project)
-
-    def require_somewhere(self, permission: str) -> None:
-        """Refuse whoever may not do something on the realm, nor on any project of it."""
-        if not self.may_somewhere(permission):
-            self.require(permission)
+    @property
+    def realm(self) -> Realm:
+        """The realm that the page is about."""
+        return self.authority.realm
 
     @property
     def is_operator(self) -> bool:
         """Whether the caller is of the operators' realm."""
-        return self.caller.realm.name == realms.MASTER
+        return self.authority.is_operator
 
     @property
     def is_home(self) -> bool:
         """Whether the page is about the caller's own realm."""
-        return self.realm.name == self.caller.realm.name
+        return self.authority.is_home
+
+    def can(self, permission: str, project: str = "") -> bool:
+        """Tell whether to offer what takes a permission. It decides what is shown; what is done, `rules` decide."""
+        return self.authority.can(permission, project)
+
+    def can_somewhere(self, permission: str) -> bool:
+        """Tell whether to offer what takes a permission on the realm, or at least on one project of it."""
+        return self.authority.can_somewhere(permission)
 
 
 def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda: None) -> View:
@@ -117,7 +118,7 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
             posted = None
             only_read()
             _take_draft(caller.subject.uid)
-        visit = Visit(caller, _find_realm(name), posted, context)
+        visit = Visit(Authority(caller, _find_realm(name)), posted, context)
         g.visit = visit  # for the error page, which is inside the same frame
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)

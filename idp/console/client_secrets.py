@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from idp import applications, callers, clock
+from idp import applications, clock, rules
 from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, TimeField, name_field
@@ -22,12 +22,12 @@ class SecretForm(Form):
 @page
 def new_secret(visit: Visit, name: str) -> Response | str:
     """Give an application one more secret, and show it."""
-    application = callers.manageable_application(visit.caller, visit.realm, name)
+    application = rules.applications.manageable(visit.authority, name)
     form = SecretForm(visit.posted)
     made: list[str] = []
 
     def act() -> None:
-        _, plain = callers.make_secret(visit.caller, visit.realm, application, form.name.data or "", expires_at=form.expires.data)
+        _, plain = rules.applications.add_secret(visit.authority, application, form.name.data or "", expires_at=form.expires.data)
         commit()
         made.append(plain)
 
@@ -42,7 +42,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
 @page
 def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
     """End a secret for good, once that is confirmed."""
-    application = callers.manageable_application(visit.caller, visit.realm, name)
+    application = rules.applications.manageable(visit.authority, name)
     found = applications.find_secret(application, secret)
     if found is None:
         raise NotFoundError(f"Application {name!r} has no live secret {secret[:80]!r}.")

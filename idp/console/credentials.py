@@ -1,11 +1,9 @@
 """Personal tokens, sessions and the password: one's own, and those of others for who may."""
 
-from typing import Any
-
 from flask import Response, request
 from wtforms import validators
 
-from idp import callers, personal_tokens, sessions, users
+from idp import personal_tokens, rules, sessions, users
 from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
 from idp.console.forms import Form, NumberField, password
 from idp.console.lists import PAGE, after_number, one_page
@@ -14,10 +12,8 @@ from idp.console.render import duration, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.db import commit, db
-from idp.errors import NotFoundError
 from idp.personal_tokens import Criteria
 from idp.realms import get_realm, known_realm
-from idp.sessions import UserSession
 from idp.users import KnownUser, User
 
 
@@ -50,7 +46,7 @@ def my_tokens(visit: Visit) -> Response | str:
 @page
 def list_tokens(visit: Visit) -> Response | str:
     """List the personal tokens of everybody, or of one user."""
-    visit.require("personal-tokens:read")
+    rules.personal_tokens.check_listing(visit.authority)
     user = _user_asked_for(visit)
     return _tokens(visit, user.id if user else None, own=False, of=user.name if user else "")
 
@@ -61,7 +57,7 @@ def _tokens(visit: Visit, user_id: int | None, *, own: bool, of: str = "") -> st
     rows, more = one_page(found, lambda row: row[0].id)
     return render(
         "console/keys/tokens.html", rows=rows, more=more, first=after is None, own=own, of=of,
-        may=own or visit.may("personal-tokens:write"),
+        may=own or visit.can("personal-tokens:write"),
     )  # fmt: skip
 
 
@@ -93,8 +89,8 @@ def new_token(visit: Visit) -> Response | str:
 @page
 def delete_token(visit: Visit, uid: str) -> Response | str:
     """Delete a personal token, once that is confirmed."""
-    row, user = _token(visit, uid)
-    own = visit.is_home and user.uid == visit.caller.subject.uid
+    row, user = rules.personal_tokens.deletable(visit.authority, uid)
+    own = visit.authority.is_self(user.uid)
     back = page_url("/console/my/personal-tokens") if own else f"{base(visit.realm.name)}/personal-tokens"
     known = known_realm(visit.caller.realm.runtime, visit.realm.name)
 
@@ -110,15 +106,6 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
     return confirmed(visit, question, act, f"{back}?done=deleted")
 
 
-def _token(visit: Visit, uid: str) -> tuple[Any, User]:
-    """Return a token that the caller may delete, with its owner; any other is not there."""
-    found = personal_tokens.find_with_owner(visit.realm.id, uid)
-    own = found is not None and visit.is_home and found[1].uid == visit.caller.subject.uid
-    if found is None or not (own or visit.may("personal-tokens:write")):
-        raise NotFoundError("There is no personal token with this id (not found).")
-    return found
-
-
 @page
 def my_sessions(visit: Visit) -> Response | str:
     """List one's own live sessions."""
@@ -128,7 +115,7 @@ def my_sessions(visit: Visit) -> Response | str:
 @page
 def list_sessions(visit: Visit) -> Response | str:
     """List the live sessions of everybody, or of one user."""
-    visit.require("sessions:read")
+    rules.sessions.check_listing(visit.authority, "")
     return _sessions(visit, _user_asked_for(visit), own=False)
 
 
@@ -139,17 +126,15 @@ def _sessions(visit: Visit, user: User | None, *, own: bool) -> str:
     return render(
         "console/keys/sessions.html", rows=rows, more=more, first=after is None, own=own,
         of="" if own or user is None else user.name,
-        may=own or visit.may("sessions:write"), current=visit.caller.credential_id,
+        may=own or visit.can("sessions:write"), current=visit.caller.credential_id,
     )  # fmt: skip
 
 
 @page
 def end_session(visit: Visit, uid: str) -> Response:
     """End a session: one's own, or somebody else's for who may."""
-    row: UserSession = sessions.get_session(visit.realm, uid)
-    own = visit.is_home and row.user_id == visit.caller.subject.id
-    if not own and not visit.may("sessions:write"):
-        raise NotFoundError("There is no session with this id (not found).")
+    row = rules.sessions.endable(visit.authority, uid)
+    own = rules.sessions.is_own(visit.authority, row)
     sessions.end_session(visit.realm, row)
     commit()
     return go(f"{page_url('/console/my/sessions') if own else base(visit.realm.name) + '/sessions'}?done=ended")
@@ -191,4 +176,4 @@ def change_password(visit: Visit) -> Response | str:
 
 def _user_asked_for(visit: Visit) -> User | None:
     uid = request.args.get("user", "")
-    return callers.visible_user(visit.caller, visit.realm, uid) if uid else None
+    return rules.users.visible(visit.authority, uid) if uid else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import access, applications, callers, clock, realms, users
+from idp import access, applications, clock, realms, rules, users
 from idp.access import Grant, Holder, HolderKind
 from idp.console.browser import Visit, page
 from idp.console.forms import CHOOSE, Form, TimeField, choice, choices, text
@@ -43,10 +43,10 @@ class EndForm(Form):
 @page
 def review(visit: Visit) -> Response | str:
     """Show who holds what where, since when, until when, given by whom."""
-    visit.require_somewhere("grants:read")
+    projects = rules.grants.listed(visit.authority)
     filters = _filters()
     after = after_number()
-    found = access.page_of_grants(visit.realm, after=after or 0, limit=PAGE + 1, projects=_readable(visit), **filters)
+    found = access.page_of_grants(visit.realm, after=after or 0, limit=PAGE + 1, projects=projects, **filters)
     rows, more = one_page(found, lambda row: row.id)
     roles = [role.name for role in access.list_roles(visit.realm)]
     return render(
@@ -57,8 +57,7 @@ def review(visit: Visit) -> Response | str:
 @page
 def review_csv(visit: Visit) -> Response:
     """Return the whole access review as CSV (RFC 4180), a row for each grant."""
-    visit.require_somewhere("grants:read")
-    filters, projects, name = _filters(), _readable(visit), visit.realm.name
+    filters, projects, name = _filters(), rules.grants.listed(visit.authority), visit.realm.name
 
     def fetch(after: int | None) -> Sequence[Grant]:
         realm = realms.get_realm(name)  # each batch is read in a transaction of its own
@@ -77,7 +76,7 @@ def review_csv(visit: Visit) -> Response:
 @page
 def give(visit: Visit) -> Response | str:
     """Assign a role to somebody."""
-    visit.require_somewhere("grants:write")
+    rules.grants.check_giving_somewhere(visit.authority)
     asked = _asked()
     held = _held(visit, asked)
     if held is not None:
@@ -88,12 +87,12 @@ def give(visit: Visit) -> Response | str:
     def act() -> None:
         role, project = form.role.data or "", form.project.data or ""
         holder = find_holder(visit, form.holder.data or "")
-        callers.give_role(visit.caller, visit.realm, holder, role, project=project, until=form.until.data)
+        rules.grants.give(visit.authority, holder, role, project=project, until=form.until.data)
         commit()
 
     if form.do(act):
         return go(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
-    projects = [each.name for each in access.list_projects(visit.realm) if visit.may("grants:write", each.name)]
+    projects = rules.grants.projects_to_give(visit.authority)
     return shown(
         "console/access/give.html", form, projects=projects[:300], back=_back(visit, asked, asked["holder"]), who=asked["holder"]
     )
@@ -108,7 +107,7 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
         until = form.until.data
         if held.until is not None and until == held.until.replace(second=0, microsecond=0):
             until = held.until  # the field knows no seconds
-        callers.give_role(visit.caller, visit.realm, holder, asked["role"], project=asked["project"], until=until)
+        rules.grants.give(visit.authority, holder, asked["role"], project=asked["project"], until=until)
         commit()
 
     url = _holder_url(visit, asked["holder"])
@@ -124,13 +123,13 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
 def take(visit: Visit) -> Response | str:
     """Remove a role from somebody, once that is confirmed."""
     asked = _asked()
-    visit.require("grants:write", asked["project"])
+    rules.grants.check_giving(visit.authority, asked["project"])
     holder = find_holder(visit, asked["holder"])
     is_own = holder.kind is HolderKind.USER and holder.key == visit.caller.subject.uid
     url = _holder_url(visit, asked["holder"])
 
     def act() -> None:
-        callers.take_role(visit.caller, visit.realm, holder, asked["role"], project=asked["project"])
+        rules.grants.take(visit.authority, holder, asked["role"], project=asked["project"])
         commit()
 
     question = Confirmation(
@@ -149,10 +148,7 @@ def take(visit: Visit) -> Response | str:
 
 def _last_one(visit: Visit, asked: dict[str, str], holder: Holder) -> list[str]:
     """Say so if nobody else could give roles in this organisation afterwards."""
-    if asked["project"] or "grants:write" not in access.get_role(visit.realm, asked["role"]).permissions:
-        return []
-    givers = access.page_of_grants(visit.realm, permitting="grants:write", on_realm=True, state="live", limit=20)
-    if any((each.holder_kind, each.holder_id) != (holder.kind.value, holder.id) for each in givers):
+    if asked["project"] or not rules.grants.is_last_to_give(visit.authority, holder, asked["role"]):
         return []
     return ["Nobody else can assign roles here: after this, only an operator of the server can."]
 
@@ -169,14 +165,12 @@ def find_holder(visit: Visit, named: str) -> Holder:
         kind, name = "user", kind  # a mail address as it is, or a machine user's name
     match kind:
         case "application":
-            visit.require_somewhere("applications:read")
-            return applications.holder_of(applications.get_application(visit.realm, name))
+            return applications.holder_of(rules.applications.visible(visit.authority, name))
         case "user":
             user = users.find_user(visit.realm, name)
-            return users.holder_of(callers.visible_user(visit.caller, visit.realm, user.uid if user else name))
+            return users.holder_of(rules.users.visible(visit.authority, user.uid if user else name))
         case "group":
-            visit.require_somewhere("users:read")
-            return users.group_holder(users.get_group(visit.realm, name))
+            return users.group_holder(rules.groups.visible(visit.authority, name))
     raise InvalidValueError("Name a user by mail address or name, an application as application:<name>, a group as group:<name>.")
 
 
@@ -187,7 +181,7 @@ def _asked() -> dict[str, str]:
 
 def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
     """Return the grant that the URL names, if there is such a one and the caller may see it."""
-    if not asked["role"] or not asked["holder"] or not visit.may("grants:read", asked["project"]):
+    if not asked["role"] or not asked["holder"] or not rules.grants.sees_all(visit.authority, asked["project"]):
         return None
     holder = find_holder(visit, asked["holder"])
     return access.find_grant(visit.realm, holder, asked["role"], project=asked["project"] or None)
@@ -195,13 +189,7 @@ def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
 
 def _roles(visit: Visit, project: str) -> list[str]:
     """Return the roles that the caller could give: on the project that is named, or anywhere."""
-    held = visit.caller.held_in(visit.realm.name)
-    places = {project} if project else {"", *(each.project for each in held)}
-    return [
-        role.name
-        for role in access.list_roles(visit.realm)
-        if any(access.may_grant(held, role.permissions, place) for place in places)
-    ]
+    return [role.name for role in access.list_roles(visit.realm) if rules.grants.can_give(visit.authority, role, project)]
 
 
 def _where(asked: dict[str, str]) -> str:
@@ -233,13 +221,6 @@ def _filters() -> dict[str, Any]:
     chosen = {name: request.args.get(name, "")[:300].strip() for name in ("holder", "role", "project")}
     ended = request.args.get("state", "")
     return {**chosen, "state": ended if ended in {"live", "ended", "ending"} else ""}
-
-
-def _readable(visit: Visit) -> list[str] | None:
-    """Return the only projects whose grants the caller may see; None for everything."""
-    if visit.may("grants:read"):
-        return None
-    return [each.name for each in access.list_projects(visit.realm) if visit.may("grants:read", each.name)]
 
 
 def _cells(grant: Grant) -> tuple[str, ...]:

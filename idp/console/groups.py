@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from idp import access, callers, users
+from idp import rules, users
 from idp.console.browser import Posted, Visit, current_draft, page
 from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
@@ -31,14 +31,14 @@ class MemberForm(Form):
 @page
 def list_groups(visit: Visit) -> Response | str:
     """List the groups of the realm."""
-    visit.require_somewhere("users:read")
+    rules.groups.check_listing(visit.authority)
     return render("console/people/groups.html", rows=users.list_groups(visit.realm))
 
 
 @page
 def new_group(visit: Visit) -> Response | str:
     """Make a group."""
-    visit.require("users:write")
+    rules.groups.check_creating(visit.authority)
     form = GroupForm(visit.posted)
 
     def act() -> None:
@@ -56,12 +56,11 @@ def new_group(visit: Visit) -> Response | str:
 @page
 def show_group(visit: Visit, name: str) -> Response | str:
     """Show a group with its members and what it holds; change what it says of itself."""
-    visit.require_somewhere("users:read")
-    group = users.get_group(visit.realm, name)
+    group = rules.groups.visible(visit.authority, name)
     form = _described(group, visit.posted)
 
     def act() -> None:
-        callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+        rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
         users.describe_group(visit.realm, name, form.description.data or "", form.display_name.data or "")
         commit()
 
@@ -73,7 +72,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
 @page
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
-    visit.require("users:write")
+    rules.groups.check_creating(visit.authority)
     if visit.posted is None and current_draft() is None:  # the address of a refused form, opened again
         return go(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)
@@ -82,7 +81,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
         user = users.find_user(visit.realm, form.user.data or "")
         if user is None:
             raise NotFoundError("There is no user of this name (not found).")
-        callers.put_into_group(visit.caller, visit.realm, users.get_group(visit.realm, name), user.uid)
+        rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
         commit()
 
     if form.do(act):
@@ -101,11 +100,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
     group = users.get_group(visit.realm, name)
     response = shown(
         "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
-        grants=[
-            grant
-            for grant in access.list_grants(visit.realm, holder=users.group_holder(group))
-            if visit.may("grants:read", grant.project.name if grant.project else "")
-        ],
+        grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
     )  # fmt: skip
     response.status_code = max(form.status, member_form.status)
     return response
@@ -114,8 +109,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
 @page
 def remove_member(visit: Visit, name: str, key: str) -> Response:
     """Take a user out of a group."""
-    visit.require("users:write")
-    callers.take_out_of_group(visit.caller, visit.realm, users.get_group(visit.realm, name), find_user(visit, key).uid)
+    rules.groups.remove_member(visit.authority, rules.groups.visible(visit.authority, name), find_user(visit, key).uid)
     commit()
     return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
 
@@ -123,8 +117,7 @@ def remove_member(visit: Visit, name: str, key: str) -> Response:
 @page
 def delete_group(visit: Visit, name: str) -> Response | str:
     """Delete a group, once that is confirmed."""
-    visit.require("users:write")
-    group = callers.manageable_group(visit.caller, visit.realm, users.get_group(visit.realm, name))
+    group = rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
     members = len(users.list_members(group))
 
     def act() -> None:

@@ -7,7 +7,7 @@ import wtforms
 from flask import Response, request
 from wtforms import validators
 
-from idp import access, callers, clock, keysets, runtime
+from idp import clock, keysets, rules, runtime
 from idp.access import Project
 from idp.console.browser import Visit, page
 from idp.console.drafts import SecretField
@@ -73,21 +73,21 @@ class KeysetForm(Form):
 @page
 def list_keysets(visit: Visit) -> Response | str:
     """List the keysets that the caller may see."""
-    names = callers.listed_projects(visit.caller, visit.realm)
+    names = rules.keysets.listed(visit.authority)
     search, after = request.args.get("search", "")[:200], after_number()
     listing = keysets.keyset_listing(visit.realm, containing=search, projects=names)
     found = listing.take("", descending=False, after=None if after is None else [after], limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/keysets/list.html", rows=rows, more=more, first=after is None, search=search, titles=KIND_TITLES,
-        may=visit.may_somewhere("keysets:write"),
+        may=visit.can_somewhere("keysets:write"),
     )  # fmt: skip
 
 
 @page
 def new_keyset(visit: Visit) -> Response | str:
     """Choose a kind, then keep a keyset of it."""
-    visit.require_somewhere("keysets:write")
+    rules.keysets.check_writing_somewhere(visit.authority)
     category, _, entity = request.args.get("kind", "").partition(":")
     if not category:
         return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES)
@@ -95,14 +95,14 @@ def new_keyset(visit: Visit) -> Response | str:
     _offer_projects(visit, form)
     if not form.is_sent and not form.is_restored:
         form.max_lease_seconds.data = keysets.DEFAULT_LEASE
-    if not visit.may("keysets:write"):
+    if not rules.keysets.can_write(visit.authority, ()):
         del form.is_default
     made: dict[str, str] = {}
 
     def act() -> None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
         wish = _wish(visit, form, values=_values(form))
-        made["uid"] = callers.make_keyset(visit.caller, visit.realm, category, entity, wish).uid
+        made["uid"] = rules.keysets.create(visit.authority, category, entity, wish).uid
         commit()
 
     if form.do(act):
@@ -118,7 +118,7 @@ def new_keyset(visit: Visit) -> Response | str:
 @page
 def show_keyset(visit: Visit, uid: str) -> Response | str:
     """Show a keyset with its versions and who holds them; change what it says of itself."""
-    keyset = callers.visible_keyset(visit.caller, visit.realm, uid)
+    keyset = rules.keysets.visible(visit.authority, uid)
     places = sorted(each.name for each in keyset.projects)
     stored = {
         "name": keyset.name, "description": keyset.description, "projects": places, "typed_projects": places,
@@ -126,17 +126,17 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
     }  # fmt: skip
     form = KeysetForm(visit.posted, stored)
     _offer_projects(visit, form)
-    if not visit.may("keysets:write"):
+    if not rules.keysets.can_write(visit.authority, ()):
         del form.is_default
 
     def act() -> None:
-        changed = callers.writable_keyset(visit.caller, visit.realm, uid)
-        callers.change_keyset(visit.caller, visit.realm, changed, _wish(visit, form))
+        changed = rules.keysets.writable(visit.authority, uid)
+        rules.keysets.update(visit.authority, changed, _wish(visit, form))
         commit()
 
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
-    keyset = callers.visible_keyset(visit.caller, visit.realm, uid)
+    keyset = rules.keysets.visible(visit.authority, uid)
     versions = keysets.list_versions(keyset)
     leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
     return shown(
@@ -144,21 +144,21 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
         held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
         leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(),
-        may=callers.may_write(visit.caller, visit.realm, keyset.projects),
-        may_see_leases=any(visit.may("keysets:read", place) for place in ("", *places)),
+        may=rules.keysets.can_write(visit.authority, keyset.projects),
+        may_see_leases=rules.keysets.sees_leases(visit.authority, keyset),
     )  # fmt: skip
 
 
 @page
 def replace_values(visit: Visit, uid: str) -> Response | str:
     """Give a keyset new values."""
-    keyset = callers.writable_keyset(visit.caller, visit.realm, uid)
+    keyset = rules.keysets.writable(visit.authority, uid)
     form = _form_with_values(keyset.category, keyset.entity, Form)(visit.posted, None)
     url, name = _url(visit, keyset.uid), keyset.name
 
     def act() -> None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
-        keysets.replace_values(visit.realm, callers.writable_keyset(visit.caller, visit.realm, uid), _values(form))
+        keysets.replace_values(visit.realm, rules.keysets.writable(visit.authority, uid), _values(form))
         commit()
 
     if form.do(act):
@@ -173,11 +173,11 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
 @page
 def delete_keyset(visit: Visit, uid: str) -> Response | str:
     """Delete a keyset, once that is confirmed."""
-    keyset = callers.writable_keyset(visit.caller, visit.realm, uid)
+    keyset = rules.keysets.writable(visit.authority, uid)
     live = keysets.lease_listing(visit.realm, keyset=keyset, state="live").count()
 
     def act() -> None:
-        keysets.delete_keyset(visit.realm, callers.writable_keyset(visit.caller, visit.realm, uid))
+        keysets.delete_keyset(visit.realm, rules.keysets.writable(visit.authority, uid))
         commit()
 
     question = Confirmation(
@@ -196,8 +196,7 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
 @page
 def list_leases(visit: Visit) -> Response | str:
     """List leases, those that run or all of the last 90 days."""
-    visit.require_somewhere("keysets:read")
-    names = callers.readable_projects(visit.caller, visit.realm, "keysets:read")
+    names = rules.keysets.listed_with_leases(visit.authority)
     application, over = request.args.get("search", "").strip()[:64], request.args.get("over", "") == "yes"
     after = after_number()
     listing = keysets.lease_listing(visit.realm, client_id=application, state="" if over else "live", projects=names)
@@ -205,18 +204,18 @@ def list_leases(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/keysets/leases.html", rows=rows, more=more, first=after is None, search=application, over=over,
-        may=visit.may_somewhere("keysets:write"),
+        may=visit.can_somewhere("keysets:write"),
     )  # fmt: skip
 
 
 @page
 def end_lease(visit: Visit, uid: str) -> Response | str:
     """End a lease, once that is confirmed."""
-    lease = callers.endable_lease(visit.caller, visit.realm, uid)
+    lease = rules.keysets.endable_lease(visit.authority, uid)
     back = f"{base(visit.realm.name)}/leases"
 
     def act(reason: str) -> None:
-        keysets.end_lease(visit.realm, callers.endable_lease(visit.caller, visit.realm, uid), reason)
+        keysets.end_lease(visit.realm, rules.keysets.endable_lease(visit.authority, uid), reason)
         commit()
 
     is_over = lease.state(clock.now()).value != "live"
@@ -269,8 +268,8 @@ def _values(form: Form) -> list[tuple[str, str]]:
 
 def _offer_projects(visit: Visit, form: Any) -> None:
     """Offer the projects for which the caller may decide over keysets; where there are many, they are typed."""
-    names = [each.name for each in access.list_projects(visit.realm) if visit.may("keysets:write", each.name)]
-    hint = "None for the whole organisation." if visit.may("keysets:write") else "At least one."
+    names = rules.keysets.names_to_write(visit.authority)
+    hint = "None for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
     if len(names) > MOST_PROJECTS_SHOWN:
         del form.projects
         form.typed_projects.description = f"One a line. {hint}"
@@ -282,7 +281,7 @@ def _offer_projects(visit: Visit, form: Any) -> None:
 
 def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None) -> KeysetWish:
     chosen = form.projects.data if "projects" in form else form.typed_projects.data
-    projects: list[Project] = callers.projects_to_write(visit.caller, visit.realm, chosen or ())
+    projects: list[Project] = rules.keysets.projects_to_write(visit.authority, chosen or ())
     return KeysetWish(
         name=form.name.data, description=form.description.data or "", projects=projects,
         is_default=form.is_default.data if "is_default" in form else None, max_lease_seconds=form.max_lease_seconds.data,

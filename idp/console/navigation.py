@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from idp import realms
+from idp import rules
 from idp.console.browser import Visit
 from idp.console.urls import page_url
 
@@ -59,12 +59,12 @@ def base(realm: str) -> str:
 def sections(visit: Visit) -> list[Section]:
     """Return the navigation for a caller."""
     found = []
-    if visit.is_operator and visit.caller.may("realm:read", realm=realms.MASTER):
+    if rules.realms.is_operator(visit.caller):
         found.append(Section("This server", [Link("Organisations", page_url("/console/organisations"))]))
     links = [
         Link(title, base(visit.realm.name) + end)
         for title, end, need, everywhere in _REALM_PAGES
-        if (visit.may(need) if everywhere else visit.may_somewhere(need))
+        if (visit.can(need) if everywhere else visit.can_somewhere(need))
     ]
     if links:
         found.append(Section(visit.realm.display_name or visit.realm.name, links))

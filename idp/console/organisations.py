@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import wtforms
 from flask import Response, request
 
-from idp import audit, clock, manifest, organisations, realms
+from idp import audit, clock, manifest, organisations, realms, rules
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
@@ -32,7 +32,7 @@ class OrganisationForm(Form):
 @page
 def list_organisations(visit: Visit) -> Response | str:
     """List organisations by name, 50 a page."""
-    _require(visit, "realm:read")
+    rules.realms.check_listing_all(visit.caller)
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
     named = request.args.get("state", "")
     state = RealmState(named) if named in set(RealmState) else None
@@ -42,7 +42,7 @@ def list_organisations(visit: Visit) -> Response | str:
         "console/operators/list.html",
         rows=rows, more=more, first=not after, search=search, state=state, after=after,
         counts=realms.count_realms(),
-        totals=audit.activity_totals(clock.now() - timedelta(days=30)), may=visit.caller.may("realm:write", realm=MASTER),
+        totals=audit.activity_totals(clock.now() - timedelta(days=30)), may=rules.realms.can_operate(visit.caller),
         grace=realms.GRACE,
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ def list_organisations(visit: Visit) -> Response | str:
 @page_with_keys
 def new_organisation(visit: Visit) -> Response | str:
     """Make an organisation with its keys and roles."""
-    _require(visit, "realm:write")
+    rules.realms.check_operator(visit.caller)
     form = OrganisationForm(visit.posted)
 
     def act() -> None:
@@ -88,7 +88,7 @@ def restore(visit: Visit) -> Response:
 @page
 def deactivate(visit: Visit) -> Response | str:
     """Stop every credential of an organisation, once that is confirmed."""
-    _require(visit, "realm:write")
+    rules.realms.check_operator(visit.caller)
     name = visit.realm.name
 
     def act() -> None:
@@ -106,7 +106,7 @@ def deactivate(visit: Visit) -> Response | str:
 @page
 def delete(visit: Visit) -> Response | str:
     """Delete an organisation, once that is confirmed."""
-    _require(visit, "realm:write")
+    rules.realms.check_operator(visit.caller)
     name = visit.realm.name
 
     def act() -> None:
@@ -122,7 +122,7 @@ def delete(visit: Visit) -> Response | str:
 
 
 def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
-    _require(visit, "realm:write")
+    rules.realms.check_operator(visit.caller)
     verb(visit.realm)
     commit()
     return go(_list_url(done=done))
@@ -147,8 +147,3 @@ def _use(realm: Realm) -> list[str]:
         used + "every application, key, session and token of it is refused within a second.",
         "Verifiers that only look at signatures accept tokens that are out already until they expire, at most 10 hours.",
     ]
-
-
-def _require(visit: Visit, permission: str) -> None:
-    """Refuse everybody but operators, whose permission it is in their own realm."""
-    visit.caller.require(permission, realm=MASTER)

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, audit, clock, keys
+from idp import apikeys, applications, audit, clock, keys, rules
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import stacked_bars
@@ -46,7 +46,7 @@ _WHY = {
 @page
 def show(visit: Visit) -> Response | str:
     """Show the overview."""
-    visit.require("applications:read")
+    rules.applications.check_overview(visit.authority)
     span = "month" if request.args.get("span") == "month" else "day"
     now = clock.now()
     begins = _steps(now, span)
@@ -89,7 +89,7 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
 def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
-    if visit.may("applications:read"):
+    if rules.applications.sees_all(visit.authority):
         for name, (rows, count) in (
             ("expiring", applications.expiring_secrets(visit.realm, now + SOON)),
             ("unused", applications.unused_secrets(visit.realm, now - UNUSED)),
@@ -99,7 +99,7 @@ def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
                 ("secret", f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
                 for secret, application in rows
             ]
-    if visit.may("api-keys:read"):
+    if rules.api_keys.sees_all(visit.authority):
         for name, (found_keys, count) in (
             ("expiring", apikeys.expiring_keys(visit.realm, now + SOON)),
             ("unused", apikeys.unused_keys(visit.realm, now - UNUSED)),
@@ -108,7 +108,7 @@ def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
             found[name] += [
                 ("API key", f"{key.name} of {apikeys.owner_of(key).name}", f"/api-keys/{key.uid}", key) for key in found_keys
             ]
-    if visit.may("keys:read"):
+    if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]
         found["steps"] = [(key, step) for key, step in steps if step is not None and step[1] < now + KEYS_SOON]
     return found

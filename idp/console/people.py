@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, request
 from wtforms import validators
 
-from idp import access, apikeys, callers, personal_tokens, runtime, sessions, users
+from idp import access, apikeys, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
 from idp.console.forms import CHOOSE, Form, NumberField, choice, choices, text
@@ -50,7 +50,7 @@ class UserForm(Form):
 @page
 def list_users(visit: Visit) -> Response | str:
     """List users by name, 50 a page."""
-    visit.require_somewhere("users:read")
+    rules.users.check_listing(visit.authority)
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:254]
     rows, more = one_page(users.list_users(visit.realm, after=after, containing=search, limit=PAGE + 1), lambda row: row.name)
     return render("console/people/users.html", rows=rows, more=more, search=search, first=not after)
@@ -59,7 +59,7 @@ def list_users(visit: Visit) -> Response | str:
 @page
 def new_user(visit: Visit) -> Response | str:
     """Make a user; a person is sent an invitation."""
-    visit.require("users:write")
+    rules.users.check_creating(visit.authority)
     form = NewUserForm(visit.posted)
     form.kind.choices = choices(["", *UserKind], _KINDS)
     form.role.choices = choices(["", *(role.name for role in access.list_roles(visit.realm))], {"": "None for now"})
@@ -71,7 +71,7 @@ def new_user(visit: Visit) -> Response | str:
             visit.realm, form.name.data or "", kind, first_name=form.first_name.data or "", last_name=form.last_name.data or ""
         )
         if form.role.data:
-            callers.give_role(visit.caller, visit.realm, users.holder_of(user), form.role.data)
+            rules.grants.give(visit.authority, users.holder_of(user), form.role.data)
         if kind is UserKind.PERSON:
             users.send_link(visit.realm, user, LinkPurpose.INVITATION)
         made.append(user.uid)
@@ -91,11 +91,11 @@ def show_user(visit: Visit, key: str) -> Response | str:
     user = find_user(visit, key)
     stored = {name: getattr(user, name) for name in ("email", "first_name", "last_name", "api_key_hours")}
     form = UserForm(visit.posted, stored)
-    if not visit.may("api-keys:write"):
+    if not rules.api_keys.can_exceed_limits(visit.authority):
         del form.api_key_hours
 
     def act() -> None:
-        callers.change_user(visit.caller, visit.realm, user.uid, **form.data)
+        rules.users.update(visit.authority, user.uid, **form.data)
         commit()
 
     if form.do(act):
@@ -110,16 +110,17 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
         (grant, group)
         for holder, group in holders
         for grant in access.list_grants(visit.realm, holder=holder)
-        if visit.may("grants:read", grant.project.name if grant.project else "")
+        if rules.grants.sees(visit.authority, grant)
     ]
+    sees_tokens = rules.personal_tokens.sees_all(visit.authority)
     return {
         "user": user,
         "groups": groups,
         "own_grants": [grant for grant, group in grants if not group],
         "inherited": [(grant, group) for grant, group in grants if group],
-        "keys": apikeys.list_keys(visit.realm, owner=users.holder_of(user)) if visit.may("api-keys:read") else [],
-        "sessions": sessions.list_sessions(visit.realm, user=user) if visit.may("sessions:read") else [],
-        "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if visit.may("personal-tokens:read") else [],
+        "keys": apikeys.list_keys(visit.realm, owner=users.holder_of(user)) if rules.api_keys.sees_all(visit.authority) else [],
+        "sessions": sessions.list_sessions(visit.realm, user=user) if rules.sessions.sees_all(visit.authority) else [],
+        "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if sees_tokens else [],
         "url": _url(visit, user.uid),
         "mail_is_sent": bool(runtime.current().settings.smtp_host),
     }
@@ -128,7 +129,7 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
 @page
 def send_link(visit: Visit, key: str) -> Response:
     """Send a user a link to choose a password: an invitation, or a reset where there is one already (R107)."""
-    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
+    user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
     purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION
     users.send_link(visit.realm, user, purpose)
     uid = user.uid
@@ -139,7 +140,7 @@ def send_link(visit: Visit, key: str) -> Response:
 @page
 def disable_user(visit: Visit, key: str) -> Response | str:
     """Disable a user, once that is confirmed."""
-    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
+    user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
     uid = user.uid
 
     def act() -> None:
@@ -156,7 +157,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
 @page
 def enable_user(visit: Visit, key: str) -> Response:
     """Let a disabled user in again."""
-    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
+    user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
     users.update_user(visit.realm, user, enabled=True)
     uid = user.uid
     commit()
@@ -166,7 +167,7 @@ def enable_user(visit: Visit, key: str) -> Response:
 @page
 def delete_user(visit: Visit, key: str) -> Response | str:
     """Delete a user with all that is theirs, once that is confirmed."""
-    user = callers.manageable_user(visit.caller, visit.realm, find_user(visit, key).uid)
+    user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
 
     def act() -> None:
         users.delete_user(visit.realm, user)
@@ -182,9 +183,7 @@ def delete_user(visit: Visit, key: str) -> Response | str:
 @page
 def end_sessions(visit: Visit, key: str) -> Response:
     """End every session of a user."""
-    user = find_user(visit, key)
-    if user.uid != visit.caller.subject.uid:
-        visit.require("sessions:write")
+    user = rules.sessions.user_to_sign_out(visit.authority, find_user(visit, key).uid)
     users.sign_out_everywhere(visit.realm, user)
     uid = user.uid
     commit()
@@ -205,7 +204,7 @@ def _what_stops(visit: Visit, user: User) -> list[str]:
 def find_user(visit: Visit, key: str) -> User:
     """Return a user by uid or name whom the caller may see."""
     found = users.find_user(visit.realm, key)
-    return callers.visible_user(visit.caller, visit.realm, found.uid if found is not None else key)
+    return rules.users.visible(visit.authority, found.uid if found is not None else key)
 
 
 def _url(visit: Visit, uid: str) -> str:

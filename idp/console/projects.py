@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from idp import access
+from idp import access, rules
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
@@ -26,12 +26,12 @@ class ProjectForm(Form):
 @page
 def list_projects(visit: Visit) -> Response | str:
     """List the projects of the realm that the caller may see."""
-    visit.require_somewhere("projects:read")
+    names = rules.projects.listed(visit.authority)
     search, after = request.args.get("search", "")[:200], request.args.get("after", "")
     found = [
         project
         for project in access.list_projects(visit.realm)
-        if visit.may("projects:read", project.name)
+        if (names is None or project.name in names)
         and project.name > after
         and search.lower() in f"{project.name} {project.display_name} {project.description}".lower()
     ]
@@ -42,7 +42,7 @@ def list_projects(visit: Visit) -> Response | str:
 @page
 def new_project(visit: Visit) -> Response | str:
     """Make a project."""
-    visit.require("projects:write")
+    rules.projects.check_creating(visit.authority)
     form = ProjectForm(visit.posted)
 
     def act() -> None:
@@ -58,27 +58,27 @@ def new_project(visit: Visit) -> Response | str:
 @page
 def show_project(visit: Visit, name: str) -> Response | str:
     """Show a project and who works in it; change what it says of itself."""
-    visit.require("projects:read", name)
-    project = access.get_project(visit.realm, name)
+    project = rules.projects.visible(visit.authority, name)
     form = ProjectForm(visit.posted, {"display_name": project.display_name, "description": project.description})
     del form.name
 
     def act() -> None:
-        visit.require("projects:write", name)
+        rules.projects.check_changing(visit.authority, rules.projects.visible(visit.authority, name))
         access.describe_project(visit.realm, name, form.description.data or "", form.display_name.data or "")
         commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/projects/{name}?done=saved")
     project = access.get_project(visit.realm, name)
-    grants = access.list_grants(visit.realm, project=name) if visit.may("grants:read", name) else []
+    grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
     return shown("console/access/project.html", form, project=project, grants=grants[:MOST_SHOWN], count=len(grants))
 
 
 @page
 def delete_project(visit: Visit, name: str) -> Response | str:
     """Delete a project that nobody has a role on."""
-    visit.require("projects:write", name)
+    rules.projects.visible(visit.authority, name)
+    rules.projects.check_deleting(visit.authority)
     count = len(access.list_grants(visit.realm, project=name))
 
     def act() -> None:

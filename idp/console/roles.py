@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from idp import access, callers
+from idp import access, rules
 from idp.access import PERMISSIONS
 from idp.console.browser import Visit, page
 from idp.console.forms import ChecksField, Form, choices, name_field, text
@@ -28,20 +28,18 @@ class RoleForm(Form):
 @page
 def list_roles(visit: Visit) -> Response | str:
     """List the roles of the realm."""
-    visit.require_somewhere("roles:read")
+    rules.roles.check_listing(visit.authority)
     return render("console/access/roles.html", rows=access.list_roles(visit.realm))
 
 
 @page
 def new_role(visit: Visit) -> Response | str:
     """Make a role."""
-    visit.require("roles:write")
+    rules.roles.check_creating(visit.authority)
     form = RoleForm(visit.posted)
 
     def act() -> None:
-        callers.make_role(
-            visit.caller, visit.realm, form.name.data or "", form.description.data or "", form.permissions.data or []
-        )
+        rules.roles.create(visit.authority, form.name.data or "", form.description.data or "", form.permissions.data or [])
         commit()
 
     if form.do(act):
@@ -53,18 +51,17 @@ def new_role(visit: Visit) -> Response | str:
 @page
 def show_role(visit: Visit, name: str) -> Response | str:
     """Show a role and who holds it; change it, unless it is built in."""
-    visit.require_somewhere("roles:read")
-    role = access.get_role(visit.realm, name)
+    role = rules.roles.visible(visit.authority, name)
     form = RoleForm(visit.posted, {"description": role.description, "permissions": sorted(role.permissions)})
     del form.name
 
     def act() -> None:
-        callers.change_role(visit.caller, visit.realm, name, form.description.data or "", form.permissions.data or [])
+        rules.roles.update(visit.authority, name, form.description.data or "", form.permissions.data or [])
         commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/roles/{name}?done=saved")
-    grants = access.page_of_grants(visit.realm, role=name, limit=PAGE) if visit.may("grants:read") else []
+    grants = access.page_of_grants(visit.realm, role=name, limit=PAGE) if rules.grants.sees_all(visit.authority) else []
     return shown(
         "console/access/role.html", form, role=access.get_role(visit.realm, name), grants=grants, permissions=PERMISSIONS
     )
@@ -73,7 +70,7 @@ def show_role(visit: Visit, name: str) -> Response | str:
 @page
 def delete_role(visit: Visit, name: str) -> Response | str:
     """Delete a role that nobody holds."""
-    callers.check_role(visit.caller, visit.realm, name)
+    rules.roles.manageable(visit.authority, name)
     held = access.page_of_grants(visit.realm, role=name, limit=1)
 
     def act() -> None:

@@ -3,7 +3,7 @@
 import wtforms
 from flask import Response
 
-from idp import realms, runtime
+from idp import realms, rules, runtime
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page
 from idp.console.forms import Form, choices, text, whole_number
@@ -46,15 +46,15 @@ class SettingsForm(Form):
 @page
 def show(visit: Visit) -> Response | str:
     """Show the settings, and change them."""
-    visit.require("realm:read")
+    rules.realms.check_reading(visit.authority)
     form = SettingsForm(visit.posted, {name: getattr(visit.realm, name) for name in _FIELDS})
 
     def act() -> None:
-        visit.require("realm:write")
+        rules.realms.check_changing(visit.authority)
         realms.update_realm(visit.realm, **form.data)
         commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/settings?done=saved")
     issuer = runtime.current().settings.issuer(visit.realm.name)
-    return shown("console/realm/settings.html", form, issuer=issuer, may=visit.may("realm:write"))
+    return shown("console/realm/settings.html", form, issuer=issuer, may=visit.can("realm:write"))

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from flask import Response
 
-from idp import clock, keys
+from idp import clock, keys, rules
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.navigation import base
@@ -19,11 +19,11 @@ from idp.realms import Realm
 @page
 def list_keys(visit: Visit) -> Response | str:
     """Show every key with its dates, and what comes next."""
-    visit.require("keys:read")
+    rules.signing_keys.check_reading(visit.authority)
     now = clock.now()
     rows = [(key, key.state(now).value, next_step(visit.realm, key, now)) for key in reversed(keys.list_keys(visit.realm))]
     return render(
-        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, may=visit.may("keys:write"),
+        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, may=visit.can("keys:write"),
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, dateti
 @page_with_keys
 def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     """Announce a successor, once that is confirmed."""
-    visit.require("keys:write")
+    rules.signing_keys.check_changing(visit.authority)
     if algorithm not in SIGNING_ALGORITHMS:
         raise NotFoundError("There is no key for this algorithm (not found).")
     back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
@@ -75,7 +75,7 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
 @page_with_keys
 def revoke_key(visit: Visit, kid: str) -> Response | str:
     """Take a key that may have leaked out of the key set, once that is confirmed."""
-    visit.require("keys:write")
+    rules.signing_keys.check_changing(visit.authority)
     key = next((each for each in keys.list_keys(visit.realm) if each.uid == kid), None)
     if key is None:
         raise NotFoundError("There is no such key (not found).")

@@ -5,11 +5,10 @@ from typing import Any
 from flask import Response
 
 from idp import runtime
-from idp.callers import Caller
-from idp.compat.calls import own_realm
 from idp.compat.ionos.lists import PREFIX, collected, filter_names, ordered_by, sent_filters
 from idp.compat.parameters import takes
 from idp.realms import Realm
+from idp.rules import Authority
 
 _PROPERTIES = ("contractNumber", "owner", "status", "regDomain")
 
@@ -24,15 +23,14 @@ _LIMITS = (
 
 
 @takes("orderBy", "maxResults", *filter_names(*_PROPERTIES))
-def list_contracts(caller: Caller) -> Response:
+def list_contracts(authority: Authority) -> Response:
     """Show the contract."""
     ordered_by(dict.fromkeys(_PROPERTIES))
-    realm = own_realm(caller)
-    properties = _properties(realm, caller.user.name if hasattr(caller.subject, "name") else "")
+    properties = _properties(authority.realm, authority.caller.user.name if hasattr(authority.caller.subject, "name") else "")
     asked = all(value.lower() in str(properties[name]).lower() for name, value in sent_filters().items())
     limits = {"resourceLimits": dict.fromkeys(_LIMITS, 0)}
     contract = {
-        "id": str(realm.contract_number),
+        "id": str(authority.realm.contract_number),
         "type": "contract",
         "href": f"{runtime.current().settings.public_url}{PREFIX}/contracts",
         "properties": properties | limits,

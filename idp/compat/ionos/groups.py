@@ -9,10 +9,9 @@ from typing import Any
 
 from flask import Response
 
-from idp import access, callers, clock, realms, runtime, users
+from idp import access, clock, realms, rules, runtime, users
 from idp.api.answers import answer
-from idp.callers import Caller
-from idp.compat.calls import flag_of, json_body, own_realm, text_of
+from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos import users as people
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters
 from idp.compat.ionos.users import properties_of_body, show_user
@@ -20,6 +19,7 @@ from idp.compat.parameters import argument, takes
 from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import Group, User
 
 PRIVILEGES = (
@@ -49,84 +49,80 @@ def _listing(realm: Realm, member: User | None = None) -> Listing | None:
 
 
 @takes(*PAGED, *_FILTERS, f"filter.{_PROTECTED}")
-def groups_of_user(caller: Caller, uid: str) -> Response:
+def groups_of_user(authority: Authority, uid: str) -> Response:
     """List the groups that a user is in."""
-    realm = own_realm(caller)
-    user = callers.visible_user(caller, realm, uid)
+    user = rules.users.visible(authority, uid)
     orders = _ORDERS | {_PROTECTED: "id"}
-    return collection(f"um/users/{uid}/groups", _listing(realm, user), orders, show_group, default="shown")
+    return collection(f"um/users/{uid}/groups", _listing(authority.realm, user), orders, show_group, default="shown")
 
 
 @takes(*PAGED, *_FILTERS)
-def list_groups(caller: Caller) -> Response:
+def list_groups(authority: Authority) -> Response:
     """List groups."""
-    realm = own_realm(caller)
-    caller.require("users:read", realm=realm.name)
-    return collection("um/groups", _listing(realm), _ORDERS, show_group, default="shown")
+    rules.groups.check_listing(authority)
+    return collection("um/groups", _listing(authority.realm), _ORDERS, show_group, default="shown")
 
 
-def create_group(caller: Caller) -> Response:
+def create_group(authority: Authority) -> Response:
     """Make a group with privileges."""
-    realm, wanted = own_realm(caller), properties_of_body()
-    caller.require("users:write", realm=realm.name)
+    wanted = properties_of_body()
+    rules.groups.check_creating(authority)
     named = realms.called("group", text_of(wanted, "name"))
-    group = users.create_group(realm, named.name, display_name=named.display_name)
-    _set_privileges(caller, realm, group, wanted)
+    group = users.create_group(authority.realm, named.name, display_name=named.display_name)
+    _set_privileges(authority, group, wanted)
     return answer(show_group(group), 202)
 
 
-def get_group(caller: Caller, uid: str) -> Response:
+def get_group(authority: Authority, uid: str) -> Response:
     """Show a group."""
-    return answer(show_group(find_group(caller, own_realm(caller), uid)))
+    return answer(show_group(find_group(authority, uid)))
 
 
-def put_group(caller: Caller, uid: str) -> Response:
+def put_group(authority: Authority, uid: str) -> Response:
     """Set what a group is shown as, and its privileges; those that are left out are taken from it."""
-    realm, wanted = own_realm(caller), properties_of_body()
-    group = callers.manageable_group(caller, realm, find_group(caller, realm, uid))
-    users.describe_group(realm, group.name, display_name=text_of(wanted, "name", group.display_name or group.name))
-    _set_privileges(caller, realm, group, dict.fromkeys(PRIVILEGES, False) | wanted)
+    wanted = properties_of_body()
+    group = rules.groups.manageable(authority, find_group(authority, uid))
+    users.describe_group(authority.realm, group.name, display_name=text_of(wanted, "name", group.display_name or group.name))
+    _set_privileges(authority, group, dict.fromkeys(PRIVILEGES, False) | wanted)
     return answer(show_group(group), 202)
 
 
-def delete_group(caller: Caller, uid: str) -> Response:
+def delete_group(authority: Authority, uid: str) -> Response:
     """Delete a group; its members stay."""
-    realm = own_realm(caller)
-    users.delete_group(realm, callers.manageable_group(caller, realm, find_group(caller, realm, uid)).name)
+    users.delete_group(authority.realm, rules.groups.manageable(authority, find_group(authority, uid)).name)
     return answer({}, 202)
 
 
 @takes(*PAGED, *people.FILTERS)
-def users_of_group(caller: Caller, uid: str) -> Response:
+def users_of_group(authority: Authority, uid: str) -> Response:
     """List the users in a group."""
-    realm = own_realm(caller)
-    group = find_group(caller, realm, uid)
-    every = people.user_listing(realm)
+    group = find_group(authority, uid)
+    every = people.user_listing(authority.realm)
     listing = users.member_listing(group, every) if every is not None else None
-    return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(realm, row))
+    return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(authority.realm, row))
 
 
-def add_to_group(caller: Caller, uid: str) -> Response:
+def add_to_group(authority: Authority, uid: str) -> Response:
     """Put a user into a group."""
-    realm = own_realm(caller)
-    group = find_group(caller, realm, uid)
-    return answer(show_user(realm, callers.put_into_group(caller, realm, group, text_of(json_body(), "id", longest=64))), 202)
+    group = find_group(authority, uid)
+    return answer(
+        show_user(authority.realm, rules.groups.add_member(authority, group, text_of(json_body(), "id", longest=64))), 202
+    )
 
 
-def remove_from_group(caller: Caller, uid: str, user: str) -> Response:
+def remove_from_group(authority: Authority, uid: str, user: str) -> Response:
     """Take a user out of a group."""
-    realm = own_realm(caller)
-    callers.take_out_of_group(caller, realm, find_group(caller, realm, uid), user)
+    rules.groups.remove_member(authority, find_group(authority, uid), user)
     return answer({}, 202)
 
 
-def find_group(caller: Caller, realm: Realm, uid: str) -> Group:
+def find_group(authority: Authority, uid: str) -> Group:
     """Return a group that the caller may see; any other is not there (T73).
 
     :raises NotFoundError: there is none.
     """
-    group = users.find_group_by_uid(realm, uid)
-    if group is None or not caller.may("users:read", realm=realm.name):
+    group = users.find_group_by_uid(authority.realm, uid)
+    if group is None or not rules.groups.sees(authority):
         raise NotFoundError("There is no group with this id (not found).")
     return group
 
@@ -135,22 +131,22 @@ def _role_of(privilege: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", privilege).lower()
 
 
-def _set_privileges(caller: Caller, realm: Realm, group: Group, wanted: dict[str, Any]) -> None:
+def _set_privileges(authority: Authority, group: Group, wanted: dict[str, Any]) -> None:
     """Give a group the roles that privileges stand for, which are made at their first use, and take them."""
     holder = users.group_holder(group)
     held = _held(group)
     for privilege in PRIVILEGES:
         flag, role = flag_of(wanted, privilege), _role_of(privilege)
         if flag and role not in held:
-            if role not in {each.name for each in access.list_roles(realm)}:
-                callers.make_role(caller, realm, role, f"Privilege {privilege}", [])
-            callers.give_role(caller, realm, holder, role)
+            if role not in {each.name for each in access.list_roles(authority.realm)}:
+                rules.roles.create(authority, role, f"Privilege {privilege}", [])
+            rules.grants.give(authority, holder, role)
         elif flag is False and role in held:
-            callers.take_role(caller, realm, holder, role)
+            rules.grants.take(authority, holder, role)
 
 
 def _held(group: Group) -> set[str]:
-    held = callers.held_by(users.group_holder(group))
+    held = rules.delegation.held_by(users.group_holder(group))
     return {each.role for each in held if not each.project and clock.timestamp() < each.until}
 
 

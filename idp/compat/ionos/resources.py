@@ -7,13 +7,13 @@ from typing import NoReturn
 
 from flask import Response
 
-from idp import callers
-from idp.callers import Caller
-from idp.compat.calls import not_served, own_realm
+from idp import rules
+from idp.compat.calls import not_served
 from idp.compat.ionos.groups import find_group
 from idp.compat.ionos.lists import collected, filter_names, flag, ordered_by, sent_filters
 from idp.compat.parameters import takes
 from idp.errors import NotFoundError
+from idp.rules import Authority
 
 KINDS = ("datacenter", "snapshot", "image", "ipblock", "pcc", "backupunit", "k8s")
 
@@ -27,51 +27,51 @@ _TEXTS = {"name", "secretKey"}
 
 
 @takes(*_RESOURCES)
-def owned_by(caller: Caller, uid: str) -> Response:
+def owned_by(authority: Authority, uid: str) -> Response:
     """List the resources of a user: there are none."""
-    callers.visible_user(caller, own_realm(caller), uid)
+    rules.users.visible(authority, uid)
     return _nothing(f"um/users/{uid}/owns", _PROPERTIES)
 
 
 @takes(*_RESOURCES)
-def resources_of_group(caller: Caller, uid: str) -> Response:
+def resources_of_group(authority: Authority, uid: str) -> Response:
     """List the resources that a group may use: there are none."""
-    find_group(caller, own_realm(caller), uid)
+    find_group(authority, uid)
     return _nothing(f"um/groups/{uid}/resources", _PROPERTIES)
 
 
 @takes(*_RESOURCES)
-def list_resources(caller: Caller) -> Response:
+def list_resources(authority: Authority) -> Response:
     """List all resources: there are none."""
-    caller.require("users:read", realm=caller.realm.name)
+    rules.users.check_listing(authority)
     return _nothing("um/resources", _PROPERTIES)
 
 
 @takes(*_RESOURCES)
-def list_resources_of_kind(caller: Caller, kind: str) -> Response:
+def list_resources_of_kind(authority: Authority, kind: str) -> Response:
     """List the resources of a kind: there are none."""
-    caller.require("users:read", realm=caller.realm.name)
+    rules.users.check_listing(authority)
     if kind not in KINDS:
         raise NotFoundError(f"There are no resources of this kind (not found). The contract has {', '.join(KINDS)}.")
     return _nothing(f"um/resources/{kind}", _PROPERTIES)
 
 
-def get_resource(caller: Caller, kind: str, uid: str) -> NoReturn:  # noqa: ARG001
+def get_resource(authority: Authority, kind: str, uid: str) -> NoReturn:  # noqa: ARG001
     """Say that a resource is not there."""
-    caller.require("users:read", realm=caller.realm.name)
+    rules.users.check_listing(authority)
     raise NotFoundError("There is no resource with this id (not found): resources are not served here.")
 
 
 @takes(*_SHARES)
-def shares_of_group(caller: Caller, uid: str) -> Response:
+def shares_of_group(authority: Authority, uid: str) -> Response:
     """List what is shared with a group: nothing."""
-    find_group(caller, own_realm(caller), uid)
+    find_group(authority, uid)
     return _nothing(f"um/groups/{uid}/shares", _SHARE_PROPERTIES)
 
 
-def any_share(caller: Caller, uid: str, resource: str) -> NoReturn:  # noqa: ARG001
+def any_share(authority: Authority, uid: str, resource: str) -> NoReturn:  # noqa: ARG001
     """Say that a share is not there."""
-    find_group(caller, own_realm(caller), uid)
+    find_group(authority, uid)
     raise NotFoundError("There is no share with this id (not found): resources and their shares are not served here.")
 
 
@@ -79,15 +79,15 @@ share_resource = not_served("there are no resources here that a group could shar
 
 
 @takes(*_KEYS)
-def keys_of_user(caller: Caller, uid: str) -> Response:
+def keys_of_user(authority: Authority, uid: str) -> Response:
     """List the object storage keys of a user: there are none."""
-    callers.visible_user(caller, own_realm(caller), uid)
+    rules.users.visible(authority, uid)
     return _nothing(f"um/users/{uid}/s3keys", _KEY_PROPERTIES)
 
 
-def any_key(caller: Caller, uid: str, key: str) -> NoReturn:  # noqa: ARG001
+def any_key(authority: Authority, uid: str, key: str) -> NoReturn:  # noqa: ARG001
     """Say that an object storage key is not there."""
-    callers.visible_user(caller, own_realm(caller), uid)
+    rules.users.visible(authority, uid)
     raise NotFoundError("There is no key with this id (not found): object storage and its keys are not served here.")
 
 

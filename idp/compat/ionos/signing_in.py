@@ -9,10 +9,11 @@ from flask import Response, request
 from idp import audit, callers, realms, runtime, users
 from idp.api.requests import identify
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
-from idp.compat.calls import View, signed_in
+from idp.compat.calls import View, own_realm, signed_in
 from idp.db import commit, only_read
 from idp.errors import InvalidValueError
 from idp.realms import known_realm
+from idp.rules import Authority
 from idp.users import PasswordPurpose
 from idp.wire.address import client_address
 from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
@@ -109,12 +110,12 @@ def password_caller(act: Callable[[Caller], Response]) -> Response:
 
 def any_caller(view: View) -> View:
     """Take Bearer as every other call does, and Basic with a password, which is checked anew for each."""
-    with_token = signed_in(view, _credentials)
+    with_token = signed_in(view, _credentials, own_realm)
 
     @functools.wraps(view)
     def called(**arguments: Any) -> Response:
         if read_credentials(request.environ).shown is Shown.PASSWORD:
-            return password_caller(lambda caller: view(caller, **arguments))
+            return password_caller(lambda caller: view(Authority(caller, own_realm(caller, arguments)), **arguments))
         return with_token(**arguments)
 
     return called

@@ -5,15 +5,15 @@ from typing import Any
 
 from flask import Response
 
-from idp import access, callers, clock, runtime, users
+from idp import access, clock, rules, runtime, users
 from idp.api.answers import answer, time, time_or_none
-from idp.callers import Caller
-from idp.compat.calls import flag_of, json_body, own_realm, text_of
+from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters, span
 from idp.compat.parameters import takes
 from idp.errors import InvalidValueError
 from idp.paging import Listing
 from idp.realms import Realm
+from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind
 
 ADMINISTRATOR = "administrator"
@@ -44,52 +44,51 @@ def user_listing(realm: Realm, *, kind: UserKind | None = None) -> Listing | Non
 
 
 @takes(*PAGED, *FILTERS)
-def list_users(caller: Caller) -> Response:
+def list_users(authority: Authority) -> Response:
     """List users."""
-    realm = own_realm(caller)
-    caller.require("users:read", realm=realm.name)
-    return collection("um/users", user_listing(realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(realm, row))
+    rules.users.check_listing(authority)
+    return collection(
+        "um/users", user_listing(authority.realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(authority.realm, row)
+    )
 
 
-def create_user(caller: Caller) -> Response:
+def create_user(authority: Authority) -> Response:
     """Add a person, who is mailed an invitation to choose a password: one that is sent here is not used (R107)."""
-    realm, wanted = own_realm(caller), properties_of_body()
-    caller.require("users:write", realm=realm.name)
+    wanted = properties_of_body()
+    rules.users.check_creating(authority)
     user = users.create_user(
-        realm, text_of(wanted, "email", longest=254), UserKind.PERSON, first_name=text_of(wanted, "firstname", ""),
+        authority.realm, text_of(wanted, "email", longest=254), UserKind.PERSON, first_name=text_of(wanted, "firstname", ""),
         last_name=text_of(wanted, "lastname", ""), enabled=flag_of(wanted, "active") is not False,
     )  # fmt: skip
     if flag_of(wanted, "administrator"):
-        callers.give_role(caller, realm, users.holder_of(user), ADMINISTRATOR)
+        rules.grants.give(authority, users.holder_of(user), ADMINISTRATOR)
     if user.enabled:
-        users.send_link(realm, user, LinkPurpose.INVITATION)
-    return answer(show_user(realm, user), 202)
+        users.send_link(authority.realm, user, LinkPurpose.INVITATION)
+    return answer(show_user(authority.realm, user), 202)
 
 
-def get_user(caller: Caller, uid: str) -> Response:
+def get_user(authority: Authority, uid: str) -> Response:
     """Show a user."""
-    realm = own_realm(caller)
-    return answer(show_user(realm, callers.visible_user(caller, realm, uid)))
+    return answer(show_user(authority.realm, rules.users.visible(authority, uid)))
 
 
-def put_user(caller: Caller, uid: str) -> Response:
+def put_user(authority: Authority, uid: str) -> Response:
     """Set what a user is."""
-    realm, wanted = own_realm(caller), properties_of_body()
-    user = callers.manageable_user(caller, realm, uid)
+    wanted = properties_of_body()
+    user = rules.users.manageable(authority, uid)
     fields: dict[str, Any] = {"first_name": text_of(wanted, "firstname", ""), "last_name": text_of(wanted, "lastname", "")}
     fields |= {"email": text_of(wanted, "email", user.email, longest=254)}
     active, administrator = flag_of(wanted, "active"), flag_of(wanted, "administrator")
-    callers.change_user(caller, realm, user.uid, **fields, **({"enabled": active} if active is not None else {}))
-    if administrator is not None and administrator != _is_administrator(realm, user):
-        change = callers.give_role if administrator else callers.take_role
-        change(caller, realm, users.holder_of(user), ADMINISTRATOR)
-    return answer(show_user(realm, user), 202)
+    rules.users.update(authority, user.uid, **fields, **({"enabled": active} if active is not None else {}))
+    if administrator is not None and administrator != _is_administrator(authority.realm, user):
+        change = rules.grants.give if administrator else rules.grants.take
+        change(authority, users.holder_of(user), ADMINISTRATOR)
+    return answer(show_user(authority.realm, user), 202)
 
 
-def delete_user(caller: Caller, uid: str) -> Response:
+def delete_user(authority: Authority, uid: str) -> Response:
     """Delete a user with all that is theirs."""
-    realm = own_realm(caller)
-    users.delete_user(realm, callers.manageable_user(caller, realm, uid))
+    users.delete_user(authority.realm, rules.users.manageable(authority, uid))
     return answer({}, 202)
 
 

@@ -4,17 +4,17 @@ from typing import Any
 
 from flask import Response
 
-from idp import access, callers, manifest, organisations, realms, users
+from idp import access, manifest, organisations, realms, rules, users
 from idp.api.answers import answer
 from idp.api.errors import NO_STORE
 from idp.api.requests import address
-from idp.callers import Caller, DeniedError
 from idp.compat.calls import cut, flag_of, json_body, not_served, text_of
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import MOST, ROLE_NAMES, listed, show_organization, show_role, show_user
 from idp.errors import InvalidValueError, NotFoundError
 from idp.organisations import SignUpWish
-from idp.realms import MASTER, Realm, RealmState
+from idp.realms import Realm, RealmState
+from idp.rules import Authority
 from idp.users import LinkPurpose, UserKind
 
 
@@ -38,10 +38,9 @@ sign_up_by_offer = not_served("there are no offers of partners. Sign up at /auth
 
 
 @takes("name", "external_id", "referer", "limit", "offset")
-def list_organizations(caller: Caller) -> Response:
+def list_organizations(authority: Authority) -> Response:
     """List organisations: for operators all, for anybody else their own."""
-    caller.require("realm:read")
-    own = "" if caller.realm.name == MASTER else caller.realm.uid
+    own = rules.realms.listed(authority.caller)
     listing = realms.realm_listing(containing=argument("name")[:200], uid=own, deleted=False)
     if argument("external_id") or argument("referer"):
         listing = realms.realm_listing(uid="none has such a mark here")
@@ -49,57 +48,58 @@ def list_organizations(caller: Caller) -> Response:
     return listed([show_organization(row) for row in rows], count, limit, offset)
 
 
-def create_organization(caller: Caller) -> Response:
+def create_organization(authority: Authority) -> Response:
     """Make an organisation. Operators only."""
-    _operator(caller)
+    rules.realms.check_operator(authority.caller)
     body = json_body()
     named = realms.called("realm", text_of(body, "name"))
     realm = manifest.create_empty_realm(named.name, display_name=named.shown, pending=flag_of(body, "approved") is False)
     return answer(show_organization(realm), 201)
 
 
-def get_organization(caller: Caller, uid: str) -> Response:
+def get_organization(authority: Authority, uid: str) -> Response:
     """Show an organisation."""
-    return answer(show_organization(_find_realm(caller, uid)))
+    return answer(show_organization(_find_realm(authority, uid)))
 
 
-def put_organization(caller: Caller, uid: str) -> Response:
+def put_organization(authority: Authority, uid: str) -> Response:
     """Change an organisation: `approved` approves, `active` activates and deactivates; the rest of the object may come along."""
-    realm = _find_realm(caller, uid, lock=True)
-    caller.require("realm:write", realm=realm.name)
+    realm = _find_realm(authority, uid, lock=True)
+    rules.realms.check_changing(Authority(authority.caller, realm))
     body = json_body()
     approved, active = flag_of(body, "approved"), flag_of(body, "active")
     name = text_of(body, "name", longest=200) if "name" in body else None
     if name is not None and name not in {realm.display_name, realm.name}:
         realms.update_realm(realm, display_name=name)
     if approved and realm.state is RealmState.PENDING:
-        _operator(caller)
+        rules.realms.check_operator(authority.caller)
         organisations.approve(realm)
     elif active is not None and active != (realm.state is RealmState.ACTIVE) and realm.state is not RealmState.PENDING:
-        _operator(caller)
+        rules.realms.check_operator(authority.caller)
         (realms.activate_realm if active else realms.deactivate_realm)(realm)
     return answer(show_organization(realm))
 
 
-def delete_organization(caller: Caller, uid: str) -> Response:
+def delete_organization(authority: Authority, uid: str) -> Response:
     """Stop an organisation for good; for 30 days an operator can restore it."""
-    _operator(caller)
-    realms.delete_realm(_find_realm(caller, uid, lock=True))
+    rules.realms.check_operator(authority.caller)
+    realms.delete_realm(_find_realm(authority, uid, lock=True))
     return Response(b"", 204, NO_STORE)
 
 
-def list_roles(caller: Caller, uid: str) -> Response:
+def list_roles(authority: Authority, uid: str) -> Response:
     """List the roles that users of an organisation can be given."""
-    realm = _find_realm(caller, uid)
-    caller.require("roles:read", realm=realm.name)
+    realm = _find_realm(authority, uid)
+    rules.roles.check_listing(Authority(authority.caller, realm))
     rows = [show_role(role) for role in access.list_roles(realm)]
     return listed(rows, len(rows), len(rows), 0)
 
 
-def add_user(caller: Caller, uid: str) -> Response:
+def add_user(authority: Authority, uid: str) -> Response:
     """Add a person to an organisation with roles, and mail an invitation."""
-    realm = _find_realm(caller, uid, lock=True)
-    caller.require("users:write", realm=realm.name)
+    realm = _find_realm(authority, uid, lock=True)
+    there = Authority(authority.caller, realm)
+    rules.users.check_creating(there)
     body = json_body()
     account = body.get("account")
     if not isinstance(account, dict):
@@ -109,7 +109,7 @@ def add_user(caller: Caller, uid: str) -> Response:
         last_name=text_of(account, "last_name", ""),
     )  # fmt: skip
     for project, roles in _wanted_roles(realm, body).items():
-        callers.set_roles(caller, realm, users.holder_of(user), sorted(roles), project=project)
+        rules.grants.set_roles(there, users.holder_of(user), sorted(roles), project=project)
     users.send_link(realm, user, LinkPurpose.INVITATION)
     return answer(show_user(realm, user), 201)
 
@@ -152,15 +152,9 @@ def _role_name(realm: Realm, uid: str, name: str) -> str:
     raise NotFoundError("There is no such role (not found).")
 
 
-def _operator(caller: Caller) -> None:
-    if caller.realm.name != MASTER:
-        raise DeniedError("This call is for operators, who belong to realm 'master'.")
-    caller.require("realm:write")
-
-
-def _find_realm(caller: Caller, uid: str, *, lock: bool = False) -> Realm:
+def _find_realm(authority: Authority, uid: str, *, lock: bool = False) -> Realm:
     realm = realms.find_realm_by_uid_or_name(uid)
     gone = realm is None or realm.state is RealmState.DELETED
-    if realm is None or gone or not caller.may("realm:read", realm=realm.name):
+    if realm is None or gone or not rules.realms.sees(authority.caller, realm):
         raise NotFoundError("The organization does not exist (not found).")
     return (realms.lock_realm(realm.name) or realm) if lock else realm

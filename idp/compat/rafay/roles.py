@@ -4,48 +4,46 @@ from typing import Any, NoReturn
 
 from flask import Response, request
 
-from idp import access, audit
+from idp import access, audit, rules
 from idp.api.answers import answer
-from idp.api.requests import begin_writing, realm_of
+from idp.api.requests import begin_writing
 from idp.audit import AuditEvent
-from idp.callers import Caller
 from idp.compat.calls import cut, not_served
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import LISTED, MOST, direction, listed, show_role
 from idp.db import commit
 from idp.errors import NotFoundError
+from idp.rules import Authority
 
 
 @takes(*LISTED)
-def list_roles(caller: Caller) -> Response:
+def list_roles(authority: Authority) -> Response:
     """List the roles that somebody can be given."""
-    realm = realm_of(caller)
-    caller.require("roles:read", realm=realm.name)
-    listing = access.role_listing(realm, containing=argument("q")[:200], named=request.args.get("name"))
+    rules.roles.check_listing(authority)
+    listing = access.role_listing(authority.realm, containing=argument("q")[:200], named=request.args.get("name"))
     rows, count, limit, offset = cut(listing, direction(), most=MOST)
     return listed([show_role(row) for row in rows], count, limit, offset)
 
 
-def get_role(caller: Caller, uid: str) -> Response:
+def get_role(authority: Authority, uid: str) -> Response:
     """Show a role."""
-    realm = realm_of(caller)
-    caller.require("roles:read", realm=realm.name)
-    return answer(show_role(access.get_role(realm, access.find_role_name(realm, uid))))
+    rules.roles.check_listing(authority)
+    return answer(show_role(access.get_role(authority.realm, access.find_role_name(authority.realm, uid))))
 
 
 change_roles = not_served("the contract describes what a role permits by its own products. Make roles at /v1/roles.")
 
 
 @takes("limit", "offset")
-def list_providers(caller: Caller) -> Response:
+def list_providers(authority: Authority) -> Response:
     """List the identity providers by which people sign in: there are none."""
-    caller.require("realm:read", realm=realm_of(caller).name)
+    rules.realms.check_reading(authority)
     return listed([], 0, MOST, 0)
 
 
-def get_provider(caller: Caller, uid: str) -> NoReturn:  # noqa: ARG001
+def get_provider(authority: Authority, uid: str) -> NoReturn:  # noqa: ARG001
     """Say that an identity provider is not there."""
-    caller.require("realm:read", realm=realm_of(caller).name)
+    rules.realms.check_reading(authority)
     raise NotFoundError("There is no identity provider with this id (not found): they are not served here.")
 
 
@@ -53,10 +51,10 @@ change_providers = not_served("people sign in at this server, and by no other id
 
 
 @takes("limit", "offset")
-def list_events(caller: Caller) -> Response:
+def list_events(authority: Authority) -> Response:
     """List the events of the audit trail, newest first. They are not counted: `count` is -1. That they were read is recorded."""
-    name = realm_of(caller).name
-    caller.require("audit:read", realm=name)
+    name = authority.realm.name
+    rules.audit.check_reading(authority)
     rows, count, limit, offset = cut(audit.event_listing(name), "-id", most=MOST)
     shown = [_event(row) for row in rows]
     begin_writing()

@@ -8,9 +8,10 @@ from flask import Response, request
 from idp import crypto, realms, runtime, sessions, users
 from idp.api.answers import answer
 from idp.api.requests import address
-from idp.callers import Caller, CredentialError
+from idp.callers import CredentialError
 from idp.compat.calls import json_body, text_of
 from idp.compat.rafay.key_forms import PUBLIC, plain_key
+from idp.rules import Authority
 from idp.wire.credentials import (
     Credentials,
     ForeignOriginError,
@@ -98,9 +99,9 @@ def _organization(text: str) -> str | None:
     return realms.called("realm", text).name if text.strip() else None
 
 
-def logout(caller: Caller) -> Response:
+def logout(authority: Authority) -> Response:
     """End the session."""
-    realm = realms.get_realm(caller.realm.name)
+    caller, realm = authority.caller, authority.at_home.realm
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
     response = answer({})
     for name in (SESSION_COOKIE, CSRF_COOKIE):

@@ -2,11 +2,9 @@
 
 from flask import Response, request
 
-from idp import access, callers, realms, users
+from idp import access, rules, users
 from idp.api.answers import answer
 from idp.api.errors import NO_STORE
-from idp.api.requests import realm_of
-from idp.callers import Caller
 from idp.compat.calls import cut
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import (
@@ -20,54 +18,51 @@ from idp.compat.rafay.shapes import (
     show_role,
     show_user,
 )
+from idp.rules import Authority
 
 
 @takes(*LISTED)
-def list_users(caller: Caller) -> Response:
+def list_users(authority: Authority) -> Response:
     """List users."""
-    realm = realm_of(caller)
-    caller.require("users:read", realm=realm.name)
-    listing = users.user_listing(realm, containing=argument("q")[:200], named=request.args.get("name"))
+    rules.users.check_listing(authority)
+    listing = users.user_listing(authority.realm, containing=argument("q")[:200], named=request.args.get("name"))
     rows, count, limit, offset = cut(listing, direction(("username", "name")), most=MOST)
-    shown = [show_user(realm, row) for row in rows]
+    shown = [show_user(authority.realm, row) for row in rows]
     return listed(shown, count, limit, offset, users=shown)
 
 
 @takes("options.name", "options.q", "limit", "offset")
-def find_users(caller: Caller) -> Response:
+def find_users(authority: Authority) -> Response:
     """Find the user of a name, or else those whose name contains it: clients take the first."""
-    realm = realm_of(caller)
-    caller.require("users:read", realm=realm.name)
+    rules.users.check_listing(authority)
     name, containing = request.args.get("options.name"), argument("options.q")[:200]
-    listing = users.user_listing(realm, containing=containing, named=name)
+    listing = users.user_listing(authority.realm, containing=containing, named=name)
     if name and not listing.count():
-        listing = users.user_listing(realm, containing=containing, parts={"name": name[:200]})
+        listing = users.user_listing(authority.realm, containing=containing, parts={"name": name[:200]})
     rows, count, _, _ = cut(listing, "name", most=MOST)
     return answer({"accounts": [show_account(row) for row in rows], "count": count})
 
 
-def get_user(caller: Caller, uid: str) -> Response:
+def get_user(authority: Authority, uid: str) -> Response:
     """Show a user."""
-    realm = realm_of(caller)
-    return answer(show_user(realm, callers.visible_user(caller, realm, uid)))
+    return answer(show_user(authority.realm, rules.users.visible(authority, uid)))
 
 
-def delete_user(caller: Caller, uid: str) -> Response:
+def delete_user(authority: Authority, uid: str) -> Response:
     """Delete a user with all that is theirs."""
-    realm = realm_of(caller)
-    users.delete_user(realm, callers.manageable_user(caller, realm, uid))
+    users.delete_user(authority.realm, rules.users.manageable(authority, uid))
     return Response(b"", 204, NO_STORE)
 
 
-def current(caller: Caller) -> Response:
+def current(authority: Authority) -> Response:
     """Show who calls."""
-    user = callers.visible_user(caller, realms.get_realm(caller.realm.name), caller.user.uid)
-    return answer(show_user(realms.get_realm(caller.realm.name), user))
+    home = authority.at_home
+    return answer(show_user(home.realm, rules.users.visible(home, home.caller.user.uid)))
 
 
-def profile(caller: Caller) -> Response:
+def profile(authority: Authority) -> Response:
     """Show who calls, with organisation and roles."""
-    realm = realms.get_realm(caller.realm.name)
+    caller, realm = authority.caller, authority.at_home.realm
     names = sorted({each.role for each in caller.held_roles if not each.project})
     roles = [{"role": show_role(access.get_role(realm, name))} for name in names]
     account = {"id": caller.subject.uid, "username": caller.name.partition(":")[2]}

@@ -2,16 +2,15 @@
 
 from flask import Response, request
 
-from idp import apikeys, callers
+from idp import apikeys, rules
 from idp.api.answers import answer, done, time, time_or_none
-from idp.api.requests import realm_of
 from idp.apikeys import ApiKey
-from idp.callers import Caller
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Term
 from idp.compat.parameters import takes
 from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, page
 from idp.paging import Comparison, Listing
+from idp.rules import Authority
 
 _TERMS: dict[str, Term] = {
     "name": "name",
@@ -24,17 +23,16 @@ _TERMS: dict[str, Term] = {
 
 
 @takes(*LISTED, many=CONDITIONS)
-def list_own(caller: Caller, member: str) -> Response:
+def list_own(authority: Authority, member: str) -> Response:
     """List the caller's own access keys."""
-    return _listed(apikeys.key_listing(realm_of(caller), owner=callers.own_holder(caller)), member)
+    return _listed(apikeys.key_listing(authority.realm, owner=rules.api_keys.own_holder(authority.caller)), member)
 
 
 @takes(*LISTED, "clientId", "createdBy", many=CONDITIONS)
-def list_all(caller: Caller, member: str) -> Response:
+def list_all(authority: Authority, member: str) -> Response:
     """List everybody's access keys."""
-    realm = realm_of(caller)
-    caller.require("api-keys:read", realm=realm.name)
-    listing = apikeys.key_listing(realm)
+    rules.api_keys.check_listing(authority)
+    listing = apikeys.key_listing(authority.realm)
     for name, field in (("clientId", "uid"), ("createdBy", "maker")):
         if name in request.args:
             listing = listing.narrowed(field, Comparison.EQUAL, request.args[name])
@@ -47,28 +45,27 @@ def _listed(listing: Listing, member: str) -> Response:
     return answer({member: keys} if member else keys)
 
 
-def create_key(caller: Caller, member: str) -> Response:
+def create_key(authority: Authority, member: str) -> Response:
     """Make an access key; its secret is in this answer and nowhere else."""
     name = text_of(json_body(), "name", longest=64)
-    new = callers.make_key(caller, realm_of(caller), None, callers.KeyWish(name=name))
+    new = rules.api_keys.create(authority, None, rules.api_keys.NewApiKey(name=name))
     return answer(_shown(new.key) | {member: new.plain_key}, 201)
 
 
-def get_key(caller: Caller, uid: str) -> Response:
+def get_key(authority: Authority, uid: str) -> Response:
     """Show an access key; never its secret."""
-    return answer(_shown(callers.readable_key(caller, realm_of(caller), uid)))
+    return answer(_shown(rules.api_keys.visible(authority, uid)))
 
 
-def delete_key(caller: Caller, uid: str) -> Response:
+def delete_key(authority: Authority, uid: str) -> Response:
     """Remove an access key."""
-    realm = realm_of(caller)
-    apikeys.delete_key(realm, callers.writable_key(caller, realm, uid))
+    apikeys.delete_key(authority.realm, rules.api_keys.writable(authority, uid))
     return done()
 
 
-def renew_secret(caller: Caller, uid: str, member: str) -> Response:
+def renew_secret(authority: Authority, uid: str, member: str) -> Response:
     """Give an access key a new secret; the old one stops working at once."""
-    return answer({member: callers.renew_key(caller, realm_of(caller), uid).plain_key})
+    return answer({member: rules.api_keys.renew(authority, uid).plain_key})
 
 
 def _shown(key: ApiKey) -> Shape:

@@ -5,12 +5,10 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import access, callers, clock, realms, users
+from idp import access, callers, clock, rules, users
 from idp.access import Grant, HolderKind, Project
 from idp.api.answers import answer, done, time
 from idp.api.errors import classify
-from idp.api.requests import realm_of
-from idp.callers import Caller
 from idp.compat.calls import cut, json_body, text_of
 from idp.compat.filters import Same, Term, Words, narrowed, words
 from idp.compat.parameters import argument, arguments, takes
@@ -20,6 +18,7 @@ from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
 from idp.paging import Comparison, Listing
 from idp.realms import Realm
+from idp.rules import Authority
 
 MOST_AT_ONCE = 200
 """Access rules of one batch, and subjects that a list can be asked for."""
@@ -60,27 +59,25 @@ def _terms(realm: Realm) -> dict[str, Term]:
 @takes(
     *LISTED, *_EXACT, "subjectIdFilter", "lastUpdated", "includeDeleted", "search", many=(*CONDITIONS, "subjectIds")
 )  # fmt: skip
-def list_rules(caller: Caller) -> Response:
+def list_rules(authority: Authority) -> Response:
     """List who holds which role where."""
-    realm = realm_of(caller)
-    rows, count, *_ = page(_listing(caller, realm), _terms(realm), default=50)
-    return answer(_shown_list(realm, rows, count))
+    rows, count, *_ = page(_listing(authority), _terms(authority.realm), default=50)
+    return answer(_shown_list(authority.realm, rows, count))
 
 
 @takes("includeDeleted", "search", many=CONDITIONS)
-def count_rules(caller: Caller) -> Response:
+def count_rules(authority: Authority) -> Response:
     """Count who holds which role where."""
-    realm = realm_of(caller)
-    return answer({"count": narrowed_by_conditions(_listing(caller, realm), _terms(realm)).count()})
+    return answer({"count": narrowed_by_conditions(_listing(authority), _terms(authority.realm)).count()})
 
 
-def _listing(caller: Caller, realm: Realm) -> Listing:
+def _listing(authority: Authority) -> Listing:
     """Return the rules that the parameters ask for besides `filterBy`."""
     flag_argument("includeDeleted")
-    holders = callers.holders_named(realm, _subjects()) if "subjectIds" in request.args else None
-    projects = callers.readable_projects(caller, realm, "grants:read")
-    listing = _searched(access.grant_listing(realm, projects=projects, holders=holders))
-    terms = _terms(realm) | {"subjectIdFilter": "holder-name", "lastUpdated": "updated"}
+    holders = callers.holders_named(authority.realm, _subjects()) if "subjectIds" in request.args else None
+    projects = rules.grants.listed(authority)
+    listing = _searched(access.grant_listing(authority.realm, projects=projects, holders=holders))
+    terms = _terms(authority.realm) | {"subjectIdFilter": "holder-name", "lastUpdated": "updated"}
     comparisons = dict.fromkeys(_EXACT, Comparison.EQUAL)
     comparisons |= {"subjectIdFilter": Comparison.CONTAINS, "lastUpdated": Comparison.AT_LEAST}
     for name, comparison in comparisons.items():
@@ -101,36 +98,34 @@ def _searched(listing: Listing) -> Listing:
 
 
 @takes("limit", "offset", "search")
-def list_own_rules(caller: Caller) -> Response:
+def list_own_rules(authority: Authority) -> Response:
     """List what the caller holds, themselves and by groups."""
-    realm = realms.get_realm(caller.realm.name)
-    rows, count, *_ = cut(_own(caller, realm), "")
-    return answer({"accessRules": _shown_list(realm, rows, count)})
+    rows, count, *_ = cut(_own(authority.at_home), "")
+    return answer({"accessRules": _shown_list(authority.at_home.realm, rows, count)})
 
 
 @takes("search")
-def count_own_rules(caller: Caller) -> Response:
+def count_own_rules(authority: Authority) -> Response:
     """Count what the caller holds."""
-    return answer({"count": _own(caller, realms.get_realm(caller.realm.name)).count()})
+    return answer({"count": _own(authority.at_home).count()})
 
 
-def _own(caller: Caller, realm: Realm) -> Listing:
-    holders = [callers.own_holder(caller)]
+def _own(authority: Authority) -> Listing:
+    holders = [rules.api_keys.own_holder(authority.caller)]
     if holders[0].kind is HolderKind.USER:
-        user = callers.visible_user(caller, realm, caller.subject.uid)
+        user = rules.users.visible(authority, authority.caller.subject.uid)
         holders += [users.group_holder(group) for group in users.groups_of(user)]
-    return _searched(access.grant_listing(realm, holders=holders))
+    return _searched(access.grant_listing(authority.realm, holders=holders))
 
 
-def create_rule(caller: Caller) -> Response:
+def create_rule(authority: Authority) -> Response:
     """Give somebody a role on the tenant or on a project."""
-    realm = realm_of(caller)
-    return answer(_shown(realm, _make(caller, realm, json_body())), 201)
+    return answer(_shown(authority.realm, _make(authority, json_body())), 201)
 
 
-def create_rules(caller: Caller) -> Response:
+def create_rules(authority: Authority) -> Response:
     """Give a role to each of several subjects on each of several scopes; what cannot be given is told one by one."""
-    realm, payload = realm_of(caller), json_body().get("payload")
+    payload = json_body().get("payload")
     if not isinstance(payload, dict):
         raise InvalidValueError("payload takes roleId, subjects and scopes.")
     subjects, scopes = (_objects(payload, name) for name in ("subjects", "scopes"))
@@ -140,7 +135,7 @@ def create_rules(caller: Caller) -> Response:
     failed: list[Shape] = []
     for wanted in (subject | scope | {"roleId": payload.get("roleId")} for subject in subjects for scope in scopes):
         try:
-            succeeded.append(_shown(realm, _make(caller, realm, wanted)))
+            succeeded.append(_shown(authority.realm, _make(authority, wanted)))
         except IdpError as error:
             failed.append({"payload": wanted} | _reason(error))
     return answer({"succeeded": succeeded, "failed": failed})
@@ -153,9 +148,9 @@ def _objects(values: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def delete_rules(caller: Caller) -> Response:
+def delete_rules(authority: Authority) -> Response:
     """Take several roles away, or see whether they could be; what cannot is told one by one."""
-    realm, body = realm_of(caller), json_body()
+    body = json_body()
     action, ids = text_of(body, "action"), body.get("ids")
     if action not in {"delete", "validate_delete"}:
         raise InvalidValueError("action takes delete or validate_delete.")
@@ -165,9 +160,7 @@ def delete_rules(caller: Caller) -> Response:
     failed: list[Shape] = []
     for each in ids:
         try:
-            _take(
-                caller, realm, int(each) if each.isascii() and each.isdigit() and len(each) < 10 else 0, really=action == "delete"
-            )
+            _take(authority, int(each) if each.isascii() and each.isdigit() and len(each) < 10 else 0, really=action == "delete")
             succeeded.append(each)
         except IdpError as error:
             failed.append({"id": each} | _reason(error))
@@ -179,20 +172,20 @@ def _reason(error: IdpError) -> Shape:
     return {"code": status, "message": message}
 
 
-def _make(caller: Caller, realm: Realm, body: dict[str, Any]) -> Grant:
+def _make(authority: Authority, body: dict[str, Any]) -> Grant:
     kind = _KINDS.get(text_of(body, "subjectType"))
     if kind is None:
         raise InvalidValueError(f"subjectType takes one of {', '.join(_KINDS)}.")
-    project = _scope(realm, text_of(body, "scopeType"), text_of(body, "scopeId", ""))
+    project = _scope(authority.realm, text_of(body, "scopeType"), text_of(body, "scopeId", ""))
     name = project.name if project is not None else ""
-    caller.require("grants:write", realm=realm.name, project=name)
-    role = find_role(realm, body.get("roleId"))
-    holder = callers.find_holder(realm, kind, text_of(body, "subjectId", longest=300))
-    if access.find_grant(realm, holder, role.name, project=name or None) is not None:
+    rules.grants.check_giving(authority, name)
+    role = find_role(authority.realm, body.get("roleId"))
+    holder = callers.find_holder(authority.realm, kind, text_of(body, "subjectId", longest=300))
+    if access.find_grant(authority.realm, holder, role.name, project=name or None) is not None:
         raise ConflictError("Resource with this name already exists")
-    callers.give_role(caller, realm, holder, role.name, project=name)
+    rules.grants.give(authority, holder, role.name, project=name)
     db.session.flush()
-    grant = access.find_grant(realm, holder, role.name, project=name or None)
+    grant = access.find_grant(authority.realm, holder, role.name, project=name or None)
     if grant is None:
         raise NotFoundError("The access rule is gone.")
     return grant
@@ -210,29 +203,27 @@ def _scope(realm: Realm, kind: str, uid: str) -> Project | None:
     return project
 
 
-def get_rule(caller: Caller, number: int) -> Response:
+def get_rule(authority: Authority, number: int) -> Response:
     """Show an access rule."""
-    realm = realm_of(caller)
-    return answer(_shown(realm, _find(caller, realm, number)))
+    return answer(_shown(authority.realm, _find(authority, number)))
 
 
-def delete_rule(caller: Caller, number: int) -> Response:
+def delete_rule(authority: Authority, number: int) -> Response:
     """Take a role from somebody."""
-    _take(caller, realm_of(caller), number, really=True)
+    _take(authority, number, really=True)
     return done()
 
 
-def _take(caller: Caller, realm: Realm, number: int, *, really: bool) -> None:
-    grant = _find(caller, realm, number)
+def _take(authority: Authority, number: int, *, really: bool) -> None:
+    grant = _find(authority, number)
     project = grant.project.name if grant.project else ""
-    act = callers.take_role if really else callers.check_taking
-    act(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project)
+    act = rules.grants.take if really else rules.grants.check_taking
+    act(authority, callers.holder_of_grant(authority.realm, grant), grant.role.name, project=project)
 
 
-def _find(caller: Caller, realm: Realm, number: int) -> Grant:
-    grant = access.find_grant_by_number(realm, number)
-    project = grant.project.name if grant is not None and grant.project else ""
-    if grant is None or not caller.may("grants:read", realm=realm.name, project=project):
+def _find(authority: Authority, number: int) -> Grant:
+    grant = access.find_grant_by_number(authority.realm, number)
+    if grant is None or not rules.grants.sees(authority, grant):
         raise NotFoundError("There is no access rule with this id (not found).")
     return grant
 

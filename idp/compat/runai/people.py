@@ -2,15 +2,15 @@
 
 from flask import Response
 
-from idp import callers, users
+from idp import rules, users
 from idp.api.answers import answer, done, time, time_or_none
-from idp.api.requests import address, realm_of
-from idp.callers import Caller, CredentialKind
+from idp.api.requests import address
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.filters import Same, Term, filtered
 from idp.compat.parameters import argument, arguments, takes
 from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, narrowed_by_conditions, page
 from idp.paging import Listing
+from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind
 
 _TERMS: dict[str, Term] = {
@@ -32,70 +32,64 @@ NO_PASSWORD = ""
 
 
 @takes(*LISTED, "search", many=(*CONDITIONS, "filter"))
-def list_users(caller: Caller) -> Response:
+def list_users(authority: Authority) -> Response:
     """List users."""
-    rows, *_ = page(_listing(caller), _TERMS, default=500)
+    rows, *_ = page(_listing(authority), _TERMS, default=500)
     return answer([_shown(row) for row in rows])
 
 
 @takes("search", many=CONDITIONS)
-def count_users(caller: Caller) -> Response:
+def count_users(authority: Authority) -> Response:
     """Count users."""
-    return answer({"count": narrowed_by_conditions(_listing(caller), _TERMS).count()})
+    return answer({"count": narrowed_by_conditions(_listing(authority), _TERMS).count()})
 
 
-def _listing(caller: Caller) -> Listing:
+def _listing(authority: Authority) -> Listing:
     """Return the users that `search` and `filter` ask for; the latter is what `filterBy` was called before."""
-    realm = realm_of(caller)
-    caller.require("users:read", realm=realm.name)
-    return filtered(users.user_listing(realm, containing=argument("search")), arguments("filter"), _TERMS)
+    rules.users.check_listing(authority)
+    return filtered(users.user_listing(authority.realm, containing=argument("search")), arguments("filter"), _TERMS)
 
 
-def create_user(caller: Caller) -> Response:
+def create_user(authority: Authority) -> Response:
     """Add a person, who is mailed an invitation to choose a password, whatever `resetPassword` and `notify` say."""
-    realm, body = realm_of(caller), json_body()
-    caller.require("users:write", realm=realm.name)
+    body = json_body()
+    rules.users.check_creating(authority)
     for name in ("resetPassword", "notify"):
         flag_of(body, name)
-    user = users.create_user(realm, text_of(body, "email", longest=254), UserKind.PERSON)
-    users.send_link(realm, user, LinkPurpose.INVITATION)
+    user = users.create_user(authority.realm, text_of(body, "email", longest=254), UserKind.PERSON)
+    users.send_link(authority.realm, user, LinkPurpose.INVITATION)
     return answer(_shown(user) | {"tempPassword": NO_PASSWORD}, 201)
 
 
-def get_user(caller: Caller, uid: str) -> Response:
+def get_user(authority: Authority, uid: str) -> Response:
     """Show a user."""
-    return answer(_shown(callers.visible_user(caller, realm_of(caller), uid)))
+    return answer(_shown(rules.users.visible(authority, uid)))
 
 
-def delete_user(caller: Caller, uid: str) -> Response:
+def delete_user(authority: Authority, uid: str) -> Response:
     """Delete a user with all that is theirs."""
-    realm = realm_of(caller)
-    users.delete_user(realm, callers.manageable_user(caller, realm, uid))
+    users.delete_user(authority.realm, rules.users.manageable(authority, uid))
     return done()
 
 
-def sign_out_user(caller: Caller, uid: str) -> Response:
+def sign_out_user(authority: Authority, uid: str) -> Response:
     """End every session of a user."""
-    realm = realm_of(caller)
-    if uid != caller.subject.uid or caller.kind is not CredentialKind.SESSION:
-        caller.require("sessions:write", realm=realm.name)
-    users.sign_out_everywhere(realm, callers.visible_user(caller, realm, uid))
+    users.sign_out_everywhere(authority.realm, rules.sessions.user_to_sign_out(authority, uid))
     return answer({})
 
 
-def reset_password(caller: Caller, uid: str) -> Response:
+def reset_password(authority: Authority, uid: str) -> Response:
     """Mail a user a link to choose a password; see `create_user`."""
-    realm = realm_of(caller)
-    user = callers.manageable_user(caller, realm, uid)
-    users.send_link(realm, user, LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION)
+    user = rules.users.manageable(authority, uid)
+    users.send_link(authority.realm, user, LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION)
     return answer({"tempPassword": NO_PASSWORD})
 
 
-def change_password(caller: Caller) -> Response:
+def change_password(authority: Authority) -> Response:
     """Change the caller's own password by showing the old one."""
     body = json_body()
     old, new = text_of(body, "currentPassword", longest=100_000), text_of(body, "newPassword", longest=100_000)
-    users.replace_password(caller.user.name, old, new, realm=caller.realm.name, address=address())
+    users.replace_password(authority.caller.user.name, old, new, realm=authority.caller.realm.name, address=address())
     return answer({})
 
 

@@ -2,11 +2,9 @@
 
 from flask import Response
 
-from idp import access, callers
+from idp import access, rules
 from idp.access import Project
 from idp.api.answers import answer, done, time
-from idp.api.requests import realm_of
-from idp.callers import Caller
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Same, Term
 from idp.compat.parameters import argument, takes
@@ -14,6 +12,7 @@ from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, narrowed_
 from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm
+from idp.rules import Authority
 
 _MEASURED = [
     f"avg{what}{span}" for what in ("GpuAllocation", "GpuUtilization", "GpuMemoryUtilization") for span in ("24h", "7d", "30d")
@@ -36,64 +35,59 @@ def _terms(realm: Realm) -> dict[str, Term]:
 
 
 @takes(*LISTED, "search", many=CONDITIONS)
-def list_projects(caller: Caller) -> Response:
+def list_projects(authority: Authority) -> Response:
     """List the projects that the caller may see."""
-    realm = realm_of(caller)
-    rows, count, limit, offset = page(_listing(caller, realm), _terms(realm), default=50)
+    rows, count, limit, offset = page(_listing(authority), _terms(authority.realm), default=50)
     following = {"next": offset + limit} if offset + limit < count else {}
-    return answer({"projects": [_shown(realm, row) for row in rows]} | following)
+    return answer({"projects": [_shown(authority.realm, row) for row in rows]} | following)
 
 
 @takes("search", many=CONDITIONS)
-def count_projects(caller: Caller) -> Response:
+def count_projects(authority: Authority) -> Response:
     """Count the projects that the caller may see."""
-    realm = realm_of(caller)
-    return answer({"count": narrowed_by_conditions(_listing(caller, realm), _terms(realm)).count()})
+    return answer({"count": narrowed_by_conditions(_listing(authority), _terms(authority.realm)).count()})
 
 
-def _listing(caller: Caller, realm: Realm) -> Listing:
-    names = callers.readable_projects(caller, realm, "projects:read")
-    return access.project_listing(realm, names=names, containing=argument("search"))
+def _listing(authority: Authority) -> Listing:
+    names = rules.projects.listed(authority)
+    return access.project_listing(authority.realm, names=names, containing=argument("search"))
 
 
-def create_project(caller: Caller) -> Response:
+def create_project(authority: Authority) -> Response:
     """Make a project; what is said of resources is not kept."""
-    realm, body = realm_of(caller), json_body()
-    caller.require("projects:write", realm=realm.name)
-    project = access.create_project(realm, text_of(body, "name"), text_of(body, "description", ""))
-    return answer(_shown(realm, project), 201)
+    body = json_body()
+    rules.projects.check_creating(authority)
+    project = access.create_project(authority.realm, text_of(body, "name"), text_of(body, "description", ""))
+    return answer(_shown(authority.realm, project), 201)
 
 
-def get_project(caller: Caller, uid: str) -> Response:
+def get_project(authority: Authority, uid: str) -> Response:
     """Show a project."""
-    realm = realm_of(caller)
-    return answer(_shown(realm, _find(caller, realm, uid)))
+    return answer(_shown(authority.realm, _find(authority, uid)))
 
 
-def change_project(caller: Caller, uid: str) -> Response:
+def change_project(authority: Authority, uid: str) -> Response:
     """Change what a project says of itself; what is said of resources is not kept."""
-    realm = realm_of(caller)
-    project = _find(caller, realm, uid)
+    project = _find(authority, uid)
     # clients that know of resources only send no description, and mean to keep it
     description = text_of(json_body(), "description", project.description)
-    caller.require("projects:write", realm=realm.name, project=project.name)
+    rules.projects.check_changing(authority, project)
     if description != project.description:
-        access.describe_project(realm, project.name, description)
-    return answer(_shown(realm, project))
+        access.describe_project(authority.realm, project.name, description)
+    return answer(_shown(authority.realm, project))
 
 
-def delete_project(caller: Caller, uid: str) -> Response:
+def delete_project(authority: Authority, uid: str) -> Response:
     """Delete a project that nobody holds a role on."""
-    realm = realm_of(caller)
-    project = _find(caller, realm, uid)
-    caller.require("projects:write", realm=realm.name)
-    access.delete_project(realm, project.name)
+    project = _find(authority, uid)
+    rules.projects.check_deleting(authority)
+    access.delete_project(authority.realm, project.name)
     return done()
 
 
-def _find(caller: Caller, realm: Realm, uid: str) -> Project:
-    project = access.find_project_by_uid(realm, uid)
-    if project is None or not caller.may("projects:read", realm=realm.name, project=project.name):
+def _find(authority: Authority, uid: str) -> Project:
+    project = access.find_project_by_uid(authority.realm, uid)
+    if project is None or not rules.projects.sees(authority, project):
         raise NotFoundError("There is no project with this id (not found).")
     return project
 

@@ -4,15 +4,14 @@ from typing import Any
 
 from flask import Response
 
-from idp import access, callers, realms
+from idp import access, rules
 from idp.access import PERMISSIONS, Role
 from idp.api.answers import answer, time
-from idp.api.requests import realm_of
-from idp.callers import Caller, DeniedError
 from idp.compat.calls import json_body, text_of
 from idp.compat.runai.answers import Shape, maker
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
+from idp.rules import Authority
 
 _TYPES: dict[str, list[tuple[str, str]]] = {
     "realm": [("settings", "organization")],
@@ -30,18 +29,16 @@ _TYPES: dict[str, list[tuple[str, str]]] = {
 _VERBS = {"create": "write", "read": "read", "update": "write", "delete": "write"}
 
 
-def list_roles(caller: Caller) -> Response:
+def list_roles(authority: Authority) -> Response:
     """List roles."""
-    realm = realm_of(caller)
-    caller.require("roles:read", realm=realm.name)
-    return answer([_shown(role) for role in access.list_roles(realm)])
+    rules.roles.check_listing(authority)
+    return answer([_shown(role) for role in access.list_roles(authority.realm)])
 
 
-def get_role(caller: Caller, number: int) -> Response:
+def get_role(authority: Authority, number: int) -> Response:
     """Show a role."""
-    realm = realm_of(caller)
-    caller.require("roles:read", realm=realm.name)
-    return answer(_shown(find_role(realm, number)))
+    rules.roles.check_listing(authority)
+    return answer(_shown(find_role(authority.realm, number)))
 
 
 def find_role(realm: Realm, number: Any) -> Role:
@@ -58,32 +55,26 @@ def find_role(realm: Realm, number: Any) -> Role:
     return role
 
 
-def list_permissions(caller: Caller) -> Response:
+def list_permissions(authority: Authority) -> Response:
     """List what the caller may do, on the whole tenant or on a project."""
-    return answer(_permissions([name for name in PERMISSIONS if caller.may_somewhere(name)]))
+    return answer(_permissions(rules.permitted(authority.at_home)))
 
 
-def permitted_scopes(caller: Caller) -> Response:
+def permitted_scopes(authority: Authority) -> Response:
     """Say where the caller may do something with a type of things: on the whole tenant, or on which projects."""
     body = json_body()
     kind, action = text_of(body, "resourceType"), text_of(body, "action", "")
     if action and action not in _VERBS:
         raise InvalidValueError(f"action takes one of {', '.join(_VERBS)}.")
-    realm = realms.get_realm(caller.realm.name)
     resource = next((ours for ours, types in _TYPES.items() if kind in {name for name, _ in types}), "")
     asked = {name: f"{resource}:{verb}" for name, verb in _VERBS.items() if not action or name == action}
-    return answer({name: _scopes(caller, realm, asked.get(name, "")) for name in _VERBS})
+    return answer({name: _scopes(authority.at_home, asked.get(name, "")) for name in _VERBS})
 
 
-def _scopes(caller: Caller, realm: Realm, permission: str) -> Shape:
-    names: list[str] | None = []
-    if permission in PERMISSIONS:
-        try:
-            names = callers.readable_projects(caller, realm, permission)
-        except DeniedError:
-            names = []
-    projects = [access.get_project(realm, name).uid for name in names or ()]
-    tenants = [realm.uid] if names is None else []
+def _scopes(authority: Authority, permission: str) -> Shape:
+    names = rules.permitted_on(authority, permission) if permission in PERMISSIONS else []
+    projects = [access.get_project(authority.realm, name).uid for name in names or ()]
+    tenants = [authority.realm.uid] if names is None else []
     return {"system": False, "tenants": tenants, "clusters": [], "departments": [], "projects": projects}
 
 

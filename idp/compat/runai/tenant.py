@@ -2,11 +2,11 @@
 
 from flask import Response
 
-from idp import realms
+from idp import rules
 from idp.api.answers import answer
-from idp.callers import Caller
 from idp.compat.runai.answers import Shape
 from idp.errors import NotFoundError
+from idp.rules import Authority
 
 _SETTINGS: dict[str, Shape] = {
     "autoRedirectSSO": {"enabled": False, "idpAlias": None},
@@ -16,21 +16,21 @@ _SETTINGS: dict[str, Shape] = {
 """None of these can be set here."""
 
 
-def list_providers(caller: Caller) -> Response:  # noqa: ARG001
+def list_providers(authority: Authority) -> Response:  # noqa: ARG001
     """Say that nobody signs in by another identity provider here."""
     return answer([])
 
 
-def get_settings(caller: Caller) -> Response:
+def get_settings(authority: Authority) -> Response:
     """Show what is set about security."""
-    realm = realms.get_realm(caller.realm.name)
-    caller.require("realm:read")
+    realm = authority.at_home.realm
+    rules.realms.check_reading(authority.at_home)
     return answer(_SETTINGS | {"sessionMaxHours": realm.session_hours, "accessKeyMaxHours": realm.api_key_hours})
 
 
-def get_setting(caller: Caller, key: str) -> Response:
+def get_setting(authority: Authority, key: str) -> Response:
     """Show one setting."""
-    caller.require("realm:read")
+    rules.realms.check_reading(authority.at_home)
     if key not in _SETTINGS:
         raise NotFoundError(f"There is no such setting (not found). There are {', '.join(_SETTINGS)}.")
     return answer(_SETTINGS[key])

@@ -1,26 +1,28 @@
 """Who may make, see and change which API keys. A key acts as its owner, so these rules keep anybody from growing by one."""
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from idp import access, apikeys, applications, clock, users
-from idp.access import Frozen, HeldRole, Holder, HolderKind
+from idp import apikeys, applications, users
+from idp.access import Frozen, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
-from idp.callers.models import Caller, CredentialKind, DeniedError
+from idp.callers import Caller, CredentialKind, DeniedError
 from idp.db import db
 from idp.errors import NotFoundError
-from idp.realms import Realm
-from idp.users import KnownUser, User
+from idp.rules.authority import Authority
+from idp.rules.delegation import covers, frozen_for
+from idp.users import KnownUser
+
+READ, WRITE = "api-keys:read", "api-keys:write"
 
 _SIGNED_IN = frozenset({CredentialKind.SESSION, CredentialKind.PASSWORD})
 
 
 @dataclass(frozen=True)
-class KeyWish:
+class NewApiKey:
     """What a new key is to be; None leaves it to the rules."""
 
     name: str = "key"
@@ -34,7 +36,7 @@ class KeyWish:
     rate_per_minute: int | None = None
 
 
-def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish) -> NewKey:
+def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewKey:
     """Make a key for the caller, or for somebody else.
 
     For somebody else it takes `api-keys:write` and every permission that they have. A key that is made with a key carries
@@ -44,63 +46,65 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
     :raises DeniedError: the caller may not.
     :raises NotFoundError: there is no such user or application.
     """
-    may_exceed = may_exceed_limits(caller, realm)
+    may_exceed = can_exceed_limits(authority)
     expires_at, hours = wish.expires_at, wish.hours
-    if owner_uid is None or owner_uid == caller.subject.uid:
-        owner = _own(caller, realm)
-        terms = _inherited(caller, wish)
+    if owner_uid is None or owner_uid == authority.caller.subject.uid:
+        owner = _own(authority)
+        terms = _inherited(authority.caller, wish)
     else:
-        owner = _other(caller, realm, owner_uid)
-        terms = _inherited(caller, wish)
-        terms["frozen"] = frozen_for(caller, realm, owner, terms["frozen"])
-    limit = _end_of_own_key(caller)
+        owner = _other(authority, owner_uid)
+        terms = _inherited(authority.caller, wish)
+        terms["frozen"] = frozen_for(authority, owner, terms["frozen"])
+    limit = _end_of_own_key(authority.caller)
     if limit is not None:
         if expires_at is None and hours is None and not wish.never:
             expires_at = limit
         may_exceed = may_exceed or expires_at == limit
     new = apikeys.create_key(
-        realm, owner, wish.name, hours=hours, expires_at=expires_at, never=wish.never, may_exceed=may_exceed,
-        made_with=caller.key, description=wish.description, **terms,
+        authority.realm, owner, wish.name, hours=hours, expires_at=expires_at, never=wish.never, may_exceed=may_exceed,
+        made_with=authority.caller.key, description=wish.description, **terms,
     )  # fmt: skip
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
         raise DeniedError(f"A key cannot make one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
     return new
 
 
-def rotate_key(caller: Caller, realm: Realm, uid: str, *, overlap: timedelta, hours: int | None) -> NewKey:
+def rotate(authority: Authority, uid: str, *, overlap: timedelta, hours: int | None) -> NewKey:
     """Rotate a key that the caller may change; with the key itself, it lives as long as it was made for, or the policy says."""
-    key = writable_key(caller, realm, uid)
-    frozen = _frozen_anew(caller, realm, key)
-    may_exceed = may_exceed_limits(caller, realm) and not caller.key
-    new = apikeys.rotate_key(realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=caller.key, frozen=frozen)
-    limit = _end_of_own_key(caller)
-    if limit is not None and not is_own_key(caller, key) and (new.key.expires_at is None or new.key.expires_at > limit):
+    key = writable(authority, uid)
+    frozen = _frozen_anew(authority, key)
+    may_exceed = can_exceed_limits(authority) and not authority.caller.key
+    new = apikeys.rotate_key(
+        authority.realm, key, overlap=overlap, hours=hours, may_exceed=may_exceed, made_with=authority.caller.key, frozen=frozen
+    )
+    limit = _end_of_own_key(authority.caller)
+    if limit is not None and not is_own(authority.caller, key) and (new.key.expires_at is None or new.key.expires_at > limit):
         raise DeniedError(
             f"A key cannot rotate another's into one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}."
         )
     return new
 
 
-def renew_key(caller: Caller, realm: Realm, uid: str) -> NewKey:
+def renew(authority: Authority, uid: str) -> NewKey:
     """Give a key that the caller may change another secret; it stays the key that it is. See `rotate_key` for the rules."""
-    key = writable_key(caller, realm, uid)
-    frozen = _frozen_anew(caller, realm, key)
-    if not is_own_key(caller, key):
-        check_change(caller, realm, key)
-    return apikeys.renew_secret(realm, key, frozen=frozen)
+    key = writable(authority, uid)
+    frozen = _frozen_anew(authority, key)
+    if not is_own(authority.caller, key):
+        check_change(authority, key)
+    return apikeys.renew_secret(authority.realm, key, frozen=frozen)
 
 
-def _frozen_anew(caller: Caller, realm: Realm, key: ApiKey) -> Frozen | None:
+def _frozen_anew(authority: Authority, key: ApiKey) -> Frozen | None:
     """Return what limits a key whose secret the caller gets to see: for somebody else's, that takes what making it takes.
 
     :raises DeniedError: the caller may not.
     """
-    if is_own_key(caller, key):
+    if is_own(authority.caller, key):
         return key.frozen
     owner = apikeys.owner_of(key)
-    _cover(caller, realm, owner)
-    _refuse_narrowed(caller)
-    return frozen_for(caller, realm, owner, key.frozen)
+    _cover(authority, owner)
+    _refuse_narrowed(authority.caller)
+    return frozen_for(authority, owner, key.frozen)
 
 
 def _refuse_narrowed(caller: Caller) -> None:
@@ -113,61 +117,96 @@ def _refuse_narrowed(caller: Caller) -> None:
         raise DeniedError("A key that is narrowed cannot rotate the keys of others. Sign in, or use a key without limits.")
 
 
-def may_exceed_limits(caller: Caller, realm: Realm) -> bool:
+def can_exceed_limits(authority: Authority) -> bool:
     """Tell whether the caller may give keys a longer life than the organisation and the user's setting allow."""
-    return caller.may("api-keys:write", realm=realm.name)
+    return authority.can(WRITE)
 
 
-def readable_key(caller: Caller, realm: Realm, uid: str) -> ApiKey:
+def sees_all(authority: Authority) -> bool:
+    """Tell whether the caller may see the keys of everybody."""
+    return authority.can(READ)
+
+
+def can_change(authority: Authority, key: ApiKey) -> bool:
+    """Tell whether to offer a change of a key; `writable` decides."""
+    return is_own(authority.caller, key) or authority.can(WRITE)
+
+
+def check_listing(authority: Authority) -> None:
+    """See that the caller may list the keys of everybody.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(READ)
+
+
+def check_listing_of(authority: Authority, uid: str) -> None:
+    """See that the caller may list the keys of a user or an application.
+
+    :raises DeniedError: they may not.
+    """
+    if not authority.is_self(uid):
+        authority.require(READ)
+
+
+def check_creating_for_others(authority: Authority) -> None:
+    """See that the caller may make keys for others.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(WRITE)
+
+
+def visible(authority: Authority, uid: str) -> ApiKey:
     """Return a key that the caller may see; any other is not there (T73).
 
     :raises NotFoundError: there is none that the caller may see.
     """
-    key = apikeys.get_key(realm, uid)
-    if not is_own_key(caller, key) and not caller.may("api-keys:read", realm=realm.name):
-        raise NotFoundError(f"Realm {realm.name!r} has no API key {uid[:80]!r}.")
+    key = apikeys.get_key(authority.realm, uid)
+    if not is_own(authority.caller, key) and not authority.can(READ):
+        raise NotFoundError(f"Realm {authority.realm.name!r} has no API key {uid[:80]!r}.")
     return key
 
 
-def writable_key(caller: Caller, realm: Realm, uid: str) -> ApiKey:
+def writable(authority: Authority, uid: str) -> ApiKey:
     """Return a key that the caller may change.
 
     :raises NotFoundError: there is none that the caller may see.
     :raises DeniedError: the caller may see it, and may not change it.
     """
-    key = readable_key(caller, realm, uid)
-    if not is_own_key(caller, key):
-        caller.require("api-keys:write", realm=realm.name)
+    key = visible(authority, uid)
+    if not is_own(authority.caller, key):
+        authority.require(WRITE)
     elif not (
-        caller.kind in _SIGNED_IN
-        or (caller.kind is CredentialKind.API_KEY and caller.key == key.public_part)
+        authority.caller.kind in _SIGNED_IN
+        or (authority.caller.kind is CredentialKind.API_KEY and authority.caller.key == key.public_part)
         # who may change everybody's keys may change one's own with whatever shows it
-        or caller.may("api-keys:write", realm=realm.name)
+        or authority.can(WRITE)
     ):
         raise DeniedError("One's own keys are changed after signing in, or each by itself: not by a token or another key.")
     return key
 
 
-def check_change(caller: Caller, realm: Realm, key: ApiKey) -> None:
+def check_change(authority: Authority, key: ApiKey) -> None:
     """See that a change to a key's narrowing or life is made by somebody who has signed in, or could make such a key.
 
     :raises DeniedError: it is made with the key itself, or for somebody who has more permissions.
     """
-    if caller.key:
+    if authority.caller.key:
         raise DeniedError("A key cannot be changed by a key. Sign in, or ask an administrator.")
-    if not is_own_key(caller, key):
-        _cover(caller, realm, apikeys.owner_of(key))
+    if not is_own(authority.caller, key):
+        _cover(authority, apikeys.owner_of(key))
 
 
-def set_key_active(caller: Caller, realm: Realm, uid: str, *, active: bool) -> None:
+def set_active(authority: Authority, uid: str, *, active: bool) -> None:
     """Deactivate a key, or activate it again; to activate somebody else's takes what making it takes."""
-    key = writable_key(caller, realm, uid)
-    if active and not is_own_key(caller, key):
-        _cover(caller, realm, apikeys.owner_of(key))
-    apikeys.update_key(realm, key, active=active)
+    key = writable(authority, uid)
+    if active and not is_own(authority.caller, key):
+        _cover(authority, apikeys.owner_of(key))
+    apikeys.update_key(authority.realm, key, active=active)
 
 
-def is_own_key(caller: Caller, key: ApiKey) -> bool:
+def is_own(caller: Caller, key: ApiKey) -> bool:
     """Tell whether a key is the caller's own."""
     if isinstance(caller.subject, KnownUser):
         return key.user_id == caller.subject.id
@@ -182,42 +221,34 @@ def own_holder(caller: Caller) -> Holder:
     return Holder(HolderKind.APPLICATION, subject.id, subject.client_id, subject.client_id)
 
 
-def held_by(holder: Holder) -> list[HeldRole]:
-    """Return what somebody holds, as the database has it now."""
-    groups: list[int] = []
-    if holder.kind is HolderKind.USER:
-        groups = [group.id for group in users.groups_of(db.session.get_one(User, holder.id))]
-    return access.read_held_roles(db.session(), holder.kind, holder.id, groups)
-
-
-def _own(caller: Caller, realm: Realm) -> Holder:
-    if realm.name != caller.realm.name:
+def _own(authority: Authority) -> Holder:
+    if authority.realm.name != authority.caller.realm.name:
         raise DeniedError("Name the owner of the key in spec.userUid: the caller is not of this organisation.")
-    if caller.kind not in _SIGNED_IN | {CredentialKind.API_KEY}:
+    if authority.caller.kind not in _SIGNED_IN | {CredentialKind.API_KEY}:
         raise DeniedError("A token cannot make a key for its own holder, which would outlive it. Sign in, or use a key.")
-    return own_holder(caller)
+    return own_holder(authority.caller)
 
 
-def _other(caller: Caller, realm: Realm, uid: str) -> Holder:
-    caller.require("api-keys:write", realm=realm.name)
-    user = users.find_user_by_uid(realm, uid)
+def _other(authority: Authority, uid: str) -> Holder:
+    authority.require(WRITE)
+    user = users.find_user_by_uid(authority.realm, uid)
     if user is not None:
         owner = users.holder_of(user)
     else:
-        application = applications.find_application_by_uid(realm, uid)
+        application = applications.find_application_by_uid(authority.realm, uid)
         if application is None:
             raise NotFoundError("There is no user and no application with this uid (not found).")
         owner = applications.holder_of(application)
-    _cover(caller, realm, owner)
+    _cover(authority, owner)
     return owner
 
 
-def _cover(caller: Caller, realm: Realm, owner: Holder) -> None:
-    if not access.covers(caller.held_in(realm.name), held_by(owner)):
+def _cover(authority: Authority, owner: Holder) -> None:
+    if not covers(authority, owner):
         raise DeniedError("A key acts as its owner: to hand one out takes every permission that the owner has.")
 
 
-def _terms(wish: KeyWish) -> dict[str, Any]:
+def _terms(wish: NewApiKey) -> dict[str, Any]:
     return {
         "roles": wish.roles or [],
         "projects": wish.projects or [],
@@ -227,21 +258,7 @@ def _terms(wish: KeyWish) -> dict[str, Any]:
     }
 
 
-def frozen_for(caller: Caller, realm: Realm, owner: Holder, before: Frozen | None = None) -> Frozen | None:
-    """Return what a credential carries at the most which the caller makes for somebody else.
-
-    It carries what its owner holds now, and no longer than now: should they be given more later, or their roles permit more,
-    whoever has made the credential has not. Who could give everything, for good, has no need of it to grow by, and makes
-    credentials without such a limit.
-
-    :param before: what limits it already; None for nothing.
-    """
-    if math.isinf(access.granting_until(caller.held_in(realm.name), access.PERMISSIONS)):
-        return before
-    return access.freeze(access.within(before, held_by(owner)), clock.timestamp())
-
-
-def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:
+def _inherited(caller: Caller, wish: NewApiKey) -> dict[str, Any]:
     """Return the narrowing of a key that is made with a key: at least that key's own."""
     terms = _terms(wish)
     if not caller.key:

@@ -1,0 +1,168 @@
+"""Who may make and change which applications. Who has an application's secret acts as it, so the rules are those of keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from idp import access, applications
+from idp.applications import Application, ApplicationSecret
+from idp.callers import DeniedError
+from idp.db import db
+from idp.errors import NotFoundError
+from idp.rules import grants
+from idp.rules.authority import Authority
+from idp.rules.delegation import covers, frozen_for, owns_realm
+
+READ, WRITE = "applications:read", "applications:write"
+
+FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
+
+
+@dataclass(frozen=True)
+class ApplicationWish:
+    """What a new application is to be."""
+
+    name: str
+    roles: Sequence[str] = ()
+    """Roles on the realm."""
+    projects: Sequence[tuple[str, str, datetime | None]] = ()
+    """Project, role on it, and until when."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """See `applications.create_application`."""
+
+
+def create(authority: Authority, wish: ApplicationWish) -> tuple[Application, str]:
+    """Make an application with what it is to hold, and its first secret, which is returned and shown now or never.
+
+    :raises DeniedError: the caller may not make applications, or not give one of the roles.
+    """
+    authority.require(WRITE)
+    _check_claims(authority, {wish.name, *wish.fields.get("resources", ())})
+    application = applications.create_application(authority.realm, wish.name, **wish.fields)
+    holder = applications.holder_of(application)
+    for role in wish.roles:
+        grants.give(authority, holder, role)
+    for project, role, until in wish.projects:
+        grants.give(authority, holder, role, project=project, until=until)
+    db.session.flush()
+    applications.settle_audience(
+        authority.realm, application, authority.caller.realm.runtime.settings.issuer(authority.realm.name)
+    )
+    if wish.fields.get("jwks") is not None:
+        applications.limit_public_keys(application, frozen_for(authority, holder))
+    return application, add_secret(authority, application, FIRST_SECRET)[1]
+
+
+def add_secret(
+    authority: Authority, application: Application, name: str, *, expires_at: datetime | None = None
+) -> tuple[ApplicationSecret, str]:
+    """Give an application that the caller may manage one more secret; see `applications.add_secret`.
+
+    Whoever makes it may know it. So it carries what the application holds now, which they could have given, and nothing that it
+    is given later by others.
+    """
+    frozen = frozen_for(authority, applications.holder_of(application))
+    return applications.add_secret(authority.realm, application, name, expires_at=expires_at, frozen=frozen)
+
+
+def visible(authority: Authority, named: str) -> Application:
+    """Return an application that the caller may see, by uid or name; any other is not there (T73).
+
+    That is itself, all where the caller may read applications of the realm, and those that hold a role on a project where it may.
+
+    :raises NotFoundError: there is none that the caller may see.
+    """
+    found = applications.find_application(authority.realm, named)
+    if found is None or not sees(authority, found):
+        raise NotFoundError("There is no application with this uid or name (not found).")
+    return found
+
+
+def listed(authority: Authority, project: str = "") -> list[str] | None:
+    """Return the names of the only projects whose applications the caller may list; None for all of the realm.
+
+    :param project: the only one that is asked about; empty for all.
+    :raises DeniedError: there is none.
+    """
+    if not project:
+        return authority.projects_with(READ)
+    authority.require(READ, project)
+    return [project]
+
+
+def sees_all(authority: Authority) -> bool:
+    """Tell whether the caller may see every application of the realm."""
+    return authority.can(READ)
+
+
+def check_overview(authority: Authority) -> None:
+    """See that the caller may see how all applications of the realm fare.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(READ)
+
+
+def check_creating(authority: Authority) -> None:
+    """See that the caller may make applications.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(WRITE)
+
+
+def sees(authority: Authority, application: Application) -> bool:
+    """Tell whether the caller may see an application; see `visible`."""
+    if authority.is_self(application.uid) or authority.can(READ):
+        return True
+    held = access.list_grants(authority.realm, holder=applications.holder_of(application))
+    projects = {grant.project.name for grant in held if grant.project is not None}
+    return any(authority.can(READ, project=project) for project in projects)
+
+
+def manageable(authority: Authority, name: str) -> Application:
+    """Return an application that the caller may change, disable and delete, and whose secrets the caller may make and retire.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not, or the application has permissions that the caller has not.
+    """
+    authority.require(WRITE)
+    application = applications.get_application(authority.realm, name)
+    if not covers(authority, applications.holder_of(application)):
+        raise DeniedError(
+            "This application has permissions that the caller has not: only who has them all can manage it, "
+            "for whoever has its secret acts as it."
+        )
+    return application
+
+
+def update(authority: Authority, name: str, **fields: Any) -> Application:
+    """Change an application that the caller may manage; see `applications.update_application`.
+
+    :raises DeniedError: the caller may not, or not let it answer for an audience that it has not answered for.
+    """
+    application = manageable(authority, name)
+    _check_claims(authority, set(fields.get("resources", ())) - set(application.resources))
+    known_before = application.jwks
+    applications.update_application(authority.realm, application, **fields)
+    if application.jwks != known_before:
+        # who signs with a key of somebody's choice acts as the application, as who has a secret does
+        applications.limit_public_keys(application, frozen_for(authority, applications.holder_of(application)))
+    return application
+
+
+def _check_claims(authority: Authority, audiences: set[str]) -> None:
+    """See that nobody has an application answer for what others' tokens are made for, to introspect and exchange them.
+
+    :raises DeniedError: somebody else's tokens are, and the caller is no administrator of the realm, or only for a while.
+    """
+    if owns_realm(authority):
+        return
+    # what is made for no API in particular is made for the issuer, as session tokens are
+    issuers = authority.caller.realm.runtime.settings.issuer("")
+    taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(authority.realm, each))
+    if taken:
+        raise DeniedError(
+            f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."
+        )

@@ -1,0 +1,72 @@
+"""Who sees and manages which people. Nobody manages somebody who may do more than they may themselves."""
+
+from typing import Any
+
+from idp import users
+from idp.callers import DeniedError
+from idp.errors import NotFoundError
+from idp.rules.authority import Authority
+from idp.rules.delegation import covers, frozen_for
+from idp.users import User
+
+READ, WRITE = "users:read", "users:write"
+
+
+def check_listing(authority: Authority) -> None:
+    """See that the caller may list people: who gives roles on a project must be able to see to whom.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require_somewhere(READ)
+
+
+def check_creating(authority: Authority) -> None:
+    """See that the caller may add people.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(WRITE)
+
+
+def visible(authority: Authority, uid: str) -> User:
+    """Return a user whom the caller may see; any other is not there (T73).
+
+    :raises NotFoundError: there is none that the caller may see.
+    """
+    user = users.find_user_by_uid(authority.realm, uid)
+    is_self = user is not None and authority.is_self(user.uid)
+    if user is None or not (is_self or authority.can_somewhere(READ)):
+        raise NotFoundError("There is no user with this uid (not found).")
+    return user
+
+
+def manageable(authority: Authority, uid: str) -> User:
+    """Return a user whom the caller may invite, change, disable or delete.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not.
+    """
+    authority.require(WRITE)
+    user = visible(authority, uid)
+    if not covers(authority, users.holder_of(user)):
+        raise DeniedError("This user has permissions that the caller has not: only who has them all can manage them.")
+    return user
+
+
+def update(authority: Authority, uid: str, **fields: Any) -> User:
+    """Change a user whom the caller may manage; see `users.update_user` for the fields.
+
+    Whoever chooses where somebody's one-time codes go could come to act as them: so the address is limited as a key is that is
+    made for somebody else.
+
+    :raises NotFoundError: there is none.
+    :raises DeniedError: the caller may not.
+    """
+    user = manageable(authority, uid)
+    if fields.get("api_key_hours", user.api_key_hours) != user.api_key_hours:
+        authority.require("api-keys:write")  # it is a longer life of keys that is given
+    before = user.email
+    users.update_user(authority.realm, user, **fields)
+    if user.email != before:
+        users.limit_address(user, limited=frozen_for(authority, users.holder_of(user)) is not None)
+    return user

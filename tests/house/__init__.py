@@ -1,0 +1,1 @@
+"""How the house is built: what the linters do not know."""
