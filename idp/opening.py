@@ -10,7 +10,6 @@ from idp import (
     apikeys,
     applications,
     audit,
-    checkpoints,
     kept_answers,
     keys,
     keysets,
@@ -23,6 +22,7 @@ from idp import (
     runtime,
     sessions,
     tokens,
+    trail,
     users,
     vault,
 )
@@ -34,8 +34,8 @@ from idp.runtime import Runtime
 from idp.settings import Settings
 
 DOMAINS = (
-    access, apikeys, applications, audit, checkpoints, kept_answers, keys, keysets, mail, organisations, personal_tokens,
-    protected_apis, ratelimit, realms, sessions, tokens, users, vault,
+    access, apikeys, applications, audit, kept_answers, keys, keysets, mail, organisations, personal_tokens,
+    protected_apis, ratelimit, realms, sessions, tokens, trail, users, vault,
 )  # fmt: skip
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that
 act when others change (`feed.react`). Whoever opens the database must have them all."""

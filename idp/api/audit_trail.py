@@ -7,7 +7,7 @@ from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import audit, checkpoints
+from idp import audit, trail
 from idp.api.answers import time
 from idp.api.errors import NO_STORE
 from idp.api.pages import Page, PageQuery, page
@@ -104,7 +104,7 @@ def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
     About 20,000 events at a time: the header `Link` leads to the next part. Written one after the other, they are the export.
     """
     name = _trail(caller, realm, query)
-    part = checkpoints.export_part(name, query.first)
+    part = trail.export_part(name, query.first)
     record_reading(name, "export")
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="audit-{name or "server"}-{query.first}.jsonl"'}
     response = Response("".join(part.lines), 200, headers, content_type="application/x-ndjson")
@@ -119,7 +119,7 @@ def export_events(caller: Caller, realm: Realm, query: ExportQuery) -> Response:
 def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> CheckpointAnswer:
     """Show the newest checkpoint. Keep it elsewhere: with it `idp audit verify` notices an end that was cut."""
     name = _trail(caller, realm, query)
-    row = checkpoints.newest_checkpoint(name)
+    row = trail.newest_checkpoint(name)
     shown: CheckpointShown | None = None
     if row is not None:
         shown = {
@@ -130,7 +130,7 @@ def get_checkpoint(caller: Caller, realm: Realm, query: ScopeQuery) -> Checkpoin
             "checkpoint": row.checkpoint,
             "sealedAt": time(row.sealed_at),
         }
-    return {"checkpoint": shown, "unsealed": audit.count_unsealed()}
+    return {"checkpoint": shown, "unsealed": trail.count_unsealed()}
 
 
 def _trail(caller: Caller, realm: Realm, query: EventQuery | ScopeQuery) -> str:

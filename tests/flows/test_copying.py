@@ -116,9 +116,9 @@ def test_copy_has_the_schema_guards_and_numbers_of_the_source(full: Settings, re
     copy(full, url)
     app = create_app(at(full, url))
     with app.app_context():
-        from idp import audit, mail, users
+        from idp import mail, trail, users
 
-        assert audit.is_guarded()
+        assert trail.is_guarded()
         db.session.rollback()
         with db.engine.connect() as connection:
             assert migrations.drift(connection) == []

@@ -181,17 +181,17 @@ def test_database_of_the_first_schema_is_upgraded(pg_settings: Settings) -> None
 def test_trail_is_cut_and_stays_whole_and_nothing_else_is_removed(make: Factory, frozen_clock: FrozenClock) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from idp import checkpoints
+    from idp import trail
     from tests.test_retention import count, use
 
     with make.app.app_context():
         use()
         frozen_clock.advance(days=367)
         use()
-        assert checkpoints.cut_old_events() >= 3
-        checkpoints.seal_trail()
+        assert trail.cut_old_events() >= 3
+        trail.seal_trail()
         assert count(Tag.TOKEN_ISSUE) == 3
-        assert all(checkpoints.verify_trail(name).problems == [] for name in checkpoints.trail_names())
+        assert all(trail.verify_trail(name).problems == [] for name in trail.trail_names())
         for statement in ("DELETE FROM audit_event", "DELETE FROM audit_batch", "DELETE FROM audit_cut", "TRUNCATE audit_event"):
             with pytest.raises(SQLAlchemyError, match="append-only"):
                 db.session.execute(text(statement))

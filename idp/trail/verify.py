@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from idp.audit.chain import Entry, Standing, beginning, fingerprint, follow, unpack_digests, unpack_ids
-from idp.audit.models import AuditBatch, AuditCut
+from idp.trail.chain import Entry, Standing, beginning, fingerprint, follow, unpack_digests, unpack_ids
+from idp.trail.models import AuditBatch, AuditCut
 from idp.verifier.jose import InvalidTokenError, Key, import_key, open_token
 
 CHECKPOINT_TYPE = "audit-checkpoint+jwt"
