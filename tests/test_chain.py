@@ -342,7 +342,7 @@ def test_checkpoint_is_no_token(sealed: list[int], context: Flask) -> None:
     db.session.rollback()
     client = context.test_client()
     assert client.get("/v1/users/info", headers={"Authorization": checkpoint}).status_code == 401
-    from idp.verifier.jose import InvalidTokenError
+    from idp.jose import InvalidTokenError
 
     keys = trail.read_keys(trail.public_keys("acme"))
     db.session.rollback()

@@ -9,10 +9,10 @@ from idp.api.requests import signed_in
 from idp.api.schemas import Created, Reference, Schema, Timestamp, Uid
 from idp.callers import Caller, CredentialKind, DeniedError
 from idp.errors import NotFoundError
+from idp.jose import read_unverified
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import Realm, known_realm
 from idp.users import User
-from idp.verifier.jose import read_unverified
 
 
 class NewTokenSpec(Schema):

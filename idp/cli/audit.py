@@ -181,8 +181,8 @@ def read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]
     """
     import json
 
+    from idp.jose import InvalidTokenError
     from idp.trail import Checkpoint, read_checkpoint
-    from idp.verifier.jose import InvalidTokenError
 
     found = []
     for number, line in enumerate((line for line in lines if line.strip()), 1):

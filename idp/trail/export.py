@@ -11,13 +11,13 @@ from typing import Any
 
 from idp import clock
 from idp.errors import IdpError
+from idp.jose import InvalidTokenError
 from idp.trail.chain import Entry, Standing
 from idp.trail.marks import public_keys
 from idp.trail.reader import ExportReader, Line
 from idp.trail.signing import newest_checkpoint
 from idp.trail.stored import read_entries, read_pieces, read_unsealed
 from idp.trail.verify import Batch, Checkpoint, Cut, Keys, Kind, Piece, Problem, Report, read_checkpoint, read_keys, verify_chain
-from idp.verifier.jose import InvalidTokenError
 
 FORMAT = 1
 

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from idp import clock, runtime
 from idp.audit import AuditEvent
 from idp.db import db, reading
+from idp.jose import InvalidTokenError
 from idp.realms import PurgedRealm, Realm
 from idp.trail import witness
 from idp.trail.chain import Entry, Standing, beginning
@@ -30,7 +31,6 @@ from idp.trail.verify import (
     unpack_cut,
     verify_chain,
 )
-from idp.verifier.jose import InvalidTokenError
 
 _COLUMNS = tuple(getattr(AuditEvent, name) for name in Entry._fields)
 _TOGETHER = 5_000
