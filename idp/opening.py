@@ -26,9 +26,9 @@ from idp import (
     users,
     vault,
 )
-from idp.crypto import load_master_keys
 from idp.db import db, engine_options, engine_url, make_engine_apart, prepare_engine, renew_connections
 from idp.feed import Feed
+from idp.master_keys import load_master_keys
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings

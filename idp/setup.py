@@ -21,12 +21,12 @@ from idp import (
     applications,
     audit,
     clock,
-    crypto,
     kept_answers,
     keys,
     keysets,
     mail,
     manifest,
+    master_keys,
     migrations,
     organisations,
     ratelimit,
@@ -81,7 +81,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
         if not settings.master_key_file.exists():
             if is_sealed(settings):
                 raise SetupError(lost_key(settings))
-            crypto.create_master_key(settings.master_key_file)
+            master_keys.create_master_key(settings.master_key_file)
         app = open_app(settings)
         try:
             with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):

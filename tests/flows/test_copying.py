@@ -450,9 +450,9 @@ def test_same_database_wrong_folder_and_wrong_key_are_refused(settings: Settings
     there = at(settings, database_url)
     with pytest.raises(CopyError, match="the same database"):
         copying.copy_database(there, at(settings, database_url + "&application_name=x"), lambda step: None)
-    from idp import crypto
+    from idp import master_keys
 
-    crypto.create_master_key(tmp_path / "other.key")
+    master_keys.create_master_key(tmp_path / "other.key")
     with pytest.raises(IdpError, match="sealed under master key"):
         copying.check_copy(settings.model_copy(update={"master_key_file": tmp_path / "other.key"}), there, lambda step: None)
 

@@ -165,11 +165,11 @@ def test_two_workers_and_an_outage(postgres: Any, tmp_path: Path, database_url: 
 
 
 def test_database_of_the_first_schema_is_upgraded(pg_settings: Settings) -> None:
-    from idp import crypto
+    from idp import master_keys
     from tests.test_setup import check_upgraded_schema, make_first_schema
 
     setup.make_data_dir(pg_settings.data_dir)
-    crypto.create_master_key(pg_settings.master_key_file)
+    master_keys.create_master_key(pg_settings.master_key_file)
     app = create_app(pg_settings)
     with app.app_context():
         make_first_schema()
