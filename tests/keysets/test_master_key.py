@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import String, Text, text
 
-from idp import crypto, keysets, mail, master_keys, runtime, vault
+from idp import keysets, mail, master_keys, runtime, vault
 from idp.app import close_app, create_app
 from idp.db import Base, SealedText, commit, db
 from idp.errors import ConflictError
@@ -210,5 +210,5 @@ def test_it_costs_servers_nothing_while_the_file_stays(settings: Settings, monke
     def never(_: Any) -> Any:
         raise AssertionError("the file was read again")
 
-    monkeypatch.setattr(crypto, "load_master_keys", never)
+    monkeypatch.setattr(master_keys, "load_master_keys", never)
     assert keys.open(keys.seal(b"x", context="c"), context="c") == b"x"
