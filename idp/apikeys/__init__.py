@@ -1,7 +1,7 @@
 """API keys: long-lived secrets of users and applications, their policy, and their exchange for session tokens."""
 
-from idp.apikeys.exchange import exchange_key
 from idp.apikeys.check import KeyExpiredError, KeyRefusedError, check_key, count_use, works_from
+from idp.apikeys.exchange import exchange_key
 from idp.apikeys.known import CheckedKey, KnownKey, find_live_key
 from idp.apikeys.leaks import can_be_leaked, revoke_leaked
 from idp.apikeys.models import ApiKey, KeyStatus

@@ -14,6 +14,7 @@ from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser, User, known_user
 
+
 @dataclass(frozen=True, slots=True)
 class KnownKey:
     """A key as of the last change to it."""
