@@ -10,7 +10,6 @@ from idp import (
     apikeys,
     applications,
     audit,
-    checkpoints,
     kept_answers,
     keys,
     keysets,
@@ -23,19 +22,20 @@ from idp import (
     runtime,
     sessions,
     tokens,
+    trail,
     users,
     vault,
 )
-from idp.crypto import load_master_keys
 from idp.db import db, engine_options, engine_url, make_engine_apart, prepare_engine, renew_connections
 from idp.feed import Feed
+from idp.master_keys import load_master_keys
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings
 
 DOMAINS = (
-    access, apikeys, applications, audit, checkpoints, kept_answers, keys, keysets, mail, organisations, personal_tokens,
-    protected_apis, ratelimit, realms, sessions, tokens, users, vault,
+    access, apikeys, applications, audit, kept_answers, keys, keysets, mail, organisations, personal_tokens,
+    protected_apis, ratelimit, realms, sessions, tokens, trail, users, vault,
 )  # fmt: skip
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that
 act when others change (`feed.react`). Whoever opens the database must have them all."""

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from flask import current_app
 
-from idp.crypto import MasterKeys
 from idp.feed import Feed
+from idp.master_keys import MasterKeys
 from idp.settings import Settings
 
 

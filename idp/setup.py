@@ -20,14 +20,13 @@ from idp import (
     apikeys,
     applications,
     audit,
-    checkpoints,
     clock,
-    crypto,
     kept_answers,
     keys,
     keysets,
     mail,
     manifest,
+    master_keys,
     migrations,
     organisations,
     ratelimit,
@@ -35,6 +34,7 @@ from idp import (
     runtime,
     sessions,
     tokens,
+    trail,
     users,
     vault,
 )
@@ -81,7 +81,7 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
         if not settings.master_key_file.exists():
             if is_sealed(settings):
                 raise SetupError(lost_key(settings))
-            crypto.create_master_key(settings.master_key_file)
+            master_keys.create_master_key(settings.master_key_file)
         app = open_app(settings)
         try:
             with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):
@@ -96,7 +96,7 @@ def _complete(settings: Settings, report: SetupReport) -> None:
     former = upgrade_schema()
     vault.ensure_pepper()
     if former is not None and former < FIRST_WITH_MARKS:
-        checkpoints.begin_marks()
+        trail.begin_marks()
     if former is not None and former < FIRST_WITH_AUDIENCES:
         applications.settle_all_audiences(settings.issuer)
     commit()
@@ -174,7 +174,7 @@ def _create_master_realm() -> None:
     if realms.MASTER in realms.existing_names():
         return
     keys.prepare()
-    checkpoints.begin_trail("")
+    trail.begin_trail("")
     realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
     application = applications.create_application(
         realm, ADMINISTRATOR, description="Holds the one-time secret of the first start: one token with the role administrator."
@@ -237,7 +237,7 @@ def rotate_keys_and_tidy() -> None:
     audit.forget_old_activity()
     organisations.forget_old_sign_ups()
     kept_answers.forget_old_answers()
-    checkpoints.forget_clear_destinations()
+    trail.forget_clear_destinations()
     commit()
     with audit.acting_as(audit.SYSTEM):
         organisations.purge_due_realms()

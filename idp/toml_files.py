@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from idp.errors import IdpError
-from idp.text_files import TextFileError, read_text
 from idp.written import one_line
 
 _TABLE = re.compile(r"\s*(\[\[?)(.+?)\]\]?\s*(#.*)?")
@@ -26,20 +25,11 @@ class TomlFileError(IdpError):
     """A file is not TOML: file, line and reason."""
 
 
-def read_toml(path: pathlib.Path) -> tuple[dict[str, Any], "LineIndex"]:
-    """Return what a TOML file says, and where.
-
-    :raises TomlFileError: it cannot be read, or is not TOML.
-    """
-    try:
-        text = read_text(path)
-    except TextFileError as error:
-        raise TomlFileError(f"{path}:{error.line or 1}: {error.reason}") from None
-    return parse_toml(path, text)
-
-
 def parse_toml(path: pathlib.Path, text: str) -> tuple[dict[str, Any], "LineIndex"]:
-    """Return what the text of a TOML file says, and where; see `read_toml`."""
+    """Return what the text of a TOML file says, and where.
+
+    :raises TomlFileError: it is not TOML.
+    """
     try:
         return tomllib.loads(text), LineIndex(text)
     except tomllib.TOMLDecodeError as error:

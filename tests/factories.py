@@ -20,8 +20,8 @@ from werkzeug.test import TestResponse
 
 from idp import access, apikeys, applications, clock, realms, runtime, users
 from idp.db import commit, db
+from idp.jose import read_unverified
 from idp.users.passwords import HASHER
-from idp.verifier.jose import read_unverified
 
 BASE = "/auth/realms/{realm}/protocol/openid-connect/"
 FORM = "application/x-www-form-urlencoded"

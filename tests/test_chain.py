@@ -10,10 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from idp import audit, checkpoints, clock, keys, realms
-from idp.audit import AuditBatch, AuditEvent, AuditSealing, Kind, Report, Tag
+from idp import audit, clock, keys, realms, trail
+from idp.audit import AuditEvent, Tag
 from idp.db import commit, db
 from idp.settings import Settings
+from idp.trail import AuditBatch, AuditSealing, Kind, Report
 from tests.conftest import FrozenClock
 
 
@@ -26,11 +27,11 @@ def write(count: int, realm: str = "acme") -> None:
 @pytest.fixture
 def sealed(context: Flask) -> list[int]:
     """Three batches of realm acme, and the numbers of their entries."""
-    checkpoints.seal_trail()
+    trail.seal_trail()
     for count in (4, 1, 5):
         write(count)
         write(2, "master")
-        assert checkpoints.seal_trail() == count + 2
+        assert trail.seal_trail() == count + 2
     return [event.id for event in reversed(audit.list_events("acme", limit=10))]
 
 
@@ -52,14 +53,14 @@ def first(report: Report) -> tuple[Kind, int | None]:
 
 
 def test_untouched_trail_is_whole(sealed: list[int]) -> None:
-    report = checkpoints.verify_trail("acme")
+    report = trail.verify_trail("acme")
     assert report.problems == []
     assert report.batches == report.signed > 3
     assert report.entries == len(audit.list_events("acme", limit=1000))
     write(2)
-    assert checkpoints.verify_trail("acme").unsealed == 2
-    assert {"acme", "master"} <= set(checkpoints.trail_names())
-    assert all(checkpoints.verify_trail(name).problems == [] for name in checkpoints.trail_names())
+    assert trail.verify_trail("acme").unsealed == 2
+    assert {"acme", "master"} <= set(trail.trail_names())
+    assert all(trail.verify_trail(name).problems == [] for name in trail.trail_names())
 
 
 FORGERIES: dict[str, tuple[list[str], Kind]] = {
@@ -86,10 +87,10 @@ FORGERIES: dict[str, tuple[list[str], Kind]] = {
 def test_forgery_is_named_with_its_entry(sealed: list[int], name: str) -> None:
     statements, kind = FORGERIES[name]
     tamper(*statements, third=sealed[2], fourth=sealed[3], last=sealed[-1])
-    assert first(checkpoints.verify_trail("acme")) == (kind, sealed[-1] if "last" in name else sealed[2])
-    others = [each for each in checkpoints.trail_names() if each != "acme"]
+    assert first(trail.verify_trail("acme")) == (kind, sealed[-1] if "last" in name else sealed[2])
+    others = [each for each in trail.trail_names() if each != "acme"]
     if name != "realm of an entry":
-        assert all(not checkpoints.verify_trail(each).problems for each in others), "the trails of others are whole"
+        assert all(not trail.verify_trail(each).problems for each in others), "the trails of others are whole"
 
 
 def test_entry_that_was_slipped_in_among_sealed_ones_is_named(sealed: list[int]) -> None:
@@ -104,49 +105,49 @@ def test_entry_that_was_slipped_in_among_sealed_ones_is_named(sealed: list[int])
     state.next_event = slipped + 1  # so that it is not sealed like any other
     commit()
     write(1)
-    checkpoints.seal_trail()
-    assert first(checkpoints.verify_trail("acme")) == (Kind.INSERTED, slipped)
+    trail.seal_trail()
+    assert first(trail.verify_trail("acme")) == (Kind.INSERTED, slipped)
 
 
 def test_batch_that_was_removed_or_written_anew_is_named(sealed: list[int], context: Flask) -> None:
     numbers = db.session.scalars(select(AuditBatch.number).where(AuditBatch.realm == "acme").order_by(AuditBatch.id)).all()
     tamper("DELETE FROM audit_batch WHERE realm = 'acme' AND number = :number", number=numbers[-2])
-    assert first(checkpoints.verify_trail("acme"))[0] is Kind.BROKEN
+    assert first(trail.verify_trail("acme"))[0] is Kind.BROKEN
 
 
 def test_chain_written_anew_without_the_key_is_forged(sealed: list[int]) -> None:
     """Somebody who can do everything to the database, but cannot sign, has to leave checkpoints out or forge them."""
-    from idp.audit.chain import Entry, first_head, follow, pack_ids
+    from idp.trail.chain import Entry, first_head, follow, pack_ids
 
     tamper("UPDATE audit_event SET actor = 'user:eve' WHERE id = :third", third=sealed[2])
     head, total = first_head("acme"), 0
     for row in db.session.scalars(select(AuditBatch).where(AuditBatch.realm == "acme").order_by(AuditBatch.number)):
-        ids = audit.unpack(row).ids
+        ids = trail.unpack(row).ids
         events = [db.session.get_one(AuditEvent, number) for number in ids]
         digests = [Entry(*(getattr(event, name) for name in Entry._fields)).digest() for event in events]
         head, total = follow(head, digests), total + len(ids)
         row.event_ids, row.digests, row.head = pack_ids(ids), b"".join(digests), head.hex()
     commit()
-    kind, entry = first(checkpoints.verify_trail("acme"))
+    kind, entry = first(trail.verify_trail("acme"))
     assert (kind, entry) == (Kind.FORGED, sealed[0]), "the first entry of the first batch that was written anew"
     for row in db.session.scalars(select(AuditBatch).where(AuditBatch.realm == "acme")):
         row.checkpoint = ""
     commit()
-    report = checkpoints.verify_trail("acme")
+    report = trail.verify_trail("acme")
     assert first(report)[0] is Kind.UNSIGNED, "that nothing is signed is no sign that nothing was done"
     assert report.signed == 0
 
 
 @pytest.fixture
-def pushed(sealed: list[int]) -> list[audit.Checkpoint]:
+def pushed(sealed: list[int]) -> list[trail.Checkpoint]:
     """What was pushed off the box."""
-    row = checkpoints.newest_checkpoint("acme")
+    row = trail.newest_checkpoint("acme")
     assert row is not None
-    return [audit.Checkpoint("acme", row.number, row.total, row.head)]
+    return [trail.Checkpoint("acme", row.number, row.total, row.head)]
 
 
-def test_end_that_was_cut_shows_by_a_checkpoint_kept_elsewhere(sealed: list[int], pushed: list[audit.Checkpoint]) -> None:
-    assert checkpoints.verify_trail("acme", outside=pushed).problems == []
+def test_end_that_was_cut_shows_by_a_checkpoint_kept_elsewhere(sealed: list[int], pushed: list[trail.Checkpoint]) -> None:
+    assert trail.verify_trail("acme", outside=pushed).problems == []
     tamper(
         "DELETE FROM audit_event WHERE id > :fifth AND realm = 'acme'",
         "DELETE FROM audit_batch WHERE realm = 'acme' AND number = :number",
@@ -154,13 +155,13 @@ def test_end_that_was_cut_shows_by_a_checkpoint_kept_elsewhere(sealed: list[int]
         number=pushed[0].number,
     )
     for outside in (pushed, []):
-        problem = checkpoints.verify_trail("acme", outside=outside).problems[0]
+        problem = trail.verify_trail("acme", outside=outside).problems[0]
         assert problem.kind is Kind.TRUNCATED, "the mark shows it, too"
         assert f"after entry {sealed[4]}" in problem.text
 
 
 def lines_of(realm: str = "acme") -> list[str]:
-    return list(checkpoints.export_trail(realm))
+    return list(trail.export_trail(realm))
 
 
 def at(lines: list[str], number: int) -> int:
@@ -204,9 +205,9 @@ EXPORTS: dict[str, tuple[Callable[[list[str], int], list[str]], Kind, bool]] = {
 @pytest.mark.parametrize("name", EXPORTS)
 def test_forged_export_is_named(sealed: list[int], name: str) -> None:
     lines = lines_of()
-    assert checkpoints.read_export(lines).problems == []
+    assert trail.read_export(lines).problems == []
     forge, kind, names_entry = EXPORTS[name]
-    problems = checkpoints.read_export(forge(lines, sealed[2])).problems
+    problems = trail.read_export(forge(lines, sealed[2])).problems
     assert kind in {problem.kind for problem in problems}
     if names_entry:
         assert (problems[0].kind, problems[0].entry) == (kind, sealed[2])
@@ -221,13 +222,13 @@ def test_export_verifies_without_a_database_and_with_pinned_keys_only(
 
     export, keys, empty = tmp_path / "acme.jsonl", tmp_path / "keys.json", tmp_path / "nowhere"
     export.write_text("".join(lines_of()))
-    keys.write_text(json.dumps({"keys": checkpoints.public_keys("acme")}))
+    keys.write_text(json.dumps({"keys": trail.public_keys("acme")}))
     monkeypatch.setenv("IDP_DATA_DIR", str(empty))
     runner = CliRunner()
     result = runner.invoke(main, ["audit", "verify", "--export", str(export), "--keys", str(keys)])
     assert (result.exit_code, "acme: whole" in result.output) == (0, True)
     assert not empty.exists()
-    keys.write_text(json.dumps({"keys": checkpoints.public_keys("master")}))
+    keys.write_text(json.dumps({"keys": trail.public_keys("master")}))
     result = runner.invoke(main, ["audit", "verify", "--export", str(export), "--keys", str(keys), "--json"])
     assert result.exit_code == 1
     assert json.loads(result.output)[0]["problems"][0]["kind"] == "forged"
@@ -245,16 +246,16 @@ def replace_key() -> str:
     signing = next(key for key in keys.list_keys(acme) if key.algorithm == "ES256" and key.revoked_at is None)
     keys.revoke_key(acme, signing.uid, "leaked")
     write(1)
-    checkpoints.seal_trail()
+    trail.seal_trail()
     return signing.uid
 
 
 def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding(
     sealed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from idp.checkpoints import verify
+    from idp.trail import stored
 
-    read = verify.public_keys
+    read = stored.public_keys
     passed: list[str] = []
 
     def read_and_replace(realm: str) -> list[dict[str, Any]]:
@@ -263,16 +264,16 @@ def test_batch_that_is_sealed_with_a_new_key_during_a_verification_is_no_finding
             passed.append(replace_key())
         return found
 
-    monkeypatch.setattr(verify, "public_keys", read_and_replace)
-    assert checkpoints.verify_trail("acme").problems == []
+    monkeypatch.setattr(stored, "public_keys", read_and_replace)
+    assert trail.verify_trail("acme").problems == []
     assert len(passed) == 1
-    report = checkpoints.verify_trail("acme")
+    report = trail.verify_trail("acme")
     assert report.problems == []
     assert report.unsealed == 0
 
 
 def test_export_holds_the_keys_of_all_that_it_holds(sealed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    from idp.checkpoints import export
+    from idp.trail import export
 
     read = export.public_keys
 
@@ -282,15 +283,15 @@ def test_export_holds_the_keys_of_all_that_it_holds(sealed: list[int], monkeypat
         return found
 
     monkeypatch.setattr(export, "public_keys", read_and_replace)
-    report = checkpoints.read_export(checkpoints.export_part("acme").lines)
+    report = trail.read_export(trail.export_part("acme").lines)
     assert report.problems == []
     assert report.entries > 10
 
 
 def test_end_that_moves_on_while_it_is_looked_at_is_no_finding(sealed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    from idp.checkpoints import verify
+    from idp.trail import stored
 
-    read = verify.read_mark
+    read = stored.read_mark
     times: list[int] = []
 
     def read_and_seal(session: Any, realm: str) -> Any:
@@ -298,11 +299,11 @@ def test_end_that_moves_on_while_it_is_looked_at_is_no_finding(sealed: list[int]
         times.append(1)
         if len(times) == 1:
             write(1)
-            checkpoints.seal_trail()
+            trail.seal_trail()
         return found
 
-    monkeypatch.setattr(verify, "read_mark", read_and_seal)
-    assert checkpoints.look_at_end("acme") == ""
+    monkeypatch.setattr(stored, "read_mark", read_and_seal)
+    assert trail.look_at_end("acme") == ""
     assert len(times) > 1
 
 
@@ -314,7 +315,7 @@ def test_two_sealers_at_once_seal_each_entry_once(sealed: list[int], context: Fl
     def run() -> None:
         with context.app_context():
             barrier.wait()
-            counts.append(checkpoints.seal_trail())
+            counts.append(trail.seal_trail())
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
@@ -322,7 +323,7 @@ def test_two_sealers_at_once_seal_each_entry_once(sealed: list[int], context: Fl
     for thread in threads:
         thread.join()
     assert sorted(counts) == [0, 0, 0, 200]
-    assert checkpoints.verify_trail("acme").problems == []
+    assert trail.verify_trail("acme").problems == []
 
 
 def test_database_refuses_to_change_a_batch(sealed: list[int]) -> None:
@@ -335,63 +336,63 @@ def test_database_refuses_to_change_a_batch(sealed: list[int]) -> None:
 
 
 def test_checkpoint_is_no_token(sealed: list[int], context: Flask) -> None:
-    row = checkpoints.newest_checkpoint("acme")
+    row = trail.newest_checkpoint("acme")
     assert row is not None
     checkpoint = row.checkpoint
     db.session.rollback()
     client = context.test_client()
     assert client.get("/v1/users/info", headers={"Authorization": checkpoint}).status_code == 401
-    from idp.verifier.jose import InvalidTokenError
+    from idp.jose import InvalidTokenError
 
-    keys = audit.read_keys(checkpoints.public_keys("acme"))
+    keys = trail.read_keys(trail.public_keys("acme"))
     db.session.rollback()
     from tests.factories import Factory, ask_token
 
     token = ask_token(client, Factory(context).application()).json["access_token"]
     with pytest.raises(InvalidTokenError):
-        audit.read_checkpoint(token, keys)
+        trail.read_checkpoint(token, keys)
 
 
 def test_entries_of_before_the_upgrade_are_sealed_too(context: Flask) -> None:
-    assert audit.count_unsealed() > 0
-    checkpoints.seal_trail()
-    assert audit.count_unsealed() == 0
-    assert checkpoints.verify_trail("acme").entries > 0
+    assert trail.count_unsealed() > 0
+    trail.seal_trail()
+    assert trail.count_unsealed() == 0
+    assert trail.verify_trail("acme").entries > 0
 
 
 def test_gap_is_kept_until_no_transaction_can_fill_it(
     context: Flask, monkeypatch: pytest.MonkeyPatch, frozen_clock: FrozenClock
 ) -> None:
     """As on PostgreSQL, where a number is given out before the commit: 101 can be there while 100 is still to come."""
-    from idp.audit import sealing
+    from idp.trail import sealing
 
     horizon = {"now": (50, 40)}
     monkeypatch.setattr(sealing, "_horizon", lambda _session: horizon["now"])
-    checkpoints.seal_trail()
+    trail.seal_trail()
     state = db.session.get_one(AuditSealing, 1)
     late = state.next_event
     values = audit.event_values(clock.now(), "acme", Tag.ROLE_UPDATE, "user:ann", "role:r", "local", "success")
     db.session.add(AuditEvent(id=late + 1, **values))
     commit()
-    assert checkpoints.seal_trail() == 1
+    assert trail.seal_trail() == 1
     db.session.expire_all()
     assert [gap[0] for gap in db.session.get_one(AuditSealing, 1).gaps] == [late]
     frozen_clock.advance(hours=1)
-    checkpoints.seal_trail()
+    trail.seal_trail()
     db.session.expire_all()
     assert [gap[0] for gap in db.session.get_one(AuditSealing, 1).gaps] == [late], "a transaction is still open"
     db.session.add(AuditEvent(id=late, **values))
     commit()
-    assert checkpoints.seal_trail() == 1
+    assert trail.seal_trail() == 1
     db.session.expire_all()
     assert db.session.get_one(AuditSealing, 1).gaps == []
-    assert checkpoints.verify_trail("acme").problems == []
+    assert trail.verify_trail("acme").problems == []
     db.session.add(AuditEvent(id=late + 9, **values))
     commit()
-    checkpoints.seal_trail()
+    trail.seal_trail()
     horizon["now"] = (90, 80)
     frozen_clock.advance(hours=1)
-    checkpoints.seal_trail()
+    trail.seal_trail()
     db.session.expire_all()
     assert db.session.get_one(AuditSealing, 1).gaps == [], "numbers that nobody can use any more are forgotten"
 
@@ -449,19 +450,19 @@ def test_checkpoints_are_pushed_off_the_box(sealed: list[int], context: Flask, t
     }
     context.extensions["realmgate"] = replace(process, settings=process.settings.model_copy(update=places))
     listeners["status"] = 500
-    trails = len(checkpoints.trail_names())
-    assert checkpoints.push_checkpoints() == 2 * trails, "a webhook that fails keeps no other destination waiting"
-    assert checkpoints.push_checkpoints() == 0
+    trails = len(trail.trail_names())
+    assert trail.push_checkpoints() == 2 * trails, "a webhook that fails keeps no other destination waiting"
+    assert trail.push_checkpoints() == 0
     listeners["status"], listeners["location"] = 302, f"{listeners['url']}/elsewhere"
-    assert checkpoints.push_checkpoints() == 0
+    assert trail.push_checkpoints() == 0
     assert {path for path, _ in listeners["posts"]} == {"/hook?x=1"}, "a redirect is not followed"
     listeners["status"] = 204
-    assert checkpoints.push_checkpoints() == trails
+    assert trail.push_checkpoints() == trails
     write(1)
-    checkpoints.seal_trail()
-    assert checkpoints.push_checkpoints() == 3
+    trail.seal_trail()
+    assert trail.push_checkpoints() == 3
     kept = [json.loads(line) for line in path.read_text().splitlines()]
-    newest = checkpoints.newest_checkpoint("acme")
+    newest = trail.newest_checkpoint("acme")
     assert newest is not None
     assert kept[-1] == {
         "realm": "acme", "number": newest.number, "total": newest.total, "head": newest.head, "checkpoint": newest.checkpoint,
@@ -473,11 +474,11 @@ def test_checkpoints_are_pushed_off_the_box(sealed: list[int], context: Flask, t
 
 
 def test_sealing_keeps_up_with_more_events_than_a_batch_holds(context: Flask) -> None:
-    from idp.audit.sealing import BATCH
     from idp.server.worker import _seal_and_push
+    from idp.trail.sealing import BATCH
 
     write(BATCH * 2 + 5)
     _seal_and_push()
-    assert audit.count_unsealed() == 0
-    report = checkpoints.verify_trail("acme")
+    assert trail.count_unsealed() == 0
+    report = trail.verify_trail("acme")
     assert (report.problems, report.batches >= 3) == ([], True)

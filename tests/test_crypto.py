@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp import crypto
-from idp.crypto import DamagedError, MasterKeyError, MasterKeys
+from idp import crypto, master_keys
+from idp.crypto import DamagedError, MasterKeyError
+from idp.master_keys import MasterKeys
 
 
 @pytest.mark.spec("R44")
@@ -76,9 +77,9 @@ def test_older_master_keys_still_open() -> None:
 
 def test_master_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "new" / "master.key"
-    crypto.create_master_key(path)
+    master_keys.create_master_key(path)
     first = path.read_text()
-    crypto.create_master_key(path)
+    master_keys.create_master_key(path)
     assert path.read_text() == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["master.key"]
@@ -91,16 +92,16 @@ def test_damaged_master_key_file_is_refused(tmp_path: Path, content: str) -> Non
     path.write_bytes(content.encode("latin-1"))
     path.chmod(0o600)
     with pytest.raises(MasterKeyError, match=r"master\.key"):
-        crypto.load_master_keys(path)
+        master_keys.load_master_keys(path)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o601, 0o620, 0o660, 0o610, 0o644, 0o444])
 def test_master_key_file_that_others_can_get_at_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "master.key"
-    crypto.create_master_key(path)
+    master_keys.create_master_key(path)
     path.chmod(mode)
     with pytest.raises(MasterKeyError, match="chmod 600"):
-        crypto.load_master_keys(path)
+        master_keys.load_master_keys(path)
 
 
 @pytest.mark.parametrize("mode", [0o440, 0o640, 0o400, 0o600])
@@ -108,15 +109,15 @@ def test_master_key_file_may_be_read_by_a_group_of_the_process_and_by_no_other(
     tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "master.key"
-    crypto.create_master_key(path)
+    master_keys.create_master_key(path)
     path.chmod(mode)
     group = path.stat().st_gid
     monkeypatch.setattr(os, "getegid", lambda: group + 1)
     monkeypatch.setattr(os, "getgroups", lambda: [group + 2, group])
-    assert crypto.load_master_keys(path).by_id
+    assert master_keys.load_master_keys(path).by_id
     monkeypatch.setattr(os, "getgroups", lambda: [group + 2])
     if mode & 0o040:
         with pytest.raises(MasterKeyError, match=f"mode {mode:04o}.*fsGroup"):
-            crypto.load_master_keys(path)
+            master_keys.load_master_keys(path)
     else:
-        assert crypto.load_master_keys(path).by_id
+        assert master_keys.load_master_keys(path).by_id

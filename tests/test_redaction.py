@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from idp import checkpoints, redaction
-from idp.audit import AuditDelivery
+from idp import redaction, trail
 from idp.db import commit, db
 from idp.log import JsonLines
 from idp.settings import Settings, SettingsError
 from idp.telemetry.tracing import Tracer
+from idp.trail import AuditDelivery
 from tests.serving import Server, free_port, wait_until
 
 CANARY = "canary-5f1e0c-secret"
@@ -137,7 +137,7 @@ def test_log_lines_of_libraries_hold_no_credential(lines: list[str]) -> None:
 
 
 def test_webhook_is_noted_without_its_url(context: Flask) -> None:
-    from idp.checkpoints import push
+    from idp.trail import push
 
     settings = Settings.load(audit_push_webhook=SOUND["audit_push_webhook"])
     (name,) = push._destinations(settings)
@@ -145,10 +145,10 @@ def test_webhook_is_noted_without_its_url(context: Flask) -> None:
     assert CANARY not in name
     assert name != next(iter(push._destinations(Settings.load(audit_push_webhook=f"https://127.0.0.1:1/{CANARY}"))))
     old = f"webhook:{settings.audit_push_webhook}"
-    checkpoints.seal_trail()
+    trail.seal_trail()
     for destination in (old, name, "file:/x"):
-        push._note(destination, checkpoints.newest_checkpoint("acme"))  # type: ignore[arg-type]
-    checkpoints.forget_clear_destinations()
+        push._note(destination, trail.newest_checkpoint("acme"))  # type: ignore[arg-type]
+    trail.forget_clear_destinations()
     commit()
     assert set(db.session.scalars(select(AuditDelivery.destination))) == {name, "file:/x"}
 
@@ -159,7 +159,7 @@ def test_served_program_logs_no_credential(own_server: Server) -> None:
     own_server.start()
     application = own_server.create_application("ci-bot")
     assert wait_until(lambda: own_server.token(application).status == 200, "a token")
-    for logger in ("idp.checkpoints.push", "idp.ratelimit.shared"):
+    for logger in ("idp.trail.push", "idp.ratelimit.shared"):
         wait_until(lambda logger=logger: any(logger in line for line in own_server.output), f"a line of {logger}")  # type: ignore[misc]
     own_server.stop()
     said = "".join(own_server.output)

@@ -7,10 +7,11 @@ from flask import Flask
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import audit, checkpoints, realms
-from idp.audit import AuditBatch, AuditCut, AuditEvent, Kind, Tag
+from idp import audit, realms, trail
+from idp.audit import AuditEvent, Tag
 from idp.db import commit, db
 from idp.settings import Settings
+from idp.trail import AuditBatch, AuditCut, Kind
 from tests.conftest import FrozenClock
 
 
@@ -23,7 +24,7 @@ def use(realm: str = "acme", number: int = 3) -> None:
     db.session.execute(insert(AuditEvent), values)
     audit.record(Tag.ROLE_UPDATE, realm, "role:r1")
     commit()
-    checkpoints.seal_trail()
+    trail.seal_trail()
 
 
 def audit_now():  # type: ignore[no-untyped-def]
@@ -42,7 +43,7 @@ def count(tag: Tag, realm: str = "acme") -> int:
 @pytest.fixture
 def old(context: Flask, frozen_clock: FrozenClock) -> FrozenClock:
     """A trail with two batches that are more than a year old, and a new one."""
-    checkpoints.seal_trail()
+    trail.seal_trail()
     use()
     use()
     frozen_clock.advance(days=367)
@@ -53,23 +54,23 @@ def old(context: Flask, frozen_clock: FrozenClock) -> FrozenClock:
 def test_token_events_of_more_than_a_year_go_and_acts_stay(old: FrozenClock) -> None:
     acts = count(Tag.ROLE_UPDATE)
     assert count(Tag.TOKEN_ISSUE) == 9
-    assert checkpoints.cut_old_events() >= 6
+    assert trail.cut_old_events() >= 6
     assert (count(Tag.TOKEN_ISSUE), count(Tag.ROLE_UPDATE)) == (3, acts)
     assert count(Tag.AUDIT_CUT) == 1
-    checkpoints.seal_trail()
-    report = checkpoints.verify_trail("acme")
+    trail.seal_trail()
+    report = trail.verify_trail("acme")
     assert report.problems == []
     assert report.cut >= 6
-    assert all(checkpoints.verify_trail(name).problems == [] for name in checkpoints.trail_names())
-    assert checkpoints.cut_old_events() == 0, "there is nothing more"
-    assert checkpoints.look_at_end("acme") == ""
+    assert all(trail.verify_trail(name).problems == [] for name in trail.trail_names())
+    assert trail.cut_old_events() == 0, "there is nothing more"
+    assert trail.look_at_end("acme") == ""
 
 
 def test_cut_trail_can_be_exported_and_verified_elsewhere(old: FrozenClock) -> None:
-    checkpoints.cut_old_events()
-    checkpoints.seal_trail()
-    lines = list(checkpoints.export_trail("acme"))
-    report = checkpoints.read_export(lines)
+    trail.cut_old_events()
+    trail.seal_trail()
+    lines = list(trail.export_trail("acme"))
+    report = trail.read_export(lines)
     assert report.problems == []
     assert report.cut >= 6
 
@@ -77,7 +78,7 @@ def test_cut_trail_can_be_exported_and_verified_elsewhere(old: FrozenClock) -> N
 def test_realm_that_keeps_everything_loses_nothing(old: FrozenClock) -> None:
     realms.update_realm(realms.get_realm("acme"), audit_days=0)
     commit()
-    checkpoints.cut_old_events()
+    trail.cut_old_events()
     assert count(Tag.TOKEN_ISSUE) == 9
 
 
@@ -90,16 +91,16 @@ def test_what_goes_is_archived_first_and_the_archive_verifies(
     process = context.extensions["realmgate"]
     context.extensions["realmgate"] = replace(process, settings=settings.model_copy(update={"audit_archive_dir": archive}))
     with pytest.raises(OSError, match="archive"):
-        checkpoints.cut_old_events()
+        trail.cut_old_events()
     db.session.rollback()
     assert count(Tag.TOKEN_ISSUE) == 9, "what cannot be archived is not cut"
     archive.mkdir()
-    checkpoints.cut_old_events()
+    trail.cut_old_events()
     (file,) = archive.glob("audit-acme-*.jsonl")
     assert file.stat().st_mode & 0o777 == 0o600
     text_of_it = file.read_text()
     assert text_of_it.count(Tag.TOKEN_ISSUE.value) == 6
-    report = checkpoints.read_export(text_of_it.splitlines(), is_part=True)
+    report = trail.read_export(text_of_it.splitlines(), is_part=True)
     assert report.problems == []
 
 
@@ -110,33 +111,33 @@ def test_nothing_is_cut_of_a_trail_that_is_not_whole(old: FrozenClock) -> None:
         update(AuditEvent).where(AuditEvent.tag == Tag.TOKEN_ISSUE, AuditEvent.target == "token:1").values(actor="x")
     )
     commit()
-    checkpoints.cut_old_events()
+    trail.cut_old_events()
     assert count(Tag.TOKEN_ISSUE) == 9
-    assert checkpoints.verify_trail("acme").problems[0].kind is Kind.EDITED
+    assert trail.verify_trail("acme").problems[0].kind is Kind.EDITED
 
 
 @pytest.mark.parametrize("change", ["kept entry", "statement", "kept list"])
 def test_forged_cut_is_named(old: FrozenClock, change: str) -> None:
-    checkpoints.cut_old_events()
-    checkpoints.seal_trail()
+    trail.cut_old_events()
+    trail.seal_trail()
     connection = db.session.connection()
     for (name,) in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
         connection.execute(text(f"DROP TRIGGER {name}"))
     cut = db.session.scalars(select(AuditCut).where(AuditCut.realm == "acme")).one()
     match change:
         case "kept entry":
-            (kept, *_) = audit.unpack_cut(cut).ids
+            (kept, *_) = trail.unpack_cut(cut).ids
             connection.execute(text("DELETE FROM audit_event WHERE id = :id"), {"id": kept})
         case "statement":
             cut.statement = ""
         case "kept list":
             cut.kept_ids, cut.kept_digests = cut.kept_ids[8:], cut.kept_digests[32:]
     commit()
-    assert checkpoints.verify_trail("acme").problems
+    assert trail.verify_trail("acme").problems
 
 
 def test_database_refuses_to_remove_outside_of_a_cut(old: FrozenClock) -> None:
-    checkpoints.cut_old_events()
+    trail.cut_old_events()
     for table in ("audit_event", "audit_batch", "audit_cut"):
         with pytest.raises(SQLAlchemyError, match="append-only"):
             db.session.execute(text(f"DELETE FROM {table}"))
@@ -144,7 +145,7 @@ def test_database_refuses_to_remove_outside_of_a_cut(old: FrozenClock) -> None:
 
 
 def test_two_workers_at_once_cut_once(old: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    from idp.checkpoints import retention
+    from idp.trail import retention
 
     carry_out = retention._carry_out
 
@@ -154,9 +155,9 @@ def test_two_workers_at_once_cut_once(old: FrozenClock, monkeypatch: pytest.Monk
         return first
 
     monkeypatch.setattr(retention, "_carry_out", carry_out_twice)
-    assert checkpoints.cut_old_events() >= 6
-    checkpoints.seal_trail()
-    assert checkpoints.verify_trail("acme").problems == []
+    assert trail.cut_old_events() >= 6
+    trail.seal_trail()
+    assert trail.verify_trail("acme").problems == []
 
 
 def test_retention_is_at_least_thirty_days(context: Flask) -> None:
@@ -176,13 +177,13 @@ def test_what_is_young_is_not_cut_whatever_the_database_says_of_its_age(context:
         db.session.execute(text(f"DROP TRIGGER {name}"))
     db.session.execute(text(change))
     commit()
-    assert checkpoints.cut_old_events() == 0
+    assert trail.cut_old_events() == 0
     assert count(Tag.TOKEN_ISSUE) == 6
 
 
 def test_newest_batch_always_stays(context: Flask, frozen_clock: FrozenClock) -> None:
     use()
     frozen_clock.advance(days=800)
-    checkpoints.cut_old_events()
+    trail.cut_old_events()
     numbers = db.session.scalars(select(AuditBatch.number).where(AuditBatch.realm == "acme")).all()
     assert numbers

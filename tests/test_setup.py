@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from idp import applications, audit, clock, crypto, migrations, realms, setup
+from idp import applications, audit, clock, master_keys, migrations, realms, setup
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.errors import IdpError
@@ -327,7 +327,7 @@ def check_upgraded_schema() -> None:
 def test_database_of_the_first_schema_is_upgraded(tmp_path: Path) -> None:
     settings = fresh(tmp_path)
     setup.make_data_dir(settings.data_dir)
-    crypto.create_master_key(settings.master_key_file)
+    master_keys.create_master_key(settings.master_key_file)
     app = create_app(settings)
     with app.app_context():
         make_first_schema()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from idp import crypto, manifest
+from idp import crypto, manifest, master_keys
 from idp.text_files import TextFileError, TextLines, decode, read_line, read_named, read_text
 from tests.factories import key_pair
 from tests.serving import Server
@@ -88,13 +88,13 @@ def test_realm_file_and_the_secret_it_names_may_come_from_windows(tmp_path: Path
 
 def test_master_key_file_may_come_from_windows(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
-    crypto.create_master_key(path)
-    keys = crypto.load_master_keys(path).by_id
+    master_keys.create_master_key(path)
+    keys = master_keys.load_master_keys(path).by_id
     windows(path, path.read_text())
-    assert crypto.load_master_keys(path).by_id == keys
+    assert master_keys.load_master_keys(path).by_id == keys
     path.write_bytes(b"\xff")
     with pytest.raises(crypto.MasterKeyError, match=r"master\.key is not UTF-8: save it as UTF-8\. Set IDP_MASTER_KEY_FILE"):
-        crypto.load_master_keys(path)
+        master_keys.load_master_keys(path)
 
 
 def test_commands_read_files_alike_whatever_the_locale(own_server: Server, tmp_path: Path) -> None:

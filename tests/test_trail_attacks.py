@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from idp.audit.chain import Entry, first_head, follow, pack_ids
-from idp.audit.verify import unpack_ids
+from idp.trail.chain import Entry, first_head, follow, pack_ids
+from idp.trail.verify import unpack_ids
 from tests.serving import IDP, PATIENCE, PROJECT, Server, send, wait_until
 
 Connection = sqlite3.Connection

@@ -2,7 +2,6 @@
 
 from idp.access.frozen import Frozen, freeze, within
 from idp.access.grants import (
-    HeldRole,
     Holder,
     find_grant,
     find_grant_by_number,
@@ -19,32 +18,35 @@ from idp.access.grants import (
     remove_all_grants,
     remove_grant,
 )
+from idp.access.held import HeldRole
 from idp.access.models import Grant, HolderKind, Project, Role
-from idp.access.names import (
-    BUILT_IN_ROLES,
+from idp.access.policy import PERMISSIONS, administers, check_permissions, covers, granting_until, may, may_grant, permissions_on
+from idp.access.projects import (
     before_deleting_project,
-    create_built_in_roles,
     create_project,
-    create_role,
     delete_project,
-    delete_role,
     describe_project,
-    describe_role,
     find_project,
     find_project_by_number,
     find_project_by_uid,
+    get_project,
+    list_projects,
+    project_listing,
+)
+from idp.access.roles import (
+    BUILT_IN_ROLES,
+    create_built_in_roles,
+    create_role,
+    delete_role,
+    describe_role,
     find_role_by_number,
     find_role_by_uid,
     find_role_name,
-    get_project,
     get_role,
-    list_projects,
     list_roles,
-    project_listing,
     role_listing,
     set_permissions,
 )
-from idp.access.policy import PERMISSIONS, administers, check_permissions, covers, granting_until, may, may_grant, permissions_on
 
 __all__ = [
     "BUILT_IN_ROLES",

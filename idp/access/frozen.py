@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from idp.access.grants import HeldRole
+from idp.access.held import HeldRole
 
 Frozen = list[list[Any]]
 """For each role: project (empty for the realm), role, until when (seconds since 1970; None for no end), what it permits."""

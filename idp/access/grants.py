@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, cast, delete, 
 from sqlalchemy.orm import Session, selectinload
 
 from idp import audit, clock
+from idp.access.held import HeldRole
 from idp.access.models import Grant, HolderKind, Project, Role
-from idp.access.names import get_project, get_role
+from idp.access.projects import get_project
+from idp.access.roles import get_role
 from idp.db import AfterColon, db
 from idp.errors import InvalidValueError, NotFoundError
 from idp.paging import Listing
@@ -36,18 +38,6 @@ class Holder:
     def number(self) -> str:
         """What tells it from all others in the field `holder` of a list of grants."""
         return f"{self.kind.value}:{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRole:
-    """A role as a token carries it. `project_uid` and `project` are empty for a role on the realm."""
-
-    role: str
-    project_uid: str
-    project: str
-    until: float
-    """Seconds since 1970; infinite without an end date."""
-    permissions: frozenset[str] = frozenset()
 
 
 def publish_holder(realm: Realm, holder: Holder) -> None:

@@ -4,13 +4,10 @@ A role is a named set of permissions. Held on the realm, it counts everywhere in
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from idp import clock
+from idp.access.held import HeldRole
 from idp.errors import InvalidValueError
-
-if TYPE_CHECKING:
-    from idp.access.grants import HeldRole
 
 PERMISSIONS = {
     "realm:read": "See the settings of the realm.",
@@ -54,14 +51,14 @@ def check_permissions(permissions: Collection[str]) -> list[str]:
     return sorted(set(permissions))
 
 
-def permissions_on(held: Iterable["HeldRole"], project: str = "") -> frozenset[str]:
+def permissions_on(held: Iterable[HeldRole], project: str = "") -> frozenset[str]:
     """Return what roles that are held now permit, on the whole realm, or on the project that is named."""
     now = clock.timestamp()
     permitted = [each.permissions for each in held if now < each.until and (not each.project or each.project == project)]
     return frozenset().union(*permitted)
 
 
-def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
+def may(held: Iterable[HeldRole], permission: str, project: str = "") -> bool:
     """Tell whether roles permit something. Every check of every edge ends here.
 
     :param project: name of the project that it is about; empty when it is about the realm.
@@ -71,7 +68,7 @@ def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
     return permission in permissions_on(held, project)
 
 
-def granting_until(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> float:
+def granting_until(held: Sequence[HeldRole], permissions: Collection[str], project: str = "") -> float:
     """Return until when roles permit giving somebody (oneself, too) a role with these permissions; 0 if they do not.
 
     Nobody can give more than they have, nor for longer: so nobody gets, by any way around, what they could not give
@@ -85,12 +82,12 @@ def granting_until(held: Sequence["HeldRole"], permissions: Collection[str], pro
     return 0
 
 
-def may_grant(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> bool:
+def may_grant(held: Sequence[HeldRole], permissions: Collection[str], project: str = "") -> bool:
     """Tell whether roles permit giving somebody a role with these permissions now."""
     return granting_until(held, permissions, project) > 0
 
 
-def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
+def covers(held: Sequence[HeldRole], others: Iterable[HeldRole]) -> bool:
     """Tell whether whoever holds `held` has each of `others`, for as long, or could give it to themselves.
 
     To hand out a credential of somebody is to be able to act as them: it takes this. Roles without permissions here count
@@ -104,7 +101,7 @@ def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
     )
 
 
-def _held_as_long(held: Sequence["HeldRole"], other: "HeldRole") -> bool:
+def _held_as_long(held: Sequence[HeldRole], other: HeldRole) -> bool:
     """Tell whether the same role is held there for as long. A key that is frozen may carry less than the role permits now."""
     return any(
         own.role == other.role
@@ -119,6 +116,6 @@ _OF_WORKERS = frozenset({"projects:read"})
 """What programs that only work in projects are permitted."""
 
 
-def administers(held: Iterable["HeldRole"]) -> bool:
+def administers(held: Iterable[HeldRole]) -> bool:
     """Tell whether somebody is permitted more at this server than to see the projects that they work in."""
     return any(each.permissions - _OF_WORKERS for each in held)

@@ -7,7 +7,7 @@ from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import audit, checkpoints, rules
+from idp import audit, rules, trail
 from idp.api.answers import time
 from idp.api.errors import NO_STORE
 from idp.api.pages import Page, PageQuery, page
@@ -103,7 +103,7 @@ def export_events(authority: Authority, query: ExportQuery) -> Response:
     About 20,000 events at a time: the header `Link` leads to the next part. Written one after the other, they are the export.
     """
     name = _trail(authority, query)
-    part = checkpoints.export_part(name, query.first)
+    part = trail.export_part(name, query.first)
     record_reading(name, "export")
     headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="audit-{name or "server"}-{query.first}.jsonl"'}
     response = Response("".join(part.lines), 200, headers, content_type="application/x-ndjson")
@@ -118,7 +118,7 @@ def export_events(authority: Authority, query: ExportQuery) -> Response:
 def get_checkpoint(authority: Authority, query: ScopeQuery) -> CheckpointAnswer:
     """Show the newest checkpoint. Keep it elsewhere: with it `idp audit verify` notices an end that was cut."""
     name = _trail(authority, query)
-    row = checkpoints.newest_checkpoint(name)
+    row = trail.newest_checkpoint(name)
     shown: CheckpointShown | None = None
     if row is not None:
         shown = {
@@ -129,7 +129,7 @@ def get_checkpoint(authority: Authority, query: ScopeQuery) -> CheckpointAnswer:
             "checkpoint": row.checkpoint,
             "sealedAt": time(row.sealed_at),
         }
-    return {"checkpoint": shown, "unsealed": audit.count_unsealed()}
+    return {"checkpoint": shown, "unsealed": trail.count_unsealed()}
 
 
 def _trail(authority: Authority, query: EventQuery | ScopeQuery) -> str:

@@ -13,8 +13,8 @@ from idp.api.requests import address, public, signed_in
 from idp.api.schemas import Done, Query, Reply, Schema, Timestamp
 from idp.callers import Caller, CredentialError, CredentialKind, realm_of_token
 from idp.errors import InvalidValueError
+from idp.jose import InvalidTokenError
 from idp.users import LinkPurpose
-from idp.verifier.jose import InvalidTokenError
 from idp.wire.credentials import check_origin
 
 

@@ -7,11 +7,11 @@ from idp.api.answers import time
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Reference, Schema, Timestamp, Uid
+from idp.jose import read_unverified
 from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
 from idp.rules import Authority
 from idp.users import User
-from idp.verifier.jose import read_unverified
 
 
 class NewTokenSpec(Schema):

@@ -1,16 +1,8 @@
 """API keys: long-lived secrets of users and applications, their policy, and their exchange for session tokens."""
 
+from idp.apikeys.check import KeyExpiredError, KeyRefusedError, check_key, count_use, works_from
 from idp.apikeys.exchange import exchange_key
-from idp.apikeys.known import (
-    CheckedKey,
-    KeyExpiredError,
-    KeyRefusedError,
-    KnownKey,
-    check_key,
-    count_use,
-    find_live_key,
-    works_from,
-)
+from idp.apikeys.known import CheckedKey, KnownKey, find_live_key
 from idp.apikeys.leaks import can_be_leaked, revoke_leaked
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.notices import remove_long_expired, send_notices

@@ -1,42 +1,18 @@
-"""Checking a key that was presented. In steady state it runs no SQL, however many keys there are."""
+"""What a process knows of a key, its realm and its owner. In steady state it runs no SQL, however many keys there are."""
 
-import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from idp import clock, crypto, vault
+from idp import clock, vault
 from idp.access import HeldRole, within
 from idp.apikeys.models import ApiKey
-from idp.apikeys.usage import key_usage
 from idp.applications import Application, KnownApplication, known_application
-from idp.audit import Tag
 from idp.db import reading
-from idp.errors import IdpError
-from idp.networks import is_in
-from idp.ratelimit import check_rate
 from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser, User, known_user
-
-_NOBODYS = os.urandom(32)
-"""Pepper and hash of a key that nobody has."""
-
-
-class KeyRefusedError(IdpError):
-    """The key is unknown, or does not work. One text for every cause but the one of `KeyExpiredError`."""
-
-    def __init__(self) -> None:
-        super().__init__("Authentication failed: the API key is wrong, or does not work from here any more.")
-
-
-class KeyExpiredError(IdpError):
-    """The right key was presented, and it has expired. Only who holds it can learn that."""
-
-    def __init__(self, expired_at: datetime) -> None:
-        super().__init__(f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Make a new key.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,46 +66,15 @@ def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]
     return within(key.frozen, kept)
 
 
-def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
-    """Check a key that was presented, and count its use.
-
-    :param address: the client's.
-    :param purpose: what it is presented for, for the audit trail.
-    :raises KeyExpiredError: it is right, and has expired.
-    :raises KeyRefusedError: any other cause.
-    :raises RateExceededError: it is used more often than it may.
-    """
-    recalled = None
-    if crypto.is_well_formed(plain_key, "ak"):
-        public_part = crypto.public_part(plain_key)
-        cache = process.feed.cache("api-key")
-        recalled = cache.get(public_part)
-        found = recalled or cache.load(public_part, lambda: read_key(public_part))
-        # an unknown key is compared, too: otherwise it would be refused sooner than a wrong one (T88)
-        pepper, secret_hash = (found.pepper, found.secret_hash) if found is not None else (_NOBODYS, _NOBODYS)
-        if crypto.same(crypto.keyed_hash(pepper, plain_key), secret_hash) and found is not None:
-            return _check_use(process, found, address, purpose)
-    if recalled is not None:
-        read_key("")  # an unknown key has cost one read: so does a wrong one
-    key_usage(process).refused(None, address, "unknown")
-    raise KeyRefusedError
+def recall_key(process: Runtime, public_part: str) -> KnownKey | None:
+    """Return a key that this process has in memory, or None."""
+    recalled: KnownKey | None = process.feed.cache("api-key").get(public_part)
+    return recalled
 
 
-def _check_use(process: Runtime, key: KnownKey, address: str, purpose: Tag) -> CheckedKey:
-    usage = key_usage(process)
-    checked = live_key(process, key)
-    if checked is None:
-        usage.refused(key, address, "revoked, inactive, or its owner is disabled")
-        raise KeyRefusedError
-    if clock.timestamp() >= key.expires_at:
-        usage.refused(key, address, "expired")
-        raise KeyExpiredError(datetime.fromtimestamp(key.expires_at, UTC))
-    if not works_from(key, address):
-        usage.refused(key, address, "address")
-        raise KeyRefusedError
-    count_use(process, key)
-    usage.used(key, address, purpose)
-    return checked
+def known_key(process: Runtime, public_part: str) -> KnownKey | None:
+    """Return a key from memory, or else from the database; None if there is none."""
+    return recall_key(process, public_part) or process.feed.cache("api-key").load(public_part, lambda: read_key(public_part))
 
 
 def live_key(process: Runtime, key: KnownKey) -> CheckedKey | None:
@@ -146,8 +91,7 @@ def live_key(process: Runtime, key: KnownKey) -> CheckedKey | None:
 
 def find_live_key(process: Runtime, public_part: str) -> CheckedKey | None:
     """Return a key by its public part, if it works now: for tokens that it was exchanged for."""
-    cache = process.feed.cache("api-key")
-    found: KnownKey | None = cache.get(public_part) or cache.load(public_part, lambda: read_key(public_part))
+    found = known_key(process, public_part)
     if found is None or clock.timestamp() >= found.expires_at:
         return None
     return live_key(process, found)
@@ -183,17 +127,3 @@ def read_key(public_part: str) -> KnownKey | None:
             networks=tuple(key.addresses),
             rate_per_minute=key.rate_per_minute or 0,
         )
-
-
-def works_from(key: KnownKey, address: str) -> bool:
-    """Tell whether a key may be used from an address."""
-    return not key.networks or is_in(address, key.networks)
-
-
-def count_use(process: Runtime, key: KnownKey) -> None:
-    """Count a use of a key, or of a token that it was exchanged for, against its rate.
-
-    :raises RateExceededError: it is used more often than it may.
-    """
-    if key.rate_per_minute:
-        check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)

@@ -6,18 +6,16 @@ One event stands for all uses of a key from one address for one purpose within a
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import bindparam, insert, update
 
 from idp import audit
+from idp.apikeys.known import KnownKey
 from idp.apikeys.models import ApiKey
 from idp.audit import AuditEvent, Gathering, Refusal, Refusals, Tag, Tally
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
-
-if TYPE_CHECKING:
-    from idp.apikeys.known import KnownKey
 
 MOST_KINDS = 50_000
 """Different uses told apart between two writes, and kept while the database cannot be written. Further ones are counted, and the
@@ -40,11 +38,11 @@ class KeyUsage:
         self._uses: Gathering[_Use] = Gathering(MOST_KINDS)
         self._refusals = Refusals()
 
-    def used(self, key: "KnownKey", address: str, tag: Tag) -> None:
+    def used(self, key: KnownKey, address: str, tag: Tag) -> None:
         """Note that a key was used."""
         self._uses.add(_Use(key.id, key.realm, key.public_part, address, tag))
 
-    def refused(self, key: "KnownKey | None", address: str, reason: str) -> None:
+    def refused(self, key: KnownKey | None, address: str, reason: str) -> None:
         """Note that a key was refused; None for one that nobody has."""
         realm, name = (key.realm, key.public_part) if key is not None else ("", audit.UNKNOWN)
         self._refusals.add(Refusal(Tag.API_KEY_REFUSE, realm, f"api-key:{name}", reason, address))

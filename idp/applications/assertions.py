@@ -17,8 +17,8 @@ from idp.applications.known import KnownApplication
 from idp.applications.models import UsedAssertion
 from idp.crypto import b64url
 from idp.db import db, insert_if_new
+from idp.jose import InvalidTokenError, Key, check_times, import_key, open_token
 from idp.settings import CLOCK_LEEWAY
-from idp.verifier.jose import InvalidTokenError, Key, check_times, import_key, open_token
 
 ASSERTION_ALGORITHMS = (
     "RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512", "EdDSA", "Ed25519",

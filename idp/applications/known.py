@@ -12,8 +12,8 @@ from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import HAS_ORIGINS, algorithms_of
 from idp.db import reading
+from idp.jose import InvalidTokenError, Key, import_key
 from idp.realms import NAME_PATTERN, KnownRealm
-from idp.verifier.jose import InvalidTokenError, Key, import_key
 
 _log = logging.getLogger(__name__)
 

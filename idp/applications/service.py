@@ -13,10 +13,10 @@ from idp.access import Frozen, Grant, Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.jose import InvalidTokenError, import_key
 from idp.paging import Listing
 from idp.public_url import canonical_url, origin_of
 from idp.realms import Realm, check_access_token_type, check_algorithm, check_name, check_text, publish_application
-from idp.verifier.jose import InvalidTokenError, import_key
 
 _KEY_ALGORITHMS = {
     "RSA": ("RS256", "PS256", "RS384", "PS384", "RS512", "PS512"),

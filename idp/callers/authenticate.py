@@ -11,13 +11,12 @@ from idp.audit import Tag
 from idp.callers.models import Caller, CredentialKind
 from idp.errors import IdpError
 from idp.feed import Cache
+from idp.jose import ID_TOKEN_SHOWN, InvalidTokenError, Kind, has_audience, kind_of, read_unverified, unverified_kind
 from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
 from idp.sessions import BrowserSession
 from idp.users import KnownUser, lock_user
-from idp.verifier.jose import InvalidTokenError, has_audience, read_unverified
-from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, kind_of, unverified_kind
 
 MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""

@@ -2,11 +2,10 @@
 
 from idp import apikeys, crypto, personal_tokens, realms, tokens
 from idp.applications import KnownApplication
+from idp.jose import InvalidTokenError, Kind, unverified_kind
 from idp.realms import KnownRealm
 from idp.runtime import Runtime
 from idp.tokens import ForeignTokenError, NotRevocableError, actors_of
-from idp.verifier.jose import InvalidTokenError
-from idp.verifier.kinds import Kind, unverified_kind
 
 _REASON = "revoked by its application"
 

@@ -24,7 +24,7 @@ from idp.text_files import TextLines
 from idp.written import one_line
 
 if TYPE_CHECKING:
-    from idp.audit import Checkpoint, Keys, Report
+    from idp.trail import Checkpoint, Keys, Report
 
 
 @click.group("audit")
@@ -94,9 +94,9 @@ def export(realm: str, output: Any) -> None:
       idp audit export --realm acme --output acme.jsonl
       idp audit verify --export acme.jsonl
     """  # noqa: D301 (\b is what click needs here)
-    from idp import checkpoints
+    from idp import trail
 
-    for line in checkpoints.export_trail(realm):
+    for line in trail.export_trail(realm):
         output.write(line)
     _record_reading(realm, "export")
 
@@ -133,12 +133,12 @@ def verify(
       idp audit verify --realm acme --checkpoints /mnt/elsewhere/checkpoints.jsonl
       idp audit verify --export acme.jsonl --keys acme-keys.json
     """  # noqa: D301
-    from idp import checkpoints
+    from idp import trail
 
     keys = _read_keys(key_file)
     lines = [line for each in outside for line in each]
     if file is not None:
-        reports = [checkpoints.read_export(file, keys, read_checkpoints(lines, keys), is_part=part)]
+        reports = [trail.read_export(file, keys, read_checkpoints(lines, keys), is_part=part)]
     else:
         reports = in_database(lambda: _verify_database(realm, keys, read_checkpoints(lines, keys)))
     if as_json:
@@ -150,22 +150,22 @@ def verify(
 
 
 def _verify_database(realm: str | None, keys: "Keys | None", outside: "Sequence[Checkpoint]") -> "list[Report]":
-    from idp import checkpoints
+    from idp import trail
 
-    names = [realm] if realm is not None else sorted({*checkpoints.trail_names(), *(each.realm for each in outside)})
+    names = [realm] if realm is not None else sorted({*trail.trail_names(), *(each.realm for each in outside)})
     with click.progressbar(names, label="Verifying", file=sys.stderr, item_show_func=lambda name: name) as progress:
-        return [checkpoints.verify_trail(name, keys, outside) for name in progress]
+        return [trail.verify_trail(name, keys, outside) for name in progress]
 
 
 def _read_keys(file: TextLines | None) -> "Keys | None":
     import json
 
-    from idp import audit
+    from idp import trail
 
     if file is None:
         return None
     try:
-        keys = audit.read_keys(json.loads("".join(file))["keys"])
+        keys = trail.read_keys(json.loads("".join(file))["keys"])
     except (ValueError, KeyError, TypeError, AttributeError):
         raise IdpError(
             'The key file is not a key set: it should hold {"keys": [...]}, as the certs URL of a realm does.'
@@ -181,8 +181,8 @@ def read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]
     """
     import json
 
-    from idp.audit import Checkpoint, read_checkpoint
-    from idp.verifier.jose import InvalidTokenError
+    from idp.jose import InvalidTokenError
+    from idp.trail import Checkpoint, read_checkpoint
 
     found = []
     for number, line in enumerate((line for line in lines if line.strip()), 1):

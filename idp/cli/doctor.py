@@ -198,13 +198,13 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
 
 
 def _examine_trails() -> Iterator[tuple[str, str]]:
-    from idp import audit, checkpoints
+    from idp import trail
 
-    if not audit.is_guarded():
+    if not trail.is_guarded():
         said = "Triggers are missing by which the database keeps the audit trail from being changed: somebody has dropped them."
         yield "FAIL", f"{said} Find out who, run `idp audit verify`, and put a backup back (with `idp restored`), which has them."
-    names = checkpoints.trail_names()
-    broken = [(name, problem) for name in names if (problem := checkpoints.look_at_end(name))]
+    names = trail.trail_names()
+    broken = [(name, problem) for name in names if (problem := trail.look_at_end(name))]
     for name, problem in broken:
         yield "FAIL", f"The audit trail of {name or 'the server'} is not whole: {problem} Run: idp audit verify"
     if not broken:

@@ -48,7 +48,7 @@ def token(
       curl -H "Authorization: Bearer $(idp token --realm acme --client-id ci-bot)" https://api.example.com/
     """  # noqa: D301 (\b is what click needs here)
     from idp.cli.config import load_settings
-    from idp.verifier.jose import read_unverified
+    from idp.jose import read_unverified
 
     base = url or load_settings().public_url
     if client_secret is None:

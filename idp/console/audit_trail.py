@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import audit, checkpoints, rules
+from idp import audit, rules, trail
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
@@ -30,8 +30,8 @@ def list_events(visit: Visit) -> Response | str:
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     response = render(
         "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=audit.is_guarded(), most=MOST_EXPORTED, trail=visit.realm.name,
-        sealed=checkpoints.newest_checkpoint(visit.realm.name),
+        guarded=trail.is_guarded(), most=MOST_EXPORTED, trail=visit.realm.name,
+        sealed=trail.newest_checkpoint(visit.realm.name),
     )  # fmt: skip
     _record(visit, "search")
     return response

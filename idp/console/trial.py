@@ -11,9 +11,9 @@ from flask import request
 from idp import clock
 from idp.console.browser import Visit
 from idp.console.render import duration
+from idp.jose import read_unverified
 from idp.protocol.errors import answer_error
 from idp.protocol.token import token
-from idp.verifier.jose import read_unverified
 
 _MEANINGS = {
     "iss": "Who has issued it: this organisation. Verifiers compare it letter by letter.",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from idp import checkpoints
+from idp import trail
 from idp.settings import Settings
 
 
@@ -10,7 +10,7 @@ def belongings(settings: Settings) -> list[tuple[Path, str]]:
     """Return the files and folders that have to be taken along when the machine changes, and what each is."""
     found = [
         (settings.master_key_file, "the master key: without it, nothing that is sealed in the database opens"),
-        (checkpoints.memory_file(settings.data_dir), "how far this machine has seen the audit trails"),
+        (trail.memory_file(settings.data_dir), "how far this machine has seen the audit trails"),
         (settings.realms_dir.absolute(), "the realm files"),
         (settings.audit_push_file, "the checkpoints that were pushed"),
         (settings.audit_archive_dir, "what was cut of the audit trails"),

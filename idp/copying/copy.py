@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Table, delete, insert, inspect, text
 
-from idp import migrations, server, vault
+from idp import migrations, vault
 from idp.copying import progress
 from idp.copying.compare import Act, Compared, Step, Watch, compare_ends, count_rows, differences
 from idp.copying.counters import read_counters, set_counters
@@ -18,6 +18,7 @@ from idp.database_url import check_url
 from idp.db import db, storage_errors
 from idp.opening import close_app, open_app
 from idp.redaction import keep_out_of_logs
+from idp.scratch import is_server_running
 from idp.settings import Settings
 from idp.written import one_line
 
@@ -128,7 +129,7 @@ def _ends(settings: Settings, target: Settings) -> Iterator[tuple[End, End]]:
 
 
 def _refuse_server(settings: Settings) -> None:
-    if server.is_running(settings.data_dir):
+    if is_server_running(settings.data_dir):
         raise InUseError(f"A server is running with the data folder {settings.data_dir}. Stop it, and run this again.")
 
 

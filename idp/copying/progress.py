@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, String, Table, Text, func, insert, inspect, select, update
 
 from idp import migrations
-from idp.audit import AuditEvent, AuditSealing
+from idp.audit import AuditEvent
 from idp.copying.errors import CopyError
 from idp.feed import ChangeClock
 from idp.realms import MASTER, Realm
+from idp.trail import AuditSealing
 from idp.vault import Pepper
 
 _NOTES = Table(

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, Connection, MetaData, String, Table, Text, cast, literal, select, tuple_
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
-from idp import audit
+from idp import trail
 from idp.copying.errors import UnfitError
 from idp.db import Base
 
@@ -42,7 +42,7 @@ class _Verbatim(UserDefinedType[str]):
 
 
 def _carry_gaps(gaps: str) -> str:
-    return json.dumps(audit.gaps_elsewhere(json.loads(gaps)))
+    return json.dumps(trail.gaps_elsewhere(json.loads(gaps)))
 
 
 _CARRIED: dict[tuple[str, str], Callable[[str], str]] = {("audit_sealing", "gaps"): _carry_gaps}

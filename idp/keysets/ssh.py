@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from idp.verifier.weak_keys import SHORTEST, weakness_of_rsa
+from idp.jose import SHORTEST_RSA, weakness_of_rsa
 
 
 def fingerprint(public_key: str) -> str:
@@ -28,8 +28,8 @@ def fingerprint(public_key: str) -> str:
         blob = base64.b64decode(parts[1], validate=True)
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
         raise ValueError("This is not an SSH public key: send the one line of the .pub file") from None
-    if isinstance(key, DSAPublicKey) or (isinstance(key, RSAPublicKey) and key.key_size < SHORTEST):
-        raise ValueError(f"This SSH key is too weak: use ed25519, ECDSA, or RSA of at least {SHORTEST} bits")
+    if isinstance(key, DSAPublicKey) or (isinstance(key, RSAPublicKey) and key.key_size < SHORTEST_RSA):
+        raise ValueError(f"This SSH key is too weak: use ed25519, ECDSA, or RSA of at least {SHORTEST_RSA} bits")
     if isinstance(key, RSAPublicKey):
         numbers = key.public_numbers()
         weakness = weakness_of_rsa(numbers.n, numbers.e, longest=16_384)

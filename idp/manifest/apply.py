@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from idp import access, applications, checkpoints, keys, protected_apis, realms, users
+from idp import access, applications, keys, protected_apis, realms, trail, users
 from idp.access import Holder
 from idp.applications import Application, NewSecret
 from idp.db import db
@@ -19,7 +19,7 @@ from idp.users import User, UserKind
 def create_empty_realm(name: str, **fields: Any) -> Realm:
     """Add a realm with its keys and built-in roles, and nothing else in it."""
     realm = realms.create_realm(name, **fields)
-    checkpoints.begin_trail(name)
+    trail.begin_trail(name)
     access.create_built_in_roles(realm)
     keys.create_keys(realm)
     db.session.flush()

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from idp.manifest.checks import check_names, check_references
 from idp.manifest.file import RealmFile, RealmFileError
 from idp.manifest.parts import Document
-from idp.toml_files import TomlFileError, read_toml
+from idp.text_files import TextFileError, read_text
+from idp.toml_files import TomlFileError, parse_toml
 from idp.written import one_line
 
 
@@ -73,7 +74,9 @@ def read_file(path: Path) -> RealmFile:
     :raises RealmFileError: the first thing that is wrong, with file, line and reason.
     """
     try:
-        data, lines = read_toml(path)
+        data, lines = parse_toml(path, read_text(path))
+    except TextFileError as error:
+        raise RealmFileError(f"{path}:{error.line or 1}: {error.reason}") from None
     except TomlFileError as error:
         raise RealmFileError(str(error)) from None
     try:

@@ -7,7 +7,7 @@ interrupted is taken up again by the next one.
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
-from idp import audit, checkpoints, clock, realms
+from idp import audit, clock, realms, trail
 from idp.access import Grant, Project, Role
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret, UsedAssertion
@@ -67,7 +67,7 @@ def purge_realm(name: str) -> None:
     for parent, columns in _BY_PARENT:
         _remove_with_parts(parent, columns, realm_id)
     realm = _deleted(name)
-    keys = checkpoints.public_keys(name)
+    keys = trail.public_keys(name)
     for removal in (
         delete(SigningKey).where(SigningKey.realm_id == realm_id),
         delete(RevokedToken).where(RevokedToken.realm_id == realm_id),

@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from idp import audit, checkpoints, clock, keys, mail, realms
+from idp import audit, clock, keys, mail, realms, trail
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret
-from idp.audit import AuditBatch, AuditEvent, Checkpoint, Tag
+from idp.audit import AuditEvent, Tag
 from idp.db import db
 from idp.keys import KeyState
 from idp.organisations.models import SignUp
 from idp.personal_tokens import PersonalToken
 from idp.realms import Realm
 from idp.sessions import UserSession
+from idp.trail import AuditBatch, Checkpoint
 from idp.users import OneTimeLink, ResetRequest, User
 
 ENDING = frozenset(
@@ -85,7 +86,7 @@ def end_what_was_restored(*, replace_keys: bool, outside: Iterable[Checkpoint] =
                     report.keys += 1
         realms.announce_realm(realm)
         audit.record(Tag.SERVER_RESTORE, realm.name, f"realm:{realm.name}", lost=report.lost.get(realm.name))
-    checkpoints.forget_what_was_seen()
+    trail.forget_what_was_seen()
     restored_to = report.restored_to and report.restored_to.isoformat(timespec="seconds")
     audit.record(Tag.SERVER_RESTORE, "", "server:realmgate", restored_to=restored_to, keys_replaced=replace_keys)
     return report

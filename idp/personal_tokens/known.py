@@ -7,12 +7,11 @@ from sqlalchemy import select
 
 from idp import clock, crypto, vault
 from idp.db import reading
+from idp.jose import InvalidTokenError, Kind, read_unverified, unverified_kind
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm, Realm, known_realm
 from idp.runtime import Runtime
 from idp.users import KnownUser, User, UserKind, known_user
-from idp.verifier.jose import InvalidTokenError, read_unverified
-from idp.verifier.kinds import Kind, unverified_kind
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -8,12 +8,12 @@ from urllib.parse import unquote_plus
 from idp import applications, audit, clock, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
+from idp.jose import InvalidTokenError, read_unverified
 from idp.protocol.cross_origin import note_application
 from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Form
 from idp.protocol.limits import count_failure
 from idp.realms import KnownRealm, publish_application
-from idp.verifier.jose import InvalidTokenError, read_unverified
 from idp.wire.address import client_address
 from idp.wire.body import Environ
 from idp.wire.credentials import decode_basic

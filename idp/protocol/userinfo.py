@@ -4,11 +4,11 @@ from flask import Response, request
 
 from idp import tokens
 from idp.applications import known_application
+from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.protocol.answers import no_store
 from idp.protocol.cross_origin import note_application
 from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
 from idp.protocol.realm import open_realm
-from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 _SHOWN = ("sub", "preferred_username", "client_id")

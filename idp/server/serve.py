@@ -14,9 +14,9 @@ from granian.server import Server
 
 from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
+from idp.scratch import scratch_folder
 from idp.server.announce import Announcement
 from idp.server.front import CONNECTIONS
-from idp.server.scratch import scratch_folder
 from idp.settings import VARIABLE, Settings
 from idp.telemetry import share_metrics
 

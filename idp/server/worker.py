@@ -9,9 +9,8 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, applications, audit, checkpoints, clock, mail, realms, setup, tokens, users
+from idp import apikeys, applications, audit, clock, mail, realms, setup, tokens, trail, users
 from idp.app import create_app
-from idp.audit.sealing import BATCH
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
 from idp.outages import explain_any
@@ -21,6 +20,7 @@ from idp.settings import Settings
 from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
+from idp.trail import BATCH
 from idp.wire.address import is_trusted
 from idp.wire.below_path import BelowPath
 
@@ -70,7 +70,7 @@ class Chores:
         self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
-        self._guarded(checkpoints.seal_trail)
+        self._guarded(trail.seal_trail)
 
     def _do_chores(self) -> None:
         self._flush()
@@ -79,7 +79,7 @@ class Chores:
             self._guarded(setup.rotate_keys_and_tidy)
             self._guarded(_measure_state)
         if self._rounds % CUT_EVERY == 0:
-            self._guarded(checkpoints.cut_old_events)
+            self._guarded(trail.cut_old_events)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)
@@ -118,12 +118,12 @@ def _measure_state() -> None:
 
 def _seal_and_push() -> None:
     for _ in range(MOST_SEALINGS):
-        sealed = checkpoints.seal_trail()
+        sealed = trail.seal_trail()
         count("realmgate_audit_events_sealed", sealed)
         if sealed < BATCH:
             break
-    count("realmgate_audit_checkpoints_pushed", checkpoints.push_checkpoints())
-    set_gauge("realmgate_audit_events_unsealed", audit.count_unsealed())
+    count("realmgate_audit_checkpoints_pushed", trail.push_checkpoints())
+    set_gauge("realmgate_audit_events_unsealed", trail.count_unsealed())
 
 
 def _answer_reset_requests() -> None:

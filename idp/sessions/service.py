@@ -9,6 +9,7 @@ from idp import audit, clock, realms, runtime
 from idp.crypto import random_id
 from idp.db import commit, db
 from idp.errors import IdpError, NotFoundError
+from idp.jose import Kind
 from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.sessions.known import known_session, publish_session
@@ -17,7 +18,6 @@ from idp.sessions.tokens import SessionToken, issue_session_token, make_template
 from idp.settings import CLOCK_LEEWAY, SESSION_TOKEN_LIFETIME
 from idp.tokens import open_token_of
 from idp.users import KnownUser, User, UserKind, known_user
-from idp.verifier.kinds import Kind
 
 REPLAY_GRACE = timedelta(seconds=10)
 """How long after a refresh the old token is refused without a fuss: a client that asked twice. Later, it is a replay."""

@@ -7,6 +7,7 @@ from idp import clock
 from idp.applications import KnownApplication
 from idp.crypto import random_id
 from idp.errors import IdpError
+from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.realms import KnownRealm
 from idp.tokens.claims import (
     LONGEST_CLAIMS,
@@ -19,7 +20,6 @@ from idp.tokens.claims import (
 )
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 from idp.tokens.issue import access_token_type, signer_for
-from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, unverified_kind
 
 MOST_ACTORS = 5
 """How many applications may stand one behind the other in `act`."""

@@ -12,13 +12,12 @@ from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import KnownApplication, known_application
 from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
+from idp.jose import InvalidTokenError, Key, Kind, OpenedToken, check_times, import_key, kind_of, open_token, types_of
 from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
 from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
 from idp.tokens.models import RevokedToken
 from idp.users import KnownUser, known_user
-from idp.verifier.jose import InvalidTokenError, Key, OpenedToken, check_times, import_key, open_token
-from idp.verifier.kinds import Kind, kind_of, types_of
 
 Subject = KnownApplication | KnownUser
 """Whose token it is."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from idp import crypto, runtime
+from idp import master_keys, runtime
 from idp.db import WAIT_FOR_LOCK
 from idp.errors import ConflictError, NotFoundError
 from idp.vault.sealed import count_under
@@ -34,8 +34,8 @@ def list_master_keys() -> list[KeyUse]:
 def add_master_key() -> str:
     """Add a new key to the end of the file, and return its id. Nothing is sealed under it before it is promoted."""
     with _changing() as (path, current, by_id):
-        key_id, key = crypto.make_master_key()
-        crypto.write_master_keys(path, current, by_id | {key_id: key})
+        key_id, key = master_keys.make_master_key()
+        master_keys.write_master_keys(path, current, by_id | {key_id: key})
     runtime.current().master_keys.refresh()
     return key_id
 
@@ -52,7 +52,7 @@ def promote_master_key(key_id: str) -> None:
     if key_id == keys.current:
         return
     with _changing() as (path, _, by_id):
-        crypto.write_master_keys(path, _known(key_id, by_id), by_id)
+        master_keys.write_master_keys(path, _known(key_id, by_id), by_id)
     runtime.current().master_keys.refresh()
 
 
@@ -70,11 +70,11 @@ def retire_master_key(key_id: str, settle: float = WAIT_FOR_LOCK) -> None:
         _refuse_if_used(key_id)
         time.sleep(settle)  # what was sealed before the key was replaced, and not committed yet
         _refuse_if_used(key_id)
-        crypto.write_master_keys(path, current, {each: key for each, key in by_id.items() if each != key_id})
+        master_keys.write_master_keys(path, current, {each: key for each, key in by_id.items() if each != key_id})
         try:
             _refuse_if_used(key_id)
         except ConflictError:
-            crypto.write_master_keys(path, current, by_id)
+            master_keys.write_master_keys(path, current, by_id)
             raise
     runtime.current().master_keys.refresh()
 
@@ -98,12 +98,12 @@ def _changing() -> Iterator[tuple[Path, str, dict[str, bytes]]]:
     try:
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise crypto.cannot_replace(path, error) from error
+        raise master_keys.cannot_replace(path, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for draft in path.parent.glob(f".{path.name}.*.new"):
             draft.unlink(missing_ok=True)  # of a change that was killed: it holds keys
-        keys = crypto.load_master_keys(path)
+        keys = master_keys.load_master_keys(path)
         yield path, keys.current, keys.by_id
     finally:
         os.close(lock)

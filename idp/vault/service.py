@@ -13,12 +13,12 @@ from idp.vault.sealed import register_sealed
 
 
 def seal(plain: bytes, *, context: str) -> str:
-    """Encrypt under the current master key; see `crypto.MasterKeys.seal`."""
+    """Encrypt under the current master key; see `master_keys.MasterKeys.seal`."""
     return runtime.current().master_keys.seal(plain, context=context)
 
 
 def unseal(sealed: str, *, context: str) -> bytes:
-    """Decrypt what `seal` made; see `crypto.MasterKeys.open`."""
+    """Decrypt what `seal` made; see `master_keys.MasterKeys.open`."""
     return runtime.current().master_keys.open(sealed, context=context)
 
 

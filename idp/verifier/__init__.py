@@ -9,9 +9,9 @@
 `idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application.
 """
 
+from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.introspection import Introspection
-from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.verifier import Identity, Verifier
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
+from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
-from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.verifier import Identity, Verifier, names
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from flask import Response, g, jsonify, request
 
+from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
-from idp.verifier.jose import InvalidTokenError
 from idp.verifier.keyset import KeySetUnavailableError
 from idp.verifier.verifier import Verifier, names
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from idp.verifier.jose import InvalidTokenError, Key, import_key
+from idp.jose import InvalidTokenError, Key, import_key
 
 MAX_DOCUMENT = 1_000_000
 DEFAULT_MAX_AGE = 300

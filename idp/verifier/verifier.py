@@ -5,10 +5,20 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from idp.jose import (
+    ID_TOKEN_SHOWN,
+    InvalidTokenError,
+    Kind,
+    check_times,
+    has_audience,
+    kind_of,
+    open_token,
+    read_unverified,
+    types_of,
+    unverified_kind,
+)
 from idp.verifier.introspection import Introspection
-from idp.verifier.jose import InvalidTokenError, check_times, has_audience, open_token, read_unverified
 from idp.verifier.keyset import KeySet, KeySetStaleError
-from idp.verifier.kinds import ID_TOKEN_SHOWN, Kind, kind_of, types_of, unverified_kind
 
 ALGORITHMS = ("RS256", "ES256")
 

@@ -318,7 +318,7 @@ def test_reading_the_trail_is_in_the_trail(client: FlaskClient, admin: dict[str,
     make.application("watched")
     found = client.get("/v1/audit/events?target=application:watched&tag=admin:", headers=admin)
     assert "admin:application:create" in {event["tag"] for event in found.json["items"]}
-    from idp.checkpoints import read_export, seal_trail
+    from idp.trail import read_export, seal_trail
 
     make.do(lambda _: seal_trail())
     export = client.get("/v1/audit/export", headers=admin)
@@ -482,7 +482,7 @@ def test_only_operators_rule_organisations(client: FlaskClient, admin: dict[str,
 def test_life_of_an_organisation_to_its_purge(
     client: FlaskClient, operator: dict[str, str], make: Factory, frozen_clock: Any
 ) -> None:
-    from idp import checkpoints, organisations
+    from idp import organisations, trail
     from idp.realms import PurgedRealm
 
     made = client.post("/v1/realms", json={"metadata": {"name": "globex"}, "pending": True}, headers=operator)
@@ -518,9 +518,9 @@ def test_life_of_an_organisation_to_its_purge(
     operator = session_of(client, "operator@example.test", org="master")
     assert client.post(f"{url}/restore", headers=operator).status_code == 409
     with client.application.app_context():
-        checkpoints.seal_trail()
+        trail.seal_trail()
         assert organisations.purge_due_realms() == 1
-        checkpoints.seal_trail()
+        trail.seal_trail()
     assert client.get(url, headers=operator).status_code == 404
 
     def left(_: Any) -> tuple[dict[str, int], list[str], Any]:
@@ -539,7 +539,7 @@ def test_life_of_an_organisation_to_its_purge(
             )
             if count:
                 found[table.name] = count
-        return found, checkpoints.trail_names(), checkpoints.verify_trail("globex")
+        return found, trail.trail_names(), trail.verify_trail("globex")
 
     found, trails, report = make.do(left)
     assert set(found) <= {"audit_event", "audit_batch", "audit_mark", "purged_realm", "change"}, found

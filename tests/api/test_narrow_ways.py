@@ -8,12 +8,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select, update
 
-from idp import access, apikeys, audit, checkpoints, organisations, realms, users
-from idp.audit import AuditBatch, AuditDelivery
+from idp import access, apikeys, organisations, realms, trail, users
 from idp.cli.audit import read_checkpoints
 from idp.db import commit, db
 from idp.errors import ConflictError
 from idp.organisations import purge
+from idp.trail import AuditBatch, AuditDelivery
 from tests.factories import Factory, MadeKey, session_of
 from tests.test_chain import tamper, write
 
@@ -173,26 +173,26 @@ def test_project_administrators_see_applications_of_their_projects(client: Flask
 
 @pytest.fixture
 def chained(context: Flask) -> None:
-    checkpoints.seal_trail()
+    trail.seal_trail()
     write(5)
-    checkpoints.seal_trail()
+    trail.seal_trail()
 
 
 def test_what_is_appended_later_takes_back_no_checkpoint(
     chained: None, context: Flask, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from idp.audit.chain import first_head, follow, unpack_ids
-    from idp.checkpoints import push
-    from idp.checkpoints.verify import read_entries
+    from idp.trail import push
+    from idp.trail.chain import first_head, follow, unpack_ids
+    from idp.trail.stored import read_entries
 
     path = tmp_path / "kept.jsonl"
     monkeypatch.setattr(push, "_destinations", lambda _: {"file:x": lambda lines: push.append(path, lines)})
-    checkpoints.push_checkpoints()
-    keys = audit.read_keys(checkpoints.public_keys("acme"))
+    trail.push_checkpoints()
+    keys = trail.read_keys(trail.public_keys("acme"))
 
     def problems(trusted: Any) -> list[Any]:
         lines = [line for line in path.read_text().splitlines() if json.loads(line)["realm"] == "acme"]
-        return checkpoints.verify_trail("acme", trusted, read_checkpoints(lines, trusted)).problems
+        return trail.verify_trail("acme", trusted, read_checkpoints(lines, trusted)).problems
 
     assert problems(keys) == problems(None) == []
     tamper("UPDATE audit_event SET actor = 'user:innocent' WHERE id = (SELECT max(id) FROM audit_event WHERE realm = 'acme')")
@@ -205,7 +205,7 @@ def test_what_is_appended_later_takes_back_no_checkpoint(
     db.session.execute(delete(AuditDelivery))
     commit()
     db.session.expire_all()
-    checkpoints.push_checkpoints()  # as the server does by itself
+    trail.push_checkpoints()  # as the server does by itself
     assert problems(keys)
     assert problems(None)
 
@@ -216,20 +216,20 @@ def test_entries_below_the_first_are_seen(chained: None) -> None:
         "(-7, '2020-01-01 00:00:00.000000', 'acme', 'admin:role:update', 'user:x', 'role:y', 'local', 'success', '{}')"
     )
     tamper(insert)
-    problem = checkpoints.verify_trail("acme").problems[0]
+    problem = trail.verify_trail("acme").problems[0]
     assert (problem.kind.value, problem.entry) == ("inserted", -7)
 
 
 @pytest.mark.parametrize("where", ["beside the genuine one", "before the first batch", "behind the end"])
 def test_entries_where_none_belongs_are_seen_in_an_export(chained: None, where: str) -> None:
-    lines = list(checkpoints.export_trail("acme"))
+    lines = list(trail.export_trail("acme"))
     place = [number for number, line in enumerate(lines) if json.loads(line)["kind"] == "event"][-2]
     forged = json.loads(lines[place]) | {"actor": "user:forged"}
     if where == "beside the genuine one":
         lines.insert(place, json.dumps(forged))
     else:
         lines.insert(1 if "first" in where else len(lines), json.dumps(forged | {"id": 999_999}))
-    assert checkpoints.read_export(lines).problems
+    assert trail.read_export(lines).problems
 
 
 def test_key_made_with_a_key_that_got_another_secret_dies_with_it(client: FlaskClient, make: Factory) -> None:

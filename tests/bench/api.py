@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from idp import audit, checkpoints, clock
+from idp import clock, trail
 from idp.app import close_app, create_app
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
@@ -129,18 +129,18 @@ def bench_trail(folder: Path, count: int) -> dict[str, float]:
             db.session.execute(insert(AuditEvent), rows)
         commit()
         started = time.perf_counter()
-        while checkpoints.seal_trail():
+        while trail.seal_trail():
             pass
         sealed = time.perf_counter() - started
     close_app(app)
     app = create_app(settings)
     with app.app_context():
         started = time.perf_counter()
-        report = checkpoints.verify_trail("acme")
+        report = trail.verify_trail("acme")
         verified = time.perf_counter() - started
         assert not report.problems
         assert report.entries >= count
-        assert audit.count_unsealed() == 0
+        assert trail.count_unsealed() == 0
     close_app(app)
     return {
         "events": count, "seal_seconds": round(sealed, 1), "seal_us_per_event": round(sealed / count * 1e6, 1),

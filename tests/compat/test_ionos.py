@@ -14,8 +14,8 @@ from idp import audit, clock, realms, runtime, users
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.db import db
+from idp.jose import read_unverified
 from idp.settings import Settings
-from idp.verifier.jose import read_unverified
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, session_of
 

@@ -411,13 +411,13 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
 
 
 def test_trail_page_tells_how_far_it_is_sealed(app: Flask, make: Factory) -> None:
-    from idp import checkpoints
+    from idp import trail
 
     make.user(roles=("administrator",))
     surfer = Surfer(app).sign_in()
     assert "not chained yet" in surfer.open("/console/realms/acme/audit").text
     with app.app_context():
-        checkpoints.seal_trail()
+        trail.seal_trail()
     assert "are sealed in a hash chain, up to" in surfer.open("/console/realms/acme/audit").text
     read = make.do(lambda _: len(audit.list_events("acme", tag="admin:audit:read")))
     assert read == 2, "and that it was looked at is in it"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from idp import applications, crypto, setup
+from idp import applications, master_keys, setup
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
@@ -148,7 +148,7 @@ def set_up_machines(settings: Settings, folder: Path) -> list[list[str]]:
 
     Each is a process, as a machine is: Python 3.11 cannot build two applications on two threads at once.
     """
-    crypto.create_master_key(folder / "shared.key")
+    master_keys.create_master_key(folder / "shared.key")
     script = "import json; from idp import setup; from idp.settings import Settings; "
     script += "print(json.dumps(setup.set_up(Settings.load())[1].created_realms))"
     shared = {

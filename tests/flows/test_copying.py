@@ -116,9 +116,9 @@ def test_copy_has_the_schema_guards_and_numbers_of_the_source(full: Settings, re
     copy(full, url)
     app = create_app(at(full, url))
     with app.app_context():
-        from idp import audit, mail, users
+        from idp import mail, trail, users
 
-        assert audit.is_guarded()
+        assert trail.is_guarded()
         db.session.rollback()
         with db.engine.connect() as connection:
             assert migrations.drift(connection) == []
@@ -450,9 +450,9 @@ def test_same_database_wrong_folder_and_wrong_key_are_refused(settings: Settings
     there = at(settings, database_url)
     with pytest.raises(CopyError, match="the same database"):
         copying.copy_database(there, at(settings, database_url + "&application_name=x"), lambda step: None)
-    from idp import crypto
+    from idp import master_keys
 
-    crypto.create_master_key(tmp_path / "other.key")
+    master_keys.create_master_key(tmp_path / "other.key")
     with pytest.raises(IdpError, match="sealed under master key"):
         copying.check_copy(settings.model_copy(update={"master_key_file": tmp_path / "other.key"}), there, lambda step: None)
 

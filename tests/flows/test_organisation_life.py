@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from idp import audit, checkpoints, mail, users, vault
+from idp import audit, mail, trail, users, vault
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.factories import Factory
@@ -151,7 +151,7 @@ def test_from_sign_up_to_purge(server: Server, make: Factory, generated: Any) ->
     wait_until(lambda: send(server.endpoint("token", "globex"), form).status == 404, "the purge on every worker")
 
     def proved(_: Any) -> bool:
-        report = checkpoints.verify_trail("globex")
+        report = trail.verify_trail("globex")
         assert report.problems == []
         return report.unsealed == 0 and report.entries > 10
 
@@ -206,8 +206,8 @@ def test_kill_between_any_two_statements_leaves_act_and_entry_or_neither(server:
     there, recorded = make.do(compare)
     assert there == recorded, "what was made is in the trail, and nothing else is"
     assert set(answered) <= there, "and what was answered is there"
-    wait_until(lambda: make.do(lambda _: checkpoints.verify_trail("acme").unsealed) == 0, "the sealing")
-    assert make.do(lambda _: checkpoints.verify_trail("acme").problems) == []
+    wait_until(lambda: make.do(lambda _: trail.verify_trail("acme").unsealed) == 0, "the sealing")
+    assert make.do(lambda _: trail.verify_trail("acme").problems) == []
 
 
 def test_concurrent_edits_on_two_workers(server: Server, make: Factory) -> None:

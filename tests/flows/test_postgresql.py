@@ -165,11 +165,11 @@ def test_two_workers_and_an_outage(postgres: Any, tmp_path: Path, database_url: 
 
 
 def test_database_of_the_first_schema_is_upgraded(pg_settings: Settings) -> None:
-    from idp import crypto
+    from idp import master_keys
     from tests.test_setup import check_upgraded_schema, make_first_schema
 
     setup.make_data_dir(pg_settings.data_dir)
-    crypto.create_master_key(pg_settings.master_key_file)
+    master_keys.create_master_key(pg_settings.master_key_file)
     app = create_app(pg_settings)
     with app.app_context():
         make_first_schema()
@@ -181,17 +181,17 @@ def test_database_of_the_first_schema_is_upgraded(pg_settings: Settings) -> None
 def test_trail_is_cut_and_stays_whole_and_nothing_else_is_removed(make: Factory, frozen_clock: FrozenClock) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from idp import checkpoints
+    from idp import trail
     from tests.test_retention import count, use
 
     with make.app.app_context():
         use()
         frozen_clock.advance(days=367)
         use()
-        assert checkpoints.cut_old_events() >= 3
-        checkpoints.seal_trail()
+        assert trail.cut_old_events() >= 3
+        trail.seal_trail()
         assert count(Tag.TOKEN_ISSUE) == 3
-        assert all(checkpoints.verify_trail(name).problems == [] for name in checkpoints.trail_names())
+        assert all(trail.verify_trail(name).problems == [] for name in trail.trail_names())
         for statement in ("DELETE FROM audit_event", "DELETE FROM audit_batch", "DELETE FROM audit_cut", "TRUNCATE audit_event"):
             with pytest.raises(SQLAlchemyError, match="append-only"):
                 db.session.execute(text(statement))

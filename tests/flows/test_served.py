@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from idp.verifier.jose import read_unverified
+from idp.jose import read_unverified
 from tests.factories import claims_of
 from tests.serving import PROJECT, Server, free_port, send, wait_until
 

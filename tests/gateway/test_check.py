@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 from idp import apikeys, protected_apis, users
 from idp.app import close_app, create_app
 from idp.errors import InvalidValueError
+from idp.jose import InvalidTokenError
 from idp.settings import Settings
-from idp.verifier.jose import InvalidTokenError
 from tests.conftest import FrozenClock
 from tests.factories import Factory, ask_token, claims_of, session_of
 
@@ -369,7 +369,7 @@ def test_upstream_token_is_good_for_the_api_and_nothing_else(
         def __init__(self, *_args: Any, **_options: Any) -> None: ...
 
         def find(self, kid: str, alg: str, *, fetch: bool) -> list[Any]:  # noqa: ARG002
-            from idp.verifier.jose import import_key
+            from idp.jose import import_key
 
             return [import_key(jwk) for jwk in document["keys"] if (jwk["kid"], jwk["alg"]) == (kid, alg)]
 

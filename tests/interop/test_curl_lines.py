@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idp.verifier.jose import read_unverified
+from idp.jose import read_unverified
 from tests.factories import PASSWORD
 from tests.serving import PROJECT, Server
 

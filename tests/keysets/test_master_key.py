@@ -9,11 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import String, Text, text
 
-from idp import crypto, keysets, mail, runtime, vault
+from idp import keysets, mail, master_keys, runtime, vault
 from idp.app import close_app, create_app
-from idp.crypto import MasterKeys
 from idp.db import Base, SealedText, commit, db
 from idp.errors import ConflictError
+from idp.master_keys import MasterKeys
 from idp.settings import Settings
 from idp.vault import sealed
 from tests.factories import Factory, ask_token, session_of
@@ -83,7 +83,7 @@ def test_everything_is_sealed_anew_and_opens_everywhere(
         vault.retire_master_key(old, settle=0)
         vault.open_all_peppers()
     fresh = create_app(settings)
-    assert crypto.load_master_keys(settings.master_key_file).by_id.keys() == {new}
+    assert master_keys.load_master_keys(settings.master_key_file).by_id.keys() == {new}
     assert ask_token(fresh.test_client(), deployer).status_code == 200
     assert take(fresh.test_client(), bot, "set 6").json["values"] == AWS_VALUES
     assert take(other, bot, "set 2").json["values"] == AWS_VALUES
@@ -194,21 +194,21 @@ def test_a_file_whose_mode_is_put_right_is_noticed(
 
 def test_the_file_is_replaced_whole_and_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
-    crypto.create_master_key(path)
-    keys = crypto.load_master_keys(path)
-    key_id, key = crypto.make_master_key()
-    crypto.write_master_keys(path, key_id, keys.by_id | {key_id: key})
+    master_keys.create_master_key(path)
+    keys = master_keys.load_master_keys(path)
+    key_id, key = master_keys.make_master_key()
+    master_keys.write_master_keys(path, key_id, keys.by_id | {key_id: key})
     assert path.stat().st_mode & 0o777 == 0o600
-    written = crypto.load_master_keys(path)
+    written = master_keys.load_master_keys(path)
     assert (written.current, list(written.by_id)) == (key_id, [key_id, keys.current])
     assert [each.name for each in tmp_path.iterdir()] == ["master.key"]
 
 
 def test_it_costs_servers_nothing_while_the_file_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = crypto.load_master_keys(settings.master_key_file)
+    keys = master_keys.load_master_keys(settings.master_key_file)
 
     def never(_: Any) -> Any:
         raise AssertionError("the file was read again")
 
-    monkeypatch.setattr(crypto, "load_master_keys", never)
+    monkeypatch.setattr(master_keys, "load_master_keys", never)
     assert keys.open(keys.seal(b"x", context="c"), context="c") == b"x"

@@ -11,8 +11,8 @@ from flask import Flask
 from idp import access, applications, manifest, protected_apis, realms, runtime, users
 from idp.access import HolderKind
 from idp.db import commit, db
+from idp.jose import read_unverified
 from idp.manifest import RealmFileError
-from idp.verifier.jose import read_unverified
 from tests.factories import Factory, Made, ask_token, key_pair
 from tests.serving import PROJECT
 

@@ -179,14 +179,14 @@ def test_every_failure_costs_the_same_hashes_and_signatures(
     client: FlaskClient, make: Factory, pairs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from idp import crypto
-    from idp.verifier import jose
+    from idp.jose import reader
 
     hashes: list[str] = []
     signatures: list[str] = []
-    hashed, opened = crypto.keyed_hash, jose.jws.deserialize_compact
+    hashed, opened = crypto.keyed_hash, reader.jws.deserialize_compact
     monkeypatch.setattr(crypto, "keyed_hash", lambda *given: hashes.append("hash") or hashed(*given))
     monkeypatch.setattr(
-        jose.jws, "deserialize_compact", lambda *given, **options: signatures.append("signature") or opened(*given, **options)
+        reader.jws, "deserialize_compact", lambda *given, **options: signatures.append("signature") or opened(*given, **options)
     )
     made = make.application(jwks=pairs["ES256"][1])
     make.application("keyless")
@@ -231,7 +231,7 @@ def test_what_an_application_has_no_key_for_is_refused_whoever_signed_it(
     client: FlaskClient, make: Factory, pairs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is compared with a key that nobody has; if somebody had it, it would be worth nothing."""
-    from idp.verifier.jose import import_key
+    from idp.jose import import_key
 
     for alg in ("ES256", "RS256"):
         key, jwks = pairs[alg]

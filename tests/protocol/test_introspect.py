@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from idp import access, applications, keys, realms
 from idp.db import commit
-from idp.verifier.jose import read_unverified
+from idp.jose import read_unverified
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, claims_of, compact
 

@@ -234,7 +234,7 @@ def test_unexpected_errors_show_a_reference_and_nothing_else(
 def test_successor_is_published_before_it_signs_and_the_old_key_until_its_tokens_are_dead(
     client: FlaskClient, make: Factory, frozen_clock: FrozenClock
 ) -> None:
-    from idp.verifier.jose import read_unverified
+    from idp.jose import read_unverified
 
     made = make.application()
     url = f"{REALM}/protocol/openid-connect/certs"

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp import applications, runtime
-from idp.verifier.jose import read_unverified
+from idp.jose import read_unverified
 from tests.factories import FORM, Factory, ask, ask_token, basic, claims_of
 
 ISSUER = "http://localhost:8080/auth/realms/acme"

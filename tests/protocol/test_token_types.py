@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp import realms
-from idp.verifier.jose import read_unverified
+from idp.jose import read_unverified
 from tests.factories import Factory, ask, ask_token, claims_of
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
 
+from idp.jose import InvalidTokenError, import_key, weakness_of_rsa
 from idp.manifest import RealmFileError, read_file
-from idp.verifier.jose import InvalidTokenError, import_key
-from idp.verifier.weak_keys import weakness_of_rsa
 from tests.factories import Factory, ask, assertion, assertion_form, session_of
 from tests.keysets.lending import wish
 

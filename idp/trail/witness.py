@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from idp import runtime
-from idp.audit import Standing
+from idp.trail.chain import Standing
 
 _log = logging.getLogger(__name__)
 

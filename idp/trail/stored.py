@@ -7,35 +7,30 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from idp import clock, runtime
-from idp.audit import (
+from idp.audit import AuditEvent
+from idp.db import db, reading
+from idp.jose import InvalidTokenError
+from idp.realms import PurgedRealm, Realm
+from idp.trail import witness
+from idp.trail.chain import Entry, Standing, beginning
+from idp.trail.marks import public_keys, read_mark
+from idp.trail.models import AuditBatch, AuditCut, AuditMark, AuditSealing
+from idp.trail.signing import find_doubt, find_other_past
+from idp.trail.verify import (
     CUT_TYPE,
-    AuditBatch,
-    AuditCut,
-    AuditEvent,
-    AuditMark,
-    AuditSealing,
     Batch,
     Checkpoint,
     Cut,
-    Entry,
     Keys,
     Kind,
     Piece,
     Report,
-    Standing,
-    beginning,
     read_keys,
     read_statement,
     unpack,
     unpack_cut,
     verify_chain,
 )
-from idp.checkpoints import witness
-from idp.checkpoints.marks import public_keys, read_mark
-from idp.checkpoints.seal import find_doubt, find_other_past
-from idp.db import db, reading
-from idp.realms import PurgedRealm, Realm
-from idp.verifier.jose import InvalidTokenError
 
 _COLUMNS = tuple(getattr(AuditEvent, name) for name in Entry._fields)
 _TOGETHER = 5_000

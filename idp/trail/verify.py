@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from idp.audit.chain import Entry, Standing, beginning, fingerprint, follow, unpack_digests, unpack_ids
-from idp.audit.models import AuditBatch, AuditCut
-from idp.verifier.jose import InvalidTokenError, Key, import_key, open_token
+from idp.jose import InvalidTokenError, Key, import_key, open_token
+from idp.trail.chain import Entry, Standing, beginning, fingerprint, follow, unpack_digests, unpack_ids
+from idp.trail.models import AuditBatch, AuditCut
 
 CHECKPOINT_TYPE = "audit-checkpoint+jwt"
 """`typ` of a checkpoint, by which it cannot be taken for any token (RFC 8725 §3.11)."""

@@ -8,12 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp import clock, runtime
-from idp.audit import CHECKPOINT_TYPE, AuditBatch, Seal, Standing, seal_events
-from idp.checkpoints import witness
-from idp.checkpoints.marks import Mark, mark_of, read_mark, thumbprint, write_mark
 from idp.db import db, reading
 from idp.keys import SigningKeyMissingError, key_ring
 from idp.realms import MASTER, known_realm
+from idp.trail import witness
+from idp.trail.chain import Standing
+from idp.trail.marks import Mark, mark_of, read_mark, thumbprint, write_mark
+from idp.trail.models import AuditBatch
+from idp.trail.sealing import Seal, seal_events
+from idp.trail.verify import CHECKPOINT_TYPE
 
 _log = logging.getLogger(__name__)
 

@@ -10,28 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp import clock
-from idp.audit import (
-    Batch,
-    Checkpoint,
-    Cut,
-    Entry,
-    ExportReader,
-    Keys,
-    Kind,
-    Line,
-    Piece,
-    Problem,
-    Report,
-    Standing,
-    read_checkpoint,
-    read_keys,
-    verify_chain,
-)
-from idp.checkpoints.marks import public_keys
-from idp.checkpoints.seal import newest_checkpoint
-from idp.checkpoints.verify import read_entries, read_pieces, read_unsealed
 from idp.errors import IdpError
-from idp.verifier.jose import InvalidTokenError
+from idp.jose import InvalidTokenError
+from idp.trail.chain import Entry, Standing
+from idp.trail.marks import public_keys
+from idp.trail.reader import ExportReader, Line
+from idp.trail.signing import newest_checkpoint
+from idp.trail.stored import read_entries, read_pieces, read_unsealed
+from idp.trail.verify import Batch, Checkpoint, Cut, Keys, Kind, Piece, Problem, Report, read_checkpoint, read_keys, verify_chain
 
 FORMAT = 1
 

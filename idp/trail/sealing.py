@@ -14,9 +14,10 @@ from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.audit.chain import Entry, Standing, beginning, follow, pack_ids
-from idp.audit.models import AuditBatch, AuditEvent, AuditSealing
+from idp.audit import AuditEvent
 from idp.db import commit, db, reading
+from idp.trail.chain import Entry, Standing, beginning, follow, pack_ids
+from idp.trail.models import AuditBatch, AuditSealing
 
 BATCH = 1_000
 """Events that are sealed in one go, which takes some 15 ms of a processor beside the requests."""

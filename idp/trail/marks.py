@@ -10,11 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp import vault
-from idp.audit import AuditBatch, AuditMark, Standing, beginning
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import db
 from idp.keys import SigningKey
 from idp.realms import MASTER, PurgedRealm, Realm
+from idp.trail.chain import Standing, beginning
+from idp.trail.models import AuditBatch, AuditMark
 
 _SHOWN = ("kty", "crv", "x", "y", "n", "e")
 """What a public key is made of."""

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select
 
 from idp import clock, runtime
-from idp.audit import AuditBatch, AuditDelivery
 from idp.db import commit, db, insert_if_new, reading
 from idp.settings import Settings
+from idp.trail.models import AuditBatch, AuditDelivery
 
 PATIENCE = 5
 """Seconds that a destination may take."""

@@ -31,7 +31,7 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def is_running(data_dir: Path) -> bool:
+def is_server_running(data_dir: Path) -> bool:
     """Tell whether a server, or a worker that one has left, is at work with a data folder."""
     return any(_is_held(folder) for folder in data_dir.glob(f"{PREFIX}*"))
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from idp.audit.chain import Entry
-from idp.audit.verify import Batch, Cut, Piece
+from idp.trail.chain import Entry
+from idp.trail.verify import Batch, Cut, Piece
 
 AnyPiece = TypeVar("AnyPiece", Batch, Cut)
 

@@ -1,7 +1,4 @@
-"""Opening a signed JWT with closed eyes for what it says of itself: lengths, shape, algorithm and key come first.
-
-The server opens the tokens it is shown with this module too, so that there is one such piece of code to attack.
-"""
+"""Opening a signed JWT with closed eyes for what it says of itself: lengths, shape, algorithm and key come first."""
 
 import base64
 import binascii
@@ -16,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from idp.verifier.weak_keys import weakness_of_rsa
+from idp.jose.weak_keys import weakness_of_rsa
 
 Key = RSAKey | ECKey | OKPKey
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from idp.verifier.jose import InvalidTokenError, OpenedToken, read_unverified
+from idp.jose.reader import InvalidTokenError, OpenedToken, read_unverified
 
 ID_TOKEN_SHOWN = "This is an ID token; send access_token, which came with it."  # noqa: S105 (a sentence)
 

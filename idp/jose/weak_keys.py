@@ -2,7 +2,7 @@
 
 from math import gcd, prod
 
-SHORTEST, LONGEST = 2048, 8192
+SHORTEST_RSA, LONGEST_RSA = 2048, 8192
 """Bits of a modulus (NIST SP 800-131A); longer ones cost whoever checks a signature too much."""
 
 LARGEST_EXPONENT = 2**32
@@ -21,10 +21,10 @@ the modulus is a power of 65537, too, in the remainders by each of those: these 
 all of the remainders by chance once in 2^27 (Nemec et al., "The Return of Coppersmith's Attack", 2017, section 4)."""
 
 
-def weakness_of_rsa(modulus: int, exponent: int, longest: int = LONGEST) -> str:
+def weakness_of_rsa(modulus: int, exponent: int, longest: int = LONGEST_RSA) -> str:
     """Return what is wrong with a public key, as a sentence; empty when nothing is found."""
-    if not SHORTEST <= modulus.bit_length() <= longest:
-        return f"An RSA key must have {SHORTEST} to {longest} bits."
+    if not SHORTEST_RSA <= modulus.bit_length() <= longest:
+        return f"An RSA key must have {SHORTEST_RSA} to {longest} bits."
     if exponent < 3 or exponent % 2 == 0 or exponent > LARGEST_EXPONENT:
         return "The exponent of an RSA key must be an odd number from 3 to 2^32; 65537 is the usual one."
     if gcd(modulus, _SMALL_FACTORS) != 1:

@@ -14,31 +14,16 @@ from pathlib import Path
 from sqlalchemy import delete, select, update
 
 from idp import audit, clock, runtime
-from idp.audit import (
-    CHECKPOINT_TYPE,
-    CUT_TYPE,
-    AuditBatch,
-    AuditCut,
-    AuditEvent,
-    AuditSealing,
-    Batch,
-    Entry,
-    Standing,
-    Tag,
-    beginning,
-    fingerprint,
-    pack_ids,
-    read_keys,
-    read_statement,
-    unpack,
-    verify_chain,
-)
-from idp.checkpoints.export import end_line, piece_lines, trail_line
-from idp.checkpoints.marks import public_keys
-from idp.checkpoints.seal import sign_statement
-from idp.checkpoints.verify import read_entries
+from idp.audit import AuditEvent, Tag
 from idp.db import commit, db
 from idp.realms import LEAST_AUDIT_DAYS, MASTER, PurgedRealm, Realm
+from idp.trail.chain import Entry, Standing, beginning, fingerprint, pack_ids
+from idp.trail.export import end_line, piece_lines, trail_line
+from idp.trail.marks import public_keys
+from idp.trail.models import AuditBatch, AuditCut, AuditSealing
+from idp.trail.signing import sign_statement
+from idp.trail.stored import read_entries
+from idp.trail.verify import CHECKPOINT_TYPE, CUT_TYPE, Batch, read_keys, read_statement, unpack, verify_chain
 
 PASSING = frozenset(
     {
