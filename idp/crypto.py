@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.text_files import TextFileError, read_text
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -29,9 +29,13 @@ _log = logging.getLogger(__name__)
 class MasterKeyError(IdpError):
     """The master key file cannot be used, or is not the one this database was sealed under."""
 
+    kind, retry_after = Kind.DAMAGED, 5
+
 
 class DamagedError(IdpError):
     """A sealed value does not open: it was altered, moved to another row, or sealed under another key."""
+
+    kind, retry_after = Kind.DAMAGED, 5
 
 
 def base62(number: int, width: int) -> str:

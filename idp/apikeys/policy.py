@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from idp import access, clock
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import IdpError, InvalidValueError, Kind
 from idp.networks import read_network
 from idp.realms import Realm
 
@@ -17,6 +17,9 @@ MOST_PER_MINUTE = 1_000_000
 
 class LifetimeError(IdpError):
     """A longer life was asked for than the organisation allows."""
+
+    kind = Kind.DENIED
+    code = "LifetimeExceeded"
 
 
 def longest_hours(realm: Realm, user_hours: int | None) -> int:

@@ -4,7 +4,6 @@ from flask import Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from idp.api.errors import classify, log_unexpected
 from idp.console.browser import StaleFormError, keep_session
 from idp.console.forms import for_people
 from idp.console.render import render
@@ -12,6 +11,7 @@ from idp.db import db, only_read
 from idp.sessions import SessionOverError
 from idp.users import LinkError
 from idp.wire.credentials import ForeignOriginError
+from idp.wire.errors import classify, log_unexpected
 
 _TITLES = {
     400: "That does not work",

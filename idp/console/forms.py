@@ -13,10 +13,10 @@ from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
-from idp.api.errors import classify
 from idp.console.browser import Posted, current_draft
 from idp.db import db
 from idp.errors import IdpError
+from idp.wire.errors import classify
 
 SEEN = "seen"
 """Hidden field: what was stored when the form was opened."""

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from idp import clock, vault
 from idp.crypto import DamagedError, MasterKeyError, b64url
 from idp.db import reading
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
 
@@ -41,6 +41,8 @@ may then fight for the interpreter to finish it; see docs/benchmarks.md."""
 
 class SigningKeyMissingError(IdpError):
     """A realm cannot sign."""
+
+    kind, retry_after = Kind.UNAVAILABLE, 5
 
 
 class Signer:

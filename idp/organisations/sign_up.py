@@ -11,7 +11,7 @@ from idp import access, audit, clock, crypto, keys, mail, manifest, realms, runt
 from idp.access import HolderKind
 from idp.audit import Actor, Tag
 from idp.db import db, reading
-from idp.errors import ConflictError, IdpError
+from idp.errors import ConflictError, IdpError, Kind
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, check_name, check_text
@@ -36,6 +36,8 @@ class SignUpMode(StrEnum):
 
 class SignUpClosedError(IdpError):
     """Nobody signs up here."""
+
+    kind = Kind.DENIED
 
     def __init__(self) -> None:
         super().__init__("Organisations cannot be signed up here: ask the operator for one.")

@@ -11,7 +11,7 @@ from sqlalchemy import Select, delete, func, select
 from idp import audit, clock, feed, keys, vault
 from idp.access import permissions_on
 from idp.db import db
-from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoundError
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
@@ -28,6 +28,9 @@ ALGORITHM = "RS256"
 
 class TokenLimitError(IdpError):
     """The identity has as many tokens as it may have."""
+
+    kind = Kind.DENIED
+    code = "TokenLimitReached"
 
 
 class Criteria(StrEnum):

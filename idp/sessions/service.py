@@ -9,6 +9,7 @@ from idp import audit, clock, realms, runtime
 from idp.crypto import random_id
 from idp.db import commit, db
 from idp.errors import IdpError, NotFoundError
+from idp.errors import Kind as ErrorKind
 from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.sessions.known import known_session, publish_session
@@ -32,6 +33,8 @@ _KEPT_CHARACTERS = 200
 
 class SessionOverError(IdpError):
     """The session has ended, or this token of it was refreshed before."""
+
+    kind = ErrorKind.UNAUTHENTICATED
 
     def __init__(self) -> None:
         super().__init__("The session is over, or this token was refreshed before. Sign in again.")
