@@ -50,6 +50,43 @@ class Remedy:
     """What it is done to, where it is a part of something."""
 
 
+class Words:
+    """What an edge calls what domains speak of. These are the words of the domains themselves, and of programs and operators."""
+
+    realm = "realm"
+    a_realm = "a realm"
+
+    def named_realm(self, name: str) -> str:
+        """Return what stands for one of them."""
+        return f"{self.realm} {name!r}"
+
+    def field(self, name: str) -> str:
+        """Return what somebody gives a field of a domain by."""
+        return name
+
+
+class Sentence:
+    """A sentence, or a part of one, with gaps that each edge fills with words of its own.
+
+    `{realm}` and `{a_realm}` are a realm, `{realm}` with its name if that is among the values; `{Realm}` begins a sentence.
+    `{field}` is the field that the error is about. All other gaps are values, which may be parts of a sentence themselves.
+    """
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        """Take a constant; what comes from outside is among the values, and never part of the template."""
+        self._template, self._values = template, values
+
+    def said(self, words: Words, field: str = "") -> str:
+        """Return it in the words of an edge."""
+        values = {name: each.said(words, field) if isinstance(each, Sentence) else each for name, each in self._values.items()}
+        realm = words.named_realm(str(values["realm"])) if "realm" in values else words.realm
+        gaps = {"realm": realm, "Realm": realm[0].upper() + realm[1:], "a_realm": words.a_realm, "field": words.field(field)}
+        return self._template.format_map(values | gaps)
+
+
+A_REALM = Sentence("{a_realm}")
+
+
 class IdpError(Exception):
     """Something that was asked for cannot be done. The text is one sentence for the caller and holds no secret.
 
@@ -61,7 +98,18 @@ class IdpError(Exception):
     """What programs know it by, where that is finer than its kind, such as `ApiKeyExpired`."""
     retry_after: int = 0
     """In how many seconds it may be tried again; 0 where nobody knows."""
+    field: str = ""
+    """The field of a domain that it is about; empty for none, or for several."""
     remedy: Remedy | None = None
+
+    def __init__(self, sentence: str | Sentence = "", *, field: str = "") -> None:
+        """Take what the caller is told, and the field that it is about."""
+        self._sentence, self.field = sentence, field
+        super().__init__(self.said(Words()))
+
+    def said(self, words: Words) -> str:
+        """Return the sentence in the words of an edge."""
+        return self._sentence.said(words, self.field) if isinstance(self._sentence, Sentence) else self._sentence
 
     def leading_to(self, act: str, *, realm: str = "", within: str = "") -> Self:
         """Return the error with what leads on from it; see `Remedy`."""
@@ -92,15 +140,23 @@ class NotServedError(IdpError):
 
 
 class InvalidMembersError(InvalidValueError):
-    """Members of a body or parameters do not have the shape that they should have.
+    """Fields do not have the values that they should have: `InvalidValueError` for several."""
 
-    Domains name their own fields; what an edge reads itself, it names as its clients do.
-    """
+    def __init__(self, members: list[tuple[str, str]], *, as_sent: bool = False) -> None:
+        """Name them: where each is, and what is wrong with it.
 
-    def __init__(self, members: list[tuple[str, str]]) -> None:
-        """Name them: where each is, and what is wrong with it."""
-        super().__init__("; ".join(f"{where}: {problem}" for where, problem in members[:3]) + ".")
-        self.members = members
+        :param as_sent: they are members and parameters as an edge has read them, and called what its clients call them.
+        """
+        self.members, self._as_sent = members, as_sent
+        super().__init__()
+
+    def named(self, words: Words) -> list[tuple[str, str]]:
+        """Return them as an edge calls them."""
+        return self.members if self._as_sent else [(words.field(where), problem) for where, problem in self.members]
+
+    def said(self, words: Words) -> str:
+        """Return the first three, in the words of an edge."""
+        return "; ".join(f"{where}: {problem}" for where, problem in self.named(words)[:3]) + "."
 
 
 class StorageUnavailableError(IdpError):

@@ -10,7 +10,7 @@ from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.access.policy import PERMISSIONS, READING, check_permissions
 from idp.db import AfterColon, db, holds, is_meant
-from idp.errors import ConflictError, NotFoundError
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import (
     Called,
@@ -239,7 +239,8 @@ def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: st
     noun = kind.__tablename__
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a {noun} {name!r} already.")
+        sentence = Sentence("{Realm} has a {noun} {name!r} already.", realm=realm.name, noun=noun, name=name)
+        raise ConflictError(sentence, field="name")
     row = kind(realm_id=realm.id, name=name, description=_checked(text), created_by=audit.current_actor().name)
     db.session.add(row)
     db.session.flush()
@@ -255,7 +256,8 @@ def _get(kind: type[Named], noun: str, realm: Realm, name: str) -> Named:
 
 
 def _not_found(realm: Realm, noun: str, named: str) -> NotFoundError:
-    return NotFoundError(f"Realm {realm.name!r} has no {noun} {named[:80]!r}.").leading_to(f"list {noun}s", realm=realm.name)
+    sentence = Sentence("{Realm} has no {noun} {name!r}.", realm=realm.name, noun=noun, name=named[:80])
+    return NotFoundError(sentence).leading_to(f"list {noun}s", realm=realm.name)
 
 
 def _refuse_if_held(condition: object, what: str) -> None:
@@ -270,7 +272,7 @@ def _refuse_if_held(condition: object, what: str) -> None:
 
 
 def _checked(text: str) -> str:
-    return check_text("A description", text, 500)
+    return check_text("A description", text, 500, field="description")
 
 
 def find_role_by_number(realm: Realm, number: int) -> Role | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from idp.errors import IdpError, InvalidMembersError, Kind
+from idp.errors import IdpError, InvalidMembersError, Kind, Words
 from idp.telemetry import request_id
 from idp.wire.errors import classify, log_unexpected
 
@@ -31,20 +31,30 @@ class KeyReusedError(IdpError):
         super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
 
 
-def _member(field: str) -> str:
-    """Return a field of a domain by the name that bodies have it under."""
-    first, *others = field.split("_")
-    return first + "".join(other.capitalize() for other in others)
+_MEMBERS = {"email": "emailId", "expires_at": "expiry"}
+"""What fields of domains are called in bodies, where that is not the same in other letters."""
+
+
+class _MemberWords(Words):
+    """Fields are members of bodies."""
+
+    def field(self, name: str) -> str:
+        """Return the name that bodies have a field under."""
+        first, *others = name.split("_")
+        return _MEMBERS.get(name) or first + "".join(other.capitalize() for other in others)
+
+
+_WORDS = _MemberWords()
 
 
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error."""
-    status, code, message, headers = classify(error)
+    status, code, message, headers = classify(error, words=_WORDS)
     if status == 500:
         message = log_unexpected(error)
     reference = message.rpartition(" ")[2] if status == 500 else request_id() or secrets.token_hex(8)
     details: dict[str, Any] = {}
     if isinstance(error, InvalidMembersError):
-        details["members"] = [{"member": _member(where), "problem": problem} for where, problem in error.members]
+        details["members"] = [{"member": member, "problem": problem} for member, problem in error.named(_WORDS)]
     body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": details}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

@@ -115,7 +115,7 @@ def check_per_minute(rate: int | None) -> int | None:
     :raises InvalidValueError: it is out of range.
     """
     if rate is not None and not 1 <= rate <= MOST_PER_MINUTE:
-        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.")
+        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.", field="rate_per_minute")
     return rate
 
 

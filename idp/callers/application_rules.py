@@ -12,7 +12,7 @@ from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import give_role
 from idp.db import db
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.realms import Realm
 
 FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
@@ -127,6 +127,5 @@ def _check_claims(caller: Caller, realm: Realm, audiences: set[str]) -> None:
     issuers = caller.realm.runtime.settings.issuer("")
     taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(realm, each))
     if taken:
-        raise DeniedError(
-            f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."
-        )
+        sentence = "Tokens are made for {audience!r}: only an administrator of the {realm} lets an application answer for it."
+        raise DeniedError(Sentence(sentence, audience=taken[0]))

@@ -12,7 +12,7 @@ from idp.access import Frozen, HeldRole, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
 from idp.callers.models import Caller, CredentialKind, DeniedError
 from idp.db import db
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.realms import Realm
 from idp.users import KnownUser, User
 
@@ -125,7 +125,7 @@ def readable_key(caller: Caller, realm: Realm, uid: str) -> ApiKey:
     """
     key = apikeys.get_key(realm, uid)
     if not is_own_key(caller, key) and not caller.may("api-keys:read", realm=realm.name):
-        raise NotFoundError(f"Realm {realm.name!r} has no API key {uid[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no API key {uid!r}.", realm=realm.name, uid=uid[:80]))
     return key
 
 

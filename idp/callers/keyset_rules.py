@@ -8,7 +8,7 @@ from idp.access import Project
 from idp.applications import KnownApplication
 from idp.callers.models import Caller, DeniedError
 from idp.callers.people_rules import readable_projects
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.keysets import LEASE, Keyset, KeysetWish, Lease
 from idp.realms import Realm
 from idp.users import KnownUser
@@ -54,7 +54,8 @@ def check_projects(caller: Caller, realm: Realm, projects: Sequence[Project]) ->
         return
     if projects:
         # not which: the caller may not see all of them
-        raise DeniedError(f"This call needs the permission {WRITE} on every project that the keyset is for, or on the realm.")
+        sentence = "This call needs the permission {permission} on every project that the keyset is for, or on the {realm}."
+        raise DeniedError(Sentence(sentence, permission=WRITE))
     caller.require(WRITE, realm=realm.name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from idp import access, audit
 from idp.access import HeldRole
 from idp.applications import KnownApplication
-from idp.errors import IdpError, Kind
+from idp.errors import IdpError, Kind, Sentence
 from idp.realms import MASTER, KnownRealm
 from idp.tokens import Subject
 from idp.users import KnownUser
@@ -99,7 +99,6 @@ class Caller:
     def require(self, permission: str, *, realm: str = "", project: str = "") -> None:
         """Raise DeniedError unless the caller `may`."""
         if not self.may(permission, realm=realm, project=project):
-            where = f"project {project}" if project else f"realm {realm or self.realm.name}"
-            raise DeniedError(
-                f"This call needs the permission {permission} on {where}. An administrator can grant a role with it."
-            )
+            where = f"project {project}" if project else Sentence("{realm} {name}", name=realm or self.realm.name)
+            sentence = "This call needs the permission {permission} on {where}. An administrator can grant a role with it."
+            raise DeniedError(Sentence(sentence, permission=permission, where=where))

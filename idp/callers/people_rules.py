@@ -9,7 +9,7 @@ from idp import access, clock, users
 from idp.access import Holder
 from idp.callers.key_rules import frozen_for, held_by
 from idp.callers.models import Caller, DeniedError
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.realms import Realm
 from idp.users import Group, User
 
@@ -151,10 +151,9 @@ def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float
     permissions = access.get_role(realm, role).permissions
     end = access.granting_until(caller.held_in(realm.name), permissions, project)
     if not end:
-        where = f"project {project}" if project else f"realm {realm.name}"
-        raise DeniedError(
-            f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
-        )
+        where = f"project {project}" if project else Sentence("{realm} {name}", name=realm.name)
+        sentence = "The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+        raise DeniedError(Sentence(sentence, role=role, where=where))
     return end
 
 

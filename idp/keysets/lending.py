@@ -17,7 +17,7 @@ from idp.access import HeldRole
 from idp.applications import KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import db, storage_errors
-from idp.errors import IdpError, InvalidMembersError, Kind, NotFoundError, StorageUnavailableError
+from idp.errors import IdpError, InvalidMembersError, Kind, NotFoundError, Sentence, StorageUnavailableError
 from idp.keysets.known import KnownKeyset, known_keysets
 from idp.keysets.models import Keyset, Lease
 from idp.keysets.permits import LEASE, lent_until, permitting, working
@@ -51,10 +51,11 @@ class NotLentError(IdpError):
     kind = Kind.DENIED
 
     def __init__(self) -> None:
-        super().__init__(
-            f"To be lent keysets takes a role with the permission {LEASE}, on the realm or on a project that the keyset is for. "
-            "An administrator can grant one."
+        sentence = (
+            "To be lent keysets takes a role with the permission {permission}, on the {realm} or on a project that the "
+            "keyset is for. An administrator can grant one."
         )
+        super().__init__(Sentence(sentence, permission=LEASE))
 
 
 @dataclass(frozen=True)

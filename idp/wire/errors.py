@@ -3,12 +3,13 @@
 import logging
 import secrets
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, StorageUnavailableError
+from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, StorageUnavailableError, Words
 from idp.outages import explain, is_unavailable
 from idp.ratelimit import RateExceededError
 from idp.telemetry import count, request_id
@@ -53,10 +54,14 @@ _CHALLENGES = {
 }
 
 
-def classify(error: Exception, statuses: Mapping[Kind, int] | None = None) -> Told:
+PLAIN = Words()
+
+
+def classify(error: Exception, statuses: Mapping[Kind, int] = MappingProxyType({}), words: Words = PLAIN) -> Told:
     """Return what is told of any error. What is unexpected is logged by the edge, under its reference.
 
     :param statuses: of the kinds for which the edge has another status than `ANSWERS`.
+    :param words: of the edge.
     """
     if isinstance(error, HTTPException):
         return _classify_http(error)
@@ -64,7 +69,7 @@ def classify(error: Exception, statuses: Mapping[Kind, int] | None = None) -> To
     if known is None:
         return Told(500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {})
     status, code = ANSWERS[known.kind]
-    return Told((statuses or {}).get(known.kind, status), known.code or code, _message(known), _headers(known))
+    return Told(statuses.get(known.kind, status), known.code or code, _message(known, words), _headers(known))
 
 
 def _of_storage(error: Exception) -> IdpError | None:
@@ -79,13 +84,13 @@ def _of_storage(error: Exception) -> IdpError | None:
     return None
 
 
-def _message(error: IdpError) -> str:
+def _message(error: IdpError, words: Words) -> str:
     if isinstance(error, StorageUnavailableError) and error.cause:
         _log.warning("the database cannot be used: %s", error.cause)
     if error.kind is Kind.DAMAGED:
         _log.error("%s", error)
         return SEALED
-    return str(error)
+    return error.said(words)
 
 
 def _headers(error: IdpError) -> dict[str, str]:

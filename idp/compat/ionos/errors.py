@@ -6,7 +6,7 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from idp.api.errors import NO_STORE
-from idp.errors import Kind
+from idp.errors import Kind, Words
 from idp.wire.errors import classify, log_unexpected
 
 UNAUTHORIZED = "315"
@@ -15,9 +15,20 @@ UNAUTHORIZED = "315"
 _STATUSES = dict.fromkeys((Kind.INVALID, Kind.UNREADABLE_CREDENTIAL, Kind.TOO_LARGE, Kind.CONFLICT), 422)
 
 
+class _Words(Words):
+    """How the parameters of the contract are called."""
+
+    def field(self, name: str) -> str:
+        """Return the parameter that gives a field."""
+        return {"seconds": "ttl"}.get(name, name)
+
+
+_WORDS = _Words()
+
+
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error in the contract's form."""
-    status, _, message, headers = classify(error, _STATUSES)
+    status, _, message, headers = classify(error, _STATUSES, _WORDS)
     if status == 500:
         message = log_unexpected(error)
     code = UNAUTHORIZED if status == 401 else str(status)
