@@ -3,6 +3,7 @@
 `ERRORS=write pytest tests/test_errors.py` writes tests/vectors/errors.json anew; look at what has changed in it.
 """
 
+import ast
 import html
 import importlib
 import inspect
@@ -10,6 +11,7 @@ import json
 import os
 import pkgutil
 import re
+import string
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -24,9 +26,9 @@ import idp
 from idp import access, apikeys, applications, cli, keys, keysets, protected_apis, realms, sessions, users
 from idp.app import close_app, create_app
 from idp.callers import Caller, CredentialKind
-from idp.console.forms import Form, LinesField, text
+from idp.console.forms import Form, LinesField, PageWords, text
 from idp.db import db
-from idp.errors import IdpError
+from idp.errors import IdpError, InvalidMembersError, Kind, Sentence
 from idp.gateway import check
 from idp.keysets import KeysetWish
 from idp.mail import check_address
@@ -35,6 +37,7 @@ from idp.realms import Realm, get_realm, known_realm
 from idp.runtime import current
 from idp.settings import Settings
 from idp.wire.edges import answer_in_place
+from idp.wire.errors import ANSWERS
 from tests.conftest import copy_template
 from tests.serving import PROJECT
 
@@ -283,3 +286,95 @@ def _written() -> Iterator[None]:
     yield
     if os.environ.get("ERRORS") == "write":
         VECTORS.write_text(json.dumps(PINNED, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+# -- how domains write -------------------------------------------------------------------------------------------------
+
+EDGES_AND_ABOVE = {
+    "api", "cli", "compat", "console", "copying", "gateway", "manifest", "migrations", "protocol", "server", "settings", "setup.py",
+}  # fmt: skip
+"""What has words of its own."""
+GAPS = {"realm", "Realm", "a_realm", "field"}
+
+
+def functions_of_domains() -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted((PROJECT / "idp").rglob("*.py")):
+        place = path.relative_to(PROJECT / "idp")
+        if place.parts[0] not in EDGES_AND_ABOVE:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef):
+                    yield f"{place}:{node.lineno}", node
+
+
+def calls(function: ast.AST, named: Callable[[str], bool]) -> Iterator[ast.Call]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and named(node.func.id):
+            yield node
+
+
+def value(function: ast.AST, given: ast.expr) -> ast.expr:
+    """Return an argument, or what the name that it is was given last."""
+    if not isinstance(given, ast.Name):
+        return given
+    before = [node for node in ast.walk(function) if isinstance(node, ast.Assign) and node.lineno < given.lineno]
+    to_it = [node for node in before if [getattr(each, "id", "") for each in node.targets] == [given.id]]
+    return max(to_it, key=lambda node: node.lineno).value if to_it else given
+
+
+def test_what_comes_from_outside_is_never_a_part_of_a_template() -> None:
+    seen = 0
+    for place, function in functions_of_domains():
+        for call in calls(function, "Sentence".__eq__):
+            values = {str(each.arg) for each in call.keywords}
+            template = value(function, call.args[0])
+            assert isinstance(template, ast.Constant), f"{place}: the template of a Sentence is a constant; give it values"
+            gaps = {name for _, name, _, _ in string.Formatter().parse(str(template.value)) if name is not None}
+            assert values - {"realm"} <= gaps <= values | GAPS, place
+            assert "realm" not in values or gaps & {"realm", "Realm"}, place
+            seen += 1
+    assert seen > 40
+
+
+def test_no_domain_says_by_itself_what_a_realm_is_called() -> None:
+    for place, function in functions_of_domains():
+        for call in calls(function, lambda name: name.endswith("Error") or name == "Sentence"):
+            given = [call, *(value(function, each) for each in call.args)]
+            for said in (node.value for each in given for node in ast.walk(each) if isinstance(node, ast.Constant)):
+                assert not re.search(r"(?<!\{)(?<!\{a_)\b[Rr]ealms?\b(?!\})", str(said)), f"{place}: {said}"
+
+
+@pytest.mark.parametrize("name", ["{realm}", "{0.__class__}", "{field!r}", "{", "}", "%s", "{name}"])
+def test_what_comes_from_outside_fills_no_gap(name: str) -> None:
+    error = IdpError(
+        Sentence("{Realm} has no {what} {name}.", realm=name, what=Sentence("kind of {a_realm}"), name=name), field=name
+    )
+    assert str(error) == f"Realm {name!r} has no kind of a realm {name}."
+    assert error.said(PageWords()) == f"Organisation {name} has no kind of an organisation {name}."
+    assert str(IdpError(f"There is no {name}.")) == f"There is no {name}."
+
+
+def test_a_form_shows_each_problem_at_its_field(edges: Flask) -> None:
+    error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("audience.1", "Use a URL"), ("unheard_of", "No")])
+    assert at_form(edges, error) == (
+        "400 | Longest lease, in seconds: Use 1 to 5 seconds; Audiences: Use a URL; unheard_of: No."
+        " | audience: Use a URL. | max_lease_seconds: Use 1 to 5 seconds."
+    )
+
+
+def test_a_new_class_of_errors_is_told_to_no_edge(edges: Flask) -> None:
+    class EclipsedError(IdpError):
+        """Unknown to every edge."""
+
+        kind, code, retry_after = Kind.UNAVAILABLE, "Eclipsed", 60
+
+    said = {edge: render(edges, EclipsedError("The moon is before the sun.")) for edge, render in EDGES.items()}
+    assert {
+        edge: text.split(" | ")[:2] for edge, text in said.items() if edge not in {"gateway", "protocol", "command line"}
+    } == {edge: ["503", "Retry-After: 60"] for edge in EDGES if edge not in {"gateway", "protocol", "command line"}}
+    assert '"code": "Eclipsed"' in said["api"]
+    assert said["gateway"].startswith("503 | Retry-After: ")
+    assert said["protocol"].startswith("503 | Retry-After: ")
+
+
+def test_every_kind_has_an_answer() -> None:
+    assert set(ANSWERS) == set(Kind)

@@ -12,6 +12,7 @@ from idp.audit import CHECKPOINT_TYPE, AuditBatch, Seal, Standing, seal_events
 from idp.checkpoints import witness
 from idp.checkpoints.marks import Mark, mark_of, read_mark, thumbprint, write_mark
 from idp.db import db, reading
+from idp.errors import Sentence
 from idp.keys import SigningKeyMissingError, key_ring
 from idp.realms import MASTER, known_realm
 
@@ -103,7 +104,9 @@ def sign_statement(realm: str, kind: str, at: int, claims: dict[str, Any]) -> tu
             continue
         text = json.dumps({"iss": known.issuer, "iat": at, "realm": realm, **claims})
         return signer.sign(kind, text), thumbprint(signer.public_jwk)
-    raise SigningKeyMissingError("Neither the realm nor the operators' realm has a key to sign the audit trail with.")
+    raise SigningKeyMissingError(
+        Sentence("Neither the {realm} nor the operators' {realm} has a key to sign the audit trail with.")
+    )
 
 
 def newest_checkpoint(realm: str) -> AuditBatch | None:
