@@ -101,15 +101,22 @@ class IdpError(Exception):
     field: str = ""
     """The field of a domain that it is about; empty for none, or for several."""
     remedy: Remedy | None = None
+    _sentence: Sentence | None = None
 
     def __init__(self, sentence: str | Sentence = "", *, field: str = "") -> None:
         """Take what the caller is told, and the field that it is about."""
-        self._sentence, self.field = sentence, field
-        super().__init__(self.said(Words()))
+        if isinstance(sentence, Sentence):
+            self._sentence, sentence = sentence, sentence.said(Words(), field)
+        self.field = field
+        super().__init__(sentence)
 
     def said(self, words: Words) -> str:
         """Return the sentence in the words of an edge."""
-        return self._sentence.said(words, self.field) if isinstance(self._sentence, Sentence) else self._sentence
+        return str(self) if self._sentence is None else self._sentence.said(words, self.field)
+
+    def named(self, words: Words) -> list[tuple[str, str]]:
+        """Return the fields that it is about, as an edge calls them, each with what is wrong."""
+        return [(words.field(self.field), self.said(words))] if self.field else []
 
     def leading_to(self, act: str, *, realm: str = "", within: str = "") -> Self:
         """Return the error with what leads on from it; see `Remedy`."""
@@ -148,10 +155,10 @@ class InvalidMembersError(InvalidValueError):
         :param as_sent: they are members and parameters as an edge has read them, and called what its clients call them.
         """
         self.members, self._as_sent = members, as_sent
-        super().__init__()
+        super().__init__(self.said(Words()))
 
     def named(self, words: Words) -> list[tuple[str, str]]:
-        """Return them as an edge calls them."""
+        """Return them as an edge calls them, each with what is wrong."""
         return self.members if self._as_sent else [(words.field(where), problem) for where, problem in self.members]
 
     def said(self, words: Words) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from idp.errors import IdpError, InvalidMembersError, Kind, Words
+from idp.errors import IdpError, InvalidValueError, Kind, Words
 from idp.telemetry import request_id
 from idp.wire.errors import classify, log_unexpected
 
@@ -54,7 +54,7 @@ def answer_error(error: Exception) -> Response:
         message = log_unexpected(error)
     reference = message.rpartition(" ")[2] if status == 500 else request_id() or secrets.token_hex(8)
     details: dict[str, Any] = {}
-    if isinstance(error, InvalidMembersError):
+    if isinstance(error, InvalidValueError) and error.named(_WORDS):
         details["members"] = [{"member": member, "problem": problem} for member, problem in error.named(_WORDS)]
     body: dict[str, Any] = {"code": code, "message": message, "ref": reference, "details": details}
     return Response(json.dumps(body), status, NO_STORE | headers, mimetype="application/json")

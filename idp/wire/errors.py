@@ -53,7 +53,6 @@ _CHALLENGES = {
     Kind.UNAUTHENTICATED: 'Bearer error="invalid_token"',
 }
 
-
 PLAIN = Words()
 
 
