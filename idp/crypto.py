@@ -10,7 +10,7 @@ import zlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
@@ -21,9 +21,13 @@ SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9
 class MasterKeyError(IdpError):
     """The master key file cannot be used, or is not the one this database was sealed under."""
 
+    kind, retry_after = Kind.DAMAGED, 5
+
 
 class DamagedError(IdpError):
     """A sealed value does not open: it was altered, moved to another row, or sealed under another key."""
+
+    kind, retry_after = Kind.DAMAGED, 5
 
 
 def base62(number: int, width: int) -> str:

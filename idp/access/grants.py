@@ -14,7 +14,7 @@ from idp.access.models import Grant, HolderKind, Project, Role
 from idp.access.projects import get_project
 from idp.access.roles import get_role
 from idp.db import AfterColon, db
-from idp.errors import InvalidValueError, NotFoundError
+from idp.errors import InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, publish_application, publish_user
 
@@ -67,7 +67,9 @@ def grant_role(
     held_role = get_role(realm, role)
     on_project = get_project(realm, project) if project is not None else None
     if until is not None and until <= clock.now() and not past_ok:
-        raise InvalidValueError(f"The grant would end on {until:%Y-%m-%d %H:%M} UTC, which has passed. Use a later date.")
+        raise InvalidValueError(
+            f"The grant would end on {until:%Y-%m-%d %H:%M} UTC, which has passed. Use a later date.", field="until"
+        )
     grant = db.session.scalar(_held(holder, held_role, on_project))
     detail: dict[str, Any] = {"role": role, "project": project, "until": until and until.isoformat(timespec="seconds")}
     if grant is None:
@@ -111,10 +113,9 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
     on_project = get_project(realm, project) if project is not None else None
     grant = db.session.scalar(_held(holder, held_role, on_project))
     if grant is None:
-        where = f"project {project!r}" if project else "the realm"
-        raise NotFoundError(f"{holder.name!r} does not hold role {role!r} on {where}.").leading_to(
-            "list grants", realm=realm.name
-        )
+        where = f"project {project!r}" if project else Sentence("the {realm}")
+        sentence = Sentence("{name!r} does not hold role {role!r} on {where}.", name=holder.name, role=role, where=where)
+        raise NotFoundError(sentence).leading_to("list grants", realm=realm.name)
     db.session.delete(grant)
     audit.record(audit.Tag.GRANT_DELETE, realm.name, str(holder), role=role, project=project)
     publish_holder(realm, holder)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.db import AfterColon, db, holds, is_meant
-from idp.errors import ConflictError, NotFoundError
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_name, check_text
 
@@ -25,7 +25,8 @@ def create_named(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, tex
     noun = kind.__tablename__
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a {noun} {name!r} already.")
+        sentence = Sentence("{Realm} has a {noun} {name!r} already.", realm=realm.name, noun=noun, name=name)
+        raise ConflictError(sentence, field="name")
     row = kind(realm_id=realm.id, name=name, description=check_description(text), created_by=audit.current_actor().name)
     db.session.add(row)
     db.session.flush()
@@ -63,7 +64,8 @@ def find_by_number(kind: type[Named], realm: Realm, number: int) -> Named | None
 def not_found(kind: type[Named], realm: Realm, named: str) -> NotFoundError:
     """Return the error for a name that nothing of this kind has."""
     noun = kind.__tablename__
-    return NotFoundError(f"Realm {realm.name!r} has no {noun} {named[:80]!r}.").leading_to(f"list {noun}s", realm=realm.name)
+    sentence = Sentence("{Realm} has no {noun} {name!r}.", realm=realm.name, noun=noun, name=named[:80])
+    return NotFoundError(sentence).leading_to(f"list {noun}s", realm=realm.name)
 
 
 def listing_of(kind: type[Named], query: Select[Named], containing: str, *searched: InstrumentedAttribute[str]) -> Listing:
@@ -101,4 +103,4 @@ def check_description(text: str) -> str:
 
     :raises InvalidValueError: it is too long, or no text that can be stored.
     """
-    return check_text("A description", text, 500)
+    return check_text("A description", text, 500, field="description")

@@ -47,7 +47,9 @@ def check_permissions(permissions: Collection[str]) -> list[str]:
     """
     for permission in permissions:
         if permission not in PERMISSIONS:
-            raise InvalidValueError(f"{permission[:80]!r} is not a permission. There are: {', '.join(PERMISSIONS)}.")
+            raise InvalidValueError(
+                f"{permission[:80]!r} is not a permission. There are: {', '.join(PERMISSIONS)}.", field="permissions"
+            )
     return sorted(set(permissions))
 
 

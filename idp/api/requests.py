@@ -234,7 +234,9 @@ def parse_body(schema: type[Schema]) -> Schema:
         raise _explain(error) from None
     unknown = schema.unknown_members(values)
     if unknown:
-        raise InvalidMembersError([(one_line(each)[:200], "There is no such member") for each in unknown[:MOST_EXPLAINED]])
+        raise InvalidMembersError(
+            [(one_line(each)[:200], "There is no such member") for each in unknown[:MOST_EXPLAINED]], as_sent=True
+        )
     return body
 
 
@@ -257,7 +259,7 @@ def parse_query(schema: type[Query], beside: Collection[str] = ()) -> Query:
 
 def _explain(error: ValidationError) -> InvalidMembersError:
     found = error.errors(include_input=False, include_url=False, include_context=False)[:MOST_EXPLAINED]
-    return InvalidMembersError([(_place(each["loc"]), _reason(each)) for each in found])
+    return InvalidMembersError([(_place(each["loc"]), _reason(each)) for each in found], as_sent=True)
 
 
 def _reason(found: ErrorDetails) -> str:

@@ -7,7 +7,7 @@ from idp import clock, crypto
 from idp.apikeys.known import CheckedKey, KnownKey, known_key, live_key, read_key, recall_key
 from idp.apikeys.usage import key_usage
 from idp.audit import Tag
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.networks import is_in
 from idp.ratelimit import check_rate
 from idp.runtime import Runtime
@@ -19,12 +19,17 @@ _NOBODYS = os.urandom(32)
 class KeyRefusedError(IdpError):
     """The key is unknown, or does not work. One text for every cause but the one of `KeyExpiredError`."""
 
+    kind = Kind.UNAUTHENTICATED
+
     def __init__(self) -> None:
         super().__init__("Authentication failed: the API key is wrong, or does not work from here any more.")
 
 
 class KeyExpiredError(IdpError):
     """The right key was presented, and it has expired. Only who holds it can learn that."""
+
+    kind = Kind.UNAUTHENTICATED
+    code = "ApiKeyExpired"
 
     def __init__(self, expired_at: datetime) -> None:
         super().__init__(f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Make a new key.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from idp import access, clock
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import IdpError, InvalidValueError, Kind
 from idp.networks import read_network
 from idp.realms import Realm
 
@@ -17,6 +17,9 @@ MOST_PER_MINUTE = 1_000_000
 
 class LifetimeError(IdpError):
     """A longer life was asked for than the organisation allows."""
+
+    kind = Kind.DENIED
+    code = "LifetimeExceeded"
 
 
 def longest_hours(realm: Realm, user_hours: int | None) -> int:
@@ -112,7 +115,7 @@ def check_per_minute(rate: int | None) -> int | None:
     :raises InvalidValueError: it is out of range.
     """
     if rate is not None and not 1 <= rate <= MOST_PER_MINUTE:
-        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.")
+        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.", field="rate_per_minute")
     return rate
 
 

@@ -13,7 +13,7 @@ from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import check_addresses, check_per_minute, check_projects, check_roles, choose_expiry
 from idp.applications import Application
 from idp.db import AfterColon, db
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_text
 from idp.users import User
@@ -58,8 +58,8 @@ def create_key(
     :raises ConflictError: the owner has too many keys.
     """
     if not name or len(name) > 64:
-        raise InvalidValueError("A key takes a name of 1 to 64 characters.")
-    check_text("A name", name, 64)
+        raise InvalidValueError("A key takes a name of 1 to 64 characters.", field="name")
+    check_text("A name", name, 64, field="name")
     if made_with:
         _lock_maker(made_with)
     # one at a time for each owner: two at once could both see the last free place
@@ -134,7 +134,7 @@ def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Ta
     lock_key(key)
     if key.revoked_at is not None:
         raise ConflictError(f"Key {key.public_part} was revoked before.")
-    check_text("A reason", reason, 500)
+    check_text("A reason", reason, 500, field="reason")
     revoked = [key]
     for each in revoked:  # grows while it is gone through
         lock_key(each)
@@ -178,7 +178,7 @@ def get_key(realm: Realm, uid: str) -> ApiKey:
     """
     key = db.session.scalar(select(ApiKey).where(ApiKey.realm_id == realm.id, (ApiKey.uid == uid) | (ApiKey.public_part == uid)))
     if key is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no API key {uid[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no API key {uid!r}.", realm=realm.name, uid=uid[:80]))
     return key
 
 
@@ -229,8 +229,8 @@ def record_act(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None
 
 def _checked(realm: Realm, fields: dict[str, Any]) -> dict[str, Any]:
     checks: dict[str, Callable[[Any], Any]] = {
-        "description": lambda text: check_text("A description", text, 500),
-        "name": lambda text: check_text("A name", text, 64),
+        "description": lambda text: check_text("A description", text, 500, field="description"),
+        "name": lambda text: check_text("A name", text, 64, field="name"),
         "roles": lambda roles: check_roles(realm, roles),
         "projects": lambda projects: check_projects(realm, projects),
         "addresses": check_addresses,

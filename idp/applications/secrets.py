@@ -47,7 +47,9 @@ def add_secret(
     """
     check_name("a secret", name)
     if expires_at is not None and expires_at <= clock.now():
-        raise InvalidValueError(f"The secret would expire on {expires_at:%Y-%m-%d %H:%M} UTC, which has passed.")
+        raise InvalidValueError(
+            f"The secret would expire on {expires_at:%Y-%m-%d %H:%M} UTC, which has passed.", field="expires_at"
+        )
     namesake = find_secret(application, name)
     if namesake is not None and namesake.expires_at is not None and namesake.expires_at <= clock.now():
         retire_secret(realm, application, name)
@@ -117,7 +119,7 @@ def change_expiry(realm: Realm, application: Application, secret: ApplicationSec
     :raises InvalidValueError: it would expire in the past; to end it, retire it.
     """
     if expires_at is not None and expires_at <= clock.now():
-        raise InvalidValueError("The secret would expire in the past. Retire it instead.")
+        raise InvalidValueError("The secret would expire in the past. Retire it instead.", field="expires_at")
     secret.expires_at = expires_at
     expires = expires_at and expires_at.isoformat(timespec="seconds")
     target = f"application:{application.name}"

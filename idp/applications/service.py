@@ -12,7 +12,7 @@ from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.db import AfterColon, db, holds, is_meant
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.jose import InvalidTokenError, import_key
 from idp.paging import Listing
 from idp.public_url import canonical_url, origin_of
@@ -64,7 +64,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """
     check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
+        raise ConflictError(Sentence("{Realm} has an application {name!r} already.", realm=realm.name, name=name), field="name")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **_checked(fields))
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
@@ -176,7 +176,12 @@ def _leave_room_for_origins(realm: Realm, origins: Sequence[str]) -> None:
         return
     query = select(func.count()).select_from(Application).where(Application.realm_id == realm.id, HAS_ORIGINS)
     if (db.session.scalar(query) or 0) >= MOST_WITH_ORIGINS:
-        raise ConflictError(f"{MOST_WITH_ORIGINS} applications of realm {realm.name!r} have web origins, and no more can.")
+        raise ConflictError(
+            Sentence(
+                "{most} applications of {realm} have web origins, and no more can.", most=MOST_WITH_ORIGINS, realm=realm.name
+            ),
+            field="web_origins",
+        )
 
 
 def get_application(realm: Realm, name: str) -> Application:
@@ -186,9 +191,8 @@ def get_application(realm: Realm, name: str) -> Application:
     """
     application: Application | None = db.session.scalar(_by_name(realm, name))
     if application is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no application {name[:80]!r}.").leading_to(
-            "list applications", realm=realm.name
-        )
+        sentence = Sentence("{Realm} has no application {name!r}.", realm=realm.name, name=name[:80])
+        raise NotFoundError(sentence).leading_to("list applications", realm=realm.name)
     return application
 
 
@@ -256,10 +260,11 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         check_algorithm(fields["signing_algorithm"])
     if fields.get("access_token_type") is not None:
         check_access_token_type(fields["access_token_type"])
-    check_text("A description", fields.get("description", ""), 500)
+    check_text("A description", fields.get("description", ""), 500, field="description")
     rate = fields.get("rate_per_second")
     if rate is not None and not 1 <= rate <= FASTEST:
-        raise InvalidValueError(f"rate_per_second is {rate}: use 1 to {FASTEST}, or none for the server's own limit.")
+        sentence = Sentence("{field} is {rate}: use 1 to {most}, or none for the server's own limit.", rate=rate, most=FASTEST)
+        raise InvalidValueError(sentence, field="rate_per_second")
     for name in ("audience", "resources"):
         if name in fields:
             fields = {**fields, name: check_audiences(name, fields[name])}
@@ -276,12 +281,15 @@ def check_audiences(name: str, values: Sequence[str]) -> list[str]:
     :raises InvalidValueError: too many, repeated, or no name or URL.
     """
     if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
-        raise InvalidValueError(f"{name} takes at most {MOST_AUDIENCES} values, each once.")
+        raise InvalidValueError(Sentence("{field} takes at most {most} values, each once.", most=MOST_AUDIENCES), field=name)
     for value in values:
         if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
-            raise InvalidValueError(f"{name} takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
+            sentence = Sentence(
+                "{field} takes names or URLs of 1 to 255 visible ASCII characters, not {value!r}.", value=value[:80]
+            )
+            raise InvalidValueError(sentence, field=name)
         if "://" in value and ("#" in value or not _has_host(value)):
-            raise InvalidValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).")
+            raise InvalidValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).", field=name)
     return list(values)
 
 
@@ -297,12 +305,15 @@ def check_origins(values: Sequence[str]) -> list[str]:
         except ValueError:
             origin = ""
         if not origin or "*" in origin or origin != origin_of(origin) or len(origin) > LONGEST_ORIGIN:
-            raise InvalidValueError(
-                f"web_origins takes origins such as https://app.example.com, without a path, not {value[:80]!r}."
+            sentence = Sentence(
+                "{field} takes origins such as https://app.example.com, without a path, not {value!r}.", value=value[:80]
             )
+            raise InvalidValueError(sentence, field="web_origins")
         origins.append(origin)
     if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
-        raise InvalidValueError(f"web_origins takes at most {MOST_ORIGINS} values, each once.")
+        raise InvalidValueError(
+            Sentence("{field} takes at most {most} values, each once.", most=MOST_ORIGINS), field="web_origins"
+        )
     return origins
 
 
@@ -325,7 +336,8 @@ def check_jwks(document: Any) -> dict[str, Any]:
     """
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_PUBLIC_KEYS:
-        raise InvalidValueError(f'jwks takes {{"keys": [...]}} with 1 to {MOST_PUBLIC_KEYS} public keys.')
+        sentence = Sentence('{field} takes {{"keys": [...]}} with 1 to {most} public keys.', most=MOST_PUBLIC_KEYS)
+        raise InvalidValueError(sentence, field="jwks")
     for number, jwk in enumerate(keys, 1):
         try:
             if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
@@ -335,8 +347,8 @@ def check_jwks(document: Any) -> dict[str, Any]:
             if jwk.get("alg") not in (None, *algorithms) or jwk.get("use", "sig") != "sig":
                 raise InvalidTokenError(f"It is for another algorithm or use than signing with {' or '.join(algorithms)}.")
         except InvalidTokenError as error:
-            raise InvalidValueError(f"Key {number} of jwks: {error}") from None
+            raise InvalidValueError(Sentence("Key {number} of {field}: {why}", number=number, why=error), field="jwks") from None
     if len(json.dumps(keys)) > 20_000:
-        raise InvalidValueError("jwks is larger than 20,000 characters.")
+        raise InvalidValueError(Sentence("{field} is larger than 20,000 characters."), field="jwks")
     kept = ("kty", "crv", "x", "y", "n", "e", "kid", "alg", "use")
     return {"keys": [{name: jwk[name] for name in kept if name in jwk} for jwk in keys]}

@@ -10,6 +10,7 @@ from idp.apikeys import CheckedKey
 from idp.audit import Tag
 from idp.callers.models import Caller, CredentialKind
 from idp.errors import IdpError
+from idp.errors import Kind as ErrorKind
 from idp.feed import Cache
 from idp.jose import ID_TOKEN_SHOWN, InvalidTokenError, Kind, has_audience, kind_of, read_unverified, unverified_kind
 from idp.keys import KeyRing
@@ -29,12 +30,16 @@ NOWHERE = "(introspection)"
 class CredentialError(IdpError):
     """The credential is wrong, over, or not for this server. One text for every cause."""
 
+    kind = ErrorKind.UNAUTHENTICATED
+
     def __init__(self) -> None:
         super().__init__("Authentication failed: the token is wrong or over. Sign in again, or exchange the key again.")
 
 
 class NoCredentialError(CredentialError):
     """There is no credential at all."""
+
+    kind = ErrorKind.NO_CREDENTIAL
 
     def __init__(self) -> None:
         IdpError.__init__(

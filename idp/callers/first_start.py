@@ -3,7 +3,7 @@
 from idp import access, applications, audit, clock, ratelimit, runtime, tokens, users
 from idp.applications import KnownApplication
 from idp.db import db
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.realms import MASTER, Realm, get_realm, known_realm, lock_realm, publish_application
 from idp.users import User
 
@@ -16,6 +16,8 @@ TRIES_FROM_ADDRESS, WINDOW = 20, 300
 
 class FirstSecretError(IdpError):
     """The one-time secret does not work. One text for every cause."""
+
+    kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
         super().__init__("This secret is wrong, was used, or has expired.")

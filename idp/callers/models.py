@@ -7,7 +7,7 @@ from typing import Any
 from idp import audit
 from idp.access import HeldRole
 from idp.applications import KnownApplication
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.realms import MASTER, KnownRealm
 from idp.tokens import Subject
 from idp.users import KnownUser
@@ -28,6 +28,8 @@ class CredentialKind(StrEnum):
 
 class DeniedError(IdpError):
     """The caller is known, and may not do this."""
+
+    kind = Kind.DENIED
 
 
 @dataclass(frozen=True, slots=True)

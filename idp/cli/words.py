@@ -1,6 +1,6 @@
 """Errors in the words of the command line: options instead of fields, and the command that leads on."""
 
-from idp.errors import IdpError, InvalidMembersError, Remedy
+from idp.errors import IdpError, Remedy, Words
 
 _REMEDIES = {
     "list realms": "`idp realms list` shows those there are.",
@@ -22,19 +22,40 @@ _REMEDIES = {
 _OPTIONS = {
     "max_lease_seconds": "--max-lease",
     "projects": "--project",
+    "roles": "--role",
+    "groups": "--group",
     "keys": "--key",
+    "resources": "--resource",
+    "web_origins": "--web-origin",
+    "addresses": "--address",
+    "signing_algorithm": "--algorithm",
+    "access_token_type": "--token-type",
+    "rate_per_second": "--rate",
+    "rate_per_minute": "--rate",
+    "expires_at": "--expires",
     "name": "The name",
     "category": "CATEGORY",
     "entity": "ENTITY",
+    "permissions": "PERMISSIONS",
 }
-"""What fields of domains are given by."""
+"""What fields of domains are given by, where that is not an option of the same name."""
+
+
+class _OptionWords(Words):
+    """Fields are given by options."""
+
+    def field(self, name: str) -> str:
+        """Return the option that a field is given by."""
+        whole = name.partition(".")[0]
+        return _OPTIONS.get(whole) or f"--{whole.replace('_', '-')}"
+
+
+_WORDS = _OptionWords()
 
 
 def worded(error: IdpError) -> str:
     """Return what a person at the keyboard is told."""
-    sentence = str(error)
-    if isinstance(error, InvalidMembersError):
-        sentence = "; ".join(f"{_OPTIONS.get(field, field)}: {problem}" for field, problem in error.members[:3]) + "."
+    sentence = error.said(_WORDS)
     return f"{sentence} {_leading_on(error.remedy)}" if error.remedy is not None else sentence
 
 

@@ -16,20 +16,21 @@ from werkzeug.exceptions import MethodNotAllowed
 from idp import access, crypto, keysets, realms, rules, runtime, users
 from idp.access import Project
 from idp.api.answers import answer, done
-from idp.api.errors import NO_STORE, classify, log_unexpected
+from idp.api.errors import NO_STORE
 from idp.applications import KnownApplication
 from idp.callers import Caller, CredentialError, DeniedError, NoCredentialError
 from idp.compat.calls import number_argument, signed_in
 from idp.compat.nks_bodies import flag_field, list_field, number_of, read_fields, text_field
 from idp.compat.parameters import add_calls, takes
-from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
+from idp.errors import InvalidMembersError, InvalidValueError, Kind, NotFoundError
 from idp.keysets import Keyset, KeysetWish
 from idp.realms import MASTER, Realm
 from idp.rules import Authority
 from idp.users import KnownUser
-from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+from idp.wire.credentials import Credentials, Shown, read_credentials
 from idp.wire.edges import answer_errors
-from idp.wire.transport import UnprotectedError, require_private
+from idp.wire.errors import classify, log_unexpected
+from idp.wire.transport import require_private
 
 MOST_LISTED = 10_000
 """Keysets of an answer: the contract has no pages. With more of them, `limit` and `offset` ask for a part."""
@@ -367,11 +368,15 @@ def _time(value: Any) -> str:
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
+_STATUSES = {Kind.CONFLICT: 400, Kind.UNREADABLE_CREDENTIAL: 401}
+"""The contract knows no conflict."""
+
+
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error: `{"detail": …}`, or what is wrong with each field."""
-    status, _, message, headers = classify(error)
-    if isinstance(error, MalformedCredentialError):
-        status, headers = 401, {"WWW-Authenticate": "Bearer"}
+    status, _, message, headers = classify(error, _STATUSES)
+    if status == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
     body: dict[str, Any] = {"detail": _detail(error, status, message)}
     if status == 500:
         body = {"detail": log_unexpected(error)}
@@ -381,8 +386,6 @@ def answer_error(error: Exception) -> Response:
             body.setdefault(_FIELDS.get(name, name), []).append(problem)
     elif isinstance(error, keysets.DuplicateKeysetError):
         body = {"name": [message]}
-    if status == 409 or isinstance(error, ConflictError):
-        status = 400  # the contract knows no conflict
     return Response(json.dumps(body), status, Headers([*NO_STORE.items(), *headers.items()]), mimetype="application/json")
 
 
@@ -392,7 +395,7 @@ def _detail(error: Exception, status: int, message: str) -> str:
             return "Authentication credentials were not provided."
         case 401:
             return "Invalid token."
-        case 403 if isinstance(error, DeniedError) and not isinstance(error, UnprotectedError):
+        case 403 if isinstance(error, DeniedError):
             return f"You do not have permission to perform this action. {message}"
         case 404:
             return "Not found."

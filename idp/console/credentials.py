@@ -12,6 +12,7 @@ from idp.console.render import duration, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.db import commit, db
+from idp.errors import IdpError
 from idp.personal_tokens import Criteria
 from idp.realms import get_realm, known_realm
 from idp.users import KnownUser, User
@@ -27,8 +28,8 @@ class PasswordForm(Form):
 class WrongPasswordError(users.SignInError):
     """The current password is wrong; who it is of is known here."""
 
-    def __str__(self) -> str:
-        return "The current password is wrong."
+    def __init__(self) -> None:
+        IdpError.__init__(self, "The current password is wrong.")
 
 
 class TokenForm(Form):

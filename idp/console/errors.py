@@ -4,14 +4,14 @@ from flask import Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from idp.api.errors import classify, log_unexpected
 from idp.console.browser import StaleFormError, keep_session
-from idp.console.forms import for_people
+from idp.console.forms import PageWords
 from idp.console.render import render
 from idp.db import db, only_read
 from idp.sessions import SessionOverError
 from idp.users import LinkError
 from idp.wire.credentials import ForeignOriginError
+from idp.wire.errors import classify, log_unexpected
 
 _TITLES = {
     400: "That does not work",
@@ -57,8 +57,9 @@ def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
         return 403, str(error), {}
     if isinstance(error, ForeignOriginError):
         return 403, "This form was not sent by a page of the console at its own address. Nothing was done.", {}
-    status, _, message, headers = classify(error)
-    message = log_unexpected(error) if status == 500 else for_people(message)
+    status, _, message, headers = classify(error, words=PageWords())
+    if status == 500:
+        message = log_unexpected(error)
     if status == 404 and request.method == "GET" and isinstance(error, HTTPException):
         message = "No page has this address. It may have been typed wrongly, or what it showed was deleted."
     headers.pop("WWW-Authenticate", None)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +12,10 @@ from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
-from idp.api.errors import classify
 from idp.console.browser import Posted, current_draft
 from idp.db import db
-from idp.errors import IdpError
+from idp.errors import IdpError, InvalidMembersError, Words
+from idp.wire.errors import classify
 
 SEEN = "seen"
 """Hidden field: what was stored when the form was opened."""
@@ -69,29 +68,54 @@ class Form(wtforms.Form):
             act()
         except (IdpError, IntegrityError, DataError) as error:
             db.session.rollback()
-            status, _, message, headers = classify(error)
-            self.refuse(self._about_field(for_people(message)), status)
+            status, _, message, headers = classify(error, words=_FormWords(self))
+            self.refuse(message, status)
+            self._mark(error)
             self.headers = {name: value for name, value in headers.items() if name != "WWW-Authenticate"}
             return False
         return True
 
-    def _about_field(self, message: str) -> str:
-        """Return a refusal that begins with the name of a field with what people know that field as, and mark the field."""
-        name, _, rest = message.partition(" ")
-        if name not in self._fields:
-            return message
-        found = self._fields[name]
-        found.errors = [*found.errors, "See above."]
-        return f"{found.label.text} {rest}"
+    def _mark(self, error: Exception) -> None:
+        """Mark the fields that a refusal is about."""
+        problems = {error.field: "See above."} if isinstance(error, IdpError) else {}
+        if isinstance(error, InvalidMembersError):
+            problems = {where: f"{problem}." for where, problem in error.members}
+        for name, problem in problems.items():
+            found = self.found(name)
+            if found is not None:
+                found.errors = [*found.errors, problem]
+
+    def found(self, name: str) -> wtforms.Field | None:
+        """Return the field of the form for a field of a domain, or for what that is a part of; None if there is none."""
+        field: wtforms.Field | None = self._fields.get(name) or self._fields.get(name.partition(".")[0])
+        return field
 
     def refuse(self, problem: str, status: int) -> None:
         """Say why nothing was done."""
         self.problem, self.status = problem, status
 
 
-def for_people(message: str) -> str:
-    """Return what a domain says in the words of the pages."""
-    return re.sub(r"\b[Rr]ealm '([^']*)'", r"organisation \1", message).replace("on realm ", "on organisation ")
+class PageWords(Words):
+    """What people call things."""
+
+    realm = "organisation"
+    a_realm = "an organisation"
+
+    def named_realm(self, name: str) -> str:
+        """Return what stands for one of them."""
+        return f"{self.realm} {name}"
+
+
+class _FormWords(PageWords):
+    """Fields are those of a form, and called what stands beside them."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+
+    def field(self, name: str) -> str:
+        """Return the label of a field."""
+        found = self._form.found(name)
+        return str(found.label.text) if found is not None else name
 
 
 class LinesField(wtforms.TextAreaField):

@@ -4,25 +4,22 @@ import json
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 
 from flask import Response
 
 from idp import callers, protected_apis, runtime
-from idp.apikeys import KeyExpiredError, KeyRefusedError
 from idp.callers import Caller, CredentialError
-from idp.errors import StorageUnavailableError
-from idp.gateway.original import OriginalRequest, UnclearRequestError, original_request
+from idp.errors import IdpError, Kind
+from idp.gateway.original import OriginalRequest, original_request
 from idp.gateway.upstream import NOBODY, identity_headers
-from idp.keys import SigningKeyMissingError
 from idp.outages import explain_any, is_unavailable
 from idp.protected_apis import KnownApi
-from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
-from idp.tokens import TokenTooLargeError
 from idp.wire.address import client_address, is_trusted
 from idp.wire.body import Environ
-from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+from idp.wire.credentials import Credentials, Shown, read_credentials
 
 PATH = re.compile(r"/gateway/check/([^/]+)/([^/]+)(/.*)?", re.DOTALL)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -123,21 +120,24 @@ def _refuse(error: Exception, realm: str) -> Response:
     return Response(json.dumps(body), refusal.status, headers)
 
 
-_TABLE: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
-    ((CredentialError, KeyRefusedError, KeyExpiredError), 401, "invalid_token"),
-    ((MalformedCredentialError,), 401, "invalid_request"),
-    ((UnclearRequestError, TokenTooLargeError), 403, ""),
-    ((RateExceededError,), 429, "slow_down"),
-)
+_ANSWERS: Mapping[Kind, tuple[int, str]] = {
+    Kind.NO_CREDENTIAL: (401, ""),
+    Kind.UNREADABLE_CREDENTIAL: (401, "invalid_request"),
+    Kind.UNAUTHENTICATED: (401, "invalid_token"),
+    Kind.DENIED: (403, ""),
+    Kind.TOO_LARGE: (403, ""),
+    Kind.TOO_MANY: (429, "slow_down"),
+}
+"""Status and code of the kinds of errors that a check ends with. Any other is a fault of ours."""
 
 
 def _classify(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
-    for kinds, status, code in _TABLE:
-        if isinstance(error, kinds):
-            return Refusal(status, code, str(error), retry_after=getattr(error, "retry_after", 0))
-    if isinstance(error, StorageUnavailableError | SigningKeyMissingError) or is_unavailable(error):
+    if isinstance(error, IdpError) and error.kind in _ANSWERS:
+        status, code = _ANSWERS[error.kind]
+        return Refusal(status, code, str(error), retry_after=error.retry_after)
+    if is_unavailable(error) or (isinstance(error, IdpError) and error.kind is Kind.UNAVAILABLE):
         _log.warning("the gateway cannot check: %s", explain_any(error))
         return Refusal(503, "temporarily_unavailable", "The check cannot be made now. Try again.", retry_after=5)
     reference = secrets.token_hex(6)

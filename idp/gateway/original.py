@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.wire.body import Environ
 
 _IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*|%2[Ff].*)", re.DOTALL)
@@ -18,6 +18,8 @@ _BY_HEADERS = "headers=forwarded"
 
 class UnclearRequestError(IdpError):
     """It cannot be told what the proxy asks about."""
+
+    kind = Kind.DENIED
 
 
 @dataclass(frozen=True, slots=True)

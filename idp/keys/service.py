@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from idp import audit, clock, feed, runtime, vault
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.db import commit, db, reading
-from idp.errors import ConflictError, NotFoundError
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.keys.models import KeyState, SigningKey
 from idp.keys.pairs import prepare, take
 from idp.realms import Realm, check_text
@@ -76,10 +76,11 @@ def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
     :raises NotFoundError: the realm has no such key.
     :raises ConflictError: it is revoked already.
     """
-    check_text("The reason", reason, 500)
+    check_text("The reason", reason, 500, field="reason")
     key = db.session.scalar(select(SigningKey).where(SigningKey.realm_id == realm.id, SigningKey.uid == kid))
     if key is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no key {kid[:80]!r}.").leading_to("list signing keys", realm=realm.name)
+        sentence = Sentence("{Realm} has no key {kid!r}.", realm=realm.name, kid=kid[:80])
+        raise NotFoundError(sentence).leading_to("list signing keys", realm=realm.name)
     if key.revoked_at is not None:
         raise ConflictError(f"Key {kid} was revoked at {key.revoked_at:%Y-%m-%d %H:%M:%S} UTC already.")
     now = clock.now()

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from idp import clock, vault
 from idp.crypto import DamagedError, MasterKeyError, b64url
 from idp.db import reading
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind, Sentence
 from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
 
@@ -41,6 +41,8 @@ may then fight for the interpreter to finish it; see docs/benchmarks.md."""
 
 class SigningKeyMissingError(IdpError):
     """A realm cannot sign."""
+
+    kind, retry_after = Kind.UNAVAILABLE, 5
 
 
 class Signer:
@@ -127,7 +129,11 @@ class KeyRing:
             self._turn(now)
         signer = self._signers.get(algorithm)
         if signer is None:
-            raise SigningKeyMissingError(f"The realm has no usable {algorithm} key. An operator finds out why with: idp doctor")
+            raise SigningKeyMissingError(
+                Sentence(
+                    "The {realm} has no usable {algorithm} key. An operator finds out why with: idp doctor", algorithm=algorithm
+                )
+            )
         return signer
 
     def key_set(self, now: float) -> tuple[bytes, str]:

@@ -17,7 +17,7 @@ from idp.access import HeldRole
 from idp.applications import KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import db, storage_errors
-from idp.errors import IdpError, InvalidMembersError, NotFoundError, StorageUnavailableError
+from idp.errors import IdpError, InvalidMembersError, Kind, NotFoundError, Sentence, StorageUnavailableError
 from idp.keysets.known import KnownKeyset, known_keysets
 from idp.keysets.models import Keyset, Lease
 from idp.keysets.permits import LEASE, lent_until, permitting, working
@@ -35,6 +35,9 @@ MOST_TRIES = 20
 class TooManyLeasesError(IdpError):
     """The application holds as many leases as one may."""
 
+    kind, retry_after = Kind.TOO_MANY, 1
+    code = "TooManyLeases"
+
     def __init__(self, most: int) -> None:
         super().__init__(
             f"This application holds {most} live leases, as many as one may. Give back those that are not needed any more "
@@ -45,11 +48,14 @@ class TooManyLeasesError(IdpError):
 class NotLentError(IdpError):
     """The application is lent nothing at all: it has no permission for that."""
 
+    kind = Kind.DENIED
+
     def __init__(self) -> None:
-        super().__init__(
-            f"To be lent keysets takes a role with the permission {LEASE}, on the realm or on a project that the keyset is for. "
-            "An administrator can grant one."
+        sentence = (
+            "To be lent keysets takes a role with the permission {permission}, on the {realm} or on a project that the "
+            "keyset is for. An administrator can grant one."
         )
+        super().__init__(Sentence(sentence, permission=LEASE))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 class KeysetDamagedError(ConflictError):
     """The values of a keyset do not open. Others are not concerned."""
 
+    code = "KeysetDamaged"
+
     def __init__(self, name: str, uid: str) -> None:
         super().__init__(
             f"The values of keyset {name!r} ({uid}) are damaged in the database and cannot be opened. "

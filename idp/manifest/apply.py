@@ -45,7 +45,7 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
         try:
             realm = create_empty_realm(file.realm.name, **fields)
         except (ConflictError, InvalidValueError) as error:
-            raise file.error(["realm", "name"], str(error)) from error
+            raise file.error(["realm", error.field or "name"], str(error)) from error
     applier = _Applier(file, realm)
     holders = file.holders()
     for change in plan:
@@ -55,9 +55,10 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
             raise
         except IdpError as error:
             holder = holders[change.name[0]][1] if change.name[0] in holders else ["applications", *change.name[:1]]
-            where = {"grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}
+            where = {"realm": ["realm"], "grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}
             place = where.get(change.kind, [f"{change.kind}s", *change.name])
-            raise file.error(place, f"{change.action} {change.kind}: {error}") from error
+            key = [error.field] if error.field in change.fields else []
+            raise file.error([*place, *key], f"{change.action} {change.kind}: {error}") from error
     db.session.flush()
     for name, part in file.applications.items():
         if part.secrets is None and part.jwks is None:

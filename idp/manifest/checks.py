@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from idp.access import BUILT_IN_ROLES
 from idp.applications import check_audiences, check_client_id
-from idp.errors import InvalidValueError
+from idp.errors import A_REALM, InvalidValueError
 from idp.manifest.file import RealmFile
 from idp.protected_apis import check_rules
 from idp.realms import check_name
@@ -17,7 +17,7 @@ def check_names(file: RealmFile) -> None:
     :raises RealmFileError: the first thing that is not.
     """
     checks: list[tuple[list[str | int], Callable[[], object]]] = [
-        (["realm", "name"], lambda: check_name("a realm", file.realm.name))
+        (["realm", "name"], lambda: check_name(A_REALM, file.realm.name))
     ]
     named: dict[str, Iterable[str]] = {
         "role": file.roles,

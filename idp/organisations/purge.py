@@ -14,7 +14,7 @@ from idp.applications import Application, ApplicationSecret, UsedAssertion
 from idp.audit import Tag
 from idp.audit.activity import ActivityCount
 from idp.db import commit, db
-from idp.errors import ConflictError
+from idp.errors import ConflictError, Sentence
 from idp.keys import SigningKey
 from idp.keysets import Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
 from idp.mail import MailMessage
@@ -85,7 +85,8 @@ def purge_realm(name: str) -> None:
 def _deleted(name: str) -> Realm:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     if realm.state is not RealmState.DELETED:
-        raise ConflictError(f"Realm {name!r} is {realm.state.value}: only a deleted realm is purged.")
+        sentence = "{Realm} is {state}: only a deleted {what} is purged."
+        raise ConflictError(Sentence(sentence, realm=name, state=realm.state.value, what=Sentence("{realm}")))
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text("SET LOCAL statement_timeout = '60s'"))
     return realm

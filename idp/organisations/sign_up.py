@@ -11,7 +11,7 @@ from idp import access, audit, clock, crypto, keys, mail, manifest, realms, runt
 from idp.access import HolderKind
 from idp.audit import Actor, Tag
 from idp.db import db, reading
-from idp.errors import ConflictError, IdpError
+from idp.errors import A_REALM, ConflictError, IdpError, Kind
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, check_name, check_text
@@ -36,6 +36,8 @@ class SignUpMode(StrEnum):
 
 class SignUpClosedError(IdpError):
     """Nobody signs up here."""
+
+    kind = Kind.DENIED
 
     def __init__(self) -> None:
         super().__init__("Organisations cannot be signed up here: ask the operator for one.")
@@ -66,12 +68,12 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     if SignUpMode(runtime.current().settings.sign_up) is SignUpMode.OFF:
         raise SignUpClosedError
     reserve_attempt([*network_limits("sign-up from", address, FROM_ADDRESS), ("sign-up", FROM_EVERYWHERE)], 3600)
-    check_name("a realm", wish.name)
+    check_name(A_REALM, wish.name)
     mail.check_address(wish.email)
     users.check_user_name(UserKind.PERSON, wish.email)
     check_text("display_name", wish.display_name, 200)
-    for text in (wish.first_name, wish.last_name):
-        check_text("A name", text, 100)
+    for field, text in (("first_name", wish.first_name), ("last_name", wish.last_name)):
+        check_text("A name", text, 100, field=field)
     _refuse_taken(wish.name)
     content = {
         "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,

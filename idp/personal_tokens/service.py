@@ -11,7 +11,7 @@ from sqlalchemy import Select, delete, func, select
 from idp import audit, clock, feed, keys, vault
 from idp.access import permissions_on
 from idp.db import db
-from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
@@ -28,6 +28,9 @@ ALGORITHM = "RS256"
 
 class TokenLimitError(IdpError):
     """The identity has as many tokens as it may have."""
+
+    kind = Kind.DENIED
+    code = "TokenLimitReached"
 
 
 class Criteria(StrEnum):
@@ -83,12 +86,14 @@ def _life(realm: KnownRealm, seconds: int | None) -> int:
     if seconds is None or seconds == realm.personal_token_seconds:
         return realm.personal_token_seconds
     if not realm.personal_token_choice:
-        raise ConflictError(
-            f"The life of personal tokens is fixed here, to {realm.personal_token_seconds} seconds. Leave ttl out, "
+        sentence = (
+            "The life of personal tokens is fixed here, to {life} seconds. Leave {field} out, "
             "or ask an administrator to allow choosing it."
         )
+        raise ConflictError(Sentence(sentence, life=realm.personal_token_seconds), field="seconds")
     if not SHORTEST <= seconds <= realm.personal_token_seconds:
-        raise InvalidValueError(f"ttl takes {SHORTEST} to {realm.personal_token_seconds} seconds.")
+        sentence = "{field} takes {least} to {most} seconds."
+        raise InvalidValueError(Sentence(sentence, least=SHORTEST, most=realm.personal_token_seconds), field="seconds")
     return seconds
 
 

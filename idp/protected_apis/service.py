@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from idp import access, audit, clock, feed, runtime
 from idp.applications import check_audiences
 from idp.db import db
-from idp.errors import InvalidValueError, NotFoundError
+from idp.errors import InvalidValueError, NotFoundError, Sentence
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_below, is_plain
 from idp.realms import Realm, check_name
@@ -26,7 +26,9 @@ def put_api(realm: Realm, name: str, *, audience: str, rules: Sequence[dict[str,
     check_name("a protected API", name)
     check_audiences("audience", [audience])
     if audience.startswith(runtime.current().settings.issuer("")):
-        raise InvalidValueError("The audience of a protected API is its own name or URL, not the issuer of a realm.")
+        raise InvalidValueError(
+            Sentence("The audience of a protected API is its own name or URL, not the issuer of {a_realm}."), field="audience"
+        )
     checked = check_rules(rules)
     for rule in checked:
         for role in rule["roles"]:
@@ -97,7 +99,7 @@ def get_api(realm: Realm, name: str) -> ProtectedApi:
     """
     api = db.session.scalar(_by_name(realm, name))
     if api is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no protected API {name[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no protected API {name!r}.", realm=realm.name, name=name[:80]))
     return api
 
 

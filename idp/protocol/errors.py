@@ -8,8 +8,7 @@ from typing import ClassVar
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from idp.errors import OverloadedError, StorageUnavailableError
-from idp.keys import SigningKeyMissingError
+from idp.errors import IdpError, Kind, StorageUnavailableError
 from idp.outages import explain, is_unavailable
 from idp.ratelimit import Rate, RateExceededError, rate_headers
 from idp.telemetry import count, request_id
@@ -184,21 +183,29 @@ def render(error: ProtocolError) -> Response:
 
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error."""
+    known = _of_protocol(error)
+    if known is not None:
+        return render(known)
+    return _http_error(error) if isinstance(error, HTTPException) else _unexpected(error)
+
+
+def _of_protocol(error: Exception) -> ProtocolError | None:
+    """Return what an error is in the protocol; None if it is none that may come out of an endpoint."""
     match error:
         case ProtocolError():
-            return render(error)
+            return error
         case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
             _log.warning("the database cannot be used: %s", explain(error))
-            return render(TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds."))
+            return TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds.")
         case RateExceededError():
             count("realmgate_rate_limited", 1, error.rate.name)
-            return render(SlowDownError(str(error), error.retry_after, error.rate))
-        case SigningKeyMissingError() | OverloadedError():
+            return SlowDownError(str(error), error.retry_after, error.rate)
+        case IdpError(kind=Kind.TOO_MANY):
+            return SlowDownError(str(error), error.retry_after)
+        case IdpError(kind=Kind.UNAVAILABLE):
             _log.error("cannot answer: %s", error)
-            return render(TemporarilyUnavailableError(str(error)))
-        case HTTPException():
-            return _http_error(error)
-    return _unexpected(error)
+            return TemporarilyUnavailableError(str(error))
+    return None
 
 
 def _http_error(error: HTTPException) -> Response:

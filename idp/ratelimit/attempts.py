@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import clock
 from idp.db import UtcDateTime, commit, db, write_alone
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.networks import network_of, wide_network_of
 from idp.ratelimit.models import AttemptCount
 
@@ -26,6 +26,8 @@ WIDER = 5
 
 class TooManyAttemptsError(IdpError):
     """A limit is reached; `retry_after` says in how many seconds the next attempt is looked at."""
+
+    kind = Kind.TOO_MANY
 
     def __init__(self, retry_after: int, what: str = "attempts") -> None:
         super().__init__(f"Too many {what}. Try again in {retry_after} seconds.")

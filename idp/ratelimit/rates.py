@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.ratelimit.shared import SharedCounters, StoreError
 from idp.runtime import Runtime
 
@@ -73,6 +73,8 @@ def rate_headers(rate: Rate, remaining: int, reset: int) -> dict[str, str]:
 
 class RateExceededError(IdpError):
     """It was done too often; `retry_after` says in how many seconds it may be done again."""
+
+    kind = Kind.TOO_MANY
 
     def __init__(self, rate: Rate, retry_after: float) -> None:
         self.retry_after = max(1, math.ceil(retry_after))

@@ -46,7 +46,7 @@ def called(noun: str, shown: str) -> Called:
     :param noun: what it is the name of, such as `group`; a name that begins with a digit begins with this.
     :raises InvalidValueError: it is empty, no line of text of at most 200 characters, or has the form of a uid.
     """
-    text = _no_uid(noun, check_text(f"The name of a {noun}", shown, LONGEST_SHOWN).strip())
+    text = _no_uid(noun, check_text(f"The name of a {noun}", shown, LONGEST_SHOWN, field="display_name").strip())
     if not text:
         raise InvalidValueError(f"A {noun} takes a name.")
     if _is_name(text):

@@ -7,7 +7,7 @@ from sqlalchemy import Select, case, func, or_, select
 
 from idp import audit, clock
 from idp.db import db, holds
-from idp.errors import ConflictError
+from idp.errors import ConflictError, Sentence
 from idp.paging import Listing
 from idp.realms.models import Realm, RealmState
 from idp.realms.service import MASTER, announce_realm
@@ -63,9 +63,10 @@ def restore_realm(realm: Realm) -> None:
     """
     _expect(realm, RealmState.DELETED)
     if realm.purging:
-        raise ConflictError(f"Realm {realm.name!r} is being purged: it cannot be restored any more.")
+        raise ConflictError(Sentence("{Realm} is being purged: it cannot be restored any more.", realm=realm.name))
     if realm.deleted_at is not None and clock.now() > realm.deleted_at + GRACE:
-        raise ConflictError(f"Realm {realm.name!r} was deleted more than {GRACE.days} days ago: it cannot be restored any more.")
+        sentence = "{Realm} was deleted more than {days} days ago: it cannot be restored any more."
+        raise ConflictError(Sentence(sentence, realm=realm.name, days=GRACE.days))
     realm.deleted_at = None
     _set_enabled(realm, audit.Tag.REALM_RESTORE, enabled=False)
 
@@ -129,9 +130,9 @@ def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
 
 def _not_master(realm: Realm, done: str) -> None:
     if realm.name == MASTER:
-        raise ConflictError(f"Realm 'master' is the operators' own and cannot be {done}.")
+        raise ConflictError(Sentence("{Realm} is the operators' own and cannot be {done}.", realm=MASTER, done=done))
 
 
 def _expect(realm: Realm, *states: RealmState) -> None:
     if realm.state not in states:
-        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: that cannot be done to it.")
+        raise ConflictError(Sentence("{Realm} is {state}: that cannot be done to it.", realm=realm.name, state=realm.state.value))

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from idp import audit, clock, feed
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.db import db, is_meant, reading, resembles_uid
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.errors import A_REALM, ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.runtime import Runtime
 from idp.written import is_written
@@ -31,28 +31,35 @@ NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
 """What realms, roles, projects and applications may be called. No character of it needs escaping anywhere."""
 
 
-def check_name(kind: str, name: str) -> str:
+def check_name(kind: str | Sentence, name: str) -> str:
     """Return the name if it can be one.
 
+    :param kind: what it is the name of, such as `a group`, or `A_REALM`.
     :raises InvalidValueError: it cannot.
     """
     if not NAME_PATTERN.fullmatch(name):
-        raise InvalidValueError(
-            f"{name[:80]!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
+        sentence = (
+            "{name!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
             "a letter first and no - or _ at the end."
         )
+        raise InvalidValueError(Sentence(sentence, name=name[:80], kind=kind), field="name")
     if resembles_uid(name):
-        raise InvalidValueError(f"{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one.")
+        sentence = "{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one."
+        raise InvalidValueError(Sentence(sentence, name=name, kind=kind), field="name")
     return name
 
 
-def check_text(what: str, text: str, longest: int) -> str:
+def check_text(what: str, text: str, longest: int, *, field: str = "") -> str:
     """Return a text for people if it is one line of printable characters.
 
+    :param what: the field that it is for; or, if that is named apart, what people call it, such as `A description`.
     :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
     """
     if len(text) > longest or not is_written(text):
-        raise InvalidValueError(f"{what} takes one line of at most {longest} printable characters.")
+        sentence = "{what} takes one line of at most {longest} printable characters."
+        raise InvalidValueError(
+            Sentence(sentence, what=what if field else Sentence("{field}"), longest=longest), field=field or what
+        )
     return text
 
 
@@ -62,7 +69,9 @@ def check_algorithm(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in SIGNING_ALGORITHMS:
-        raise InvalidValueError(f"{value[:80]!r} is not a signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.")
+        raise InvalidValueError(
+            f"{value[:80]!r} is not a signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.", field="signing_algorithm"
+        )
     return value
 
 
@@ -72,7 +81,9 @@ def check_access_token_type(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in ACCESS_TOKEN_TYPES:
-        raise InvalidValueError(f"{value[:80]!r} is not a type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
+        raise InvalidValueError(
+            f"{value[:80]!r} is not a type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.", field="access_token_type"
+        )
     return value
 
 
@@ -85,12 +96,13 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
     """
-    check_name("a realm", name)
+    check_name(A_REALM, name)
     if find_realm(name) is not None:
-        raise ConflictError(f"Realm {name!r} exists already.")
+        raise ConflictError(Sentence("{Realm} exists already.", realm=name), field="name")
     if db.session.get(PurgedRealm, name) is not None:
         # its issuer and its audit trail were another's (R64, T73)
-        raise ConflictError(f"Realm {name!r} existed once, and no other can have its name. Choose another.")
+        sentence = Sentence("{Realm} existed once, and no other can have its name. Choose another.", realm=name)
+        raise ConflictError(sentence, field="name")
     if pending:
         fields["enabled"] = False
     realm = Realm(name=name, pending=pending, **_checked(fields))
@@ -107,9 +119,10 @@ def update_realm(realm: Realm, **fields: Any) -> None:
     """Change settings of a realm; see `create_realm` for the fields."""
     fields = _checked(fields)
     if realm.name == MASTER and fields.get("enabled") is False:
-        raise ConflictError("Realm 'master' is the operators' own and cannot be disabled.")
+        raise ConflictError(Sentence("{Realm} is the operators' own and cannot be disabled.", realm=MASTER))
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and fields.get("enabled"):
-        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: an operator has to approve or restore it first.")
+        sentence = "{Realm} is {state}: an operator has to approve or restore it first."
+        raise ConflictError(Sentence(sentence, realm=realm.name, state=realm.state.value))
     changed = {key: value for key, value in fields.items() if getattr(realm, key) != value}
     if not changed:
         return
@@ -172,7 +185,7 @@ def get_realm(name: str) -> Realm:
     """
     realm = find_realm(name)
     if realm is None:
-        raise NotFoundError(f"There is no realm {name[:80]!r}.").leading_to("list realms")
+        raise NotFoundError(Sentence("There is no {realm}.", realm=name[:80])).leading_to("list realms")
     return realm
 
 
@@ -274,12 +287,15 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         check_access_token_type(fields["access_token_type"])
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
-        raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
+        sentence = "{field} is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule."
+        raise InvalidValueError(Sentence(sentence, days=days), field="key_rotation_days")
     days = fields.get("audit_days", 0)
     if days and not LEAST_AUDIT_DAYS <= days <= 36_500:
-        raise InvalidValueError(f"audit_days is {days}: use {LEAST_AUDIT_DAYS} to 36500 days, or 0 to keep everything for ever.")
+        sentence = "{field} is {days}: use {least} to 36500 days, or 0 to keep everything for ever."
+        raise InvalidValueError(Sentence(sentence, days=days, least=LEAST_AUDIT_DAYS), field="audit_days")
     for name, (least, most, unit) in _RANGES.items():
         if name in fields and not least <= fields[name] <= most:
-            raise InvalidValueError(f"{name} is {fields[name]}: use {least} to {most} {unit}.")
+            sentence = "{field} is {value}: use {least} to {most} {unit}."
+            raise InvalidValueError(Sentence(sentence, value=fields[name], least=least, most=most, unit=unit), field=name)
     check_text("display_name", fields.get("display_name", ""), 200)
     return fields

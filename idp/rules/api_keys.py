@@ -11,7 +11,7 @@ from idp.access import Frozen, Holder, HolderKind
 from idp.apikeys import ApiKey, NewKey
 from idp.callers import Caller, CredentialKind, DeniedError
 from idp.db import db
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.rules.authority import Authority
 from idp.rules.delegation import covers, frozen_for
 from idp.users import KnownUser
@@ -164,7 +164,7 @@ def visible(authority: Authority, uid: str) -> ApiKey:
     """
     key = apikeys.get_key(authority.realm, uid)
     if not is_own(authority.caller, key) and not authority.can(READ):
-        raise NotFoundError(f"Realm {authority.realm.name!r} has no API key {uid[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no API key {uid!r}.", realm=authority.realm.name, uid=uid[:80]))
     return key
 
 

@@ -9,7 +9,7 @@ from idp import access, applications
 from idp.applications import Application, ApplicationSecret
 from idp.callers import DeniedError
 from idp.db import db
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.rules import grants
 from idp.rules.authority import Authority
 from idp.rules.delegation import covers, frozen_for, owns_realm
@@ -163,6 +163,5 @@ def _check_claims(authority: Authority, audiences: set[str]) -> None:
     issuers = authority.caller.realm.runtime.settings.issuer("")
     taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(authority.realm, each))
     if taken:
-        raise DeniedError(
-            f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."
-        )
+        sentence = "Tokens are made for {audience!r}: only an administrator of the {realm} lets an application answer for it."
+        raise DeniedError(Sentence(sentence, audience=taken[0]))

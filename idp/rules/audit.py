@@ -2,8 +2,9 @@
 
 from idp import access
 from idp.callers import DeniedError
+from idp.errors import Sentence
 from idp.realms import MASTER
-from idp.rules.authority import Authority
+from idp.rules.authority import Authority, permission_missing
 
 READ = "audit:read"
 
@@ -27,6 +28,6 @@ def check_reading_any(authority: Authority) -> None:
     :raises DeniedError: they may not.
     """
     if not authority.is_operator:
-        raise DeniedError("This trail is for operators, who belong to realm 'master'.")
+        raise DeniedError(Sentence("This trail is for operators, who belong to {realm}.", realm=MASTER))
     if not access.may(authority.caller.held_roles, READ):
-        raise DeniedError(f"This call needs the permission {READ} on realm {MASTER}. An administrator can grant a role with it.")
+        raise permission_missing(READ, MASTER)

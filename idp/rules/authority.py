@@ -6,6 +6,7 @@ from typing import Self
 from idp import access, realms
 from idp.access import HeldRole
 from idp.callers import Caller, DeniedError
+from idp.errors import Sentence
 from idp.realms import MASTER, Realm
 
 
@@ -54,10 +55,7 @@ class Authority:
         :raises DeniedError: the caller does not have it there.
         """
         if not self.can(permission, project):
-            where = f"project {project}" if project else f"realm {self.realm.name}"
-            raise DeniedError(
-                f"This call needs the permission {permission} on {where}. An administrator can grant a role with it."
-            )
+            raise permission_missing(permission, self.realm.name, project)
 
     def require_somewhere(self, permission: str) -> None:
         """Go on only with a permission on the realm, or on a project of it.
@@ -78,6 +76,13 @@ class Authority:
         if not names:
             self.require(permission)
         return names
+
+
+def permission_missing(permission: str, realm: str, project: str = "") -> DeniedError:
+    """Return the error of a caller who does not have a permission on a realm, or on a project of it."""
+    where = f"project {project}" if project else Sentence("{realm} {name}", name=realm)
+    sentence = "This call needs the permission {permission} on {where}. An administrator can grant a role with it."
+    return DeniedError(Sentence(sentence, permission=permission, where=where))
 
 
 def permitted(authority: Authority) -> list[str]:

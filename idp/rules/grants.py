@@ -8,7 +8,7 @@ from idp import access, clock
 from idp.access import Grant, Holder, Role
 from idp.callers import DeniedError
 from idp.db import db
-from idp.errors import ConflictError, NotFoundError
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.realms import Realm
 from idp.rules.authority import Authority
 
@@ -175,10 +175,9 @@ def _check_grant(authority: Authority, role: str, project: str) -> float:
     permissions = access.get_role(authority.realm, role).permissions
     end = access.granting_until(authority.held, permissions, project)
     if not end:
-        where = f"project {project}" if project else f"realm {authority.realm.name}"
-        raise DeniedError(
-            f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
-        )
+        where = f"project {project}" if project else Sentence("{realm} {name}", name=authority.realm.name)
+        sentence = "The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+        raise DeniedError(Sentence(sentence, role=role, where=where))
     return end
 
 

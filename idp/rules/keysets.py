@@ -7,7 +7,7 @@ from idp import access, keysets
 from idp.access import Project
 from idp.applications import KnownApplication
 from idp.callers import Caller, DeniedError
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.keysets import LEASE, Keyset, KeysetWish, Lease
 from idp.rules.authority import Authority
 from idp.users import KnownUser
@@ -53,7 +53,8 @@ def check_projects(authority: Authority, projects: Sequence[Project]) -> None:
         return
     if projects:
         # not which: the caller may not see all of them
-        raise DeniedError(f"This call needs the permission {WRITE} on every project that the keyset is for, or on the realm.")
+        sentence = "This call needs the permission {permission} on every project that the keyset is for, or on the {realm}."
+        raise DeniedError(Sentence(sentence, permission=WRITE))
     authority.require(WRITE)
 
 

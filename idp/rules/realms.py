@@ -3,9 +3,9 @@
 from idp import realms
 from idp.access import may
 from idp.callers import Caller, DeniedError
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.realms import MASTER, Realm
-from idp.rules.authority import Authority
+from idp.rules.authority import Authority, permission_missing
 
 READ, WRITE = "realm:read", "realm:write"
 
@@ -76,7 +76,7 @@ def check_operator(caller: Caller) -> None:
     :raises DeniedError: they may not.
     """
     if caller.realm.name != MASTER:
-        raise DeniedError("This call is for operators, who belong to realm 'master'.")
+        raise DeniedError(Sentence("This call is for operators, who belong to {realm}.", realm=MASTER))
     _require(caller, MASTER, WRITE)
 
 
@@ -119,6 +119,4 @@ def own_tenant(caller: Caller, uid: str, *, to_change: bool = False) -> None:
 
 def _require(caller: Caller, realm: str, permission: str) -> None:
     if not may(caller.held_in(realm), permission):
-        raise DeniedError(
-            f"This call needs the permission {permission} on realm {realm}. An administrator can grant a role with it."
-        )
+        raise permission_missing(permission, realm)

@@ -2,7 +2,7 @@
 
 from idp import sessions
 from idp.callers import CredentialKind, DeniedError
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.rules import users
 from idp.rules.authority import Authority
 from idp.sessions import UserSession
@@ -66,7 +66,7 @@ def is_own(authority: Authority, row: UserSession) -> bool:
 def _found(authority: Authority, uid: str, permission: str) -> UserSession:
     row = sessions.get_session(authority.realm, uid)
     if not is_own(authority, row) and not authority.can(permission):
-        raise NotFoundError(f"Realm {authority.realm.name!r} has no session {uid[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no session {uid!r}.", realm=authority.realm.name, uid=uid[:80]))
     return row
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
 from idp import audit, clock, realms, runtime
 from idp.crypto import random_id
 from idp.db import commit, db
-from idp.errors import IdpError, NotFoundError
+from idp.errors import IdpError, NotFoundError, Sentence
+from idp.errors import Kind as ErrorKind
 from idp.jose import Kind
 from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
@@ -32,6 +33,8 @@ _KEPT_CHARACTERS = 200
 
 class SessionOverError(IdpError):
     """The session has ended, or this token of it was refreshed before."""
+
+    kind = ErrorKind.UNAUTHENTICATED
 
     def __init__(self) -> None:
         super().__init__("The session is over, or this token was refreshed before. Sign in again.")
@@ -156,7 +159,7 @@ def get_session(realm: Realm, sid: str) -> UserSession:
     """
     row = db.session.scalar(select(UserSession).where(UserSession.realm_id == realm.id, UserSession.uid == sid))
     if row is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no session {sid[:80]!r}.")
+        raise NotFoundError(Sentence("{Realm} has no session {sid!r}.", realm=realm.name, sid=sid[:80]))
     return row
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from idp.access import HeldRole
 from idp.applications import KnownApplication
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.realms import KnownRealm
 
 LONGEST_SCOPE = 2_000
@@ -52,6 +52,8 @@ class TargetError(IdpError):
 
 class TokenTooLargeError(IdpError):
     """The grants of the application do not fit a token."""
+
+    kind = Kind.TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)

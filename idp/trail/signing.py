@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from idp import clock, runtime
 from idp.db import db, reading
+from idp.errors import Sentence
 from idp.keys import SigningKeyMissingError, key_ring
 from idp.realms import MASTER, known_realm
 from idp.trail import witness
@@ -106,7 +107,9 @@ def sign_statement(realm: str, kind: str, at: int, claims: dict[str, Any]) -> tu
             continue
         text = json.dumps({"iss": known.issuer, "iat": at, "realm": realm, **claims})
         return signer.sign(kind, text), thumbprint(signer.public_jwk)
-    raise SigningKeyMissingError("Neither the realm nor the operators' realm has a key to sign the audit trail with.")
+    raise SigningKeyMissingError(
+        Sentence("Neither the {realm} nor the operators' {realm} has a key to sign the audit trail with.")
+    )
 
 
 def newest_checkpoint(realm: str) -> AuditBatch | None:

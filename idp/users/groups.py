@@ -8,7 +8,7 @@ from sqlalchemy import delete, or_, select
 from idp import access, audit
 from idp.access import Holder, HolderKind
 from idp.db import db, holds, insert_if_new, is_meant
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Called, Realm, check_called, check_name, check_text, is_shown_as, publish_user, shown_name
 from idp.users.models import Group, Membership, User
@@ -23,7 +23,12 @@ def create_group(realm: Realm, name: str, description: str = "", display_name: s
     """
     check_name("a group", name)
     shown = check_called(Group, "group", Called(name, display_name), realm.id)
-    group = Group(realm_id=realm.id, name=name, display_name=shown, description=check_text("A description", description, 500))
+    group = Group(
+        realm_id=realm.id,
+        name=name,
+        display_name=shown,
+        description=check_text("A description", description, 500, field="description"),
+    )
     db.session.add(group)
     db.session.flush()
     audit.record(audit.Tag.GROUP_CREATE, realm.name, f"group:{name}", uid=group.uid, **({"display_name": shown} if shown else {}))
@@ -37,7 +42,7 @@ def describe_group(realm: Realm, name: str, description: str | None = None, disp
     """
     group, wanted = get_group(realm, name), {}
     if description is not None:
-        wanted["description"] = check_text("A description", description, 500)
+        wanted["description"] = check_text("A description", description, 500, field="description")
     if display_name is not None:
         wanted["display_name"] = check_called(Group, "group", Called(name, display_name), realm.id, besides=group.id)
     changed = {field: value for field, value in wanted.items() if getattr(group, field) != value}
@@ -85,7 +90,8 @@ def get_group(realm: Realm, name: str) -> Group:
     """
     group = db.session.scalar(select(Group).where(Group.realm_id == realm.id, Group.name == name))
     if group is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no group {name[:80]!r}.").leading_to("list groups", realm=realm.name)
+        sentence = Sentence("{Realm} has no group {name!r}.", realm=realm.name, name=name[:80])
+        raise NotFoundError(sentence).leading_to("list groups", realm=realm.name)
     return group
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from idp import audit, clock, crypto, mail, runtime, vault
 from idp.db import commit, db, reading
-from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
+from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, StorageUnavailableError
 from idp.networks import network_of
 from idp.outages import is_unavailable
 from idp.ratelimit import Limit, network_limits, reserve_attempt
@@ -39,6 +39,8 @@ _TAGS = {LinkPurpose.INVITATION: audit.Tag.USER_ACTIVATE, LinkPurpose.RESET: aud
 
 class LinkError(IdpError):
     """The one-time code is unknown, used, void or expired, or for something else. One text for every cause."""
+
+    kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
         super().__init__("This one-time code does not work: it was used, has expired, or was replaced. Ask for a new one.")

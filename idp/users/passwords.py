@@ -13,7 +13,7 @@ from typing import TypeVar
 import argon2
 
 from idp import audit
-from idp.errors import IdpError, InvalidValueError
+from idp.errors import IdpError, InvalidValueError, Kind
 from idp.networks import wide_network_of
 from idp.runtime import Runtime
 from idp.telemetry import count
@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 
 class BusyError(IdpError):
     """More passwords wait to be hashed than is good for everybody else."""
+
+    kind, retry_after = Kind.UNAVAILABLE, 5
 
 
 def check_password(password: str, *about: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, u
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
 from idp.db import AfterColon, db, holds, is_meant
-from idp.errors import ConflictError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_text, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
@@ -47,7 +47,8 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
     if kind is UserKind.MACHINE and password_hash:
         raise InvalidValueError("A machine user has no password: give it API keys.")
     if db.session.scalar(_by_name(realm, canonical_name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a user {canonical_name!r} already.")
+        sentence = Sentence("{Realm} has a user {name!r} already.", realm=realm.name, name=canonical_name)
+        raise ConflictError(sentence, field="name")
     fields.setdefault("email", name.strip() if kind is UserKind.PERSON else "")
     user = User(
         realm_id=realm.id,
@@ -149,7 +150,8 @@ def get_user_by_name(realm: Realm, name: str) -> User:
 
 def _found(realm: Realm, user: User | None, named: str) -> User:
     if user is None:
-        raise NotFoundError(f"Realm {realm.name!r} has no user {named[:80]!r}.").leading_to("list users", realm=realm.name)
+        sentence = Sentence("{Realm} has no user {name!r}.", realm=realm.name, name=named[:80])
+        raise NotFoundError(sentence).leading_to("list users", realm=realm.name)
     return user
 
 
@@ -283,5 +285,5 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         check_text(name, fields.get(name, ""), 100)
     hours = fields.get("api_key_hours")
     if hours is not None and not 1 <= hours <= 87_600:
-        raise InvalidValueError(f"api_key_hours is {hours}: use 1 to 87600 hours.")
+        raise InvalidValueError(Sentence("{field} is {hours}: use 1 to 87600 hours.", hours=hours), field="api_key_hours")
     return fields

@@ -7,7 +7,7 @@ from sqlalchemy import Select, and_, func, select
 
 from idp import audit, clock, runtime
 from idp.db import commit, db, reading
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.networks import network_of
 from idp.ratelimit import Attempt, Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm, get_realm
@@ -23,6 +23,8 @@ WRONG = "wrong name or password"
 
 class SignInError(IdpError):
     """Name, password or organisation are wrong, or the account cannot be used. One text for every cause."""
+
+    kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
         super().__init__(

@@ -4,7 +4,7 @@ import io
 import json
 from typing import Any
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 
 LARGEST_BODY = 65_536
 DEEPEST_JSON = 20
@@ -23,6 +23,8 @@ class BodyError(IdpError):
 
 class LengthMissingError(BodyError):
     """The body comes without its length."""
+
+    kind = Kind.LENGTH_MISSING
 
 
 def receive_body(environ: Environ) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.public_url import origin_of
 from idp.wire.body import Environ
 
@@ -21,9 +21,13 @@ _BARE_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class MalformedCredentialError(IdpError):
     """The request shows several credentials, or one in a form that is none."""
 
+    kind = Kind.UNREADABLE_CREDENTIAL
+
 
 class ForeignOriginError(IdpError):
     """A page of another origin made the browser send its cookie along."""
+
+    kind = Kind.DENIED
 
 
 class Shown(StrEnum):

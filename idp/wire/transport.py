@@ -1,6 +1,6 @@
 """Whether nobody between the client and this server can read along."""
 
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.networks import is_loopback
 from idp.wire.address import is_trusted
 from idp.wire.body import Environ
@@ -13,6 +13,9 @@ _FORWARDED = (
 
 class UnprotectedError(IdpError):
     """The request came over a network without encryption, and is about what must not be read on it."""
+
+    kind = Kind.DENIED
+    code = "HttpsRequired"
 
     def __init__(self) -> None:
         super().__init__(

@@ -584,6 +584,7 @@ def test_sign_up_makes_nothing_before_the_mail_is_verified(settings: Settings) -
     [
         ("POST", "/v1/apiKeys", {"spec": {"role": ["viewer"], "ips": []}}, "spec.role"),
         ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"enabeld": False}}, "spec.enabeld"),
+        ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"web_origins": []}}, "spec.web_origins"),
         ("PATCH", "/v1/applications/reporting", {"spec": {"isActive": False}}, "spec.isActive"),
         ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "end": 1}]}}, "spec.projects.end"),
     ],
@@ -594,6 +595,22 @@ def test_slip_in_a_name_is_no_open_door(
     answer = client.open(path, method=method, json=body, headers=admin)
     assert answer.status_code == 400
     assert member in {each["member"] for each in answer.json["details"]["members"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "member", "sentence"),
+    [
+        ("realms/acme", {"auditDays": 5}, "auditDays", "auditDays is 5: use 30 to 36500 days, or 0 to keep everything for ever."),
+        ("applications/reporting", {"webOrigins": ["x"]}, "webOrigins", "webOrigins takes origins such as https://app.example.com, without a path, not 'x'."),
+        ("applications/reporting", {"ratePerSecond": 0}, "ratePerSecond", "ratePerSecond is 0: use 1 to 1000000, or none for the server's own limit."),
+    ],
+)  # fmt: skip
+def test_what_a_domain_refuses_is_called_as_bodies_have_it(
+    client: FlaskClient, admin: dict[str, str], path: str, spec: Any, member: str, sentence: str
+) -> None:
+    answer = client.patch(f"/v1/{path}", json={"spec": spec}, headers=admin)
+    assert (answer.status_code, answer.json["message"]) == (400, sentence)
+    assert answer.json["details"]["members"] == [{"member": member, "problem": sentence}]
 
 
 def test_names_are_not_changed_and_not_lost(client: FlaskClient, admin: dict[str, str]) -> None:

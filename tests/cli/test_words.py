@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from idp.cli.words import _OPTIONS, _REMEDIES, worded
+from idp.cli.words import _OPTIONS, _REMEDIES, _WORDS, worded
 from idp.errors import InvalidMembersError, NotFoundError
 from tests.serving import PROJECT
 
@@ -42,8 +43,41 @@ def test_command_line_has_words_for_all_that_leads_on() -> None:
 
 def test_fields_are_called_by_their_options() -> None:
     error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("unheard_of", "Say something else")])
-    assert worded(error) == "--max-lease: Use 1 to 5 seconds; unheard_of: Say something else."
-    assert all(_OPTIONS.values())
+    assert worded(error) == "--max-lease: Use 1 to 5 seconds; --unheard-of: Say something else."
+
+
+UNSEEN = {"", "display_name", "email", "reason", "seconds"}
+"""Fields that are given nowhere at the command line, or under what `A name` is there."""
+
+
+def named_fields() -> set[str]:
+    """Return the fields that errors of domains are about."""
+    found = set()
+    for path in domains():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "field" and isinstance(node.value, ast.Constant):
+                found.add(str(node.value.value))
+    return found
+
+
+def parameters(command: click.Command) -> set[str]:
+    """Return all options and arguments of a command and of those below it."""
+    if isinstance(command, click.Group):
+        below = [command.get_command(click.Context(command), name) for name in command.list_commands(click.Context(command))]
+        return {each for part in below if part is not None for each in parameters(part)}
+    return {each.strip("[].") for one in command.params for each in (*one.opts, one.make_metavar(click.Context(command)))}
+
+
+def test_what_errors_call_options_there_are() -> None:
+    from idp.cli import main
+
+    there = parameters(main) | {"The name"}
+    assert {_WORDS.field(field) for field in named_fields() - UNSEEN} <= there
+    assert set(_OPTIONS.values()) <= there
+
+
+def test_fields_of_parts_are_called_by_the_option_of_the_whole() -> None:
+    assert _WORDS.field("audience.1") == "--audience"
 
 
 @pytest.mark.parametrize("act", _REMEDIES)

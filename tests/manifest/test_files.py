@@ -392,6 +392,15 @@ def test_broken_file_is_refused_whole_with_line_and_reason(context: Flask, write
     assert [realm.name for realm in realms.list_realms()] == ["acme", "master"]
 
 
+def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(context: Flask, write: Callable[..., Path]) -> None:
+    small = '[realm]\nname = "small"\n\naudit_days = 5\n'
+    with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: audit_days is 5: use 30 to"):
+        apply(write(small))
+    apply(write(SMALL))
+    with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: update realm: audit_days is 5: use 30 to"):
+        apply(write(small))
+
+
 def test_two_files_of_one_realm_are_refused(write: Callable[..., Path]) -> None:
     paths = [write(SMALL, "a.toml"), write(SMALL, "b.toml")]
     with pytest.raises(RealmFileError, match=r"b\.toml:2: .*a\.toml is of realm 'small' already"):

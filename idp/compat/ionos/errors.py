@@ -4,21 +4,33 @@ import json
 
 from flask import Response
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
 
-from idp.api.errors import NO_STORE, classify, log_unexpected
+from idp.api.errors import NO_STORE
+from idp.errors import Kind, Words
+from idp.wire.errors import classify, log_unexpected
 
 UNAUTHORIZED = "315"
 """The one error code that the contract publishes."""
 
+_STATUSES = dict.fromkeys((Kind.INVALID, Kind.UNREADABLE_CREDENTIAL, Kind.TOO_LARGE, Kind.CONFLICT), 422)
+
+
+class _Words(Words):
+    """How the parameters of the contract are called."""
+
+    def field(self, name: str) -> str:
+        """Return the parameter that gives a field."""
+        return {"seconds": "ttl"}.get(name, name)
+
+
+_WORDS = _Words()
+
 
 def answer_error(error: Exception) -> Response:
     """Return the answer to any error in the contract's form."""
-    status, _, message, headers = classify(error)
+    status, _, message, headers = classify(error, _STATUSES, _WORDS)
     if status == 500:
         message = log_unexpected(error)
-    if status in {400, 409} and not isinstance(error, HTTPException):
-        status = 422
     code = UNAUTHORIZED if status == 401 else str(status)
     text = f"Unauthorized. {message}" if status == 401 else message
     body = {"httpStatus": status, "messages": [{"errorCode": code, "message": text}]}
