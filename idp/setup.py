@@ -175,9 +175,13 @@ def _create_master_realm() -> None:
         return
     keys.prepare()
     trail.begin_trail("")
-    realm = manifest.create_empty_realm(realms.MASTER, display_name="Operators")
+    realm = manifest.create_empty_realm(realms.MASTER, realms.RealmSheet(display_name="Operators"))
     application = applications.create_application(
-        realm, ADMINISTRATOR, description="Holds the one-time secret of the first start: one token with the role administrator."
+        realm,
+        ADMINISTRATOR,
+        applications.ApplicationSheet(
+            description="Holds the one-time secret of the first start: one token with the role administrator."
+        ),
     )
     access.grant_role(realm, applications.holder_of(application), "administrator")
     db.session.flush()

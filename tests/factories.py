@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from werkzeug.test import TestResponse
 
-from idp import access, apikeys, applications, clock, realms, runtime, users
+from idp import access, apikeys, applications, clock, protected_apis, realms, runtime, users
 from idp.db import commit, db
 from idp.jose import read_unverified
 from idp.users.passwords import HASHER
@@ -78,6 +78,31 @@ def session_of(client: FlaskClient, name: str = "ann@example.test", **body: Any)
     return {"Authorization": answer.json["Authorization"]}
 
 
+def set_realm(realm: realms.Realm, **fields: Any) -> None:
+    """Change fields of a realm."""
+    realms.update_realm(realm, realms.RealmSheet.of(realm).changed(fields))
+
+
+def set_application(realm: realms.Realm, application: applications.Application, **fields: Any) -> None:
+    """Change fields of an application."""
+    applications.update_application(realm, application, applications.ApplicationSheet.of(application).changed(fields))
+
+
+def set_user(realm: realms.Realm, user: users.User, **fields: Any) -> None:
+    """Change fields of a user."""
+    users.update_user(realm, user, users.UserSheet.of(user).changed(fields))
+
+
+def set_key(realm: realms.Realm, key: apikeys.ApiKey, **fields: Any) -> None:
+    """Change fields of an API key."""
+    apikeys.update_key(realm, key, apikeys.ApiKeySheet.of(key).changed(fields))
+
+
+def set_api(realm: realms.Realm, name: str, **fields: Any) -> None:
+    """Make a protected API, or change it."""
+    protected_apis.put_api(realm, name, protected_apis.ProtectedApiSheet.read(fields))
+
+
 class Factory:
     """Makes applications, users and keys in a test's database."""
 
@@ -98,7 +123,7 @@ class Factory:
         """Make an application with roles on the realm, `researcher` on projects, and one secret."""
         with self.app.app_context():
             owner = realms.get_realm(realm)
-            application = applications.create_application(owner, name, **fields)
+            application = applications.create_application(owner, name, applications.ApplicationSheet.read(fields))
             holder = applications.holder_of(application)
             for role in roles:
                 access.grant_role(owner, holder, role)
@@ -126,7 +151,7 @@ class Factory:
         hashed = password_hash() if password and kind is users.UserKind.PERSON else ""
         with self.app.app_context():
             owner = realms.get_realm(realm)
-            user = users.create_user(owner, name, kind, password_hash=hashed, **fields)
+            user = users.create_user(owner, name, kind, users.UserSheet.read(fields), password_hash=hashed)
             for role in roles:
                 access.grant_role(owner, users.holder_of(user), role)
             for project, role in projects:
@@ -142,7 +167,9 @@ class Factory:
             where = realms.get_realm(realm)
             user = users.find_user(where, owner)
             holder = users.holder_of(user) if user else applications.holder_of(applications.get_application(where, owner))
-            new = apikeys.create_key(where, holder, name, may_exceed=True, **terms)
+            said = {each: terms.pop(each) for each in apikeys.ApiKeySheet.fields() if each in terms}
+            sheet = apikeys.ApiKeySheet.read(said | {"name": name})
+            new = apikeys.create_key(where, holder, sheet, may_exceed=True, **terms)
             made = MadeKey(new.key.uid, new.plain_key, new.key.public_part)
             commit()
             self.forget()

@@ -8,13 +8,13 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from idp import access, applications, audit, clock, protected_apis, realms
+from idp import access, applications, audit, clock, realms
 from idp.applications import Application
 from idp.audit import Actor, Tag, acting_as, list_events, record
 from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.realms import Realm
-from tests.factories import Factory
+from tests.factories import Factory, set_api
 from tests.serving import PROJECT
 
 
@@ -87,7 +87,7 @@ def test_everything_in_the_trail_is_found_by_its_name_alone(app: Flask, make: Fa
     # tokens come by the million, without an index, and have no names
     assert targets_in_the_code() - {"token"} <= set(audit.service.KINDS)
     rules = [{"methods": ["GET"], "path": "/"}]
-    make.do(lambda realm: protected_apis.put_api(realm, "docs-api", audience="https://docs.example", rules=rules))
+    make.do(lambda realm: set_api(realm, "docs-api", audience="https://docs.example", rules=rules))
     with app.app_context():
         found = db.session.scalars(audit.event_listing("acme", target="docs-api").query).all()
     assert [event.target for event in found] == ["protected-api:docs-api"]

@@ -15,6 +15,7 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 import pytest
@@ -38,9 +39,11 @@ from idp.realms import Realm, get_realm, known_realm
 from idp.rules import Authority
 from idp.runtime import current
 from idp.settings import Settings
+from idp.sheets import Sheet
 from idp.wire.edges import answer_in_place
 from idp.wire.errors import ANSWERS
 from tests.conftest import copy_template
+from tests.factories import set_api, set_realm
 from tests.serving import PROJECT
 
 VECTORS = PROJECT / "tests" / "vectors" / "errors.json"
@@ -81,6 +84,11 @@ def made(kind: type[IdpError]) -> IdpError:
     return kind() if sentenceless else kind("The thing is not so.")
 
 
+def sheet(kind: type[Sheet], **fields: object) -> Any:
+    """Return a sheet as edges read one."""
+    return kind.read(fields)
+
+
 REFUSALS: dict[str, Callable[[Realm], object]] = {
     "no realm": lambda realm: realms.get_realm("nope"),
     "no user": lambda realm: users.get_user(realm, "nobody"),
@@ -96,40 +104,56 @@ REFUSALS: dict[str, Callable[[Realm], object]] = {
     "project taken": lambda realm: access.create_project(realm, "vision"),
     "realm taken": lambda realm: realms.create_realm("acme"),
     "name of realm": lambda realm: realms.create_realm("Acme Corp"),
-    "master disabled": lambda realm: realms.update_realm(get_realm("master"), enabled=False),
+    "master disabled": lambda realm: set_realm(get_realm("master"), enabled=False),
     "master deleted": lambda realm: realms.delete_realm(get_realm("master")),
     "realm restored": realms.restore_realm,
-    "audit days": lambda realm: realms.update_realm(realm, audit_days=5),
-    "key rotation days": lambda realm: realms.update_realm(realm, key_rotation_days=-1),
-    "session hours": lambda realm: realms.update_realm(realm, session_hours=0),
-    "realm's display name": lambda realm: realms.update_realm(realm, display_name="a\nb"),
-    "algorithm": lambda realm: realms.update_realm(realm, signing_algorithm="none"),
-    "type of access tokens": lambda realm: realms.update_realm(realm, access_token_type="none"),
+    "audit days": lambda realm: set_realm(realm, audit_days=5),
+    "key rotation days": lambda realm: set_realm(realm, key_rotation_days=-1),
+    "session hours": lambda realm: set_realm(realm, session_hours=0),
+    "realm's display name": lambda realm: set_realm(realm, display_name="a\nb"),
+    "algorithm": lambda realm: set_realm(realm, signing_algorithm="none"),
+    "type of access tokens": lambda realm: set_realm(realm, access_token_type="none"),
     "name of application": lambda realm: applications.create_application(realm, "Ci Bot"),
-    "description of application": lambda realm: applications.create_application(realm, "bot", description="a\nb"),
-    "rate": lambda realm: applications.create_application(realm, "bot", rate_per_second=0),
-    "audience": lambda realm: applications.create_application(realm, "bot", audience=["a b"]),
-    "audience's URL": lambda realm: applications.create_application(realm, "bot", audience=["https://"]),
-    "resources": lambda realm: applications.create_application(realm, "bot", resources=["a"] * 2),
-    "web origins": lambda realm: applications.create_application(realm, "bot", web_origins=["http://a/b"]),
-    "web origins, too many": lambda realm: applications.create_application(realm, "bot", web_origins=["http://a.example"] * 2),
-    "public keys": lambda realm: applications.create_application(realm, "bot", jwks={}),
-    "public key": lambda realm: applications.create_application(realm, "bot", jwks={"keys": [{"kty": "oct", "k": "x"}]}),
-    "audience of an API": lambda realm: protected_apis.put_api(realm, "docs", audience="a b", rules=[]),
-    "issuer as audience": lambda realm: protected_apis.put_api(realm, "docs", audience=known(realm).issuer, rules=[]),
-    "methods of a rule": lambda realm: protected_apis.put_api(
-        realm, "docs", audience="a", rules=[{"methods": ["X"], "path": "/"}]
+    "description of application": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, description="a\nb")
     ),
+    "rate": lambda realm: applications.create_application(realm, "bot", sheet(applications.ApplicationSheet, rate_per_second=0)),
+    "audience": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, audience=["a b"])
+    ),
+    "audience's URL": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, audience=["https://"])
+    ),
+    "resources": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, resources=["a"] * 2)
+    ),
+    "web origins": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, web_origins=["http://a/b"])
+    ),
+    "web origins, too many": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, web_origins=["http://a.example"] * 2)
+    ),
+    "public keys": lambda realm: applications.create_application(realm, "bot", sheet(applications.ApplicationSheet, jwks={})),
+    "public key": lambda realm: applications.create_application(
+        realm, "bot", sheet(applications.ApplicationSheet, jwks={"keys": [{"kty": "oct", "k": "x"}]})
+    ),
+    "audience of an API": lambda realm: set_api(realm, "docs", audience="a b", rules=[]),
+    "issuer as audience": lambda realm: set_api(realm, "docs", audience=known(realm).issuer, rules=[]),
+    "methods of a rule": lambda realm: set_api(realm, "docs", audience="a", rules=[{"methods": ["X"], "path": "/"}]),
     "category of a keyset": lambda realm: keysets.key_types("x", "y"),
     "lease": lambda realm: keysets.create_keyset(realm, *KIND, wished(max_lease_seconds=0)),
     "name of keyset": lambda realm: keysets.create_keyset(realm, *KIND, wished(name=" ")),
     "values of keyset": lambda realm: keysets.create_keyset(realm, *KIND, KeysetWish(name="k", values=[("x", "y")])),
     "description of keyset": lambda realm: keysets.create_keyset(realm, *KIND, wished(description="a\nb")),
     "mail address": lambda realm: check_address("ann"),
-    "user's API keys": lambda realm: users.create_user(realm, "bob@example.test", api_key_hours=0),
-    "user's first name": lambda realm: users.create_user(realm, "bob@example.test", first_name="a\nb"),
-    "permission": lambda realm: access.create_role(realm, "new", permissions=["x:y"]),
-    "group's description": lambda realm: users.create_group(realm, "new", "a\nb"),
+    "user's API keys": lambda realm: users.create_user(
+        realm, "bob@example.test", users.UserKind.PERSON, sheet(users.UserSheet, api_key_hours=0)
+    ),
+    "user's first name": lambda realm: users.create_user(
+        realm, "bob@example.test", users.UserKind.PERSON, sheet(users.UserSheet, first_name="a\nb")
+    ),
+    "permission": lambda realm: access.create_role(realm, "new", sheet(access.RoleSheet, permissions=["x:y"])),
+    "group's description": lambda realm: users.create_group(realm, "new", sheet(users.GroupSheet, description="a\nb")),
     "life of a token, fixed": lambda realm: personal_tokens.create_personal_token(known(realm), None, seconds=5),
     "life of a token": lambda realm: personal_tokens.create_personal_token(
         replace(known(realm), personal_token_choice=True), None, seconds=5

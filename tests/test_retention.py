@@ -13,6 +13,7 @@ from idp.db import commit, db
 from idp.settings import Settings
 from idp.trail import AuditBatch, AuditCut, Kind
 from tests.conftest import FrozenClock
+from tests.factories import set_realm
 
 
 def use(realm: str = "acme", number: int = 3) -> None:
@@ -76,7 +77,7 @@ def test_cut_trail_can_be_exported_and_verified_elsewhere(old: FrozenClock) -> N
 
 
 def test_realm_that_keeps_everything_loses_nothing(old: FrozenClock) -> None:
-    realms.update_realm(realms.get_realm("acme"), audit_days=0)
+    set_realm(realms.get_realm("acme"), audit_days=0)
     commit()
     trail.cut_old_events()
     assert count(Tag.TOKEN_ISSUE) == 9
@@ -164,7 +165,7 @@ def test_retention_is_at_least_thirty_days(context: Flask) -> None:
     from idp.errors import InvalidValueError
 
     with pytest.raises(InvalidValueError, match="audit_days"):
-        realms.update_realm(realms.get_realm("acme"), audit_days=29)
+        set_realm(realms.get_realm("acme"), audit_days=29)
 
 
 @pytest.mark.parametrize(

@@ -25,20 +25,19 @@ from idp.access.projects import (
     before_deleting_project,
     create_project,
     delete_project,
-    describe_project,
     find_project,
     find_project_by_number,
     find_project_by_uid,
     get_project,
     list_projects,
     project_listing,
+    update_project,
 )
 from idp.access.roles import (
     BUILT_IN_ROLES,
     create_built_in_roles,
     create_role,
     delete_role,
-    describe_role,
     find_role_by_number,
     find_role_by_uid,
     find_role_name,
@@ -46,7 +45,9 @@ from idp.access.roles import (
     list_roles,
     role_listing,
     set_permissions,
+    update_role,
 )
+from idp.access.sheets import ProjectSettings, ProjectSheet, RoleSettings, RoleSheet
 
 __all__ = [
     "BUILT_IN_ROLES",
@@ -57,7 +58,11 @@ __all__ = [
     "Holder",
     "HolderKind",
     "Project",
+    "ProjectSettings",
+    "ProjectSheet",
     "Role",
+    "RoleSettings",
+    "RoleSheet",
     "administers",
     "before_deleting_project",
     "check_permissions",
@@ -67,8 +72,6 @@ __all__ = [
     "create_role",
     "delete_project",
     "delete_role",
-    "describe_project",
-    "describe_role",
     "find_grant",
     "find_grant_by_number",
     "find_project",
@@ -101,5 +104,7 @@ __all__ = [
     "remove_grant",
     "role_listing",
     "set_permissions",
+    "update_project",
+    "update_role",
     "within",
 ]

@@ -10,7 +10,7 @@ from idp.access.models import Grant, Project, Role
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
-from idp.realms import Realm, check_name, check_text
+from idp.realms import Realm, check_name
 
 Named = TypeVar("Named", Role, Project)
 
@@ -27,7 +27,7 @@ def create_named(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, tex
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
         sentence = Sentence("{Realm} has a {noun} {name!r} already.", realm=realm.name, noun=noun, name=name)
         raise ConflictError(sentence, field="name")
-    row = kind(realm_id=realm.id, name=name, description=check_description(text), created_by=audit.current_actor().name)
+    row = kind(realm_id=realm.id, name=name, description=text, created_by=audit.current_actor().name)
     db.session.add(row)
     db.session.flush()
     audit.record(tag, realm.name, f"{noun}:{name}", uid=row.uid)
@@ -96,11 +96,3 @@ def refuse_if_held(condition: ColumnElement[bool], what: str) -> None:
         raise ConflictError(
             f"{what} is in use, by {count} of the grants (of {', '.join(holders)} …): remove them first."
         ).leading_to("remove grants")
-
-
-def check_description(text: str) -> str:
-    """Return a description as it is stored.
-
-    :raises InvalidValueError: it is too long, or no text that can be stored.
-    """
-    return check_text("A description", text, 500, field="description")

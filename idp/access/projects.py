@@ -7,7 +7,6 @@ from sqlalchemy import select
 from idp import audit
 from idp.access.models import Grant, Project
 from idp.access.named import (
-    check_description,
     create_named,
     find_by_number,
     find_by_uid,
@@ -16,39 +15,39 @@ from idp.access.named import (
     listing_of,
     refuse_if_held,
 )
+from idp.access.sheets import ProjectSheet
 from idp.db import db
 from idp.paging import Listing
 from idp.realms import Called, Realm, check_called, check_name, is_shown_as
 
+NEW_PROJECT = ProjectSheet()
+"""What a project is like of which nothing is said."""
 
-def create_project(realm: Realm, name: str, description: str = "", display_name: str = "") -> Project:
-    """Add a project.
 
-    :param display_name: what it is shown as; empty for its name. See `realms.called` for names that others have chosen.
-    :raises ConflictError: the name is taken.
+def create_project(realm: Realm, name: str, sheet: ProjectSheet = NEW_PROJECT) -> Project:
+    """Add a project. See `realms.called` for names that others have chosen.
+
+    :raises ConflictError: the name is taken, or another project is shown so.
     """
     check_name("a project", name)
-    shown = check_called(Project, "project", Called(name, display_name), realm.id)
-    project = create_named(Project, audit.Tag.PROJECT_CREATE, realm, name, description)
+    shown = check_called(Project, "project", Called(name, sheet.display_name), realm.id)
+    project = create_named(Project, audit.Tag.PROJECT_CREATE, realm, name, sheet.description)
     project.display_name = shown
     return project
 
 
-def describe_project(realm: Realm, name: str, description: str | None = None, display_name: str | None = None) -> None:
-    """Change what a project says of itself, or what it is shown as; what is left out stays.
+def update_project(realm: Realm, project: Project, sheet: ProjectSheet) -> None:
+    """Change a project to what a sheet says.
 
     :raises ConflictError: another project is shown so, or called so.
     """
-    project, wanted = get_project(realm, name), {}
-    if description is not None:
-        wanted["description"] = check_description(description)
-    if display_name is not None:
-        wanted["display_name"] = check_called(Project, "project", Called(name, display_name), realm.id, besides=project.id)
-    changed = {field: value for field, value in wanted.items() if getattr(project, field) != value}
+    shown = check_called(Project, "project", Called(project.name, sheet.display_name), realm.id, besides=project.id)
+    changed = sheet.changed({"display_name": shown}).differing(project)
     for field, value in changed.items():
         setattr(project, field, value)
     if changed:
-        audit.record(audit.Tag.PROJECT_UPDATE, realm.name, f"project:{name}", **changed)
+        db.session.flush()  # the time of the change too
+        audit.record(audit.Tag.PROJECT_UPDATE, realm.name, f"project:{project.name}", **changed)
 
 
 _PROJECT_CHECKS: list[Callable[[Project], None]] = []

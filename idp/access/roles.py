@@ -7,7 +7,6 @@ from sqlalchemy import select
 from idp import audit
 from idp.access.models import Grant, Role
 from idp.access.named import (
-    check_description,
     create_named,
     find_by_number,
     find_by_uid,
@@ -17,11 +16,15 @@ from idp.access.named import (
     not_found,
     refuse_if_held,
 )
-from idp.access.policy import PERMISSIONS, READING, check_permissions
+from idp.access.policy import PERMISSIONS, READING
+from idp.access.sheets import RoleSheet
 from idp.db import db
 from idp.errors import ConflictError
 from idp.paging import Listing
 from idp.realms import Realm, publish_application, publish_user
+
+NEW_ROLE = RoleSheet()
+"""What a role is like of which nothing is said."""
 
 BUILT_IN_ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "administrator": ("Manages settings, people, applications and credentials of the realm.", frozenset(PERMISSIONS)),
@@ -50,42 +53,45 @@ def create_built_in_roles(realm: Realm) -> None:
         )
 
 
-def create_role(realm: Realm, name: str, description: str = "", permissions: Collection[str] = ()) -> Role:
+def create_role(realm: Realm, name: str, sheet: RoleSheet = NEW_ROLE) -> Role:
     """Add a role.
 
-    :param permissions: what its holder may do at this server, such as `applications:read`.
     :raises ConflictError: the name is taken.
-    :raises InvalidValueError: there is no such permission.
+    :raises InvalidValueError: the name is not usable.
     """
-    role = create_named(Role, audit.Tag.ROLE_CREATE, realm, name, description)
-    if permissions:
-        role.permissions = check_permissions(permissions)
+    role = create_named(Role, audit.Tag.ROLE_CREATE, realm, name, sheet.description)
+    if sheet.permissions:
+        role.permissions = sheet.permissions
         audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", permissions=role.permissions)
     return role
+
+
+def update_role(realm: Realm, role: Role, sheet: RoleSheet) -> None:
+    """Change a role to what a sheet says.
+
+    :raises ConflictError: it is built in.
+    """
+    changed = sheet.differing(role)
+    if not changed:
+        return
+    if role.built_in:
+        raise ConflictError(f"Role {role.name!r} is built in and cannot be changed.")
+    for field, value in changed.items():
+        setattr(role, field, value)
+    audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{role.name}", **changed)
+    if "permissions" in changed:
+        publish_application(realm.name, "*")
+        publish_user(realm.name, "*")
 
 
 def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> None:
     """Change what the holders of a role may do at this server.
 
     :raises ConflictError: it is built in.
-    :raises InvalidValueError: there is no such permission.
+    :raises InvalidMembersError: there is no such permission.
     """
     role = get_role(realm, name)
-    if role.built_in:
-        raise ConflictError(f"Role {name!r} is built in and cannot be changed.")
-    role.permissions = check_permissions(permissions)
-    audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", permissions=role.permissions)
-    publish_application(realm.name, "*")
-    publish_user(realm.name, "*")
-
-
-def describe_role(realm: Realm, name: str, description: str) -> None:
-    """Change what a role says of itself."""
-    role = get_role(realm, name)
-    if role.built_in:
-        raise ConflictError(f"Role {name!r} is built in and cannot be changed.")
-    role.description = check_description(description)
-    audit.record(audit.Tag.ROLE_UPDATE, realm.name, f"role:{name}", description=description)
+    update_role(realm, role, RoleSheet.of(role).changed({"permissions": list(permissions)}))
 
 
 def delete_role(realm: Realm, name: str) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, request
+from pydantic import BaseModel
 
 from idp import runtime
 from idp.api.errors import NO_STORE
@@ -41,12 +42,19 @@ def render(shape: Shape, reply: Reply[Any]) -> Response:
 def etag_of(shown: Mapping[str, Any]) -> str:
     """Return what tells two versions of a resource apart: what it is, and not how it fares (RFC 9110 §8.8.3)."""
     metadata = {name: value for name, value in shown["metadata"].items() if name != "lastModifiedTimestamp"}
-    return hashlib.sha256(json.dumps([metadata, shown["spec"]], sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([metadata, shown["spec"]], sort_keys=True, default=plain).encode()).hexdigest()[:32]
+
+
+def plain(part: Any) -> Any:
+    """Return a part of an answer as JSON has it: what is shown of a sheet, by its wire names."""
+    if isinstance(part, BaseModel):
+        return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    raise TypeError(f"{type(part).__name__} is not JSON")
 
 
 def answer(body: Any, status: int = 200) -> Response:
     """Answer with JSON that must not be cached."""
-    return Response(json.dumps(body), status, NO_STORE, mimetype="application/json")
+    return Response(json.dumps(body, default=plain), status, NO_STORE, mimetype="application/json")
 
 
 def done() -> Response:

@@ -1,7 +1,7 @@
 """`/v1/apiKeys`: one's own keys, and those of others for who may."""
 
 from datetime import timedelta
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -11,7 +11,8 @@ from idp.api.answers import metadata, time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
-from idp.apikeys import ApiKey, KeyStatus, NewKey
+from idp.api.sheets import Spec, changes_in, optional, with_gaps
+from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus, NewKey
 from idp.db import db
 from idp.rules import Authority
 from idp.users import User
@@ -24,7 +25,8 @@ class KeyMetadata(Schema):
     annotations: dict[str, str] | None = None
 
 
-class KeySpec(Schema):
+@optional
+class KeySpec(ApiKeyNarrowing, Spec):
     """`spec` of a key."""
 
     read_only = frozenset({"key", "publicPart", "user"})
@@ -34,13 +36,6 @@ class KeySpec(Schema):
     neverExpires: bool = False
     userUid: str | None = None
     """The user or application that it is for; by default, and with the uid of the realm, the caller."""
-    roles: list[str] | None = None
-    """The only roles that it carries."""
-    projects: list[str] | None = None
-    """The only projects that it is for."""
-    addresses: list[str] | None = None
-    """Networks that it works from."""
-    ratePerMinute: int | None = None
 
 
 class KeyBody(Schema):
@@ -85,10 +80,6 @@ class KeyMade(TypedDict):
     expiry: Timestamp | None
 
 
-class _End(TypedDict):
-    expiry: NotRequired[Timestamp]
-
-
 class KeyOwner(TypedDict):
     """Who a key acts as."""
 
@@ -98,18 +89,16 @@ class KeyOwner(TypedDict):
     lastName: str
 
 
-class KeySpecShown(TypedDict):
+class KeySpecShown(ApiKeyNarrowing):
     """What a key is."""
 
-    expiry: NotRequired[Timestamp]
+    model_config = with_gaps("expiry")
+
+    expiry: Timestamp = ""
     """Left out of a key that never expires."""
-    key: str
+    key: str = ""
     publicPart: str
     user: KeyOwner
-    roles: list[str]
-    projects: list[str]
-    addresses: list[str]
-    ratePerMinute: int | None
 
 
 class KeyStatusShown(TypedDict):
@@ -149,7 +138,8 @@ def list_keys(authority: Authority, query: KeyQuery) -> Page[KeyResource]:
 def create_key(authority: Authority, body: KeyBody) -> Created[KeyMade]:
     """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
     spec = body.spec
-    wish = rules.api_keys.NewApiKey(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
+    sheet = ApiKeySheet.read(_changes(body) | {"expires_at": spec.expiry})
+    wish = rules.api_keys.NewApiKey(sheet, spec.expiryHours, never=bool(spec.neverExpires))
     owner = None if spec.userUid in {"", authority.realm.uid} else spec.userUid
     return _made(rules.api_keys.create(authority, owner, wish))
 
@@ -165,18 +155,18 @@ def replace_key(authority: Authority, body: KeyBody, uid: str) -> None:
     """Change name, expiry and narrowing of a key."""
     key = rules.api_keys.writable(authority, uid)
     rules.api_keys.check_change(authority, key)
-    fields = _fields(body)
+    changes = _changes(body)
     if body.spec.expiry is not None or body.spec.expiryHours is not None or body.spec.neverExpires:
         user = db.session.get(User, key.user_id) if key.user_id else None
-        fields["expires_at"] = apikeys.choose_expiry(
+        changes["expires_at"] = apikeys.choose_expiry(
             authority.realm,
             user.api_key_hours if user else None,
             hours=body.spec.expiryHours,
             at=body.spec.expiry,
-            never=body.spec.neverExpires,
+            never=bool(body.spec.neverExpires),
             may_exceed=rules.api_keys.can_exceed_limits(authority),
         )
-    apikeys.update_key(authority.realm, key, **fields)
+    apikeys.update_key(authority.realm, key, ApiKeySheet.of(key).changed(changes))
 
 
 @signed_in(current=get_key)
@@ -209,17 +199,9 @@ def _made(new: NewKey) -> Created[KeyMade]:
     return Created(body, f"/v1/apiKeys/{new.key.uid}")
 
 
-def _fields(body: KeyBody) -> dict[str, Any]:
-    spec = body.spec
-    fields = {
-        "name": body.metadata.name,
-        "description": describe(body.metadata.annotations),
-        "roles": spec.roles,
-        "projects": spec.projects,
-        "addresses": spec.addresses,
-        "rate_per_minute": spec.ratePerMinute,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+def _changes(body: KeyBody) -> dict[str, Any]:
+    described = {"name": body.metadata.name, "description": describe(body.metadata.annotations)}
+    return changes_in(body.spec, ApiKeySheet, described)
 
 
 def show_key(key: ApiKey) -> KeyResource:
@@ -229,24 +211,18 @@ def show_key(key: ApiKey) -> KeyResource:
     user = db.session.get(User, key.user_id) if key.user_id else None
     successor = apikeys.successor_of(key)
     quiet = apikeys.quiet_since(key, now) if successor is not None else None
-    end: _End = {} if key.expires_at is None else {"expiry": time(key.expires_at)}
+    holder: KeyOwner = {
+        "uid": user.uid if user else owner.key,
+        "name": owner.name,
+        "firstName": user.first_name if user else "",
+        "lastName": user.last_name if user else "",
+    }
+    spec: dict[str, Any] = {name: getattr(key, name) for name in ApiKeyNarrowing.fields()}
+    if key.expires_at is not None:
+        spec["expiry"] = time(key.expires_at)
     return {
         "metadata": metadata(key.uid, key.name, key.created_at, key.updated_at, key.description),
-        "spec": {
-            **end,
-            "key": "",
-            "publicPart": key.public_part,
-            "user": {
-                "uid": user.uid if user else owner.key,
-                "name": owner.name,
-                "firstName": user.first_name if user else "",
-                "lastName": user.last_name if user else "",
-            },
-            "roles": key.roles,
-            "projects": key.projects,
-            "addresses": key.addresses,
-            "ratePerMinute": key.rate_per_minute,
-        },
+        "spec": KeySpecShown.model_construct(**spec, key="", publicPart=key.public_part, user=holder),
         "status": {
             "isActive": key.status(now) is KeyStatus.ACTIVE,
             "state": key.status(now),

@@ -1,7 +1,7 @@
 """`/v1/applications` and their secrets."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -9,18 +9,15 @@ from typing_extensions import TypedDict
 from idp import access, applications, clock, rules
 from idp.access import Project
 from idp.api.answers import metadata, time, time_or_none
-from idp.api.changes import changed_fields
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
-from idp.applications import Application, ApplicationSecret
+from idp.api.sheets import Spec, changes_in, optional, values_of
+from idp.applications import Application, ApplicationSecret, ApplicationSettings, ApplicationSheet
 from idp.db import is_uid
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
-
-Algorithm = Literal["RS256", "ES256"]
-AccessTokenType = Literal["at+jwt", "JWT"]
 
 
 class ProjectGrant(Schema):
@@ -32,24 +29,8 @@ class ProjectGrant(Schema):
     until: When | None = None
 
 
-class ApplicationSpec(Schema):
+class ApplicationSpec(ApplicationSettings, Spec):
     """`spec` of an application."""
-
-    enabled: bool = True
-    audience: list[str] = Field(default=[], max_length=100)
-    """What its access tokens are for; empty for the realm's issuer."""
-    resources: list[str] = Field(default=[], max_length=100)
-    """Audiences that it answers for, besides its own name."""
-    signingAlgorithm: Algorithm | None = None
-    """Left out for the realm's."""
-    accessTokenType: AccessTokenType | None = None
-    """Header `typ` of its access tokens; left out for the realm's. `JWT` is for APIs that refuse RFC 9068."""
-    webOrigins: list[str] = Field(default=[], max_length=50)
-    """Origins whose pages may read what it is answered by the token endpoint and the like, such as https://app.example.com."""
-    jwks: dict[str, Any] | None = None
-    """Public keys for `private_key_jwt` (RFC 7523)."""
-    ratePerSecond: int | None = None
-    """Tokens that it may fetch in a second; left out for the server's own limit."""
 
 
 class NewApplicationSpec(ApplicationSpec):
@@ -74,17 +55,9 @@ class ReplacedApplication(Schema):
     spec: ApplicationSpec
 
 
-class ApplicationSpecChange(Schema):
+@optional
+class ApplicationSpecChange(ApplicationSpec):
     """`spec` of a change: what is left out stays, and null empties."""
-
-    enabled: bool | None = None
-    audience: list[str] | None = None
-    resources: list[str] | None = None
-    signingAlgorithm: Algorithm | None = None
-    accessTokenType: AccessTokenType | None = None
-    webOrigins: list[str] | None = None
-    jwks: dict[str, Any] | None = None
-    ratePerSecond: int | None = None
 
 
 class ApplicationChange(Schema):
@@ -134,17 +107,8 @@ class ApplicationMade(TypedDict):
     clientSecret: str
 
 
-class ApplicationSpecShown(TypedDict):
+class ApplicationSpecShown(ApplicationSettings):
     """What an application is."""
-
-    enabled: bool
-    audience: list[str]
-    resources: list[str]
-    signingAlgorithm: Algorithm | None
-    accessTokenType: AccessTokenType | None
-    webOrigins: list[str]
-    jwks: dict[str, Any] | None
-    ratePerSecond: int | None
 
 
 class ApplicationStatus(TypedDict):
@@ -225,13 +189,12 @@ def list_applications(authority: Authority, project: Project | None, query: Appl
 def create_application(authority: Authority, body: NewApplication) -> Created[ApplicationMade]:
     """Make an application with what it is to hold and its first secret, which is in this answer and nowhere else."""
     spec = body.spec
-    fields = _fields(spec) | {"description": body.metadata.description or ""}
     roles = [access.find_role_name(authority.realm, role) for role in spec.roles]
     projects = [
         (_project(authority.realm, each.projectUid), access.find_role_name(authority.realm, each.role), each.until)
         for each in spec.projects
     ]
-    wish = rules.applications.ApplicationWish(body.metadata.name, roles, projects, fields)
+    wish = rules.applications.NewApplication(body.metadata.name, _sheet(body), roles, projects)
     application, secret = rules.applications.create(authority, wish)
     shown: ApplicationMade = {"uid": application.uid, "clientId": application.name, "clientSecret": secret}
     return Created(shown, f"/v1/applications/{application.uid}")
@@ -246,17 +209,15 @@ def get_application(authority: Authority, uid: str) -> ApplicationResource:
 @signed_in(current=get_application)
 def replace_application(authority: Authority, body: ReplacedApplication, uid: str) -> None:
     """Change what an application is; what is left out is emptied."""
-    fields = _fields(body.spec) | {"description": body.metadata.description or ""}
-    rules.applications.update(authority, rules.applications.visible(authority, uid).name, **fields)
+    rules.applications.update(authority, rules.applications.visible(authority, uid).name, _sheet(body))
 
 
 @signed_in(current=get_application)
 def change_application(authority: Authority, body: ApplicationChange, uid: str) -> None:
     """Change an application; what is left out stays."""
-    fields = changed_fields(body.spec, _API_NAMES, _EMPTY)
-    if body.metadata.description is not None:
-        fields["description"] = body.metadata.description
-    rules.applications.update(authority, rules.applications.visible(authority, uid).name, **fields)
+    application = rules.applications.visible(authority, uid)
+    changes = changes_in(body.spec, ApplicationSheet, {"description": body.metadata.description})
+    rules.applications.update(authority, application.name, ApplicationSheet.of(application).changed(changes))
 
 
 @signed_in(current=get_application)
@@ -324,48 +285,17 @@ def _project(realm: Realm, uid: str) -> str:
     return project.name
 
 
-_API_NAMES = {
-    "enabled": "enabled",
-    "audience": "audience",
-    "resources": "resources",
-    "signing_algorithm": "signingAlgorithm",
-    "access_token_type": "accessTokenType",
-    "web_origins": "webOrigins",
-    "jwks": "jwks",
-    "rate_per_second": "ratePerSecond",
-}
-_EMPTY: dict[str, Any] = {
-    "audience": [], "resources": [], "signing_algorithm": None, "access_token_type": None, "web_origins": [], "jwks": None,
-    "rate_per_second": None,
-}  # fmt: skip
-
-
-def _fields(spec: ApplicationSpec) -> dict[str, Any]:
-    return {field: getattr(spec, name) for field, name in _API_NAMES.items()}
+def _sheet(body: NewApplication | ReplacedApplication) -> ApplicationSheet:
+    return ApplicationSheet.read(values_of(body.spec, ApplicationSheet) | {"description": body.metadata.description or ""})
 
 
 def show_application(application: Application) -> ApplicationResource:
     """Return what is known of an application."""
-    algorithm: Algorithm | None = None
-    if application.signing_algorithm is not None:
-        algorithm = "ES256" if application.signing_algorithm == "ES256" else "RS256"
-    token_type: AccessTokenType | None = None
-    if application.access_token_type is not None:
-        token_type = "JWT" if application.access_token_type == "JWT" else "at+jwt"  # noqa: S105
     return {
         "metadata": metadata(
             application.uid, application.name, application.created_at, application.updated_at, application.description
         ),
-        "spec": {
-            "enabled": application.enabled,
-            "audience": application.audience,
-            "resources": application.resources,
-            "signingAlgorithm": algorithm,
-            "accessTokenType": token_type,
-            "webOrigins": application.web_origins,
-            "jwks": application.jwks,
-            "ratePerSecond": application.rate_per_second,
-        },
+        "spec": ApplicationSpecShown.of(application),
         "status": {
             "clientId": application.name,
             "tokenCount": application.token_count,

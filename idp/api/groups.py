@@ -1,6 +1,6 @@
 """`/v1/groups`, and `/v1/teams` for clients that call them so: what a group holds, its members hold."""
 
-from typing import Literal, NotRequired
+from typing import Any, Literal
 
 from flask import request
 from pydantic import Field
@@ -13,15 +13,16 @@ from idp.api.holdings import HeldOnProject, Projects, by_project, give_on_projec
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Reference, Renamed, Schema
+from idp.api.sheets import Spec, changes_in, optional, values_of, with_gaps
 from idp.api.users import Roles, UserResource, show_user
 from idp.rules import Authority
-from idp.users import Group
+from idp.users import Group, GroupSettings, GroupSheet
 
 MOST_MEMBERS = 200
 """Members that one body can name, and that a group shows."""
 
 
-class GroupSpec(Schema):
+class GroupSpec(GroupSettings, Spec):
     """`spec` of a new group."""
 
     read_only = frozenset({"sources"})
@@ -30,8 +31,6 @@ class GroupSpec(Schema):
     """Its members, by uid."""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm that it gets, by uid or name."""
-    displayName: str = Field(default="", max_length=200)
-    """What it is shown as; empty for its name."""
 
 
 class NewGroup(Schema):
@@ -41,17 +40,16 @@ class NewGroup(Schema):
     spec: GroupSpec = GroupSpec()
 
 
-class ReplacedGroupSpec(Schema):
+@optional
+class ReplacedGroupSpec(GroupSettings, Spec):
     """`spec` of a change: what is left out stays."""
 
     read_only = frozenset({"sources"})
 
-    users: list[str] | None = Field(default=None, max_length=MOST_MEMBERS)
+    users: list[str] = Field(default=[], max_length=MOST_MEMBERS)
     """Its members, by uid."""
-    roles: list[str] | None = Field(default=None, max_length=100)
+    roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm, by uid or name."""
-    displayName: str | None = Field(default=None, max_length=200)
-    """What it is shown as; empty for its name."""
 
 
 class GroupChange(Schema):
@@ -84,16 +82,16 @@ class MemberQuery(PageQuery):
     orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
 
 
-class GroupSpecShown(TypedDict):
+class GroupSpecShown(GroupSettings):
     """What a group is. Its members are a list of their own; they stand here too unless there are more than 200."""
 
-    users: NotRequired[list[str]]
-    roles: NotRequired[list[str]]
-    """Roles on the realm, by uid; for who may see them."""
-    sources: list[str]
-    """Empty: groups do not come from elsewhere."""
+    model_config = with_gaps("users", "roles")
 
-    displayName: str
+    users: list[str] = Field(default=[])
+    roles: list[str] = Field(default=[])
+    """Roles on the realm, by uid; for who may see them."""
+    sources: list[str] = Field(default=[])
+    """Empty: groups do not come from elsewhere."""
 
 
 class GroupStatus(TypedDict):
@@ -135,7 +133,8 @@ def list_groups(authority: Authority, query: GroupQuery) -> Page[GroupResource]:
 def create_group(authority: Authority, body: NewGroup) -> Created[Made]:
     """Make a group with members and roles."""
     rules.groups.check_creating(authority)
-    group = users.create_group(authority.realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
+    values = values_of(body.spec, GroupSheet) | {"description": body.metadata.description or ""}
+    group = users.create_group(authority.realm, body.metadata.name, GroupSheet.read(values))
     if body.spec.roles:
         roles = [access.find_role_name(authority.realm, role) for role in body.spec.roles]
         rules.grants.set_roles(authority, users.group_holder(group), roles)
@@ -164,7 +163,8 @@ def change_group(authority: Authority, body: GroupChange, uid: str) -> None:
 
 def _change(authority: Authority, uid: str, description: str | None, spec: ReplacedGroupSpec) -> None:
     group = rules.groups.manageable(authority, rules.groups.visible(authority, uid))
-    users.describe_group(authority.realm, group.name, description, spec.displayName)
+    changes = changes_in(spec, GroupSheet, {"description": description})
+    users.update_group(authority.realm, group, GroupSheet.of(group).changed(changes))
     if spec.users is not None:
         _set_members(authority, group, set(spec.users))
     if spec.roles is not None:
@@ -236,7 +236,7 @@ def set_group_projects(authority: Authority, body: Projects, uid: str) -> None:
 def _shown(authority: Authority, group: Group) -> GroupResource:
     members = users.member_listing(group)
     count = members.count()
-    spec: GroupSpecShown = {"displayName": group.display_name, "sources": []}
+    spec: dict[str, Any] = {name: getattr(group, name) for name in GroupSettings.fields()} | {"sources": []}
     if count <= MOST_MEMBERS:  # a part of them, sent back in a change, would take the others out
         spec["users"] = [user.uid for user in members.take("name", descending=False, after=None, limit=MOST_MEMBERS)]
     if rules.grants.sees_all(authority):
@@ -245,6 +245,6 @@ def _shown(authority: Authority, group: Group) -> GroupResource:
         ]
     return {
         "metadata": metadata(group.uid, group.name, group.created_at, group.updated_at, group.description),
-        "spec": spec,
+        "spec": GroupSpecShown.model_construct(**spec),
         "status": {"members": count},
     }

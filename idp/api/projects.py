@@ -1,16 +1,19 @@
 """`/v1/projects`: parts of a realm that work is grouped by."""
 
+from typing import Any
+
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import access, callers, rules
-from idp.access import Holder, HolderKind, Project
+from idp.access import Holder, HolderKind, Project, ProjectSettings, ProjectSheet
 from idp.api.answers import metadata
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.holdings import check_size
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema, describe
+from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
@@ -30,15 +33,13 @@ class TeamRoles(Schema):
     roles: list[str] = Field(max_length=100)
 
 
-class ProjectSpec(Schema):
+class ProjectSpec(ProjectSettings, Spec):
     """`spec` of a project."""
 
     read_only = frozenset({"logoUid"})
 
     users: list[UserRoles] = Field(default=[], max_length=500)
     teams: list[TeamRoles] = Field(default=[], max_length=500)
-    displayName: str = Field(default="", max_length=200)
-    """What it is shown as; empty for its name."""
 
 
 class NewProject(Schema):
@@ -48,16 +49,14 @@ class NewProject(Schema):
     spec: ProjectSpec = ProjectSpec()
 
 
-class ChangedProjectSpec(Schema):
+@optional
+class ChangedProjectSpec(ProjectSettings, Spec):
     """`spec` of a change: what is left out stays."""
 
     read_only = frozenset({"logoUid", "logoUrl", "alerts"})
 
-    displayName: str | None = Field(default=None, max_length=200)
-    """What it is shown as; empty for its name."""
-
-    users: list[UserRoles] | None = Field(default=None, max_length=500)
-    teams: list[TeamRoles] | None = Field(default=None, max_length=500)
+    users: list[UserRoles] = Field(default=[], max_length=500)
+    teams: list[TeamRoles] = Field(default=[], max_length=500)
 
 
 class ProjectChange(Schema):
@@ -111,10 +110,8 @@ class NameQuery(Query):
     """The one of this name; by default all."""
 
 
-class ProjectSpecShown(TypedDict):
+class ProjectSpecShown(ProjectSettings):
     """What a project is."""
-
-    displayName: str
 
 
 class ProjectStatus(TypedDict):
@@ -197,7 +194,8 @@ def create_project(authority: Authority, body: NewProject) -> Created[Made]:
     """Make a project, and give users and groups roles on it."""
     rules.projects.check_creating(authority)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
-    project = access.create_project(authority.realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
+    values = values_of(body.spec, ProjectSheet) | {"description": body.metadata.description or ""}
+    project = access.create_project(authority.realm, body.metadata.name, ProjectSheet.read(values))
     for user in body.spec.users:
         _give(authority, project, callers.find_holder(authority.realm, HolderKind.USER, user.userId), user.roles)
     for team in body.spec.teams:
@@ -214,15 +212,16 @@ def get_project(authority: Authority, uid: str) -> ProjectResource:
 @signed_in(current=get_project)
 def replace_project(authority: Authority, body: ProjectChange, uid: str) -> None:
     """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
-    _describe(authority, uid, body.metadata.description or "", body.spec.displayName)
+    _change(authority, uid, changes_in(body.spec, ProjectSheet, {"description": body.metadata.description or ""}))
     _set_holders(authority, uid, body.spec)
 
 
 @signed_in(current=get_project)
 def change_project(authority: Authority, body: ProjectChange, uid: str) -> None:
     """Change what a project says of itself, what it is shown as, or who holds roles on it."""
-    if body.metadata.description is not None or body.spec.displayName is not None:
-        _describe(authority, uid, body.metadata.description, body.spec.displayName)
+    changes = changes_in(body.spec, ProjectSheet, {"description": body.metadata.description})
+    if changes:
+        _change(authority, uid, changes)
     _set_holders(authority, uid, body.spec)
 
 
@@ -233,10 +232,10 @@ def _set_holders(authority: Authority, uid: str, spec: ChangedProjectSpec) -> No
         _set(authority, uid, HolderKind.GROUP, {each.teamId: each.roles for each in spec.teams})
 
 
-def _describe(authority: Authority, uid: str, description: str | None, display_name: str | None) -> None:
+def _change(authority: Authority, uid: str, changes: dict[str, Any]) -> None:
     project = rules.projects.visible(authority, uid)
     rules.projects.check_changing(authority, project)
-    access.describe_project(authority.realm, project.name, description, display_name)
+    access.update_project(authority.realm, project, ProjectSheet.of(project).changed(changes))
 
 
 @signed_in(current=get_project)
@@ -265,7 +264,7 @@ def list_what_uses_it(authority: Authority, uid: str) -> ProjectUse:
 def set_project_meta(authority: Authority, body: ProjectMetaChange, uid: str) -> None:
     """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
     sent = body.metadata if body.metadata is not None else body
-    _describe(authority, uid, describe(sent.annotations) or "", None)
+    _change(authority, uid, {"description": describe(sent.annotations) or ""})
 
 
 @signed_in
@@ -302,6 +301,6 @@ def _metadata(project: Project) -> Metadata:
 def _shown(realm: Realm, project: Project) -> ProjectResource:
     return {
         "metadata": _metadata(project),
-        "spec": {"displayName": project.display_name},
+        "spec": ProjectSpecShown.of(project),
         "status": {"grants": access.grant_listing(realm, project=project.name).count()},
     }

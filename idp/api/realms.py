@@ -1,36 +1,23 @@
 """`/v1/realms`: organisations, for operators; and each its own, for who may see and change its settings."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import keys, manifest, organisations, realms, rules
 from idp.api.answers import metadata, time
-from idp.api.changes import changed_fields
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import address, public, signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Schema, Timestamp
+from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.callers import Caller
 from idp.organisations import SignUpWish
-from idp.realms import Realm, RealmState
+from idp.realms import Realm, RealmSettings, RealmSheet, RealmState
 
 
-class RealmSpec(Schema):
+class RealmSpec(RealmSettings, Spec):
     """`spec` of a realm. What is left out is as the server has it by default."""
-
-    displayName: str = Field(default="", max_length=200)
-    signingAlgorithm: Literal["RS256", "ES256"] = "RS256"
-    accessTokenType: Literal["at+jwt", "JWT"] = "at+jwt"
-    """Header `typ` of access tokens; `JWT` is for APIs that refuse RFC 9068."""
-    keyRotationDays: int = 90
-    """0 leaves rotation to the operator."""
-    auditDays: int = 365
-    sessionHours: int = 12
-    apiKeyHours: int = 2160
-    personalTokenLimit: int = 50
-    personalTokenSeconds: int = 31_536_000
-    personalTokenChoice: bool = False
 
 
 class NewRealm(Schema):
@@ -50,19 +37,9 @@ class ReplacedRealm(Schema):
     spec: RealmSpec
 
 
-class RealmSpecChange(Schema):
+@optional
+class RealmSpecChange(RealmSpec):
     """`spec` of a change: what is left out stays."""
-
-    displayName: str | None = Field(default=None, max_length=200)
-    signingAlgorithm: Literal["RS256", "ES256"] | None = None
-    accessTokenType: Literal["at+jwt", "JWT"] | None = None
-    keyRotationDays: int | None = None
-    auditDays: int | None = None
-    sessionHours: int | None = None
-    apiKeyHours: int | None = None
-    personalTokenLimit: int | None = None
-    personalTokenSeconds: int | None = None
-    personalTokenChoice: bool | None = None
 
 
 class RealmChange(Schema):
@@ -101,19 +78,8 @@ class RealmQuery(PageQuery):
     orderBy: Literal["name", "-name", "creationTimestamp", "-creationTimestamp"] = "name"
 
 
-class RealmSpecShown(TypedDict):
+class RealmSpecShown(RealmSettings):
     """Settings of a realm."""
-
-    displayName: str
-    signingAlgorithm: Literal["RS256", "ES256"]
-    accessTokenType: Literal["at+jwt", "JWT"]
-    keyRotationDays: int
-    auditDays: int
-    sessionHours: int
-    apiKeyHours: int
-    personalTokenLimit: int
-    personalTokenSeconds: int
-    personalTokenChoice: bool
 
 
 class RealmStatus(TypedDict):
@@ -146,20 +112,6 @@ class Verified(TypedDict):
     state: RealmState
 
 
-_FIELDS = {
-    "displayName": "display_name",
-    "signingAlgorithm": "signing_algorithm",
-    "accessTokenType": "access_token_type",
-    "keyRotationDays": "key_rotation_days",
-    "auditDays": "audit_days",
-    "sessionHours": "session_hours",
-    "apiKeyHours": "api_key_hours",
-    "personalTokenLimit": "personal_token_limit",
-    "personalTokenSeconds": "personal_token_seconds",
-    "personalTokenChoice": "personal_token_choice",
-}
-
-
 @signed_in
 def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
     """List organisations: for operators all, for anybody else their own."""
@@ -171,7 +123,9 @@ def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
 def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
     """Make an organisation, with its signing keys and the built-in roles. Operators only."""
     rules.realms.check_operator(caller)
-    realm = manifest.create_empty_realm(body.metadata.name, pending=body.pending, **_fields(body.spec))
+    realm = manifest.create_empty_realm(
+        body.metadata.name, RealmSheet.read(values_of(body.spec, RealmSheet)), pending=body.pending
+    )
     return Created({"uid": realm.uid}, f"/v1/realms/{realm.uid}")
 
 
@@ -184,14 +138,14 @@ def get_realm(caller: Caller, uid: str) -> RealmResource:
 @signed_in(current=get_realm)
 def replace_realm(caller: Caller, body: ReplacedRealm, uid: str) -> None:
     """Set all settings of an organisation."""
-    realms.update_realm(rules.realms.writable(caller, uid), **_fields(body.spec))
+    realms.update_realm(rules.realms.writable(caller, uid), RealmSettings.read(values_of(body.spec, RealmSettings)))
 
 
 @signed_in(current=get_realm)
 def change_realm(caller: Caller, body: RealmChange, uid: str) -> None:
     """Change settings of an organisation."""
-    fields = changed_fields(body.spec, {field: name for name, field in _FIELDS.items()}, {"display_name": ""})
-    realms.update_realm(rules.realms.writable(caller, uid), **fields)
+    realm = rules.realms.writable(caller, uid)
+    realms.update_realm(realm, RealmSettings.of(realm).changed(changes_in(body.spec, RealmSettings)))
 
 
 @signed_in(current=get_realm)
@@ -245,10 +199,6 @@ def verify_sign_up(body: Verification, code: str) -> Verified:
     return {"orgName": realm.name, "state": realm.state}
 
 
-def _fields(spec: RealmSpec) -> dict[str, Any]:
-    return {field: getattr(spec, name) for name, field in _FIELDS.items()}
-
-
 def show_realm(caller: Caller, realm: Realm) -> RealmResource:
     """Return what is known of a realm."""
     shown = metadata(realm.uid, realm.name, realm.created_at, realm.updated_at)
@@ -256,18 +206,7 @@ def show_realm(caller: Caller, realm: Realm) -> RealmResource:
         shown["deletionTimestamp"] = time(realm.deleted_at)
     return {
         "metadata": shown,
-        "spec": {
-            "displayName": realm.display_name,
-            "signingAlgorithm": "ES256" if realm.signing_algorithm == "ES256" else "RS256",
-            "accessTokenType": "JWT" if realm.access_token_type == "JWT" else "at+jwt",  # noqa: S105
-            "keyRotationDays": realm.key_rotation_days,
-            "auditDays": realm.audit_days,
-            "sessionHours": realm.session_hours,
-            "apiKeyHours": realm.api_key_hours,
-            "personalTokenLimit": realm.personal_token_limit,
-            "personalTokenSeconds": realm.personal_token_seconds,
-            "personalTokenChoice": realm.personal_token_choice,
-        },
+        "spec": RealmSpecShown.of(realm),
         "status": {
             "state": realm.state,
             "issuer": caller.realm.runtime.settings.issuer(realm.name),

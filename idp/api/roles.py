@@ -6,25 +6,22 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import access, rules
-from idp.access import PERMISSIONS, Role
+from idp.access import PERMISSIONS, Role, RoleSettings, RoleSheet
 from idp.api.answers import metadata
-from idp.api.changes import changed_fields
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Query, Renamed, Schema
+from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.callers import Caller
 from idp.realms import Realm
 from idp.rules import Authority
 
 
-class RoleSpec(Schema):
+class RoleSpec(RoleSettings, Spec):
     """`spec` of a role."""
 
     read_only = frozenset({"scope", "type"})
-
-    permissions: list[str] = Field(default=[], max_length=200)
-    """What its holders may do at this server, such as `applications:read`; what it means to other APIs, they decide."""
 
 
 class NewRole(Schema):
@@ -41,12 +38,9 @@ class ReplacedRole(Schema):
     spec: RoleSpec
 
 
-class RoleSpecChange(Schema):
+@optional
+class RoleSpecChange(RoleSpec):
     """`spec` of a change: what is left out stays."""
-
-    read_only = frozenset({"scope", "type"})
-
-    permissions: list[str] | None = Field(default=None, max_length=200)
 
 
 class RoleChange(Schema):
@@ -78,11 +72,10 @@ class PermissionQuery(Query):
     of the scopes `system` and `resource`."""
 
 
-class RoleSpecShown(TypedDict):
+class RoleSpecShown(RoleSettings):
     """What a role is."""
 
-    permissions: list[str]
-    scope: Literal["tenant"]
+    scope: Literal["tenant"] = "tenant"
     type: Literal["system", "user"]
 
 
@@ -135,7 +128,7 @@ def _permission(name: str, text: str) -> Permission:
 @signed_in
 def create_role(authority: Authority, body: NewRole) -> Created[Made]:
     """Make a role with permissions that the caller has."""
-    role = rules.roles.create(authority, body.metadata.name, body.metadata.description or "", body.spec.permissions)
+    role = rules.roles.create(authority, body.metadata.name, _sheet(body))
     return Created({"uid": role.uid}, f"/v1/roles/{role.uid}")
 
 
@@ -148,17 +141,19 @@ def get_role(authority: Authority, uid: str) -> RoleResource:
 @signed_in(current=get_role)
 def replace_role(authority: Authority, body: ReplacedRole, uid: str) -> None:
     """Set what a role says of itself, and what it permits."""
-    description = body.metadata.description or ""
-    rules.roles.update(authority, uid, description, body.spec.permissions)
+    rules.roles.update(authority, uid, _sheet(body))
 
 
 @signed_in(current=get_role)
 def change_role(authority: Authority, body: RoleChange, uid: str) -> None:
     """Change what a role says of itself, or what it permits."""
     role = rules.roles.manageable(authority, uid)
-    description = role.description if body.metadata.description is None else body.metadata.description
-    change = changed_fields(body.spec, {"permissions": "permissions"}, {"permissions": []})
-    rules.roles.update(authority, role.name, description, change.get("permissions", role.permissions))
+    changes = changes_in(body.spec, RoleSheet, {"description": body.metadata.description})
+    rules.roles.update(authority, uid, RoleSheet.of(role).changed(changes))
+
+
+def _sheet(body: NewRole | ReplacedRole) -> RoleSheet:
+    return RoleSheet.read(values_of(body.spec, RoleSheet) | {"description": body.metadata.description or ""})
 
 
 @signed_in(current=get_role)
@@ -171,14 +166,18 @@ def delete_role(authority: Authority, uid: str) -> None:
 def copy_role(authority: Authority, body: Copy, uid: str) -> Created[Made]:
     """Make a role that permits what another one does."""
     role = rules.roles.visible(authority, uid)
-    description = role.description if body.metadata.description is None else body.metadata.description
-    made = rules.roles.create(authority, body.metadata.name, description, role.permissions)
+    described = {} if body.metadata.description is None else {"description": body.metadata.description}
+    made = rules.roles.create(authority, body.metadata.name, RoleSheet.of(role).changed(described))
     return Created({"uid": made.uid}, f"/v1/roles/{made.uid}")
+
+
+def _type_of(role: Role) -> Literal["system", "user"]:
+    return "system" if role.built_in else "user"
 
 
 def _shown(realm: Realm, role: Role) -> RoleResource:
     return {
         "metadata": metadata(role.uid, role.name, role.created_at, role.updated_at, role.description),
-        "spec": {"permissions": role.permissions, "scope": "tenant", "type": "system" if role.built_in else "user"},
+        "spec": RoleSpecShown.model_construct(permissions=role.permissions, scope="tenant", type=_type_of(role)),
         "status": {"isHeld": bool(access.page_of_grants(realm, role=role.name, limit=1)), "isEnabled": True},
     }

@@ -33,8 +33,9 @@ class Schema(BaseModel):
         """
         if not isinstance(values, dict):
             return values
-        kept = {name: _within(cls.model_fields.get(name), value) for name, value in values.items()}
-        for name, field in cls.model_fields.items():
+        fields = {wire_name(name, field): field for name, field in cls.model_fields.items()}
+        kept = {name: _within(fields.get(name), value) for name, value in values.items()}
+        for name, field in fields.items():
             if name in kept and _says_nothing(field, kept[name]):
                 del kept[name]
                 if field.is_required() and get_origin(field.annotation) is list:
@@ -46,13 +47,19 @@ class Schema(BaseModel):
         """Return the places of members that a body has and no resource does."""
         if not isinstance(values, dict):
             return []
-        found = [f"{where}{name}" for name in values if name not in cls.model_fields and name not in READ_ONLY | cls.read_only]
-        for name, field in cls.model_fields.items():
+        fields = {wire_name(name, field): field for name, field in cls.model_fields.items()}
+        found = [f"{where}{name}" for name in values if name not in fields and name not in READ_ONLY | cls.read_only]
+        for name, field in fields.items():
             inner = _schema_in(field.annotation)
             if inner is not None and name in values:
                 for each in values[name] if isinstance(values[name], list) else [values[name]]:
                     found += inner.unknown_members(each, f"{where}{name}.")
         return found
+
+
+def wire_name(name: str, field: FieldInfo) -> str:
+    """Return what a field is called in bodies."""
+    return field.alias or name
 
 
 def _within(field: FieldInfo | None, value: Any) -> Any:

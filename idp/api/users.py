@@ -1,6 +1,6 @@
 """`/v1/users`: people and machine users, for who manages them."""
 
-from typing import Any, Literal, NotRequired
+from typing import Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -8,29 +8,27 @@ from typing_extensions import TypedDict
 from idp import access, rules, users
 from idp.access import Grant, Holder, Project
 from idp.api.answers import metadata, time
-from idp.api.changes import changed_fields
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects
 from idp.api.pages import Page, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp
+from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.users import LinkPurpose, User, UserKind
+from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
 
 
-class UserSpec(Schema):
+class UserSpec(UserSettings, Spec):
     """`spec` of a new user."""
 
-    read_only = frozenset({"loginMode", "loginName", "kind", "apiKeyHours"})
+    read_only = frozenset({"loginMode", "loginName", "kind"})
 
-    emailId: str | None = Field(default=None, max_length=254)
-    """Of a person, who signs in by it."""
+    email: str = Field(default="", max_length=254, alias="emailId")
+    """Of a person, who signs in by it; of a machine user, where mails about it go."""
     machineName: str | None = Field(default=None, max_length=64)
     """Of a machine user, instead of a mail address."""
-    firstName: str = ""
-    lastName: str = ""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm, by uid or name."""
     teams: list[str] = Field(default=[], max_length=100)
@@ -47,16 +45,11 @@ class UserBody(Schema):
     spec: UserSpec
 
 
-class UserSpecChange(Schema):
+@optional
+class UserSpecChange(UserSheet, Spec):
     """`spec` of a change: what is left out stays."""
 
     read_only = frozenset({"loginName", "kind"})
-
-    emailId: str | None = Field(default=None, max_length=254)
-    firstName: str | None = None
-    lastName: str | None = None
-    isActive: bool | None = None
-    apiKeyHours: int | None = None
 
 
 class UserChange(UserSpecChange):
@@ -68,16 +61,11 @@ class UserChange(UserSpecChange):
     spec: UserSpecChange | None = None
 
 
-class ReplacedSpec(Schema):
+class ReplacedSpec(UserSettings, Spec):
     """`spec` of `PUT /v1/users/{uid}`."""
 
     read_only = frozenset({"loginName", "kind", "loginMode"})
 
-    emailId: str | None = Field(default=None, max_length=254)
-    """Of a person, who has one; of a machine user, where mails about it go."""
-    firstName: str = ""
-    lastName: str = ""
-    apiKeyHours: int | None = None
     roles: list[str] | None = Field(default=None, max_length=100)
     """Roles on the realm, by uid or name, if they are to change."""
 
@@ -112,15 +100,12 @@ class UserQuery(FilterQuery):
     orderBy: Order = "creationTimestamp"
 
 
-class UserSpecShown(TypedDict):
+class UserSpecShown(UserSettings):
     """What a user is."""
 
-    emailId: str
-    loginName: str
-    firstName: str
-    lastName: str
+    name: str = Field(alias="loginName")
+    """What they sign in by."""
     kind: Literal["person", "machine"]
-    apiKeyHours: int | None
 
 
 class UserStatus(TypedDict):
@@ -178,8 +163,9 @@ def create_user(authority: Authority, body: UserBody) -> Created[Made]:
     rules.users.check_creating(authority)
     spec = body.spec
     kind = UserKind.MACHINE if spec.machineName else UserKind.PERSON
-    name = spec.machineName or spec.emailId or ""
-    user = users.create_user(authority.realm, name, kind, first_name=spec.firstName, last_name=spec.lastName)
+    sheet = UserSheet.read(values_of(spec, UserSheet))
+    rules.users.check_key_hours(authority, sheet.api_key_hours)
+    user = users.create_user(authority.realm, spec.machineName or sheet.email, kind, sheet)
     if spec.roles:
         rules.grants.set_roles(
             authority, users.holder_of(user), [access.find_role_name(authority.realm, role) for role in spec.roles]
@@ -203,9 +189,11 @@ def get_user(authority: Authority, uid: str) -> UserResource:
 @signed_in(current=get_user)
 def replace_user(authority: Authority, body: ReplacedUser, uid: str) -> None:
     """Change what a user is; what is left out is emptied, but for the mail address that a person signs in with."""
-    spec = body.spec
-    fields: dict[str, Any] = {"first_name": spec.firstName, "last_name": spec.lastName, "api_key_hours": spec.apiKeyHours}
-    _change(authority, uid, fields | ({"email": spec.emailId} if spec.emailId is not None else {}))
+    spec, user = body.spec, rules.users.manageable(authority, uid)
+    values = values_of(spec, UserSettings)
+    if "email" not in spec.model_fields_set:
+        del values["email"]
+    rules.users.update(authority, uid, UserSheet.of(user).changed(values))
     if spec.roles is not None:
         _set_roles(authority, uid, spec.roles)
 
@@ -214,16 +202,8 @@ def replace_user(authority: Authority, body: ReplacedUser, uid: str) -> None:
 def change_user(authority: Authority, body: UserChange, uid: str) -> None:
     """Change a user; to disable one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
-    _change(authority, uid, changed_fields(asked, _CHANGED, {"first_name": "", "last_name": "", "api_key_hours": None}))
-
-
-_CHANGED = {
-    "email": "emailId", "first_name": "firstName", "last_name": "lastName", "enabled": "isActive", "api_key_hours": "apiKeyHours",
-}  # fmt: skip
-
-
-def _change(authority: Authority, uid: str, fields: dict[str, Any]) -> None:
-    rules.users.update(authority, uid, **fields)
+    user = rules.users.manageable(authority, uid)
+    rules.users.update(authority, uid, UserSheet.of(user).changed(changes_in(asked, UserSheet)))
 
 
 @signed_in(current=get_user)
@@ -320,13 +300,6 @@ def show_user(user: User) -> UserResource:
         status["lastSignIn"] = time(user.last_sign_in_at)
     return {
         "metadata": metadata(user.uid, short(user)["name"], user.created_at, user.updated_at),
-        "spec": {
-            "emailId": user.email,
-            "loginName": user.name,
-            "firstName": user.first_name,
-            "lastName": user.last_name,
-            "kind": "machine" if user.kind == UserKind.MACHINE.value else "person",
-            "apiKeyHours": user.api_key_hours,
-        },
+        "spec": UserSpecShown.of(user),
         "status": status,
     }

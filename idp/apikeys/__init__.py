@@ -21,11 +21,14 @@ from idp.apikeys.service import (
     revoke_key,
     update_key,
 )
+from idp.apikeys.sheet import ApiKeyNarrowing, ApiKeySheet
 from idp.apikeys.usage import key_usage
 
 __all__ = [
     "MOST_KEYS",
     "ApiKey",
+    "ApiKeyNarrowing",
+    "ApiKeySheet",
     "CheckedKey",
     "KeyExpiredError",
     "KeyRefusedError",

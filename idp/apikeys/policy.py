@@ -79,7 +79,6 @@ def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
 
     :raises NotFoundError: there is no such role.
     """
-    _check_length("roles", roles)
     return sorted({access.get_role(realm, role).name for role in roles})
 
 
@@ -88,7 +87,6 @@ def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
 
     :raises NotFoundError: there is no such project.
     """
-    _check_length("projects", projects)
     return sorted({access.get_project(realm, project).name for project in projects})
 
 
@@ -97,7 +95,6 @@ def check_addresses(addresses: Sequence[str]) -> list[str]:
 
     :raises InvalidValueError: one of them is neither an address nor a network.
     """
-    _check_length("addresses", addresses)
     networks = []
     for address in addresses:
         try:
@@ -107,18 +104,3 @@ def check_addresses(addresses: Sequence[str]) -> list[str]:
                 f"{address[:80]!r} is neither an address nor a network: use 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
             ) from None
     return sorted(set(networks))
-
-
-def check_per_minute(rate: int | None) -> int | None:
-    """Return the rate of a key.
-
-    :raises InvalidValueError: it is out of range.
-    """
-    if rate is not None and not 1 <= rate <= MOST_PER_MINUTE:
-        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.", field="rate_per_minute")
-    return rate
-
-
-def _check_length(what: str, values: Sequence[str]) -> None:
-    if len(values) > MOST_ENTRIES:
-        raise InvalidValueError(f"{what} takes at most {MOST_ENTRIES} entries.")

@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import audit, clock, crypto, vault
+from idp.access import Frozen
 from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import longest_hours
 from idp.apikeys.service import NewKey, change_public_part, create_key, lock_key, owner_of, record_act, text_of
+from idp.apikeys.sheet import ApiKeySheet
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
 from idp.realms import Realm
@@ -19,12 +21,10 @@ QUIET_AFTER = timedelta(hours=24)
 
 LONGEST_OVERLAP = timedelta(days=365)
 
-_KEPT = ("description", "roles", "projects", "frozen", "addresses", "rate_per_minute")
-
 
 def rotate_key(
     realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
-    **fields: Any,
+    frozen: Frozen | None,
 ) -> NewKey:  # fmt: skip
     """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
 
@@ -32,7 +32,7 @@ def rotate_key(
     :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
     :param made_with: public part of the key that it is rotated with, if it is: the new one then lives no longer than the
         old one was made for, and dies with it.
-    :param fields: what is to be otherwise than with the old key.
+    :param frozen: what the new key carries at the most; see `create_key`.
     :raises ConflictError: the key does not work any more, or is replaced already.
     """
     # of several at once, one goes on
@@ -44,10 +44,11 @@ def rotate_key(
         raise ConflictError(f"Key {key.public_part} has been replaced already.")
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidValueError(f"An overlap takes 0 to {LONGEST_OVERLAP.days * 24} hours.")
+    sheet = ApiKeySheet.of(key).changed({"expires_at": None, "active": True})
     new = create_key(
-        realm, owner_of(key), key.name, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
+        realm, owner_of(key), sheet, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
         never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
-        **{name: getattr(key, name) for name in _KEPT} | fields,
+        frozen=frozen,
     )  # fmt: skip
     ends = now + overlap
     key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)

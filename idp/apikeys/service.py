@@ -1,6 +1,6 @@
 """The life of an API key: made, shown once, narrowed, rotated, deactivated, revoked, deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import audit, clock, crypto, feed, vault
-from idp.access import Holder, HolderKind
+from idp.access import Frozen, Holder, HolderKind
 from idp.apikeys.models import ApiKey, KeyStatus
-from idp.apikeys.policy import check_addresses, check_per_minute, check_projects, check_roles, choose_expiry
+from idp.apikeys.policy import check_projects, check_roles, choose_expiry
+from idp.apikeys.sheet import ApiKeySheet
 from idp.applications import Application
 from idp.db import AfterColon, db
-from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_text
 from idp.users import User
@@ -36,30 +37,26 @@ class NewKey:
 def create_key(
     realm: Realm,
     owner: Holder,
-    name: str,
+    sheet: ApiKeySheet,
     *,
     hours: int | None = None,
-    expires_at: datetime | None = None,
     never: bool = False,
     may_exceed: bool = False,
     replaces: ApiKey | None = None,
     made_with: str = "",
-    **fields: Any,
+    frozen: Frozen | None = None,
 ) -> NewKey:
     """Make a key for a user or an application.
 
-    :param name: what it is told by; several keys may have the same.
-    :param hours: how long it lives; or `expires_at`; or `never`; by default what the organisation's policy says.
+    :param sheet: with the time that it expires at, or none.
+    :param hours: how long it lives, instead; or `never`; by default what the organisation's policy says.
     :param may_exceed: whether who asks may exceed that policy.
     :param made_with: public part of the key that it is made with, if it is; it then dies with that one.
-    :param fields: `description`, `roles`, `projects`, `addresses`, `rate_per_minute`.
+    :param frozen: what it carries at the most; None for all that its owner holds. See `access.freeze`.
     :raises LifetimeError: see `policy.choose_expiry`.
-    :raises InvalidValueError: a field has no usable value.
+    :raises NotFoundError: there is no such role or project.
     :raises ConflictError: the owner has too many keys.
     """
-    if not name or len(name) > 64:
-        raise InvalidValueError("A key takes a name of 1 to 64 characters.", field="name")
-    check_text("A name", name, 64, field="name")
     if made_with:
         _lock_maker(made_with)
     # one at a time for each owner: two at once could both see the last free place
@@ -67,7 +64,7 @@ def create_key(
     row = db.session.scalars(select(table).where(table.id == owner.id).with_for_update(key_share=True)).one()
     user, application = (row, None) if owner.kind is HolderKind.USER else (None, row)
     expiry = choose_expiry(
-        realm, user.api_key_hours if user else None, hours=hours, at=expires_at, never=never, may_exceed=may_exceed
+        realm, user.api_key_hours if user else None, hours=hours, at=sheet.expires_at, never=never, may_exceed=may_exceed
     )
     if len(list_keys(realm, owner=owner, limit=MOST_KEYS)) >= MOST_KEYS:
         raise ConflictError(f"{owner.name!r} has {MOST_KEYS} keys. Delete some first.")
@@ -77,18 +74,17 @@ def create_key(
         realm_id=realm.id,
         user_id=user.id if user else None,
         application_id=application.id if application else None,
-        name=name,
         public_part=crypto.public_part(plain),
         pepper_id=pepper_id,
         secret_hash=secret_hash,
-        expires_at=expiry,
         created_by=f"{MADE_WITH}{made_with}" if made_with else audit.current_actor().name,
         replaces_id=replaces.id if replaces else None,
-        **_checked(realm, fields),
+        frozen=frozen,
+        **_checked(realm, sheet).model_dump() | {"expires_at": expiry},
     )
     db.session.add(key)
     db.session.flush()
-    record_act(audit.Tag.API_KEY_CREATE, realm, key, owner=str(owner), name=name, expires_at=text_of(expiry))
+    record_act(audit.Tag.API_KEY_CREATE, realm, key, owner=str(owner), name=key.name, expires_at=text_of(expiry))
     return NewKey(key, plain)
 
 
@@ -106,14 +102,14 @@ def _lock_maker(public_part: str) -> None:
         raise ConflictError("The key that this one is made with does not work any more.")
 
 
-def update_key(realm: Realm, key: ApiKey, **fields: Any) -> None:
-    """Change a key: `name`, `active`, `expires_at`, and the fields of `create_key`.
+def update_key(realm: Realm, key: ApiKey, sheet: ApiKeySheet) -> None:
+    """Change a key to what a sheet says.
 
     :raises ConflictError: it was revoked.
     """
     if key.revoked_at is not None:
         raise ConflictError(f"Key {key.public_part} was revoked for good. Make another.")
-    changed = {name: value for name, value in _checked(realm, fields).items() if getattr(key, name) != value}
+    changed = _checked(realm, sheet).differing(key)
     if not changed:
         return
     for name, value in changed.items():
@@ -227,16 +223,12 @@ def record_act(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None
     publish_key(key.public_part)
 
 
-def _checked(realm: Realm, fields: dict[str, Any]) -> dict[str, Any]:
-    checks: dict[str, Callable[[Any], Any]] = {
-        "description": lambda text: check_text("A description", text, 500, field="description"),
-        "name": lambda text: check_text("A name", text, 64, field="name"),
-        "roles": lambda roles: check_roles(realm, roles),
-        "projects": lambda projects: check_projects(realm, projects),
-        "addresses": check_addresses,
-        "rate_per_minute": check_per_minute,
-    }
-    return {name: checks[name](value) if name in checks else value for name, value in fields.items()}
+def _checked(realm: Realm, sheet: ApiKeySheet) -> ApiKeySheet:
+    """Return a sheet whose roles and projects are those of the realm.
+
+    :raises NotFoundError: there is no such role or project.
+    """
+    return sheet.model_copy(update={"roles": check_roles(realm, sheet.roles), "projects": check_projects(realm, sheet.projects)})
 
 
 def text_of(time: datetime | None) -> str | None:

@@ -1,6 +1,7 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
+from idp.applications.checks import check_audiences, check_jwks, check_origins
 from idp.applications.known import (
     KnownApplication,
     KnownSecret,
@@ -26,10 +27,7 @@ from idp.applications.secrets import (
 from idp.applications.service import (
     application_listing,
     cannot_administer,
-    check_audiences,
     check_client_id,
-    check_jwks,
-    check_origins,
     create_application,
     delete_application,
     find_application,
@@ -44,11 +42,14 @@ from idp.applications.service import (
     settle_audience,
     update_application,
 )
+from idp.applications.sheet import ApplicationSettings, ApplicationSheet
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
     "Application",
     "ApplicationSecret",
+    "ApplicationSettings",
+    "ApplicationSheet",
     "KnownApplication",
     "KnownSecret",
     "NewSecret",

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
+from idp.applications.checks import algorithms_of
 from idp.applications.models import Application, ApplicationSecret
-from idp.applications.service import HAS_ORIGINS, algorithms_of
+from idp.applications.service import HAS_ORIGINS
 from idp.db import reading
 from idp.jose import InvalidTokenError, Key, import_key
 from idp.realms import NAME_PATTERN, KnownRealm

@@ -1,41 +1,24 @@
 """The life cycle of applications."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
+from idp.applications.sheet import ApplicationSheet
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
-from idp.jose import InvalidTokenError, import_key
 from idp.paging import Listing
-from idp.public_url import canonical_url, origin_of
-from idp.realms import Realm, check_access_token_type, check_algorithm, check_name, check_text, publish_application
+from idp.realms import Realm, check_name, publish_application
 
-_KEY_ALGORITHMS = {
-    "RSA": ("RS256", "PS256", "RS384", "PS384", "RS512", "PS512"),
-    "P-256": ("ES256",),
-    "P-384": ("ES384",),
-    "P-521": ("ES512",),
-    "Ed25519": ("EdDSA", "Ed25519"),
-}
-"""What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
-"""What a key of each type may sign an assertion with."""
-
-MOST_AUDIENCES = 20
-MOST_ORIGINS = 50
 MOST_WITH_ORIGINS = 1_000
 """Applications of a realm that may have web origins: each worker keeps the origins of them all in memory."""
 
-LONGEST_ORIGIN = 255
-FASTEST = 1_000_000
-MOST_PUBLIC_KEYS = 10
 
 FIELDS: dict[str, Any] = {
     "name": Application.name,
@@ -49,23 +32,24 @@ FIELDS: dict[str, Any] = {
 """What lists of applications can be narrowed and put in order by."""
 
 
+NEW_APPLICATION = ApplicationSheet()
+"""What an application is like of which nothing is said."""
+
 HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
 """The condition that an application has web origins."""
 
 
-def create_application(realm: Realm, name: str, **fields: Any) -> Application:
+def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_APPLICATION) -> Application:
     """Add an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
-    :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `access_token_type`,
-        `web_origins`, `jwks`, `rate_per_second`.
     :raises ConflictError: the name is taken.
-    :raises InvalidValueError: the name or a field has no usable value.
+    :raises InvalidValueError: the name is not usable.
     """
     check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} has an application {name!r} already.", realm=realm.name, name=name), field="name")
-    application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **_checked(fields))
+    application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **sheet.model_dump())
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
     db.session.flush()
@@ -84,9 +68,12 @@ def check_client_id(name: str) -> str:
     return check_name("an application", name)
 
 
-def update_application(realm: Realm, application: Application, **fields: Any) -> None:
-    """Change an application; see `create_application` for the fields."""
-    changed = {key: value for key, value in _checked(fields).items() if getattr(application, key) != value}
+def update_application(realm: Realm, application: Application, sheet: ApplicationSheet) -> None:
+    """Change an application to what a sheet says.
+
+    :raises ConflictError: too many applications of the realm have web origins.
+    """
+    changed = sheet.differing(application)
     if not changed:
         return
     if not application.web_origins:
@@ -109,7 +96,7 @@ def settle_audience(realm: Realm, application: Application, issuer: str) -> None
     beginning, asks for it with each token: `resource=<issuer>` (RFC 8707 §2).
     """
     if not application.audience and _administers(application):
-        update_application(realm, application, audience=[issuer])
+        update_application(realm, application, ApplicationSheet.of(application).changed({"audience": [issuer]}))
 
 
 def cannot_administer(application: Application) -> bool:
@@ -253,102 +240,3 @@ def holder_of(application: Application) -> Holder:
 
 def _by_name(realm: Realm, name: str) -> Any:
     return select(Application).where(Application.realm_id == realm.id, Application.name == name)
-
-
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    if fields.get("signing_algorithm") is not None:
-        check_algorithm(fields["signing_algorithm"])
-    if fields.get("access_token_type") is not None:
-        check_access_token_type(fields["access_token_type"])
-    check_text("A description", fields.get("description", ""), 500, field="description")
-    rate = fields.get("rate_per_second")
-    if rate is not None and not 1 <= rate <= FASTEST:
-        sentence = Sentence("{field} is {rate}: use 1 to {most}, or none for the server's own limit.", rate=rate, most=FASTEST)
-        raise InvalidValueError(sentence, field="rate_per_second")
-    for name in ("audience", "resources"):
-        if name in fields:
-            fields = {**fields, name: check_audiences(name, fields[name])}
-    if "web_origins" in fields:
-        fields = {**fields, "web_origins": check_origins(fields["web_origins"])}
-    if fields.get("jwks") is not None:
-        fields = {**fields, "jwks": check_jwks(fields["jwks"])}
-    return fields
-
-
-def check_audiences(name: str, values: Sequence[str]) -> list[str]:
-    """Return the values of `audience` or `resources` if they can be that.
-
-    :raises InvalidValueError: too many, repeated, or no name or URL.
-    """
-    if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
-        raise InvalidValueError(Sentence("{field} takes at most {most} values, each once.", most=MOST_AUDIENCES), field=name)
-    for value in values:
-        if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
-            sentence = Sentence(
-                "{field} takes names or URLs of 1 to 255 visible ASCII characters, not {value!r}.", value=value[:80]
-            )
-            raise InvalidValueError(sentence, field=name)
-        if "://" in value and ("#" in value or not _has_host(value)):
-            raise InvalidValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).", field=name)
-    return list(values)
-
-
-def check_origins(values: Sequence[str]) -> list[str]:
-    """Return the values of `web_origins` as browsers write them, if they can be that.
-
-    :raises InvalidValueError: too many, repeated, or no origin.
-    """
-    origins = []
-    for value in values:
-        try:
-            origin = canonical_url(value)
-        except ValueError:
-            origin = ""
-        if not origin or "*" in origin or origin != origin_of(origin) or len(origin) > LONGEST_ORIGIN:
-            sentence = Sentence(
-                "{field} takes origins such as https://app.example.com, without a path, not {value!r}.", value=value[:80]
-            )
-            raise InvalidValueError(sentence, field="web_origins")
-        origins.append(origin)
-    if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
-        raise InvalidValueError(
-            Sentence("{field} takes at most {most} values, each once.", most=MOST_ORIGINS), field="web_origins"
-        )
-    return origins
-
-
-def _has_host(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).netloc)
-    except ValueError:  # brackets that do not hold an IPv6 address
-        return False
-
-
-def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the algorithms that a public key may be used with, by its type and curve."""
-    return _KEY_ALGORITHMS["RSA" if jwk["kty"] == "RSA" else jwk["crv"]]
-
-
-def check_jwks(document: Any) -> dict[str, Any]:
-    """Return a JWK set of public keys, reduced to what is needed.
-
-    :raises InvalidValueError: no key, too many, a private one, or one that is too weak.
-    """
-    keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_PUBLIC_KEYS:
-        sentence = Sentence('{field} takes {{"keys": [...]}} with 1 to {most} public keys.', most=MOST_PUBLIC_KEYS)
-        raise InvalidValueError(sentence, field="jwks")
-    for number, jwk in enumerate(keys, 1):
-        try:
-            if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
-                raise InvalidTokenError("The key is private; give the public half only.")
-            import_key(jwk)
-            algorithms = algorithms_of(jwk)
-            if jwk.get("alg") not in (None, *algorithms) or jwk.get("use", "sig") != "sig":
-                raise InvalidTokenError(f"It is for another algorithm or use than signing with {' or '.join(algorithms)}.")
-        except InvalidTokenError as error:
-            raise InvalidValueError(Sentence("Key {number} of {field}: {why}", number=number, why=error), field="jwks") from None
-    if len(json.dumps(keys)) > 20_000:
-        raise InvalidValueError(Sentence("{field} is larger than 20,000 characters."), field="jwks")
-    kept = ("kty", "crv", "x", "y", "n", "e", "kid", "alg", "use")
-    return {"keys": [{name: jwk[name] for name in kept if name in jwk} for jwk in keys]}

@@ -1,14 +1,14 @@
 """`idp api-keys`: long-lived secrets of users and applications."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.apikeys import ApiKeySheet
 from idp.cli.grants import find_holder
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
-    Time,
     json_option,
     json_time,
     reads_database,
@@ -17,6 +17,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -40,27 +41,17 @@ def api_keys_group() -> None:
 @with_database
 @realm_option
 @click.option("--hours", type=int, help="How long it lives; by default what the realm or the user allows.")
-@click.option("--expires", "expires_at", type=Time(), help="When it expires, instead of --hours.")
 @click.option("--never", is_flag=True, help="It never expires.")
-@click.option("--role", "roles", multiple=True, help="Carry this role of its owner only; may be repeated.")
-@click.option("--project", "projects", multiple=True, help="Be for this project only; may be repeated.")
-@click.option("--address", "addresses", multiple=True, help="Work from this address or network only; may be repeated.")
-@click.option("--rate", "rate_per_minute", type=int, help="How often a minute it may be used.")
-@click.option("--description", default="", help="What it is for.")
+@sheet_options(ApiKeySheet, without={"name", "active"})
 @json_option
-def create(  # noqa: PLR0917
+def create(
     realm: "Realm",
     owner: str,
     name: str,
     hours: int | None,
-    expires_at: datetime | None,
     never: bool,  # noqa: FBT001
-    roles: tuple[str, ...],
-    projects: tuple[str, ...],
-    addresses: tuple[str, ...],
-    rate_per_minute: int | None,
-    description: str,
     as_json: bool,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Make a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
 
@@ -71,11 +62,9 @@ def create(  # noqa: PLR0917
     from idp import apikeys, runtime
     from idp.db import commit
 
-    new = apikeys.create_key(
-        realm, find_holder(realm, owner, groups=False), name, hours=hours, expires_at=expires_at, never=never, may_exceed=True,
-        roles=list(roles), projects=list(projects), addresses=list(addresses), rate_per_minute=rate_per_minute,
-        description=description,
-    )  # fmt: skip
+    sheet = ApiKeySheet.read(given(ApiKeySheet, options) | {"name": name})
+    holder = find_holder(realm, owner, groups=False)
+    new = apikeys.create_key(realm, holder, sheet, hours=hours, never=never, may_exceed=True)
     commit()
     if as_json:
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
@@ -116,7 +105,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
     from idp.db import commit
 
     old = apikeys.get_key(realm, key)
-    new = apikeys.rotate_key(realm, old, overlap=timedelta(hours=overlap_hours), hours=hours, may_exceed=True)
+    new = apikeys.rotate_key(realm, old, overlap=timedelta(hours=overlap_hours), hours=hours, may_exceed=True, frozen=old.frozen)
     commit()
     if as_json:
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
@@ -176,7 +165,8 @@ def _set_active(realm: "Realm", key: str, *, active: bool) -> None:
     from idp import apikeys
     from idp.db import commit
 
-    apikeys.update_key(realm, apikeys.get_key(realm, key), active=active)
+    row = apikeys.get_key(realm, key)
+    apikeys.update_key(realm, row, ApiKeySheet.of(row).changed({"active": active}))
     commit()
     click.echo(f"{'Activated' if active else 'Deactivated'} {key}.")
 

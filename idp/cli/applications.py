@@ -1,12 +1,12 @@
 """`idp applications`: programs and their secrets."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.changes import read_jwks, update_application
+from idp.applications import ApplicationSheet
+from idp.cli.changes import update_application
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.secrets import secrets_group
 from idp.cli.session import (
@@ -22,6 +22,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import facts_of, given, sheet_options
 from idp.written import one_line
 
 if TYPE_CHECKING:
@@ -53,50 +54,18 @@ applications_group.add_command(update_application)
     help="A role on a project; without :ROLE, each of the --role roles. May be repeated.",
 )
 @click.option("--until", type=Time(), help="End of the project grants, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
-@click.option(
-    "--audience",
-    multiple=True,
-    help="What its tokens are for (aud); by default this server, if a role administers, and no API in particular otherwise.",
-)
-@click.option("--resource", "resources", multiple=True, help="An audience it answers for: it may introspect its tokens.")
-@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens; by default the realm's.")
-@click.option(
-    "--token-type",
-    type=click.Choice(["at+jwt", "JWT"]),
-    help="Header typ of its access tokens; by default the realm's. JWT is for APIs that refuse at+jwt (RFC 9068).",
-)
-@click.option(
-    "--web-origin",
-    "origins",
-    multiple=True,
-    metavar="ORIGIN",
-    help="An origin whose pages may read what it is answered; may be repeated.",
-)
-@click.option("--rate", type=int, help="Tokens that it may fetch in a second; by default what the server's settings say.")
-@click.option(
-    "--jwks",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with its public keys (JWK set), for private_key_jwt. It then gets no secret.",
-)
-@click.option("--description", default="", help="What it is.")
+@sheet_options(ApplicationSheet, without={"enabled"})
 @click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
 @json_option
-def create(  # noqa: PLR0917
+def create(
     realm: "Realm",
     name: str,
     roles: tuple[str, ...],
     projects: tuple[str, ...],
     until: datetime | None,
-    audience: tuple[str, ...],
-    resources: tuple[str, ...],
-    algorithm: str | None,
-    token_type: str | None,
-    origins: tuple[str, ...],
-    rate: int | None,
-    jwks: Path | None,
-    description: str,
     secret_expires: datetime | None,
     as_json: bool,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Make an application called NAME, which is its client_id. Its secret is shown once.
 
@@ -108,18 +77,8 @@ def create(  # noqa: PLR0917
     from idp.cli.serve import show_curl
     from idp.db import commit, db
 
-    application = applications.create_application(
-        realm,
-        name,
-        description=description,
-        audience=list(audience),
-        resources=list(resources),
-        signing_algorithm=algorithm,
-        access_token_type=token_type,
-        web_origins=list(origins),
-        rate_per_second=rate,
-        jwks=read_jwks(jwks) if jwks else None,
-    )
+    sheet = ApplicationSheet.read(given(ApplicationSheet, options))
+    application = applications.create_application(realm, name, sheet)
     holder = applications.holder_of(application)
     for role in roles:
         access.grant_role(realm, holder, role)
@@ -129,7 +88,7 @@ def create(  # noqa: PLR0917
     issuer = runtime.current().settings.issuer(realm.name)
     applications.settle_audience(realm, application, issuer)
     plain = None
-    if jwks is None:
+    if sheet.jwks is None:
         _, plain = applications.add_secret(realm, application, "main", expires_at=secret_expires)
     commit()
     if as_json:
@@ -185,14 +144,7 @@ def _facts(application: Any) -> dict[str, Any]:
     return {
         "client_id": application.name,
         "uid": application.uid,
-        "description": application.description,
-        "enabled": application.enabled,
-        "audience": application.audience,
-        "resources": application.resources,
-        "signing_algorithm": application.signing_algorithm,
-        "access_token_type": application.access_token_type,
-        "web_origins": application.web_origins,
-        "rate_per_second": application.rate_per_second,
+        **facts_of(ApplicationSheet, application, without={"jwks"}),
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),
@@ -232,7 +184,8 @@ def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp import applications
     from idp.db import commit
 
-    applications.update_application(realm, applications.get_application(realm, name), enabled=enabled)
+    application = applications.get_application(realm, name)
+    applications.update_application(realm, application, ApplicationSheet.of(application).changed({"enabled": enabled}))
     commit()
 
 

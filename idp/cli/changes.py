@@ -1,46 +1,25 @@
 """`idp applications update` and `idp realms update`: what was set when they were made, set anew."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.session import check, realm_option, with_database
-from idp.errors import InvalidValueError
+from idp.applications import ApplicationSheet
+from idp.cli.session import realm_option, with_database
+from idp.cli.sheets import changes, empty_option, named_options, sheet_options
+from idp.realms import RealmSettings
 
 if TYPE_CHECKING:
     from idp.realms import Realm
-
-_OPTIONS: dict[str, tuple[str, Any]] = {
-    "description": ("description", ""),
-    "audience": ("audience", []),
-    "resource": ("resources", []),
-    "web-origin": ("web_origins", []),
-    "algorithm": ("signing_algorithm", None),
-    "token-type": ("access_token_type", None),
-    "rate": ("rate_per_second", None),
-    "jwks": ("jwks", None),
-}
-"""Which field an option of `idp applications update` is for, and what the field is without a value."""
 
 
 @click.command("update")
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--description", help="What it is.")
-@click.option("--audience", multiple=True, help="What its tokens are for, instead of what they were; may be repeated.")
-@click.option("--resource", multiple=True, help="An audience it answers for, instead of those of before; may be repeated.")
-@click.option("--web-origin", multiple=True, help="An origin whose pages may read what it is answered; may be repeated.")
-@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens.")
-@click.option("--token-type", type=click.Choice(["at+jwt", "JWT"]), help="Header typ of its access tokens.")
-@click.option("--rate", type=int, help="Tokens that it may fetch in a second, five times as many at once.")
-@click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")
-@click.option(
-    "--empty", multiple=True, type=click.Choice(list(_OPTIONS)),
-    help="An option that is to have no value any more, so that the realm's or the server's own counts; may be repeated.",
-)  # fmt: skip
-def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **given: Any) -> None:
+@sheet_options(ApplicationSheet, without={"enabled"})
+@empty_option(ApplicationSheet, without={"enabled"})
+def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **options: Any) -> None:
     """Change the application NAME; what is left out stays.
 
     \b
@@ -51,54 +30,18 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **give
     from idp import applications
     from idp.db import commit
 
-    options = {option: value for option in _OPTIONS if (value := given[option.replace("-", "_")]) not in (None, ())}
-    for option in empty:
-        check(option not in options, f"Use --{option} or --empty {option}, not both.")
-        options[option] = _OPTIONS[option][1]
-    check(options, "Say what is to change: see idp applications update --help.")
-    fields = {_OPTIONS[option][0]: _read(option, value) for option, value in options.items()}
-    applications.update_application(realm, applications.get_application(realm, name), **fields)
+    fields = changes(ApplicationSheet, options, empty, command="idp applications update")
+    application = applications.get_application(realm, name)
+    applications.update_application(realm, application, ApplicationSheet.of(application).changed(fields))
     commit()
-    click.echo(f"Changed {name}: {', '.join(options)}.")
-
-
-def _read(option: str, value: Any) -> Any:
-    if option == "jwks" and value is not None:
-        return read_jwks(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def read_jwks(path: Path) -> Any:
-    """Return the JSON of a file of public keys.
-
-    :raises InvalidValueError: it is not JSON.
-    """
-    import json
-
-    from idp.text_files import read_text
-
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError):
-        raise InvalidValueError(f"{path} is not JSON: it must hold a JWK set of public keys.") from None
+    click.echo(f"Changed {name}: {named_options(fields)}.")
 
 
 @click.command("update")
 @click.argument("name")
 @with_database
-@click.option("--display-name", help="Its name for people.")
-@click.option("--algorithm", "signing_algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens.")
-@click.option("--token-type", "access_token_type", type=click.Choice(["at+jwt", "JWT"]), help="Header typ of access tokens.")
-@click.option("--key-rotation-days", type=int, help="Days after which a signing key gets a successor; 0 leaves that to you.")
-@click.option("--audit-days", type=int, help="Days for which the audit trail keeps uses of tokens and keys; 0 for ever.")
-@click.option("--session-hours", type=int, help="Hours after which a session of a person ends.")
-@click.option("--api-key-hours", type=int, help="Hours that API keys live by default, and the longest that people may choose.")
-@click.option("--personal-token-limit", type=int, help="Personal tokens that one user may have.")
-@click.option("--personal-token-seconds", type=int, help="Life of personal tokens.")
-@click.option(
-    "--personal-token-choice/--no-personal-token-choice", default=None, help="Whether people may choose a shorter life."
-)
-def update_realm(name: str, **given: Any) -> None:
+@sheet_options(RealmSettings)
+def update_realm(name: str, **options: Any) -> None:
     """Change settings of the realm NAME; what is left out stays.
 
     \b
@@ -108,8 +51,8 @@ def update_realm(name: str, **given: Any) -> None:
     from idp import realms
     from idp.db import commit
 
-    fields = {field: value for field, value in given.items() if value is not None}
-    check(fields, "Say what is to change: see idp realms update --help.")
-    realms.update_realm(realms.lock_realm(name) or realms.get_realm(name), **fields)
+    fields = changes(RealmSettings, options, command="idp realms update")
+    realm = realms.lock_realm(name) or realms.get_realm(name)
+    realms.update_realm(realm, RealmSettings.of(realm).changed(fields))
     commit()
-    click.echo(f"Changed {name}: {', '.join(fields)}.")
+    click.echo(f"Changed {name}: {named_options(fields)}.")

@@ -6,6 +6,8 @@ import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
+from idp.cli.sheets import given, sheet_options
+from idp.users import GroupSheet
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -20,15 +22,14 @@ def groups_group() -> None:
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--description", default="", help="What it is.")
-@click.option("--display-name", default="", help="What it is shown as; its name by default.")
+@sheet_options(GroupSheet)
 @json_option
-def create(realm: "Realm", name: str, description: str, display_name: str, as_json: bool) -> None:  # noqa: FBT001
+def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
     """Make a group called NAME."""
     from idp import users
     from idp.db import commit
 
-    group = users.create_group(realm, name, description, display_name)
+    group = users.create_group(realm, name, GroupSheet.read(given(GroupSheet, options)))
     commit()
     if as_json:
         show_json(_facts(group, 0))

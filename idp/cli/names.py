@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.access import ProjectSheet, RoleSheet
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
+from idp.cli.sheets import facts_of, given, sheet_options
+from idp.sheets import Sheet
 from idp.written import one_line
 
 if TYPE_CHECKING:
     from idp.realms import Realm
 
 
-def _group(noun: str, explanation: str) -> click.Group:
+def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
     """Make the command group for roles or projects."""
     group = click.Group(f"{noun}s", help=explanation)
 
@@ -27,12 +30,12 @@ def _group(noun: str, explanation: str) -> click.Group:
     @click.argument("name")
     @with_database
     @realm_option
-    @click.option("--description", default="", help="What it is for.")
+    @sheet_options(sheet, without={"permissions"})
     @json_option
-    def create(realm: "Realm", name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
+    def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
         from idp.db import commit
 
-        row = verb(f"create_{noun}")(realm, name, description)
+        row = verb(f"create_{noun}")(realm, name, sheet.read(given(sheet, options)))
         commit()
         if as_json:
             show_json(_facts(row))
@@ -59,7 +62,8 @@ def _group(noun: str, explanation: str) -> click.Group:
     def describe(realm: "Realm", name: str, description: str) -> None:
         from idp.db import commit
 
-        verb(f"describe_{noun}")(realm, name, description)
+        row = verb(f"get_{noun}")(realm, name)
+        verb(f"update_{noun}")(realm, row, sheet.of(row).changed({"description": description}))
         commit()
         click.echo(f"Described {noun} {name}.")
 
@@ -78,12 +82,13 @@ def _group(noun: str, explanation: str) -> click.Group:
 
 
 def _facts(row: Any) -> dict[str, Any]:
-    facts = {"name": row.name, "uid": row.uid, "description": row.description, "created_at": json_time(row.created_at)}
-    return facts | ({"built_in": row.built_in, "permissions": row.permissions} if hasattr(row, "built_in") else {})
+    sheet: type[Sheet] = RoleSheet if hasattr(row, "built_in") else ProjectSheet
+    facts = {"name": row.name, "uid": row.uid, **facts_of(sheet, row), "created_at": json_time(row.created_at)}
+    return facts | ({"built_in": row.built_in} if sheet is RoleSheet else {})
 
 
-roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.")
-projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.")
+roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.", RoleSheet)
+projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.", ProjectSheet)
 
 
 @roles_group.command("permit")

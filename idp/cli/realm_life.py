@@ -1,11 +1,13 @@
 """`idp realms create` and what becomes of realms: approve, deactivate, activate, delete, restore."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.session import confirm, makes_keys, with_database
+from idp.cli.sheets import given, sheet_options
+from idp.realms import RealmSettings, RealmSheet
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 @click.argument("name")
 @with_database
 @makes_keys
-@click.option("--display-name", default="", help="Its name for people.")
+@sheet_options(RealmSettings)
 @click.option("--pending", is_flag=True, help="It waits for `idp realms approve`; nothing of it works before.")
-def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001
+def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
     """Make a realm called NAME, with its signing keys and the built-in roles.
 
     \b
@@ -27,7 +29,7 @@ def create(name: str, display_name: str, pending: bool) -> None:  # noqa: FBT001
     from idp import manifest, runtime
     from idp.db import commit
 
-    manifest.create_empty_realm(name, display_name=display_name, pending=pending)
+    manifest.create_empty_realm(name, RealmSheet.read(given(RealmSettings, options)), pending=pending)
     commit()
     click.echo(f"Created realm {name}: {runtime.current().settings.issuer(name)}")
     click.echo(f"Make its first administrator with: idp users create --realm {name} --role administrator --email ...")

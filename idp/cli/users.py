@@ -16,7 +16,9 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import facts_of, given
 from idp.text_files import read_line
+from idp.users import UserSettings, UserSheet
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -32,8 +34,6 @@ def users_group() -> None:
 @realm_option
 @click.option("--email", help="Mail address of a person: what they sign in with.")
 @click.option("--machine", help="Name of a machine user, which has no password and holds API keys.")
-@click.option("--first-name", default="", help="First name.")
-@click.option("--last-name", default="", help="Last name.")
 @click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
 @click.option("--group", "groups", multiple=True, help="A group to be in; may be repeated.")
 @click.option(
@@ -46,18 +46,16 @@ def users_group() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to the end of its first line.")
 @click.option("--no-invitation", is_flag=True, help="Send no invitation; without a password the person cannot sign in yet.")
 @json_option
-def create(  # noqa: PLR0917
+def create(
     realm: "Realm",
     email: str | None,
     machine: str | None,
-    first_name: str,
-    last_name: str,
     roles: tuple[str, ...],
     groups: tuple[str, ...],
-    key_hours: int | None,
     password_stdin: bool,  # noqa: FBT001
     no_invitation: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Make a person (--email) or a machine user (--machine).
 
@@ -77,8 +75,8 @@ def create(  # noqa: PLR0917
     kind = UserKind.MACHINE if machine else UserKind.PERSON
     name = machine or email or ""
     password_hash = _read_password(name, realm.name) if password_stdin else ""
-    fields: dict[str, Any] = {"first_name": first_name, "last_name": last_name, "api_key_hours": key_hours}
-    user = users.create_user(realm, name, kind, password_hash=password_hash, **fields)
+    sheet = UserSheet.read(given(UserSettings, options))
+    user = users.create_user(realm, name, kind, sheet, password_hash=password_hash)
     for role in roles:
         access.grant_role(realm, users.holder_of(user), role)
     for group in groups:
@@ -244,7 +242,7 @@ def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp.db import commit
 
     user = users.get_user(realm, name)
-    users.update_user(realm, user, enabled=enabled)
+    users.update_user(realm, user, UserSheet.of(user).changed({"enabled": enabled}))
     commit()
     click.echo(f"{'Enabled' if enabled else 'Disabled'} user {user.name}.")
 
@@ -264,12 +262,8 @@ def user_facts(user: Any) -> dict[str, Any]:
         "uid": user.uid,
         "name": user.name,
         "kind": user.kind,
-        "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "enabled": user.enabled,
+        **facts_of(UserSheet, user),
         "has_password": bool(user.password_hash),
-        "api_key_hours": user.api_key_hours,
         "last_sign_in_at": json_time(user.last_sign_in_at),
         "created_at": json_time(user.created_at),
     }

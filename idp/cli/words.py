@@ -41,13 +41,17 @@ _OPTIONS = {
 """What fields of domains are given by, where that is not an option of the same name."""
 
 
+def option_of(field: str) -> str:
+    """Return the option that a field of a domain is given by."""
+    return _OPTIONS.get(field) or f"--{field.replace('_', '-')}"
+
+
 class _OptionWords(Words):
     """Fields are given by options."""
 
     def field(self, name: str) -> str:
         """Return the option that a field is given by."""
-        whole = name.partition(".")[0]
-        return _OPTIONS.get(whole) or f"--{whole.replace('_', '-')}"
+        return option_of(name.partition(".")[0])
 
 
 _WORDS = _OptionWords()

@@ -8,12 +8,13 @@ from flask import Response, request
 from wtforms import validators
 
 from idp import apikeys, applications, clock, rules, users
-from idp.apikeys import ApiKey, KeyStatus
+from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus
 from idp.console.browser import Visit, page, page_with_secret
-from idp.console.forms import Form, LinesField, NumberField, TimeField, text
+from idp.console.forms import Form, NumberField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import render
+from idp.console.sheet_forms import sheet_form, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
@@ -23,8 +24,8 @@ from idp.errors import NotFoundError
 MINE = "/console/my/keys"
 
 
-class KeyForm(Form):
-    """A new key."""
+class _KeyForm(Form):
+    """A new key, but for what it is narrowed to."""
 
     owner = text("For whom", "A user by mail address or name, or application:<name>.", required=True, longest=300)
     name = text("Name", "What it is for.", required=True, longest=64)
@@ -32,12 +33,6 @@ class KeyForm(Form):
     hours = NumberField("Life in hours", [validators.Optional(), validators.NumberRange(min=1)])
     expires = TimeField("Or until", description="Instead of hours.")
     never = wtforms.BooleanField("It never expires")
-    roles = LinesField("Only these roles", "One a line. Empty for all that its owner holds.")
-    projects = LinesField(
-        "Only these projects", "One a line. Empty for all; with some named, roles on the whole are not carried."
-    )
-    addresses = LinesField("Only from these addresses", "Addresses or networks such as 192.0.2.0/24, one a line. Empty for all.")
-    rate_per_minute = NumberField("Uses a minute", [validators.Optional()], description="Empty for no limit of its own.")
 
 
 class KeyChangeForm(Form):
@@ -45,6 +40,10 @@ class KeyChangeForm(Form):
 
     name = text("Name", required=True, longest=64)
     description = text("Description")
+
+
+KeyForm = sheet_form(ApiKeyNarrowing, base=_KeyForm)
+"""A new key."""
 
 
 class RotateForm(Form):
@@ -100,7 +99,7 @@ def new_own_key(visit: Visit) -> Response | str:
     return _new_key(visit, form, page_url(MINE), "Manage keys")
 
 
-def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Response | str:
+def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | str:
     own = "owner" not in form
     may_exceed = rules.api_keys.can_exceed_limits(visit.authority)
     limit = visit.realm.api_key_hours
@@ -112,12 +111,8 @@ def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Respons
     made: dict[str, Any] = {}
 
     def act() -> None:
-        wish = rules.api_keys.NewApiKey(
-            name=form.name.data or "", description=form.description.data or "", hours=form.hours.data,
-            expires_at=form.expires.data,
-            never=bool("never" in form and form.never.data), roles=form.roles.data, projects=form.projects.data,
-            addresses=form.addresses.data, rate_per_minute=form.rate_per_minute.data,
-        )  # fmt: skip
+        sheet = ApiKeySheet.read(values_in(ApiKeySheet, form) | {"expires_at": form.expires.data})
+        wish = rules.api_keys.NewApiKey(sheet, form.hours.data, never=bool("never" in form and form.never.data))
         owner = None if own else _owner_uid(visit, form.owner.data or "")
         new = rules.api_keys.create(visit.authority, owner, wish)
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
@@ -141,7 +136,7 @@ def show_key(visit: Visit, uid: str) -> Response | str:
     def act() -> None:
         changed = rules.api_keys.writable(visit.authority, uid)
         rules.api_keys.check_change(visit.authority, changed)
-        apikeys.update_key(visit.realm, changed, name=form.name.data or "", description=form.description.data or "")
+        apikeys.update_key(visit.realm, changed, ApiKeySheet.of(changed).changed(values_in(ApiKeySheet, form)))
         commit()
 
     if form.do(act):

@@ -9,18 +9,17 @@ from flask import Response, request
 from wtforms import validators
 
 from idp import access, apikeys, applications, audit, clock, keysets, rules, runtime, tokens
-from idp.algorithms import SIGNING_ALGORITHMS
 from idp.apikeys import ApiKey
-from idp.applications import Application
+from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
-from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, NumberField, TimeField, choices, name_field, text
+from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
 from idp.db import commit
-from idp.realms import ACCESS_TOKEN_TYPES
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -65,27 +64,8 @@ class NewApplicationForm(Form):
     audience = LinesField("Audience")
 
 
-class ApplicationForm(Form):
-    """What can be changed of an application."""
-
-    description = text("Description")
-    audience = LinesField("Audience")
-    resources = LinesField("Answers for", "Audiences that it may introspect tokens of, as a resource server, one a line.")
-    signing_algorithm = wtforms.SelectField(
-        "Signature of its tokens", choices=choices(("", *SIGNING_ALGORITHMS), {"": "the organisation's"})
-    )
-    access_token_type = wtforms.SelectField(
-        "Type of its access tokens", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's"}),
-        description="JWT is for APIs whose library refuses at+jwt, such as Spring's default.",
-    )  # fmt: skip
-    rate_per_second = NumberField(
-        "Tokens a second",
-        [validators.Optional()],
-        description="Five times as many at once. Empty for what the server's settings say.",
-    )
-    web_origins = LinesField(
-        "Web origins", "Origins whose pages may read what it is answered, such as https://app.example.com, one a line."
-    )
+ApplicationForm = sheet_form(ApplicationSheet, without={"enabled"})
+"""What can be changed of an application."""
 
 
 class TryForm(Form):
@@ -121,12 +101,8 @@ def new_application(visit: Visit) -> Response | str:
 
     def act() -> None:
         grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
-        wish = rules.applications.ApplicationWish(
-            form.name.data or "",
-            form.roles.data or [],
-            grants,
-            {"description": form.description.data or "", "audience": form.audience.data},
-        )
+        sheet = ApplicationSheet.read(values_in(ApplicationSheet, form))
+        wish = rules.applications.NewApplication(form.name.data or "", sheet, form.roles.data or [], grants)
         application, plain = rules.applications.create(visit.authority, wish)
         made.update(name=application.name, plain=plain)
         commit()
@@ -161,22 +137,14 @@ def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
 def show_application(visit: Visit, name: str) -> Response | str:
     """Show an application with its secrets, roles, keys and last events; change what can be changed."""
     application = rules.applications.visible(visit.authority, name)
-    stored = {
-        "description": application.description,
-        "audience": application.audience,
-        "resources": application.resources,
-        "signing_algorithm": application.signing_algorithm or "",
-        "access_token_type": application.access_token_type or "",
-        "web_origins": application.web_origins,
-        "rate_per_second": application.rate_per_second,
-    }
+    stored = stored_in(ApplicationSheet, application, without={"enabled"})
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
 
     def act() -> None:
-        of_realm = {name: form.data[name] or None for name in ("signing_algorithm", "access_token_type")}
-        values = {**form.data, **of_realm}
-        rules.applications.update(visit.authority, name, **values)
+        changes = values_in(ApplicationSheet, form)
+        stored_now = rules.applications.visible(visit.authority, name)
+        rules.applications.update(visit.authority, name, ApplicationSheet.of(stored_now).changed(changes))
         commit()
 
     if form.do(act):
@@ -222,7 +190,7 @@ def disable_application(visit: Visit, name: str) -> Response | str:
     )
 
     def act() -> None:
-        applications.update_application(visit.realm, application, enabled=False)
+        applications.update_application(visit.realm, application, ApplicationSheet.of(application).changed({"enabled": False}))
         commit()
 
     return confirmed(visit, question, act, f"{application_url(visit, name)}?done=disabled")
@@ -232,7 +200,7 @@ def disable_application(visit: Visit, name: str) -> Response | str:
 def enable_application(visit: Visit, name: str) -> Response:
     """Let a disabled application in again."""
     application = rules.applications.manageable(visit.authority, name)
-    applications.update_application(visit.realm, application, enabled=True)
+    applications.update_application(visit.realm, application, ApplicationSheet.of(application).changed({"enabled": True}))
     commit()
     return go(f"{application_url(visit, name)}?done=enabled")
 

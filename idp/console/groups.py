@@ -8,18 +8,14 @@ from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
 from idp.console.people import find_user
 from idp.console.render import part, render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 from idp.errors import NotFoundError
-from idp.users import Group
+from idp.users import Group, GroupSheet
 
-
-class GroupForm(Form):
-    """A group."""
-
-    name = name_field()
-    display_name = text("Name for people", longest=200)
-    description = text("Description")
+GroupForm = sheet_form(GroupSheet)
+NewGroupForm = sheet_form(GroupSheet, name=name_field())
 
 
 class MemberForm(Form):
@@ -39,10 +35,10 @@ def list_groups(visit: Visit) -> Response | str:
 def new_group(visit: Visit) -> Response | str:
     """Make a group."""
     rules.groups.check_creating(visit.authority)
-    form = GroupForm(visit.posted)
+    form = NewGroupForm(visit.posted)
 
     def act() -> None:
-        users.create_group(visit.realm, form.name.data or "", form.description.data or "", form.display_name.data or "")
+        users.create_group(visit.realm, form.name.data or "", GroupSheet.read(values_in(GroupSheet, form)))
         commit()
 
     if form.do(act):
@@ -60,8 +56,8 @@ def show_group(visit: Visit, name: str) -> Response | str:
     form = _described(group, visit.posted)
 
     def act() -> None:
-        rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
-        users.describe_group(visit.realm, name, form.description.data or "", form.display_name.data or "")
+        changed = rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
+        users.update_group(visit.realm, changed, GroupSheet.read(values_in(GroupSheet, form)))
         commit()
 
     if form.do(act):
@@ -89,10 +85,9 @@ def add_member(visit: Visit, name: str) -> Response | str:
     return _group_page(visit, name, _described(users.get_group(visit.realm, name), None), form)
 
 
-def _described(group: Group, posted: Posted | None) -> GroupForm:
+def _described(group: Group, posted: Posted | None) -> Form:
     """Return the form that changes what a group says of itself."""
-    form = GroupForm(posted, {"display_name": group.display_name, "description": group.description})
-    del form.name
+    form: Form = GroupForm(posted, stored_in(GroupSheet, group))
     return form
 
 

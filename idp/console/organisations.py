@@ -16,7 +16,7 @@ from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.db import commit
-from idp.realms import MASTER, Realm, RealmState
+from idp.realms import MASTER, Realm, RealmSheet, RealmState
 
 LIST = "/console/organisations"
 
@@ -54,9 +54,8 @@ def new_organisation(visit: Visit) -> Response | str:
     form = OrganisationForm(visit.posted)
 
     def act() -> None:
-        manifest.create_empty_realm(
-            form.name.data or "", display_name=form.display_name.data or "", pending=bool(form.pending.data)
-        )
+        sheet = RealmSheet.read({"display_name": form.display_name.data or ""})
+        manifest.create_empty_realm(form.name.data or "", sheet, pending=bool(form.pending.data))
         commit()
 
     if form.do(act):

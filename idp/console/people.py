@@ -3,19 +3,19 @@
 from typing import Any
 
 from flask import Response, request
-from wtforms import validators
 
 from idp import access, apikeys, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
-from idp.console.forms import CHOOSE, Form, NumberField, choice, choices, text
+from idp.console.forms import CHOOSE, Form, choice, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_user
 from idp.db import commit
-from idp.users import LinkPurpose, User, UserKind
+from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
 
 _KINDS = {
     "": CHOOSE,
@@ -34,17 +34,8 @@ class NewUserForm(Form):
     role = choice("Role on the whole organisation", required=False)
 
 
-class UserForm(Form):
-    """What can be changed of a user."""
-
-    email = text("Mail address", "Where mails go; the name to sign in with stays.", longest=254)
-    first_name = text("First name", longest=100)
-    last_name = text("Last name", longest=100)
-    api_key_hours = NumberField(
-        "Longest life of own API keys, in hours",
-        [validators.Optional()],
-        description="Empty for the organisation's. Where both are set, the higher one counts.",
-    )
+UserForm = sheet_form(UserSettings)
+"""What can be changed of a user."""
 
 
 @page
@@ -67,9 +58,8 @@ def new_user(visit: Visit) -> Response | str:
 
     def act() -> None:
         kind = UserKind(form.kind.data)
-        user = users.create_user(
-            visit.realm, form.name.data or "", kind, first_name=form.first_name.data or "", last_name=form.last_name.data or ""
-        )
+        sheet = UserSheet.read({name: form.data[name] or "" for name in ("first_name", "last_name")})
+        user = users.create_user(visit.realm, form.name.data or "", kind, sheet)
         if form.role.data:
             rules.grants.give(visit.authority, users.holder_of(user), form.role.data)
         if kind is UserKind.PERSON:
@@ -89,13 +79,14 @@ def new_user(visit: Visit) -> Response | str:
 def show_user(visit: Visit, key: str) -> Response | str:
     """Show a user with all that is theirs; change what can be changed."""
     user = find_user(visit, key)
-    stored = {name: getattr(user, name) for name in ("email", "first_name", "last_name", "api_key_hours")}
+    stored = stored_in(UserSettings, user)
     form = UserForm(visit.posted, stored)
     if not rules.api_keys.can_exceed_limits(visit.authority):
         del form.api_key_hours
 
     def act() -> None:
-        rules.users.update(visit.authority, user.uid, **form.data)
+        changes = values_in(UserSettings, form)
+        rules.users.update(visit.authority, user.uid, UserSheet.of(user).changed(changes))
         commit()
 
     if form.do(act):
@@ -144,7 +135,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
     uid = user.uid
 
     def act() -> None:
-        users.update_user(visit.realm, user, enabled=False)
+        users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": False}))
         commit()
 
     question = Confirmation(
@@ -158,7 +149,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
 def enable_user(visit: Visit, key: str) -> Response:
     """Let a disabled user in again."""
     user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
-    users.update_user(visit.realm, user, enabled=True)
+    users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": True}))
     uid = user.uid
     commit()
     return go(f"{_url(visit, uid)}?done=enabled")

@@ -3,11 +3,13 @@
 from flask import Response, request
 
 from idp import access, rules
+from idp.access import ProjectSheet
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, name_field, text
+from idp.console.forms import name_field
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 
@@ -15,12 +17,8 @@ MOST_SHOWN = 200
 """Grants on a project's page; the access review shows all."""
 
 
-class ProjectForm(Form):
-    """A project."""
-
-    name = name_field()
-    display_name = text("Name for people", longest=200)
-    description = text("Description")
+ProjectForm = sheet_form(ProjectSheet)
+NewProjectForm = sheet_form(ProjectSheet, name=name_field())
 
 
 @page
@@ -43,10 +41,10 @@ def list_projects(visit: Visit) -> Response | str:
 def new_project(visit: Visit) -> Response | str:
     """Make a project."""
     rules.projects.check_creating(visit.authority)
-    form = ProjectForm(visit.posted)
+    form = NewProjectForm(visit.posted)
 
     def act() -> None:
-        access.create_project(visit.realm, form.name.data or "", form.description.data or "", form.display_name.data or "")
+        access.create_project(visit.realm, form.name.data or "", ProjectSheet.read(values_in(ProjectSheet, form)))
         commit()
 
     if form.do(act):
@@ -59,12 +57,12 @@ def new_project(visit: Visit) -> Response | str:
 def show_project(visit: Visit, name: str) -> Response | str:
     """Show a project and who works in it; change what it says of itself."""
     project = rules.projects.visible(visit.authority, name)
-    form = ProjectForm(visit.posted, {"display_name": project.display_name, "description": project.description})
-    del form.name
+    form = ProjectForm(visit.posted, stored_in(ProjectSheet, project))
 
     def act() -> None:
-        rules.projects.check_changing(visit.authority, rules.projects.visible(visit.authority, name))
-        access.describe_project(visit.realm, name, form.description.data or "", form.display_name.data or "")
+        changed = rules.projects.visible(visit.authority, name)
+        rules.projects.check_changing(visit.authority, changed)
+        access.update_project(visit.realm, changed, ProjectSheet.read(values_in(ProjectSheet, form)))
         commit()
 
     if form.do(act):

@@ -3,26 +3,26 @@
 from flask import Response
 
 from idp import access, rules
-from idp.access import PERMISSIONS
+from idp.access import PERMISSIONS, RoleSheet
 from idp.console.browser import Visit, page
-from idp.console.forms import ChecksField, Form, choices, name_field, text
+from idp.console.forms import ChecksField, choices, name_field
 from idp.console.lists import PAGE
 from idp.console.navigation import base
 from idp.console.render import render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 
 
-class RoleForm(Form):
-    """A role."""
+def _permissions() -> ChecksField:
+    """Return the field for what a role permits: all that there is to permit, with what it means."""
+    meanings = {name: f"{name}: {meaning}" for name, meaning in PERMISSIONS.items()}
+    field = RoleSheet.model_fields["permissions"]
+    return ChecksField(field.title or "", description=field.description or "", choices=choices(PERMISSIONS, meanings))
 
-    name = name_field()
-    description = text("Description")
-    permissions = ChecksField(
-        "What its holders may do here",
-        description="What the role means to other APIs, they decide.",
-        choices=choices(PERMISSIONS, {name: f"{name}: {meaning}" for name, meaning in PERMISSIONS.items()}),
-    )
+
+RoleForm = sheet_form(RoleSheet, permissions=_permissions())
+NewRoleForm = sheet_form(RoleSheet, name=name_field(), permissions=_permissions())
 
 
 @page
@@ -36,10 +36,10 @@ def list_roles(visit: Visit) -> Response | str:
 def new_role(visit: Visit) -> Response | str:
     """Make a role."""
     rules.roles.check_creating(visit.authority)
-    form = RoleForm(visit.posted)
+    form = NewRoleForm(visit.posted)
 
     def act() -> None:
-        rules.roles.create(visit.authority, form.name.data or "", form.description.data or "", form.permissions.data or [])
+        rules.roles.create(visit.authority, form.name.data or "", RoleSheet.read(values_in(RoleSheet, form)))
         commit()
 
     if form.do(act):
@@ -52,11 +52,10 @@ def new_role(visit: Visit) -> Response | str:
 def show_role(visit: Visit, name: str) -> Response | str:
     """Show a role and who holds it; change it, unless it is built in."""
     role = rules.roles.visible(visit.authority, name)
-    form = RoleForm(visit.posted, {"description": role.description, "permissions": sorted(role.permissions)})
-    del form.name
+    form = RoleForm(visit.posted, stored_in(RoleSheet, role) | {"permissions": sorted(role.permissions)})
 
     def act() -> None:
-        rules.roles.update(visit.authority, name, form.description.data or "", form.permissions.data or [])
+        rules.roles.update(visit.authority, name, RoleSheet.read(values_in(RoleSheet, form)))
         commit()
 
     if form.do(act):

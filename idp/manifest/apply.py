@@ -5,20 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from idp import access, applications, keys, protected_apis, realms, trail, users
-from idp.access import Holder
-from idp.applications import Application, NewSecret
+from idp.access import Holder, ProjectSheet, RoleSheet
+from idp.applications import Application, ApplicationSheet, NewSecret
 from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
 from idp.manifest.file import RealmFile
 from idp.manifest.plan import Change
-from idp.manifest.state import REALM_FIELDS
-from idp.realms import Realm
-from idp.users import User, UserKind
+from idp.realms import NEW_REALM, Realm, RealmSheet
+from idp.users import GroupSheet, User, UserKind, UserSheet
 
 
-def create_empty_realm(name: str, **fields: Any) -> Realm:
-    """Add a realm with its keys and built-in roles, and nothing else in it."""
-    realm = realms.create_realm(name, **fields)
+def create_empty_realm(name: str, sheet: RealmSheet = NEW_REALM, *, pending: bool = False) -> Realm:
+    """Add a realm with its keys and built-in roles, and nothing else in it; see `realms.create_realm`."""
+    realm = realms.create_realm(name, sheet, pending=pending)
     trail.begin_trail(name)
     access.create_built_in_roles(realm)
     keys.create_keys(realm)
@@ -41,9 +40,8 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
     """
     realm = realms.find_realm(file.realm.name)
     if realm is None:
-        fields = {name: getattr(file.realm, name) for name in REALM_FIELDS}
         try:
-            realm = create_empty_realm(file.realm.name, **fields)
+            realm = create_empty_realm(file.realm.name, RealmSheet.of(file.realm))
         except (ConflictError, InvalidValueError) as error:
             raise file.error(["realm", error.field or "name"], str(error)) from error
     applier = _Applier(file, realm)
@@ -90,36 +88,32 @@ class _Applier:
 
     def _apply_realm(self, change: Change) -> None:
         if change.action == "update":
-            realms.update_realm(self._realm, **_new(change))
+            realms.update_realm(self._realm, RealmSheet.of(self._realm).changed(_new(change)))
 
     def _apply_role(self, change: Change) -> None:
-        self._named(change, access.create_role, access.describe_role, access.delete_role)
-        if "permissions" in change.fields:
-            access.set_permissions(self._realm, change.name[0], _new(change)["permissions"])
+        if change.action == "create":
+            access.create_role(self._realm, change.name[0], RoleSheet.read(_new(change)))
+        elif change.action == "update":
+            role = access.get_role(self._realm, change.name[0])
+            access.update_role(self._realm, role, RoleSheet.of(role).changed(_new(change)))
+        else:
+            access.delete_role(self._realm, change.name[0])
 
     def _apply_project(self, change: Change) -> None:
-        self._named(change, access.create_project, access.describe_project, access.delete_project)
-
-    def _named(
-        self,
-        change: Change,
-        create: Callable[..., object],
-        describe: Callable[..., object],
-        delete: Callable[..., object],
-    ) -> None:
-        if change.action == "delete":
-            delete(self._realm, change.name[0])
+        if change.action == "create":
+            access.create_project(self._realm, change.name[0], ProjectSheet.read(_new(change)))
+        elif change.action == "update":
+            project = access.get_project(self._realm, change.name[0])
+            access.update_project(self._realm, project, ProjectSheet.of(project).changed(_new(change)))
         else:
-            verb = create if change.action == "create" else describe
-            said = {name: value for name, value in _new(change).items() if name in {"description", "display_name"}}
-            if change.action == "create" or said:
-                verb(self._realm, change.name[0], **said)
+            access.delete_project(self._realm, change.name[0])
 
     def _apply_application(self, change: Change) -> None:
         if change.action == "create":
-            applications.create_application(self._realm, change.name[0], **_new(change))
+            applications.create_application(self._realm, change.name[0], ApplicationSheet.read(_new(change)))
         elif change.action == "update":
-            applications.update_application(self._realm, self._application(change.name[0]), **_new(change))
+            application = self._application(change.name[0])
+            applications.update_application(self._realm, application, ApplicationSheet.of(application).changed(_new(change)))
         else:
             applications.delete_application(self._realm, self._application(change.name[0]))
 
@@ -141,7 +135,13 @@ class _Applier:
         return applications.holder_of(self._application(named))
 
     def _apply_group(self, change: Change) -> None:
-        self._named(change, users.create_group, users.describe_group, users.delete_group)
+        if change.action == "create":
+            users.create_group(self._realm, change.name[0], GroupSheet.read(_new(change)))
+        elif change.action == "update":
+            group = users.get_group(self._realm, change.name[0])
+            users.update_group(self._realm, group, GroupSheet.of(group).changed(_new(change)))
+        else:
+            users.delete_group(self._realm, change.name[0])
 
     def _apply_user(self, change: Change) -> None:
         fields = _new(change)
@@ -151,10 +151,10 @@ class _Applier:
             return
         if change.action == "create":
             kind = UserKind(fields.pop("kind", "person"))
-            user = users.create_user(self._realm, change.name[0], kind, **fields)
+            user = users.create_user(self._realm, change.name[0], kind, UserSheet.read(fields))
         else:
             user = users.get_user_by_name(self._realm, change.name[0])
-            users.update_user(self._realm, user, **fields)
+            users.update_user(self._realm, user, UserSheet.of(user).changed(fields))
         if groups is not None:
             self._set_groups(user, groups)
 
@@ -170,8 +170,7 @@ class _Applier:
             protected_apis.delete_api(self._realm, change.name[0])
             return
         part = self._file.apis[change.name[0]]
-        rules = [rule.model_dump() for rule in part.rules]
-        protected_apis.put_api(self._realm, change.name[0], audience=part.audience, rules=rules)
+        protected_apis.put_api(self._realm, change.name[0], part)
 
     def _apply_secret(self, change: Change) -> None:
         name, secret_name = change.name

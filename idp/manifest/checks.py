@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from idp.access import BUILT_IN_ROLES
-from idp.applications import check_audiences, check_client_id
+from idp.applications import check_client_id
 from idp.errors import A_REALM, InvalidValueError
 from idp.manifest.file import RealmFile
 from idp.protected_apis import check_rules
@@ -31,9 +31,8 @@ def check_names(file: RealmFile) -> None:
         kind_of_user = UserKind(user.kind)
         checks.append((["users", name], lambda kind=kind_of_user, name=name: check_user_name(kind, name)))  # type: ignore[misc]
     for name, api in file.apis.items():
-        rules = [rule.model_dump() for rule in api.rules]
+        rules = api.plain_rules
         checks.append((["apis", name, "rules"], lambda rules=rules: check_rules(rules)))  # type: ignore[misc]
-        checks.append((["apis", name, "audience"], lambda value=api.audience: check_audiences("audience", [value])))  # type: ignore[misc]
     for name, part in file.applications.items():
         place: list[str | int] = ["applications", name]
         checks.append((place, lambda name=name: check_client_id(name)))  # type: ignore[misc]

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from idp.manifest.checks import check_names, check_references
 from idp.manifest.file import RealmFile, RealmFileError
 from idp.manifest.parts import Document
+from idp.sheets import reason_of
 from idp.text_files import TextFileError, read_text
 from idp.toml_files import TomlFileError, parse_toml
 from idp.written import one_line
@@ -97,5 +98,4 @@ def _reason(error: Any) -> str:
             return "is not a setting here; realms/acme.toml explains those there are"
         case "missing":
             return "is missing"
-    message: str = error["msg"]
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return reason_of(error)

@@ -14,8 +14,8 @@ from idp.db import db, reading
 from idp.errors import A_REALM, ConflictError, IdpError, Kind
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
-from idp.realms import PurgedRealm, Realm, check_name, check_text
-from idp.users import LinkError, MailKind, User, UserKind, password_works
+from idp.realms import PurgedRealm, Realm, RealmSheet, check_name, check_text
+from idp.users import LinkError, MailKind, User, UserKind, UserSheet, password_works
 
 VERIFY_WITHIN = timedelta(days=2)
 
@@ -124,11 +124,11 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
         raise LinkError
     _refuse_taken(wish.name)
     with audit.acting_as(Actor(f"user:{users.canonical(wish.email)}", address)):
-        realm = manifest.create_empty_realm(wish.name, display_name=wish.display_name, pending=mode is SignUpMode.APPROVAL)
-        user = users.create_user(
-            realm, wish.email, UserKind.PERSON, first_name=wish.first_name, last_name=wish.last_name,
-            password_hash=password_hash,
-        )  # fmt: skip
+        realm = manifest.create_empty_realm(
+            wish.name, RealmSheet.read({"display_name": wish.display_name}), pending=mode is SignUpMode.APPROVAL
+        )
+        sheet = UserSheet.read({"first_name": wish.first_name, "last_name": wish.last_name})
+        user = users.create_user(realm, wish.email, UserKind.PERSON, sheet, password_hash=password_hash)
         access.grant_role(realm, users.holder_of(user), "administrator")
         audit.record(Tag.REALM_SIGN_UP, realm.name, f"realm:{realm.name}", uid=realm.uid, approved=mode is SignUpMode.OPEN)
     return realm

@@ -4,12 +4,16 @@ from idp.protected_apis.known import KnownApi, Rule, allows, is_open, known_api
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_plain
 from idp.protected_apis.service import METHODS, check_rules, delete_api, get_api, list_apis, put_api
+from idp.protected_apis.sheet import Audience, ProtectedApiSheet, RuleSheet
 
 __all__ = [
     "METHODS",
+    "Audience",
     "KnownApi",
     "ProtectedApi",
+    "ProtectedApiSheet",
     "Rule",
+    "RuleSheet",
     "allows",
     "check_rules",
     "delete_api",

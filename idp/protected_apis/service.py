@@ -6,30 +6,30 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from idp import access, audit, clock, feed, runtime
-from idp.applications import check_audiences
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError, Sentence
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_below, is_plain
+from idp.protected_apis.sheet import ProtectedApiSheet
 from idp.realms import Realm, check_name
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MOST_RULES = 200
 
 
-def put_api(realm: Realm, name: str, *, audience: str, rules: Sequence[dict[str, Any]]) -> ProtectedApi:
+def put_api(realm: Realm, name: str, sheet: ProtectedApiSheet) -> ProtectedApi:
     """Make a protected API, or change it.
 
     :raises InvalidValueError: the name, the audience or a rule has no usable value.
     :raises NotFoundError: a rule names a role or project that the realm does not have.
     """
     check_name("a protected API", name)
-    check_audiences("audience", [audience])
+    audience = sheet.audience
     if audience.startswith(runtime.current().settings.issuer("")):
         raise InvalidValueError(
             Sentence("The audience of a protected API is its own name or URL, not the issuer of {a_realm}."), field="audience"
         )
-    checked = check_rules(rules)
+    checked = check_rules(sheet.plain_rules)
     for rule in checked:
         for role in rule["roles"]:
             access.get_role(realm, role)

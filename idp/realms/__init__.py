@@ -13,17 +13,12 @@ from idp.realms.lifecycle import (
     restore_realm,
 )
 from idp.realms.models import PurgedRealm, Realm, RealmState
+from idp.realms.names import NAME_PATTERN, Description, DisplayName, check_name, check_text
 from idp.realms.service import (
-    ACCESS_TOKEN_TYPES,
-    LEAST_AUDIT_DAYS,
     MASTER,
-    NAME_PATTERN,
+    NEW_REALM,
     KnownRealm,
     announce_realm,
-    check_access_token_type,
-    check_algorithm,
-    check_name,
-    check_text,
     create_realm,
     existing_names,
     find_name_by_contract,
@@ -39,24 +34,29 @@ from idp.realms.service import (
     publish_user,
     update_realm,
 )
+from idp.realms.sheet import LEAST_AUDIT_DAYS, AccessTokenType, Algorithm, RealmSettings, RealmSheet
 
 __all__ = [
-    "ACCESS_TOKEN_TYPES",
     "GRACE",
     "LEAST_AUDIT_DAYS",
     "MASTER",
     "NAME_PATTERN",
+    "NEW_REALM",
+    "AccessTokenType",
+    "Algorithm",
     "Called",
+    "Description",
+    "DisplayName",
     "KnownRealm",
     "PurgedRealm",
     "Realm",
+    "RealmSettings",
+    "RealmSheet",
     "RealmState",
     "activate_realm",
     "announce_realm",
     "approve_realm",
     "called",
-    "check_access_token_type",
-    "check_algorithm",
     "check_called",
     "check_name",
     "check_text",

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 
 from idp.db import db, resembles_uid
 from idp.errors import ConflictError, InvalidValueError
-from idp.realms.service import NAME_PATTERN, check_text
+from idp.realms.names import NAME_PATTERN, check_text
 
 LONGEST_SHOWN = 200
 """Characters of a name that is shown."""

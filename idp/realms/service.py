@@ -1,100 +1,34 @@
 """The life cycle of realms."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 
 from idp import audit, clock, feed
-from idp.algorithms import SIGNING_ALGORITHMS
-from idp.db import db, is_meant, reading, resembles_uid
-from idp.errors import A_REALM, ConflictError, InvalidValueError, NotFoundError, Sentence
+from idp.db import db, is_meant, reading
+from idp.errors import A_REALM, ConflictError, NotFoundError, Sentence
 from idp.realms.models import PurgedRealm, Realm, RealmState
+from idp.realms.names import NAME_PATTERN, check_name
+from idp.realms.sheet import RealmSettings, RealmSheet
 from idp.runtime import Runtime
-from idp.written import is_written
 
 MASTER = "master"
 """The operators' realm."""
 
-ACCESS_TOKEN_TYPES = ("at+jwt", "JWT")
-"""Headers `typ` that access tokens may have: that of RFC 9068 §2.1, and the one that libraries of before it look for."""
-
-LEAST_AUDIT_DAYS = 30
-"""Days for which every realm keeps events of tokens: whoever comes to rule one cannot have its traces removed at once."""
+NEW_REALM = RealmSheet()
+"""What a realm is like for which nothing is said."""
 
 FIRST_CONTRACT_NUMBER = 10_000_000
 """Contract numbers count from here, in eight digits as their clients show them."""
 
-NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
-"""What realms, roles, projects and applications may be called. No character of it needs escaping anywhere."""
 
-
-def check_name(kind: str | Sentence, name: str) -> str:
-    """Return the name if it can be one.
-
-    :param kind: what it is the name of, such as `a group`, or `A_REALM`.
-    :raises InvalidValueError: it cannot.
-    """
-    if not NAME_PATTERN.fullmatch(name):
-        sentence = (
-            "{name!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
-            "a letter first and no - or _ at the end."
-        )
-        raise InvalidValueError(Sentence(sentence, name=name[:80], kind=kind), field="name")
-    if resembles_uid(name):
-        sentence = "{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one."
-        raise InvalidValueError(Sentence(sentence, name=name, kind=kind), field="name")
-    return name
-
-
-def check_text(what: str, text: str, longest: int, *, field: str = "") -> str:
-    """Return a text for people if it is one line of printable characters.
-
-    :param what: the field that it is for; or, if that is named apart, what people call it, such as `A description`.
-    :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
-    """
-    if len(text) > longest or not is_written(text):
-        sentence = "{what} takes one line of at most {longest} printable characters."
-        raise InvalidValueError(
-            Sentence(sentence, what=what if field else Sentence("{field}"), longest=longest), field=field or what
-        )
-    return text
-
-
-def check_algorithm(value: str) -> str:
-    """Return the signing algorithm if it is one that realms have keys for.
-
-    :raises InvalidValueError: it is not.
-    """
-    if value not in SIGNING_ALGORITHMS:
-        raise InvalidValueError(
-            f"{value[:80]!r} is not a signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.", field="signing_algorithm"
-        )
-    return value
-
-
-def check_access_token_type(value: str) -> str:
-    """Return the type of access tokens if it is one.
-
-    :raises InvalidValueError: it is not.
-    """
-    if value not in ACCESS_TOKEN_TYPES:
-        raise InvalidValueError(
-            f"{value[:80]!r} is not a type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.", field="access_token_type"
-        )
-    return value
-
-
-def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
+def create_realm(name: str, sheet: RealmSheet = NEW_REALM, *, pending: bool = False) -> Realm:
     """Add a realm. Its keys and built-in roles are added by whoever calls this.
 
     :param pending: it waits for an operator's approval, and until then nothing of it works.
-    :param fields: `display_name`, `enabled`, `signing_algorithm`, `access_token_type`, `key_rotation_days`, `audit_days`,
-        `session_hours`, `api_key_hours`, `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
-    :raises InvalidValueError: the name or a field has no usable value.
+    :raises InvalidValueError: the name is not usable.
     """
     check_name(A_REALM, name)
     if find_realm(name) is not None:
@@ -103,9 +37,7 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
         # its issuer and its audit trail were another's (R64, T73)
         sentence = Sentence("{Realm} existed once, and no other can have its name. Choose another.", realm=name)
         raise ConflictError(sentence, field="name")
-    if pending:
-        fields["enabled"] = False
-    realm = Realm(name=name, pending=pending, **_checked(fields))
+    realm = Realm(name=name, pending=pending, **sheet.model_dump() | ({"enabled": False} if pending else {}))
     db.session.add(realm)
     db.session.flush()
     if realm.contract_number is None:
@@ -115,15 +47,17 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     return realm
 
 
-def update_realm(realm: Realm, **fields: Any) -> None:
-    """Change settings of a realm; see `create_realm` for the fields."""
-    fields = _checked(fields)
-    if realm.name == MASTER and fields.get("enabled") is False:
+def update_realm(realm: Realm, sheet: RealmSettings) -> None:
+    """Change the settings of a realm to those of a sheet; with a `RealmSheet`, also whether it works.
+
+    :raises ConflictError: it cannot be disabled, or enabled.
+    """
+    changed = sheet.differing(realm)
+    if realm.name == MASTER and changed.get("enabled") is False:
         raise ConflictError(Sentence("{Realm} is the operators' own and cannot be disabled.", realm=MASTER))
-    if realm.state in {RealmState.PENDING, RealmState.DELETED} and fields.get("enabled"):
+    if realm.state in {RealmState.PENDING, RealmState.DELETED} and changed.get("enabled"):
         sentence = "{Realm} is {state}: an operator has to approve or restore it first."
         raise ConflictError(Sentence(sentence, realm=realm.name, state=realm.state.value))
-    changed = {key: value for key, value in fields.items() if getattr(realm, key) != value}
     if not changed:
         return
     for key, value in changed.items():
@@ -270,32 +204,3 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
             )
 
     return read
-
-
-_RANGES = {
-    "session_hours": (1, 8760, "hours"),
-    "api_key_hours": (1, 87_600, "hours"),
-    "personal_token_limit": (1, 10_000, "tokens for each identity"),
-    "personal_token_seconds": (60, 315_360_000, "seconds"),
-}
-
-
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    if "signing_algorithm" in fields:
-        check_algorithm(fields["signing_algorithm"])
-    if "access_token_type" in fields:
-        check_access_token_type(fields["access_token_type"])
-    days = fields.get("key_rotation_days", 0)
-    if not 0 <= days <= 3650:
-        sentence = "{field} is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule."
-        raise InvalidValueError(Sentence(sentence, days=days), field="key_rotation_days")
-    days = fields.get("audit_days", 0)
-    if days and not LEAST_AUDIT_DAYS <= days <= 36_500:
-        sentence = "{field} is {days}: use {least} to 36500 days, or 0 to keep everything for ever."
-        raise InvalidValueError(Sentence(sentence, days=days, least=LEAST_AUDIT_DAYS), field="audit_days")
-    for name, (least, most, unit) in _RANGES.items():
-        if name in fields and not least <= fields[name] <= most:
-            sentence = "{field} is {value}: use {least} to {most} {unit}."
-            raise InvalidValueError(Sentence(sentence, value=fields[name], least=least, most=most, unit=unit), field=name)
-    check_text("display_name", fields.get("display_name", ""), 200)
-    return fields

@@ -1,6 +1,6 @@
 """Who may make, see and change which API keys. A key acts as its owner, so these rules keep anybody from growing by one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from idp import apikeys, applications, users
 from idp.access import Frozen, Holder, HolderKind
-from idp.apikeys import ApiKey, NewKey
+from idp.apikeys import ApiKey, ApiKeySheet, NewKey
 from idp.callers import Caller, CredentialKind, DeniedError
 from idp.db import db
 from idp.errors import NotFoundError, Sentence
@@ -23,17 +23,11 @@ _SIGNED_IN = frozenset({CredentialKind.SESSION, CredentialKind.PASSWORD})
 
 @dataclass(frozen=True)
 class NewApiKey:
-    """What a new key is to be; None leaves it to the rules."""
+    """What a new key is to be, and how long it is to live: until the sheet's time, for some hours, or for ever."""
 
-    name: str = "key"
-    description: str = ""
+    sheet: ApiKeySheet = field(default_factory=ApiKeySheet)
     hours: int | None = None
-    expires_at: datetime | None = None
     never: bool = False
-    roles: list[str] | None = None
-    projects: list[str] | None = None
-    addresses: list[str] | None = None
-    rate_per_minute: int | None = None
 
 
 def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewKey:
@@ -47,22 +41,21 @@ def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewK
     :raises NotFoundError: there is no such user or application.
     """
     may_exceed = can_exceed_limits(authority)
-    expires_at, hours = wish.expires_at, wish.hours
     if owner_uid is None or owner_uid == authority.caller.subject.uid:
         owner = _own(authority)
-        terms = _inherited(authority.caller, wish)
+        sheet, frozen = _inherited(authority.caller, wish.sheet)
     else:
         owner = _other(authority, owner_uid)
-        terms = _inherited(authority.caller, wish)
-        terms["frozen"] = frozen_for(authority, owner, terms["frozen"])
+        sheet, frozen = _inherited(authority.caller, wish.sheet)
+        frozen = frozen_for(authority, owner, frozen)
     limit = _end_of_own_key(authority.caller)
     if limit is not None:
-        if expires_at is None and hours is None and not wish.never:
-            expires_at = limit
-        may_exceed = may_exceed or expires_at == limit
+        if sheet.expires_at is None and wish.hours is None and not wish.never:
+            sheet = sheet.changed({"expires_at": limit})
+        may_exceed = may_exceed or sheet.expires_at == limit
     new = apikeys.create_key(
-        authority.realm, owner, wish.name, hours=hours, expires_at=expires_at, never=wish.never, may_exceed=may_exceed,
-        made_with=authority.caller.key, description=wish.description, **terms,
+        authority.realm, owner, sheet, hours=wish.hours, never=wish.never, may_exceed=may_exceed, frozen=frozen,
+        made_with=authority.caller.key,
     )  # fmt: skip
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
         raise DeniedError(f"A key cannot make one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
@@ -203,7 +196,7 @@ def set_active(authority: Authority, uid: str, *, active: bool) -> None:
     key = writable(authority, uid)
     if active and not is_own(authority.caller, key):
         _cover(authority, apikeys.owner_of(key))
-    apikeys.update_key(authority.realm, key, active=active)
+    apikeys.update_key(authority.realm, key, ApiKeySheet.of(key).changed({"active": active}))
 
 
 def is_own(caller: Caller, key: ApiKey) -> bool:
@@ -248,32 +241,21 @@ def _cover(authority: Authority, owner: Holder) -> None:
         raise DeniedError("A key acts as its owner: to hand one out takes every permission that the owner has.")
 
 
-def _terms(wish: NewApiKey) -> dict[str, Any]:
-    return {
-        "roles": wish.roles or [],
-        "projects": wish.projects or [],
-        "addresses": wish.addresses or [],
-        "rate_per_minute": wish.rate_per_minute,
-        "frozen": None,
-    }
-
-
-def _inherited(caller: Caller, wish: NewApiKey) -> dict[str, Any]:
-    """Return the narrowing of a key that is made with a key: at least that key's own."""
-    terms = _terms(wish)
+def _inherited(caller: Caller, sheet: ApiKeySheet) -> tuple[ApiKeySheet, Frozen | None]:
+    """Return the narrowing of a key that is made with a key: at least that key's own; and what that one carries at the most."""
     if not caller.key:
-        return terms
+        return sheet, None
     own = db.session.scalars(select(ApiKey).where(ApiKey.public_part == caller.key)).one()
-    terms["frozen"] = own.frozen
+    narrowed: dict[str, Any] = {}
     for name in ("roles", "projects", "addresses"):
         limit: list[str] = getattr(own, name)
-        terms[name] = terms[name] or list(limit)
-        if limit and not set(terms[name]) <= set(limit):
+        narrowed[name] = getattr(sheet, name) or list(limit)
+        if limit and not set(narrowed[name]) <= set(limit):
             raise DeniedError(f"A key that is narrowed to some {name} can make keys for these only.")
-    terms["rate_per_minute"] = terms["rate_per_minute"] or own.rate_per_minute
-    if own.rate_per_minute and terms["rate_per_minute"] > own.rate_per_minute:
+    rate = sheet.rate_per_minute or own.rate_per_minute
+    if own.rate_per_minute and rate and rate > own.rate_per_minute:
         raise DeniedError("A key cannot make one with a higher rate than its own.")
-    return terms
+    return sheet.changed(narrowed | {"rate_per_minute": rate}), own.frozen
 
 
 def _end_of_own_key(caller: Caller) -> datetime | None:

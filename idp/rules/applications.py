@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from idp import access, applications
-from idp.applications import Application, ApplicationSecret
+from idp.applications import Application, ApplicationSecret, ApplicationSheet
 from idp.callers import DeniedError
 from idp.db import db
 from idp.errors import NotFoundError, Sentence
@@ -20,26 +19,25 @@ FIRST_SECRET = "main"  # noqa: S105 (a name, no secret)
 
 
 @dataclass(frozen=True)
-class ApplicationWish:
-    """What a new application is to be."""
+class NewApplication:
+    """What a new application is to be, and to hold."""
 
     name: str
+    sheet: ApplicationSheet = field(default_factory=ApplicationSheet)
     roles: Sequence[str] = ()
     """Roles on the realm."""
     projects: Sequence[tuple[str, str, datetime | None]] = ()
     """Project, role on it, and until when."""
-    fields: dict[str, Any] = field(default_factory=dict)
-    """See `applications.create_application`."""
 
 
-def create(authority: Authority, wish: ApplicationWish) -> tuple[Application, str]:
+def create(authority: Authority, wish: NewApplication) -> tuple[Application, str]:
     """Make an application with what it is to hold, and its first secret, which is returned and shown now or never.
 
     :raises DeniedError: the caller may not make applications, or not give one of the roles.
     """
     authority.require(WRITE)
-    _check_claims(authority, {wish.name, *wish.fields.get("resources", ())})
-    application = applications.create_application(authority.realm, wish.name, **wish.fields)
+    _check_claims(authority, {wish.name, *wish.sheet.resources})
+    application = applications.create_application(authority.realm, wish.name, wish.sheet)
     holder = applications.holder_of(application)
     for role in wish.roles:
         grants.give(authority, holder, role)
@@ -49,7 +47,7 @@ def create(authority: Authority, wish: ApplicationWish) -> tuple[Application, st
     applications.settle_audience(
         authority.realm, application, authority.caller.realm.runtime.settings.issuer(authority.realm.name)
     )
-    if wish.fields.get("jwks") is not None:
+    if wish.sheet.jwks is not None:
         applications.limit_public_keys(application, frozen_for(authority, holder))
     return application, add_secret(authority, application, FIRST_SECRET)[1]
 
@@ -137,15 +135,15 @@ def manageable(authority: Authority, name: str) -> Application:
     return application
 
 
-def update(authority: Authority, name: str, **fields: Any) -> Application:
-    """Change an application that the caller may manage; see `applications.update_application`.
+def update(authority: Authority, name: str, sheet: ApplicationSheet) -> Application:
+    """Change an application that the caller may manage to what a sheet says; see `applications.update_application`.
 
     :raises DeniedError: the caller may not, or not let it answer for an audience that it has not answered for.
     """
     application = manageable(authority, name)
-    _check_claims(authority, set(fields.get("resources", ())) - set(application.resources))
+    _check_claims(authority, set(sheet.resources) - set(application.resources))
     known_before = application.jwks
-    applications.update_application(authority.realm, application, **fields)
+    applications.update_application(authority.realm, application, sheet)
     if application.jwks != known_before:
         # who signs with a key of somebody's choice acts as the application, as who has a secret does
         applications.limit_public_keys(application, frozen_for(authority, applications.holder_of(application)))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 
 from idp import access
-from idp.access import Role
+from idp.access import Role, RoleSheet
 from idp.callers import DeniedError
 from idp.errors import NotFoundError
 from idp.rules.authority import Authority
@@ -38,19 +38,18 @@ def check_creating(authority: Authority) -> None:
     authority.require(WRITE)
 
 
-def create(authority: Authority, name: str, description: str, permissions: Collection[str]) -> Role:
+def create(authority: Authority, name: str, sheet: RoleSheet) -> Role:
     """Make a role with permissions that the caller has.
 
     :raises DeniedError: the caller may not make roles, or has not all of these permissions.
     """
     authority.require(WRITE)
-    access.check_permissions(permissions)
-    _own(authority, permissions)
-    return access.create_role(authority.realm, name, description, permissions)
+    _own(authority, sheet.permissions)
+    return access.create_role(authority.realm, name, sheet)
 
 
-def update(authority: Authority, named: str, description: str, permissions: Collection[str]) -> None:
-    """Change what a role says of itself, and what it permits.
+def update(authority: Authority, named: str, sheet: RoleSheet) -> None:
+    """Change a role, by uid or name, to what a sheet says.
 
     What a role gains, all who hold it are given, and what it loses, they lose: that takes what giving it to them without an
     end takes. For a role that nobody holds, the permissions themselves are enough.
@@ -58,15 +57,12 @@ def update(authority: Authority, named: str, description: str, permissions: Coll
     :raises DeniedError: the caller may not.
     """
     role = manageable(authority, named)
-    concerned = set(permissions) | set(role.permissions)
+    concerned = set(sheet.permissions) | set(role.permissions)
     _own(authority, concerned)
     is_held = bool(access.page_of_grants(authority.realm, role=role.name, limit=1))
     if is_held and not math.isinf(access.granting_until(authority.held, concerned)):
         raise DeniedError("This role is held: to change it takes all of its permissions, and grants:write, without an end.")
-    if description != role.description:
-        access.describe_role(authority.realm, role.name, description)
-    if access.check_permissions(permissions) != role.permissions:
-        access.set_permissions(authority.realm, role.name, permissions)
+    access.update_role(authority.realm, role, sheet)
 
 
 def manageable(authority: Authority, named: str) -> Role:

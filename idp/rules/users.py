@@ -1,13 +1,11 @@
 """Who sees and manages which people. Nobody manages somebody who may do more than they may themselves."""
 
-from typing import Any
-
 from idp import users
 from idp.callers import DeniedError
 from idp.errors import NotFoundError
 from idp.rules.authority import Authority
 from idp.rules.delegation import covers, frozen_for
-from idp.users import User
+from idp.users import User, UserSheet
 
 READ, WRITE = "users:read", "users:write"
 
@@ -26,6 +24,15 @@ def check_creating(authority: Authority) -> None:
     :raises DeniedError: they may not.
     """
     authority.require(WRITE)
+
+
+def check_key_hours(authority: Authority, hours: int | None, before: int | None = None) -> None:
+    """See that the caller may let somebody's own keys live for so many hours: it is a longer life of keys that is given.
+
+    :raises DeniedError: they may not.
+    """
+    if hours != before:
+        authority.require("api-keys:write")
 
 
 def visible(authority: Authority, uid: str) -> User:
@@ -53,8 +60,8 @@ def manageable(authority: Authority, uid: str) -> User:
     return user
 
 
-def update(authority: Authority, uid: str, **fields: Any) -> User:
-    """Change a user whom the caller may manage; see `users.update_user` for the fields.
+def update(authority: Authority, uid: str, sheet: UserSheet) -> User:
+    """Change a user whom the caller may manage to what a sheet says.
 
     Whoever chooses where somebody's one-time codes go could come to act as them: so the address is limited as a key is that is
     made for somebody else.
@@ -63,10 +70,9 @@ def update(authority: Authority, uid: str, **fields: Any) -> User:
     :raises DeniedError: the caller may not.
     """
     user = manageable(authority, uid)
-    if fields.get("api_key_hours", user.api_key_hours) != user.api_key_hours:
-        authority.require("api-keys:write")  # it is a longer life of keys that is given
+    check_key_hours(authority, sheet.api_key_hours, user.api_key_hours)
     before = user.email
-    users.update_user(authority.realm, user, **fields)
+    users.update_user(authority.realm, user, sheet)
     if user.email != before:
         users.limit_address(user, limited=frozen_for(authority, users.holder_of(user)) is not None)
     return user

@@ -4,7 +4,6 @@ from idp.users.groups import (
     add_member,
     create_group,
     delete_group,
-    describe_group,
     find_group,
     find_group_by_uid,
     get_group,
@@ -17,6 +16,7 @@ from idp.users.groups import (
     member_listing,
     members_of_each,
     remove_member,
+    update_group,
 )
 from idp.users.known import KnownUser, known_user
 from idp.users.links import (
@@ -54,12 +54,15 @@ from idp.users.service import (
     update_user,
     user_listing,
 )
+from idp.users.sheet import GroupSettings, GroupSheet, UserSettings, UserSheet
 from idp.users.sign_in import SignedIn, SignInError, UsedPassword, check_sign_in, replace_password, use_password
 from idp.users.usage import PasswordPurpose, PasswordUsage, password_usage
 
 __all__ = [
     "BusyError",
     "Group",
+    "GroupSettings",
+    "GroupSheet",
     "KnownUser",
     "LinkError",
     "LinkPurpose",
@@ -76,6 +79,8 @@ __all__ = [
     "UsedPassword",
     "User",
     "UserKind",
+    "UserSettings",
+    "UserSheet",
     "account_of_link",
     "add_member",
     "answer_reset_requests",
@@ -89,7 +94,6 @@ __all__ = [
     "create_user",
     "delete_group",
     "delete_user",
-    "describe_group",
     "find_group",
     "find_group_by_uid",
     "find_realm_of",
@@ -126,6 +130,7 @@ __all__ = [
     "set_password",
     "shown_name",
     "sign_out_everywhere",
+    "update_group",
     "update_user",
     "use_password",
     "user_listing",

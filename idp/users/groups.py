@@ -10,46 +10,41 @@ from idp.access import Holder, HolderKind
 from idp.db import db, holds, insert_if_new, is_meant
 from idp.errors import NotFoundError, Sentence
 from idp.paging import Listing
-from idp.realms import Called, Realm, check_called, check_name, check_text, is_shown_as, publish_user, shown_name
+from idp.realms import Called, Realm, check_called, check_name, is_shown_as, publish_user, shown_name
 from idp.users.models import Group, Membership, User
 from idp.users.service import NOTHING
+from idp.users.sheet import GroupSheet
+
+NEW_GROUP = GroupSheet()
+"""What a group is like of which nothing is said."""
 
 
-def create_group(realm: Realm, name: str, description: str = "", display_name: str = "") -> Group:
-    """Add a group without members.
+def create_group(realm: Realm, name: str, sheet: GroupSheet = NEW_GROUP) -> Group:
+    """Add a group without members. See `realms.called` for names that others have chosen.
 
-    :param display_name: what it is shown as; empty for its name. See `realms.called` for names that others have chosen.
-    :raises ConflictError: the name is taken.
+    :raises ConflictError: the name is taken, or another group is shown so.
     """
     check_name("a group", name)
-    shown = check_called(Group, "group", Called(name, display_name), realm.id)
-    group = Group(
-        realm_id=realm.id,
-        name=name,
-        display_name=shown,
-        description=check_text("A description", description, 500, field="description"),
-    )
+    shown = check_called(Group, "group", Called(name, sheet.display_name), realm.id)
+    group = Group(realm_id=realm.id, name=name, **sheet.model_dump() | {"display_name": shown})
     db.session.add(group)
     db.session.flush()
     audit.record(audit.Tag.GROUP_CREATE, realm.name, f"group:{name}", uid=group.uid, **({"display_name": shown} if shown else {}))
     return group
 
 
-def describe_group(realm: Realm, name: str, description: str | None = None, display_name: str | None = None) -> None:
-    """Change what a group says of itself, or what it is shown as; what is left out stays.
+def update_group(realm: Realm, group: Group, sheet: GroupSheet) -> None:
+    """Change a group to what a sheet says.
 
     :raises ConflictError: another group is shown so, or called so.
     """
-    group, wanted = get_group(realm, name), {}
-    if description is not None:
-        wanted["description"] = check_text("A description", description, 500, field="description")
-    if display_name is not None:
-        wanted["display_name"] = check_called(Group, "group", Called(name, display_name), realm.id, besides=group.id)
-    changed = {field: value for field, value in wanted.items() if getattr(group, field) != value}
+    shown = check_called(Group, "group", Called(group.name, sheet.display_name), realm.id, besides=group.id)
+    changed = sheet.changed({"display_name": shown}).differing(group)
     for field, value in changed.items():
         setattr(group, field, value)
     if changed:
-        audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{name}", **changed)
+        db.session.flush()  # the time of the change too
+        audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{group.name}", **changed)
 
 
 def delete_group(realm: Realm, name: str) -> None:

@@ -12,10 +12,11 @@ from idp.access import Holder, HolderKind, Project
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
-from idp.realms import Realm, check_text, publish_user
+from idp.realms import Realm, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
 from idp.users.recipients import MailKind, may_mail, name_in_mails
+from idp.users.sheet import UserSheet
 
 FIELDS: dict[str, Any] = {
     "name": User.name,
@@ -30,18 +31,28 @@ FIELDS: dict[str, Any] = {
 """What lists of users can be narrowed and put in order by."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+NEW_USER = UserSheet()
+"""What a user is like of whom nothing is said."""
+
 _TEXTS = {"name": User.name, "email": User.email, "first_name": User.first_name, "last_name": User.last_name}
 _TIMES = {"created_at": User.created_at, "updated_at": User.updated_at, "last_sign_in_at": User.last_sign_in_at}
 
 
-def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
+def create_user(
+    realm: Realm,
+    name: str,
+    kind: UserKind = UserKind.PERSON,
+    sheet: UserSheet = NEW_USER,
+    *,
+    password_hash: str = "",
+) -> User:
     """Add a user, without roles or groups.
 
     :param name: the mail address of a person, or the name of a machine user.
+    :param sheet: without a mail address, a person gets mails at the one that they sign in by.
     :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
-    :param fields: `email`, `first_name`, `last_name`, `enabled`, `api_key_hours`.
     :raises ConflictError: the name is taken.
-    :raises InvalidValueError: the name or a field has no usable value.
+    :raises InvalidValueError: the name is not usable.
     """
     canonical_name = check_user_name(kind, name)
     if kind is UserKind.MACHINE and password_hash:
@@ -49,7 +60,9 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
     if db.session.scalar(_by_name(realm, canonical_name)) is not None:
         sentence = Sentence("{Realm} has a user {name!r} already.", realm=realm.name, name=canonical_name)
         raise ConflictError(sentence, field="name")
-    fields.setdefault("email", name.strip() if kind is UserKind.PERSON else "")
+    fields = sheet.model_dump()
+    if kind is UserKind.PERSON and not sheet.email:
+        fields["email"] = name.strip()
     user = User(
         realm_id=realm.id,
         kind=kind.value,
@@ -57,7 +70,7 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
         password_hash=password_hash,
         password_changed_at=clock.now() if password_hash else None,
         created_by=audit.current_actor().name,
-        **_checked(fields),
+        **fields,
     )
     db.session.add(user)
     db.session.flush()
@@ -66,9 +79,9 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
     return user
 
 
-def update_user(realm: Realm, user: User, **fields: Any) -> None:
-    """Change a user; see `create_user` for the fields. Disabling one ends its sessions."""
-    changed = {key: value for key, value in _checked(fields).items() if getattr(user, key) != value}
+def update_user(realm: Realm, user: User, sheet: UserSheet) -> None:
+    """Change a user to what a sheet says. Disabling one ends its sessions."""
+    changed = sheet.differing(user)
     if not changed:
         return
     for key, value in changed.items():
@@ -276,14 +289,3 @@ def forget_old_links(before: datetime) -> None:
 
 def _by_name(realm: Realm, name: str) -> Select[User]:
     return select(User).where(User.realm_id == realm.id, User.name == name)
-
-
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    if fields.get("email"):
-        mail.check_address(fields["email"])
-    for name in ("first_name", "last_name"):
-        check_text(name, fields.get(name, ""), 100)
-    hours = fields.get("api_key_hours")
-    if hours is not None and not 1 <= hours <= 87_600:
-        raise InvalidValueError(Sentence("{field} is {hours}: use 1 to 87600 hours.", hours=hours), field="api_key_hours")
-    return fields

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from idp import access, apikeys, audit, crypto, realms, runtime, setup, users
+from idp import access, apikeys, audit, crypto, runtime, setup, users
 from idp.apikeys import ApiKey
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.mail import MailMessage
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, MadeKey, ask_token, session_of
+from tests.factories import Factory, MadeKey, ask_token, session_of, set_application, set_realm, set_user
 
 INFO = "/v1/users/info"
 KEYS = "/v1/apiKeys"
@@ -84,7 +84,7 @@ def test_life_of_ones_own_key_follows_the_policy(
     client: FlaskClient, make: Factory, frozen_clock: FrozenClock, hours: int, user_hours: int | None, asked: Any, answer: int
 ) -> None:
     make.user(api_key_hours=user_hours)
-    make.do(lambda realm: realms.update_realm(realm, api_key_hours=hours))
+    make.do(lambda realm: set_realm(realm, api_key_hours=hours))
     made = make_key(client, session_of(client), **asked)
     if answer >= 400:
         assert made.status_code == answer, made.text
@@ -97,7 +97,7 @@ def test_life_of_ones_own_key_follows_the_policy(
 def test_administrator_exceeds_every_limit_for_themself_and_for_others(client: FlaskClient, make: Factory) -> None:
     uid = make.user(api_key_hours=1)
     make.user("admin@example.test", roles=("administrator",))
-    make.do(lambda realm: realms.update_realm(realm, api_key_hours=1))
+    make.do(lambda realm: set_realm(realm, api_key_hours=1))
     admin = session_of(client, "admin@example.test")
     assert make_key(client, admin, neverExpires=True).json["expiry"] is None
     answer = make_key(client, admin, expiryHours=9_000, userUid=uid)
@@ -112,7 +112,9 @@ def test_administrator_exceeds_every_limit_for_themself_and_for_others(client: F
 
 @pytest.mark.spec("T108")
 def test_key_for_somebody_takes_all_of_their_permissions(client: FlaskClient, make: Factory) -> None:
-    make.do(lambda realm: access.create_role(realm, "key-desk", "", ["api-keys:write", "api-keys:read"]))
+    make.do(
+        lambda realm: access.create_role(realm, "key-desk", access.RoleSheet(permissions=["api-keys:write", "api-keys:read"]))
+    )
     make.user("desk@example.test", roles=("key-desk", "ml-engineer"))
     boss = make.user("boss@example.test", roles=("administrator",))
     plain = make.user("plain@example.test", roles=("ml-engineer",))
@@ -397,10 +399,10 @@ def test_key_dies_with(client: FlaskClient, make: Factory, how: str) -> None:
     user_key, application_key = make.key(), make.key("ci-bot")
     tokens = [client.post("/v1/auth/exchange", headers=key.header).json["Authorization"] for key in (user_key, application_key)]
     acts = {
-        "owner disabled": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+        "owner disabled": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),
         "owner deleted": lambda realm: users.delete_user(realm, users.get_user(realm, uid)),
-        "realm disabled": lambda realm: realms.update_realm(realm, enabled=False),
-        "application disabled": lambda realm: applications.update_application(
+        "realm disabled": lambda realm: set_realm(realm, enabled=False),
+        "application disabled": lambda realm: set_application(
             realm, applications.get_application(realm, "ci-bot"), enabled=False
         ),
         "application deleted": lambda realm: applications.delete_application(

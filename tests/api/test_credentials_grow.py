@@ -22,7 +22,7 @@ DESK = ("applications:read", "applications:write", "api-keys:write")
 @pytest.fixture
 def mallory(client: FlaskClient, make: Factory) -> dict[str, str]:
     """Somebody who may write applications, and is no administrator."""
-    make.do(lambda realm: access.create_role(realm, "desk", "", DESK))
+    make.do(lambda realm: access.create_role(realm, "desk", access.RoleSheet(permissions=list(DESK))))
     make.user("mallory@example.test", roles=("desk",))
     return session_of(client, "mallory@example.test")
 
@@ -119,7 +119,9 @@ def test_limited_secret_says_so_and_an_administrator_replaces_it(
 
 
 def test_limited_secret_carries_what_was_held_when_it_was_made(client: FlaskClient, make: Factory) -> None:
-    make.do(lambda realm: access.create_role(realm, "lead", "", (*DESK, "grants:write", "projects:read")))
+    make.do(
+        lambda realm: access.create_role(realm, "lead", access.RoleSheet(permissions=[*DESK, "grants:write", "projects:read"]))
+    )
     make.user("lead@example.test", roles=("lead",))
     planted = make_planted(client, session_of(client, "lead@example.test"), roles=["viewer"])
     give_administrator(make)
@@ -129,7 +131,7 @@ def test_limited_secret_carries_what_was_held_when_it_was_made(client: FlaskClie
 
 @pytest.mark.spec("T108")
 def test_planted_mail_address_gets_no_codes(client: FlaskClient, make: Factory) -> None:
-    make.do(lambda realm: access.create_role(realm, "help", "", ("users:read", "users:write")))
+    make.do(lambda realm: access.create_role(realm, "help", access.RoleSheet(permissions=["users:read", "users:write"])))
     make.user("mallory@example.test", roles=("help",))
     victim = make.user("victim@example.test")
     mallory = session_of(client, "mallory@example.test")
@@ -160,8 +162,10 @@ def test_planted_mail_address_gets_no_codes(client: FlaskClient, make: Factory) 
 @pytest.mark.spec("T108")
 def test_token_of_a_limited_secret_does_not_grow_with_its_roles(client: FlaskClient, make: Factory) -> None:
     """Roles stand in a token by their names; what they permit is looked up later, and may have become more."""
-    make.do(lambda realm: access.create_role(realm, "worker", "", ["projects:read"]))
-    make.do(lambda realm: access.create_role(realm, "lead", "", (*DESK, "grants:write", "projects:read")))
+    make.do(lambda realm: access.create_role(realm, "worker", access.RoleSheet(permissions=["projects:read"])))
+    make.do(
+        lambda realm: access.create_role(realm, "lead", access.RoleSheet(permissions=[*DESK, "grants:write", "projects:read"]))
+    )
     make.user("lead@example.test", roles=("lead",))
     planted = make_planted(client, session_of(client, "lead@example.test"), roles=["worker"])
     make.do(lambda realm: access.set_permissions(realm, "worker", list(access.PERMISSIONS)))

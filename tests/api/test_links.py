@@ -16,7 +16,7 @@ from idp.ratelimit import AttemptCount
 from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, RACE_ROUNDS, Factory, at_once, session_of, sign_in
+from tests.factories import PASSWORD, RACE_ROUNDS, Factory, at_once, session_of, set_user, sign_in
 
 CODE = re.compile(r"idp_ol_[0-9A-Za-z]{57}")
 NEW = "a brand new password"
@@ -88,7 +88,7 @@ def test_newer_code_password_change_and_disabling_make_a_code_void(client: Flask
     assert client.patch("/v1/users/password/change", json=body).status_code == 204
     assert redeem(client, new, "reset") == 401
     third = link(make, LinkPurpose.RESET)
-    make.do(lambda realm: users.update_user(realm, users.get_user(realm, "ann@example.test"), enabled=False))
+    make.do(lambda realm: set_user(realm, users.get_user(realm, "ann@example.test"), enabled=False))
     assert redeem(client, third, "reset") == 401
 
 

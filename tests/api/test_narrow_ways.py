@@ -23,8 +23,8 @@ DESK = ["users:read", "users:write", "api-keys:read", "api-keys:write", "applica
 @pytest.fixture
 def frozen(client: FlaskClient, make: Factory) -> tuple[dict[str, str], str, MadeKey]:
     """A key that is frozen at a small role `helper`, another holder of that role, and their key; then the role grows."""
-    make.do(lambda realm: access.create_role(realm, "helper", "", DESK))
-    make.do(lambda realm: access.create_role(realm, "desk", "", [*DESK, "grants:read", "grants:write"]))
+    make.do(lambda realm: access.create_role(realm, "helper", access.RoleSheet(permissions=list(DESK))))
+    make.do(lambda realm: access.create_role(realm, "desk", access.RoleSheet(permissions=[*DESK, "grants:read", "grants:write"])))
     make.user("mallory@example.test", roles=("desk",))
     victim = make.user("victim@example.test", roles=("helper",))
     wendy = make.user("wendy@example.test", roles=("helper",))
@@ -115,7 +115,9 @@ def test_restore_during_a_purge_restores_nothing_half(
     def rotated(realm: realms.Realm) -> None:
         from datetime import timedelta
 
-        first = apikeys.create_key(realm, users.holder_of(users.get_user(realm, "ann@example.test")), "a")
+        first = apikeys.create_key(
+            realm, users.holder_of(users.get_user(realm, "ann@example.test")), apikeys.ApiKeySheet(name="a")
+        )
         apikeys.rotate_key(realm, first.key, overlap=timedelta(hours=1))
         realms.delete_realm(realm)
 

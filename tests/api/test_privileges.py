@@ -12,14 +12,28 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from idp import access, apikeys, applications, protected_apis, realms, users
+from idp import access, apikeys, applications, realms, users
 from idp.access import HolderKind
 from idp.app import close_app, create_app
 from idp.compat.rafay.key_forms import plain_key
 from idp.db import db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, Made, ask, ask_token, at_once, claims_of, session_of, sign_in
+from tests.factories import (
+    PASSWORD,
+    Factory,
+    Made,
+    ask,
+    ask_token,
+    at_once,
+    claims_of,
+    session_of,
+    set_api,
+    set_key,
+    set_realm,
+    set_user,
+    sign_in,
+)
 
 PERMITTING = {
     "helper": ["users:read", "users:write"],
@@ -50,7 +64,11 @@ def held_of(make: Factory, uid: str) -> set[tuple[str, str, str]]:
 @pytest.fixture
 def roles(make: Factory) -> None:
     for name, permissions in PERMITTING.items():
-        make.do(lambda realm, name=name, permissions=permissions: access.create_role(realm, name, "", permissions))
+        make.do(
+            lambda realm, name=name, permissions=permissions: access.create_role(
+                realm, name, access.RoleSheet(permissions=list(permissions))
+            )
+        )
 
 
 @pytest.mark.spec("T108")
@@ -126,7 +144,7 @@ def test_open_link_dies_when_the_mail_address_changes(client: FlaskClient, make:
     helper = session_of(client, "helper@example.test")
     assert client.patch(f"/v1/users/{zed}", headers=helper, json={"emailId": "evil@example.test"}).status_code == 204
     code = make.do(lambda realm: users.send_link(realm, users.get_user(realm, zed), users.LinkPurpose.RESET))
-    make.do(lambda realm: users.update_user(realm, users.get_user(realm, zed), email="zed@example.test"))
+    make.do(lambda realm: set_user(realm, users.get_user(realm, zed), email="zed@example.test"))
     assert client.patch(f"/v1/auth/password/{code}/reset", json={"password": "another good one"}).status_code == 401
 
 
@@ -171,7 +189,11 @@ def test_key_that_is_made_for_somebody_does_not_grow_with_them(client: FlaskClie
 def test_frozen_key_carries_what_is_live_and_no_longer_than_it_was(
     client: FlaskClient, make: Factory, roles: None, frozen_clock: FrozenClock
 ) -> None:
-    make.do(lambda realm: access.create_role(realm, "granter", "", [*PERMITTING["key-desk"], *PERMITTING["giver"]]))
+    make.do(
+        lambda realm: access.create_role(
+            realm, "granter", access.RoleSheet(permissions=[*PERMITTING["key-desk"], *PERMITTING["giver"]])
+        )
+    )
     bob, zed = make.user("bob@example.test"), make.user("zed@example.test")
     soon = frozen_clock.now() + timedelta(minutes=1)
     later = frozen_clock.now() + timedelta(hours=1)
@@ -248,7 +270,7 @@ def test_session_that_is_over_makes_no_personal_token_on_a_worker_that_does_not_
     acts: dict[str, Any] = {
         "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "x", Tag.PASSWORD_CHANGE),
         "sign out everywhere": lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, uid)),
-        "disable": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+        "disable": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),
     }
     if how == "logout":
         assert first.test_client().post("/v1/auth/logout", headers=header).status_code == 204
@@ -272,7 +294,7 @@ def test_introspection_shows_no_more_than_the_key_carries(client: FlaskClient, m
     watcher = make.application("watcher", roles=(), resources=["http://localhost:8080/auth/realms/acme"])
     key = make.key()
     token = client.post("/v1/auth/exchange", headers=key.header).json["Authorization"]
-    make.do(lambda realm: apikeys.update_key(realm, apikeys.get_key(realm, key.uid), roles=["viewer"]))
+    make.do(lambda realm: set_key(realm, apikeys.get_key(realm, key.uid), roles=["viewer"]))
     assert ask(client, "token/introspect", {"token": token, **watcher.form}).json["realm_access"] == {"roles": ["viewer"]}
 
 
@@ -336,9 +358,9 @@ def test_api_that_is_handed_a_token_does_not_become_its_caller_here(settings: Se
     make.user(roles=("administrator",))
     backend = make.application("backend", roles=(), resources=["backend-api"])
     rules = [{"methods": ["GET"], "path": "/"}]
-    make.do(lambda realm: protected_apis.put_api(realm, "backend", audience="backend-api", rules=rules))
+    make.do(lambda realm: set_api(realm, "backend", audience="backend-api", rules=rules))
     with pytest.raises(Exception, match="not the issuer"):
-        make.do(lambda realm: protected_apis.put_api(realm, "own", audience=settings.issuer("acme"), rules=rules))
+        make.do(lambda realm: set_api(realm, "own", audience=settings.issuer("acme"), rules=rules))
     url = "/gateway/check/acme/backend?method=GET&uri=/x"
     token = client.get(url, headers=make.key().header).headers["Authorization"].removeprefix("Bearer ")
     grant = {
@@ -376,7 +398,7 @@ def test_old_password_does_not_win_a_race(
     assert compared.wait(20)
     acts: dict[str, Any] = {
         "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "new", _tag()),
-        "disable": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+        "disable": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),
         "delete": lambda realm: users.delete_user(realm, users.get_user(realm, uid)),
     }
     make.do(acts[event])
@@ -448,7 +470,7 @@ def test_personal_tokens_end_with_the_password_and_live_no_longer_than_what_made
     import base64
 
     uid = make.user()
-    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=True))
+    make.do(lambda realm: set_realm(realm, personal_token_choice=True))
     basic = {"Authorization": "Basic " + base64.b64encode(f"ann@example.test:{PASSWORD}".encode()).decode()}
     short = client.get("/auth/v1/tokens/generate?ttl=60", headers=basic).json["token"]
     child = client.get("/auth/v1/tokens/generate", headers={"Authorization": f"Bearer {short}"}).json["token"]
@@ -496,7 +518,11 @@ def world(template, tmp_path_factory):  # type: ignore[no-untyped-def]
     app = create_app(Settings.load(data_dir=folder, rate_api=0, rate_failures=1_000_000))
     make = Factory(app)
     for name, permissions in PERMITTING.items():
-        make.do(lambda realm, name=name, permissions=permissions: access.create_role(realm, name, "", permissions))
+        make.do(
+            lambda realm, name=name, permissions=permissions: access.create_role(
+                realm, name, access.RoleSheet(permissions=list(permissions))
+            )
+        )
     make.user("boss@example.test", roles=("administrator", "data-steward"))
     for actor, held in ACTORS.items():
         make.user(f"{actor}@example.test", **held)  # type: ignore[arg-type]

@@ -10,7 +10,18 @@ from idp import access, realms, users
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, RACE_ROUNDS, Factory, ask_token, at_once, claims_of, session_of, sign_in
+from tests.factories import (
+    PASSWORD,
+    RACE_ROUNDS,
+    Factory,
+    ask_token,
+    at_once,
+    claims_of,
+    session_of,
+    set_realm,
+    set_user,
+    sign_in,
+)
 
 INFO = "/v1/users/info"
 
@@ -181,7 +192,7 @@ def test_session_ends_at_its_limit_however_often_it_is_refreshed(
     client: FlaskClient, make: Factory, frozen_clock: FrozenClock
 ) -> None:
     make.user()
-    make.do(lambda realm: realms.update_realm(realm, session_hours=1))
+    make.do(lambda realm: set_realm(realm, session_hours=1))
     token = session_of(client)["Authorization"]
     for _ in range(4):
         frozen_clock.advance(minutes=14)
@@ -221,7 +232,7 @@ def test_session_dies_with(client: FlaskClient, make: Factory, how: str) -> None
             headers=other,
             json={"currentPassword": PASSWORD, "newPassword": "another good one"},
         ),
-        "disable": lambda: make.do(lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False)),
+        "disable": lambda: make.do(lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False)),
         "delete": lambda: make.do(lambda realm: users.delete_user(realm, users.get_user(realm, uid))),
     }
     answer = acts[how]()

@@ -178,9 +178,7 @@ def bench_abuse(folder: Path, rounds: int, seconds: float) -> dict[str, float]:
     honest = server.create_application("honest", "--algorithm", "ES256")["client_secret"]
     abusive = server.create_application("abusive", "--algorithm", "ES256")["client_secret"]
     app = create_app(settings_of(server))
-    Factory(app).change(
-        lambda realm, row: __import__("idp").applications.update_application(realm, row, rate_per_second=ABUSE_LIMIT), "abusive"
-    )
+    Factory(app).change(lambda realm, row: __import__("idp").set_application(realm, row, rate_per_second=ABUSE_LIMIT), "abusive")
     close_app(app)
     server.start()
     request, abuse = token_request("honest", honest), token_request("abusive", abusive)

@@ -153,12 +153,14 @@ def _lending(folder: Path, *, start: bool = True) -> Measured:
     app = create_app(settings_of(server))
     with app.app_context():
         realm = realms.get_realm("acme")
-        access.create_role(realm, "lender", permissions=[keysets.LEASE])
+        access.create_role(realm, "lender", access.RoleSheet(permissions=[keysets.LEASE]))
         keysets.create_keyset(
             realm, "provider", "aws", KeysetWish(name="prod aws", projects=[access.get_project(realm, "vision")], values=VALUES)
         )
         for algorithm in ("RS256", "ES256"):
-            made = applications.create_application(realm, f"bench-{algorithm.lower()}", signing_algorithm=algorithm)
+            made = applications.create_application(
+                realm, f"bench-{algorithm.lower()}", applications.ApplicationSheet(signing_algorithm=algorithm)
+            )
             access.grant_role(realm, applications.holder_of(made), "lender", project="vision")
         commit()
     close_app(app)

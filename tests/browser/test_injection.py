@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from idp import access, apikeys, keys, realms, sessions, users
 from tests.browser.conftest import Console
+from tests.factories import set_realm
 from tests.keysets.lending import lend_a_keyset
 
 PAYLOADS: list[str] = json.loads((Path(__file__).parents[1] / "vectors" / "xss_payloads.json").read_text())
@@ -23,13 +24,13 @@ def hostile(console: Console) -> Console:
     make.application(description=NAMED)
 
     def fill(realm: realms.Realm) -> None:
-        realms.update_realm(realm, display_name=NAMED)
-        access.create_project(realm, "hostile", NAMED, NAMED)
-        access.create_role(realm, "hostile", NAMED)
-        group = users.create_group(realm, "hostile", NAMED, NAMED)
+        set_realm(realm, display_name=NAMED)
+        access.create_project(realm, "hostile", access.ProjectSheet(description=NAMED, display_name=NAMED))
+        access.create_role(realm, "hostile", access.RoleSheet(description=NAMED))
+        group = users.create_group(realm, "hostile", users.GroupSheet(description=NAMED, display_name=NAMED))
         user = users.get_user(realm, "ann@example.test")
         users.add_member(realm, group, user)
-        key = apikeys.create_key(realm, users.holder_of(user), NAMED[:64], description=NAMED).key
+        key = apikeys.create_key(realm, users.holder_of(user), apikeys.ApiKeySheet(name=NAMED[:64], description=NAMED)).key
         apikeys.revoke_key(realm, key, NAMED)
         retired = next(each for each in keys.list_keys(realm) if each.algorithm == "ES256")
         keys.revoke_key(realm, retired.uid, NAMED)

@@ -17,7 +17,7 @@ from idp.db import db
 from idp.jose import read_unverified
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, session_of
+from tests.factories import PASSWORD, Factory, ask, ask_token, at_once, session_of, set_realm, set_user
 
 TOKENS = "/auth/v1/tokens"
 INFO = "/v1/users/info"
@@ -88,7 +88,7 @@ def test_first_token_by_password_the_next_by_token(client: FlaskClient, make: Fa
 
 def test_deleting_by_id_and_by_criteria(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     make.user()
-    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=True))
+    make.do(lambda realm: set_realm(realm, personal_token_choice=True))
     short, one, two, three = (generate(client, query=query) for query in ("?ttl=60", "", "", ""))
     uid = read_unverified(one).header["kid"]
     assert client.delete(f"{TOKENS}/{uid}", headers=basic()).json == {"success": True}
@@ -128,7 +128,7 @@ def test_basic_is_read_as_utf8_and_else_as_latin1(client: FlaskClient, make: Fac
 def test_limit_counts_expired_tokens_and_says_so(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     make.user()
     make.user("bob@example.test")
-    make.do(lambda realm: realms.update_realm(realm, personal_token_limit=3, personal_token_choice=True))
+    make.do(lambda realm: set_realm(realm, personal_token_limit=3, personal_token_choice=True))
     for query in ("?ttl=60", "?ttl=60", ""):
         generate(client, query=query)
     frozen_clock.advance(seconds=61)
@@ -145,7 +145,7 @@ def test_limit_counts_expired_tokens_and_says_so(client: FlaskClient, make: Fact
 
 def test_limit_holds_when_many_ask_at_once(settings: Settings, make: Factory) -> None:
     make.user()
-    make.do(lambda realm: realms.update_realm(realm, personal_token_limit=5))
+    make.do(lambda realm: set_realm(realm, personal_token_limit=5))
     nodes = [create_app(settings) for _ in range(2)]
     header = bearer(generate(nodes[0].test_client()))
     turn = iter(range(30))
@@ -173,7 +173,7 @@ def test_life_is_the_organisations_unless_it_lets_people_choose(
     client: FlaskClient, make: Factory, choice: bool, query: str, status: int
 ) -> None:
     make.user()
-    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=choice))
+    make.do(lambda realm: set_realm(realm, personal_token_choice=choice))
     assert client.get(f"{TOKENS}/generate{query}", headers=basic()).status_code == status
 
 
@@ -237,9 +237,9 @@ def test_token_dies_with(client: FlaskClient, make: Factory, how: str) -> None:
     uid = make.user()
     token = generate(client)
     acts: dict[str, Any] = {
-        "user disabled": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),
+        "user disabled": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),
         "user deleted": lambda realm: users.delete_user(realm, users.get_user(realm, uid)),
-        "realm disabled": lambda realm: realms.update_realm(realm, enabled=False),
+        "realm disabled": lambda realm: set_realm(realm, enabled=False),
     }
     make.do(acts[how])
     assert not works(client, token)

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from idp import clock, users
-from tests.factories import PASSWORD, Factory, session_of
+from tests.factories import PASSWORD, Factory, session_of, set_user
 
 UM = "/cloudapi/v6/um"
 
@@ -97,7 +97,7 @@ def test_refusals_have_the_body_of_the_contract(client: FlaskClient, make: Facto
 
 def test_no_answer_is_wider_than_the_question(client: FlaskClient, make: Factory, admin: dict[str, str]) -> None:
     uids = [make.user(f"{name}@example.test", first_name=name.title()) for name in ("zoe", "azoe", "zed")]
-    make.do(lambda realm: users.update_user(realm, users.get_user(realm, uids[2]), enabled=False))
+    make.do(lambda realm: set_user(realm, users.get_user(realm, uids[2]), enabled=False))
 
     def found(query: str) -> list[str]:
         return [

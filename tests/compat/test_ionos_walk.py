@@ -3,11 +3,10 @@
 import pytest
 from flask.testing import FlaskClient
 
-from idp import realms
 from tests.compat.test_ionos import basic
 from tests.compat.using_up import UsingUp
 from tests.compat.walk import Contract
-from tests.factories import Factory, session_of
+from tests.factories import Factory, session_of, set_realm
 from tests.serving import PROJECT
 
 CONTRACT = Contract.load("ionos")
@@ -105,7 +104,7 @@ def walk_all(walk: UsingUp) -> None:
 
 
 def test_every_published_operation_is_served_as_described_or_refused_in_words(walk: UsingUp, make: Factory) -> None:
-    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=True))
+    make.do(lambda realm: set_realm(realm, personal_token_choice=True))
     walk_all(walk)
     assert {name: each for name, each in walk.findings.items() if each} == {}
     assert walk.findings.keys() | NOT_SERVED.keys() == CONTRACT.operations.keys()

@@ -108,6 +108,6 @@ def test_realm_file_keeps_what_things_are_shown_as(client: FlaskClient, admin: d
 def test_names_are_told_apart_natively_too(make: Factory) -> None:
     from idp import users
 
-    make.do(lambda realm: users.create_group(realm, "night", display_name="Night Shift"))
+    make.do(lambda realm: users.create_group(realm, "night", users.GroupSheet(display_name="Night Shift")))
     with pytest.raises(ConflictError):
-        make.do(lambda realm: users.create_group(realm, "other", display_name="NIGHT SHIFT"))
+        make.do(lambda realm: users.create_group(realm, "other", users.GroupSheet(display_name="NIGHT SHIFT")))

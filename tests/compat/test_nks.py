@@ -262,7 +262,7 @@ def test_members_read_and_only_owners_and_administrators_write(
     client: FlaskClient, root: dict[str, str], base: str, make: Factory
 ) -> None:
     def keeper(realm: Any) -> None:
-        access.create_role(realm, "keeper", permissions=["keysets:read", "keysets:write"])
+        access.create_role(realm, "keeper", access.RoleSheet(permissions=["keysets:read", "keysets:write"]))
 
     make.do(keeper)
     vision = make.do(lambda realm: access.get_project(realm, "vision").id)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp import applications, realms, users, vault
+from idp import applications, users, vault
 from idp.console import drafts
 from tests.console.surfing import Surfer
-from tests.factories import PASSWORD, Factory
+from tests.factories import PASSWORD, Factory, set_realm
 
 BASE = "/console/realms/acme"
 SECRET = "S3cret-that-is-kept-nowhere"
@@ -205,7 +205,7 @@ def test_somebody_elses_change_is_noticed_all_the_same(ann: Surfer, make: Factor
     ann.open(f"{BASE}/settings")
     expire(ann)
     ann.send("Save", {"display_name": "mine"})
-    make.do(lambda realm: realms.update_realm(realm, display_name="theirs"))
+    make.do(lambda realm: set_realm(realm, display_name="theirs"))
     sign_in(ann)
     assert dict(ann.form("Save").values)["display_name"] == "mine"
     ann.send("Save")

@@ -114,7 +114,9 @@ def test_deleting_asks_for_the_name(app: Flask, ann: Surfer, make: Factory) -> N
 def test_lists_are_paged_and_searched(ann: Surfer, make: Factory) -> None:
     def many(realm: realms.Realm) -> None:
         for number in range(120):
-            applications.create_application(realm, f"app-{number:03}", description="odd" if number % 2 else "even")
+            applications.create_application(
+                realm, f"app-{number:03}", applications.ApplicationSheet(description="odd" if number % 2 else "even")
+            )
 
     make.do(many)
     seen: list[str] = []
@@ -361,18 +363,20 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
         access.create_role(
             realm,
             "app-helper",
-            permissions=[
-                "applications:read",
-                "applications:write",
-                "grants:write",
-                "grants:read",
-                "roles:read",
-                "roles:write",
-                "users:write",
-                "users:read",
-                "api-keys:write",
-                "api-keys:read",
-            ],
+            access.RoleSheet(
+                permissions=[
+                    "applications:read",
+                    "applications:write",
+                    "grants:write",
+                    "grants:read",
+                    "roles:read",
+                    "roles:write",
+                    "users:write",
+                    "users:read",
+                    "api-keys:write",
+                    "api-keys:read",
+                ]
+            ),
         )
 
     make.do(helper)

@@ -5,10 +5,10 @@ import re
 import pytest
 from flask import Flask
 
-from idp import applications, realms, users
+from idp import applications, users
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import dump
-from tests.factories import Factory
+from tests.factories import Factory, set_application, set_realm
 
 FORM = "application/x-www-form-urlencoded"
 OWN = {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"}
@@ -109,9 +109,9 @@ def test_another_row_is_added_without_a_script_and_nothing_is_lost(ann: Surfer) 
 @pytest.mark.parametrize(
     ("url", "button", "field", "change"),
     [
-        ("applications/ci-bot", "Save", "description", lambda realm: applications.update_application(realm, applications.get_application(realm, "ci-bot"), description="theirs")),
-        ("settings", "Save", "display_name", lambda realm: realms.update_realm(realm, display_name="theirs")),
-        ("groups/modellers", "Save", "description", lambda realm: users.describe_group(realm, "modellers", "theirs")),
+        ("applications/ci-bot", "Save", "description", lambda realm: set_application(realm, applications.get_application(realm, "ci-bot"), description="theirs")),
+        ("settings", "Save", "display_name", lambda realm: set_realm(realm, display_name="theirs")),
+        ("groups/modellers", "Save", "description", lambda realm: users.update_group(realm, users.get_group(realm, "modellers"), users.GroupSheet(description="theirs"))),
     ],
 )  # fmt: skip
 def test_of_two_who_change_the_same_the_second_is_told(

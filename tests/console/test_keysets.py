@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from idp import access, applications
+from idp import access
 from idp.db import commit, db
 from tests.console.surfing import Surfer
-from tests.factories import Factory
+from tests.factories import Factory, set_application
 from tests.keysets.lending import AWS_VALUES, borrower, take, token_of
 
 BASE = "/console/realms/acme"
@@ -121,7 +121,7 @@ def test_who_may_what(app: Flask, near: Surfer, make: Factory) -> None:
         assert auditor.open(f"{BASE}/{path}").status == 403, path
 
     def keeper(realm: object) -> None:
-        access.create_role(realm, "keeper", permissions=["keysets:read", "keysets:write", "projects:read"])  # type: ignore[arg-type]
+        access.create_role(realm, "keeper", access.RoleSheet(permissions=["keysets:read", "keysets:write", "projects:read"]))  # type: ignore[arg-type]
 
     make.do(keeper)
     make.user("keeper@example.test", projects=(("speech", "keeper"),))
@@ -146,5 +146,5 @@ def test_an_application_that_goes_says_what_it_holds(app: Flask, near: Surfer, m
     take(client, token_of(client, borrower(make)), "prod aws")
     for act in ("disable", "delete"):
         assert "1 lease of keysets ends" in near.open(f"{BASE}/applications/deployer/{act}").text
-    make.change(lambda realm, found: applications.update_application(realm, found, enabled=False), "deployer")
+    make.change(lambda realm, found: set_application(realm, found, enabled=False), "deployer")
     assert "lease of keysets" not in near.open(f"{BASE}/applications/deployer/delete").text

@@ -7,13 +7,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert
 
-from idp import access, clock, realms
+from idp import access, clock
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import crawl
-from tests.factories import Factory
+from tests.factories import Factory, set_realm
 
 BASE = "/console/realms/acme"
 
@@ -175,7 +175,7 @@ def test_somebody_without_a_role_is_told_so(app: Flask, make: Factory) -> None:
 def test_a_personal_token_lives_as_chosen_where_people_may_choose(app: Flask, ann: Surfer, make: Factory) -> None:
     ann.open("/console/my/personal-tokens/new")
     assert "seconds" not in dict(ann.form("Create").values)
-    make.do(lambda realm: realms.update_realm(realm, personal_token_choice=True))
+    make.do(lambda realm: set_realm(realm, personal_token_choice=True))
     ann.open("/console/my/personal-tokens/new").send("Create", {"seconds": "3600"})
     assert ann.status == 200
     assert "(in 59 minutes)" in ann.open("/console/my/personal-tokens").text or "(in 1 hour)" in ann.text

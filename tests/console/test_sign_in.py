@@ -12,7 +12,7 @@ from idp.db import commit
 from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.console.surfing import Surfer
-from tests.factories import PASSWORD, Factory, at_once
+from tests.factories import PASSWORD, Factory, at_once, set_user
 
 NEW = "another long password"
 
@@ -191,7 +191,7 @@ def test_a_session_dies_with_what_it_stands_on(app: Flask, ann: Surfer, make: Fa
         user = users.get_user(realm, "ann@example.test")
         match how:
             case "disabled":
-                users.update_user(realm, user, enabled=False)
+                set_user(realm, user, enabled=False)
             case "realm deactivated":
                 realms.deactivate_realm(realm)
             case "ended by an administrator":

@@ -12,7 +12,7 @@ import pytest
 from idp import access, protected_apis
 from idp.app import close_app, create_app
 from idp.settings import Settings
-from tests.factories import PASSWORD, Factory
+from tests.factories import PASSWORD, Factory, set_api
 from tests.prepare import program_missing
 from tests.proxies import STARTS, example, stop
 from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
@@ -236,7 +236,7 @@ def open_docs(realmgate: Server) -> str:
     def open_it(realm: Any) -> None:
         api = protected_apis.get_api(realm, "telemetry")
         rules = [*api.rules, {"methods": ["GET", "OPTIONS"], "path": "/docs", "open": True}]
-        protected_apis.put_api(realm, api.name, audience=api.audience, rules=rules)
+        set_api(realm, api.name, audience=api.audience, rules=rules)
 
     app = create_app(Settings.load(data_dir=realmgate.data_dir, public_url=realmgate.url))
     Factory(app).do(open_it)

@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 from sqlalchemy import text
 
-from idp import applications, runtime
+from idp import runtime
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
-from tests.factories import Factory, at_once
+from tests.factories import Factory, at_once, set_application
 from tests.flows.conftest import Bouncer, has_ipv6, set_up_machines
 from tests.flows.test_outages import project
 from tests.flows.test_people import call, make_person, session_token
@@ -84,7 +84,7 @@ def test_changes_reach_another_node_behind_it(
     from tests.factories import ask_token
 
     assert ask_token(node.test_client(), made).status_code == 200
-    pg_make.change(lambda realm, application: applications.update_application(realm, application, enabled=False))
+    pg_make.change(lambda realm, application: set_application(realm, application, enabled=False))
     wait_until(lambda: ask_token(node.test_client(), made).status_code == 401, "the refusal")
     close_app(node)
 

@@ -16,7 +16,7 @@ from idp.errors import InvalidValueError
 from idp.jose import InvalidTokenError
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, ask_token, claims_of, session_of
+from tests.factories import Factory, ask_token, claims_of, session_of, set_api, set_user
 
 RULES = [
     {"methods": ["GET"], "path": "/api/v1/query", "roles": ["viewer"]},
@@ -35,7 +35,7 @@ def behind(settings: Settings) -> Iterator[FlaskClient]:
     """A client that is a trusted proxy."""
     app = create_app(settings.model_copy(update={"trusted_proxies": ("127.0.0.1/32",)}))
     make = Factory(app)
-    make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=RULES))
+    make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=RULES))
     yield app.test_client(use_cookies=False)
     close_app(app)
 
@@ -207,7 +207,7 @@ def test_unknown_apis_and_realms_are_refused(behind: FlaskClient, make: Factory)
 @pytest.mark.spec("R123", "T84", "R21")
 def test_only_configured_proxies_may_ask(client: FlaskClient, app: Flask) -> None:
     make = Factory(app)
-    make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=RULES))
+    make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=RULES))
     make.user(roles=("viewer",))
     answer = check(client, make.key().header)
     assert answer.status_code == 403
@@ -281,7 +281,7 @@ def test_preflight_passes_where_a_rule_is_open(behind: FlaskClient) -> None:
 def test_open_rule_takes_no_roles(make: Factory, wrong: dict[str, Any]) -> None:
     rule = {"methods": ["GET"], "path": "/x", "open": True} | wrong
     with pytest.raises(InvalidValueError, match="asks for no caller"):
-        make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[rule]))
+        make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=[rule]))
 
 
 @pytest.mark.parametrize("path", ["/x", "/x/y"])
@@ -289,9 +289,9 @@ def test_rule_below_an_open_one_is_refused_as_it_would_never_count(make: Factory
     open_rule = {"methods": ["GET", "POST"], "path": "/x", "open": True}
     for rule in ({"methods": ["DELETE", "POST"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": path}):
         with pytest.raises(InvalidValueError, match="Rule 1 would never count: rule 2 is open"):
-            make.do(lambda realm, rule=rule: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[rule, open_rule]))
+            make.do(lambda realm, rule=rule: set_api(realm, "metrics", audience=AUDIENCE, rules=[rule, open_rule]))
     beside = [open_rule, {"methods": ["DELETE"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": "/xy"}]
-    make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=beside))
+    make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=beside))
 
 
 def test_headers_stay_within_what_proxies_take(behind: FlaskClient, make: Factory) -> None:
@@ -303,7 +303,7 @@ def test_headers_stay_within_what_proxies_take(behind: FlaskClient, make: Factor
     def furnish(realm: Any) -> None:
         access.create_project(realm, project)
         for role in roles:
-            access.create_role(realm, role, "", ())
+            access.create_role(realm, role)
 
     make.do(furnish)
     for count, status in ((150, 200), (300, 403)):
@@ -339,13 +339,13 @@ def test_what_passed_stops_when_something_changes(behind: FlaskClient, make: Fac
         assert check(behind, header).status_code == 200
     acts: dict[str, tuple[Any, int]] = {
         "key revoked": (lambda realm: apikeys.revoke_key(realm, apikeys.get_key(realm, key.uid), "x"), 401),
-        "owner disabled": (lambda realm: users.update_user(realm, users.get_user(realm, "ann@example.test"), enabled=False), 401),
+        "owner disabled": (lambda realm: set_user(realm, users.get_user(realm, "ann@example.test"), enabled=False), 401),
         "role lost": (
             lambda realm: access.remove_grant(realm, users.holder_of(users.get_user(realm, "ann@example.test")), "viewer"),
             403,
         ),
         "API deleted": (lambda realm: protected_apis.delete_api(realm, "metrics"), 403),
-        "rule changed": (lambda realm: protected_apis.put_api(realm, "metrics", audience=AUDIENCE, rules=[]), 403),
+        "rule changed": (lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=[]), 403),
     }
     act, status = acts[how]
     make.do(act)

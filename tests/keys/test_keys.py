@@ -15,7 +15,7 @@ from idp.keys import KeyState
 from idp.realms import Realm
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import at_once
+from tests.factories import at_once, set_realm
 
 
 def states(realm: Realm, now: Callable[[], object], algorithm: str = "RS256") -> list[str]:
@@ -72,7 +72,7 @@ def test_due_keys_rotate_on_schedule(realm: Realm, frozen_clock: FrozenClock) ->
 
 
 def test_schedule_can_be_turned_off(realm: Realm, frozen_clock: FrozenClock) -> None:
-    realms.update_realm(realm, key_rotation_days=0)
+    set_realm(realm, key_rotation_days=0)
     commit()
     frozen_clock.advance(days=4000)
     setup.rotate_keys_and_tidy()
@@ -157,7 +157,7 @@ def test_damaged_key_stops_its_own_algorithm_only(realm: Realm, caplog: pytest.L
 def test_long_announcement_and_short_rotation_do_not_collide(app: Flask, settings: Settings, frozen_clock: FrozenClock) -> None:
     slow = create_app(settings.model_copy(update={"key_set_max_age": 86_400}))
     with slow.app_context():
-        realms.update_realm(realms.get_realm("acme"), key_rotation_days=1)
+        set_realm(realms.get_realm("acme"), key_rotation_days=1)
         commit()
         for _ in range(120):
             frozen_clock.advance(hours=1)

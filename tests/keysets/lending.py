@@ -40,7 +40,7 @@ def borrower(make: Factory, name: str = "deployer", project: str | None = "visio
 
     def grant(owner: Realm) -> None:
         if "lender" not in {role.name for role in access.list_roles(owner)}:
-            access.create_role(owner, "lender", permissions=["keysets:lease"])
+            access.create_role(owner, "lender", access.RoleSheet(permissions=["keysets:lease"]))
         application = applications.get_application(owner, name)
         access.grant_role(owner, applications.holder_of(application), "lender", project=project)
         db.session.flush()

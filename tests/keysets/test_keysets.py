@@ -242,7 +242,7 @@ def test_who_decides_over_a_project_decides_over_its_keysets_only(
 ) -> None:
     def prepare(realm: Any) -> None:
         access.create_project(realm, "second")
-        access.create_role(realm, "keeper", permissions=["keysets:read", "keysets:write", "projects:read"])
+        access.create_role(realm, "keeper", access.RoleSheet(permissions=["keysets:read", "keysets:write", "projects:read"]))
 
     make.do(prepare)
     make.user("keeper@example.test", projects=(("vision", "keeper"),))

@@ -14,7 +14,7 @@ from idp.keysets import Keyset, KeysetKey, Lease, LeaseState
 from idp.keysets.service import publish_keyset
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, session_of
+from tests.factories import Factory, Made, session_of, set_application, set_realm
 from tests.keysets.lending import AWS_VALUES, OTHER_AWS, administrator, borrower, keep, take, token_of, wish
 
 
@@ -203,7 +203,7 @@ def test_values_are_sent_over_https_or_within_the_machine_only(
 
 
 def disable(realm: realms.Realm, found: applications.Application) -> None:
-    applications.update_application(realm, found, enabled=False)
+    set_application(realm, found, enabled=False)
 
 
 def lose_grant(realm: realms.Realm, found: applications.Application) -> None:
@@ -215,7 +215,7 @@ def weaken_role(realm: realms.Realm, _: applications.Application) -> None:
 
 
 def disable_realm(realm: realms.Realm, _: applications.Application) -> None:
-    realms.update_realm(realm, enabled=False)
+    set_realm(realm, enabled=False)
 
 
 @pytest.mark.parametrize("change", [disable, lose_grant, weaken_role, disable_realm, applications.delete_application])
@@ -289,7 +289,7 @@ def test_a_second_way_to_the_keyset_keeps_the_lease(client: FlaskClient, lent: s
     make.change(lambda realm, found: access.grant_role(realm, applications.holder_of(found), "lender"), "deployer")
     uid = take(client, bot, lent).json["uid"]
     make.change(lose_grant, "deployer")
-    make.change(lambda realm, found: applications.update_application(realm, found, description="new"), "deployer")
+    make.change(lambda realm, found: set_application(realm, found, description="new"), "deployer")
     assert ended_at(make, uid) is None
 
 

@@ -45,7 +45,7 @@ def actor(make: Factory, client: FlaskClient, permission: str, place: str) -> di
     made: Made = make.application(name, roles=())
 
     def grant(realm: Any) -> None:
-        access.create_role(realm, f"only-{name}", permissions=[permission])
+        access.create_role(realm, f"only-{name}", access.RoleSheet(permissions=[permission]))
         holder = applications.holder_of(applications.get_application(realm, name))
         access.grant_role(realm, holder, f"only-{name}", project=place or None)
 
@@ -91,7 +91,7 @@ def test_writing_takes_the_permission_for_all_that_a_keyset_is_for(
     client: FlaskClient, make: Factory, sets: dict[str, tuple[str, int]], place: str
 ) -> None:
     def keeper(realm: Any) -> None:
-        access.create_role(realm, "keeper", permissions=["keysets:read", "keysets:write"])
+        access.create_role(realm, "keeper", access.RoleSheet(permissions=["keysets:read", "keysets:write"]))
         holder = applications.holder_of(applications.get_application(realm, "keeper"))
         access.grant_role(realm, holder, "keeper", project=place or None)
 

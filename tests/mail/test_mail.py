@@ -22,7 +22,7 @@ from idp.errors import InvalidValueError
 from idp.mail import MailMessage
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import PASSWORD, Factory, at_once, session_of
+from tests.factories import PASSWORD, Factory, at_once, session_of, set_realm
 from tests.serving import Server, free_port, send, wait_until
 
 
@@ -280,7 +280,7 @@ def test_no_mail_carries_what_somebody_has_written_for_a_stranger_to_read(settin
     app = create_app(settings.model_copy(update=update))
     client, make = app.test_client(), Factory(app)
     victim = "victim@example.test"
-    make.do(lambda realm: realms.update_realm(realm, display_name=HOSTILE))
+    make.do(lambda realm: set_realm(realm, display_name=HOSTILE))
     make.user("boss@example.test", roles=("administrator",))
     header = session_of(client, "boss@example.test")
     wish = {"emailId": victim, "firstName": HOSTILE, "lastName": HOSTILE}

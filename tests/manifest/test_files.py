@@ -13,7 +13,7 @@ from idp.access import HolderKind
 from idp.db import commit, db
 from idp.jose import read_unverified
 from idp.manifest import RealmFileError
-from tests.factories import Factory, Made, ask_token, key_pair
+from tests.factories import Factory, Made, ask_token, key_pair, set_application, set_realm
 from tests.serving import PROJECT
 
 ACME = PROJECT / "realms" / "acme.toml"
@@ -102,12 +102,12 @@ def test_plan_shows_each_kind_of_drift_and_apply_mends_it(context: Flask) -> Non
     holder = applications.holder_of(applications.get_application(realm, "reporting"))
     access.create_role(realm, "by-hand")
     access.create_project(realm, "by-hand")
-    access.describe_project(realm, "vision", "Changed.")
+    access.update_project(realm, access.get_project(realm, "vision"), access.ProjectSheet(description="Changed."))
     access.remove_grant(realm, holder, "viewer")
     access.grant_role(realm, holder, "editor", project="speech")
-    realms.update_realm(realm, display_name="Other", key_rotation_days=7)
+    set_realm(realm, display_name="Other", key_rotation_days=7)
     applications.create_application(realm, "by-hand")
-    applications.update_application(realm, applications.get_application(realm, "train-scheduler"), enabled=False)
+    set_application(realm, applications.get_application(realm, "train-scheduler"), enabled=False)
     commit()
     assert plan(ACME) == [
         "~ realm acme",

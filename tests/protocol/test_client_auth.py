@@ -14,7 +14,20 @@ from idp import applications, clock
 from idp.applications import ASSERTION_ALGORITHMS
 from idp.realms import publish_application
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, basic, claims_of, compact, key_pair
+from tests.factories import (
+    Factory,
+    Made,
+    ask,
+    ask_token,
+    assertion,
+    assertion_form,
+    at_once,
+    basic,
+    claims_of,
+    compact,
+    key_pair,
+    set_application,
+)
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
 ENDPOINT = f"{ISSUER}/protocol/openid-connect/token"
@@ -94,7 +107,7 @@ def break_nothing(_realm: Any, _application: Any) -> None:
 
 
 def disable(realm: Any, application: Any) -> None:
-    applications.update_application(realm, application, enabled=False)
+    set_application(realm, application, enabled=False)
 
 
 def retire(realm: Any, application: Any) -> None:

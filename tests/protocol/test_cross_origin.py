@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from idp import applications
 from idp.errors import ConflictError, InvalidValueError
-from tests.factories import Factory, Made, ask, ask_token
+from tests.factories import Factory, Made, ask, ask_token, set_application
 
 BASE = "/auth/realms/acme/protocol/openid-connect"
 APP, OTHER, FOREIGN = "https://app.example", "https://other.example", "https://evil.example"
@@ -86,10 +86,10 @@ def test_preflights_are_answered_to_the_origins_of_the_realm(client: FlaskClient
     refused = preflight(FOREIGN)
     assert (refused.status_code, allowed(refused)) == (204, None)
     assert "Access-Control-Allow-Methods" not in refused.headers
-    make.change(lambda realm, application: applications.update_application(realm, application, enabled=False), made.client_id)
+    make.change(lambda realm, application: set_application(realm, application, enabled=False), made.client_id)
     assert allowed(preflight(APP)) is None
     change = {"enabled": True, "web_origins": [OTHER]}
-    make.change(lambda realm, application: applications.update_application(realm, application, **change), made.client_id)
+    make.change(lambda realm, application: set_application(realm, application, **change), made.client_id)
     assert [allowed(preflight(origin)) for origin in (APP, OTHER)] == [None, OTHER]
     make.change(applications.delete_application, made.client_id)
     assert allowed(preflight(OTHER)) is None
@@ -130,5 +130,5 @@ def test_applications_with_origins_are_bounded_in_number(make: Factory, monkeypa
     with pytest.raises(ConflictError, match="have web origins, and no more can"):
         make.application("three", web_origins=[APP])
     with pytest.raises(ConflictError, match="have web origins, and no more can"):
-        make.change(lambda realm, application: applications.update_application(realm, application, **change), "none")
-    make.change(lambda realm, application: applications.update_application(realm, application, **change), first.client_id)
+        make.change(lambda realm, application: set_application(realm, application, **change), "none")
+    make.change(lambda realm, application: set_application(realm, application, **change), first.client_id)

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from idp import access, apikeys, applications, crypto, users
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, MadeKey, ask, ask_token, claims_of, session_of
+from tests.factories import Factory, Made, MadeKey, ask, ask_token, claims_of, session_of, set_application
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 API_KEY = "urn:realmgate:params:oauth:token-type:api-key"
@@ -53,7 +53,7 @@ def test_client_that_authenticates_is_the_actor(client: FlaskClient, make: Facto
     assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")
     token = exchange_key(client, make.key(), **bot.form).json["access_token"]
     assert client.get("/v1/users/info", headers={"Authorization": token}).status_code == 200
-    make.change(lambda realm, application: applications.update_application(realm, application, enabled=False))
+    make.change(lambda realm, application: set_application(realm, application, enabled=False))
     assert client.get("/v1/users/info", headers={"Authorization": token}).status_code == 401
 
 
@@ -259,10 +259,10 @@ def test_exchanged_token_dies_with_what_it_came_from(client: FlaskClient, make: 
         lambda realm: access.remove_grant(realm, applications.holder_of(applications.get_application(realm, "front")), "viewer")
     )
     assert is_active(second)["realm_access"] == {"roles": []}
-    make.change(lambda realm, application: applications.update_application(realm, application, enabled=False), "front")
+    make.change(lambda realm, application: set_application(realm, application, enabled=False), "front")
     assert is_active(second) == {"active": False}
-    make.change(lambda realm, application: applications.update_application(realm, application, enabled=True), "front")
-    make.change(lambda realm, application: applications.update_application(realm, application, enabled=False), "jobs-api")
+    make.change(lambda realm, application: set_application(realm, application, enabled=True), "front")
+    make.change(lambda realm, application: set_application(realm, application, enabled=False), "jobs-api")
     assert is_active(second) == {"active": False}
 
 
@@ -287,7 +287,7 @@ def test_everything_on_the_way_counts_for_what_was_exchanged(client: FlaskClient
         token, owner = (a, front) if name == "first" else (b, first)
         assert ask(client, "revoke", {"token": token, **owner.form}).status_code == 200
     elif act == "disabled":
-        make.change(lambda realm, application: applications.update_application(realm, application, enabled=False), name)
+        make.change(lambda realm, application: set_application(realm, application, enabled=False), name)
     else:
         make.change(applications.delete_application, name)
     assert not is_active()

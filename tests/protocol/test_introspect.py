@@ -9,7 +9,7 @@ from idp import access, applications, keys, realms
 from idp.db import commit
 from idp.jose import read_unverified
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, claims_of, compact
+from tests.factories import Factory, Made, ask, ask_token, claims_of, compact, set_application
 
 API = "https://api.example"
 INACTIVE = {"active": False}
@@ -111,7 +111,7 @@ def test_token_of_an_application_that_is_gone_is_inactive(client: FlaskClient, m
     token = ask_token(client, caller).json["access_token"]
     assert introspect(client, api, token).json["active"] is True
     if fate == "disabled":
-        make.change(lambda realm, app: applications.update_application(realm, app, enabled=False), "caller")
+        make.change(lambda realm, app: set_application(realm, app, enabled=False), "caller")
     else:
         make.change(applications.delete_application, "caller")
     if fate == "deleted and made again":

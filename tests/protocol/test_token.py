@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from idp import applications, runtime
 from idp.jose import read_unverified
-from tests.factories import FORM, Factory, ask, ask_token, basic, claims_of
+from tests.factories import FORM, Factory, ask, ask_token, basic, claims_of, set_realm
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
 
@@ -177,10 +177,9 @@ def test_unknown_realm_is_404_whatever_the_credentials(client: FlaskClient, make
 
 
 def test_disabled_realm_refuses_everything(client: FlaskClient, make: Factory) -> None:
-    from idp import realms
 
     made = make.application()
-    make.change(lambda realm, _: realms.update_realm(realm, enabled=False))
+    make.change(lambda realm, _: set_realm(realm, enabled=False))
     assert ask_token(client, made).status_code == 403
     for path in ("", "/.well-known/openid-configuration", "/protocol/openid-connect/certs"):
         answer = client.get(f"/auth/realms/acme{path}")

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from idp import realms
 from idp.jose import read_unverified
-from tests.factories import Factory, ask, ask_token, claims_of
+from tests.factories import Factory, ask, ask_token, claims_of, set_realm
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS = "urn:ietf:params:oauth:token-type:access_token"
@@ -25,7 +24,7 @@ def test_type_of_the_application_wins_over_the_realms(client: FlaskClient, make:
     )  # fmt: skip
     applications = (plain, old, new)
     assert [typ_of(ask_token(client, each).json["access_token"]) for each in applications] == ["at+jwt", "JWT", "at+jwt"]
-    make.do(lambda realm: realms.update_realm(realm, access_token_type="JWT"))
+    make.do(lambda realm: set_realm(realm, access_token_type="JWT"))
     assert [typ_of(ask_token(client, each).json["access_token"]) for each in applications] == ["JWT", "JWT", "at+jwt"]
     answer = ask_token(client, old, scope="openid").json
     assert typ_of(answer["id_token"]) == "JWT"

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Response
 
 from idp import access, clock, realms, rules, runtime, users
+from idp.access import RoleSheet
 from idp.api.answers import answer
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos import users as people
@@ -20,7 +21,7 @@ from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.users import Group, User
+from idp.users import Group, GroupSheet, User
 
 PRIVILEGES = (
     "createDataCenter", "createSnapshot", "reserveIp", "accessActivityLog", "createPcc", "s3Privilege", "createBackupUnit",
@@ -68,7 +69,7 @@ def create_group(authority: Authority) -> Response:
     wanted = properties_of_body()
     rules.groups.check_creating(authority)
     named = realms.called("group", text_of(wanted, "name"))
-    group = users.create_group(authority.realm, named.name, display_name=named.display_name)
+    group = users.create_group(authority.realm, named.name, GroupSheet.read({"display_name": named.display_name}))
     _set_privileges(authority, group, wanted)
     return answer(show_group(group), 202)
 
@@ -82,7 +83,8 @@ def put_group(authority: Authority, uid: str) -> Response:
     """Set what a group is shown as, and its privileges; those that are left out are taken from it."""
     wanted = properties_of_body()
     group = rules.groups.manageable(authority, find_group(authority, uid))
-    users.describe_group(authority.realm, group.name, display_name=text_of(wanted, "name", group.display_name or group.name))
+    shown = {"display_name": text_of(wanted, "name", group.display_name or group.name)}
+    users.update_group(authority.realm, group, GroupSheet.of(group).changed(shown))
     _set_privileges(authority, group, dict.fromkeys(PRIVILEGES, False) | wanted)
     return answer(show_group(group), 202)
 
@@ -139,7 +141,7 @@ def _set_privileges(authority: Authority, group: Group, wanted: dict[str, Any]) 
         flag, role = flag_of(wanted, privilege), _role_of(privilege)
         if flag and role not in held:
             if role not in {each.name for each in access.list_roles(authority.realm)}:
-                rules.roles.create(authority, role, f"Privilege {privilege}", [])
+                rules.roles.create(authority, role, RoleSheet.read({"description": f"Privilege {privilege}"}))
             rules.grants.give(authority, holder, role)
         elif flag is False and role in held:
             rules.grants.take(authority, holder, role)

@@ -14,7 +14,7 @@ from idp.errors import InvalidValueError
 from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.users import LinkPurpose, User, UserKind
+from idp.users import LinkPurpose, User, UserKind, UserSheet
 
 ADMINISTRATOR = "administrator"
 
@@ -56,10 +56,9 @@ def create_user(authority: Authority) -> Response:
     """Add a person, who is mailed an invitation to choose a password: one that is sent here is not used (R107)."""
     wanted = properties_of_body()
     rules.users.check_creating(authority)
-    user = users.create_user(
-        authority.realm, text_of(wanted, "email", longest=254), UserKind.PERSON, first_name=text_of(wanted, "firstname", ""),
-        last_name=text_of(wanted, "lastname", ""), enabled=flag_of(wanted, "active") is not False,
-    )  # fmt: skip
+    fields = {"first_name": text_of(wanted, "firstname", ""), "last_name": text_of(wanted, "lastname", "")}
+    sheet = UserSheet.read(fields | {"enabled": flag_of(wanted, "active") is not False})
+    user = users.create_user(authority.realm, text_of(wanted, "email", longest=254), UserKind.PERSON, sheet)
     if flag_of(wanted, "administrator"):
         rules.grants.give(authority, users.holder_of(user), ADMINISTRATOR)
     if user.enabled:
@@ -79,7 +78,9 @@ def put_user(authority: Authority, uid: str) -> Response:
     fields: dict[str, Any] = {"first_name": text_of(wanted, "firstname", ""), "last_name": text_of(wanted, "lastname", "")}
     fields |= {"email": text_of(wanted, "email", user.email, longest=254)}
     active, administrator = flag_of(wanted, "active"), flag_of(wanted, "administrator")
-    rules.users.update(authority, user.uid, **fields, **({"enabled": active} if active is not None else {}))
+    if active is not None:
+        fields["enabled"] = active
+    rules.users.update(authority, user.uid, UserSheet.of(user).changed(fields))
     if administrator is not None and administrator != _is_administrator(authority.realm, user):
         change = rules.grants.give if administrator else rules.grants.take
         change(authority, users.holder_of(user), ADMINISTRATOR)

@@ -1,5 +1,7 @@
 """Groups: `/auth/v1/groups`. Their name is what they are shown as; see `realms.called`."""
 
+from typing import Any
+
 from flask import Response, request
 
 from idp import realms, rules, users
@@ -10,7 +12,7 @@ from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import LISTED, MOST, direction, listed, show_group
 from idp.errors import NotFoundError
 from idp.rules import Authority
-from idp.users import Group
+from idp.users import Group, GroupSheet
 
 
 @takes(*LISTED)
@@ -28,7 +30,7 @@ def create_group(authority: Authority) -> Response:
     body = json_body()
     rules.groups.check_creating(authority)
     named = realms.called("group", text_of(body, "name"))
-    group = users.create_group(authority.realm, named.name, text_of(body, "description", ""), named.display_name)
+    group = users.create_group(authority.realm, named.name, _sheet(body, named.display_name))
     return answer(show_group(authority.realm, group), 201)
 
 
@@ -42,7 +44,7 @@ def put_group(authority: Authority, uid: str) -> Response:
     body = json_body()
     group = rules.groups.manageable(authority, _find_group(authority, uid))
     name = text_of(body, "name", group.display_name or group.name)
-    users.describe_group(authority.realm, group.name, text_of(body, "description", ""), name)
+    users.update_group(authority.realm, group, _sheet(body, name))
     return answer(show_group(authority.realm, group))
 
 
@@ -50,6 +52,10 @@ def delete_group(authority: Authority, uid: str) -> Response:
     """Delete a group; its members stay."""
     users.delete_group(authority.realm, rules.groups.manageable(authority, _find_group(authority, uid)).name)
     return Response(b"", 204, NO_STORE)
+
+
+def _sheet(body: dict[str, Any], shown: str) -> GroupSheet:
+    return GroupSheet.read({"description": text_of(body, "description", ""), "display_name": shown})
 
 
 def _find_group(authority: Authority, uid: str) -> Group:

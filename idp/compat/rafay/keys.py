@@ -8,7 +8,7 @@ from idp import apikeys, callers, clock, realms, rules, users
 from idp.access import HolderKind
 from idp.api.answers import answer, time, time_or_none
 from idp.api.errors import NO_STORE
-from idp.apikeys import ApiKey, NewKey
+from idp.apikeys import ApiKey, ApiKeySheet, NewKey
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.rafay.key_forms import PUBLIC, foreign_key, foreign_public
 from idp.errors import InvalidValueError
@@ -22,7 +22,9 @@ def create_key(authority: Authority, uid: str) -> Response:
     never = flag_of(body, "never_expire") or False
     if hours is not None and (not isinstance(hours, int) or isinstance(hours, bool)):
         raise InvalidValueError("validity_hour takes a number of hours, 1 or more.")
-    wish = rules.api_keys.NewApiKey(name=text_of(body, "name", "key", longest=64), hours=None if never else hours, never=never)
+    wish = rules.api_keys.NewApiKey(
+        ApiKeySheet.read({"name": text_of(body, "name", "key", longest=64)}), None if never else hours, never=never
+    )
     owner = None if uid == "-" or there.is_self(uid) else uid
     return answer(_new_key(rules.api_keys.create(there, owner, wish)), 201)
 

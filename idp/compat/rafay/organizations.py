@@ -13,9 +13,9 @@ from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import MOST, ROLE_NAMES, listed, show_organization, show_role, show_user
 from idp.errors import InvalidValueError, NotFoundError
 from idp.organisations import SignUpWish
-from idp.realms import Realm, RealmState
+from idp.realms import Realm, RealmSheet, RealmState
 from idp.rules import Authority
-from idp.users import LinkPurpose, UserKind
+from idp.users import LinkPurpose, UserKind, UserSheet
 
 
 def sign_up() -> Response:
@@ -53,7 +53,9 @@ def create_organization(authority: Authority) -> Response:
     rules.realms.check_operator(authority.caller)
     body = json_body()
     named = realms.called("realm", text_of(body, "name"))
-    realm = manifest.create_empty_realm(named.name, display_name=named.shown, pending=flag_of(body, "approved") is False)
+    realm = manifest.create_empty_realm(
+        named.name, RealmSheet.read({"display_name": named.shown}), pending=flag_of(body, "approved") is False
+    )
     return answer(show_organization(realm), 201)
 
 
@@ -70,7 +72,7 @@ def put_organization(authority: Authority, uid: str) -> Response:
     approved, active = flag_of(body, "approved"), flag_of(body, "active")
     name = text_of(body, "name", longest=200) if "name" in body else None
     if name is not None and name not in {realm.display_name, realm.name}:
-        realms.update_realm(realm, display_name=name)
+        realms.update_realm(realm, RealmSheet.of(realm).changed({"display_name": name}))
     if approved and realm.state is RealmState.PENDING:
         rules.realms.check_operator(authority.caller)
         organisations.approve(realm)
@@ -104,10 +106,8 @@ def add_user(authority: Authority, uid: str) -> Response:
     account = body.get("account")
     if not isinstance(account, dict):
         raise InvalidValueError("account is missing.")
-    user = users.create_user(
-        realm, text_of(account, "username"), UserKind.PERSON, first_name=text_of(account, "first_name", ""),
-        last_name=text_of(account, "last_name", ""),
-    )  # fmt: skip
+    called = {name: text_of(account, name, "") for name in ("first_name", "last_name")}
+    user = users.create_user(realm, text_of(account, "username"), UserKind.PERSON, UserSheet.read(called))
     for project, roles in _wanted_roles(realm, body).items():
         rules.grants.set_roles(there, users.holder_of(user), sorted(roles), project=project)
     users.send_link(realm, user, LinkPurpose.INVITATION)

@@ -1,9 +1,11 @@
 """Projects: `/auth/v1/projects`. Their name is what they are shown as; see `realms.called`."""
 
+from typing import Any
+
 from flask import Response, request
 
 from idp import access, realms, rules
-from idp.access import Project
+from idp.access import Project, ProjectSheet
 from idp.api.answers import answer
 from idp.api.errors import NO_STORE
 from idp.compat.calls import cut, json_body, text_of
@@ -28,7 +30,7 @@ def create_project(authority: Authority) -> Response:
     body = json_body()
     rules.projects.check_creating(authority)
     named = realms.called("project", text_of(body, "name"))
-    project = access.create_project(authority.realm, named.name, text_of(body, "description", ""), named.display_name)
+    project = access.create_project(authority.realm, named.name, _sheet(body, named.display_name))
     return answer(show_project(authority.realm, project), 201)
 
 
@@ -43,7 +45,7 @@ def put_project(authority: Authority, uid: str) -> Response:
     project = _find_project(authority, uid)
     rules.projects.check_changing(authority, project)
     name = text_of(body, "name", project.display_name or project.name)
-    access.describe_project(authority.realm, project.name, text_of(body, "description", ""), name)
+    access.update_project(authority.realm, project, _sheet(body, name))
     return answer(show_project(authority.realm, project))
 
 
@@ -53,6 +55,10 @@ def delete_project(authority: Authority, uid: str) -> Response:
     rules.projects.check_deleting(authority)
     access.delete_project(authority.realm, project.name)
     return Response(b"", 204, NO_STORE)
+
+
+def _sheet(body: dict[str, Any], shown: str) -> ProjectSheet:
+    return ProjectSheet.read({"description": text_of(body, "description", ""), "display_name": shown})
 
 
 def _find_project(authority: Authority, uid: str) -> Project:

@@ -4,7 +4,7 @@ from flask import Response, request
 
 from idp import apikeys, rules
 from idp.api.answers import answer, done, time, time_or_none
-from idp.apikeys import ApiKey
+from idp.apikeys import ApiKey, ApiKeySheet
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Term
 from idp.compat.parameters import takes
@@ -48,7 +48,7 @@ def _listed(listing: Listing, member: str) -> Response:
 def create_key(authority: Authority, member: str) -> Response:
     """Make an access key; its secret is in this answer and nowhere else."""
     name = text_of(json_body(), "name", longest=64)
-    new = rules.api_keys.create(authority, None, rules.api_keys.NewApiKey(name=name))
+    new = rules.api_keys.create(authority, None, rules.api_keys.NewApiKey(ApiKeySheet.read({"name": name})))
     return answer(_shown(new.key) | {member: new.plain_key}, 201)
 
 

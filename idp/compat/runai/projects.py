@@ -3,7 +3,7 @@
 from flask import Response
 
 from idp import access, rules
-from idp.access import Project
+from idp.access import Project, ProjectSheet
 from idp.api.answers import answer, done, time
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Same, Term
@@ -57,7 +57,9 @@ def create_project(authority: Authority) -> Response:
     """Make a project; what is said of resources is not kept."""
     body = json_body()
     rules.projects.check_creating(authority)
-    project = access.create_project(authority.realm, text_of(body, "name"), text_of(body, "description", ""))
+    project = access.create_project(
+        authority.realm, text_of(body, "name"), ProjectSheet.read({"description": text_of(body, "description", "")})
+    )
     return answer(_shown(authority.realm, project), 201)
 
 
@@ -72,8 +74,7 @@ def change_project(authority: Authority, uid: str) -> Response:
     # clients that know of resources only send no description, and mean to keep it
     description = text_of(json_body(), "description", project.description)
     rules.projects.check_changing(authority, project)
-    if description != project.description:
-        access.describe_project(authority.realm, project.name, description)
+    access.update_project(authority.realm, project, ProjectSheet.of(project).changed({"description": description}))
     return answer(_shown(authority.realm, project))
 
 

@@ -4,7 +4,7 @@ from flask import Response
 
 from idp import applications, rules, runtime
 from idp.api.answers import answer, done, time, time_or_none
-from idp.applications import Application
+from idp.applications import Application, ApplicationSheet
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.filters import Term
 from idp.compat.parameters import takes
@@ -36,10 +36,8 @@ def list_apps(authority: Authority) -> Response:
 def create_app(authority: Authority, member: str) -> Response:
     """Make an application; its secret is in this answer and nowhere else."""
     name = text_of(json_body(), "name", longest=64)
-    application, secret = rules.applications.create(
-        authority,
-        rules.applications.ApplicationWish(name, fields={"audience": [runtime.current().settings.issuer(authority.realm.name)]}),
-    )
+    sheet = ApplicationSheet.read({"audience": [runtime.current().settings.issuer(authority.realm.name)]})
+    application, secret = rules.applications.create(authority, rules.applications.NewApplication(name, sheet))
     return answer(_shown(application) | {member: secret}, 201)
 
 
@@ -53,7 +51,9 @@ def change_app(authority: Authority, uid: str) -> Response:
     enabled = flag_of(json_body(), "enabled")
     if enabled is None:
         raise InvalidValueError("enabled is missing.")
-    return answer(_shown(rules.applications.update(authority, _find(authority, uid).name, enabled=enabled)))
+    application = _find(authority, uid)
+    sheet = ApplicationSheet.of(application).changed({"enabled": enabled})
+    return answer(_shown(rules.applications.update(authority, application.name, sheet)))
 
 
 def delete_app(authority: Authority, uid: str) -> Response:

@@ -1,0 +1,37 @@
+"""What can be set of a role, and of a project."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from idp.access.policy import check_permissions
+from idp.realms import Description, DisplayName
+from idp.sheets import Sheet, checked_by
+
+
+class RoleSettings(Sheet):
+    """What a role permits."""
+
+    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="What its holders may do here")
+    """What the role means to other APIs, they decide."""
+
+
+class RoleSheet(RoleSettings):
+    """A role."""
+
+    description: Description = Field(default="", title="Description")
+    """What it is, in words."""
+
+
+class ProjectSettings(Sheet):
+    """What a project is shown as."""
+
+    display_name: DisplayName = Field(default="", title="Name for people")
+    """What it is shown as; empty for its name."""
+
+
+class ProjectSheet(ProjectSettings):
+    """A project."""
+
+    description: Description = Field(default="", title="Description")
+    """What it is, in words."""

@@ -1,0 +1,93 @@
+"""What the values of an application's fields must be. The sentences go on from the name of the field, which each edge gives."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from idp.jose import InvalidTokenError, import_key
+from idp.public_url import canonical_url, origin_of
+
+_KEY_ALGORITHMS = {
+    "RSA": ("RS256", "PS256", "RS384", "PS384", "RS512", "PS512"),
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("EdDSA", "Ed25519"),
+}
+"""What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
+
+MOST_AUDIENCES = 20
+MOST_ORIGINS = 50
+LONGEST_ORIGIN = 255
+MOST_PUBLIC_KEYS = 10
+
+
+def check_audiences(values: Sequence[str]) -> list[str]:
+    """Return audiences if they can be that.
+
+    :raises ValueError: too many, repeated, or no name or URL.
+    """
+    if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
+        raise ValueError(f"takes at most {MOST_AUDIENCES} values, each once.")
+    for value in values:
+        if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
+            raise ValueError(f"takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
+        if "://" in value and ("#" in value or not _has_host(value)):
+            raise ValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).")
+    return list(values)
+
+
+def check_origins(values: Sequence[str]) -> list[str]:
+    """Return origins as browsers write them, if they can be that.
+
+    :raises ValueError: too many, repeated, or no origin.
+    """
+    origins = []
+    for value in values:
+        try:
+            origin = canonical_url(value)
+        except ValueError:
+            origin = ""
+        if not origin or "*" in origin or origin != origin_of(origin) or len(origin) > LONGEST_ORIGIN:
+            raise ValueError(f"takes origins such as https://app.example.com, without a path, not {value[:80]!r}.")
+        origins.append(origin)
+    if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
+        raise ValueError(f"takes at most {MOST_ORIGINS} values, each once.")
+    return origins
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).netloc)
+    except ValueError:  # brackets that do not hold an IPv6 address
+        return False
+
+
+def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the algorithms that a public key may be used with, by its type and curve."""
+    return _KEY_ALGORITHMS["RSA" if jwk["kty"] == "RSA" else jwk["crv"]]
+
+
+def check_jwks(document: Any) -> dict[str, Any]:
+    """Return a JWK set of public keys, reduced to what is needed.
+
+    :raises ValueError: no key, too many, a private one, or one that is too weak.
+    """
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_PUBLIC_KEYS:
+        raise ValueError(f'takes {{"keys": [...]}} with 1 to {MOST_PUBLIC_KEYS} public keys.')
+    for number, jwk in enumerate(keys, 1):
+        try:
+            if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
+                raise InvalidTokenError("The key is private; give the public half only.")
+            import_key(jwk)
+            algorithms = algorithms_of(jwk)
+            if jwk.get("alg") not in (None, *algorithms) or jwk.get("use", "sig") != "sig":
+                raise InvalidTokenError(f"It is for another algorithm or use than signing with {' or '.join(algorithms)}.")
+        except InvalidTokenError as error:
+            raise ValueError(f"Key {number}: {error}") from None
+    if len(json.dumps(keys)) > 20_000:
+        raise ValueError("is larger than 20,000 characters.")
+    kept = ("kty", "crv", "x", "y", "n", "e", "kid", "alg", "use")
+    return {"keys": [{name: jwk[name] for name in kept if name in jwk} for jwk in keys]}

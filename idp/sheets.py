@@ -1,0 +1,113 @@
+"""Sheets: what can be set of a resource, said once.
+
+A sheet has a field for each column that somebody may set: its type, limits, default, what it means (its docstring), its label for
+people (`title`), and its wire name (the alias, in camel case). Services take sheets; realm files, the API, the command line, the
+console's forms and docs/fields.md are read off them. A field that is added here is everywhere.
+"""
+
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from idp.errors import InvalidMembersError, InvalidValueError
+
+
+class Sheet(BaseModel):
+    """What can be set of a resource. Every field has a default, which is what it is without a value."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=False,
+        json_schema_serialization_defaults_required=True,
+    )
+
+    @classmethod
+    def fields(cls) -> tuple[str, ...]:
+        """Return the names of its fields, which are those of the columns: first what people read, then as they are written."""
+        return tuple(sorted(cls.model_fields, key=lambda name: name not in {"name", "display_name", "description"}))
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Return what is set of a row, as it is stored."""
+        return cls.model_construct(**{name: getattr(row, name) for name in cls.model_fields})  # type: ignore[return-value]
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Return a sheet with these values, and defaults for the rest.
+
+        :raises InvalidMembersError: a value is not usable, by the names of the fields.
+        """
+        try:
+            return cls.model_validate(values, extra="forbid")
+        except ValidationError as error:
+            raise InvalidMembersError([(".".join(map(str, each["loc"])), reason_of(each)) for each in error.errors()]) from None
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        """Return the sheet with other values of some fields. What stays is not checked anew: limits may have become narrower.
+
+        :raises InvalidMembersError: a value is not usable, by the names of the fields.
+        """
+        checked = type(self).read(values)
+        return self.model_copy(update={name: getattr(checked, name) for name in values})
+
+    def differing(self, row: Any) -> dict[str, Any]:
+        """Return the fields in which a row differs, with the values of the sheet."""
+        return {name: value for name in type(self).model_fields if getattr(row, name) != (value := getattr(self, name))}
+
+
+def is_emptied(sheet: type[Sheet], field: str) -> bool:
+    """Tell whether a field can be without a value, so that null empties it: then its default is what stands for that."""
+    return sheet.model_fields[field].get_default(call_default_factory=True) in (None, "", [])
+
+
+def checked_by(check: Callable[[Any], Any]) -> AfterValidator:
+    """Return what has a domain's check validate a field.
+
+    :param check: takes a value, and returns what is stored of it; raises InvalidValueError for one that is not usable.
+    """
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except InvalidValueError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+
+    return AfterValidator(validate)
+
+
+def between(least: int, most: int, unit: str, *, zero: str = "") -> AfterValidator:
+    """Return what keeps a number in its limits.
+
+    :param unit: what is counted, such as `hours`.
+    :param zero: what 0 stands for, where it may be given besides, such as `for ever`.
+    """
+
+    def validate(value: int) -> int:
+        if least <= value <= most or (zero and value == 0):
+            return value
+        besides = f", or 0 {zero}" if zero else ""
+        raise ValueError(f"{value} is out of range: use {least} to {most} {unit}{besides}")
+
+    return AfterValidator(validate)
+
+
+def reason_of(error: Any) -> str:
+    """Return what is wrong with a value, as a sentence without its full stop, from what pydantic tells."""
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ").replace("Input should be", "must be").removesuffix(".")
+
+
+def kind_of(annotation: Any) -> Any:
+    """Return the type of a field that has a value: without None, and without what validates it."""
+    if get_origin(annotation) is Annotated:
+        return kind_of(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return kind_of(next(each for each in get_args(annotation) if each is not type(None)))
+    return annotation

@@ -1,0 +1,55 @@
+"""What can be set of a user, and of a group."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from idp.mail import check_address
+from idp.realms import Description, DisplayName
+from idp.sheets import Sheet, between, checked_by
+from idp.written import is_written
+
+
+def _one_line(text: str) -> str:
+    if not is_written(text):
+        raise ValueError("takes one line of printable characters")
+    return text
+
+
+PersonName = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
+
+
+class UserSettings(Sheet):
+    """What a user is called, and how long their keys live."""
+
+    email: Annotated[str, Field(max_length=254), checked_by(lambda text: text and check_address(text))] = Field(
+        default="", title="Mail address", alias="emailId"
+    )
+    """Where mails go; the name to sign in with stays."""
+    first_name: PersonName = Field(default="", title="First name")
+    last_name: PersonName = Field(default="", title="Last name")
+    api_key_hours: Annotated[int, between(1, 87_600, "hours")] | None = Field(
+        default=None, title="Longest life of own API keys, in hours"
+    )
+    """Left out: as long as those of everybody. Where both are set, the higher one counts."""
+
+
+class UserSheet(UserSettings):
+    """A person or a machine user."""
+
+    enabled: bool = Field(default=True, title="Enabled", alias="isActive")
+    """Whether any credential of theirs works."""
+
+
+class GroupSettings(Sheet):
+    """What a group is shown as."""
+
+    display_name: DisplayName = Field(default="", title="Name for people")
+    """What it is shown as; empty for its name."""
+
+
+class GroupSheet(GroupSettings):
+    """A group of users."""
+
+    description: Description = Field(default="", title="Description")
+    """What it is, in words."""
