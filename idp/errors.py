@@ -64,6 +64,10 @@ class Words:
         """Return what somebody gives a field of a domain by."""
         return name
 
+    def leading_on(self, remedy: Remedy) -> str:  # noqa: ARG002 (the domains themselves know no way)
+        """Return the sentence that says how to do what leads on; empty if there is nothing to say."""
+        return ""
+
 
 class Sentence:
     """A sentence, or a part of one, with gaps that each edge fills with words of its own.
@@ -111,8 +115,10 @@ class IdpError(Exception):
         super().__init__(sentence)
 
     def said(self, words: Words) -> str:
-        """Return the sentence in the words of an edge."""
-        return str(self) if self._sentence is None else self._sentence.said(words, self.field)
+        """Return the sentence in the words of an edge, and what leads on from it there."""
+        sentence = str(self) if self._sentence is None else self._sentence.said(words, self.field)
+        way = words.leading_on(self.remedy) if self.remedy is not None else ""
+        return f"{sentence} {way}" if way else sentence
 
     def named(self, words: Words) -> list[tuple[str, str]]:
         """Return the fields that it is about, as an edge calls them, each with what is wrong."""

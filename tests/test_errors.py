@@ -67,6 +67,7 @@ MAKE: dict[str, Callable[[type], IdpError]] = {
     "RateExceededError": lambda kind: kind(Rate("tokens", 5, 10), 2.5),
     "StorageUnavailableError": lambda kind: kind(cause="its disk is full"),
     "TextFileError": lambda kind: kind("acme.toml", "is gone", line=3),
+    "TokenLimitError": lambda kind: kind("The limit is reached.").leading_to("delete personal tokens"),
     "TooManyAttemptsError": lambda kind: kind(7),
     "TooManyLeasesError": lambda kind: kind(5),
 }

@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 
 from idp.console.browser import Posted, current_draft
 from idp.db import db
-from idp.errors import IdpError, InvalidMembersError, Words
+from idp.errors import IdpError, InvalidMembersError, Remedy, Words
 from idp.wire.errors import classify
 
 SEEN = "seen"
@@ -104,6 +104,10 @@ class PageWords(Words):
     def named_realm(self, name: str) -> str:
         """Return what stands for one of them."""
         return f"{self.realm} {name}"
+
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return what to do on these pages."""
+        return {"delete personal tokens": "Delete some, in the list of yours."}.get(remedy.act, "")
 
 
 class _FormWords(PageWords):

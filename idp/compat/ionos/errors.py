@@ -6,7 +6,7 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from idp.api.errors import NO_STORE
-from idp.errors import Kind, Words
+from idp.errors import Kind, Remedy, Words
 from idp.wire.errors import classify, log_unexpected
 
 UNAUTHORIZED = "315"
@@ -15,12 +15,21 @@ UNAUTHORIZED = "315"
 _STATUSES = dict.fromkeys((Kind.INVALID, Kind.UNREADABLE_CREDENTIAL, Kind.TOO_LARGE, Kind.CONFLICT), 422)
 
 
+_REMEDIES = {
+    "delete personal tokens": "Delete some: DELETE /auth/v1/tokens?criteria=EXPIRED, or one by DELETE /auth/v1/tokens/<id>.",
+}
+
+
 class _Words(Words):
     """How the parameters of the contract are called."""
 
     def field(self, name: str) -> str:
         """Return the parameter that gives a field."""
         return {"seconds": "ttl"}.get(name, name)
+
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return the call of the contract that leads on."""
+        return _REMEDIES.get(remedy.act, "")
 
 
 _WORDS = _Words()
