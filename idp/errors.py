@@ -169,7 +169,7 @@ class InvalidMembersError(InvalidValueError):
 
     def said(self, words: Words) -> str:
         """Return the first three, in the words of an edge."""
-        return "; ".join(f"{where}: {problem}" for where, problem in self.named(words)[:3]) + "."
+        return "; ".join(f"{where}: {problem.removesuffix('.')}" for where, problem in self.named(words)[:3]) + "."
 
 
 class StorageUnavailableError(IdpError):

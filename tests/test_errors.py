@@ -366,7 +366,7 @@ def test_what_comes_from_outside_fills_no_gap(name: str) -> None:
 
 
 def test_a_form_shows_each_problem_at_its_field(edges: Flask) -> None:
-    error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("audience.1", "Use a URL"), ("unheard_of", "No")])
+    error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("audience.1", "Use a URL."), ("unheard_of", "No")])
     assert at_form(edges, error) == (
         "400 | Longest lease, in seconds: Use 1 to 5 seconds; Audiences: Use a URL; unheard_of: No."
         " | audience: Use a URL. | max_lease_seconds: Use 1 to 5 seconds."

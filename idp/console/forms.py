@@ -79,7 +79,7 @@ class Form(wtforms.Form):
         """Mark the fields that a refusal is about."""
         problems = {error.field: "See above."} if isinstance(error, IdpError) else {}
         if isinstance(error, InvalidMembersError):
-            problems = {where: f"{problem}." for where, problem in error.members}
+            problems = {where: f"{problem.removesuffix('.')}." for where, problem in error.members}
         for name, problem in problems.items():
             found = self.found(name)
             if found is not None:
