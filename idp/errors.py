@@ -89,6 +89,7 @@ class Sentence:
 
 
 A_REALM = Sentence("{a_realm}")
+"""For sentences that say of what kind a thing is."""
 
 
 class IdpError(Exception):

@@ -12,6 +12,8 @@ from idp.wire.errors import classify, log_unexpected
 UNAUTHORIZED = "315"
 """The one error code that the contract publishes."""
 
+_FIELDS = {"seconds": "ttl", "first_name": "firstname", "last_name": "lastname"}
+
 _STATUSES = dict.fromkeys((Kind.INVALID, Kind.UNREADABLE_CREDENTIAL, Kind.TOO_LARGE, Kind.CONFLICT), 422)
 
 
@@ -21,11 +23,11 @@ _REMEDIES = {
 
 
 class _Words(Words):
-    """How the parameters of the contract are called."""
+    """What the contract calls things."""
 
     def field(self, name: str) -> str:
-        """Return the parameter that gives a field."""
-        return {"seconds": "ttl"}.get(name, name)
+        """Return the parameter or member that gives a field."""
+        return _FIELDS.get(name, name)
 
     def leading_on(self, remedy: Remedy) -> str:
         """Return the call of the contract that leads on."""
