@@ -24,7 +24,20 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import EnvironBuilder
 
 import idp
-from idp import access, apikeys, applications, cli, keys, keysets, personal_tokens, protected_apis, realms, sessions, users
+from idp import (
+    access,
+    apikeys,
+    applications,
+    callers,
+    cli,
+    keys,
+    keysets,
+    personal_tokens,
+    protected_apis,
+    realms,
+    sessions,
+    users,
+)
 from idp.app import close_app, create_app
 from idp.callers import Caller, CredentialKind
 from idp.console.forms import Form, LinesField, PageWords, text
@@ -134,6 +147,7 @@ REFUSALS: dict[str, Callable[[Realm], object]] = {
     "life of a token": lambda realm: personal_tokens.create_personal_token(
         replace(known(realm), personal_token_choice=True), None, seconds=5
     ),
+    "nobody's key": lambda realm: callers.make_key(nobody(get_realm("master")), realm, None, callers.KeyWish()),
     "denied on realm": lambda realm: nobody(realm).require("users:write"),
     "denied on project": lambda realm: nobody(realm).require("users:write", project="vision"),
 }

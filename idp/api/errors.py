@@ -31,7 +31,7 @@ class KeyReusedError(IdpError):
         super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
 
 
-_MEMBERS = {"email": "emailId", "expires_at": "expiry"}
+_MEMBERS = {"email": "emailId", "expires_at": "expiry", "owner": "spec.userUid"}
 """What fields of domains are called in bodies, where that is not the same in other letters."""
 
 

@@ -37,6 +37,7 @@ _OPTIONS = {
     "category": "CATEGORY",
     "entity": "ENTITY",
     "permissions": "PERMISSIONS",
+    "owner": "OWNER",
 }
 """What fields of domains are given by, where that is not an option of the same name."""
 
