@@ -64,6 +64,10 @@ class Words:
         """Return what somebody gives a field of a domain by."""
         return name
 
+    def leading_on(self, remedy: Remedy) -> str:  # noqa: ARG002 (the domains themselves know no way)
+        """Return the sentence that says how to do what leads on; empty if there is nothing to say."""
+        return ""
+
 
 class Sentence:
     """A sentence, or a part of one, with gaps that each edge fills with words of its own.
@@ -85,6 +89,7 @@ class Sentence:
 
 
 A_REALM = Sentence("{a_realm}")
+"""For sentences that say of what kind a thing is."""
 
 
 class IdpError(Exception):
@@ -111,8 +116,10 @@ class IdpError(Exception):
         super().__init__(sentence)
 
     def said(self, words: Words) -> str:
-        """Return the sentence in the words of an edge."""
-        return str(self) if self._sentence is None else self._sentence.said(words, self.field)
+        """Return the sentence in the words of an edge, and what leads on from it there."""
+        sentence = str(self) if self._sentence is None else self._sentence.said(words, self.field)
+        way = words.leading_on(self.remedy) if self.remedy is not None else ""
+        return f"{sentence} {way}" if way else sentence
 
     def named(self, words: Words) -> list[tuple[str, str]]:
         """Return the fields that it is about, as an edge calls them, each with what is wrong."""
@@ -163,7 +170,7 @@ class InvalidMembersError(InvalidValueError):
 
     def said(self, words: Words) -> str:
         """Return the first three, in the words of an edge."""
-        return "; ".join(f"{where}: {problem}" for where, problem in self.named(words)[:3]) + "."
+        return "; ".join(f"{where}: {problem.removesuffix('.')}" for where, problem in self.named(words)[:3]) + "."
 
 
 class StorageUnavailableError(IdpError):

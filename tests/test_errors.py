@@ -25,7 +25,20 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import EnvironBuilder
 
 import idp
-from idp import access, apikeys, applications, cli, keys, keysets, personal_tokens, protected_apis, realms, sessions, users
+from idp import (, rules
+    access,
+    apikeys,
+    applications,
+    callers,
+    cli,
+    keys,
+    keysets,
+    personal_tokens,
+    protected_apis,
+    realms,
+    sessions,
+    users,
+)
 from idp.app import close_app, create_app
 from idp.callers import Caller, CredentialKind
 from idp.console.forms import Form, LinesField, PageWords, text
@@ -71,6 +84,7 @@ MAKE: dict[str, Callable[[type], IdpError]] = {
     "RateExceededError": lambda kind: kind(Rate("tokens", 5, 10), 2.5),
     "StorageUnavailableError": lambda kind: kind(cause="its disk is full"),
     "TextFileError": lambda kind: kind("acme.toml", "is gone", line=3),
+    "TokenLimitError": lambda kind: kind("The limit is reached.").leading_to("delete personal tokens"),
     "TooManyAttemptsError": lambda kind: kind(7),
     "TooManyLeasesError": lambda kind: kind(5),
 }
@@ -157,6 +171,9 @@ REFUSALS: dict[str, Callable[[Realm], object]] = {
     "life of a token, fixed": lambda realm: personal_tokens.create_personal_token(known(realm), None, seconds=5),
     "life of a token": lambda realm: personal_tokens.create_personal_token(
         replace(known(realm), personal_token_choice=True), None, seconds=5
+    ),
+    "nobody's key": lambda realm: rules.api_keys.create(
+        Authority(nobody(get_realm("master")), realm), None, rules.api_keys.NewApiKey()
     ),
     "denied on realm": lambda realm: Authority(nobody(realm), realm).require("users:write"),
     "denied on project": lambda realm: Authority(nobody(realm), realm).require("users:write", "vision"),
@@ -390,7 +407,7 @@ def test_what_comes_from_outside_fills_no_gap(name: str) -> None:
 
 
 def test_a_form_shows_each_problem_at_its_field(edges: Flask) -> None:
-    error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("audience.1", "Use a URL"), ("unheard_of", "No")])
+    error = InvalidMembersError([("max_lease_seconds", "Use 1 to 5 seconds"), ("audience.1", "Use a URL."), ("unheard_of", "No")])
     assert at_form(edges, error) == (
         "400 | Longest lease, in seconds: Use 1 to 5 seconds; Audiences: Use a URL; unheard_of: No."
         " | audience: Use a URL. | max_lease_seconds: Use 1 to 5 seconds."

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from idp.errors import IdpError, InvalidValueError, Kind, Words
+from idp.errors import IdpError, InvalidValueError, Kind, Remedy, Words
 from idp.telemetry import request_id
 from idp.wire.errors import classify, log_unexpected
 
@@ -31,8 +31,12 @@ class KeyReusedError(IdpError):
         super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
 
 
-_MEMBERS = {"email": "emailId", "expires_at": "expiry"}
+_MEMBERS = {"email": "emailId", "expires_at": "expiry", "owner": "spec.userUid"}
 """What fields of domains are called in bodies, where that is not the same in other letters."""
+
+
+_REMEDIES = {"delete personal tokens": "Delete some: DELETE /v1/personalTokens/<id>."}
+"""The call that leads on, by what an error says would; see `errors.Remedy`."""
 
 
 class _MemberWords(Words):
@@ -42,6 +46,10 @@ class _MemberWords(Words):
         """Return the name that bodies have a field under."""
         first, *others = name.split("_")
         return _MEMBERS.get(name) or first + "".join(other.capitalize() for other in others)
+
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return the call that leads on."""
+        return _REMEDIES.get(remedy.act, "")
 
 
 _WORDS = _MemberWords()

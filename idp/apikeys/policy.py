@@ -61,7 +61,7 @@ def choose_expiry(
             "or ask an administrator to make the key or to raise your limit."
         )
     if at > now + timedelta(hours=MOST_HOURS, minutes=1):
-        raise InvalidValueError(f"A key lives {MOST_HOURS} hours at most, or for ever: ask for neverExpires.")
+        raise InvalidValueError(f"A key lives {MOST_HOURS} hours at most, or for ever: ask for one that never expires.")
     if at < now + timedelta(minutes=1):
         raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
     return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it

@@ -37,6 +37,7 @@ _OPTIONS = {
     "category": "CATEGORY",
     "entity": "ENTITY",
     "permissions": "PERMISSIONS",
+    "owner": "OWNER",
 }
 """What fields of domains are given by, where that is not an option of the same name."""
 
@@ -53,15 +54,14 @@ class _OptionWords(Words):
         """Return the option that a field is given by."""
         return option_of(name.partition(".")[0])
 
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return the command that leads on."""
+        return _REMEDIES.get(remedy.act, "").format(realm=remedy.realm, within=remedy.within)
+
 
 _WORDS = _OptionWords()
 
 
 def worded(error: IdpError) -> str:
     """Return what a person at the keyboard is told."""
-    sentence = error.said(_WORDS)
-    return f"{sentence} {_leading_on(error.remedy)}" if error.remedy is not None else sentence
-
-
-def _leading_on(remedy: Remedy) -> str:
-    return _REMEDIES[remedy.act].format(realm=remedy.realm, within=remedy.within)
+    return error.said(_WORDS)

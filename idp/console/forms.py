@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 
 from idp.console.browser import Posted, current_draft
 from idp.db import db
-from idp.errors import IdpError, InvalidMembersError, Words
+from idp.errors import IdpError, InvalidMembersError, Remedy, Words
 from idp.wire.errors import classify
 
 SEEN = "seen"
@@ -79,7 +79,7 @@ class Form(wtforms.Form):
         """Mark the fields that a refusal is about."""
         problems = {error.field: "See above."} if isinstance(error, IdpError) else {}
         if isinstance(error, InvalidMembersError):
-            problems = {where: f"{problem}." for where, problem in error.members}
+            problems = {where: f"{problem.removesuffix('.')}." for where, problem in error.members}
         for name, problem in problems.items():
             found = self.found(name)
             if found is not None:
@@ -104,6 +104,10 @@ class PageWords(Words):
     def named_realm(self, name: str) -> str:
         """Return what stands for one of them."""
         return f"{self.realm} {name}"
+
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return what to do on these pages."""
+        return {"delete personal tokens": "Delete some, in the list of yours."}.get(remedy.act, "")
 
 
 class _FormWords(PageWords):

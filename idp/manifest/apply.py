@@ -8,7 +8,7 @@ from idp import access, applications, keys, protected_apis, realms, trail, users
 from idp.access import Holder, ProjectSheet, RoleSheet
 from idp.applications import Application, ApplicationSheet, NewSecret
 from idp.db import db
-from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError
+from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError, Words
 from idp.manifest.file import RealmFile
 from idp.manifest.plan import Change
 from idp.realms import NEW_REALM, Realm, RealmSheet
@@ -43,7 +43,7 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
         try:
             realm = create_empty_realm(file.realm.name, RealmSheet.of(file.realm))
         except (ConflictError, InvalidValueError) as error:
-            raise file.error(["realm", error.field or "name"], str(error)) from error
+            raise file.error(["realm", *(_keys(error) or ["name"])], str(error)) from error
     applier = _Applier(file, realm)
     holders = file.holders()
     for change in plan:
@@ -55,13 +55,18 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
             holder = holders[change.name[0]][1] if change.name[0] in holders else ["applications", *change.name[:1]]
             where = {"realm": ["realm"], "grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}
             place = where.get(change.kind, [f"{change.kind}s", *change.name])
-            key = [error.field] if error.field in change.fields else []
-            raise file.error([*place, *key], f"{change.action} {change.kind}: {error}") from error
+            keys = [each for each in _keys(error) if each in change.fields]
+            raise file.error([*place, *keys], f"{change.action} {change.kind}: {error}") from error
     db.session.flush()
     for name, part in file.applications.items():
         if part.secrets is None and part.jwks is None:
             applier.ensure_secret(name)
     return applier.new_secrets
+
+
+def _keys(error: IdpError) -> list[str]:
+    """Return the key of a table that an error is about, the first if there are several; none if it is about none."""
+    return [name.partition(".")[0] for name, _ in error.named(Words())[:1]]
 
 
 class _Applier:

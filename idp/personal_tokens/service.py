@@ -66,8 +66,8 @@ def create_personal_token(
         expired = db.session.scalar(of_user.where(PersonalToken.expires_at <= now)) or 0
         raise TokenLimitError(
             f"The limit of {realm.personal_token_limit} tokens is reached; {expired} of yours have expired and count until they "
-            "are deleted. Delete some: DELETE /auth/v1/tokens?criteria=EXPIRED, or one by DELETE /auth/v1/tokens/<id>."
-        )
+            "are deleted."
+        ).leading_to("delete personal tokens")
     uid = str(uuid.uuid4())
     token = _sign(realm, user, uid, int(now.timestamp()), life)
     pepper_id, token_hash = vault.hash_secret(token)

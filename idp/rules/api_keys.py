@@ -216,7 +216,8 @@ def own_holder(caller: Caller) -> Holder:
 
 def _own(authority: Authority) -> Holder:
     if authority.realm.name != authority.caller.realm.name:
-        raise DeniedError("Name the owner of the key in spec.userUid: the caller is not of this organisation.")
+        sentence = Sentence("Name the owner of the key in {field}: the caller is not of this organisation.")
+        raise DeniedError(sentence, field="owner")
     if authority.caller.kind not in _SIGNED_IN | {CredentialKind.API_KEY}:
         raise DeniedError("A token cannot make a key for its own holder, which would outlive it. Sign in, or use a key.")
     return own_holder(authority.caller)

@@ -138,6 +138,9 @@ def test_limit_counts_expired_tokens_and_says_so(client: FlaskClient, make: Fact
     assert "limit of 3 tokens" in message
     assert "2 of yours have expired" in message
     assert "criteria=EXPIRED" in message
+    session = session_of(client)
+    here = client.post("/v1/personalTokens", json={}, headers=session).json["message"]
+    assert here.endswith("until they are deleted. Delete some: DELETE /v1/personalTokens/<id>.")
     generate(client, basic("bob@example.test"))
     client.delete(f"{TOKENS}?criteria=EXPIRED", headers=basic())
     generate(client)

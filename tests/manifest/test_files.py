@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from flask import Flask
 from idp import access, applications, manifest, protected_apis, realms, runtime, users
 from idp.access import HolderKind
 from idp.db import commit, db
+from idp.errors import InvalidMembersError
 from idp.jose import read_unverified
 from idp.manifest import RealmFileError
 from tests.factories import Factory, Made, ask_token, key_pair, set_application, set_realm
@@ -392,12 +394,20 @@ def test_broken_file_is_refused_whole_with_line_and_reason(context: Flask, write
     assert [realm.name for realm in realms.list_realms()] == ["acme", "master"]
 
 
-def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(context: Flask, write: Callable[..., Path]) -> None:
+def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(
+    context: Flask, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = '[realm]\nname = "small"\n\naudit_days = 5\n'
     with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: audit_days is 5: use 30 to"):
         apply(write(small))
     apply(write(SMALL))
     with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: update realm: audit_days is 5: use 30 to"):
+        apply(write(small))
+    several = InvalidMembersError([("audit_days", "Use more"), ("session_hours", "Use less")])
+    monkeypatch.setattr(realms, "update_realm", Mock(side_effect=several))
+    with pytest.raises(
+        RealmFileError, match=r"toml:4: realm\.audit_days: update realm: audit_days: Use more; session_hours: Use less\.$"
+    ):
         apply(write(small))
 
 

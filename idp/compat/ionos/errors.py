@@ -6,21 +6,32 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from idp.api.errors import NO_STORE
-from idp.errors import Kind, Words
+from idp.errors import Kind, Remedy, Words
 from idp.wire.errors import classify, log_unexpected
 
 UNAUTHORIZED = "315"
 """The one error code that the contract publishes."""
 
+_FIELDS = {"seconds": "ttl", "first_name": "firstname", "last_name": "lastname"}
+
 _STATUSES = dict.fromkeys((Kind.INVALID, Kind.UNREADABLE_CREDENTIAL, Kind.TOO_LARGE, Kind.CONFLICT), 422)
 
 
+_REMEDIES = {
+    "delete personal tokens": "Delete some: DELETE /auth/v1/tokens?criteria=EXPIRED, or one by DELETE /auth/v1/tokens/<id>.",
+}
+
+
 class _Words(Words):
-    """How the parameters of the contract are called."""
+    """What the contract calls things."""
 
     def field(self, name: str) -> str:
-        """Return the parameter that gives a field."""
-        return {"seconds": "ttl"}.get(name, name)
+        """Return the parameter or member that gives a field."""
+        return _FIELDS.get(name, name)
+
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return the call of the contract that leads on."""
+        return _REMEDIES.get(remedy.act, "")
 
 
 _WORDS = _Words()
