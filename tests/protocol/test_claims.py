@@ -143,3 +143,57 @@ def test_token_says_what_it_always_did(client: FlaskClient, make: Factory, froze
 
 def test_every_kind_is_written_down() -> None:
     assert EXPECTED.keys() == TOKENS.keys()
+
+
+def names_shown(client: FlaskClient, token: str, made: Made) -> list[str]:
+    """Return the names in the answer of introspection, in their order."""
+    answer = ask(client, "token/introspect", {"token": token, **made.form})
+    return list(json.loads(answer.text))
+
+
+def test_introspection_shows_what_it_always_did(client: FlaskClient, make: Factory) -> None:
+    checker = make.application("checker", resources=[API, DATA, ISSUER], audience=[API])
+    always = ["active", "token_type", "username", "iss", "sub", "aud"]
+    times, roles = ["exp", "iat", "nbf", "jti", "preferred_username", "realm_access"], ["projects"]
+    access_token = of_application(client, make, scope="openid")["access_token"]
+    client_names = ["azp", "client_id"]
+    assert names_shown(client, access_token, checker) == [
+        *always,
+        *client_names,
+        "scope",
+        *times,
+        "resource_access",
+        *roles,
+    ]
+    assert names_shown(client, exchanged(client, make), checker) == [*always, *client_names, *times, *roles, "act"]
+    token = of_key(client, make, "bot", **make.application("other").form)
+    assert names_shown(client, token, checker) == [*always, *client_names, *times, *roles, "act", "sid", "auth_method"]
+    personal_names = ["exp", "iat", "jti", "preferred_username", "realm_access", *roles]
+    assert names_shown(client, personal(client, make), checker) == [*always, *personal_names]
+
+
+def test_discovery_and_userinfo_name_what_they_always_did(client: FlaskClient, make: Factory) -> None:
+    assert client.get("/auth/realms/acme/.well-known/openid-configuration").json["claims_supported"] == [
+        "iss",
+        "sub",
+        "aud",
+        "azp",
+        "exp",
+        "iat",
+        "nbf",
+        "jti",
+        "at_hash",
+        "client_id",
+        "scope",
+        "preferred_username",
+        "realm_access",
+        "resource_access",
+        "projects",
+        "act",
+        "sid",
+        "auth_method",
+    ]
+    made = make.application("known", audience=[ISSUER])
+    token = ask_token(client, made, scope="openid").json["access_token"]
+    answer = client.get("/auth/realms/acme/protocol/openid-connect/userinfo", headers={"Authorization": f"Bearer {token}"})
+    assert list(json.loads(answer.text)) == ["sub", "preferred_username", "client_id"]
