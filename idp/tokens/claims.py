@@ -95,10 +95,9 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, scop
         scope=narrowing.scope,
         limit=application.frozen,
     )
-    id_token = Statement(form=ID, realm=realm, subject=application, held=held, audience=party, party=party)
     return Template(
         access=write_claims(access),
-        id=write_claims(id_token) if narrowing.openid else "",
+        id=_id_claims(realm, application, held) if narrowing.openid else "",
         scope=narrowing.scope,
         valid_until=held.valid_until,
     )
@@ -106,3 +105,8 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, scop
 
 def _named(projects: Iterable[dict[str, Any]], narrowing: Narrowing) -> list[dict[str, Any]]:
     return [each for each in projects if not narrowing.projects or each["name"] in narrowing.projects]
+
+
+def _id_claims(realm: KnownRealm, application: KnownApplication, held: Held) -> str:
+    party = application.client_id
+    return write_claims(Statement(form=ID, realm=realm, subject=application, held=held, audience=party, party=party))
