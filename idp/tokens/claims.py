@@ -9,7 +9,7 @@ from idp.applications import KnownApplication
 from idp.errors import IdpError
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import ACCESS, BY_NAME, ID, Statement
-from idp.tokens.held import what_is_held
+from idp.tokens.held import Held, what_is_held
 from idp.tokens.narrowing import Narrowing, narrow
 
 LONGEST_CLAIMS = 5_500
