@@ -41,6 +41,7 @@ bench: $(VENV)/.dev  ## Measure the token endpoint on this machine (takes minute
 docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 	$(BIN)/idp settings --markdown > docs/settings.md
 	$(BIN)/python -m tests.specifications > docs/specifications.md
+	$(BIN)/python -m tests.claim_table
 
 pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chromium)
 	@PICTURES=take $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py

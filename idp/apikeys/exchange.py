@@ -6,8 +6,7 @@ from idp import clock
 from idp.apikeys.known import CheckedKey
 from idp.applications import KnownApplication
 from idp.sessions import SessionTemplate, SessionToken, issue_session_token, make_template
-from idp.tokens import ScopeError
-from idp.tokens.claims import SERVICE_ACCOUNT, projects_among, requested_scopes
+from idp.tokens import KEYS_SESSION, ScopeError, Statement, projects_among, requested_scopes, what_is_held
 
 
 def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None) -> SessionToken:
@@ -39,18 +38,19 @@ def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now
         if not projects <= {each.project for each in held if now < each.until}:
             raise ScopeError("The key carries no grant on one of the projects asked for. Check the name, the grant and the key.")
         held = tuple(each for each in held if each.project in projects)
-    identity: dict[str, Any] = {"sub": owner.uid, "sid": checked.key.uid, "key": checked.key.public_part}
-    if isinstance(owner, KnownApplication):
-        identity |= {
-            "azp": owner.client_id,
-            "client_id": owner.client_id,
-            "preferred_username": SERVICE_ACCOUNT + owner.client_id,
-        }
-    else:
-        identity["preferred_username"] = owner.name
-    identity["auth_method"] = "token_exchange" if actor else "api_key"
-    if projects:
-        identity["scope"] = " ".join(scopes)
-    if actor:
-        identity["act"] = actor
-    return make_template(checked.realm, held, now, identity)
+    client_id = owner.client_id if isinstance(owner, KnownApplication) else None
+    said = Statement(
+        form=KEYS_SESSION,
+        realm=checked.realm,
+        subject=owner,
+        held=what_is_held(held, now),
+        audience=checked.realm.issuer,
+        party=client_id,
+        client_id=client_id,
+        scope=" ".join(scopes) if projects else "",
+        actor=actor,
+        sid=checked.key.uid,
+        key=checked.key.public_part,
+        auth_method="token_exchange" if actor else "api_key",
+    )
+    return make_template(said)

@@ -8,30 +8,13 @@ from urllib.parse import urlencode
 
 from flask import request
 
-from idp import clock
+from idp import clock, tokens
 from idp.console.browser import Visit
 from idp.console.render import duration
 from idp.jose import read_unverified
 from idp.protocol.errors import answer_error
 from idp.protocol.token import token
 
-_MEANINGS = {
-    "iss": "Who has issued it: this organisation. Verifiers compare it letter by letter.",
-    "sub": "Who it is about: the application's own id, which never changes and is never used again.",
-    "aud": "Who it is for. An API refuses tokens that are for somebody else.",
-    "azp": "Which application it was issued to.",
-    "client_id": "Which application it was issued to (RFC 9068).",
-    "iat": "When it was issued.",
-    "nbf": "From when on it counts.",
-    "exp": "When it stops to count.",
-    "jti": "Its own id, to revoke it by and to find it in the audit trail.",
-    "scope": "What was asked for.",
-    "realm_access": "The roles that it carries on the whole organisation.",
-    "projects": "The projects that it works in, with the roles on each.",
-    "resource_access": "The same roles, where Keycloak's adapters look for them.",
-    "preferred_username": "A name for logs; never decide anything by it.",
-    "typ": "What Keycloak's adapters expect to find.",
-}
 _TIMES = frozenset({"iat", "nbf", "exp"})
 
 
@@ -60,7 +43,7 @@ def explain(access_token: str) -> list[tuple[str, str, str]]:
     explained = []
     for name, value in claims.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        meaning = _MEANINGS.get(name, "")
+        meaning = tokens.meaning_of(name)
         if name in _TIMES:
             meaning = f"{meaning} That is {datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC."
         if name == "exp":

@@ -1,16 +1,14 @@
 """What the gateway tells the API behind it: identity headers, and a short token of its own."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from idp import clock, keys, tokens
 from idp.access import HeldRole
-from idp.applications import KnownApplication
 from idp.callers import Caller
 from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.protected_apis import KnownApi
-from idp.tokens.claims import SERVICE_ACCOUNT, Held, what_is_held
+from idp.tokens import Held, what_is_held
 
 LIFETIME = 300
 """Seconds that an upstream token lives; it is made anew when half of that has passed."""
@@ -63,13 +61,7 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
 
 def _headers(caller: Caller, api: KnownApi, held: Held, now: int, expires: int) -> Headers:
     subject = caller.subject
-    identity: dict[str, Any] = {"sub": subject.uid, "realm_access": held.on_realm, "projects": held.projects}
-    if isinstance(subject, KnownApplication):
-        client = subject.client_id
-        identity |= {"preferred_username": SERVICE_ACCOUNT + client, "client_id": client}
-    else:
-        identity["preferred_username"] = subject.name
-    token = tokens.issue_upstream_token(caller.realm, identity, audience=api.audience, now=now, expires=expires)
+    token = tokens.issue_upstream_token(caller.realm, subject, held, audience=api.audience, now=now, expires=expires)
     pairs = [f"{project['name']}:{role}" for project in held.projects for role in project["roles"]]
     headers = (
         ("X-Auth-Subject", subject.uid),

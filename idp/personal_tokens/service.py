@@ -1,6 +1,5 @@
 """Personal tokens: made, listed, deleted."""
 
-import json
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -9,14 +8,12 @@ from enum import StrEnum
 from sqlalchemy import Select, delete, func, select
 
 from idp import audit, clock, feed, keys, vault
-from idp.access import permissions_on
 from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
-from idp.tokens import TokenTooLargeError
-from idp.tokens.claims import LONGEST_CLAIMS, what_is_held
+from idp.tokens import PERSONAL, Statement, what_is_held, write_claims
 from idp.users import KnownUser, User
 
 SHORTEST = 60
@@ -98,30 +95,17 @@ def _life(realm: KnownRealm, seconds: int | None) -> int:
 
 
 def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> str:
-    held = what_is_held(user.held_roles, now)
-    claims = {
-        "iss": realm.issuer,
-        "sub": user.uid,
-        "aud": realm.issuer,
-        "iat": now,
-        "exp": now + life,
-        "jti": uid,
-        "client": "USER",
-        "preferred_username": user.name,
-        "identity": {
-            "uuid": user.uid,
-            "contractNumber": realm.contract_number,
-            "role": "administrator" if "administrator" in held.roles else "user",
-            "privileges": sorted(permissions_on(user.held_roles)),
-        },
-        "realm_access": held.on_realm,
-        "projects": held.projects,
-    }
-    text = json.dumps(claims, separators=(",", ":"))
-    if len(text) > LONGEST_CLAIMS:
-        raise TokenTooLargeError(
-            f"Grants on {len(held.projects)} projects do not fit a personal token. Use an API key for some of them."
-        )
+    said = Statement(
+        form=PERSONAL,
+        realm=realm,
+        subject=user,
+        held=what_is_held(user.held_roles, now),
+        audience=realm.issuer,
+        issued_at=now,
+        expires_at=now + life,
+        jti=uid,
+    )
+    text = write_claims(said) + "}"
     return keys.key_ring(realm).signer(ALGORITHM, now).sign_as(uid, text)
 
 

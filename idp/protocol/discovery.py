@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response
 
+from idp import tokens
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import ASSERTION_ALGORITHMS
 from idp.protocol.client_auth import CLIENT_AUTH_METHODS
@@ -34,11 +35,8 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "scopes_supported": ["openid"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
-        "claims_supported": [
-            "iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "client_id", "scope",
-            "preferred_username", "realm_access", "resource_access", "projects", "act", "sid", "auth_method",
-        ],
-    }  # fmt: skip
+        "claims_supported": list(tokens.ADVERTISED_CLAIMS),
+    }
     for endpoint in ("token", "introspection", "revocation"):
         document[f"{endpoint}_endpoint_auth_methods_supported"] = list(CLIENT_AUTH_METHODS)
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(ASSERTION_ALGORITHMS)

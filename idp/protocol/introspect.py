@@ -4,15 +4,12 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import callers
+from idp import callers, tokens
 from idp.applications import KnownApplication
 from idp.protocol.answers import no_store
 from idp.protocol.client_auth import authenticate_application
 from idp.protocol.forms import parse_form
 from idp.protocol.realm import open_realm
-
-_SHOWN = ("iss", "sub", "aud", "azp", "client_id", "scope", "exp", "iat", "nbf", "jti", "preferred_username",
-          "realm_access", "resource_access", "projects", "act", "sid", "auth_method")  # fmt: skip
 
 
 def introspect(realm: str) -> Response:
@@ -26,7 +23,7 @@ def introspect(realm: str) -> Response:
     claims = callers.introspect(known, form.required("token"))
     if claims is None or not _concerns(client.application, claims):
         return no_store({"active": False})
-    shown = {name: claims[name] for name in _SHOWN if name in claims}
+    shown = {name: claims[name] for name in tokens.INTROSPECTED_CLAIMS if name in claims}
     return no_store({"active": True, "token_type": "Bearer", "username": claims["preferred_username"], **shown})
 
 

@@ -11,8 +11,6 @@ from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
 from idp.protocol.realm import open_realm
 from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
-_SHOWN = ("sub", "preferred_username", "client_id")
-
 
 def userinfo(realm: str) -> Response:
     """Tell the bearer of an access token who it was issued to. Roles stand in the token itself.
@@ -28,7 +26,7 @@ def userinfo(realm: str) -> Response:
     note_application(request.environ, known_application(known, claims["client_id"]))
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
-    return no_store({name: claims[name] for name in _SHOWN if name in claims})
+    return no_store({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
 
 
 def _shown() -> Credentials:

@@ -17,7 +17,7 @@ from idp.sessions.known import known_session, publish_session
 from idp.sessions.models import UserSession
 from idp.sessions.tokens import SessionToken, issue_session_token, make_template
 from idp.settings import CLOCK_LEEWAY, SESSION_TOKEN_LIFETIME
-from idp.tokens import open_token_of
+from idp.tokens import PERSONS_SESSION, Statement, open_token_of, what_is_held
 from idp.users import KnownUser, User, UserKind, known_user
 
 REPLAY_GRACE = timedelta(seconds=10)
@@ -131,15 +131,17 @@ def is_alive(started_at: float, expires_at: float, user: KnownUser) -> bool:
 def _issue(
     realm: KnownRealm, user: KnownUser, sid: str, auth_method: str, started_at: datetime, expires_at: datetime, jti: str
 ) -> SessionToken:
-    now = clock.timestamp()
-    identity = {
-        "sub": user.uid,
-        "preferred_username": user.name,
-        "sid": sid,
-        "auth_method": auth_method,
-        "auth_time": int(started_at.timestamp()),
-    }
-    template = make_template(realm, user.held_roles, now, identity)
+    said = Statement(
+        form=PERSONS_SESSION,
+        realm=realm,
+        subject=user,
+        held=what_is_held(user.held_roles, clock.timestamp()),
+        audience=realm.issuer,
+        sid=sid,
+        auth_method=auth_method,
+        auth_time=int(started_at.timestamp()),
+    )
+    template = make_template(said)
     until = min(expires_at.timestamp(), template.valid_until)
     return issue_session_token(realm, template, until=until, jti=jti)
 

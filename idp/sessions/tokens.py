@@ -1,25 +1,14 @@
 """Session tokens: 900 seconds, signed, of their own type, so that they are never taken for anything else."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from idp import clock, keys
-from idp.access import HeldRole
 from idp.crypto import random_id
 from idp.realms import KnownRealm
 from idp.settings import SESSION_TOKEN_LIFETIME
-from idp.tokens.claims import LONGEST_CLAIMS, TokenTooLargeError, open_json, what_is_held
+from idp.tokens import Statement, close_claims, write_claims
 
 _TYPE = "session+jwt"
-
-
-class Subject(Protocol):
-    """Whose token it is: a user or an application, as a worker knows it."""
-
-    @property
-    def uid(self) -> str:
-        """`sub`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +34,12 @@ class SessionTemplate:
     scope: str
 
 
-def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float, identity: dict[str, Any]) -> SessionTemplate:
+def make_template(said: Statement) -> SessionTemplate:
     """Write out what the session tokens of one credential say.
 
-    :param identity: `sub`, `preferred_username`, `sid`, `auth_method` and what else tells who it is.
     :raises TokenTooLargeError: it would not fit a header.
     """
-    held = what_is_held(held_roles, now)
-    access = {"realm_access": held.on_realm, "projects": held.projects}
-    claims = {"iss": realm.issuer, "aud": realm.issuer, **identity, **access}
-    text = open_json(claims)
-    if len(text) > LONGEST_CLAIMS:
-        raise TokenTooLargeError(
-            f"Grants on {len(held.projects)} projects do not fit one session token. Use a key for fewer projects."
-        )
-    return SessionTemplate(text, held.valid_until, identity.get("scope", ""))
+    return SessionTemplate(write_claims(said), said.held.valid_until, said.scope)
 
 
 def issue_session_token(
@@ -75,5 +55,5 @@ def issue_session_token(
     jti = jti or random_id()
     expires = int(min(now + SESSION_TOKEN_LIFETIME, until))
     signer = keys.key_ring(realm).signer(algorithm or realm.signing_algorithm, now)
-    token = signer.sign(_TYPE, f'{template.claims},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
+    token = signer.sign(_TYPE, close_claims(template.claims, now, expires, jti))
     return SessionToken(token, expires - now, jti, template.scope)

@@ -9,17 +9,12 @@ from idp.crypto import random_id
 from idp.errors import IdpError
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.realms import KnownRealm
-from idp.tokens.claims import (
-    LONGEST_CLAIMS,
-    ScopeError,
-    TargetError,
-    TokenTooLargeError,
-    open_json,
-    projects_among,
-    requested_scopes,
-)
+from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject
+from idp.tokens.claims import close_claims, write_claims
+from idp.tokens.held import Held
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 from idp.tokens.issue import access_token_type, signer_for
+from idp.tokens.narrowing import ScopeError, TargetError, projects_among, requested_scopes
 
 MOST_ACTORS = 5
 """How many applications may stand one behind the other in `act`."""
@@ -57,6 +52,7 @@ def exchange_access_token(
     :raises SubjectTokenError: the subject token will not do.
     :raises ScopeError: the scope is unknown, or exceeds the subject token.
     :raises TargetError: the application may not address the target.
+    :raises TokenTooLargeError: it would not fit a header.
     """
     claims = inspect_token(realm, subject_token)
     if claims is None and unverified_kind(subject_token) is Kind.ID:
@@ -70,36 +66,41 @@ def exchange_access_token(
     scopes = requested_scopes(scope)
     projects = _narrowed(claims, projects_among(scopes))
     granted = " ".join(scopes)
-    narrowed: dict[str, Any] = {
-        name: claims[name]
-        for name in ("iss", "sub", "preferred_username", "realm_access", "sid", "auth_method", "limited")
-        if name in claims
-    }
-    narrowed |= {
-        "typ": "Bearer",
-        "aud": audience,
-        "azp": actor.client_id,
-        "client_id": actor.client_id,
-        "projects": projects,
-        "act": _acting(actor, claims.get("act")),
-        "origin": lineage_of(claims),
-    }
-    if granted:
-        narrowed["scope"] = granted
+    said = Statement(
+        form=EXCHANGED,
+        realm=realm,
+        exchanged=claims,
+        held=Held(claims["realm_access"], projects, claims["exp"]),
+        audience=audience,
+        party=actor.client_id,
+        client_id=actor.client_id,
+        actor=_acting(actor, claims.get("act")),
+        origin=lineage_of(claims),
+        scope=granted,
+    )
     now = clock.timestamp()
-    token, jti = _sign(realm, actor, narrowed, now, claims["exp"])
+    token, jti = _sign(actor, said, now, claims["exp"])
     return ExchangedToken(token, claims["exp"] - now, granted, jti)
 
 
-def issue_upstream_token(realm: KnownRealm, identity: dict[str, Any], *, audience: str, now: int, expires: int) -> str:
+def issue_upstream_token(realm: KnownRealm, subject: Subject, held: Held, *, audience: str, now: int, expires: int) -> str:
     """Issue the short token that the gateway hands to the API behind it.
 
-    :param identity: `sub`, `preferred_username`, `realm_access`, `projects` of who calls.
+    :param subject: who calls.
+    :param held: the roles that count for the call.
     :param expires: seconds since 1970.
+    :raises TokenTooLargeError: it would not fit a header.
     """
-    claims = {"iss": realm.issuer, "typ": "Bearer", "client_id": GATEWAY_CLIENT, "azp": GATEWAY_CLIENT} | identity
-    claims["aud"] = audience
-    return _sign(realm, None, claims, now, expires)[0]
+    said = Statement(
+        form=UPSTREAM,
+        realm=realm,
+        subject=subject,
+        held=held,
+        audience=audience,
+        party=GATEWAY_CLIENT,
+        client_id=subject.client_id if isinstance(subject, KnownApplication) else GATEWAY_CLIENT,
+    )
+    return _sign(None, said, now, expires)[0]
 
 
 def _is_for(actor: KnownApplication, claims: dict[str, Any]) -> bool:
@@ -122,13 +123,8 @@ def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str,
     return acting
 
 
-def _sign(
-    realm: KnownRealm, application: KnownApplication | None, claims: dict[str, Any], now: int, expires: int
-) -> tuple[str, str]:
-    text = open_json(claims)
-    if len(text) > LONGEST_CLAIMS:
-        raise TokenTooLargeError("The roles do not fit one token. Name the projects that are needed: scope=project:<name>.")
+def _sign(application: KnownApplication | None, said: Statement, now: int, expires: int) -> tuple[str, str]:
     jti = random_id()
-    typ = access_token_type(realm, application)
-    token = signer_for(realm, application, now).sign(typ, f'{text},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}')
-    return token, jti
+    typ = access_token_type(said.realm, application)
+    text = close_claims(write_claims(said), now, expires, jti)
+    return signer_for(said.realm, application, now).sign(typ, text), jti

@@ -15,12 +15,10 @@ from idp.errors import IdpError
 from idp.jose import InvalidTokenError, Key, Kind, OpenedToken, check_times, import_key, kind_of, open_token, types_of
 from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
-from idp.tokens.claims import SERVICE_ACCOUNT, what_is_held
+from idp.tokens.claim_list import SERVICE_ACCOUNT, Subject
+from idp.tokens.held import what_is_held
 from idp.tokens.models import RevokedToken
-from idp.users import KnownUser, known_user
-
-Subject = KnownApplication | KnownUser
-"""Whose token it is."""
+from idp.users import known_user
 
 
 class ForeignTokenError(IdpError):

@@ -1,0 +1,249 @@
+"""Every claim of every token: what it says, what it means, and which tokens say it, in which order.
+
+All that names claims follows from here: the tokens (`claims.write_claims`), `claims_supported` of discovery, the answers of
+introspection and userinfo, what the console explains of a token, and the table in docs/protocol.md. A new claim is an entry of
+`CLAIMS`, and its name in the forms that say it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from idp.access import permissions_on
+from idp.applications import KnownApplication
+from idp.realms import KnownRealm
+from idp.tokens.held import Held
+from idp.users import KnownUser
+
+SERVICE_ACCOUNT = "service-account-"
+"""How the `preferred_username` of an application begins. No application and no user is called so."""
+
+Subject = KnownApplication | KnownUser
+"""Whose token it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A kind of token, by what it says."""
+
+    title: str
+    """What it is called in the documentation."""
+    names: tuple[str, ...]
+    """Its claims, in the order in which they are written. What is not true of one token is left out of it."""
+    too_large: str
+    """What to say when it does not fit a header; `{projects}` stands for the number of projects in it."""
+    typ: str | None = None
+    """The value of its claim `typ`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What one token is to say: its claims are worked out from this, and from nothing else."""
+
+    form: Form
+    realm: KnownRealm
+    subject: Subject | None = None
+    """Whose it is; None where a token that was exchanged says it."""
+    held: Held
+    audience: str | Sequence[str]
+    party: str | None = None
+    """`azp`: the application that it is issued to."""
+    client_id: str | None = None
+    """The same for RFC 9068; the gateway names the caller's application instead."""
+    scope: str = ""
+    actor: dict[str, Any] | None = None
+    limit: list[list[Any]] | None = None
+    """What the credential carries at the most; see `access.freeze`."""
+    exchanged: Mapping[str, Any] = field(default_factory=dict)
+    """The claims of the token that it is exchanged for."""
+    origin: Sequence[str] = ()
+    sid: str | None = None
+    key: str | None = None
+    auth_method: str | None = None
+    auth_time: int | None = None
+    issued_at: int | None = None
+    """Where the claims are worked out anew for each token; else the times are added when it is signed."""
+    expires_at: int | None = None
+    jti: str | None = None
+
+    @property
+    def whose(self) -> Subject:
+        """Its subject, where that is known."""
+        assert self.subject is not None
+        return self.subject
+
+
+Value = Callable[[Statement], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim."""
+
+    name: str
+    meaning: str
+    """For who reads a token in the console or the documentation."""
+    value: Value
+    """Returns what it says, a JSON value; None leaves it out."""
+    advertised: bool = True
+    """Whether discovery lists it (OpenID Connect Discovery §3, `claims_supported`)."""
+    passed_on: bool = False
+    """Whether a token that is exchanged for this one says the same."""
+
+
+def _preferred_username(said: Statement) -> str:
+    subject = said.whose
+    return SERVICE_ACCOUNT + subject.client_id if isinstance(subject, KnownApplication) else subject.name
+
+
+def _audience(said: Statement) -> str | list[str]:
+    if isinstance(said.audience, str):
+        return said.audience
+    return said.audience[0] if len(said.audience) == 1 else list(said.audience)
+
+
+def _identity(said: Statement) -> dict[str, Any]:
+    return {
+        "uuid": said.whose.uid,
+        "contractNumber": said.realm.contract_number,
+        "role": "administrator" if "administrator" in said.held.roles else "user",
+        "privileges": sorted(permissions_on(said.whose.held_roles)),
+    }
+
+
+def _when_signed(_: Statement) -> None:
+    """Leave out what is not known before the token is signed."""
+
+
+CLAIMS = (
+    Claim(
+        "iss",
+        "Who has issued it: this organisation. Verifiers compare it letter by letter.",
+        lambda said: said.realm.issuer,
+    ),
+    Claim(
+        "sub",
+        "Who it is about: the application's own id, which never changes and is never used again.",
+        lambda said: said.whose.uid,
+        passed_on=True,
+    ),
+    Claim("aud", "Who it is for. An API refuses tokens that are for somebody else.", _audience),
+    Claim("azp", "Which application it was issued to.", lambda said: said.party),
+    Claim("exp", "When it stops to count.", lambda said: said.expires_at),
+    Claim("iat", "When it was issued.", lambda said: said.issued_at),
+    Claim("nbf", "From when on it counts.", _when_signed),
+    Claim("jti", "Its own id, to revoke it by and to find it in the audit trail.", lambda said: said.jti),
+    Claim("at_hash", "What ties it to the access token that came with it.", _when_signed),
+    Claim("client_id", "Which application it was issued to (RFC 9068).", lambda said: said.client_id),
+    Claim("scope", "What was asked for.", lambda said: said.scope or None),
+    Claim(
+        "preferred_username",
+        "A name for logs; never decide anything by it.",
+        _preferred_username,
+        passed_on=True,
+    ),
+    Claim("realm_access", "The roles that it carries on the whole organisation.", lambda said: said.held.on_realm),
+    Claim(
+        "resource_access",
+        "The same roles, where Keycloak's adapters look for them.",
+        lambda said: {said.client_id: said.held.on_realm},
+    ),
+    Claim("projects", "The projects that it works in, with the roles on each.", lambda said: said.held.projects),
+    Claim("act", "Which application acts for its subject, and for whom that one acted (RFC 8693).", lambda said: said.actor),
+    Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
+    Claim(
+        "auth_method",
+        "How its subject has shown who they are: `password`, `api_key`, or `token_exchange`.",
+        lambda said: said.auth_method,
+        passed_on=True,
+    ),
+    Claim("typ", "What Keycloak's adapters expect to find.", lambda said: said.form.typ, advertised=False),
+    Claim("auth_time", "When its subject has signed in.", lambda said: said.auth_time, advertised=False),
+    Claim("key", "The public part of the API key that it was exchanged for.", lambda said: said.key, advertised=False),
+    Claim(
+        "origin",
+        "The ids of the tokens that it was exchanged for: it is revoked with any of them.",
+        lambda said: list(said.origin),
+        advertised=False,
+    ),
+    Claim(
+        "limited",
+        "What its credential carries at the most, whatever its subject is given later. For this server alone.",
+        lambda said: said.limit,
+        advertised=False,
+        passed_on=True,
+    ),
+    Claim("client", "Always `USER`, as the clients of personal tokens expect.", lambda _: "USER", advertised=False),
+    Claim("identity", "Who it is about, in the form that the clients of personal tokens expect.", _identity, advertised=False),
+)
+"""All of them, in the order in which discovery lists them."""
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+
+
+def meaning_of(name: str) -> str:
+    """Return what a claim means, for who reads a token; empty for what no token of ours says."""
+    claim = BY_NAME.get(name)
+    return claim.meaning if claim is not None else ""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(BY_NAME[name].name for name in text.split())
+
+
+ACCESS = Form(
+    "access token",
+    _names(
+        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited scope iat nbf exp jti"
+    ),
+    "The application has grants on {projects} projects, which do not fit one token. "
+    "Name those that are needed: scope=project:<name> project:<name>.",
+    typ="Bearer",
+)
+ID = Form(
+    "ID token",
+    _names("iss sub azp preferred_username typ aud iat nbf exp jti at_hash"),
+    "The ID token does not fit a header.",
+    typ="ID",
+)
+EXCHANGED = Form(
+    "exchanged access token",
+    _names(
+        "iss sub preferred_username realm_access sid auth_method limited typ aud azp client_id projects act origin scope "
+        "iat nbf exp jti"
+    ),
+    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    typ="Bearer",
+)
+UPSTREAM = Form(
+    "gateway's token",
+    _names("iss typ client_id azp sub realm_access projects preferred_username aud iat nbf exp jti"),
+    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    typ="Bearer",
+)
+PERSONS_SESSION = Form(
+    "person's session token",
+    _names("iss aud sub preferred_username sid auth_method auth_time realm_access projects iat nbf exp jti"),
+    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+)
+KEYS_SESSION = Form(
+    "key's session token",
+    _names("iss aud sub sid key azp client_id preferred_username auth_method scope act realm_access projects iat nbf exp jti"),
+    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+)
+PERSONAL = Form(
+    "personal token",
+    _names("iss sub aud iat exp jti client preferred_username identity realm_access projects"),
+    "Grants on {projects} projects do not fit a personal token. Use an API key for some of them.",
+)
+FORMS = (ACCESS, ID, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
+
+INTROSPECTED_CLAIMS = _names(
+    "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects act sid auth_method"
+)
+"""What introspection tells of a token of any kind (RFC 7662 §2.2), in the order of its answer."""
+
+USERINFO_CLAIMS = _names("sub preferred_username client_id")
+"""What the bearer of an access token is told (OpenID Connect Core §5.3)."""
+
+ADVERTISED_CLAIMS = tuple(claim.name for claim in CLAIMS if claim.advertised)

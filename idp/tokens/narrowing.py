@@ -1,0 +1,119 @@
+"""What a request wants less of than it could have: the parameters `scope`, `resource` and `audience`."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from idp.applications import KnownApplication
+from idp.errors import IdpError
+from idp.realms import KnownRealm
+from idp.tokens.held import Held
+
+LONGEST_SCOPE = 2_000
+"""Characters of a `scope` parameter that are looked at."""
+
+PROJECT_SCOPE = "project:"
+
+_IGNORED_SCOPES = frozenset(
+    {
+        # OpenID Connect Core §5.4 and §11
+        "profile", "email", "address", "phone", "offline_access",
+        # what clients that were set up for Keycloak ask for
+        "roles", "groups", "web-origins", "microprofile-jwt", "acr", "basic", "service_account",
+    }
+)  # fmt: skip
+"""Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
+
+_LONGEST_NAMED = 60
+"""Characters of an unknown scope that the answer repeats."""
+
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+"""RFC 6749 §3.3."""
+
+
+class ScopeError(IdpError):
+    """A scope was asked for that cannot be granted."""
+
+
+class TargetError(IdpError):
+    """A token was asked for an audience that the application may not address (RFC 8707 §2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a request wants less of than it could have."""
+
+    scope: str
+    """The granted scope values, in the order asked, joined with spaces; empty when none were asked for."""
+    openid: bool
+    projects: frozenset[str]
+    """Names of the only projects to name in the token; empty for all."""
+    audience: str
+    """The only audience; empty for all."""
+
+
+FULL = Narrowing("", openid=False, projects=frozenset(), audience="")
+
+
+def narrow(realm: KnownRealm, application: KnownApplication, held: Held, scope: str, resource: str, audience: str) -> Narrowing:
+    """Work out what a request asks for.
+
+    :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.
+    :param resource: the `resource` parameter (RFC 8707 §2), empty if absent.
+    :param audience: the `audience` parameter (RFC 8693 §2.1, used alike here), empty if absent.
+    :raises ScopeError: a scope that is unknown, or a project that the application has no grant on.
+    :raises TargetError: an audience that the application does not have.
+    """
+    if not scope and not resource and not audience:
+        return FULL
+    granted = requested_scopes(scope, "openid")
+    projects = projects_among(granted)
+    if not projects <= held.project_names:
+        raise ScopeError("The application has no grant on one of the projects asked for. Check the name and the grant.")
+    target = _target(realm, application, resource, audience)
+    return Narrowing(" ".join(granted), openid="openid" in granted, projects=projects, audience=target)
+
+
+def requested_scopes(scope: str, *known: str) -> list[str]:
+    """Return what a `scope` parameter asks for, each value once, without those that client libraries send by habit.
+
+    :param known: values that mean something here, beside `project:<name>`.
+    :raises ScopeError: a value is unknown or malformed; the text names the first unknown one.
+    """
+    asked = [each for each in dict.fromkeys(_split(scope)) if each not in _IGNORED_SCOPES]
+    if unknown := [each for each in asked if each not in known and not each.startswith(PROJECT_SCOPE)]:
+        # RFC 6749 §3.3 and §5.2: a scope has no character that error_description could not have
+        named = unknown[0] if len(unknown[0]) <= _LONGEST_NAMED else f"{unknown[0][:_LONGEST_NAMED]}..."
+        more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        use = " and ".join([*known, "project:<name>"])
+        raise ScopeError(f"The scope {named}{more} is unknown. Known here: {use}, which narrows the token to a project.")
+    return asked
+
+
+def projects_among(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the names of the projects that are asked for."""
+    return frozenset(each.removeprefix(PROJECT_SCOPE) for each in scopes if each.startswith(PROJECT_SCOPE))
+
+
+def _split(scope: str) -> Sequence[str]:
+    if len(scope) > LONGEST_SCOPE:
+        raise ScopeError(f"The scope is longer than {LONGEST_SCOPE} characters.")
+    asked = [each for each in scope.split(" ") if each]
+    if not all(_SCOPE_TOKEN.fullmatch(each) for each in asked):
+        raise ScopeError("The scope has characters that a scope cannot have. Separate its values with single spaces.")
+    return asked
+
+
+def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:
+    """Tell whether an application may have tokens for this server: it is its audience, or it has none and asks for one."""
+    return realm.issuer in application.audience or application.audience == (realm.general_audience,)
+
+
+def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> str:
+    if resource and audience and resource != audience:
+        raise TargetError("resource and audience name two different targets. Ask for one token for each.")
+    target = resource or audience
+    may_address = target in application.audience or (target == realm.issuer and may_manage(realm, application))
+    if target and not may_address:
+        raise TargetError("The application may not address this target. Add it to the application's audience.")
+    return target
