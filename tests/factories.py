@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from idp import access, apikeys, applications, clock, realms, runtime, users
 from idp.db import commit, db
-from idp.users.passwords import HASHER
+from idp.users import passwords
 from idp.verifier.jose import read_unverified
 
 BASE = "/auth/realms/{realm}/protocol/openid-connect/"
@@ -61,7 +61,7 @@ PASSWORD = "correct horse battery staple"
 @cache
 def password_hash() -> str:
     """Return the hash of PASSWORD, made once."""
-    return HASHER.hash(PASSWORD)
+    return passwords.HASHER.hash(PASSWORD)
 
 
 def sign_in(client: FlaskClient, name: str = "ann@example.test", password: str = PASSWORD, **body: Any) -> TestResponse:

@@ -74,6 +74,12 @@ class Process:
                     self.returncode = os.waitstatus_to_exitcode(int(self._report.recv(64) or signal.SIGKILL))
             return self.returncode
 
+    def read(self) -> str:
+        """Return what is left of what it prints, when it has ended or closed its output."""
+        assert self.stdout is not None
+        with self.stdout:
+            return self.stdout.read()
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         if self.poll() is None:

@@ -15,7 +15,7 @@ from idp.settings import Settings
 from tests.factories import PASSWORD, Factory
 from tests.prepare import program_missing
 from tests.proxies import STARTS, example, stop
-from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
+from tests.serving import Answer, Server, free_port, send, wait_until
 
 GROUPS = {
     "/api/v1/query": "?query=up",
@@ -112,11 +112,8 @@ def shown(realmgate: Server) -> dict[str, dict[str, str]]:
     """Return headers that show each kind of credential of somebody with the role viewer."""
     bot = realmgate.create_application("dashboard", "--role", "viewer")
     key = json.loads(realmgate.idp("api-keys", "create", "--realm", "acme", "dashboard", "panel", "--json"))
-    made = subprocess.run(
-        ["idp", "users", "create", "--realm", "acme", "--email", "grafana@example.test", "--role", "viewer", "--password-stdin"],
-        executable=str(Path(__import__("sys").executable).with_name("idp")), input=PASSWORD, env=realmgate.environment, cwd=PROJECT,
-        text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    command = ("users", "create", "--realm", "acme", "--email", "grafana@example.test", "--role", "viewer", "--password-stdin")
+    made = realmgate.run(*command, typed=PASSWORD)
     assert made.returncode == 0, made.stderr
     body = json.dumps({"emailId": "grafana@example.test", "password": PASSWORD}).encode()
     session = send(f"{realmgate.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"}).json["Authorization"]

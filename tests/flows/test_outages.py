@@ -18,7 +18,7 @@ from idp.outages import explain, is_unavailable
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
 from tests.flows.test_people import call, make_person, session_token
-from tests.serving import IDP, PROJECT, Server, free_port, send, wait_until
+from tests.serving import PROJECT, Server, free_port, run_idp, send, wait_until
 
 
 @contextlib.contextmanager
@@ -262,11 +262,10 @@ def test_call_that_gets_no_connection_is_503_after_a_while(pg_settings: Any, pg_
 
 def run(tmp_path: Path, url: str, *command: str) -> str:
     import os
-    import subprocess
 
     environment = {"PATH": os.environ["PATH"], "IDP_DATABASE_URL": url, "IDP_DATA_DIR": str(tmp_path / "data")}
-    environment |= {"IDP_REALMS_DIR": str(PROJECT / "realms"), "IDP_PORT": str(free_port()), "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run([IDP, *command], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    environment |= {"IDP_REALMS_DIR": str(PROJECT / "realms"), "IDP_PORT": str(free_port())}
+    done = run_idp(*command, environment=environment)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

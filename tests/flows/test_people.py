@@ -5,14 +5,11 @@ import itertools
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +20,7 @@ from idp.app import close_app, create_app
 from idp.settings import Settings
 from idp.users import LinkPurpose
 from tests.factories import PASSWORD, Factory, at_once, claims_of, session_of
-from tests.serving import PROJECT, Answer, Server, wait_until
+from tests.serving import Answer, Server, wait_until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -48,11 +45,8 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def make_person(server: Server, name: str, *options: str) -> str:
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("idp")), "users", "create", "--realm", "acme", "--email", name, "--password-stdin",
-         "--json", *options],
-        input=PASSWORD, env=server.environment, cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = ("users", "create", "--realm", "acme", "--email", name, "--password-stdin", "--json", *options)
+    done = server.run(*command, typed=PASSWORD)
     assert done.returncode == 0, done.stderr
     uid: str = json.loads(done.stdout)["uid"]
     return uid
