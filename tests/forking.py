@@ -74,11 +74,13 @@ class Process:
                     self.returncode = os.waitstatus_to_exitcode(int(self._report.recv(64) or signal.SIGKILL))
             return self.returncode
 
-    def read(self) -> str:
-        """Return what is left of what it prints, when it has ended or closed its output."""
+    def finish(self, timeout: float = 120) -> str:
+        """Wait for its end, and return what is left of what it has printed."""
         assert self.stdout is not None
         with self.stdout:
-            return self.stdout.read()
+            printed = self.stdout.read()
+        self.wait(timeout)
+        return printed
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""

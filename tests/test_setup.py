@@ -19,7 +19,7 @@ from idp.errors import IdpError
 from idp.settings import Settings
 from idp.setup import SetupReport
 from tests import forking
-from tests.serving import PATIENCE, PROJECT, Server, run_idp, wait_until
+from tests.serving import PROJECT, Server, run_idp, wait_until
 
 
 def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
@@ -116,7 +116,7 @@ def test_killed_first_starts_are_completed(tmp_path: Path) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02 + number * 0.04)
         process.kill()
-        process.read()
+        process.finish()
         done = run_idp("setup", environment=environment)
         assert done.returncode == 0, done.stderr
         app, report = set_up(Settings.load(data_dir=data_dir, realms_dir=PROJECT / "realms"))
@@ -132,8 +132,8 @@ def test_killed_first_starts_are_completed(tmp_path: Path) -> None:
 def test_two_first_starts_at_once_make_one_set_up(tmp_path: Path) -> None:
     environment = {"IDP_DATA_DIR": str(tmp_path / "data"), "IDP_REALMS_DIR": str(PROJECT / "realms"), "PATH": os.environ["PATH"]}
     both = [forking.start(["setup"], environment) for _ in range(2)]
-    outputs = [process.read() for process in both]
-    assert [process.wait(PATIENCE) for process in both] == [0, 0], outputs
+    outputs = [process.finish() for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
     assert sum("Created realm acme" in output for output in outputs) == 1
 
 

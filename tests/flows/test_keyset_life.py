@@ -277,7 +277,7 @@ def test_kill_in_a_rotation_loses_nothing_and_the_next_one_goes_on(
             process.wait(pause)  # anywhere: before the new key, in the middle, after it
         except subprocess.TimeoutExpired:
             process.kill()
-        process.read()
+        process.finish()
     output = json.loads(server.idp("master-key", "rotate", "--json"))
     assert output["damaged"] == []
     keys = json.loads(server.idp("master-key", "list", "--json"))
