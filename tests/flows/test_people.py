@@ -255,7 +255,7 @@ def test_life_of_people_and_keys_on_postgresql(nodes: list[Any], pg_make: Factor
     assert (statuses.count(201), statuses.count(409)) == (1, 9)
     assert client.delete(f"/v1/users/{made.json['uid']}", headers=header).status_code == 204
     pg_make.do(lambda realm: users.delete_user(realm, users.get_user(realm, uid)))
-    assert client.get("/v1/users/info", headers={"apiKey": key["apiKey"]}).status_code == 401
+    wait_until(lambda: client.get("/v1/users/info", headers={"apiKey": key["apiKey"]}).status_code == 401, "the end of the key")
     assert pg_make.do(lambda realm: len(apikeys.list_keys(realm))) == 0
 
 
