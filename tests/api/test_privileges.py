@@ -20,6 +20,7 @@ from idp.db import db
 from idp.settings import Settings
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, Made, ask, ask_token, at_once, claims_of, session_of, sign_in
+from tests.serving import PATIENCE
 
 PERMITTING = {
     "helper": ["users:read", "users:write"],
@@ -365,7 +366,7 @@ def test_old_password_does_not_win_a_race(
     def slow(self: Any, stored: str, password: str) -> tuple[bool, str]:
         result = verify(self, stored, password)
         compared.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(PATIENCE)
         return result
 
     monkeypatch.setattr(works, "verify", slow)
@@ -373,7 +374,7 @@ def test_old_password_does_not_win_a_race(
     app = client.application
     thread = threading.Thread(target=lambda: answers.append(sign_in(app.test_client())))
     thread.start()
-    assert compared.wait(20)
+    assert compared.wait(PATIENCE)
     acts: dict[str, Any] = {
         "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "new", _tag()),
         "disable": lambda realm: users.update_user(realm, users.get_user(realm, uid), enabled=False),

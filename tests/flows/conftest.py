@@ -192,4 +192,4 @@ def set_up_machines(settings: Settings, folder: Path) -> list[list[str]]:
         )
         for number in range(3)
     ]
-    return [json.loads(machine.communicate(timeout=60)[0]) for machine in machines]
+    return [json.loads(machine.communicate(timeout=PATIENCE)[0]) for machine in machines]
