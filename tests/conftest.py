@@ -58,8 +58,8 @@ LONGEST = (
     "browser/",
     "docs/",
     "cli/test_people",
-    "test_trail_attacks",
-    "test_in_pods",
+    "audit/test_trail_attacks",
+    "server/test_in_pods",
     "test_setup",
     "test_text_files",
 )
