@@ -19,7 +19,7 @@ serve: $(VENV)/.server  ## Set everything up and serve on http://127.0.0.1:8080
 
 test: $(VENV)/.dev  ## Set everything up and run every test
 	@$(BIN)/python -m tests.prepare
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
 	@INTEROP=write $(BIN)/python -m pytest -p no:randomly tests/interop/built $(ARGS)

@@ -1,6 +1,7 @@
 """Fixtures: a fresh database for each test, copied from one that was set up once; and the served program."""
 
 import contextlib
+import gc
 import os
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import argon2
 import pytest
 from _pytest.nodeid import NodeId
 from flask import Flask
@@ -17,6 +19,7 @@ from idp import clock, setup
 from idp.app import close_app, create_app
 from idp.realms import Realm, get_realm
 from idp.settings import Settings
+from idp.users import passwords
 from tests.described import check_answers
 from tests.factories import Factory
 from tests.routing import remember_rules
@@ -27,6 +30,27 @@ def pytest_configure() -> None:
     """Keep the machine's file of settings out of what is made once for many tests, and make applications quickly."""
     os.environ["IDP_CONFIG"] = os.devnull
     remember_rules()
+    passwords.HASHER = QUICK_HASHER
+
+
+QUICK_HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""What hashes passwords in the tests' own processes; servers that they start hash as ever, see `slow_hasher` for the rest."""
+
+HASHER = passwords.HASHER
+"""What hashes passwords elsewhere."""
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage look at what is new only, and more rarely: there are 100 MB of modules and tests by now."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture
+def slow_hasher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as the served program does."""
+    monkeypatch.setattr(passwords, "HASHER", HASHER)
 
 
 LONGEST = (
@@ -34,8 +58,8 @@ LONGEST = (
     "browser/",
     "docs/",
     "cli/test_people",
-    "test_trail_attacks",
-    "test_in_pods",
+    "audit/test_trail_attacks",
+    "server/test_in_pods",
     "test_setup",
     "test_text_files",
 )

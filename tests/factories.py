@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from idp import access, apikeys, applications, clock, protected_apis, realms, runtime, users
 from idp.db import commit, db
 from idp.jose import read_unverified
-from idp.users.passwords import HASHER
+from idp.users import passwords
 
 BASE = "/auth/realms/{realm}/protocol/openid-connect/"
 FORM = "application/x-www-form-urlencoded"
@@ -61,7 +61,7 @@ PASSWORD = "correct horse battery staple"
 @cache
 def password_hash() -> str:
     """Return the hash of PASSWORD, made once."""
-    return HASHER.hash(PASSWORD)
+    return passwords.HASHER.hash(PASSWORD)
 
 
 def sign_in(client: FlaskClient, name: str = "ann@example.test", password: str = PASSWORD, **body: Any) -> TestResponse:

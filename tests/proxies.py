@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.serving import PROJECT
+from tests.serving import PATIENCE, PROJECT
 
 EXAMPLES = PROJECT / "docs" / "examples"
 
@@ -70,4 +70,4 @@ def make_certificate(folder: Path, name: str) -> None:
 def stop(process: Process) -> None:
     """End a proxy."""
     process.terminate()
-    process.wait(30)
+    process.wait(PATIENCE)

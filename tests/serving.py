@@ -16,10 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import forking
+
 PROJECT = Path(__file__).parent.parent
 IDP = str(Path(sys.executable).with_name("idp"))
-PATIENCE = 30
+PATIENCE = 120
 """Seconds that a busy machine may take for what normally takes a fraction of one."""
+
+
+def run_idp(
+    *arguments: str, environment: Mapping[str, str], cwd: Path = PROJECT, typed: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Run `idp` in an environment, and return how it ended.
+
+    :param typed: what it reads from its standard input.
+    """
+    return forking.run(arguments, environment, cwd=cwd, typed=typed, timeout=PATIENCE)
 
 
 def free_port() -> int:
@@ -80,7 +92,7 @@ class Server:
     settings: dict[str, str] = field(default_factory=dict)
     within: list[str] = field(default_factory=list)
     """Command that starts the program in surroundings of its own; empty for this process's."""
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[str] | forking.Process | None = None
     output: list[str] = field(default_factory=list)
     reader: threading.Thread = field(default_factory=threading.Thread)
 
@@ -112,15 +124,18 @@ class Server:
 
     def launch(self) -> None:
         """Start the process, and gather what it prints."""
-        self.process = subprocess.Popen(
-            [*self.within, IDP, "serve"],
-            env=self.environment,
-            cwd=PROJECT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        if self.within:
+            self.process = subprocess.Popen(
+                [*self.within, IDP, "serve"],
+                env=self.environment,
+                cwd=PROJECT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        else:
+            self.process = forking.start(["serve"], self.environment)
         stream = self.process.stdout
         assert stream is not None
 
@@ -160,20 +175,25 @@ class Server:
             self.process.wait(PATIENCE)
             self.reader.join(PATIENCE)
 
+    def run(self, *arguments: str, typed: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command in this server's settings, and return how it ended.
+
+        :param typed: what it reads from its standard input.
+        """
+        surroundings = self.environment | environment
+        if not self.within:
+            return run_idp(*arguments, environment=surroundings, typed=typed)
+        command = [*self.within, IDP, *arguments]
+        return subprocess.run(
+            command, input=typed, env=surroundings, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
     def idp(self, *arguments: str, status: int = 0, both: bool = False, **environment: str) -> str:
         """Run the command in this server's settings, and return what it prints.
 
         :param both: return standard output and standard error, whatever the outcome.
         """
-        done = subprocess.run(
-            [*self.within, IDP, *arguments],
-            env=self.environment | environment,
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = self.run(*arguments, **environment)
         assert done.returncode == status, f"idp {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         if both:
             return done.stdout + done.stderr

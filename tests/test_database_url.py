@@ -1,14 +1,13 @@
 """`IDP_DATABASE_URL`: what libpq is told, which file it is, what is refused, and how it is shown."""
 
 import sqlite3
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from idp import database_url
 from idp.settings import Settings, SettingsError
-from tests.serving import IDP, Server
+from tests.serving import Server
 
 
 @pytest.mark.parametrize(
@@ -114,8 +113,5 @@ def test_start_says_what_is_the_matter_with_the_file(tmp_path: Path) -> None:
             said = server.idp(command, status=1)
             assert f"The database cannot be used: its file {cause}" in said, said
             assert said.count("\n") == 1
-    said = subprocess.run(
-        [IDP, "doctor"], env=Server(tmp_path / "data", settings={"IDP_DATABASE_URL": f"sqlite:///{text}"}).environment,
-        capture_output=True, text=True, check=False,
-    ).stdout  # fmt: skip
+    said = Server(tmp_path / "data", settings={"IDP_DATABASE_URL": f"sqlite:///{text}"}).run("doctor").stdout
     assert "The database cannot be used: its file is not a database" in said

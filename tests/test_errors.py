@@ -25,17 +25,17 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import EnvironBuilder
 
 import idp
-from idp import (, rules
+from idp import (
     access,
     apikeys,
     applications,
-    callers,
     cli,
     keys,
     keysets,
     personal_tokens,
     protected_apis,
     realms,
+    rules,
     sessions,
     users,
 )

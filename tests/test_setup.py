@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ from idp.db import db
 from idp.errors import IdpError
 from idp.settings import Settings
 from idp.setup import SetupReport
-from tests.serving import IDP, PROJECT, Server, wait_until
+from tests import forking
+from tests.serving import PROJECT, Server, run_idp, wait_until
 
 
 def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
@@ -112,14 +112,12 @@ def test_killed_first_starts_are_completed(tmp_path: Path) -> None:
     for number in range(12):
         data_dir = tmp_path / f"data-{number}"
         environment = {"IDP_DATA_DIR": str(data_dir), "IDP_REALMS_DIR": str(PROJECT / "realms"), "PATH": os.environ["PATH"]}
-        process = subprocess.Popen(
-            [IDP, "setup"], env=environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = forking.start(["setup"], environment)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.25 + number * 0.06)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        done = subprocess.run([IDP, "setup"], env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+            process.wait(0.02 + number * 0.04)
+        process.kill()
+        process.finish()
+        done = run_idp("setup", environment=environment)
         assert done.returncode == 0, done.stderr
         app, report = set_up(Settings.load(data_dir=data_dir, realms_dir=PROJECT / "realms"))
         assert report.new_secrets == []
@@ -133,13 +131,10 @@ def test_killed_first_starts_are_completed(tmp_path: Path) -> None:
 
 def test_two_first_starts_at_once_make_one_set_up(tmp_path: Path) -> None:
     environment = {"IDP_DATA_DIR": str(tmp_path / "data"), "IDP_REALMS_DIR": str(PROJECT / "realms"), "PATH": os.environ["PATH"]}
-    both = [
-        subprocess.Popen([IDP, "setup"], env=environment, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=60) for process in both]
+    both = [forking.start(["setup"], environment) for _ in range(2)]
+    outputs = [process.finish() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert sum("Created realm acme" in out for out, _ in outputs) == 1
+    assert sum("Created realm acme" in output for output in outputs) == 1
 
 
 def test_lost_master_key_is_not_replaced(tmp_path: Path) -> None:

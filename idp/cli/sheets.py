@@ -1,7 +1,8 @@
 """Options of commands, read off the sheets of what they set; and what `show` says of it."""
 
 import functools
-from collections.abc import Callable, Collection
+import types
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -13,18 +14,23 @@ from idp.cli.words import option_of
 from idp.errors import InvalidValueError
 from idp.sheets import Sheet, is_emptied, kind_of
 
+NOTHING: Mapping[str, str] = types.MappingProxyType({})
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def sheet_options(sheet: type[Sheet], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
+def sheet_options(
+    sheet: type[Sheet], *, without: Collection[str] = (), former: Mapping[str, str] = NOTHING
+) -> Callable[[Command], Command]:
     """Add an option for each field of a sheet. The command gets them by the names of the fields; see `given`.
 
     :param without: fields that the command sets in another way, or not.
+    :param former: options that fields had before, which still work.
     """
 
     def add(command: Command) -> Command:
         for name in reversed([name for name in sheet.fields() if name not in without]):
-            command = _option(sheet, name)(command)
+            command = _option(sheet, name, former.get(name))(command)
         return command
 
     return add
@@ -94,7 +100,7 @@ def _value(value: Any) -> Any:
     return read_json(value) if isinstance(value, Path) else value
 
 
-def _option(sheet: type[Sheet], name: str) -> Callable[[Command], Command]:
+def _option(sheet: type[Sheet], name: str, former: str | None = None) -> Callable[[Command], Command]:
     field = sheet.model_fields[name]
     kind, option = kind_of(field.annotation), option_of(name)
     text = " ".join((field.description or "").split())
@@ -108,4 +114,5 @@ def _option(sheet: type[Sheet], name: str) -> Callable[[Command], Command]:
     if get_origin(kind) is dict:
         file = click.Path(exists=True, dir_okay=False, path_type=Path)
         return click.option(option, name, type=file, help=f"File with: {text[:1].lower()}{text[1:]}")
-    return add(option, name, type={int: int, datetime: Time()}.get(kind, str))
+    names = (option, former) if former else (option,)
+    return add(*names, name, type={int: int, datetime: Time()}.get(kind, str))

@@ -36,13 +36,7 @@ def users_group() -> None:
 @click.option("--machine", help="Name of a machine user, which has no password and holds API keys.")
 @click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
 @click.option("--group", "groups", multiple=True, help="A group to be in; may be repeated.")
-@click.option(
-    "--api-key-hours",
-    "--key-hours",
-    "key_hours",
-    type=int,
-    help="Hours that the user's own API keys may live, if more than the realm allows.",
-)
+@sheet_options(UserSettings, without={"email"}, former={"api_key_hours": "--key-hours"})
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to the end of its first line.")
 @click.option("--no-invitation", is_flag=True, help="Send no invitation; without a password the person cannot sign in yet.")
 @json_option

@@ -1,8 +1,11 @@
 """The management port: metrics and health for the operator's machines, apart from the port that the world reaches.
 
-It is served by the process that watches the workers, so it answers when none of them does.
+It is served by the process that watches the workers, so it answers when none of them does. Workers are forked off that process
+while its threads run, so these must not import anything: a worker that is forked meanwhile finds the module locked for good, and
+hangs once it imports it too. What sockets load at the first connection (`encodings.idna`) is therefore loaded here.
 """
 
+import encodings.idna  # noqa: F401 (see below)
 import http.client
 import ipaddress
 import re

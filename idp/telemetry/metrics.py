@@ -96,6 +96,9 @@ _metrics: list[Metrics] = []
 def share_metrics(folder: Path) -> None:
     """Have the processes that are started from now on write their numbers into a folder."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    # not by a thread that reads them: workers are forked meanwhile, see `idp.management.port`
+    import prometheus_client.exposition  # noqa: PLC0415 (it looks for the folder when it is loaded)
+    import prometheus_client.multiprocess  # noqa: F401, PLC0415
 
 
 def start_metrics() -> None:

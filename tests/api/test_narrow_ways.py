@@ -14,8 +14,8 @@ from idp.db import commit, db
 from idp.errors import ConflictError
 from idp.organisations import purge
 from idp.trail import AuditBatch, AuditDelivery
+from tests.audit.test_chain import tamper, write
 from tests.factories import Factory, MadeKey, session_of
-from tests.test_chain import tamper, write
 
 DESK = ["users:read", "users:write", "api-keys:read", "api-keys:write", "applications:read", "applications:write"]
 

@@ -34,6 +34,7 @@ from tests.factories import (
     set_user,
     sign_in,
 )
+from tests.serving import PATIENCE
 
 PERMITTING = {
     "helper": ["users:read", "users:write"],
@@ -387,7 +388,7 @@ def test_old_password_does_not_win_a_race(
     def slow(self: Any, stored: str, password: str) -> tuple[bool, str]:
         result = verify(self, stored, password)
         compared.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(PATIENCE)
         return result
 
     monkeypatch.setattr(works, "verify", slow)
@@ -395,7 +396,7 @@ def test_old_password_does_not_win_a_race(
     app = client.application
     thread = threading.Thread(target=lambda: answers.append(sign_in(app.test_client())))
     thread.start()
-    assert compared.wait(20)
+    assert compared.wait(PATIENCE)
     acts: dict[str, Any] = {
         "password change": lambda realm: users.set_password(realm, users.get_user(realm, uid), "new", _tag()),
         "disable": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),

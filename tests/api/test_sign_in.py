@@ -452,7 +452,9 @@ def test_sign_ins_are_recorded_without_what_was_typed(client: FlaskClient, make:
     assert not any("wrong-field" in json.dumps([event.target, event.detail]) for event in events)
 
 
-def test_stored_hash_is_renewed_when_its_parameters_change(client: FlaskClient, make: Factory, context: Flask) -> None:
+def test_stored_hash_is_renewed_when_its_parameters_change(
+    client: FlaskClient, make: Factory, context: Flask, slow_hasher: None
+) -> None:
     import argon2
 
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)

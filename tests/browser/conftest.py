@@ -12,12 +12,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from idp.app import close_app, create_app
 from idp.settings import Settings
+from tests import serving
 from tests.factories import PASSWORD, Factory
 from tests.prepare import program_missing
 from tests.serving import PROJECT, Server
 
 SCREENSHOTS = PROJECT / "build" / "screenshots"
-PATIENCE = 30_000
+PATIENCE = 1_000 * serving.PATIENCE
 """Milliseconds that a page may take on a busy machine before a test gives up."""
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.factories import PASSWORD
-from tests.serving import IDP, PATIENCE, PROJECT, Server, send
+from tests.serving import Server, send
 
 
 @pytest.fixture
@@ -18,10 +18,7 @@ def acme(own_server: Server) -> Server:
 
 
 def idp_with_input(server: Server, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [IDP, *arguments], input=text, env=server.environment, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE,
-        check=False,
-    )  # fmt: skip
+    return server.run(*arguments, typed=text)
 
 
 def test_person_is_made_with_a_password_from_standard_input(acme: Server) -> None:

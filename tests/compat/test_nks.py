@@ -17,7 +17,7 @@ from idp.keysets import Keyset, KeysetWish
 from tests.factories import Factory, session_of
 from tests.keysets.lending import AWS_VALUES, borrower, take, token_of
 from tests.keysets.test_keysets import SSH_KEY
-from tests.serving import Server
+from tests.serving import PATIENCE, Server
 
 AWS = [{"key_type": "pub", "key": "AKIA-canary-id"}, {"key_type": "pvt", "key": "canary-secret-of-aws"}]
 
@@ -394,7 +394,7 @@ def test_the_curl_lines_of_the_page_run_as_printed(tmp_path: Path) -> None:
 
         def run(line: str) -> tuple[int, Any]:
             command = [*shlex.split(line.format(token=token, url=server.url)), "--silent", "--write-out", "\n%{http_code}"]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True)
             text, _, status = done.stdout.rpartition("\n")
             return int(status), json.loads(text) if text else None
 

@@ -9,7 +9,7 @@ import pytest
 
 from idp import crypto
 from tests.docs.test_tutorial import folder, server  # noqa: F401 (fixtures)
-from tests.serving import PROJECT, Server
+from tests.serving import PATIENCE, PROJECT, Server
 
 DOCS = PROJECT / "docs"
 EXPECTED = {
@@ -42,7 +42,13 @@ def test_every_command_of_the_page_works(page: str, folder: Path, server: Server
     script = "set -eu\n. .venv/bin/activate\n" + "\n".join(first + blocks(page))
     script = script.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
     done = subprocess.run(
-        ["bash", "-c", script], env=server.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", script],
+        env=server.environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.replace('": "', '":"').replace('": true', '":true').lower()

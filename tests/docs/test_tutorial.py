@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PROJECT, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, PROJECT, Server, free_port, send, wait_until
 
 TUTORIAL = (PROJECT / "docs" / "tutorial.md").read_text()
 BLOCKS = re.findall(r"```sh( \w+)?\n(.*?)```", TUTORIAL, flags=re.DOTALL)
@@ -49,11 +49,11 @@ def test_every_command_of_the_tutorial_works(folder: Path, server: Server) -> No
     try:
         wait_until(lambda: _answers(api_port), "the start of the example API")
         done = subprocess.run(
-            ["bash", "-c", script], env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+            ["bash", "-c", script], env=environment, cwd=folder, capture_output=True, text=True, timeout=5 * PATIENCE, check=False
         )
     finally:
         api.terminate()
-        api.wait(30)
+        api.wait(PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in (
         '"application":"tutorial-bot"',

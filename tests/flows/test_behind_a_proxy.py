@@ -4,7 +4,6 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.factories import PASSWORD
 from tests.flows.conftest import has_ipv6
 from tests.prepare import program_missing
 from tests.proxies import STARTS, example, make_certificate, stop
-from tests.serving import IDP, PATIENCE, PROJECT, Answer, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, Answer, Server, free_port, send, wait_until
 
 HOST = "id.example.com"
 PUBLIC = f"https://{HOST}/idp"
@@ -85,10 +84,8 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def ann(realmgate: Server) -> str:
     """The id of somebody who may administer."""
-    made = subprocess.run(
-        [IDP, "users", "create", "--realm", "acme", "--email", "ann@example.test", "--role", "administrator", "--password-stdin"],
-        input=PASSWORD, env=realmgate.environment, cwd=PROJECT, text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    command = ("users", "create", "--realm", "acme", "--email", "ann@example.test", "--role", "administrator", "--password-stdin")
+    made = realmgate.run(*command, typed=PASSWORD)
     assert made.returncode == 0, made.stderr
     return "ann@example.test"
 

@@ -25,9 +25,10 @@ from idp.copying import Act, CopyError, InUseError, OtherContentError, Step
 from idp.db import Base, db, make_engine_apart
 from idp.errors import IdpError
 from idp.settings import Settings
+from tests import forking
 from tests.cli.test_commands import Run, run  # noqa: F401 (a fixture)
 from tests.flows.filling import EACH, FIRST, fill_every_table
-from tests.serving import IDP, PATIENCE, PROJECT, Server
+from tests.serving import PATIENCE, PROJECT, Server
 
 Raw = dict[str, list[tuple[Any, ...]]]
 
@@ -482,8 +483,10 @@ def on_terminal(server: Server, *arguments: str) -> str:
     """Run a command whose standard error is a terminal, and return what that shows."""
     ours, theirs = os.openpty()
     with os.fdopen(ours, "rb", buffering=0) as terminal:
-        command = [IDP, *arguments]
-        process = subprocess.Popen(command, env=server.environment, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=theirs)
+        with Path(os.devnull).open("r+b") as nothing:
+            process = forking.Process(
+                arguments, server.environment, stdin=nothing.fileno(), stdout=nothing.fileno(), stderr=theirs
+            )
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # that is how the other end closes

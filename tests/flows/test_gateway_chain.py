@@ -15,7 +15,7 @@ from idp.settings import Settings
 from tests.factories import PASSWORD, Factory, set_api
 from tests.prepare import program_missing
 from tests.proxies import STARTS, example, stop
-from tests.serving import PROJECT, Answer, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, Answer, Server, free_port, send, wait_until
 
 GROUPS = {
     "/api/v1/query": "?query=up",
@@ -49,11 +49,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
                f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: _has_samples(port), "the first sample of Prometheus", 60)
+        wait_until(lambda: _has_samples(port), "the first sample of Prometheus")
         yield port
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def _has_samples(port: int) -> bool:
@@ -78,7 +78,7 @@ def _proxied(name: str, folder: Path, realmgate: Server, api: int) -> Iterator[A
     process = STARTS[name](folder, _site(name, realmgate, api, port))
 
     def ask(path: str, headers: dict[str, str] | None = None, method: str = "GET") -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
@@ -112,11 +112,8 @@ def shown(realmgate: Server) -> dict[str, dict[str, str]]:
     """Return headers that show each kind of credential of somebody with the role viewer."""
     bot = realmgate.create_application("dashboard", "--role", "viewer")
     key = json.loads(realmgate.idp("api-keys", "create", "--realm", "acme", "dashboard", "panel", "--json"))
-    made = subprocess.run(
-        ["idp", "users", "create", "--realm", "acme", "--email", "grafana@example.test", "--role", "viewer", "--password-stdin"],
-        executable=str(Path(__import__("sys").executable).with_name("idp")), input=PASSWORD, env=realmgate.environment, cwd=PROJECT,
-        text=True, capture_output=True, check=False,
-    )  # fmt: skip
+    command = ("users", "create", "--realm", "acme", "--email", "grafana@example.test", "--role", "viewer", "--password-stdin")
+    made = realmgate.run(*command, typed=PASSWORD)
     assert made.returncode == 0, made.stderr
     body = json.dumps({"emailId": "grafana@example.test", "password": PASSWORD}).encode()
     session = send(f"{realmgate.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"}).json["Authorization"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.flows.test_people import call, make_person, session_token
-from tests.serving import IDP, PROJECT, Server, send, wait_until
+from tests.serving import IDP, PATIENCE, PROJECT, Server, send, wait_until
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ def move_as_documented(server: Server, url: str) -> None:
     assert found == 1
     environment = server.environment | {"PATH": f"{Path(IDP).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-euc", script], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-euc", script], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=5 * PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing was written." in done.stdout

@@ -21,16 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from idp.cli.reach import find_trouble
 from idp.settings import Settings
-from tests.serving import IDP, PATIENCE, PROJECT, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, PROJECT, Server, free_port, run_idp, send, wait_until
 
 
 def run(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
     """Run the command in a folder, with nothing set, and return all that it prints."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("IDP_", "XDG_"))}
-    done = subprocess.run(
-        [IDP, *arguments], env=kept | {"XDG_CONFIG_HOME": str(folder / "none")} | environment, cwd=folder, capture_output=True,
-        text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+    done = run_idp(*arguments, environment=kept | {"XDG_CONFIG_HOME": str(folder / "none")} | environment, cwd=folder)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.factories import Factory
 from tests.flows.test_people import call
-from tests.serving import Server, send, wait_until
+from tests.serving import PATIENCE, Server, send, wait_until
 
 PASSWORD = "a long and unusual one"
 
@@ -43,7 +42,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "none",
     ]
     command += ["--config", str(config), "--output-path", str(folder / "realmgate_client")]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         yield importlib.import_module
@@ -134,11 +133,8 @@ def test_from_sign_up_to_purge(server: Server, make: Factory, generated: Any) ->
     wait_until(lambda: works() == (200, 200), "the credentials")
     review = use("access_review.grants_review_access", boss, project_uid=project)
     assert {"bot", "boss@globex.test"} <= {item.holder.name for item in review.items}
-    started = time.monotonic()
     use("realms.realms_deactivate_realm", operator, uid)
     wait_until(lambda: all(works() == (403, 401) for _ in range(10)), "the end of every credential on every worker")
-    took = time.monotonic() - started
-    assert took < 10, "the promise is one second; a busy machine has its patience, and the bench its figure"
     use("realms.realms_activate_realm", operator, uid)
     wait_until(lambda: works() == (200, 200), "the credentials again")
     use("realms.realms_delete_realm", operator, uid)

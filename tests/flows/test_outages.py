@@ -18,7 +18,7 @@ from idp.outages import explain, is_unavailable
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
 from tests.flows.test_people import call, make_person, session_token
-from tests.serving import IDP, PROJECT, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, PROJECT, Server, free_port, run_idp, send, wait_until
 
 
 @contextlib.contextmanager
@@ -262,11 +262,10 @@ def test_call_that_gets_no_connection_is_503_after_a_while(pg_settings: Any, pg_
 
 def run(tmp_path: Path, url: str, *command: str) -> str:
     import os
-    import subprocess
 
     environment = {"PATH": os.environ["PATH"], "IDP_DATABASE_URL": url, "IDP_DATA_DIR": str(tmp_path / "data")}
-    environment |= {"IDP_REALMS_DIR": str(PROJECT / "realms"), "IDP_PORT": str(free_port()), "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run([IDP, *command], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+    environment |= {"IDP_REALMS_DIR": str(PROJECT / "realms"), "IDP_PORT": str(free_port())}
+    done = run_idp(*command, environment=environment)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -333,6 +332,7 @@ def test_cause_is_in_the_log_of_a_running_server_and_not_in_its_answers(postgres
 
 def test_neighbours_of_a_question_without_an_answer_do_not_ask_again(pg_make: Factory, monkeypatch: Any) -> None:
     """Else each of many threads would wait its own five seconds for a server that is cut off, one after the other."""
+    import sys
     import threading
 
     with pg_make.app.app_context():
@@ -342,7 +342,7 @@ def test_neighbours_of_a_question_without_an_answer_do_not_ask_again(pg_make: Fa
 
     def wait_in_vain() -> None:
         asked.append(1)
-        away.wait(10)
+        away.wait(PATIENCE)
         raise StorageUnavailableError(cause="away")
 
     monkeypatch.setattr(feed, "_catch_up", wait_in_vain)
@@ -357,8 +357,14 @@ def test_neighbours_of_a_question_without_an_answer_do_not_ask_again(pg_make: Fa
     for thread in threads:
         thread.start()
     wait_until(lambda: asked, "the question")
-    started = threading.Event()
-    started.wait(0.3)  # for the others to come to the lock
+
+    def wait_for_the_lock() -> bool:
+        frames = sys._current_frames()
+        at = [frames[thread.ident] for thread in threads if thread.ident in frames]
+        return sum(frame.f_code.co_name == "confirm" and frame.f_locals.get("age") is not None for frame in at) == 7
+
+    wait_until(wait_for_the_lock, "the others to come to the lock")
+    away.wait(0.3)  # from reading the clock to the lock
     away.set()
     for thread in threads:
         thread.join()

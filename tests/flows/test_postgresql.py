@@ -182,7 +182,7 @@ def test_trail_is_cut_and_stays_whole_and_nothing_else_is_removed(make: Factory,
     from sqlalchemy.exc import SQLAlchemyError
 
     from idp import trail
-    from tests.test_retention import count, use
+    from tests.audit.test_retention import count, use
 
     with make.app.app_context():
         use()

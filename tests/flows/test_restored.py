@@ -63,8 +63,12 @@ def test_restored_backup_revives_nothing_that_could_be_ended_and_names_the_rest(
         assert call(server, "GET", "/v1/users/info", None, {"Authorization": f"Bearer {session}"}).status == 401
         answer = send(server.endpoint("token/introspect"), form | {"token": token})
         assert answer.json == {"active": False}
-        fresh = server.token(bot).json["access_token"]
-        assert send(server.endpoint("token/introspect"), form | {"token": fresh}).json["active"] is True
+
+        def is_fresh_token_active() -> bool:
+            fresh = server.token(bot).json["access_token"]
+            return send(server.endpoint("token/introspect"), form | {"token": fresh}).json["active"] is True
+
+        wait_until(is_fresh_token_active, "a token of a second after the restoring")
         assert not kids & {each["kid"] for each in send(server.endpoint("certs")).json["keys"]}
     finally:
         server.stop()

@@ -15,7 +15,7 @@ import pytest
 
 from idp.jose import read_unverified
 from tests.factories import claims_of
-from tests.serving import PROJECT, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, PROJECT, Server, free_port, send, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_published_curl_line_gets_tokens(served: Server, bot: dict[str, str]) ->
 --data-urlencode 'response_type=id_token' \\
 --data-urlencode 'client_id={bot["client_id"]}' \\
 --data-urlencode 'client_secret={bot["client_secret"]}'"""
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=True)
     answer = json.loads(done.stdout)
     assert answer["expires_in"] == 36000
     assert answer["token_type"].lower() == "bearer"
@@ -48,7 +48,7 @@ def test_published_python_snippet_gets_a_token(served: Server, bot: dict[str, st
         + bot["client_id"] + "&client_secret=" + bot["client_secret"]
     )  # fmt: skip
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    response = requests.request("POST", served.endpoint("token"), headers=headers, data=payload, timeout=30)
+    response = requests.request("POST", served.endpoint("token"), headers=headers, data=payload, timeout=PATIENCE)
     assert response.status_code // 100 == 2
     assert json.loads(response.text)["access_token"]
 
@@ -74,7 +74,7 @@ def api(served: Server) -> Iterator[str]:
     wait_until(answers, "the start of the example API")
     yield url
     process.terminate()
-    process.wait(30)
+    process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from idp.jose import read_unverified
 from tests.factories import PASSWORD
-from tests.serving import PROJECT, Server
+from tests.serving import PATIENCE, PROJECT, Server
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -35,7 +35,11 @@ def curl(served: Server, line: str, **replaced: str) -> Any:
         line = line.replace(old, new)
     arguments = shlex.split(line.replace("\\\n", " "))
     done = subprocess.run(
-        [*arguments, "--silent", "--show-error", "--fail-with-body"], capture_output=True, text=True, check=False, timeout=30
+        [*arguments, "--silent", "--show-error", "--fail-with-body"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.factories import PASSWORD
 from tests.prepare import NODE_FOLDER, node_clients_missing
-from tests.serving import PROJECT, Server, send
+from tests.serving import PATIENCE, PROJECT, Server, send
 
 NAME = "ionos@example.test"
 
@@ -88,7 +88,7 @@ def test_node_sdk(served: Server) -> None:
     assert node is not None
     done = subprocess.run(
         [node, "ionos.mjs", f"{served.url}/cloudapi/v6", NAME, PASSWORD],
-        cwd=NODE_FOLDER, capture_output=True, text=True, timeout=60, check=False,
+        cwd=NODE_FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.prepare import NODE_FOLDER, node_clients_missing
-from tests.serving import Server
+from tests.serving import PATIENCE, Server
 
 pytestmark = [
     pytest.mark.skipif(node_clients_missing() is not None, reason=str(node_clients_missing())),
@@ -19,7 +19,9 @@ pytestmark = [
 def _run(program: str, *arguments: str) -> Any:
     node = shutil.which("node")
     assert node is not None
-    done = subprocess.run([node, program, *arguments], cwd=NODE_FOLDER, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [node, program, *arguments], cwd=NODE_FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.prepare import INTEROP, runapy_missing
-from tests.serving import Server
+from tests.serving import PATIENCE, Server
 
 
 def _run(served: Server, version: str, **environment: str) -> Any:
@@ -19,7 +19,7 @@ def _run(served: Server, version: str, **environment: str) -> Any:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

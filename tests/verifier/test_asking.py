@@ -10,7 +10,7 @@ import pytest
 
 from idp.verifier import Introspection, InvalidTokenError, KeySetStaleError, KeySetUnavailableError, Verifier
 from tests.factories import PASSWORD
-from tests.serving import PROJECT, Server, send
+from tests.serving import PATIENCE, PROJECT, Server, send
 
 AUDIENCE = "https://jobs.acme.example"
 
@@ -76,7 +76,7 @@ def test_deleted_personal_token_is_refused_at_once(served: Server, person: dict[
     request = urllib.request.Request(
         f"{served.url}/auth/v1/tokens?criteria=CURRENT", headers={"Authorization": f"Bearer {token}"}, method="DELETE"
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert json.loads(answer.read()) == {"success": True}
     with pytest.raises(InvalidTokenError):
         verifier.verify(token)

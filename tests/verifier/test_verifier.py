@@ -18,6 +18,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from idp.verifier import InvalidTokenError, KeySetStaleError, KeySetUnavailableError, Verifier
 from tests.factories import compact
+from tests.serving import PATIENCE
 
 AUDIENCE = "https://api.example"
 
@@ -509,13 +510,13 @@ def test_who_holds_the_key_does_not_wait_for_a_hanging_issuer(issuer: Issuer) ->
 
     def hang(_url: str) -> Any:
         hangs.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
         raise OSError("no answer")
 
     keys._get = hang
     fetching = Thread(target=verifier.verify, args=(token,))
     fetching.start()
-    assert hangs.wait(30)
+    assert hangs.wait(PATIENCE)
     assert verifier.verify(token)  # at once, while the other thread still waits
     assert fetching.is_alive()
     go_on.set()

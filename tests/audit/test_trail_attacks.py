@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import pytest
 
 from idp.trail.chain import Entry, first_head, follow, pack_ids
 from idp.trail.verify import unpack_ids
-from tests.serving import IDP, PATIENCE, PROJECT, Server, send, wait_until
+from tests.serving import Server, send, wait_until
 
 Connection = sqlite3.Connection
 TABLES = ("audit_event", "audit_batch", "audit_cut")
@@ -230,9 +229,7 @@ def test_doctor_finds_missing_triggers_and_a_forged_end(server: Server) -> None:
 
 
 def doctor(server: Server) -> str:
-    return subprocess.run(
-        [IDP, "doctor"], env=server.environment, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False
-    ).stdout
+    return server.run("doctor").stdout
 
 
 def test_export_without_a_signed_end_is_refused(server: Server, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.factories import Factory, ask_token
-from tests.serving import Server, free_port, wait_until
+from tests.serving import PATIENCE, Server, free_port, wait_until
 
 
 @pytest.fixture(params=["http://localhost:8080", "https://id.example"])
@@ -68,7 +68,7 @@ def test_served_program_and_its_management_port_have_them(own_server: Server) ->
     for where, method, path in asked:
 
         def answers(where: int = where, method: str = method, path: str = path) -> http.client.HTTPResponse | None:
-            connection = http.client.HTTPConnection("127.0.0.1", where, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", where, timeout=PATIENCE)
             try:
                 connection.request(method, path)
                 return connection.getresponse()

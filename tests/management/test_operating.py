@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.settings import Settings
-from tests.serving import PROJECT, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, PROJECT, Server, free_port, send, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -267,8 +267,8 @@ def test_taken_management_port_is_told_in_a_sentence(tmp_path: Path) -> None:
         server = Server(tmp_path / "data", settings={"IDP_MANAGEMENT_PORT": str(taken.getsockname()[1])})
         server.launch()
         assert server.process is not None
-        assert server.process.wait(30) == 1
-        server.reader.join(5)
+        assert server.process.wait(PATIENCE) == 1
+        server.reader.join(PATIENCE)
     assert "IDP_MANAGEMENT_PORT" in server.output[-1]
 
 
