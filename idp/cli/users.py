@@ -16,7 +16,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import facts_of, given
+from idp.cli.sheets import facts_of, given, sheet_options
 from idp.text_files import read_line
 from idp.users import UserSettings, UserSheet
 
