@@ -6,8 +6,9 @@ from flask.sessions import SessionInterface, SessionMixin
 from idp import api, compat, console, gateway, management, protocol
 from idp.opening import close_app, open_app
 from idp.settings import Settings
-from idp.wire.below_path import mount_below
-from idp.wire.headers import SafeAnswers
+from idp.web.below_path import mount_below
+from idp.web.headers import SafeAnswers
+from idp.web.limits import register_limits
 
 __all__ = ["close_app", "create_app"]
 
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     gateway.register(app)
     console.register(app)
     management.register(app)
+    register_limits(app)
     app.wsgi_app = SafeAnswers(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]
     mount_below(app, settings.public_path)
     return app

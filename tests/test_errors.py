@@ -53,8 +53,8 @@ from idp.rules import Authority
 from idp.runtime import current
 from idp.settings import Settings
 from idp.sheets import Sheet
-from idp.wire.edges import answer_in_place
-from idp.wire.errors import ANSWERS
+from idp.web.edges import answer_in_place
+from idp.web.errors import ANSWERS
 from tests.conftest import copy_template
 from tests.factories import set_api, set_realm
 from tests.serving import PROJECT

@@ -6,8 +6,8 @@ from idp.apikeys.policy import check_addresses
 from idp.errors import InvalidValueError
 from idp.networks import is_in, is_loopback, network_of, plain_address, read_address, wide_network_of
 from idp.settings import Settings
-from idp.wire.address import client_address, is_trusted
-from idp.wire.transport import is_private
+from idp.web.address import client_address, is_trusted
+from idp.web.transport import is_private
 
 FORMS = {
     "192.0.2.7": "192.0.2.7",

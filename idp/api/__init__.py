@@ -26,10 +26,10 @@ from idp.api import (
     users,
 )
 from idp.api.errors import answer_error
-from idp.api.exchange import PATH, ExchangeExpress, exchange_key
-from idp.api.limits import register_limits
+from idp.api.exchange import PATH, answer_exchange, exchange_key
 from idp.api.openapi import Route
-from idp.wire.edges import answer_errors
+from idp.web.edges import Edge, Limit, register_edge
+from idp.web.express import add_fast_path
 
 __all__ = ["ROUTES", "register"]
 
@@ -214,7 +214,7 @@ def register(app: Flask) -> None:
         ("/docs/assets/<name>", docs.asset),
     ):
         app.add_url_rule(path, f"api {path}", page, methods=["GET"], strict_slashes=False)
-    answer_errors(app, "/v1/", answer_error)
-    register_limits(app)
+    register_edge(app, Edge("api", ("/v1/",), Limit.BY_RESOURCE, answer_error))
+    register_edge(app, Edge("docs", ("/docs",), Limit.ITS_OWN, answer_error))
     # takes POST before Flask does; the rule is what answers other methods
-    app.wsgi_app = ExchangeExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware
+    add_fast_path(app, PATH, answer_exchange, "POST")

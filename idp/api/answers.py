@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, request
-from pydantic import BaseModel
 
 from idp import runtime
-from idp.api.errors import NO_STORE
 from idp.api.operations import Shape
 from idp.api.schemas import Annotations, Metadata, Reply
 from idp.settings import SESSION_TOKEN_LIFETIME
-from idp.wire.credentials import COOKIE, may_sign_in
+from idp.web.answers import answer, done, plain, time
+from idp.web.credentials import COOKIE, may_sign_in
 
 LONGEST_COOKIE = 4_096
 """Characters of a cookie's name and value together that browsers keep (RFC 6265bis §5.6): a longer one they drop silently."""
@@ -45,23 +44,6 @@ def etag_of(shown: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([metadata, shown["spec"]], sort_keys=True, default=plain).encode()).hexdigest()[:32]
 
 
-def plain(part: Any) -> Any:
-    """Return a part of an answer as JSON has it: what is shown of a sheet, by its wire names."""
-    if isinstance(part, BaseModel):
-        return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    raise TypeError(f"{type(part).__name__} is not JSON")
-
-
-def answer(body: Any, status: int = 200) -> Response:
-    """Answer with JSON that must not be cached."""
-    return Response(json.dumps(body, default=plain), status, NO_STORE, mimetype="application/json")
-
-
-def done() -> Response:
-    """Answer 204: it was done, and there is nothing to say."""
-    return Response(b"", 204, NO_STORE)
-
-
 def set_cookie(response: Response, token: str) -> Response:
     """Set the cookie that carries a session token, or take it away with an empty one (R122).
 
@@ -75,16 +57,6 @@ def set_cookie(response: Response, token: str) -> Response:
         COOKIE, token, max_age=SESSION_TOKEN_LIFETIME if token else 0, path="/", secure=secure, httponly=True, samesite="Strict"
     )
     return response
-
-
-def time(value: datetime) -> str:
-    """Return a time as RFC 3339 in UTC."""
-    return value.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def time_or_none(value: datetime | None) -> str | None:
-    """Return a time as RFC 3339 in UTC, or None."""
-    return None if value is None else time(value)
 
 
 def metadata(uid: str, name: str, created_at: datetime, updated_at: datetime | None, description: str = "") -> Metadata:

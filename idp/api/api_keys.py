@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import apikeys, clock, rules
-from idp.api.answers import metadata, time, time_or_none
+from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
@@ -16,6 +16,7 @@ from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus, NewKey
 from idp.db import db
 from idp.rules import Authority
 from idp.users import User
+from idp.web.answers import time, time_or_none
 
 
 class KeyMetadata(Schema):

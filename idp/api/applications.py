@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from idp import access, applications, clock, rules
 from idp.access import Project
-from idp.api.answers import metadata, time, time_or_none
+from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
@@ -18,6 +18,7 @@ from idp.db import is_uid
 from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
+from idp.web.answers import time, time_or_none
 
 
 class ProjectGrant(Schema):

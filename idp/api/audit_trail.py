@@ -8,13 +8,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import audit, rules, trail
-from idp.api.answers import time
-from idp.api.errors import NO_STORE
 from idp.api.pages import Page, PageQuery, page
-from idp.api.requests import begin_writing, signed_in
+from idp.api.requests import signed_in
 from idp.api.schemas import Query, Timestamp, When
 from idp.audit import AuditEvent
 from idp.rules import Authority
+from idp.web.answers import NO_STORE, time
+from idp.web.calls import begin_writing
 
 
 class EventQuery(PageQuery):

@@ -9,13 +9,14 @@ from typing_extensions import TypedDict
 
 from idp import apikeys, ratelimit, realms, runtime, sessions, users
 from idp.api.operations import Deprecation
-from idp.api.requests import address, public, signed_in
+from idp.api.requests import public, signed_in
 from idp.api.schemas import Done, Query, Reply, Schema, Timestamp
 from idp.callers import Caller, CredentialError, CredentialKind, realm_of_token
 from idp.errors import InvalidValueError
 from idp.jose import InvalidTokenError
 from idp.users import LinkPurpose
-from idp.wire.credentials import check_origin
+from idp.web.calls import address
+from idp.web.credentials import check_origin
 
 
 class Authenticate(Schema):

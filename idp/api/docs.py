@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound
 
 from idp import runtime
 from idp.api.openapi import Route, describe
-from idp.wire.cross_origin import ANYBODY
+from idp.web.cross_origin import ANYBODY
 
 _SWAGGER = files("flask_openapi3_swagger") / "templates" / "swagger"
 _OWN = files("idp.api") / "static"

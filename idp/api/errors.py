@@ -8,9 +8,8 @@ from flask import Response
 
 from idp.errors import IdpError, InvalidValueError, Kind, Remedy, Words
 from idp.telemetry import request_id
-from idp.wire.errors import classify, log_unexpected
-
-NO_STORE = {"Cache-Control": "no-store", "Vary": "Cookie, Authorization, apiKey"}
+from idp.web.answers import NO_STORE
+from idp.web.errors import classify, log_unexpected
 
 
 class PreconditionFailedError(IdpError):

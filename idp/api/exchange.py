@@ -1,23 +1,21 @@
 """`POST /v1/auth/exchange`: the key in the `apiKey` header for a session token, past Flask like the token endpoint."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import parse_qs
 
-from flask import Flask, Response, request
+from flask import Response, request
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import apikeys, clock, runtime
-from idp.api.answers import answer
 from idp.api.errors import answer_error
 from idp.api.requests import public
 from idp.api.schemas import Query
 from idp.audit import Tag
 from idp.errors import InvalidValueError
-from idp.wire.address import client_address
-from idp.wire.body import Environ
-from idp.wire.credentials import Shown, read_credentials
+from idp.web.address import client_address
+from idp.web.answers import answer
+from idp.web.body import Environ
+from idp.web.credentials import Shown, read_credentials
 
 PATH = "/v1/auth/exchange"
 
@@ -44,22 +42,14 @@ def _scope(query: str) -> str:
         raise InvalidValueError("The query holds more than 20 parameters. Use scope, and nothing else.") from None
 
 
-class ExchangeExpress:
-    """WSGI middleware that answers exchanges itself and hands everything else on."""
-
-    def __init__(self, app: Flask) -> None:
-        self._app, self._next = app, app.wsgi_app
-
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Serve a request."""
-        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
-            return self._next(environ, start_response)
-        with self._app.app_context():
-            try:
-                response = exchange(environ)
-            except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
-                response = answer_error(error)
-            return response(environ, start_response)
+def answer_exchange(environ: Environ) -> Response | None:
+    """Return the answer to an exchange; None for any other request."""
+    if environ["PATH_INFO"] != PATH:
+        return None
+    try:
+        return exchange(environ)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
+        return answer_error(error)
 
 
 class ScopeQuery(Query):

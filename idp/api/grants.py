@@ -10,15 +10,15 @@ from typing_extensions import TypedDict
 
 from idp import access, callers, clock, protected_apis, rules, users
 from idp.access import Grant, HolderKind, Project
-from idp.api.answers import answer, metadata, time, time_or_none
-from idp.api.errors import NO_STORE
+from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, When
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.wire.table import csv_line
+from idp.web.answers import NO_STORE, answer, time, time_or_none
+from idp.web.table import csv_line
 
 Kind = Literal["application", "user", "group"]
 

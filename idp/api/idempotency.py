@@ -17,7 +17,7 @@ from idp.callers import Caller
 from idp.db import db
 from idp.errors import InvalidValueError
 from idp.kept_answers import KEEP, KeptAnswer
-from idp.wire.body import read_body
+from idp.web.body import read_body
 
 LONGEST_KEY = 200
 

@@ -9,14 +9,15 @@ from typing_extensions import TypedDict
 
 from idp import keysets, rules, runtime
 from idp.access import Project
-from idp.api.answers import metadata, time, time_or_none
+from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, describe
 from idp.errors import ConflictError, InvalidMembersError
 from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
 from idp.rules import Authority
-from idp.wire.transport import require_private
+from idp.web.answers import time, time_or_none
+from idp.web.transport import require_private
 
 Category = Literal["provider", "solution", "storage", "user_ssh", "vcs"]
 WritableCategory = Literal["provider", "solution", "storage", "user_ssh"]

@@ -7,14 +7,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import clock, keysets, rules, runtime
-from idp.api.answers import time, time_or_none
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Query, Reference, Schema, Timestamp, Uid
 from idp.callers import Caller
 from idp.keysets import Lease
 from idp.rules import Authority
-from idp.wire.transport import require_private
+from idp.web.answers import time, time_or_none
+from idp.web.transport import require_private
 
 
 class LeaseWish(Schema):

@@ -5,10 +5,11 @@ from typing_extensions import TypedDict
 
 from idp import realms, runtime, sessions, users
 from idp.api.auth import sign_in
-from idp.api.requests import address, public, signed_in
+from idp.api.requests import public, signed_in
 from idp.api.schemas import Reply, Schema
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError, authenticate_token
 from idp.tokens import write_revocation
+from idp.web.calls import address
 
 
 class DefaultLogin(Schema):

@@ -3,7 +3,6 @@
 from typing_extensions import TypedDict
 
 from idp import personal_tokens, rules
-from idp.api.answers import time
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Reference, Schema, Timestamp, Uid
@@ -12,6 +11,7 @@ from idp.personal_tokens import Criteria, PersonalToken
 from idp.realms import known_realm
 from idp.rules import Authority
 from idp.users import User
+from idp.web.answers import time
 
 
 class NewTokenSpec(Schema):

@@ -6,14 +6,16 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import keys, manifest, organisations, realms, rules
-from idp.api.answers import metadata, time
+from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
-from idp.api.requests import address, public, signed_in
+from idp.api.requests import public, signed_in
 from idp.api.schemas import Created, Made, Metadata, Named, Schema, Timestamp
 from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.callers import Caller
 from idp.organisations import SignUpWish
 from idp.realms import Realm, RealmSettings, RealmSheet, RealmState
+from idp.web.answers import time
+from idp.web.calls import address
 
 
 class RealmSpec(RealmSettings, Spec):

@@ -13,7 +13,7 @@ from flask import Response, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from idp import access, audit, callers, realms, rules, runtime
+from idp import access, realms, rules, runtime
 from idp.access import Project
 from idp.api.answers import etag_of, render
 from idp.api.errors import PreconditionFailedError
@@ -21,14 +21,11 @@ from idp.api.idempotency import once
 from idp.api.json_patch import change_of
 from idp.api.operations import Deprecation, Shape, View, read_shape
 from idp.api.schemas import Created, Query, Renamed, Reply, Schema
-from idp.callers import Caller, CredentialError
-from idp.db import commit, db, only_read
+from idp.callers import Caller
 from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
-from idp.realms import Realm
 from idp.rules import Authority
-from idp.wire.address import client_address
-from idp.wire.body import read_body, read_json, read_json_value
-from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
+from idp.web.body import read_json, read_json_value
+from idp.web.calls import UNSAFE, carry_out, carry_out_openly, nothing_to_prepare, realm_of
 from idp.written import one_line
 
 PROJECT = ("ProjectUid", "projectUid")
@@ -36,18 +33,11 @@ PROJECT = ("ProjectUid", "projectUid")
 
 Clients send them with every call: where nothing belongs to a project, they change nothing."""
 
-UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
 MOST_EXPLAINED = 20
 """Wrong members that one answer names."""
 
 LIFE_CYCLE = "/docs/life-cycle"
 """Where the life cycle of calls is told."""
-
-
-def address() -> str:
-    """Return the client's address."""
-    return client_address(request.environ, runtime.current().settings.trusted_proxies)
 
 
 @overload
@@ -62,11 +52,7 @@ def public(view: View | None = None, *, answers: Any = None, deprecation: Deprec
 
         @functools.wraps(view)
         def called(**arguments: Any) -> Response:
-            runtime.current().feed.confirm()
-            with audit.acting_as(audit.Actor("unauthenticated", address())):
-                result = view(**arguments, **_parsed(shape))
-                commit()
-            return _respond(shape, result)
+            return _respond(shape, carry_out_openly(lambda: view(**arguments, **_parsed(shape))))
 
         called.shape = shape  # type: ignore[attr-defined]
         return called
@@ -96,7 +82,7 @@ def signed_in(
     deprecation: Deprecation | None = None,
     records: bool = False,
     unlocked: bool = False,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] = nothing_to_prepare,
 ) -> Any:
     """Make a call one for callers who have proved who they are.
 
@@ -116,22 +102,14 @@ def signed_in(
 
         @functools.wraps(view)
         def called(**arguments: Any) -> Response:
-            runtime.current().feed.confirm()
-            credentials = read_credentials(request.environ)
-            caller = identify(credentials)
-            if unlocked:
-                return _respond(shape, _act_unlocked(shape, caller, arguments))
-            writes = request.method in UNSAFE
-            if writes:
-                read_body(request.environ)  # however slowly it comes, it keeps nobody waiting
-                prepare()
-                caller = _identify_again(caller, credentials)
-            elif not records:
-                only_read()
-            with audit.acting_as(caller.actor):
-                result = _act(shape, caller, arguments) if writes else view(**_given(shape, caller, arguments))
-                if writes or records:
-                    commit()
+            def act(caller: Caller) -> Any:
+                if unlocked:
+                    return _act_unlocked(shape, caller, arguments)
+                if request.method in UNSAFE:
+                    return _act(shape, caller, arguments)
+                return view(**_given(shape, caller, arguments))
+
+            result = carry_out(act, realm_to_lock=_realm_to_lock, prepare=prepare, records=records, unlocked=unlocked)
             return _respond(shape, result)
 
         called.shape = shape  # type: ignore[attr-defined]
@@ -164,8 +142,7 @@ def _act_unlocked(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> An
     for name in ("Idempotency-Key", "If-Match"):
         if name in request.headers:
             raise InvalidValueError(f"This call takes no {name}: each time it is made, it is another one.")
-    with audit.acting_as(caller.actor):
-        return shape.view(**_given(shape, caller, arguments))
+    return shape.view(**_given(shape, caller, arguments))
 
 
 def _check_match(shape: Shape, caller: Caller, arguments: dict[str, Any]) -> None:
@@ -287,51 +264,8 @@ def _announce(response: Response, deprecation: Deprecation) -> None:
         response.headers["Sunset"] = format_datetime(ends, usegmt=True)
 
 
-def _identify_again(caller: Caller, credentials: Credentials) -> Caller:
-    """Return the caller as of this moment, in which no other change of the realm can take place.
-
-    What is in memory may be up to a second old: enough for somebody who is losing a role to give it back to themselves.
-    """
-    name = realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
-    return callers.identify_again(caller, "" if credentials.shown is Shown.KEY else credentials.value, lock=name)
-
-
-def identify(credentials: Credentials) -> Caller:
-    """Return who shows these credentials.
-
-    :raises CredentialError: nobody, or they will not do.
-    """
-    process = runtime.current()
-    match credentials.shown:
-        case Shown.TOKEN:
-            if credentials.by_cookie and request.method in UNSAFE:
-                check_origin(request.environ, process.settings.public_url)
-            return callers.authenticate_token(process, credentials.value, address())
-        case Shown.KEY:
-            return callers.authenticate_key(process, credentials.value, address())
-        case Shown.NOTHING:
-            raise callers.NoCredentialError
-    raise CredentialError
-
-
-def realm_of(caller: Caller) -> Realm:
-    """Return the realm that a call is about: the caller's own, or what an operator names in `X-Organization-Id`, by name or uid.
-
-    :raises CredentialError: the realm is gone.
-    :raises DeniedError: it names another, and the caller is no operator.
-    """
-    own = realms.find_realm(caller.realm.name)
-    if own is None:
-        raise CredentialError
-    named = request.headers.get("X-Organization-Id")
-    if named is None:
-        return own
-    realm = realms.find_realm_by_uid_or_name(named)
-    if realm is not own and caller.realm.name != realms.MASTER:
-        raise callers.DeniedError("The caller does not belong to the organisation named in X-Organization-Id.")
-    if realm is None:
-        raise NotFoundError("There is no organisation with the name or uid in X-Organization-Id (not found).")
-    return realm
+def _realm_to_lock(caller: Caller) -> str:
+    return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
 
 
 def project_of(authority: Authority) -> Project | None:
@@ -349,8 +283,3 @@ def project_of(authority: Authority) -> Project | None:
     if project is None or not rules.projects.works_in(authority, project):
         raise NotFoundError("There is no project with this uid (not found).")
     return project
-
-
-def begin_writing() -> None:
-    """Have a GET that records something write: what it has read so far, it reads no more."""
-    db.session.rollback()

@@ -5,7 +5,6 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from idp import rules, sessions, users
-from idp.api.answers import time
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Reference, Timestamp, Uid
@@ -13,6 +12,7 @@ from idp.callers import Caller
 from idp.rules import Authority
 from idp.sessions import UserSession
 from idp.users import User
+from idp.web.answers import time
 
 
 class SessionQuery(PageQuery):

@@ -6,12 +6,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import clock, keys, rules
-from idp.api.answers import time, time_or_none
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Schema, Timestamp, Uid
 from idp.errors import NotFoundError
 from idp.keys import KeyState, SigningKey
 from idp.rules import Authority
+from idp.web.answers import time, time_or_none
 
 
 class NewKeySpec(Schema):

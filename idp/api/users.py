@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from idp import access, rules, users
 from idp.access import Grant, Holder, Project
-from idp.api.answers import metadata, time
+from idp.api.answers import metadata
 from idp.api.filters import FilterQuery, Order, filtered
 from idp.api.holdings import HeldOnProjects, HeldRoles, Projects, by_project, give_on_projects
 from idp.api.pages import Page, page
@@ -18,6 +18,7 @@ from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
+from idp.web.answers import time
 
 
 class UserSpec(UserSettings, Spec):

@@ -6,18 +6,15 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import audit, callers, realms, runtime
-from idp.api.requests import address, identify, realm_of
+from idp import realms
 from idp.callers import Caller
-from idp.db import commit, only_read
 from idp.errors import InvalidValueError, NotServedError
 from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.wire.body import read_body, read_json
-from idp.wire.credentials import Credentials, Shown, read_credentials
-
-UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+from idp.web.body import read_json
+from idp.web.calls import carry_out, carry_out_openly, credentials_of_request, nothing_to_prepare, realm_of
+from idp.web.credentials import Credentials
 
 FARTHEST = 100_000
 """Items that a list by offset can skip; `continue` of the native API has no such end."""
@@ -25,11 +22,6 @@ FARTHEST = 100_000
 View = Callable[..., Response]
 Read = Callable[[], Credentials]
 RealmOf = Callable[[Caller, Mapping[str, Any]], Realm]
-
-
-def credentials_of_request() -> Credentials:
-    """Return what a request shows in the ways of the native API."""
-    return read_credentials(request.environ)
 
 
 def _named_realm(caller: Caller, _parts: Mapping[str, Any]) -> Realm:
@@ -45,7 +37,7 @@ def signed_in(
     view: View,
     read: Read = credentials_of_request,
     realm: RealmOf = _named_realm,
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] = nothing_to_prepare,
 ) -> View:
     """Make a call one for callers who have proved who they are. It gets their `Authority` first, and is committed after it.
 
@@ -57,22 +49,12 @@ def signed_in(
 
     @functools.wraps(view)
     def called(**arguments: Any) -> Response:
-        runtime.current().feed.confirm()
-        credentials = read()
-        caller = identify(credentials)
-        writes = request.method in UNSAFE
-        if writes:
-            read_body(request.environ)
-            prepare()
-            token = "" if credentials.shown is Shown.KEY else credentials.value
-            caller = callers.identify_again(caller, token, lock=realm(caller, arguments).name)
-        else:
-            only_read()
-        with audit.acting_as(caller.actor):
-            response = view(Authority(caller, realm(caller, arguments)), **arguments)
-            if writes:
-                commit()
-            return response
+        return carry_out(
+            lambda caller: view(Authority(caller, realm(caller, arguments)), **arguments),
+            read=read,
+            realm_to_lock=lambda caller: realm(caller, arguments).name,
+            prepare=prepare,
+        )
 
     return called
 
@@ -82,11 +64,7 @@ def public(view: View) -> View:
 
     @functools.wraps(view)
     def called(**arguments: Any) -> Response:
-        runtime.current().feed.confirm()
-        with audit.acting_as(audit.Actor("unauthenticated", address())):
-            response = view(**arguments)
-            commit()
-            return response
+        return carry_out_openly(lambda: view(**arguments))
 
     return called
 

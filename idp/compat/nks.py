@@ -15,8 +15,6 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from idp import access, crypto, keysets, realms, rules, runtime, users
 from idp.access import Project
-from idp.api.answers import answer, done
-from idp.api.errors import NO_STORE
 from idp.applications import KnownApplication
 from idp.callers import Caller, CredentialError, DeniedError, NoCredentialError
 from idp.compat.calls import number_argument, signed_in
@@ -27,10 +25,11 @@ from idp.keysets import Keyset, KeysetWish
 from idp.realms import MASTER, Realm
 from idp.rules import Authority
 from idp.users import KnownUser
-from idp.wire.credentials import Credentials, Shown, read_credentials
-from idp.wire.edges import answer_errors
-from idp.wire.errors import classify, log_unexpected
-from idp.wire.transport import require_private
+from idp.web.answers import NO_STORE, answer, done
+from idp.web.credentials import Credentials, Shown, read_credentials
+from idp.web.edges import Edge, Limit, register_edge
+from idp.web.errors import classify, log_unexpected
+from idp.web.transport import require_private
 
 MOST_LISTED = 10_000
 """Keysets of an answer: the contract has no pages. With more of them, `limit` and `offset` ask for a part."""
@@ -61,8 +60,7 @@ def register(app: Flask) -> None:
         ("DELETE", keyset, delete_keyset),
     )
     add_calls(app, "nks", ((method, path, signed_in(_in_org(view), _read, _realm)) for method, path, view in routes))
-    for prefix in ("/orgs", "/userprofile", "/rest-auth/user"):
-        answer_errors(app, prefix, answer_error)
+    register_edge(app, Edge("compat", ("/orgs", "/userprofile", "/rest-auth/user"), Limit.BY_RESOURCE, answer_error))
 
 
 def _read() -> Credentials:

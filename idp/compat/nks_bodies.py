@@ -12,7 +12,7 @@ from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
 
 from idp.errors import InvalidMembersError
-from idp.wire.body import LARGEST_BODY, BodyError, read_body, read_json
+from idp.web.body import LARGEST_BODY, BodyError, read_body, read_json
 
 MOST_PARTS = 100
 LONGEST_BOUNDARY = 70

@@ -27,7 +27,7 @@ from idp.console.assets import serve_asset
 from idp.console.errors import answer_error
 from idp.console.headers import PREFIX, add_headers
 from idp.console.render import set_up_templates
-from idp.wire.edges import answer_errors
+from idp.web.edges import Edge, Limit, register_edge
 
 __all__ = ["register"]
 
@@ -130,5 +130,5 @@ def register(app: Flask) -> None:
     set_up_templates(app)
     for methods, path, view in _ROUTES:
         app.add_url_rule(path, f"console {path}", view, methods=methods.split())
-    answer_errors(app, PREFIX, answer_error)
+    register_edge(app, Edge("console", (PREFIX,), Limit.ITS_OWN, answer_error))
     add_headers(app)

@@ -18,7 +18,6 @@ from idp.console.sheet_forms import sheet_form, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
-from idp.db import commit
 from idp.errors import NotFoundError
 
 MINE = "/console/my/keys"
@@ -116,7 +115,6 @@ def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | 
         owner = None if own else _owner_uid(visit, form.owner.data or "")
         new = rules.api_keys.create(visit.authority, owner, wish)
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
-        commit()
 
     if form.do(act):
         return _show_plain(visit, made, "Created")
@@ -137,7 +135,6 @@ def show_key(visit: Visit, uid: str) -> Response | str:
         changed = rules.api_keys.writable(visit.authority, uid)
         rules.api_keys.check_change(visit.authority, changed)
         apikeys.update_key(visit.realm, changed, ApiKeySheet.of(changed).changed(values_in(ApiKeySheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
@@ -164,7 +161,6 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
             visit.authority, uid, overlap=timedelta(hours=min(form.overlap.data or 0, 100_000)), hours=None
         )
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
-        commit()
 
     if form.do(act):
         return _show_plain(visit, made, "Created a successor; the old key works on for the overlap")
@@ -181,7 +177,6 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
 
     def act() -> None:
         rules.api_keys.set_active(visit.authority, uid, active=False)
-        commit()
 
     question = Confirmation(
         f"Deactivate {key.name}", f"Refuse key {key.public_part}… for now?", "Deactivate", (_url(visit, key.uid), key.name),
@@ -194,7 +189,6 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
 def activate_key(visit: Visit, uid: str) -> Response:
     """Let a deactivated key work again."""
     rules.api_keys.set_active(visit.authority, uid, active=True)
-    commit()
     return go(f"{_url(visit, uid)}?done=activated")
 
 
@@ -205,7 +199,6 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
 
     def act(reason: str) -> None:
         apikeys.revoke_key(visit.realm, key, reason)
-        commit()
 
     question = Confirmation(
         f"Revoke {key.name}", f"Revoke key {key.public_part}… for good?", "Revoke", (_url(visit, key.uid), key.name),
@@ -223,7 +216,6 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
 
     def act() -> None:
         apikeys.delete_key(visit.realm, key)
-        commit()
 
     question = Confirmation(
         f"Delete {key.name}", f"Delete key {key.public_part}…?", "Delete", (_url(visit, key.uid), key.name),

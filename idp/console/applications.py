@@ -19,7 +19,6 @@ from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
-from idp.db import commit
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -105,7 +104,6 @@ def new_application(visit: Visit) -> Response | str:
         wish = rules.applications.NewApplication(form.name.data or "", sheet, form.roles.data or [], grants)
         application, plain = rules.applications.create(visit.authority, wish)
         made.update(name=application.name, plain=plain)
-        commit()
 
     if form.do(act):
         return show_secret(visit, made["name"], made["plain"], "Created")
@@ -145,7 +143,6 @@ def show_application(visit: Visit, name: str) -> Response | str:
         changes = values_in(ApplicationSheet, form)
         stored_now = rules.applications.visible(visit.authority, name)
         rules.applications.update(visit.authority, name, ApplicationSheet.of(stored_now).changed(changes))
-        commit()
 
     if form.do(act):
         return go(f"{application_url(visit, name)}?done=saved")
@@ -191,7 +188,6 @@ def disable_application(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         applications.update_application(visit.realm, application, ApplicationSheet.of(application).changed({"enabled": False}))
-        commit()
 
     return confirmed(visit, question, act, f"{application_url(visit, name)}?done=disabled")
 
@@ -201,7 +197,6 @@ def enable_application(visit: Visit, name: str) -> Response:
     """Let a disabled application in again."""
     application = rules.applications.manageable(visit.authority, name)
     applications.update_application(visit.realm, application, ApplicationSheet.of(application).changed({"enabled": True}))
-    commit()
     return go(f"{application_url(visit, name)}?done=enabled")
 
 
@@ -228,7 +223,6 @@ def delete_application(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         applications.delete_application(visit.realm, application)
-        commit()
 
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/applications?done=deleted")
 

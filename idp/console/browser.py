@@ -18,14 +18,14 @@ from idp.console import drafts
 from idp.console.drafts import Draft
 from idp.console.urls import page_url
 from idp.crypto import DamagedError, MasterKeyError
-from idp.db import only_read
+from idp.db import commit, only_read
 from idp.errors import IdpError, NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
 from idp.settings import SESSION_TOKEN_LIFETIME
-from idp.wire.address import client_address
-from idp.wire.body import BodyError, read_body
-from idp.wire.credentials import check_origin
+from idp.web.address import client_address
+from idp.web.body import BodyError, read_body
+from idp.web.credentials import check_origin
 
 Posted = MultiDict[str, str]
 View = Callable[..., Response | str]
@@ -122,6 +122,8 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
         g.visit = visit  # for the error page, which is inside the same frame
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)
+            if posted is not None:
+                commit()  # of what was asked for without a form that does it
         response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
         return _drop_draft(keep_session(response))
 

@@ -8,7 +8,6 @@ from idp.console.browser import Visit, page
 from idp.console.forms import Form, TimeField, name_field
 from idp.console.turns import Confirmation, confirmed, shown
 from idp.console.usage import use_of_secret
-from idp.db import commit
 from idp.errors import NotFoundError
 
 
@@ -28,7 +27,6 @@ def new_secret(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         _, plain = rules.applications.add_secret(visit.authority, application, form.name.data or "", expires_at=form.expires.data)
-        commit()
         made.append(plain)
 
     if form.do(act):
@@ -66,6 +64,5 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
 
     def act() -> None:
         applications.retire_secret(visit.realm, application, secret)
-        commit()
 
     return confirmed(visit, question, act, f"{application_url(visit, name)}?done=retired")

@@ -11,7 +11,7 @@ from idp.console.navigation import base
 from idp.console.render import duration, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
-from idp.db import commit, db
+from idp.db import db
 from idp.errors import IdpError
 from idp.personal_tokens import Criteria
 from idp.realms import get_realm, known_realm
@@ -75,7 +75,6 @@ def new_token(visit: Visit) -> Response | str:
     def act() -> None:
         seconds = form.seconds.data if "seconds" in form else None
         made.append(personal_tokens.create_personal_token(realm, visit.caller.user, seconds=seconds))
-        commit()
 
     if form.do(act):
         return render("console/keys/token.html", token=made[0])
@@ -98,7 +97,6 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
     def act() -> None:
         if known is not None:
             personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
-        commit()
 
     question = Confirmation(
         "Delete a personal token", f"Delete the token of {user.name} that was made on {row.created_at:%Y-%m-%d %H:%M} UTC?",
@@ -137,7 +135,6 @@ def end_session(visit: Visit, uid: str) -> Response:
     row = rules.sessions.endable(visit.authority, uid)
     own = rules.sessions.is_own(visit.authority, row)
     sessions.end_session(visit.realm, row)
-    commit()
     return go(f"{page_url('/console/my/sessions') if own else base(visit.realm.name) + '/sessions'}?done=ended")
 
 
@@ -147,7 +144,6 @@ def sign_out_everywhere(visit: Visit) -> Response:
     user = users.find_user_by_uid(visit.realm, visit.caller.subject.uid)
     if user is not None:
         users.sign_out_everywhere(visit.realm, user)
-    commit()
     return sign_browser_out(go(page_url("/console/sign-in?done=signed-out")))
 
 

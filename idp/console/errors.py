@@ -10,8 +10,8 @@ from idp.console.render import render
 from idp.db import db, only_read
 from idp.sessions import SessionOverError
 from idp.users import LinkError
-from idp.wire.credentials import ForeignOriginError
-from idp.wire.errors import classify, log_unexpected
+from idp.web.credentials import ForeignOriginError
+from idp.web.errors import classify, log_unexpected
 
 _TITLES = {
     400: "That does not work",

@@ -13,9 +13,9 @@ from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
 from idp.console.browser import Posted, current_draft
-from idp.db import db
+from idp.db import commit, db
 from idp.errors import IdpError, InvalidMembersError, Remedy, Words
-from idp.wire.errors import classify
+from idp.web.errors import classify
 
 SEEN = "seen"
 """Hidden field: what was stored when the form was opened."""
@@ -55,7 +55,7 @@ class Form(wtforms.Form):
         return MultiDict(draft.pairs)
 
     def do(self, act: Callable[[], None]) -> bool:
-        """Do what the form asks for, if it was sent and can be read; tell whether it was done.
+        """Do what the form asks for, if it was sent and can be read, and commit it; tell whether it was done.
 
         What a domain refuses is undone and shown, and what was typed stays.
         """
@@ -66,6 +66,7 @@ class Form(wtforms.Form):
             return False
         try:
             act()
+            commit()
         except (IdpError, IntegrityError, DataError) as error:
             db.session.rollback()
             status, _, message, headers = classify(error, words=_FormWords(self))

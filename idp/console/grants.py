@@ -14,9 +14,8 @@ from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_holder
-from idp.db import commit
 from idp.errors import InvalidValueError
-from idp.wire.table import csv_line
+from idp.web.table import csv_line
 
 _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
 
@@ -88,7 +87,6 @@ def give(visit: Visit) -> Response | str:
         role, project = form.role.data or "", form.project.data or ""
         holder = find_holder(visit, form.holder.data or "")
         rules.grants.give(visit.authority, holder, role, project=project, until=form.until.data)
-        commit()
 
     if form.do(act):
         return go(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
@@ -108,7 +106,6 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
         if held.until is not None and until == held.until.replace(second=0, microsecond=0):
             until = held.until  # the field knows no seconds
         rules.grants.give(visit.authority, holder, asked["role"], project=asked["project"], until=until)
-        commit()
 
     url = _holder_url(visit, asked["holder"])
     if form.do(act):
@@ -130,7 +127,6 @@ def take(visit: Visit) -> Response | str:
 
     def act() -> None:
         rules.grants.take(visit.authority, holder, asked["role"], project=asked["project"])
-        commit()
 
     question = Confirmation(
         f"Remove {asked['role']}", f"Remove role {asked['role']} {_where(asked)} from {holder.name}?", "Remove",

@@ -10,7 +10,6 @@ from idp.console.people import find_user
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
-from idp.db import commit
 from idp.errors import NotFoundError
 from idp.users import Group, GroupSheet
 
@@ -39,7 +38,6 @@ def new_group(visit: Visit) -> Response | str:
 
     def act() -> None:
         users.create_group(visit.realm, form.name.data or "", GroupSheet.read(values_in(GroupSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
@@ -58,7 +56,6 @@ def show_group(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         changed = rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
         users.update_group(visit.realm, changed, GroupSheet.read(values_in(GroupSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
@@ -78,7 +75,6 @@ def add_member(visit: Visit, name: str) -> Response | str:
         if user is None:
             raise NotFoundError("There is no user of this name (not found).")
         rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
@@ -105,7 +101,6 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
 def remove_member(visit: Visit, name: str, key: str) -> Response:
     """Take a user out of a group."""
     rules.groups.remove_member(visit.authority, rules.groups.visible(visit.authority, name), find_user(visit, key).uid)
-    commit()
     return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
 
 
@@ -117,7 +112,6 @@ def delete_group(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         users.delete_group(visit.realm, name)
-        commit()
 
     question = Confirmation(
         f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),

@@ -16,10 +16,9 @@ from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
-from idp.db import commit
 from idp.errors import InvalidValueError, NotFoundError
 from idp.keysets import KeysetWish
-from idp.wire.transport import require_private
+from idp.web.transport import require_private
 
 KIND_TITLES = {
     "provider": "Cloud providers",
@@ -103,7 +102,6 @@ def new_keyset(visit: Visit) -> Response | str:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
         wish = _wish(visit, form, values=_values(form))
         made["uid"] = rules.keysets.create(visit.authority, category, entity, wish).uid
-        commit()
 
     if form.do(act):
         return go(f"{_url(visit, made['uid'])}?done=created")
@@ -132,7 +130,6 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
     def act() -> None:
         changed = rules.keysets.writable(visit.authority, uid)
         rules.keysets.update(visit.authority, changed, _wish(visit, form))
-        commit()
 
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
@@ -159,7 +156,6 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
     def act() -> None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
         keysets.replace_values(visit.realm, rules.keysets.writable(visit.authority, uid), _values(form))
-        commit()
 
     if form.do(act):
         return go(f"{url}?done=replaced")
@@ -178,7 +174,6 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
 
     def act() -> None:
         keysets.delete_keyset(visit.realm, rules.keysets.writable(visit.authority, uid))
-        commit()
 
     question = Confirmation(
         f"Delete {keyset.name}", f"Delete keyset {keyset.name} with its values?", "Delete",
@@ -216,7 +211,6 @@ def end_lease(visit: Visit, uid: str) -> Response | str:
 
     def act(reason: str) -> None:
         keysets.end_lease(visit.realm, rules.keysets.endable_lease(visit.authority, uid), reason)
-        commit()
 
     is_over = lease.state(clock.now()).value != "live"
     question = Confirmation(

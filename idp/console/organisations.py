@@ -15,7 +15,6 @@ from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
-from idp.db import commit
 from idp.realms import MASTER, Realm, RealmSheet, RealmState
 
 LIST = "/console/organisations"
@@ -56,7 +55,6 @@ def new_organisation(visit: Visit) -> Response | str:
     def act() -> None:
         sheet = RealmSheet.read({"display_name": form.display_name.data or ""})
         manifest.create_empty_realm(form.name.data or "", sheet, pending=bool(form.pending.data))
-        commit()
 
     if form.do(act):
         return go(f"{base(form.name.data or '')}?done=created")
@@ -92,7 +90,6 @@ def deactivate(visit: Visit) -> Response | str:
 
     def act() -> None:
         realms.deactivate_realm(visit.realm)
-        commit()
 
     question = Confirmation(
         f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (_list_url(), "Organisations"),
@@ -110,7 +107,6 @@ def delete(visit: Visit) -> Response | str:
 
     def act() -> None:
         realms.delete_realm(visit.realm)
-        commit()
 
     question = Confirmation(
         f"Delete {name}", f"Delete {name}?", "Delete", (_list_url(), "Organisations"), _use(visit.realm),
@@ -123,7 +119,6 @@ def delete(visit: Visit) -> Response | str:
 def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
     rules.realms.check_operator(visit.caller)
     verb(visit.realm)
-    commit()
     return go(_list_url(done=done))
 
 

@@ -14,7 +14,6 @@ from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_user
-from idp.db import commit
 from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
 
 _KINDS = {
@@ -65,7 +64,6 @@ def new_user(visit: Visit) -> Response | str:
         if kind is UserKind.PERSON:
             users.send_link(visit.realm, user, LinkPurpose.INVITATION)
         made.append(user.uid)
-        commit()
 
     if form.do(act):
         done = _invited() if form.kind.data == "person" else "created"
@@ -87,7 +85,6 @@ def show_user(visit: Visit, key: str) -> Response | str:
     def act() -> None:
         changes = values_in(UserSettings, form)
         rules.users.update(visit.authority, user.uid, UserSheet.of(user).changed(changes))
-        commit()
 
     if form.do(act):
         return go(f"{_url(visit, user.uid)}?done=saved")
@@ -124,7 +121,6 @@ def send_link(visit: Visit, key: str) -> Response:
     purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION
     users.send_link(visit.realm, user, purpose)
     uid = user.uid
-    commit()
     return go(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else _invited()}")
 
 
@@ -136,7 +132,6 @@ def disable_user(visit: Visit, key: str) -> Response | str:
 
     def act() -> None:
         users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": False}))
-        commit()
 
     question = Confirmation(
         f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _what_stops(visit, user),
@@ -151,7 +146,6 @@ def enable_user(visit: Visit, key: str) -> Response:
     user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
     users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": True}))
     uid = user.uid
-    commit()
     return go(f"{_url(visit, uid)}?done=enabled")
 
 
@@ -162,7 +156,6 @@ def delete_user(visit: Visit, key: str) -> Response | str:
 
     def act() -> None:
         users.delete_user(visit.realm, user)
-        commit()
 
     question = Confirmation(
         f"Delete {user.name}", f"Delete {user.name} with all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
@@ -177,7 +170,6 @@ def end_sessions(visit: Visit, key: str) -> Response:
     user = rules.sessions.user_to_sign_out(visit.authority, find_user(visit, key).uid)
     users.sign_out_everywhere(visit.realm, user)
     uid = user.uid
-    commit()
     return go(f"{_url(visit, uid)}?done=ended")
 
 

@@ -11,7 +11,6 @@ from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
-from idp.db import commit
 
 MOST_SHOWN = 200
 """Grants on a project's page; the access review shows all."""
@@ -45,7 +44,6 @@ def new_project(visit: Visit) -> Response | str:
 
     def act() -> None:
         access.create_project(visit.realm, form.name.data or "", ProjectSheet.read(values_in(ProjectSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/projects/{form.name.data}?done=created")
@@ -63,7 +61,6 @@ def show_project(visit: Visit, name: str) -> Response | str:
         changed = rules.projects.visible(visit.authority, name)
         rules.projects.check_changing(visit.authority, changed)
         access.update_project(visit.realm, changed, ProjectSheet.read(values_in(ProjectSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/projects/{name}?done=saved")
@@ -81,7 +78,6 @@ def delete_project(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         access.delete_project(visit.realm, name)
-        commit()
 
     question = Confirmation(
         f"Delete project {name}", f"Delete project {name}?", "Delete", (f"{base(visit.realm.name)}/projects/{name}", name),

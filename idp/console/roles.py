@@ -11,7 +11,6 @@ from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
-from idp.db import commit
 
 
 def _permissions() -> ChecksField:
@@ -40,7 +39,6 @@ def new_role(visit: Visit) -> Response | str:
 
     def act() -> None:
         rules.roles.create(visit.authority, form.name.data or "", RoleSheet.read(values_in(RoleSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/roles?done=created")
@@ -56,7 +54,6 @@ def show_role(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         rules.roles.update(visit.authority, name, RoleSheet.read(values_in(RoleSheet, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/roles/{name}?done=saved")
@@ -74,7 +71,6 @@ def delete_role(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         access.delete_role(visit.realm, name)
-        commit()
 
     question = Confirmation(
         f"Delete role {name}", f"Delete role {name}?", "Delete", (f"{base(visit.realm.name)}/roles/{name}", name),

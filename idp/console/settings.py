@@ -7,7 +7,6 @@ from idp.console.browser import Visit, page
 from idp.console.navigation import base
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import go, shown
-from idp.db import commit
 from idp.realms import RealmSettings
 
 SettingsForm = sheet_form(RealmSettings)
@@ -23,7 +22,6 @@ def show(visit: Visit) -> Response | str:
     def act() -> None:
         rules.realms.check_changing(visit.authority)
         realms.update_realm(visit.realm, RealmSettings.of(visit.realm).changed(values_in(RealmSettings, form)))
-        commit()
 
     if form.do(act):
         return go(f"{base(visit.realm.name)}/settings?done=saved")

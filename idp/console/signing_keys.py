@@ -10,7 +10,6 @@ from idp.console.browser import Visit, page, page_with_keys
 from idp.console.navigation import base
 from idp.console.render import render, words
 from idp.console.turns import Confirmation, confirmed
-from idp.db import commit
 from idp.errors import NotFoundError
 from idp.keys import KeyState, SigningKey
 from idp.realms import Realm
@@ -59,7 +58,6 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
 
     def act() -> None:
         keys.rotate_key(visit.realm, algorithm)
-        commit()
 
     question = Confirmation(
         f"Rotate the {algorithm} key", f"Announce a successor to the {algorithm} key?", "Rotate", back,
@@ -83,7 +81,6 @@ def revoke_key(visit: Visit, kid: str) -> Response | str:
 
     def act(reason: str) -> None:
         keys.revoke_key(visit.realm, kid, reason)
-        commit()
 
     question = Confirmation(
         f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set at once?", "Revoke", back,

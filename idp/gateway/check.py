@@ -17,9 +17,9 @@ from idp.outages import explain_any, is_unavailable
 from idp.protected_apis import KnownApi
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
-from idp.wire.address import client_address, is_trusted
-from idp.wire.body import Environ
-from idp.wire.credentials import Credentials, Shown, read_credentials
+from idp.web.address import client_address, is_trusted
+from idp.web.body import Environ
+from idp.web.credentials import Credentials, Shown, read_credentials
 
 PATH = re.compile(r"/gateway/check/([^/]+)/([^/]+)(/.*)?", re.DOTALL)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,7 +59,7 @@ def check(environ: Environ) -> Response:
             raise Refusal(403, "insufficient_scope", _why(bool(rules)))
         return _pass(caller, api)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered, and never with 200)
-        return _refuse(error, realm_name)
+        return refuse(error, realm_name)
 
 
 def _why(known: bool) -> str:  # noqa: FBT001
@@ -107,7 +107,8 @@ def _pass(caller: Caller, api: KnownApi) -> Response:
     return Response(b"", 200, [*_HEADERS, *identity_headers(caller, api)])
 
 
-def _refuse(error: Exception, realm: str) -> Response:
+def refuse(error: Exception, realm: str) -> Response:
+    """Return the answer to a check that fails, in the form that proxies hand on (RFC 6750 §3)."""
     refusal = _classify(error)
     body = {"error": refusal.error or "access_denied", "error_description": refusal.sentence}
     headers = dict(_HEADERS)
@@ -147,4 +148,4 @@ def _classify(error: Exception) -> Refusal:
 
 def check_page() -> Response:
     """Say how the check is asked."""
-    return _refuse(Refusal(403, "", "Ask for /gateway/check/<realm>/<protected API>."), "")
+    return refuse(Refusal(403, "", "Ask for /gateway/check/<realm>/<protected API>."), "")

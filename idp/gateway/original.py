@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from idp.errors import IdpError, Kind
-from idp.wire.body import Environ
+from idp.web.body import Environ
 
 _IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*|%2[Ff].*)", re.DOTALL)
 _BY_HEADERS = "headers=forwarded"

@@ -6,7 +6,7 @@ from idp.protocol.answers import no_store
 from idp.protocol.cross_origin import add_endpoint
 from idp.protocol.discovery import discovery
 from idp.protocol.errors import answer_error
-from idp.protocol.express import TokenExpress
+from idp.protocol.express import answer_token_request
 from idp.protocol.forms import parse_form
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
@@ -14,8 +14,9 @@ from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
 from idp.protocol.token import answer_token, token
 from idp.protocol.userinfo import userinfo
-from idp.wire.cross_origin import add_public_document
-from idp.wire.edges import answer_errors
+from idp.web.cross_origin import add_public_document
+from idp.web.edges import Edge, Limit, register_edge
+from idp.web.express import add_fast_path
 
 __all__ = ["answer_error", "answer_token", "no_store", "parse_form", "register", "token"]
 
@@ -30,10 +31,10 @@ def register(app: Flask) -> None:
     add_public_document(app, f"/.well-known/oauth-authorization-server{prefix}", discovery, "discovery of RFC 8414")
     add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
     add_public_document(app, f"{base}/certs", jwks)
-    # TokenExpress takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
+    # the fast path takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
     add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
     add_endpoint(app, f"{base}/token/introspect", introspect, ["POST"])
     add_endpoint(app, f"{base}/userinfo", userinfo, ["GET", "POST"])
     add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
-    answer_errors(app, "", answer_error)
-    app.wsgi_app = TokenExpress(app)  # type: ignore[method-assign]  # the way Flask documents for middleware
+    register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
+    add_fast_path(app, "/auth/realms/", answer_token_request, "POST")

@@ -14,9 +14,9 @@ from idp.protocol.errors import InvalidClientError, InvalidRequestError
 from idp.protocol.forms import Form
 from idp.protocol.limits import count_failure
 from idp.realms import KnownRealm, publish_application
-from idp.wire.address import client_address
-from idp.wire.body import Environ
-from idp.wire.credentials import decode_basic
+from idp.web.address import client_address
+from idp.web.body import Environ
+from idp.web.credentials import decode_basic
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 """Methods that `authenticate_application` takes; discovery is made from this."""

@@ -13,7 +13,7 @@ from idp import runtime
 from idp.applications import KnownApplication, known_origins
 from idp.protocol.errors import answer_error
 from idp.realms import known_realm
-from idp.wire.body import Environ
+from idp.web.body import Environ
 
 _APPLICATION = "realmgate.application"
 """Where a request keeps the application that has shown who it is."""

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from idp.protocol.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
-from idp.wire.body import BodyError, Environ, LengthMissingError, read_body
+from idp.web.body import BodyError, Environ, LengthMissingError, read_body
 
 MOST_PARAMETERS = 100
 FORM = "application/x-www-form-urlencoded"

@@ -12,8 +12,8 @@ from idp.protocol.grants import GRANTS
 from idp.protocol.limits import count_token
 from idp.protocol.realm import open_realm
 from idp.realms import KnownRealm
-from idp.wire.address import client_address
-from idp.wire.body import Environ
+from idp.web.address import client_address
+from idp.web.body import Environ
 
 
 def token(realm: str, environ: Environ) -> Response:

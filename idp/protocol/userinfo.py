@@ -9,7 +9,7 @@ from idp.protocol.answers import no_store
 from idp.protocol.cross_origin import note_application
 from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
 from idp.protocol.realm import open_realm
-from idp.wire.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 
 def userinfo(realm: str) -> Response:

@@ -14,8 +14,8 @@ from idp.errors import OverloadedError
 from idp.networks import plain_address
 from idp.server.late_bodies import HEADERS, TEXT, LateBodies
 from idp.telemetry import count
-from idp.wire.body import Environ, receive_body, tells_its_end
-from idp.wire.edges import answer_in_place
+from idp.web.body import Environ, receive_body, tells_its_end
+from idp.web.edges import answer_in_place
 
 WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
 

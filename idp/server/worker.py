@@ -21,8 +21,8 @@ from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.trail import BATCH
-from idp.wire.address import is_trusted
-from idp.wire.below_path import BelowPath
+from idp.web.address import is_trusted
+from idp.web.below_path import BelowPath
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two looks into the outbox."""

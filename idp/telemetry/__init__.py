@@ -3,7 +3,7 @@
 from idp.telemetry.ids import request_id
 from idp.telemetry.loops import Loop, dead_loops
 from idp.telemetry.metrics import count, measure, set_gauge, share_metrics
-from idp.telemetry.requests import RequestTelemetry
+from idp.telemetry.requests import RequestTelemetry, name_area
 
 __all__ = [
     "Loop",
@@ -11,6 +11,7 @@ __all__ = [
     "count",
     "dead_loops",
     "measure",
+    "name_area",
     "request_id",
     "set_gauge",
     "share_metrics",

@@ -15,11 +15,10 @@ WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _log, _log_proxies = logging.getLogger("idp.access"), logging.getLogger("idp.proxies")
 
-_AREAS = (
-    ("/auth/realms/", "protocol"), ("/gateway/", "gateway"), ("/v1/", "api"), ("/auth/v", "compat"), ("/api/v", "compat"),
-    ("/cloudapi/", "compat"), ("/orgs", "compat"), ("/userprofile", "compat"),
-    ("/rest-auth/", "compat"), ("/console", "console"), ("/health/", "health"), ("/docs", "docs"),
-)  # fmt: skip
+_areas: dict[str, str] = {"/health/": "health"}
+"""Names of parts of the server by the beginnings of their paths."""
+
+
 _TOKEN = "/protocol/openid-connect/token"  # noqa: S105 (a path, no token)
 
 _SECRET = re.compile(r"(?<=/)[^/]{37,}")
@@ -30,7 +29,14 @@ def area_of(path: str) -> str:
     """Return which part of the server a path belongs to: a few names, whatever is asked for."""
     if path.endswith(_TOKEN):
         return "token"
-    return next((area for prefix, area in _AREAS if path.startswith(prefix)), "other")
+    longest = max((prefix for prefix in _areas if path.startswith(prefix)), key=len, default="")
+    return _areas.get(longest, "other")
+
+
+def name_area(prefix: str, area: str) -> None:
+    """Have what is below a prefix measured and traced under a name; an empty prefix stands for no part."""
+    if prefix:
+        _areas[prefix] = area
 
 
 class RequestTelemetry:

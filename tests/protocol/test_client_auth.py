@@ -604,7 +604,7 @@ def test_events_wait_while_the_database_cannot_be_written(settings: Any, monkeyp
 )
 def test_forwarded_address_is_believed_from_trusted_proxies_only(peer: str, forwarded: str, expected: str) -> None:
     from idp.networks import plain_address
-    from idp.wire.address import client_address
+    from idp.web.address import client_address
 
     environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
     assert client_address(environ, ("10.0.0.0/8",)) == expected

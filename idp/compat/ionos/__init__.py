@@ -9,7 +9,7 @@ from idp.compat.ionos.errors import answer_error
 from idp.compat.ionos.lists import PREFIX
 from idp.compat.ionos.signing_in import EVERYWHERE, any_caller
 from idp.compat.parameters import add_calls
-from idp.wire.edges import answer_errors
+from idp.web.edges import Edge, Limit, register_edge
 
 __all__ = ["register"]
 
@@ -54,4 +54,4 @@ def register(app: Flask) -> None:
     """Add the URLs of both APIs to the application."""
     tokens.register(app)
     add_calls(app, "ionos", ((method, path, any_caller(view)) for method, path, view in CALLS), harmless=EVERYWHERE)
-    answer_errors(app, f"{PREFIX}/", answer_error)
+    register_edge(app, Edge("compat", (f"{PREFIX}/",), Limit.BY_RESOURCE, answer_error))

@@ -5,9 +5,9 @@ import json
 from flask import Response
 from werkzeug.datastructures import Headers
 
-from idp.api.errors import NO_STORE
 from idp.errors import Kind, Remedy, Words
-from idp.wire.errors import classify, log_unexpected
+from idp.web.answers import NO_STORE
+from idp.web.errors import classify, log_unexpected
 
 UNAUTHORIZED = "315"
 """The one error code that the contract publishes."""

@@ -11,7 +11,6 @@ from flask import Response
 
 from idp import access, clock, realms, rules, runtime, users
 from idp.access import RoleSheet
-from idp.api.answers import answer
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos import users as people
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters
@@ -22,6 +21,7 @@ from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
 from idp.users import Group, GroupSheet, User
+from idp.web.answers import answer
 
 PRIVILEGES = (
     "createDataCenter", "createSnapshot", "reserveIp", "accessActivityLog", "createPcc", "s3Privilege", "createBackupUnit",

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from idp import runtime
-from idp.api.answers import answer
 from idp.compat.calls import cut, number_argument
 from idp.compat.parameters import argument
 from idp.errors import InvalidValueError
 from idp.paging import Listing
+from idp.web.answers import answer
 from idp.written import one_line
 
 PREFIX = "/cloudapi/v6"

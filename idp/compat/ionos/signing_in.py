@@ -7,7 +7,6 @@ from typing import Any
 from flask import Response, request
 
 from idp import audit, callers, realms, runtime, users
-from idp.api.requests import identify
 from idp.callers import Caller, CredentialError, CredentialKind, DeniedError
 from idp.compat.calls import View, own_realm, signed_in
 from idp.db import commit, only_read
@@ -15,8 +14,9 @@ from idp.errors import InvalidValueError
 from idp.realms import known_realm
 from idp.rules import Authority
 from idp.users import PasswordPurpose
-from idp.wire.address import client_address
-from idp.wire.credentials import Credentials, Shown, check_origin, read_credentials
+from idp.web.address import client_address
+from idp.web.calls import identify
+from idp.web.credentials import Credentials, Shown, check_origin, read_credentials
 
 EVERYWHERE = ("pretty", "depth", "contractNumber")
 """Parameters that every call of the contract takes: about the form of an answer, and which contract is meant."""

@@ -5,14 +5,14 @@ from typing import Any
 from flask import Flask, Response, request
 
 from idp import personal_tokens, runtime
-from idp.api.answers import answer, time
 from idp.callers import Caller, CredentialKind
 from idp.compat.ionos.errors import answer_error
 from idp.compat.ionos.signing_in import EVERYWHERE, for_people
 from idp.compat.parameters import add_calls, argument, takes
 from idp.errors import ConflictError, InvalidValueError
 from idp.personal_tokens import Criteria, PersonalToken
-from idp.wire.edges import answer_errors
+from idp.web.answers import answer, time
+from idp.web.edges import Edge, Limit, register_edge
 
 PREFIX = "/auth/v1/tokens"
 
@@ -27,7 +27,7 @@ def register(app: Flask) -> None:
         ("DELETE", f"{PREFIX}/<token_id>", delete_token),
     )
     add_calls(app, "ionos", calls, harmless=EVERYWHERE, slash=False)
-    answer_errors(app, PREFIX, answer_error)
+    register_edge(app, Edge("compat", (PREFIX,), Limit.BY_RESOURCE, answer_error))
 
 
 @takes("ttl")

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Response
 
 from idp import access, clock, rules, runtime, users
-from idp.api.answers import answer, time, time_or_none
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters, span
 from idp.compat.parameters import takes
@@ -15,6 +14,7 @@ from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind, UserSheet
+from idp.web.answers import answer, time, time_or_none
 
 ADMINISTRATOR = "administrator"
 

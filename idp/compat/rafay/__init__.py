@@ -9,7 +9,7 @@ from idp.compat.parameters import add_calls
 from idp.compat.rafay import groups, keys, organizations, projects, roles, signing_in, users
 from idp.compat.rafay.errors import answer_error
 from idp.keys import prepare as prepare_keys
-from idp.wire.edges import answer_errors
+from idp.web.edges import Edge, Limit, register_edge
 
 __all__ = ["register"]
 
@@ -67,5 +67,4 @@ CALLS: tuple[tuple[str, str, Callable[..., Response]], ...] = (
 def register(app: Flask) -> None:
     """Add the URLs of the contract to the application."""
     add_calls(app, "rafay", CALLS)
-    for prefix in ("/auth/v1/", "/auth/v2/"):
-        answer_errors(app, prefix, answer_error)
+    register_edge(app, Edge("compat", ("/auth/v1/", "/auth/v2/"), Limit.BY_RESOURCE, answer_error))

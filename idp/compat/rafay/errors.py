@@ -5,9 +5,9 @@ import json
 from flask import Response, request
 from werkzeug.datastructures import Headers
 
-from idp.api.errors import NO_STORE
 from idp.callers import CredentialError
-from idp.wire.errors import classify, log_unexpected
+from idp.web.answers import NO_STORE
+from idp.web.errors import classify, log_unexpected
 
 TAKEN = "CONFIG035"
 """The code by which clients know that an organisation has signed up already."""

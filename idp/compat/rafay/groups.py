@@ -5,14 +5,13 @@ from typing import Any
 from flask import Response, request
 
 from idp import realms, rules, users
-from idp.api.answers import answer
-from idp.api.errors import NO_STORE
 from idp.compat.calls import cut, json_body, text_of
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import LISTED, MOST, direction, listed, show_group
 from idp.errors import NotFoundError
 from idp.rules import Authority
 from idp.users import Group, GroupSheet
+from idp.web.answers import NO_STORE, answer
 
 
 @takes(*LISTED)

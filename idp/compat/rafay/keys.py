@@ -6,13 +6,12 @@ from flask import Response, request
 
 from idp import apikeys, callers, clock, realms, rules, users
 from idp.access import HolderKind
-from idp.api.answers import answer, time, time_or_none
-from idp.api.errors import NO_STORE
 from idp.apikeys import ApiKey, ApiKeySheet, NewKey
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.rafay.key_forms import PUBLIC, foreign_key, foreign_public
 from idp.errors import InvalidValueError
 from idp.rules import Authority
+from idp.web.answers import NO_STORE, answer, time, time_or_none
 
 
 def create_key(authority: Authority, uid: str) -> Response:

@@ -5,9 +5,6 @@ from typing import Any
 from flask import Response
 
 from idp import access, manifest, organisations, realms, rules, users
-from idp.api.answers import answer
-from idp.api.errors import NO_STORE
-from idp.api.requests import address
 from idp.compat.calls import cut, flag_of, json_body, not_served, text_of
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import MOST, ROLE_NAMES, listed, show_organization, show_role, show_user
@@ -16,6 +13,8 @@ from idp.organisations import SignUpWish
 from idp.realms import Realm, RealmSheet, RealmState
 from idp.rules import Authority
 from idp.users import LinkPurpose, UserKind, UserSheet
+from idp.web.answers import NO_STORE, answer
+from idp.web.calls import address
 
 
 def sign_up() -> Response:

@@ -6,13 +6,12 @@ from flask import Response, request
 
 from idp import access, realms, rules
 from idp.access import Project, ProjectSheet
-from idp.api.answers import answer
-from idp.api.errors import NO_STORE
 from idp.compat.calls import cut, json_body, text_of
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import LISTED, MOST, direction, listed, show_project
 from idp.errors import NotFoundError
 from idp.rules import Authority
+from idp.web.answers import NO_STORE, answer
 
 
 @takes(*LISTED)

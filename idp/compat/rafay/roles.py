@@ -5,8 +5,6 @@ from typing import Any, NoReturn
 from flask import Response, request
 
 from idp import access, audit, rules
-from idp.api.answers import answer
-from idp.api.requests import begin_writing
 from idp.audit import AuditEvent
 from idp.compat.calls import cut, not_served
 from idp.compat.parameters import argument, takes
@@ -14,6 +12,8 @@ from idp.compat.rafay.shapes import LISTED, MOST, direction, listed, show_role
 from idp.db import commit
 from idp.errors import NotFoundError
 from idp.rules import Authority
+from idp.web.answers import answer
+from idp.web.calls import begin_writing
 
 
 @takes(*LISTED)

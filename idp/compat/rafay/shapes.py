@@ -5,11 +5,11 @@ from typing import Any
 from flask import Response
 
 from idp.access import Project, Role
-from idp.api.answers import answer, time, time_or_none
 from idp.compat.parameters import argument
 from idp.errors import InvalidValueError
 from idp.realms import Realm, RealmState
 from idp.users import Group, User, UserKind
+from idp.web.answers import answer, time, time_or_none
 
 ROLE_NAMES = {
     "ADMIN": "administrator",

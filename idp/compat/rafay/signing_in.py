@@ -6,13 +6,13 @@ import re
 from flask import Response, request
 
 from idp import crypto, realms, runtime, sessions, users
-from idp.api.answers import answer
-from idp.api.requests import address
 from idp.callers import CredentialError
 from idp.compat.calls import json_body, text_of
 from idp.compat.rafay.key_forms import PUBLIC, plain_key
 from idp.rules import Authority
-from idp.wire.credentials import (
+from idp.web.answers import answer
+from idp.web.calls import address
+from idp.web.credentials import (
     Credentials,
     ForeignOriginError,
     MalformedCredentialError,

@@ -3,8 +3,6 @@
 from flask import Response, request
 
 from idp import access, rules, users
-from idp.api.answers import answer
-from idp.api.errors import NO_STORE
 from idp.compat.calls import cut
 from idp.compat.parameters import argument, takes
 from idp.compat.rafay.shapes import (
@@ -19,6 +17,7 @@ from idp.compat.rafay.shapes import (
     show_user,
 )
 from idp.rules import Authority
+from idp.web.answers import NO_STORE, answer
 
 
 @takes(*LISTED)

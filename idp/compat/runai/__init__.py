@@ -13,7 +13,7 @@ from idp.compat.calls import public, signed_in
 from idp.compat.parameters import add_calls
 from idp.compat.runai import access_keys, access_rules, people, projects, roles, service_accounts, tenant, tokens
 from idp.compat.runai.answers import answer_error, not_served
-from idp.wire.edges import answer_errors
+from idp.web.edges import Edge, Limit, register_edge
 
 __all__ = ["register"]
 
@@ -45,8 +45,7 @@ def register(app: Flask) -> None:
     for call in NOT_SERVED:
         *methods, path = call.split()
         app.add_url_rule(path, f"runai {call}", not_served, methods=methods, strict_slashes=False)
-    for prefix in ("/api/v1/", "/api/v2/", "/v1/k8s/"):
-        answer_errors(app, prefix, answer_error)
+    register_edge(app, Edge("compat", ("/api/v1/", "/api/v2/", "/v1/k8s/"), Limit.BY_RESOURCE, answer_error))
 
 
 def _service_accounts() -> list[Call]:

@@ -3,7 +3,6 @@
 from flask import Response, request
 
 from idp import apikeys, rules
-from idp.api.answers import answer, done, time, time_or_none
 from idp.apikeys import ApiKey, ApiKeySheet
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Term
@@ -11,6 +10,7 @@ from idp.compat.parameters import takes
 from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, page
 from idp.paging import Comparison, Listing
 from idp.rules import Authority
+from idp.web.answers import answer, done, time, time_or_none
 
 _TERMS: dict[str, Term] = {
     "name": "name",

@@ -7,7 +7,6 @@ from flask import Response, request
 
 from idp import access, callers, clock, rules, users
 from idp.access import Grant, HolderKind, Project
-from idp.api.answers import answer, done, time
 from idp.compat.calls import cut, json_body, text_of
 from idp.compat.filters import Same, Term, Words, narrowed, words
 from idp.compat.parameters import argument, arguments, takes
@@ -18,7 +17,8 @@ from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
 from idp.paging import Comparison, Listing
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.wire.errors import classify
+from idp.web.answers import answer, done, time
+from idp.web.errors import classify
 
 MOST_AT_ONCE = 200
 """Access rules of one batch, and subjects that a list can be asked for."""

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Response, request
 from werkzeug.datastructures import Headers
 
-from idp.api.errors import NO_STORE
 from idp.callers import DeniedError
 from idp.compat.calls import cut
 from idp.compat.filters import Term, filtered, order_of
@@ -16,7 +15,8 @@ from idp.db import after_colon
 from idp.errors import InvalidValueError
 from idp.paging import Listing
 from idp.protocol.errors import ProtocolError
-from idp.wire.errors import classify, log_unexpected
+from idp.web.answers import NO_STORE
+from idp.web.errors import classify, log_unexpected
 
 LISTED = ("sortBy", "sortOrder", "limit", "offset")
 """Parameters of lists that come once."""

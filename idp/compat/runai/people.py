@@ -3,8 +3,6 @@
 from flask import Response
 
 from idp import rules, users
-from idp.api.answers import answer, done, time, time_or_none
-from idp.api.requests import address
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.filters import Same, Term, filtered
 from idp.compat.parameters import argument, arguments, takes
@@ -12,6 +10,8 @@ from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, narrowed_
 from idp.paging import Listing
 from idp.rules import Authority
 from idp.users import LinkPurpose, User, UserKind
+from idp.web.answers import answer, done, time, time_or_none
+from idp.web.calls import address
 
 _TERMS: dict[str, Term] = {
     "username": "name",

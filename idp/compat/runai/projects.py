@@ -4,7 +4,6 @@ from flask import Response
 
 from idp import access, rules
 from idp.access import Project, ProjectSheet
-from idp.api.answers import answer, done, time
 from idp.compat.calls import json_body, text_of
 from idp.compat.filters import Same, Term
 from idp.compat.parameters import argument, takes
@@ -13,6 +12,7 @@ from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.realms import Realm
 from idp.rules import Authority
+from idp.web.answers import answer, done, time
 
 _MEASURED = [
     f"avg{what}{span}" for what in ("GpuAllocation", "GpuUtilization", "GpuMemoryUtilization") for span in ("24h", "7d", "30d")

@@ -6,12 +6,12 @@ from flask import Response
 
 from idp import access, rules
 from idp.access import PERMISSIONS, Role
-from idp.api.answers import answer, time
 from idp.compat.calls import json_body, text_of
 from idp.compat.runai.answers import Shape, maker
 from idp.errors import InvalidValueError, NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
+from idp.web.answers import answer, time
 
 _TYPES: dict[str, list[tuple[str, str]]] = {
     "realm": [("settings", "organization")],

@@ -3,7 +3,6 @@
 from flask import Response
 
 from idp import applications, rules, runtime
-from idp.api.answers import answer, done, time, time_or_none
 from idp.applications import Application, ApplicationSheet
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.filters import Term
@@ -12,6 +11,7 @@ from idp.compat.runai.answers import CONDITIONS, LISTED, Shape, maker, page
 from idp.db import db
 from idp.errors import InvalidValueError, NotFoundError
 from idp.rules import Authority
+from idp.web.answers import answer, done, time, time_or_none
 
 _TERMS: dict[str, Term] = {
     "name": "name",

@@ -3,10 +3,10 @@
 from flask import Response
 
 from idp import rules
-from idp.api.answers import answer
 from idp.compat.runai.answers import Shape
 from idp.errors import NotFoundError
 from idp.rules import Authority
+from idp.web.answers import answer
 
 _SETTINGS: dict[str, Shape] = {
     "autoRedirectSSO": {"enabled": False, "idpAlias": None},

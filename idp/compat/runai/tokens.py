@@ -6,14 +6,14 @@ from typing import Any
 from flask import Response, request
 
 from idp import apikeys, applications, callers, crypto, protocol, realms, runtime, tokens
-from idp.api.answers import answer
-from idp.api.requests import address
 from idp.audit import Tag
 from idp.compat.calls import json_body, text_of
 from idp.compat.runai.answers import Shape
 from idp.errors import InvalidValueError
 from idp.protocol.errors import InvalidRequestError
 from idp.protocol.forms import Form
+from idp.web.answers import answer
+from idp.web.calls import address
 
 _PAIRS = {"app_token": ("appid", "appsecret"), "client_credentials": ("clientid", "clientsecret")}
 """Members that hold the credential, by grant type; the other pair where these are left out."""

@@ -1,4 +1,4 @@
-"""How often one address may call the API: for each resource by itself, so that a program that floods one keeps its others.
+"""How often one address may call an edge: for each resource by itself, so that a program that floods one keeps its others.
 
 The resource is the first part of the path after the version. Tokens and exchanged keys have limits of their own.
 """
@@ -7,19 +7,8 @@ from flask import Flask, Response, g, request
 
 from idp import ratelimit, runtime
 from idp.ratelimit import BURST, Rate, RateExceededError, Standing, Use
-from idp.wire.address import client_address
-
-PREFIXES = (
-    "/v1/",
-    "/auth/v1/",
-    "/auth/v2/",
-    "/api/v1/",
-    "/api/v2/",
-    "/cloudapi/v6/",
-    "/orgs/",
-    "/userprofile/",
-    "/rest-auth/user/",
-)
+from idp.web.address import client_address
+from idp.web.edges import prefix_limited_by_resource
 
 RESETS = frozenset(
     {"/v1/auth/user/password/reset", "/v1/auth/user/org/forgot", "/v1/auth/signup", "/auth/v1/signup/organization"}
@@ -31,17 +20,17 @@ UNLIMITED = frozenset({"/v1/auth/exchange"})
 
 
 def register_limits(app: Flask) -> None:
-    """Have calls below the prefixes counted, and every answer say how it stands."""
+    """Have the calls of edges that are limited by resource counted, and every answer say how it stands."""
 
     @app.before_request
     def count() -> None:
         path = request.path.rstrip("/")
-        prefix = next((each for each in PREFIXES if f"{path}/".startswith(each)), None)
+        prefix = prefix_limited_by_resource(app, f"{path}/")
         if prefix is None or path in UNLIMITED:
             return
         process = runtime.current()
         settings = process.settings
-        resource = path[len(prefix) :].partition("/")[0]
+        resource = path[len(prefix) :].lstrip("/").partition("/")[0]
         if path in RESETS:
             name, per_second, resource = "password-reset", settings.rate_password_reset, "mail"
         else:

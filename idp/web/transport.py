@@ -2,8 +2,8 @@
 
 from idp.errors import IdpError, Kind
 from idp.networks import is_loopback
-from idp.wire.address import is_trusted
-from idp.wire.body import Environ
+from idp.web.address import is_trusted
+from idp.web.body import Environ
 
 _FORWARDED = (
     "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from idp.wire.body import Environ
+from idp.web.body import Environ
 
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import Flask
 
-from idp.wire.body import Environ
-from idp.wire.headers import WsgiApp
+from idp.web.body import Environ
+from idp.web.headers import WsgiApp
 
 _MOUNTED = "realmgate.mounted"
 

@@ -1,7 +1,7 @@
 """The address of the client behind a request."""
 
 from idp.networks import is_in, plain_address, read_address
-from idp.wire.body import Environ
+from idp.web.body import Environ
 
 
 def client_address(environ: Environ, trusted: tuple[str, ...]) -> str:

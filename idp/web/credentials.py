@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from idp.errors import IdpError, Kind
 from idp.public_url import origin_of
-from idp.wire.body import Environ
+from idp.web.body import Environ
 
 COOKIE = "Authorization"
 """Name of the cookie that carries a session token, as contracts that predate this server have it."""

@@ -1,0 +1,38 @@
+"""What answers in JSON have in common."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from flask import Response
+from pydantic import BaseModel
+
+NO_STORE = {"Cache-Control": "no-store", "Vary": "Cookie, Authorization, apiKey"}
+"""Answers are for who has asked, and nobody else may keep them."""
+
+
+def plain(part: Any) -> Any:
+    """Return a part of an answer as JSON has it: what is shown of a sheet, by its wire names."""
+    if isinstance(part, BaseModel):
+        return part.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    raise TypeError(f"{type(part).__name__} is not JSON")
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """Answer with JSON that must not be cached."""
+    return Response(json.dumps(body, default=plain), status, NO_STORE, mimetype="application/json")
+
+
+def done() -> Response:
+    """Answer 204: it was done, and there is nothing to say."""
+    return Response(b"", 204, NO_STORE)
+
+
+def time(value: datetime) -> str:
+    """Return a time as RFC 3339 in UTC."""
+    return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def time_or_none(value: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC, or None."""
+    return None if value is None else time(value)

@@ -1,0 +1,52 @@
+"""Ways past Flask's routing and request context, for the calls that come most often: one table of them, looked at first.
+
+Each edge that has such a path says so where it registers its URLs. See docs/benchmarks.md for what this is worth.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response
+
+from idp.web.body import Environ
+
+
+@dataclass(frozen=True)
+class FastPath:
+    """Requests that an edge answers by itself."""
+
+    prefix: str
+    """What their paths begin with."""
+    methods: frozenset[str]
+    """Empty for all."""
+    answer: Callable[[Environ], Response | None]
+    """Returns the answer, whatever happens; None for a request that Flask is to answer."""
+
+
+class _Express:
+    """WSGI middleware that answers what is in its table, and hands everything else on."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app, self._next = app, app.wsgi_app
+        self.paths: list[FastPath] = []
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request."""
+        path = environ["PATH_INFO"]
+        for each in self.paths:
+            if path.startswith(each.prefix) and (not each.methods or environ["REQUEST_METHOD"] in each.methods):
+                with self._app.app_context():
+                    response = each.answer(environ)
+                    if response is not None:
+                        return response(environ, start_response)
+        return self._next(environ, start_response)
+
+
+def add_fast_path(app: Flask, prefix: str, answer: Callable[[Environ], Response | None], *methods: str) -> None:
+    """Have requests answered past Flask; see `FastPath`."""
+    express: _Express | None = app.extensions.get("realmgate.express")
+    if express is None:
+        express = app.extensions["realmgate.express"] = _Express(app)
+        app.wsgi_app = express  # type: ignore[method-assign]  # the way Flask documents for middleware
+    express.paths.append(FastPath(prefix, frozenset(methods), answer))
