@@ -164,7 +164,7 @@ def _load() -> None:
     """Load all that commands and workers of the server need, and compile the URL rules."""
     import importlib
 
-    from idp import cli, crypto
+    from idp import cli, master_keys
     from idp.app import close_app, create_app
     from idp.settings import Settings
     from tests.routing import remember_rules
@@ -174,7 +174,7 @@ def _load() -> None:
     remember_rules()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.load(data_dir=Path(folder))
-        crypto.create_master_key(settings.master_key_file)
+        master_keys.create_master_key(settings.master_key_file)
         close_app(create_app(settings))
     gc.collect()
     gc.freeze()
