@@ -53,6 +53,7 @@ def test_shipped_example_is_in_force_after_the_first_start(context: Flask) -> No
 
 def test_every_setting_is_explained_in_the_example() -> None:
     from idp.manifest import parts
+    from idp.protected_apis import RuleSheet
 
     text = ACME.read_text()
     for part in (
