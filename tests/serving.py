@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import forking
+from tests.forking import PROJECT
 
-PROJECT = Path(__file__).parent.parent
 IDP = str(Path(sys.executable).with_name("idp"))
 PATIENCE = 120
 """Seconds that a busy machine may take for what normally takes a fraction of one."""
