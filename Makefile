@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test interop lint format bench docs pictures lock clean
+.PHONY: help serve test coverage interop lint format bench docs pictures lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,14 @@ serve: $(VENV)/.server  ## Set everything up and serve on http://127.0.0.1:8080
 test: $(VENV)/.dev  ## Set everything up and run every test
 	@$(BIN)/python -m tests.prepare
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+coverage: $(VENV)/.dev  ## Run every test as `test` does, and fail when they reach less of idp/ than the gate in pyproject.toml
+	@rm -rf build/coverage
+	@mkdir -p build/coverage
+	@$(BIN)/python -m tests.prepare
+	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
 	@INTEROP=write $(BIN)/python -m pytest -p no:randomly tests/interop/built $(ARGS)

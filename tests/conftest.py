@@ -20,6 +20,7 @@ from idp.app import close_app, create_app
 from idp.realms import Realm, get_realm
 from idp.settings import Settings
 from idp.users import passwords
+from tests.compiling import remember_statements
 from tests.described import check_answers
 from tests.factories import Factory
 from tests.routing import remember_rules
@@ -30,6 +31,7 @@ def pytest_configure() -> None:
     """Keep the machine's file of settings out of what is made once for many tests, and make applications quickly."""
     os.environ["IDP_CONFIG"] = os.devnull
     remember_rules()
+    remember_statements()
     passwords.HASHER = QUICK_HASHER
 
 

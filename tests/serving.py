@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import forking
+from tests.forking import PROJECT
 
-PROJECT = Path(__file__).parent.parent
 IDP = str(Path(sys.executable).with_name("idp"))
 PATIENCE = 120
 """Seconds that a busy machine may take for what normally takes a fraction of one."""
@@ -112,7 +112,8 @@ class Server:
     @property
     def environment(self) -> dict[str, str]:
         """Return the environment of the program: this one's, without settings of the machine."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+        others = ("IDP_", "COVERAGE_") if self.within else ("IDP_",)  # what is measured could not be written in such surroundings
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         own = {"IDP_DATA_DIR": str(self.data_dir), "IDP_PORT": str(self.port), "IDP_REALMS_DIR": str(PROJECT / "realms")}
         own |= {
             "IDP_RATE_API": "0",
