@@ -1,6 +1,6 @@
 """Who may what: roles, projects, and the grants that tie them to applications."""
 
-from idp.access.frozen import Frozen, freeze, within
+from idp.access.frozen import Frozen, freeze, limited_to
 from idp.access.grants import (
     Holder,
     find_grant,
@@ -87,6 +87,7 @@ __all__ = [
     "held_listing",
     "holders_of",
     "holders_on",
+    "limited_to",
     "list_grants",
     "list_projects",
     "list_roles",
@@ -101,5 +102,4 @@ __all__ = [
     "remove_grant",
     "role_listing",
     "set_permissions",
-    "within",
 ]

@@ -238,7 +238,7 @@ def frozen_for(caller: Caller, realm: Realm, owner: Holder, before: Frozen | Non
     """
     if math.isinf(access.granting_until(caller.held_in(realm.name), access.PERMISSIONS)):
         return before
-    return access.freeze(access.within(before, held_by(owner)), clock.timestamp())
+    return access.freeze(access.limited_to(before, held_by(owner)), clock.timestamp())
 
 
 def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from idp.applications import KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import db, storage_errors
 from idp.errors import IdpError, InvalidMembersError, NotFoundError, StorageUnavailableError
+from idp.keysets.group_commit import GroupCommit
 from idp.keysets.known import KnownKeyset, known_keysets
 from idp.keysets.models import Keyset, Lease
 from idp.keysets.permits import LEASE, lent_until, permitting, working
-from idp.keysets.together import WriteTogether
 from idp.realms import KnownRealm
 from idp.telemetry import count
 from idp.written import is_written
@@ -150,8 +150,8 @@ def _store(realm: KnownRealm, row: dict[str, Any]) -> "_Outcome":
         expires=row["expires_at"].isoformat(timespec="seconds"),
     )  # fmt: skip
     # SQLite has one writer; on PostgreSQL, realms do not wait for each other
-    lines: dict[int, WriteTogether[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
-    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, WriteTogether(_write))
+    lines: dict[int, GroupCommit[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
+    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, GroupCommit(_write))
     return line.write((row, event))
 
 

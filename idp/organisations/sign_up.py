@@ -15,7 +15,7 @@ from idp.errors import ConflictError, IdpError
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, check_name, check_text
-from idp.users import LinkError, MailKind, User, UserKind, password_works
+from idp.users import LinkError, MailKind, User, UserKind, password_hashing
 
 VERIFY_WITHIN = timedelta(days=2)
 
@@ -158,9 +158,9 @@ def _administrators(realm: Realm) -> list[User]:
 def _hash(password: str, wish: SignUpWish) -> str:
     users.check_password(password, wish.email, wish.name)
     db.session.rollback()  # no transaction is kept open while the password is hashed
-    works = password_works(runtime.current())
-    with works.seat():
-        return works.hash(password)
+    hashing = password_hashing(runtime.current())
+    with hashing.slot():
+        return hashing.hash(password)
 
 
 def _refuse_taken(name: str) -> None:

@@ -13,7 +13,7 @@ from idp.errors import ConflictError, IdpError, InvalidValueError, NotFoundError
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
-from idp.tokens import PERSONAL, Statement, what_is_held, write_claims
+from idp.tokens import PERSONAL, Statement, roles_for_token, write_claims
 from idp.users import KnownUser, User
 
 SHORTEST = 60
@@ -94,7 +94,7 @@ def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> 
         form=PERSONAL,
         realm=realm,
         subject=user,
-        held=what_is_held(user.held_roles, now),
+        held=roles_for_token(user.held_roles, now),
         audience=realm.issuer,
         issued_at=now,
         expires_at=now + life,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from idp.applications import KnownApplication
 from idp.errors import IdpError
 from idp.realms import KnownRealm
-from idp.tokens.held import Held
+from idp.tokens.token_roles import TokenRoles
 
 LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
@@ -55,7 +55,9 @@ class Narrowing:
 FULL = Narrowing("", openid=False, projects=frozenset(), audience="")
 
 
-def narrow(realm: KnownRealm, application: KnownApplication, held: Held, scope: str, resource: str, audience: str) -> Narrowing:
+def narrow(
+    realm: KnownRealm, application: KnownApplication, held: TokenRoles, scope: str, resource: str, audience: str
+) -> Narrowing:
     """Work out what a request asks for.
 
     :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.

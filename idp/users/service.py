@@ -38,7 +38,7 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
     """Add a user, without roles or groups.
 
     :param name: the mail address of a person, or the name of a machine user.
-    :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
+    :param password_hash: see `PasswordHashing.hash`; empty for a person who is to be invited, and for machine users.
     :param fields: `email`, `first_name`, `last_name`, `enabled`, `api_key_hours`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name or a field has no usable value.
