@@ -23,9 +23,15 @@ _KEPT = ("description", "roles", "projects", "frozen", "addresses", "rate_per_mi
 
 
 def rotate_key(
-    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
+    realm: Realm,
+    key: ApiKey,
+    *,
+    overlap: timedelta,
+    hours: int | None = None,
+    may_exceed: bool = False,
+    made_with: str = "",
     **fields: Any,
-) -> NewKey:  # fmt: skip
+) -> NewKey:
     """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
 
     :param overlap: as the holder likes; the old key never outlives its own expiry.
@@ -45,10 +51,16 @@ def rotate_key(
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidValueError(f"An overlap takes 0 to {LONGEST_OVERLAP.days * 24} hours.")
     new = create_key(
-        realm, owner_of(key), key.name, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
-        never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
+        realm,
+        owner_of(key),
+        key.name,
+        hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
+        never=hours is None and key.expires_at is None and may_exceed,
+        may_exceed=may_exceed,
+        replaces=key,
+        made_with=made_with,
         **{name: getattr(key, name) for name in _KEPT} | fields,
-    )  # fmt: skip
+    )
     ends = now + overlap
     key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)
     key.updated_at = now

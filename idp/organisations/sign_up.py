@@ -74,9 +74,12 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
         check_text("A name", text, 100)
     _refuse_taken(wish.name)
     content = {
-        "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,
+        "name": wish.name,
+        "email": wish.email,
+        "display_name": wish.display_name,
+        "first_name": wish.first_name,
         "last_name": wish.last_name,
-    }  # fmt: skip
+    }
     users.count_mail(MailKind.SIGN_UP, wish.email)
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -124,9 +127,13 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
     with audit.acting_as(Actor(f"user:{users.canonical(wish.email)}", address)):
         realm = manifest.create_empty_realm(wish.name, display_name=wish.display_name, pending=mode is SignUpMode.APPROVAL)
         user = users.create_user(
-            realm, wish.email, UserKind.PERSON, first_name=wish.first_name, last_name=wish.last_name,
+            realm,
+            wish.email,
+            UserKind.PERSON,
+            first_name=wish.first_name,
+            last_name=wish.last_name,
             password_hash=password_hash,
-        )  # fmt: skip
+        )
         access.grant_role(realm, users.holder_of(user), "administrator")
         audit.record(Tag.REALM_SIGN_UP, realm.name, f"realm:{realm.name}", uid=realm.uid, approved=mode is SignUpMode.OPEN)
     return realm

@@ -35,9 +35,7 @@ class Criteria(StrEnum):
     CURRENT = "CURRENT"
 
 
-def create_personal_token(
-    realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = ""
-) -> str:  # fmt: skip
+def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = "") -> str:
     """Make a personal token, and return it: it is shown now or never.
 
     :param seconds: its life, where the organisation lets people choose; None for the organisation's.
@@ -67,11 +65,17 @@ def create_personal_token(
     pepper_id, token_hash = vault.hash_secret(token)
     db.session.add(
         PersonalToken(
-            uid=uid, realm_id=realm.id, user_id=user.id, pepper_id=pepper_id, token_hash=token_hash,
+            uid=uid,
+            realm_id=realm.id,
+            user_id=user.id,
+            pepper_id=pepper_id,
+            token_hash=token_hash,
             made_with=maker.uid if maker else "",
-            created_at=clock.now(), expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
+            created_at=clock.now(),
+            expires_at=now + timedelta(seconds=life),
+            created_from=audit.current_actor().address,
         )
-    )  # fmt: skip
+    )
     audit.record(audit.Tag.PERSONAL_TOKEN_CREATE, realm.name, f"personal-token:{uid}", user=user.name, seconds=life)
     return token
 

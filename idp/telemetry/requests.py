@@ -19,7 +19,7 @@ _AREAS = (
     ("/auth/realms/", "protocol"), ("/gateway/", "gateway"), ("/v1/", "api"), ("/auth/v", "compat"), ("/api/v", "compat"),
     ("/cloudapi/", "compat"), ("/orgs", "compat"), ("/userprofile", "compat"),
     ("/rest-auth/", "compat"), ("/console", "console"), ("/health/", "health"), ("/docs", "docs"),
-)  # fmt: skip
+)  # fmt: skip # a list of words
 _TOKEN = "/protocol/openid-connect/token"  # noqa: S105 (a path, no token)
 
 _SECRET = re.compile(r"(?<=/)[^/]{37,}")

@@ -21,7 +21,7 @@ _IGNORED_SCOPES = frozenset(
         # what clients that were set up for Keycloak ask for
         "roles", "groups", "web-origins", "microprofile-jwt", "acr", "basic", "service_account",
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
 
 _LONGEST_NAMED = 60

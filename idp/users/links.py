@@ -79,10 +79,14 @@ def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     public_part = crypto.public_part(plain)
     db.session.add(
         OneTimeLink(
-            user_id=user.id, purpose=purpose.value, public_part=public_part, pepper_id=pepper_id,
-            secret_hash=secret_hash, expires_at=expires_at,
+            user_id=user.id,
+            purpose=purpose.value,
+            public_part=public_part,
+            pepper_id=pepper_id,
+            secret_hash=secret_hash,
+            expires_at=expires_at,
         )
-    )  # fmt: skip
+    )
     template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
     values = {"organisation": realm.name, "name": name_in_mails(user), "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"

@@ -74,10 +74,14 @@ class _Named:
 
 _Summary = Select[int, int, int, str, str, str, str]
 _SUMMARY: _Summary = select(
-    func.count(User.id).label("accounts"), func.count(Realm.id).label("realms"), func.min(User.id).label("id"),
-    func.min(User.uid).label("uid"), func.min(User.name).label("name"), func.min(Realm.name).label("realm"),
+    func.count(User.id).label("accounts"),
+    func.count(Realm.id).label("realms"),
+    func.min(User.id).label("id"),
+    func.min(User.uid).label("uid"),
+    func.min(User.name).label("name"),
+    func.min(Realm.name).label("realm"),
     func.min(User.password_hash).label("password_hash"),
-)  # fmt: skip
+)
 """One row whatever there is; of one account, all of it."""
 
 
