@@ -16,14 +16,14 @@ __all__ = ["close_app", "create_app"]
 class _NoSessions(SessionInterface):
     """Programs have no session: nothing is read from cookies, and none is set."""
 
-    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # noqa: ARG002
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # noqa: ARG002 (Flask passes it)
         """Open none."""
         return self.make_null_session(app)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """Save none."""
 
-    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002
+    def is_null_session(self, obj: object) -> bool:  # noqa: ARG002 (Flask passes it)
         """Spare Flask the saving."""
         return True
 

@@ -48,7 +48,7 @@ def libpq_parameters(url: str) -> dict[str, str]:
     :raises ValueError: libpq does not take it.
     """
     from psycopg import ProgrammingError  # noqa: PLC0415 (of no use to who runs SQLite)
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 (SQLite needs no driver of PostgreSQL)
 
     try:
         parsed = conninfo_to_dict(_POSTGRESQL.sub("postgresql://", url, count=1))

@@ -59,7 +59,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a naive datetime has no place in the database; use clock.now()")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (SQLAlchemy's)
         """Mark what SQLite returns without a zone as the UTC it is."""
         if value is None:
             return None

@@ -36,7 +36,7 @@ from idp.settings import Settings
 DOMAINS = (
     access, apikeys, applications, audit, kept_answers, keys, keysets, mail, organisations, personal_tokens,
     protected_apis, ratelimit, realms, sessions, tokens, trail, users, vault,
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that
 act when others change (`feed.react`). Whoever opens the database must have them all."""
 

@@ -14,7 +14,7 @@ OWN_PATHS = frozenset(
         ".well-known", "api", "auth", "cloudapi", "console", "docs", "gateway", "health", "orgs", "rest-auth",
         "userprofile", "v1",
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """How the paths of the server's own URLs begin."""
 
 

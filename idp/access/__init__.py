@@ -1,6 +1,6 @@
 """Who may what: roles, projects, and the grants that tie them to applications."""
 
-from idp.access.frozen import Frozen, freeze, within
+from idp.access.frozen import Frozen, freeze, limited_to
 from idp.access.grants import (
     Holder,
     find_grant,
@@ -90,6 +90,7 @@ __all__ = [
     "held_listing",
     "holders_of",
     "holders_on",
+    "limited_to",
     "list_grants",
     "list_projects",
     "list_roles",
@@ -106,5 +107,4 @@ __all__ = [
     "set_permissions",
     "update_project",
     "update_role",
-    "within",
 ]

@@ -23,7 +23,7 @@ def freeze(held: Iterable[HeldRole], now: float) -> Frozen:
     ]
 
 
-def within(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole]) -> tuple[HeldRole, ...]:
+def limited_to(frozen: Sequence[Sequence[Any]] | None, held: Iterable[HeldRole]) -> tuple[HeldRole, ...]:
     """Return what of roles that are held a credential carries that is limited to these; None for no limit."""
     if frozen is None:
         return held if isinstance(held, tuple) else tuple(held)

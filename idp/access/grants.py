@@ -166,10 +166,20 @@ def page_of_grants(realm: Realm, *, after: int = 0, limit: int = 50, **filters: 
 
 
 def grant_listing(
-    realm: Realm, *, holder: str = "", role: str = "", project: str = "", state: str = "", projects: Sequence[str] | None = None,
-    permitting: str = "", on_realm: bool = False, reaching: str = "", roles: Sequence[str] | None = None, uid: str = "",
+    realm: Realm,
+    *,
+    holder: str = "",
+    role: str = "",
+    project: str = "",
+    state: str = "",
+    projects: Sequence[str] | None = None,
+    permitting: str = "",
+    on_realm: bool = False,
+    reaching: str = "",
+    roles: Sequence[str] | None = None,
+    uid: str = "",
     holders: Sequence[Holder] | None = None,
-) -> Listing:  # fmt: skip
+) -> Listing:
     """Return grants as a list in pages.
 
     :param holder: only of holders whose name, or kind and name, contains this.

@@ -1,6 +1,6 @@
 """API keys: long-lived secrets of users and applications, their policy, and their exchange for session tokens."""
 
-from idp.apikeys.check import KeyExpiredError, KeyRefusedError, check_key, count_use, works_from
+from idp.apikeys.check import KeyExpiredError, KeyRefusedError, check_key, count_use, is_allowed_from
 from idp.apikeys.exchange import exchange_key
 from idp.apikeys.known import CheckedKey, KnownKey, find_live_key
 from idp.apikeys.leaks import can_be_leaked, revoke_leaked
@@ -47,6 +47,7 @@ __all__ = [
     "expiring_keys",
     "find_live_key",
     "get_key",
+    "is_allowed_from",
     "key_listing",
     "key_usage",
     "list_keys",
@@ -61,5 +62,4 @@ __all__ = [
     "successor_of",
     "unused_keys",
     "update_key",
-    "works_from",
 ]

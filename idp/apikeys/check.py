@@ -68,7 +68,7 @@ def _check_use(process: Runtime, key: KnownKey, address: str, purpose: Tag) -> C
     if clock.timestamp() >= key.expires_at:
         usage.refused(key, address, "expired")
         raise KeyExpiredError(datetime.fromtimestamp(key.expires_at, UTC))
-    if not works_from(key, address):
+    if not is_allowed_from(key, address):
         usage.refused(key, address, "address")
         raise KeyRefusedError
     count_use(process, key)
@@ -76,7 +76,7 @@ def _check_use(process: Runtime, key: KnownKey, address: str, purpose: Tag) -> C
     return checked
 
 
-def works_from(key: KnownKey, address: str) -> bool:
+def is_allowed_from(key: KnownKey, address: str) -> bool:
     """Tell whether a key may be used from an address."""
     return not key.networks or is_in(address, key.networks)
 

@@ -6,7 +6,7 @@ from idp import clock
 from idp.apikeys.known import CheckedKey
 from idp.applications import KnownApplication
 from idp.sessions import SessionTemplate, SessionToken, issue_session_token, make_template
-from idp.tokens import KEYS_SESSION, ScopeError, Statement, projects_among, requested_scopes, what_is_held
+from idp.tokens import KEYS_SESSION, ScopeError, Statement, projects_among, requested_scopes, roles_for_token
 
 
 def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None) -> SessionToken:
@@ -18,12 +18,12 @@ def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] 
     :raises TokenTooLargeError: it would not fit a header.
     """
     now = clock.timestamp()
-    memo_key = ("session", scope, str(actor))
-    remembered: tuple[Any, SessionTemplate] | None = checked.key.memo.get(memo_key)
+    purpose = ("session", scope, str(actor))
+    remembered: tuple[Any, SessionTemplate] | None = checked.key.derived.get(purpose)
     if remembered is None or remembered[0] is not checked.owner or now >= remembered[1].valid_until:
-        if len(checked.key.memo) > 50:
-            checked.key.memo.clear()
-        remembered = checked.key.memo[memo_key] = (checked.owner, _template(checked, scope, actor, now))
+        if len(checked.key.derived) > 50:
+            checked.key.derived.clear()
+        remembered = checked.key.derived[purpose] = (checked.owner, _template(checked, scope, actor, now))
     template = remembered[1]
     until = min(checked.key.expires_at, template.valid_until)
     algorithm = checked.owner.algorithm if isinstance(checked.owner, KnownApplication) else ""
@@ -43,7 +43,7 @@ def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now
         form=KEYS_SESSION,
         realm=checked.realm,
         subject=owner,
-        held=what_is_held(held, now),
+        held=roles_for_token(held, now),
         audience=checked.realm.issuer,
         party=client_id,
         client_id=client_id,

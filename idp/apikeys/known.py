@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import clock, vault
-from idp.access import HeldRole, within
+from idp.access import HeldRole, limited_to
 from idp.apikeys.models import ApiKey
 from idp.applications import Application, KnownApplication, known_application
 from idp.db import reading
@@ -39,7 +39,7 @@ class KnownKey:
     networks: tuple[str, ...]
     rate_per_minute: int
     """0 for no limit of its own."""
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
 
@@ -53,9 +53,9 @@ class CheckedKey:
 
     def held_roles(self) -> tuple[HeldRole, ...]:
         """Return what the owner holds and the key carries: never more than either."""
-        remembered: tuple[Any, tuple[HeldRole, ...]] | None = self.key.memo.get("held")
+        remembered: tuple[Any, tuple[HeldRole, ...]] | None = self.key.derived.get("held")
         if remembered is None or remembered[0] is not self.owner:
-            remembered = self.key.memo["held"] = (self.owner, _narrowed(self.owner.held_roles, self.key))
+            remembered = self.key.derived["held"] = (self.owner, _narrowed(self.owner.held_roles, self.key))
         return remembered[1]
 
 
@@ -63,7 +63,7 @@ def _narrowed(held: tuple[HeldRole, ...], key: KnownKey) -> tuple[HeldRole, ...]
     kept = tuple(
         each for each in held if (not key.roles or each.role in key.roles) and (not key.projects or each.project in key.projects)
     )
-    return within(key.frozen, kept)
+    return limited_to(key.frozen, kept)
 
 
 def recall_key(process: Runtime, public_part: str) -> KnownKey | None:

@@ -28,9 +28,14 @@ def longest_hours(realm: Realm, user_hours: int | None) -> int:
 
 
 def choose_expiry(
-    realm: Realm, user_hours: int | None, *, hours: int | None = None, at: datetime | None = None, never: bool = False,
+    realm: Realm,
+    user_hours: int | None,
+    *,
+    hours: int | None = None,
+    at: datetime | None = None,
+    never: bool = False,
     may_exceed: bool = False,
-) -> datetime | None:  # fmt: skip
+) -> datetime | None:
     """Return when a new key expires; None for never.
 
     Without a wish, a key lives as long as the organisation's setting or the user's own says, whichever is more. That is

@@ -22,7 +22,7 @@ from idp.settings import CLOCK_LEEWAY
 
 ASSERTION_ALGORITHMS = (
     "RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512", "EdDSA", "Ed25519",
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """What clients may sign with. This server's own keys are RSA and P-256 (FIPS 186-5 has all of them)."""
 
 # it is what clients of before RFC 9864 call Ed25519
@@ -49,9 +49,7 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
         own.extend(each.key for each in public_keys if algorithm in each.algorithms and kid in {None, each.kid})
         return own or [_nobodys_key(algorithm)]
 
-    opened = open_token(
-        assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "client-authentication+jwt")
-    )  # fmt: skip
+    opened = open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "client-authentication+jwt"))
     if application is None or not application.enabled or not own:
         raise InvalidTokenError("There is no such application, it is disabled, or it has no such key.")
     claims, now = opened.claims, clock.timestamp()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from idp import crypto, vault
-from idp.access import Frozen, HeldRole, HolderKind, read_held_roles, within
+from idp.access import Frozen, HeldRole, HolderKind, limited_to, read_held_roles
 from idp.applications.checks import algorithms_of
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import HAS_ORIGINS
@@ -70,7 +70,7 @@ class KnownApplication:
     held_roles: tuple[HeldRole, ...]
     frozen: Frozen | None = None
     """What the credential carries at the most by which it has shown who it is; None for no limit, or none shown."""
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
     def limited_to(self, frozen: Frozen | None) -> "KnownApplication":
@@ -78,9 +78,9 @@ class KnownApplication:
         if frozen is None:
             return self
         key = ("limited", str(frozen))
-        limited: KnownApplication | None = self.memo.get(key)
+        limited: KnownApplication | None = self.derived.get(key)
         if limited is None:
-            limited = self.memo[key] = replace(self, held_roles=within(frozen, self.held_roles), frozen=frozen, memo={})
+            limited = self.derived[key] = replace(self, held_roles=limited_to(frozen, self.held_roles), frozen=frozen, derived={})
         return limited
 
 

@@ -24,7 +24,7 @@ COUNTED = frozenset(
         Tag.TOKEN_ISSUE, Tag.TOKEN_EXCHANGE, Tag.TOKEN_REFUSE, Tag.API_KEY_USE, Tag.API_KEY_EXCHANGE, Tag.API_KEY_REFUSE,
         Tag.SESSION_START, Tag.PASSWORD_USE, Tag.SIGN_IN_REFUSE,
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """The acts that come in numbers. What administrators do is in the trail itself."""
 
 

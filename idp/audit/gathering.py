@@ -140,11 +140,18 @@ def refusal_events(gathered: Gathered[Refusal]) -> list[dict[str, Any]]:
     """Return the events of refusals, one for each kind, with their number."""
     return [
         event_values(
-            tally.at, each.realm, each.tag, "unauthenticated", each.target, each.address, "refused",
-            reason=each.reason, count=tally.count,
+            tally.at,
+            each.realm,
+            each.tag,
+            "unauthenticated",
+            each.target,
+            each.address,
+            "refused",
+            reason=each.reason,
+            count=tally.count,
         )
         for each, tally in gathered.tallies.items()
-    ]  # fmt: skip
+    ]
 
 
 def lost_events(what: str, lost: int) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from idp.paging import Listing
 KINDS = (
     "user", "application", "group", "role", "project", "realm", "operator", "api-key", "session", "personal-token", "key",
     "keyset", "protected-api", "master-key", "sign-up", "master/user", "master/application",
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """What a name in the trail can be of, for who searches it by the name alone."""
 
 

@@ -40,10 +40,10 @@ class Tag(StrEnum):
     APPLICATION_UPDATE = "admin:application:update"
     APPLICATION_DELETE = "admin:application:delete"
 
-    SECRET_CREATE = "admin:secret:create"  # noqa: S105 (a tag, no secret)
-    SECRET_UPDATE = "admin:secret:update"  # noqa: S105
-    SECRET_RETIRE = "admin:secret:retire"  # noqa: S105
-    SECRET_USE_UP = "client:secret:use-up"  # noqa: S105
+    SECRET_CREATE = "admin:secret:create"
+    SECRET_UPDATE = "admin:secret:update"
+    SECRET_RETIRE = "admin:secret:retire"
+    SECRET_USE_UP = "client:secret:use-up"
 
     USER_CREATE = "admin:user:create"
     USER_UPDATE = "admin:user:update"
@@ -51,10 +51,10 @@ class Tag(StrEnum):
     USER_INVITE = "admin:user:invite"
     USER_ACTIVATE = "user:account:activate"
 
-    PASSWORD_CHANGE = "user:password:change"  # noqa: S105
-    PASSWORD_RESET = "user:password:reset"  # noqa: S105
-    PASSWORD_USE = "user:password:use"  # noqa: S105
-    PASSWORD_RESET_START = "user:password:reset-start"  # noqa: S105
+    PASSWORD_CHANGE = "user:password:change"
+    PASSWORD_RESET = "user:password:reset"
+    PASSWORD_USE = "user:password:use"
+    PASSWORD_RESET_START = "user:password:reset-start"
 
     GROUP_CREATE = "admin:group:create"
     GROUP_UPDATE = "admin:group:update"
@@ -76,12 +76,12 @@ class Tag(StrEnum):
     API_KEY_EXCHANGE = "client:api-key:exchange"
     API_KEY_REFUSE = "client:api-key:refuse"
 
-    PERSONAL_TOKEN_CREATE = "user:personal-token:create"  # noqa: S105
-    PERSONAL_TOKEN_DELETE = "user:personal-token:delete"  # noqa: S105
+    PERSONAL_TOKEN_CREATE = "user:personal-token:create"
+    PERSONAL_TOKEN_DELETE = "user:personal-token:delete"
 
     PROTECTED_API_UPDATE = "admin:protected-api:update"
 
-    TOKEN_EXCHANGE = "client:token:exchange"  # noqa: S105
+    TOKEN_EXCHANGE = "client:token:exchange"
 
     KEYSET_CREATE = "admin:keyset:create"
     KEYSET_UPDATE = "admin:keyset:update"
@@ -100,6 +100,6 @@ class Tag(StrEnum):
     KEY_ROTATE = "admin:key:rotate"
     KEY_REVOKE = "admin:key:revoke"
 
-    TOKEN_ISSUE = "client:token:issue"  # noqa: S105
-    TOKEN_REFUSE = "client:token:refuse"  # noqa: S105
-    TOKEN_REVOKE = "client:token:revoke"  # noqa: S105
+    TOKEN_ISSUE = "client:token:issue"
+    TOKEN_REFUSE = "client:token:refuse"
+    TOKEN_REVOKE = "client:token:revoke"

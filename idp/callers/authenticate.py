@@ -211,7 +211,7 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str, *, count
             raise CredentialError
         if tokens.is_revoked(realm, claims):
             raise CredentialError
-        if address != NOWHERE and not apikeys.works_from(checked.key, address):
+        if address != NOWHERE and not apikeys.is_allowed_from(checked.key, address):
             raise CredentialError
         if counted:
             apikeys.count_use(realm.runtime, checked.key)
@@ -249,7 +249,7 @@ def _by_access_token(realm: KnownRealm, opened: _Opened, address: str, audiences
     return Caller(
         realm=realm,
         subject=subject,
-        held_roles=_carried(opened, access.within(claims.get("limited"), subject.held_roles)),
+        held_roles=_carried(opened, access.limited_to(claims.get("limited"), subject.held_roles)),
         kind=CredentialKind.ACCESS_TOKEN,
         credential_id=claims["jti"],
         expires_at=opened.expires_at,

@@ -44,9 +44,9 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
         raise FirstSecretError
     users.check_user_name(users.UserKind.PERSON, name)
     users.check_password(password, users.canonical(name), MASTER)
-    works = users.password_works(process)
-    with works.seat():
-        password_hash = works.hash(password)
+    hashing = users.password_hashing(process)
+    with hashing.slot():
+        password_hash = hashing.hash(password)
     lock_realm(MASTER)
     if not applications.use_up(secret_id):
         db.session.rollback()

@@ -246,8 +246,8 @@ def _read_password(name: str, realm: str) -> str:
 
     password = read_line()
     users.check_password(password, name, realm)
-    works = users.password_works(runtime.current())
-    return works.hash(password)
+    hashing = users.password_hashing(runtime.current())
+    return hashing.hash(password)
 
 
 def user_facts(user: Any) -> dict[str, Any]:

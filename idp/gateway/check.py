@@ -62,7 +62,7 @@ def check(environ: Environ) -> Response:
         return refuse(error, realm_name)
 
 
-def _why(known: bool) -> str:  # noqa: FBT001
+def _why(known: bool) -> str:  # noqa: FBT001 (a fact)
     if known:
         return "The caller holds none of the roles that this call takes."
     return "No rule of the protected API allows this method and path, or the path is not a plain one."

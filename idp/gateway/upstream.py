@@ -8,7 +8,7 @@ from idp.callers import Caller
 from idp.feed import Cache
 from idp.keys import KeyRing
 from idp.protected_apis import KnownApi
-from idp.tokens import Held, what_is_held
+from idp.tokens import TokenRoles, roles_for_token
 
 LIFETIME = 300
 """Seconds that an upstream token lives; it is made anew when half of that has passed."""
@@ -51,15 +51,15 @@ def identity_headers(caller: Caller, api: KnownApi) -> Headers:
     if found is not None and found.held_roles is caller.held_roles and found.ring is ring and now < found.good_until:
         return found.headers
     expires = int(min(now + LIFETIME, caller.expires_at))
-    held = what_is_held(caller.held_roles, now)
+    held = roles_for_token(caller.held_roles, now)
     headers = _headers(caller, api, held, now, int(min(expires, held.valid_until)))
     good_until = min(now + LIFETIME / 2, expires, held.valid_until)
-    made = _Remembered(caller.held_roles, ring, headers, good_until)
-    remembered.load(key, lambda: made)
+    fresh = _Remembered(caller.held_roles, ring, headers, good_until)
+    remembered.load(key, lambda: fresh)
     return headers
 
 
-def _headers(caller: Caller, api: KnownApi, held: Held, now: int, expires: int) -> Headers:
+def _headers(caller: Caller, api: KnownApi, held: TokenRoles, now: int, expires: int) -> Headers:
     subject = caller.subject
     token = tokens.issue_upstream_token(caller.realm, subject, held, audience=api.audience, now=now, expires=expires)
     pairs = [f"{project['name']}:{role}" for project in held.projects for role in project["roles"]]

@@ -118,9 +118,15 @@ def find_lease(realm: Realm, uid: str) -> Lease | None:
 
 
 def lease_listing(
-    realm: Realm, *, keyset: Keyset | None = None, keyset_uid: str = "", client_id: str = "", state: str = "",
-    projects: Sequence[str] | None = None, application_uid: str = "",
-) -> Listing:  # fmt: skip
+    realm: Realm,
+    *,
+    keyset: Keyset | None = None,
+    keyset_uid: str = "",
+    client_id: str = "",
+    state: str = "",
+    projects: Sequence[str] | None = None,
+    application_uid: str = "",
+) -> Listing:
     """Return leases as a list in pages, the newest of the last 90 days and all that live.
 
     :param keyset_uid: only of the keyset of this uid, which may be gone.

@@ -18,10 +18,10 @@ from idp.applications import KnownApplication
 from idp.audit import AuditEvent, Tag
 from idp.db import db, storage_errors
 from idp.errors import IdpError, InvalidMembersError, Kind, NotFoundError, Sentence, StorageUnavailableError
+from idp.keysets.group_commit import GroupCommit
 from idp.keysets.known import KnownKeyset, known_keysets
 from idp.keysets.models import Keyset, Lease
 from idp.keysets.permits import LEASE, lent_until, permitting, working
-from idp.keysets.together import WriteTogether
 from idp.realms import KnownRealm
 from idp.telemetry import count
 from idp.written import is_written
@@ -84,9 +84,14 @@ _Entry = tuple[dict[str, Any], dict[str, Any]]
 
 
 def take_lease(
-    realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
+    realm: KnownRealm,
+    application: KnownApplication,
+    held_roles: Sequence[HeldRole],
+    address: str,
+    named: str,
+    reason: str,
     seconds: int | None,
-) -> TakenLease:  # fmt: skip
+) -> TakenLease:
     """Lend a keyset to an application, and commit that with its audit entry.
 
     What is in memory finds the keyset and opens it; whether it may be lent at this moment, the statement that stores the lease
@@ -117,9 +122,14 @@ def take_lease(
 
 
 def _try_to_take(
-    realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
+    realm: KnownRealm,
+    application: KnownApplication,
+    held_roles: Sequence[HeldRole],
+    address: str,
+    named: str,
+    reason: str,
     seconds: int | None,
-) -> TakenLease | None:  # fmt: skip
+) -> TakenLease | None:
     lent = [(each, until) for each in known_keysets(realm, named) if (until := lent_until(held_roles, each.projects))]
     if len(lent) != 1:
         raise _not_found()
@@ -132,11 +142,20 @@ def _try_to_take(
     values = keyset.open(realm)
     lease_uid = str(uuid.uuid4())
     row = {
-        "uid": lease_uid, "created_at": now, "realm_id": realm.id, "keyset_id": keyset.id, "keyset_uid": keyset.uid,
-        "keyset_name": keyset.name, "version": keyset.version, "application_id": application.id,
-        "application_uid": application.uid, "client_id": application.client_id, "reason": reason, "address": address,
+        "uid": lease_uid,
+        "created_at": now,
+        "realm_id": realm.id,
+        "keyset_id": keyset.id,
+        "keyset_uid": keyset.uid,
+        "keyset_name": keyset.name,
+        "version": keyset.version,
+        "application_id": application.id,
+        "application_uid": application.uid,
+        "client_id": application.client_id,
+        "reason": reason,
+        "address": address,
         "expires_at": expires_at,
-    }  # fmt: skip
+    }
     most = realm.runtime.settings.leases_per_application
     match _store(realm, row | {"as_of": keyset.updated_at, "most": most}):
         case _Outcome.TAKEN:
@@ -151,13 +170,22 @@ def _try_to_take(
 def _store(realm: KnownRealm, row: dict[str, Any]) -> "_Outcome":
     """Store a lease with its audit entry, if the keyset may be lent at this moment."""
     event = audit.event_values(
-        row["created_at"], realm.name, Tag.LEASE_TAKE, f"application:{row['client_id']}", f"keyset:{row['keyset_name']}",
-        row["address"], "success", uid=row["uid"], keyset=row["keyset_uid"], version=row["version"], reason=row["reason"],
+        row["created_at"],
+        realm.name,
+        Tag.LEASE_TAKE,
+        f"application:{row['client_id']}",
+        f"keyset:{row['keyset_name']}",
+        row["address"],
+        "success",
+        uid=row["uid"],
+        keyset=row["keyset_uid"],
+        version=row["version"],
+        reason=row["reason"],
         expires=row["expires_at"].isoformat(timespec="seconds"),
-    )  # fmt: skip
+    )
     # SQLite has one writer; on PostgreSQL, realms do not wait for each other
-    lines: dict[int, WriteTogether[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
-    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, WriteTogether(_write))
+    lines: dict[int, GroupCommit[_Entry, _Outcome]] = realm.runtime.extensions.setdefault("leases", {})
+    line = lines.setdefault(0 if db.engine.dialect.name == "sqlite" else realm.id, GroupCommit(_write))
     return line.write((row, event))
 
 
@@ -189,7 +217,7 @@ def _not_found() -> NotFoundError:
 _COLUMNS = (
     "uid", "created_at", "realm_id", "keyset_id", "keyset_uid", "keyset_name", "version", "application_id", "application_uid",
     "client_id", "reason", "address", "expires_at",
-)  # fmt: skip
+)  # fmt: skip # a list of words
 _GIVEN = {name: bindparam(name, type_=Lease.__table__.c[name].type) for name in _COLUMNS}
 _HOLD_REALM = sql("SELECT 1 FROM realm WHERE id = :realm_id FOR SHARE")
 _RECORD = insert(AuditEvent)

@@ -102,11 +102,15 @@ class Lease(Identified, Base):
     __table_args__ = (
         Index("ix_lease_keyset_id_version", "keyset_id", "version"),
         Index(
-            "ix_lease_live", "realm_id", "client_id", "expires_at",
-            sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
+            "ix_lease_live",
+            "realm_id",
+            "client_id",
+            "expires_at",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
         ),
         {"sqlite_autoincrement": True},
-    )  # fmt: skip
+    )
 
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
     keyset_id: Mapped[int]

@@ -56,9 +56,14 @@ def seal_values(
 
 
 def open_values(
-    realm_uid: str, keyset_uid: str, name: str, version: int, sealed_data_key: str, values: Collection[tuple[str, bytes]],
+    realm_uid: str,
+    keyset_uid: str,
+    name: str,
+    version: int,
+    sealed_data_key: str,
+    values: Collection[tuple[str, bytes]],
     types: Collection[str],
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Open what `seal_values` has sealed.
 
     :param types: of the keys that there must be.

@@ -67,9 +67,14 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
     db.session.flush()
     _store(realm, keyset, wish.values or (), marks)
     audit.record(
-        audit.Tag.KEYSET_CREATE, realm.name, target_of(keyset), uid=keyset.uid, category=category, entity=entity,
+        audit.Tag.KEYSET_CREATE,
+        realm.name,
+        target_of(keyset),
+        uid=keyset.uid,
+        category=category,
+        entity=entity,
         projects=[each.name for each in keyset.projects],
-    )  # fmt: skip
+    )
     publish_keyset(realm, keyset)
     return keyset
 
@@ -150,9 +155,15 @@ def get_keyset_by_number(realm: Realm, number: int) -> Keyset:
 
 
 def keyset_listing(
-    realm: Realm, *, containing: str = "", category: str = "", entity: str = "", project: str = "",
-    projects: Sequence[str] | None = None, default: bool | None = None,
-) -> Listing:  # fmt: skip
+    realm: Realm,
+    *,
+    containing: str = "",
+    category: str = "",
+    entity: str = "",
+    project: str = "",
+    projects: Sequence[str] | None = None,
+    default: bool | None = None,
+) -> Listing:
     """Return keysets as a list in pages.
 
     :param containing: only those whose name or description contains this, in whatever case.

@@ -43,9 +43,17 @@ def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) ->
     sealed = vault.seal(content, context=f"mail {occasion}")
     now = clock.now()
     return insert_if_new(
-        MailMessage, occasion=occasion, realm=realm, template=template, sealed=sealed, created_at=now, due_at=now,
-        tries=0, last_error="", sent=False,
-    )  # fmt: skip
+        MailMessage,
+        occasion=occasion,
+        realm=realm,
+        template=template,
+        sealed=sealed,
+        created_at=now,
+        due_at=now,
+        tries=0,
+        last_error="",
+        sent=False,
+    )
 
 
 def list_waiting(limit: int = 50) -> Sequence[MailMessage]:

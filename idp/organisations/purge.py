@@ -31,7 +31,7 @@ PIECE = 1_000
 # in the order in which nothing points to what goes
 _BY_REALM: tuple[InstrumentedAttribute[int], ...] = (
     Grant.realm_id, ApiKey.realm_id, PersonalToken.realm_id, UserSession.realm_id, ProtectedApi.realm_id, Lease.realm_id,
-)  # fmt: skip
+)  # fmt: skip # a list of words
 _BY_PARENT = (
     (Keyset, (KeysetKey.keyset_id, KeysetVersion.keyset_id, KeysetProject.keyset_id)),
     (Application, (ApplicationSecret.application_id, UsedAssertion.application_id)),

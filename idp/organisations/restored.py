@@ -32,7 +32,7 @@ ENDING = frozenset(
         Tag.GROUP_UPDATE, Tag.GROUP_DELETE, Tag.KEY_REVOKE, Tag.KEYSET_REPLACE, Tag.KEYSET_DELETE, Tag.KEYSET_UPDATE,
         Tag.PROTECTED_API_UPDATE, Tag.REALM_UPDATE, Tag.REALM_DEACTIVATE, Tag.REALM_DELETE,
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """Acts by which something stops working, or means something else."""
 
 

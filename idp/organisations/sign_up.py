@@ -15,7 +15,7 @@ from idp.errors import A_REALM, ConflictError, IdpError, Kind
 from idp.organisations.models import SignUp
 from idp.ratelimit import network_limits, reserve_attempt
 from idp.realms import PurgedRealm, Realm, RealmSheet, check_name, check_text
-from idp.users import LinkError, MailKind, User, UserKind, UserSheet, password_works
+from idp.users import LinkError, MailKind, User, UserKind, UserSheet, password_hashing
 
 VERIFY_WITHIN = timedelta(days=2)
 
@@ -76,9 +76,12 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
         check_text("A name", text, 100, field=field)
     _refuse_taken(wish.name)
     content = {
-        "name": wish.name, "email": wish.email, "display_name": wish.display_name, "first_name": wish.first_name,
+        "name": wish.name,
+        "email": wish.email,
+        "display_name": wish.display_name,
+        "first_name": wish.first_name,
         "last_name": wish.last_name,
-    }  # fmt: skip
+    }
     users.count_mail(MailKind.SIGN_UP, wish.email)
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -160,9 +163,9 @@ def _administrators(realm: Realm) -> list[User]:
 def _hash(password: str, wish: SignUpWish) -> str:
     users.check_password(password, wish.email, wish.name)
     db.session.rollback()  # no transaction is kept open while the password is hashed
-    works = password_works(runtime.current())
-    with works.seat():
-        return works.hash(password)
+    hashing = password_hashing(runtime.current())
+    with hashing.slot():
+        return hashing.hash(password)
 
 
 def _refuse_taken(name: str) -> None:

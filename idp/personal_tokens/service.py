@@ -13,7 +13,7 @@ from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoun
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
 from idp.realms import KnownRealm
-from idp.tokens import PERSONAL, Statement, what_is_held, write_claims
+from idp.tokens import PERSONAL, Statement, roles_for_token, write_claims
 from idp.users import KnownUser, User
 
 SHORTEST = 60
@@ -38,9 +38,7 @@ class Criteria(StrEnum):
     CURRENT = "CURRENT"
 
 
-def create_personal_token(
-    realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = ""
-) -> str:  # fmt: skip
+def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = "") -> str:
     """Make a personal token, and return it: it is shown now or never.
 
     :param seconds: its life, where the organisation lets people choose; None for the organisation's.
@@ -70,11 +68,17 @@ def create_personal_token(
     pepper_id, token_hash = vault.hash_secret(token)
     db.session.add(
         PersonalToken(
-            uid=uid, realm_id=realm.id, user_id=user.id, pepper_id=pepper_id, token_hash=token_hash,
+            uid=uid,
+            realm_id=realm.id,
+            user_id=user.id,
+            pepper_id=pepper_id,
+            token_hash=token_hash,
             made_with=maker.uid if maker else "",
-            created_at=clock.now(), expires_at=now + timedelta(seconds=life), created_from=audit.current_actor().address,
+            created_at=clock.now(),
+            expires_at=now + timedelta(seconds=life),
+            created_from=audit.current_actor().address,
         )
-    )  # fmt: skip
+    )
     audit.record(audit.Tag.PERSONAL_TOKEN_CREATE, realm.name, f"personal-token:{uid}", user=user.name, seconds=life)
     return token
 
@@ -99,7 +103,7 @@ def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> 
         form=PERSONAL,
         realm=realm,
         subject=user,
-        held=what_is_held(user.held_roles, now),
+        held=roles_for_token(user.held_roles, now),
         audience=realm.issuer,
         issued_at=now,
         expires_at=now + life,

@@ -17,7 +17,7 @@ _HEADERS = [("Content-Type", "application/json"), *NO_STORE.items()]
 class _Answer(Response):
     """An answer whose headers are complete as they are: no cookie, no location, nothing to work out from the request."""
 
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 (werkzeug passes it)
         """Return the headers as they are; werkzeug would copy them and look for what is never there."""
         return self.headers
 

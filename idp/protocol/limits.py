@@ -31,9 +31,9 @@ def count_token(realm: KnownRealm, application: KnownApplication) -> None:
 
     :raises RateExceededError: it fetches too many, or its realm does.
     """
-    uses: list[Use] | None = application.memo.get(_USES)
+    uses: list[Use] | None = application.derived.get(_USES)
     if uses is None:
-        uses = application.memo[_USES] = _uses(realm, application)
+        uses = application.derived[_USES] = _uses(realm, application)
     ratelimit.limiter(realm.runtime).spend(uses)
 
 

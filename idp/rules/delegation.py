@@ -38,4 +38,4 @@ def frozen_for(authority: Authority, owner: Holder, before: Frozen | None = None
     """
     if owns_realm(authority):
         return before
-    return access.freeze(access.within(before, held_by(owner)), clock.timestamp())
+    return access.freeze(access.limited_to(before, held_by(owner)), clock.timestamp())

@@ -17,7 +17,7 @@ from idp.sessions.known import known_session, publish_session
 from idp.sessions.models import UserSession
 from idp.sessions.tokens import SessionToken, issue_session_token, make_template
 from idp.settings import CLOCK_LEEWAY, SESSION_TOKEN_LIFETIME
-from idp.tokens import PERSONS_SESSION, Statement, open_token_of, what_is_held
+from idp.tokens import PERSONS_SESSION, Statement, open_token_of, roles_for_token
 from idp.users import KnownUser, User, UserKind, known_user
 
 REPLAY_GRACE = timedelta(seconds=10)
@@ -135,7 +135,7 @@ def _issue(
         form=PERSONS_SESSION,
         realm=realm,
         subject=user,
-        held=what_is_held(user.held_roles, clock.timestamp()),
+        held=roles_for_token(user.held_roles, clock.timestamp()),
         audience=realm.issuer,
         sid=sid,
         auth_method=auth_method,

@@ -74,10 +74,10 @@ class Metrics:
         for (area, method, code), values in gathered.items():
             child = self._duration.labels(area, method if method in _METHODS else "other", code)
             # the library has no way to observe many values at once; one by one would cost each token three times as much
-            for bucket, number in zip(child._buckets, values, strict=False):  # noqa: SLF001
+            for bucket, number in zip(child._buckets, values, strict=False):  # noqa: SLF001 (the client adds one observation at a time)
                 if number:
                     bucket.inc(number)
-            child._sum.inc(values[-1])  # noqa: SLF001
+            child._sum.inc(values[-1])  # noqa: SLF001 (the client adds one observation at a time)
 
     def count(self, name: str, number: float, labels: tuple[str, ...]) -> None:
         """Add to a counter."""
@@ -138,9 +138,9 @@ def set_gauge(name: str, value: float) -> None:
 
 def read_metrics(folder: Path) -> tuple[bytes, str]:
     """Return the numbers of all processes together, and their media type."""
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415
-    from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: PLC0415
-    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 (only where metrics are read)
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST  # noqa: PLC0415 (only where metrics are read)
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415 (only where metrics are read)
 
     _forget_ended_processes(folder)
     registry = CollectorRegistry()

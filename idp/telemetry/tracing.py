@@ -13,14 +13,14 @@ class Tracer:
     """Makes a span for each request and sends it, in batches, by a thread of its own."""
 
     def __init__(self, endpoint: str) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 (only where traces are sent)
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (only where traces are sent)
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 (only where traces are sent)
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (only where traces are sent)
+        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415 (only where traces are sent)
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 (only where traces are sent)
 
-        import idp  # noqa: PLC0415
+        import idp  # noqa: PLC0415 (only where traces are sent)
 
         name = os.environ.get("OTEL_SERVICE_NAME", "realmgate")
         resource = Resource.create({"service.name": name, "service.version": idp.__version__})

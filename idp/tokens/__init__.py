@@ -14,7 +14,6 @@ from idp.tokens.claim_list import (
 from idp.tokens.claims import TokenTooLargeError, close_claims, write_claims
 from idp.tokens.command import curl_command
 from idp.tokens.exchange import GATEWAY_CLIENT, SubjectTokenError, exchange_access_token, issue_upstream_token
-from idp.tokens.held import Held, what_is_held
 from idp.tokens.inspect import (
     ForeignTokenError,
     NotRevocableError,
@@ -33,6 +32,7 @@ from idp.tokens.inspect import (
 from idp.tokens.issue import IssuedTokens, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
 from idp.tokens.narrowing import ScopeError, TargetError, may_manage, projects_among, requested_scopes
+from idp.tokens.token_roles import TokenRoles, roles_for_token
 from idp.tokens.usage import Usage, usage
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "PERSONS_SESSION",
     "USERINFO_CLAIMS",
     "ForeignTokenError",
-    "Held",
     "IssuedTokens",
     "NotRevocableError",
     "RevokedToken",
@@ -53,6 +52,7 @@ __all__ = [
     "Subject",
     "SubjectTokenError",
     "TargetError",
+    "TokenRoles",
     "TokenTooLargeError",
     "Usage",
     "actors_of",
@@ -74,9 +74,9 @@ __all__ = [
     "projects_among",
     "requested_scopes",
     "revoke_token",
+    "roles_for_token",
     "still_held",
     "usage",
-    "what_is_held",
     "write_claims",
     "write_revocation",
 ]

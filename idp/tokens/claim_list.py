@@ -12,7 +12,7 @@ from typing import Any
 from idp.access import permissions_on
 from idp.applications import KnownApplication
 from idp.realms import KnownRealm
-from idp.tokens.held import Held
+from idp.tokens.token_roles import TokenRoles
 from idp.users import KnownUser
 
 SERVICE_ACCOUNT = "service-account-"
@@ -44,7 +44,7 @@ class Statement:
     realm: KnownRealm
     subject: Subject | None = None
     """Whose it is; None where a token that was exchanged says it."""
-    held: Held
+    held: TokenRoles
     audience: str | Sequence[str]
     party: str | None = None
     """`azp`: the application that it is issued to."""

@@ -9,8 +9,8 @@ from idp.applications import KnownApplication
 from idp.errors import IdpError, Kind
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import ACCESS, BY_NAME, ID, Statement
-from idp.tokens.held import Held, what_is_held
 from idp.tokens.narrowing import Narrowing, narrow
+from idp.tokens.token_roles import TokenRoles, roles_for_token
 
 LONGEST_CLAIMS = 5_500
 """Characters of a token's claims, so that the token stays under 8,000 and fits a header of 8 KB with its name."""
@@ -73,17 +73,17 @@ def template_for(
     :raises TokenTooLargeError: the token would not fit a header.
     """
     key = (scope, resource, audience)
-    template: Template | None = application.memo.get(key)
+    template: Template | None = application.derived.get(key)
     if template is None or now >= template.valid_until:
         template = _template(realm, application, now, *key)
-        if len(application.memo) >= MOST_TEMPLATES:
-            application.memo.clear()
-        application.memo[key] = template
+        if len(application.derived) >= MOST_TEMPLATES:
+            application.derived.clear()
+        application.derived[key] = template
     return template
 
 
 def _template(realm: KnownRealm, application: KnownApplication, now: float, scope: str, resource: str, audience: str) -> Template:
-    held = what_is_held(application.held_roles, now)
+    held = roles_for_token(application.held_roles, now)
     narrowing = narrow(realm, application, held, scope, resource, audience)
     party = application.client_id
     access = Statement(
@@ -109,6 +109,6 @@ def _named(projects: Iterable[dict[str, Any]], narrowing: Narrowing) -> list[dic
     return [each for each in projects if not narrowing.projects or each["name"] in narrowing.projects]
 
 
-def _id_claims(realm: KnownRealm, application: KnownApplication, held: Held) -> str:
+def _id_claims(realm: KnownRealm, application: KnownApplication, held: TokenRoles) -> str:
     party = application.client_id
     return write_claims(Statement(form=ID, realm=realm, subject=application, held=held, audience=party, party=party))

@@ -11,10 +11,10 @@ from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject
 from idp.tokens.claims import close_claims, write_claims
-from idp.tokens.held import Held
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 from idp.tokens.issue import access_token_type, signer_for
 from idp.tokens.narrowing import ScopeError, TargetError, projects_among, requested_scopes
+from idp.tokens.token_roles import TokenRoles
 
 MOST_ACTORS = 5
 """How many applications may stand one behind the other in `act`."""
@@ -70,7 +70,7 @@ def exchange_access_token(
         form=EXCHANGED,
         realm=realm,
         exchanged=claims,
-        held=Held(claims["realm_access"], projects, claims["exp"]),
+        held=TokenRoles(claims["realm_access"], projects, claims["exp"]),
         audience=audience,
         party=actor.client_id,
         client_id=actor.client_id,
@@ -83,7 +83,7 @@ def exchange_access_token(
     return ExchangedToken(token, claims["exp"] - now, granted, jti)
 
 
-def issue_upstream_token(realm: KnownRealm, subject: Subject, held: Held, *, audience: str, now: int, expires: int) -> str:
+def issue_upstream_token(realm: KnownRealm, subject: Subject, held: TokenRoles, *, audience: str, now: int, expires: int) -> str:
     """Issue the short token that the gateway hands to the API behind it.
 
     :param subject: who calls.

@@ -16,8 +16,8 @@ from idp.jose import InvalidTokenError, Key, Kind, OpenedToken, check_times, imp
 from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
 from idp.tokens.claim_list import SERVICE_ACCOUNT, Subject
-from idp.tokens.held import what_is_held
 from idp.tokens.models import RevokedToken
+from idp.tokens.token_roles import roles_for_token
 from idp.users import known_user
 
 
@@ -64,7 +64,7 @@ def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     subject = live_subject(realm, claims)
     if subject is None or is_revoked_by_now(realm, claims):
         return None
-    return still_held(access.within(claims.get("limited"), subject.held_roles), claims)
+    return still_held(access.limited_to(claims.get("limited"), subject.held_roles), claims)
 
 
 def actors_of(claims: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -133,7 +133,7 @@ def _unless_revoked(realm: KnownRealm, jti: str) -> bool | None:
 
 def still_held(held: Iterable[HeldRole], claims: dict[str, Any]) -> dict[str, Any]:
     """Leave out of the claims what is not held any more."""
-    now_held = what_is_held(held, clock.timestamp())
+    now_held = roles_for_token(held, clock.timestamp())
     on_realm = _common(claims["realm_access"], now_held.on_realm)
     by_project = {project["uid"]: project for project in now_held.projects}
     projects = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from idp.applications import KnownApplication
 from idp.errors import IdpError
 from idp.realms import KnownRealm
-from idp.tokens.held import Held
+from idp.tokens.token_roles import TokenRoles
 
 LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
@@ -21,7 +21,7 @@ _IGNORED_SCOPES = frozenset(
         # what clients that were set up for Keycloak ask for
         "roles", "groups", "web-origins", "microprofile-jwt", "acr", "basic", "service_account",
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
 
 _LONGEST_NAMED = 60
@@ -55,7 +55,9 @@ class Narrowing:
 FULL = Narrowing("", openid=False, projects=frozenset(), audience="")
 
 
-def narrow(realm: KnownRealm, application: KnownApplication, held: Held, scope: str, resource: str, audience: str) -> Narrowing:
+def narrow(
+    realm: KnownRealm, application: KnownApplication, held: TokenRoles, scope: str, resource: str, audience: str
+) -> Narrowing:
     """Work out what a request asks for.
 
     :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.

@@ -62,9 +62,11 @@ def export_part(realm: str, first: int = 1, most: int = 20_000) -> Part:
             if isinstance(piece, Batch) and piece.number == newest.number:
                 break
     unsealed = [_line("unsealed", **_shown(entry)) for entry in read_unsealed(realm)]
-    last = end_line(Standing(newest.number, newest.total, newest.head), newest.checkpoint, len(unsealed)) if newest else (
-        end_line(Standing(0, 0, ""), "", len(unsealed))
-    )  # fmt: skip
+    last = (
+        end_line(Standing(newest.number, newest.total, newest.head), newest.checkpoint, len(unsealed))
+        if newest
+        else (end_line(Standing(0, 0, ""), "", len(unsealed)))
+    )
     return Part([*lines, *unsealed, last], None)
 
 
@@ -91,9 +93,14 @@ def piece_lines(realm: str, piece: Piece) -> Iterator[str]:
         yield _line("cut", first=piece.first, last=piece.last, ids=piece.ids, digests=digests, statement=piece.statement)
     else:
         yield _line(
-            "batch", number=piece.number, total=piece.total, ids=piece.ids, digests=digests,
-            head=piece.head, checkpoint=piece.checkpoint,
-        )  # fmt: skip
+            "batch",
+            number=piece.number,
+            total=piece.total,
+            ids=piece.ids,
+            digests=digests,
+            head=piece.head,
+            checkpoint=piece.checkpoint,
+        )
     if piece.ids:
         found = {entry.id: entry for entry in read_entries(realm, min(piece.ids), max(piece.ids))}
         yield from (_line("event", **_shown(found[number])) for number in piece.ids if number in found)

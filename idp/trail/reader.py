@@ -20,9 +20,16 @@ class Line(NamedTuple):
 def entry_of(value: Mapping[str, Any]) -> Entry:
     """Return the entry that a line of an export holds."""
     return Entry(
-        int(value["id"]), datetime.fromisoformat(value["at"]), str(value["realm"]), str(value["tag"]), str(value["actor"]),
-        str(value["target"]), str(value["address"]), str(value["outcome"]), dict(value["detail"]),
-    )  # fmt: skip
+        int(value["id"]),
+        datetime.fromisoformat(value["at"]),
+        str(value["realm"]),
+        str(value["tag"]),
+        str(value["actor"]),
+        str(value["target"]),
+        str(value["address"]),
+        str(value["outcome"]),
+        dict(value["detail"]),
+    )
 
 
 def batch_of(value: Mapping[str, Any]) -> Batch:

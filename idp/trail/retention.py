@@ -31,7 +31,7 @@ PASSING = frozenset(
         Tag.API_KEY_REFUSE, Tag.SESSION_START, Tag.SESSION_REFRESH, Tag.SESSION_END, Tag.SESSION_REPLAY, Tag.SIGN_IN_REFUSE,
         Tag.LEASE_TAKE, Tag.LEASE_GIVE_BACK, Tag.LEASE_DIE, Tag.EVENTS_LOST,
     }
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """What comes by the million and goes: that a credential was used or refused. What people do to others' things stays."""
 
 TOGETHER = 200
@@ -167,9 +167,13 @@ def _carry_out(plan: _Plan) -> int:
         db.session.execute(delete(AuditEvent).where(AuditEvent.id.in_(plan.gone[start : start + _IDS_AT_ONCE])))
     ids, digests = [number for number, _ in plan.kept], [digest for _, digest in plan.kept]
     claims = {
-        "first": first, "last": last, "before": plan.before._asdict(), "after": plan.after._asdict(),
-        "cut": len(plan.gone), "kept": fingerprint(ids, digests),
-    }  # fmt: skip
+        "first": first,
+        "last": last,
+        "before": plan.before._asdict(),
+        "after": plan.after._asdict(),
+        "cut": len(plan.gone),
+        "kept": fingerprint(ids, digests),
+    }
     statement, _ = sign_statement(plan.realm, CUT_TYPE, clock.timestamp(), claims)
     db.session.add(
         AuditCut(

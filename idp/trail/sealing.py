@@ -84,9 +84,14 @@ def seal_events(sealer: Sealer) -> int:
     for seal in work.seals:
         number, total, head = seal.standing
         batch = AuditBatch(
-            realm=seal.realm, number=number, total=total, sealed_at=seal.sealed_at, head=head,
-            event_ids=pack_ids(seal.ids), digests=b"".join(seal.digests),
-        )  # fmt: skip
+            realm=seal.realm,
+            number=number,
+            total=total,
+            sealed_at=seal.sealed_at,
+            head=head,
+            event_ids=pack_ids(seal.ids),
+            digests=b"".join(seal.digests),
+        )
         sealer.sign(batch, seal)
         db.session.add(batch)
     commit()

@@ -30,7 +30,7 @@ from idp.users.links import (
 )
 from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.names import canonical, check_user_name
-from idp.users.passwords import BusyError, PasswordWorks, check_password, password_works
+from idp.users.passwords import BusyError, PasswordHashing, check_password, password_hashing
 from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails
 from idp.users.service import (
     change_password,
@@ -70,9 +70,9 @@ __all__ = [
     "MailKind",
     "Membership",
     "OneTimeLink",
+    "PasswordHashing",
     "PasswordPurpose",
     "PasswordUsage",
-    "PasswordWorks",
     "ResetRequest",
     "SignInError",
     "SignedIn",
@@ -120,8 +120,8 @@ __all__ = [
     "member_listing",
     "members_of_each",
     "name_in_mails",
+    "password_hashing",
     "password_usage",
-    "password_works",
     "redeem_link",
     "remove_member",
     "replace_password",

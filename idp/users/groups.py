@@ -96,9 +96,15 @@ def list_groups(realm: Realm) -> Sequence[Group]:
 
 
 def group_listing(
-    realm: Realm, *, containing: str = "", shown: str | None = None, shown_with: str = "", holding: Mapping[str, bool] = NOTHING,
-    member: User | None = None, by_role: str = "",
-) -> Listing:  # fmt: skip
+    realm: Realm,
+    *,
+    containing: str = "",
+    shown: str | None = None,
+    shown_with: str = "",
+    holding: Mapping[str, bool] = NOTHING,
+    member: User | None = None,
+    by_role: str = "",
+) -> Listing:
     """Return groups as a list in pages.
 
     :param containing: only those whose name, description or shown name contains this, in whatever case.

@@ -26,7 +26,7 @@ class KnownUser:
     """Personal tokens that were made before are worth nothing (seconds since 1970)."""
     groups: tuple[str, ...]
     held_roles: tuple[HeldRole, ...]
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
 

@@ -17,7 +17,7 @@ from idp.ratelimit import Limit, network_limits, reserve_attempt
 from idp.realms import NAME_PATTERN, Realm
 from idp.users.models import LinkPurpose, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.names import LONGEST_NAME, canonical
-from idp.users.passwords import check_password, password_works
+from idp.users.passwords import check_password, password_hashing
 from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails, owns_address
 from idp.users.service import lock_user, set_password, void_links
 
@@ -81,10 +81,14 @@ def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     public_part = crypto.public_part(plain)
     db.session.add(
         OneTimeLink(
-            user_id=user.id, purpose=purpose.value, public_part=public_part, pepper_id=pepper_id,
-            secret_hash=secret_hash, expires_at=expires_at,
+            user_id=user.id,
+            purpose=purpose.value,
+            public_part=public_part,
+            pepper_id=pepper_id,
+            secret_hash=secret_hash,
+            expires_at=expires_at,
         )
-    )  # fmt: skip
+    )
     template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
     values = {"organisation": realm.name, "name": name_in_mails(user), "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
@@ -108,9 +112,9 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     realm = db.session.get_one(Realm, user.realm_id)
     check_password(password, user.name, realm.name)
     db.session.rollback()  # no transaction is kept open while the password is hashed
-    works = password_works(runtime.current())
-    with works.seat():
-        password_hash = works.hash(password)
+    hashing = password_hashing(runtime.current())
+    with hashing.slot():
+        password_hash = hashing.hash(password)
     user_id = link.user_id
     lock_user(user_id)  # first the user, then the link, as every other act on both
     claim = update(OneTimeLink).where(

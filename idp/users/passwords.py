@@ -28,7 +28,7 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 """argon2id (RFC 9106): two passes over 64 MiB, on one thread so that two hashes at once do not become eight."""
 
 SHARE = 3
-"""Which part of the seats one network may hold: a third, and one at the least."""
+"""Which part of the slots one network may hold: a third, and one at the least."""
 
 Result = TypeVar("Result")
 
@@ -73,8 +73,8 @@ def _nobodys_hash() -> str:
     return HASHER.hash(os.urandom(16))
 
 
-class PasswordWorks:
-    """The threads that hash, and the seats in front of them.
+class PasswordHashing:
+    """The threads that hash, and the slots in front of them.
 
     A hash takes about a tenth of a second and lets go of the interpreter lock, so it runs on a thread of low priority:
     tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads; and
@@ -83,14 +83,14 @@ class PasswordWorks:
 
     def __init__(self, process: Runtime) -> None:
         hashers = process.settings.password_hashers
-        self._seats = hashers + max(1, process.settings.threads // 4)
-        self._share = max(1, self._seats // SHARE)
+        self._slots = hashers + max(1, process.settings.threads // 4)
+        self._share = max(1, self._slots // SHARE)
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
 
     @contextlib.contextmanager
-    def seat(self, address: str | None = None) -> Iterator[None]:
+    def slot(self, address: str | None = None) -> Iterator[None]:
         """Take a place in the queue for the time of the block, in which nothing else may be waited for that takes long.
 
         :param address: the client's; by default that of who acts.
@@ -98,7 +98,7 @@ class PasswordWorks:
         """
         network = wide_network_of(audit.current_actor().address if address is None else address)
         with self._lock:
-            free = self._taken.total() < self._seats and self._taken[network] < self._share
+            free = self._taken.total() < self._slots and self._taken[network] < self._share
             if free:
                 self._taken[network] += 1
         if not free:
@@ -113,7 +113,7 @@ class PasswordWorks:
                     del self._taken[network]
 
     def hash(self, password: str) -> str:
-        """Return the hash of a new password; it takes a seat."""
+        """Return the hash of a new password; to be called in a `slot`."""
         return self._run(lambda: HASHER.hash(_normal(password)))
 
     def verify(self, password_hash: str, password: str) -> tuple[bool, str]:
@@ -146,7 +146,7 @@ def _step_back() -> None:
     _nobodys_hash()
 
 
-def password_works(process: Runtime) -> PasswordWorks:
+def password_hashing(process: Runtime) -> PasswordHashing:
     """Return this process's password threads, made at their first use."""
-    found: PasswordWorks | None = process.extensions.get("passwords")
-    return found if found is not None else process.extensions.setdefault("passwords", PasswordWorks(process))
+    found: PasswordHashing | None = process.extensions.get("passwords")
+    return found if found is not None else process.extensions.setdefault("passwords", PasswordHashing(process))

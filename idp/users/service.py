@@ -50,7 +50,7 @@ def create_user(
 
     :param name: the mail address of a person, or the name of a machine user.
     :param sheet: without a mail address, a person gets mails at the one that they sign in by.
-    :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
+    :param password_hash: see `PasswordHashing.hash`; empty for a person who is to be invited, and for machine users.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
     """

@@ -14,7 +14,7 @@ from idp.realms import NAME_PATTERN, Realm, get_realm
 from idp.settings import Settings
 from idp.users.models import User
 from idp.users.names import LONGEST_NAME, canonical
-from idp.users.passwords import LONGEST, check_password, password_works
+from idp.users.passwords import LONGEST, check_password, password_hashing
 from idp.users.service import change_password, lock_user
 from idp.users.usage import PasswordPurpose, password_usage
 
@@ -76,10 +76,14 @@ class _Named:
 
 _Summary = Select[int, int, int, str, str, str, str]
 _SUMMARY: _Summary = select(
-    func.count(User.id).label("accounts"), func.count(Realm.id).label("realms"), func.min(User.id).label("id"),
-    func.min(User.uid).label("uid"), func.min(User.name).label("name"), func.min(Realm.name).label("realm"),
+    func.count(User.id).label("accounts"),
+    func.count(Realm.id).label("realms"),
+    func.min(User.id).label("id"),
+    func.min(User.uid).label("uid"),
+    func.min(User.name).label("name"),
+    func.min(Realm.name).label("realm"),
     func.min(User.password_hash).label("password_hash"),
-)  # fmt: skip
+)
 """One row whatever there is; of one account, all of it."""
 
 
@@ -93,15 +97,15 @@ def check_sign_in(name: str, password: str, *, realm: str | None, address: str) 
     :raises BusyError: too many others are signing in.
     """
     process = runtime.current()
-    settings, works = process.settings, password_works(process)
+    settings, hashing = process.settings, password_hashing(process)
     short = canonical(name[: 4 * LONGEST_NAME])[:LONGEST_NAME]
     short = short if short.isprintable() else ""
-    with works.seat(address):
+    with hashing.slot(address):
         named = _find(short, realm if realm is None or NAME_PATTERN.fullmatch(realm) else "")
         account = named.account
         attempt = reserve_attempt(_limits(settings, named, address), settings.sign_in_window)
         stored = account.password_hash if account is not None else ""
-        right, new_hash = works.verify(stored, password) if len(password) <= LONGEST else (False, "")
+        right, new_hash = hashing.verify(stored, password) if len(password) <= LONGEST else (False, "")
     accepted = _accept(account, attempt, new_hash) if account is not None and right else None
     if accepted is None:
         _record_failure(account, address)
@@ -134,9 +138,9 @@ def replace_password(name: str, current: str, new: str, *, realm: str | None, ad
     check_password(new, canonical(name), realm or "")
     used = use_password(name, current, realm=realm, address=address, purpose=PasswordPurpose.CHANGE)
     check_password(new, used.name, used.realm)
-    works = password_works(runtime.current())
-    with works.seat(address):
-        new_hash = works.hash(new)
+    hashing = password_hashing(runtime.current())
+    with hashing.slot(address):
+        new_hash = hashing.hash(new)
     with audit.acting_as(audit.Actor(f"user:{used.name}", address)):
         if not change_password(get_realm(used.realm), used.uid, used.password_hash, new_hash):
             raise SignInError  # somebody else was faster

@@ -57,11 +57,18 @@ class PasswordUsage:
         with self._uses.written() as used, self._refusals.written() as refused, storage_errors():
             events = [
                 audit.event_values(
-                    tally.at, use.realm, Tag.PASSWORD_USE, f"user:{use.user}", f"user:{use.user}", use.address, "success",
-                    purpose=use.purpose.value, count=tally.count,
+                    tally.at,
+                    use.realm,
+                    Tag.PASSWORD_USE,
+                    f"user:{use.user}",
+                    f"user:{use.user}",
+                    use.address,
+                    "success",
+                    purpose=use.purpose.value,
+                    count=tally.count,
                 )
                 for use, tally in used.tallies.items()
-            ]  # fmt: skip
+            ]
             events += audit.refusal_events(refused) + audit.lost_events("password", used.lost)
             if events:
                 db.session.connection().execute(insert(AuditEvent), events)

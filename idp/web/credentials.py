@@ -36,7 +36,7 @@ class Shown(StrEnum):
     NOTHING = "nothing"
     TOKEN = "token"  # noqa: S105 (a kind, no token)
     KEY = "key"
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105 (a kind)
 
 
 @dataclass(frozen=True, slots=True)

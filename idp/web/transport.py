@@ -7,7 +7,7 @@ from idp.web.body import Environ
 
 _FORWARDED = (
     "HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP",
-)  # fmt: skip
+)  # fmt: skip # a list of words
 """What proxies add: with one of these, the peer is not the client."""
 
 

@@ -384,12 +384,12 @@ def test_reset_without_organisation_is_of_the_accounts_that_somebody_has_made_th
     ]  # fmt: skip
 
 
-def works_of(app: Flask) -> users.PasswordWorks:
+def works_of(app: Flask) -> users.PasswordHashing:
     with app.app_context():
-        return users.password_works(runtime.current())
+        return users.password_hashing(runtime.current())
 
 
-def refused_for_want_of_seats(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def refused_for_want_of_slots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of what is counted as refused because there were too many."""
     counted: list[str] = []
     monkeypatch.setattr("idp.users.passwords.count", lambda name, number, label: counted.extend([f"{name} {label}"] * number))
@@ -398,10 +398,10 @@ def refused_for_want_of_seats(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_busy_worker_says_so_instead_of_waiting(settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     make.user()
-    counted = refused_for_want_of_seats(monkeypatch)
+    counted = refused_for_want_of_slots(monkeypatch)
     app = create_app(settings.model_copy(update={"threads": 4}))  # one hashes, one waits
     works = works_of(app)
-    with works.seat("192.0.2.1"), works.seat("192.0.2.2"):
+    with works.slot("192.0.2.1"), works.slot("192.0.2.2"):
         answer = sign_in(app.test_client())
     assert (answer.status_code, answer.json["code"]) == (503, "Unavailable")
     assert answer.headers["Retry-After"] == "5"
@@ -415,13 +415,13 @@ def test_one_network_leaves_seats_to_the_others(
     settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     make.user()
-    counted = refused_for_want_of_seats(monkeypatch)
+    counted = refused_for_want_of_slots(monkeypatch)
     app = create_app(settings.model_copy(update={"threads": 32}))  # nine seats
     works = works_of(app)
     with contextlib.ExitStack() as crowd:
         for number in range(24):
             with contextlib.suppress(users.BusyError):
-                crowd.enter_context(works.seat("192.0.2.7" if "db8" not in address else address.format(number)))
+                crowd.enter_context(works.slot("192.0.2.7" if "db8" not in address else address.format(number)))
         assert len(counted) == 24 - 3, "a third of them, however many ask"
         assert sign_in(app.test_client()).status_code == 200
         code = make.do(lambda realm: users.send_link(realm, users.get_user(realm, "ann@example.test"), LinkPurpose.RESET))
@@ -429,7 +429,7 @@ def test_one_network_leaves_seats_to_the_others(
         assert app.test_client().patch(f"/v1/auth/password/{code}/reset", json=new).status_code == 204
     with contextlib.ExitStack() as free:
         for number in range(9):
-            free.enter_context(works.seat(f"198.51.100.{number}"))
+            free.enter_context(works.slot(f"198.51.100.{number}"))
     close_app(app)
 
 

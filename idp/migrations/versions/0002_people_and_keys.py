@@ -277,7 +277,7 @@ def _number_realms() -> None:
 
 _RESOURCES = (
     "realm", "roles", "projects", "grants", "applications", "users", "api-keys", "sessions", "personal-tokens", "keys",
-)  # fmt: skip
+)  # fmt: skip # a list of words
 _READING = [*(f"{resource}:read" for resource in _RESOURCES), "audit:read"]
 _PROJECT = ["applications:read", "grants:read", "projects:read", "projects:write", "roles:read", "users:read"]
 _PERMISSIONS = {

@@ -20,7 +20,7 @@ from idp.realms import KnownRealm
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 API_KEY = "urn:realmgate:params:oauth:token-type:api-key"
 SESSION_TOKEN = "urn:realmgate:params:oauth:token-type:session-token"  # noqa: S105 (the name of a type)
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 (a type)
 
 
 def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from idp.access import HeldRole
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TokenRoles:
     """Roles as of now, in the form that tokens have.
 
     Beside the roles of the realm, and of each project, `ends` tells of those that end when (seconds since 1970): a token
@@ -34,12 +34,12 @@ class Held:
         return roles
 
 
-def what_is_held(held_roles: Iterable[HeldRole], now: float) -> Held:
+def roles_for_token(held_roles: Iterable[HeldRole], now: float) -> TokenRoles:
     """Return roles as tokens carry them, without those that have ended."""
     held = [each for each in held_roles if now < each.until]
     uids = {each.project: each.project_uid for each in held if each.project}
     projects = [{"uid": uids[name], "name": name, **_with_ends(held, name)} for name in sorted(uids)]
-    return Held(_with_ends(held, ""), projects, min((each.until for each in held), default=float("inf")))
+    return TokenRoles(_with_ends(held, ""), projects, min((each.until for each in held), default=float("inf")))
 
 
 def _with_ends(held: Iterable[HeldRole], project: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writing together what several threads want to be written at the same moment: one transaction, and one wait for the disk."""
+"""Group commit: what several threads want to be written at the same moment is one transaction, and one wait for the disk."""
 
 import threading
 from collections import deque
@@ -22,7 +22,7 @@ class _Waiting(Generic[Entry, Result]):
         self.is_done = False
 
 
-class WriteTogether(Generic[Entry, Result]):
+class GroupCommit(Generic[Entry, Result]):
     """A line in which threads wait to write. Whoever comes to the front writes for all who wait behind."""
 
     def __init__(self, write: Callable[[Sequence[Entry]], Sequence[Result]]) -> None:
