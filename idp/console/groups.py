@@ -65,7 +65,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
 @page
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
-    rules.groups.check_creating(visit.authority)
+    rules.groups.visible(visit.authority, name)
     if visit.posted is None and current_draft() is None:  # the address of a refused form, opened again
         return go(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)

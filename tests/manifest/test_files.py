@@ -402,7 +402,7 @@ def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(
     with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: 5 is out of range: use 30 to"):
         apply(write(small))
     apply(write(SMALL))
-    with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: update realm: 5 is out of range: use 30 to"):
+    with pytest.raises(RealmFileError, match=r"realm\.toml:4: realm\.audit_days: 5 is out of range: use 30 to"):
         apply(write(small))
     several = InvalidMembersError([("audit_days", "Use more"), ("session_hours", "Use less")])
     monkeypatch.setattr(realms, "update_realm", Mock(side_effect=several))
