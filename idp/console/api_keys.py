@@ -27,18 +27,21 @@ MINE = "/console/my/keys"
 class KeyForm(Form):
     """A new key."""
 
-    owner = text("For whom", "A user by mail address or name, or application:<name>.", required=True, longest=300)
+    owner = text("Owner", "A user's email address or name, or application:<name>.", required=True, longest=300)
     name = text("Name", "What it is for.", required=True, longest=64)
     description = text("Description")
-    hours = NumberField("Life in hours", [validators.Optional(), validators.NumberRange(min=1)])
-    expires = TimeField("Or until", description="Instead of hours.")
-    never = wtforms.BooleanField("It never expires")
-    roles = LinesField("Only these roles", "One a line. Empty for all that its owner holds.")
+    hours = NumberField("Lifetime in hours", [validators.Optional(), validators.NumberRange(min=1)])
+    expires = TimeField("Or valid until", description="Instead of hours.")
+    never = wtforms.BooleanField("Never expires")
+    roles = LinesField("Only these roles", "One per line. Leave empty for all that its owner holds.")
     projects = LinesField(
-        "Only these projects", "One a line. Empty for all; with some named, roles on the whole are not carried."
+        "Only these projects",
+        "One per line. Leave empty for all. If you name any, the key carries no roles on the whole organisation.",
     )
-    addresses = LinesField("Only from these addresses", "Addresses or networks such as 192.0.2.0/24, one a line. Empty for all.")
-    rate_per_minute = NumberField("Uses a minute", [validators.Optional()], description="Empty for no limit of its own.")
+    addresses = LinesField(
+        "Only from these addresses", "Addresses or networks such as 192.0.2.0/24, one per line. Leave empty for any."
+    )
+    rate_per_minute = NumberField("Uses per minute", [validators.Optional()], description="Leave empty for no limit of its own.")
 
 
 class KeyChangeForm(Form):
@@ -52,10 +55,10 @@ class RotateForm(Form):
     """How a key is replaced."""
 
     overlap = NumberField(
-        "Hours that both work",
+        "Hours that both keys work",
         [validators.InputRequired(), validators.NumberRange(min=0)],
         default=24,
-        description="In this time the old key shows when nobody uses it any more.",
+        description="During this time the old key's page shows when it is no longer used.",
     )
 
 
@@ -105,8 +108,8 @@ def _new_key(visit: Visit, form: KeyForm, back: str, back_title: str) -> Respons
     own = "owner" not in form
     may_exceed = callers.may_exceed_limits(visit.caller, visit.realm)
     limit = visit.realm.api_key_hours
-    form.hours.description = f"Empty for {limit}, the organisation's policy." + (
-        " You may exceed it." if may_exceed else " No more than that, unless an administrator has allowed you more."
+    form.hours.description = f"Leave empty for {limit}, the organisation's limit." + (
+        " You may exceed it." if may_exceed else " That is also the most, unless an administrator has allowed you more."
     )
     if not may_exceed:
         del form.never
@@ -173,10 +176,10 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
         commit()
 
     if form.do(act):
-        return _show_plain(visit, made, "Created a successor; the old key works on for the overlap")
+        return _show_plain(visit, made, "Created a successor; the old key keeps working during the overlap")
     return shown(
-        "console/form.html", form, title=f"Rotate {key.name}", submit="Make a successor", back=(_url(visit, key.uid), key.name),
-        intro="The successor carries what this key carries. Give it to the program, and watch the old one go quiet.",
+        "console/form.html", form, title=f"Rotate {key.name}", submit="Create successor", back=(_url(visit, key.uid), key.name),
+        intro="The successor carries what this key carries. Give it to the program, then wait until the old key is unused.",
     )  # fmt: skip
 
 
@@ -190,8 +193,8 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Deactivate {key.name}", f"Refuse key {key.public_part}… for now?", "Deactivate", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys that were made with it go on working; to stop them too, revoke it."], undo="Activate it again.",
+        f"Deactivate {key.name}", f"Deactivate key {key.public_part}…?", "Deactivate", (_url(visit, key.uid), key.name),
+        [use_of_key(key), "Keys created with it keep working; to stop them too, revoke it."], undo="Activate it again.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=deactivated")
 
@@ -214,8 +217,8 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
         commit()
 
     question = Confirmation(
-        f"Revoke {key.name}", f"Revoke key {key.public_part}… for good?", "Revoke", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Every token it was exchanged for, and every key that was made with it, stops too, within a second."],
+        f"Revoke {key.name}", f"Revoke key {key.public_part}… permanently?", "Revoke", (_url(visit, key.uid), key.name),
+        [use_of_key(key), "Every token it was exchanged for, and every key created with it, stops working too, within a second."],
         asks_reason=True,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=revoked")
@@ -233,7 +236,7 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
 
     question = Confirmation(
         f"Delete {key.name}", f"Delete key {key.public_part}…?", "Delete", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys that were made with it are revoked.", "Nothing but the audit trail remembers it."],
+        [use_of_key(key), "Keys created with it are revoked.", "Only the audit trail will remember it."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back[0]}?done=deleted")
 

@@ -28,7 +28,7 @@ MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
 
 _AUDIENCE = (
-    "Who its tokens are for (aud), one a line. With {issuer} it administers this organisation. "
+    "Who its tokens are for (aud), one per line. Include {issuer} to let it administer this organisation. "
     "Without any, its tokens are for no API in particular."
 )
 
@@ -61,7 +61,7 @@ class NewApplicationForm(Form):
     """A new application, on one page."""
 
     name = name_field("Its client_id")
-    description = text("Description", "What it is, for who reads this in a year.")
+    description = text("Description", "What it is, for whoever reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
     audience = LinesField("Audience")
@@ -72,21 +72,23 @@ class ApplicationForm(Form):
 
     description = text("Description")
     audience = LinesField("Audience")
-    resources = LinesField("Answers for", "Audiences that it may introspect tokens of, as a resource server, one a line.")
+    resources = LinesField(
+        "Introspects tokens for", "Audiences whose tokens it may introspect, as a resource server, one per line."
+    )
     signing_algorithm = wtforms.SelectField(
-        "Signature of its tokens", choices=choices(("", *SIGNING_ALGORITHMS), {"": "the organisation's"})
+        "Signature algorithm", choices=choices(("", *SIGNING_ALGORITHMS), {"": "the organisation's default"})
     )
     access_token_type = wtforms.SelectField(
-        "Type of its access tokens", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's"}),
-        description="JWT is for APIs whose library refuses at+jwt, such as Spring's default.",
+        "Access token type", choices=choices(("", *ACCESS_TOKEN_TYPES), {"": "the organisation's default"}),
+        description="JWT is for APIs whose library refuses at+jwt, as Spring's does by default.",
     )  # fmt: skip
     rate_per_second = NumberField(
-        "Tokens a second",
+        "Tokens per second",
         [validators.Optional()],
-        description="Five times as many at once. Empty for what the server's settings say.",
+        description="Bursts may be five times as large. Leave empty for the server's default.",
     )
     web_origins = LinesField(
-        "Web origins", "Origins whose pages may read what it is answered, such as https://app.example.com, one a line."
+        "Web origins", "Origins whose pages may read the responses to it, such as https://app.example.com, one per line."
     )
 
 
@@ -223,11 +225,11 @@ def disable_application(visit: Visit, name: str) -> Response | str:
     application = callers.manageable_application(visit.caller, visit.realm, name)
     question = Confirmation(
         title=f"Disable {name}",
-        question=f"Refuse {name} from now on?",
+        question=f"Disable {name}?",
         submit="Disable",
         consequences=(
             use_of_application(application),
-            "It gets no tokens; tokens that it has are inactive at introspection.",
+            "It gets no more tokens, and introspection reports the tokens it has as inactive.",
             *_leases_that_end(visit, name),
         ),
         undo="Enable it again, and it works as before.",
@@ -262,9 +264,9 @@ def delete_application(visit: Visit, name: str) -> Response | str:
         submit="Delete",
         consequences=(
             use_of_application(application),
-            f"{count_of(live, 'live secret')}, its API keys and its roles are gone.",
+            f"{count_of(live, 'live secret')}, its API keys and its roles are deleted.",
             *_leases_that_end(visit, name),
-            "An application made later with the same name has another identity (sub).",
+            "An application created later with the same name has a different identity (sub).",
             "If you are not sure, disable it first: that can be undone.",
         ),
         back=(application_url(visit, name), name),
@@ -315,4 +317,4 @@ def _issuer(visit: Visit) -> str:
 def _leases_that_end(visit: Visit, name: str) -> list[str]:
     """Say how many leases end with an application; nothing where there are none."""
     live = keysets.lease_listing(visit.realm, client_id=name, state="live").count()
-    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'}, for good."] if live else []
+    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'} permanently."] if live else []

@@ -18,14 +18,14 @@ class GroupForm(Form):
     """A group."""
 
     name = name_field()
-    display_name = text("Name for people", longest=200)
+    display_name = text("Display name", longest=200)
     description = text("Description")
 
 
 class MemberForm(Form):
     """A user to put into a group."""
 
-    user = text("Mail address or name", required=True, longest=254)
+    user = text("Email address or name", required=True, longest=254)
 
 
 @page
@@ -49,7 +49,12 @@ def new_group(visit: Visit) -> Response | str:
         return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
     back = (f"{base(visit.realm.name)}/groups", "Groups")
     return shown(
-        "console/form.html", form, title="New group", submit="Create", back=back, intro="What it holds, its members hold."
+        "console/form.html",
+        form,
+        title="New group",
+        submit="Create",
+        back=back,
+        intro="Members hold every role that the group holds.",
     )
 
 
@@ -81,7 +86,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         user = users.find_user(visit.realm, form.user.data or "")
         if user is None:
-            raise NotFoundError("There is no user of this name (not found).")
+            raise NotFoundError("There is no user with this name (not found).")
         callers.put_into_group(visit.caller, visit.realm, users.get_group(visit.realm, name), user.uid)
         commit()
 
@@ -133,6 +138,6 @@ def delete_group(visit: Visit, name: str) -> Response | str:
 
     question = Confirmation(
         f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
-        [f"Its {members} members stay, and no longer hold what it holds."],
+        [f"Its {members} members remain, and lose the roles that they held through it."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")

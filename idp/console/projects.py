@@ -7,7 +7,7 @@ from idp.console.browser import Visit, page
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.db import commit
 
@@ -19,7 +19,7 @@ class ProjectForm(Form):
     """A project."""
 
     name = name_field()
-    display_name = text("Name for people", longest=200)
+    display_name = text("Display name", longest=200)
     description = text("Description")
 
 
@@ -87,7 +87,7 @@ def delete_project(visit: Visit, name: str) -> Response | str:
 
     question = Confirmation(
         f"Delete project {name}", f"Delete project {name}?", "Delete", (f"{base(visit.realm.name)}/projects/{name}", name),
-        ["Tokens that are out already name it until they expire, at most 10 hours."], typed=name,
-        blocked=f"{count_of(count, 'role')} on it are held. Take them away first: its page shows whose." if count else "",
+        ["Tokens already issued name it until they expire, for at most 10 hours."], typed=name,
+        blocked=f"Roles on it are assigned ({count:,}). Remove them first: its page shows who holds them." if count else "",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/projects?done=deleted")

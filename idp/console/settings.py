@@ -21,26 +21,26 @@ _FIELDS = (
 class SettingsForm(Form):
     """The settings that an administrator of the realm can change."""
 
-    display_name = text("Name for people", longest=200)
+    display_name = text("Display name", longest=200)
     signing_algorithm = wtforms.SelectField(
-        "Signature of tokens", choices=choices(SIGNING_ALGORITHMS),
-        description="RS256 is known to every verifier; ES256 is thirteen times cheaper to sign.",
+        "Signature algorithm", choices=choices(SIGNING_ALGORITHMS),
+        description="Every verifier knows RS256; ES256 is thirteen times cheaper to sign.",
     )  # fmt: skip
     access_token_type = wtforms.SelectField(
-        "Type of access tokens", choices=choices(ACCESS_TOKEN_TYPES),
-        description="at+jwt is the standard's (RFC 9068); JWT is for APIs whose library refuses it.",
+        "Access token type", choices=choices(ACCESS_TOKEN_TYPES),
+        description="at+jwt is the standard type (RFC 9068); JWT is for APIs whose library refuses it.",
     )  # fmt: skip
-    key_rotation_days = whole_number("Days between signing keys", "0 leaves rotation to you.")
+    key_rotation_days = whole_number("Days between rotations of signing keys", "0 turns automatic rotation off.")
     audit_days = whole_number(
-        "Days for which the audit trail keeps uses of tokens and keys", "0 keeps them for ever. What people do is always kept."
+        "Days to keep uses of tokens and keys in the audit trail", "0 keeps them forever. What people do is always kept."
     )
-    session_hours = whole_number("Longest session, in hours", "However often it is renewed.", least=1)
+    session_hours = whole_number("Longest session, in hours", "No matter how often it is renewed.", least=1)
     api_key_hours = whole_number(
-        "Life of API keys, in hours", "By default, and at most for what people make themselves.", least=1
+        "Lifetime of API keys, in hours", "The default, and the most for keys that people create themselves.", least=1
     )
-    personal_token_limit = whole_number("Personal tokens of one user", least=1)
-    personal_token_seconds = whole_number("Life of personal tokens, in seconds", least=60)
-    personal_token_choice = wtforms.BooleanField("People may choose a shorter life for a personal token")
+    personal_token_limit = whole_number("Personal tokens per user", least=1)
+    personal_token_seconds = whole_number("Lifetime of personal tokens, in seconds", least=60)
+    personal_token_choice = wtforms.BooleanField("People may choose a shorter lifetime for a personal token")
 
 
 @page

@@ -16,20 +16,20 @@ from idp.protocol.token import token
 from idp.verifier.jose import read_unverified
 
 _MEANINGS = {
-    "iss": "Who has issued it: this organisation. Verifiers compare it letter by letter.",
-    "sub": "Who it is about: the application's own id, which never changes and is never used again.",
-    "aud": "Who it is for. An API refuses tokens that are for somebody else.",
+    "iss": "Who issued it: this organisation. Verifiers compare it character by character.",
+    "sub": "Who it is about: the application's own ID, which never changes and is never reused.",
+    "aud": "Who it is for. An API refuses tokens that are meant for another.",
     "azp": "Which application it was issued to.",
     "client_id": "Which application it was issued to (RFC 9068).",
     "iat": "When it was issued.",
-    "nbf": "From when on it counts.",
-    "exp": "When it stops to count.",
-    "jti": "Its own id, to revoke it by and to find it in the audit trail.",
-    "scope": "What was asked for.",
+    "nbf": "When it becomes valid.",
+    "exp": "When it expires.",
+    "jti": "The token's own ID, for revoking it and finding it in the audit trail.",
+    "scope": "The scopes that were granted.",
     "realm_access": "The roles that it carries on the whole organisation.",
-    "projects": "The projects that it works in, with the roles on each.",
+    "projects": "The projects that it has roles on, with the roles on each.",
     "resource_access": "The same roles, where Keycloak's adapters look for them.",
-    "preferred_username": "A name for logs; never decide anything by it.",
+    "preferred_username": "A name for logs; never base a decision on it.",
     "typ": "What Keycloak's adapters expect to find.",
 }
 _TIMES = frozenset({"iat", "nbf", "exp"})

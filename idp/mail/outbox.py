@@ -25,7 +25,7 @@ def check_address(address: str) -> str:
     # `=?` begins an encoded word (RFC 2047 §2), which may hold a whole list of addresses
     sound = address.isprintable() and len(address) <= LONGEST_ADDRESS and "=?" not in address and ".." not in address
     if not sound or not _ADDRESS.fullmatch(address):
-        raise InvalidValueError(f"{address[:80]!r} is not a mail address: use one such as ann@example.com.")
+        raise InvalidValueError(f"{address[:80]!r} is not an email address: use one such as ann@example.com.")
     return address
 
 
