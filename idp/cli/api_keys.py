@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @click.group("api-keys")
 def api_keys_group() -> None:
-    """Make, list, rotate, deactivate and revoke API keys.
+    """Create, list, rotate, deactivate and revoke API keys.
 
     \b
-    Rotation without a gap:
-    1. idp api-keys rotate --realm acme <key> --overlap-hours 72   a successor; both work for three days
-    2. give it to the program; `list` shows which are still in use, and since when the old one is quiet
-    3. the old one expires by itself
+    Rotation without an interruption:
+    1. idp api-keys rotate --realm acme <key> --overlap-hours 72   create a successor; both work for three days
+    2. give it to the program; `list` shows which are still in use, and since when the old one is unused
+    3. the old one expires on its own
     """  # noqa: D301 (\b is what click needs here)
 
 
@@ -39,14 +39,14 @@ def api_keys_group() -> None:
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--hours", type=int, help="How long it lives; by default what the realm or the user allows.")
+@click.option("--hours", type=int, help="Its lifetime; by default what the realm or the user allows.")
 @click.option("--expires", "expires_at", type=Time(), help="When it expires, instead of --hours.")
-@click.option("--never", is_flag=True, help="It never expires.")
-@click.option("--role", "roles", multiple=True, help="Carry this role of its owner only; may be repeated.")
-@click.option("--project", "projects", multiple=True, help="Be for this project only; may be repeated.")
-@click.option("--address", "addresses", multiple=True, help="Work from this address or network only; may be repeated.")
-@click.option("--rate", "rate_per_minute", type=int, help="How often a minute it may be used.")
-@click.option("--description", default="", help="What it is for.")
+@click.option("--never", is_flag=True, help="Never expire.")
+@click.option("--role", "roles", multiple=True, help="Carry only this role of its owner; may be repeated.")
+@click.option("--project", "projects", multiple=True, help="Restrict it to this project; may be repeated.")
+@click.option("--address", "addresses", multiple=True, help="Accept it from this address or network only; may be repeated.")
+@click.option("--rate", "rate_per_minute", type=int, help="How many times per minute it may be used.")
+@click.option("--description", default="", help="Description.")
 @json_option
 def create(  # noqa: PLR0917
     realm: "Realm",
@@ -62,7 +62,7 @@ def create(  # noqa: PLR0917
     description: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Make a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
+    """Create a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
 
     \b
     Example:
@@ -81,8 +81,8 @@ def create(  # noqa: PLR0917
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
         return
     url = runtime.current().settings.public_url
-    click.echo(f"API key {name} of {owner}, shown only now:\n\n    {new.plain_key}\n")
-    click.echo(f"It expires: {show_time(new.key.expires_at, 'never')}. Exchange it for a session token:\n")
+    click.echo(f"API key {name} of {owner}, shown only once:\n\n    {new.plain_key}\n")
+    click.echo(f"Expires: {show_time(new.key.expires_at, 'never')}. Exchange it for a session token:\n")
     click.echo(f"    curl -X POST {url}/v1/auth/exchange -H 'apiKey: {new.plain_key}'")
 
 
@@ -99,7 +99,7 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
     holder = find_holder(realm, owner, groups=False) if owner else None
     show_listing(
         apikeys.key_listing(realm, owner=holder), facts=key_facts, row=lambda key: _row(key_facts(key)), as_json=as_json,
-        limit=limit, empty="There are no API keys. Make one with: idp api-keys create",
+        limit=limit, empty="There are no API keys. Create one with: idp api-keys create",
     )  # fmt: skip
 
 
@@ -107,11 +107,13 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
 @click.argument("key")
 @with_database
 @realm_option
-@click.option("--overlap-hours", type=float, default=24, show_default=True, help="How long the old key works beside the new.")
-@click.option("--hours", type=int, help="How long the new key lives; by default as long as the old one was made for.")
+@click.option(
+    "--overlap-hours", type=float, default=24, show_default=True, help="How long the old key keeps working alongside the new one."
+)
+@click.option("--hours", type=int, help="Lifetime of the new key; by default that of the old one.")
 @json_option
 def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
-    """Make a successor to KEY (its uid, or the part that lists show), and show it once."""
+    """Create a successor to KEY (its uid, or the part that lists show), and show it once."""
     from idp import apikeys
     from idp.db import commit
 
@@ -121,7 +123,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
     if as_json:
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
     else:
-        click.echo(f"The successor of {old.public_part}, shown only now:\n\n    {new.plain_key}\n")
+        click.echo(f"The successor of {old.public_part}, shown only once:\n\n    {new.plain_key}\n")
         click.echo(f"The old key works until {show_time(old.expires_at)}.")
 
 
@@ -130,7 +132,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
 @with_database
 @realm_option
 def deactivate(realm: "Realm", key: str) -> None:
-    """Stop KEY; `activate` starts it again."""
+    """Deactivate KEY; `activate` undoes this."""
     _set_active(realm, key, active=False)
 
 
@@ -139,7 +141,7 @@ def deactivate(realm: "Realm", key: str) -> None:
 @with_database
 @realm_option
 def activate(realm: "Realm", key: str) -> None:
-    """Start KEY again after it was deactivated."""
+    """Activate KEY again after it was deactivated."""
     _set_active(realm, key, active=True)
 
 
@@ -147,9 +149,9 @@ def activate(realm: "Realm", key: str) -> None:
 @click.argument("key")
 @with_database
 @realm_option
-@click.option("--reason", required=True, help="Why; it is kept with the key and in the audit trail.")
+@click.option("--reason", required=True, help="The reason; it is kept with the key and in the audit trail.")
 def revoke(realm: "Realm", key: str, reason: str) -> None:
-    """End KEY for good; every worker refuses it, and the tokens it was exchanged for, within a second."""
+    """Revoke KEY permanently; every worker refuses it, and the tokens it was exchanged for, within a second."""
     from idp import apikeys
     from idp.db import commit
 
@@ -163,7 +165,7 @@ def revoke(realm: "Realm", key: str, reason: str) -> None:
 @with_database
 @realm_option
 def delete(realm: "Realm", key: str) -> None:
-    """Remove KEY; it works no longer, and is listed no longer."""
+    """Delete KEY; it no longer works and is no longer listed."""
     from idp import apikeys
     from idp.db import commit
 

@@ -28,20 +28,22 @@ _OPTIONS: dict[str, tuple[str, Any]] = {
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--description", help="What it is.")
-@click.option("--audience", multiple=True, help="What its tokens are for, instead of what they were; may be repeated.")
-@click.option("--resource", multiple=True, help="An audience it answers for, instead of those of before; may be repeated.")
-@click.option("--web-origin", multiple=True, help="An origin whose pages may read what it is answered; may be repeated.")
-@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens.")
-@click.option("--token-type", type=click.Choice(["at+jwt", "JWT"]), help="Header typ of its access tokens.")
-@click.option("--rate", type=int, help="Tokens that it may fetch in a second, five times as many at once.")
+@click.option("--description", help="Description.")
+@click.option("--audience", multiple=True, help="What its tokens are for, replacing what they were for; may be repeated.")
+@click.option(
+    "--resource", multiple=True, help="An audience whose tokens it may introspect, replacing the existing ones; may be repeated."
+)
+@click.option("--web-origin", multiple=True, help="An origin whose pages may read the responses to it; may be repeated.")
+@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature algorithm of tokens.")
+@click.option("--token-type", type=click.Choice(["at+jwt", "JWT"]), help="typ header of its access tokens.")
+@click.option("--rate", type=int, help="Tokens that it may fetch per second; bursts may be five times as large.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")
 @click.option(
     "--empty", multiple=True, type=click.Choice(list(_OPTIONS)),
-    help="An option that is to have no value any more, so that the realm's or the server's own counts; may be repeated.",
+    help="An option to clear, so that the realm's or the server's own value applies; may be repeated.",
 )  # fmt: skip
 def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **given: Any) -> None:
-    """Change the application NAME; what is left out stays.
+    """Update the application NAME; options that you leave out keep their values.
 
     \b
     Examples:
@@ -55,11 +57,11 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **give
     for option in empty:
         check(option not in options, f"Use --{option} or --empty {option}, not both.")
         options[option] = _OPTIONS[option][1]
-    check(options, "Say what is to change: see idp applications update --help.")
+    check(options, "Say what to change: see idp applications update --help.")
     fields = {_OPTIONS[option][0]: _read(option, value) for option, value in options.items()}
     applications.update_application(realm, applications.get_application(realm, name), **fields)
     commit()
-    click.echo(f"Changed {name}: {', '.join(options)}.")
+    click.echo(f"Updated {name}: {', '.join(options)}.")
 
 
 def _read(option: str, value: Any) -> Any:
@@ -86,20 +88,20 @@ def read_jwks(path: Path) -> Any:
 @click.command("update")
 @click.argument("name")
 @with_database
-@click.option("--display-name", help="Its name for people.")
-@click.option("--algorithm", "signing_algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature of its tokens.")
-@click.option("--token-type", "access_token_type", type=click.Choice(["at+jwt", "JWT"]), help="Header typ of access tokens.")
-@click.option("--key-rotation-days", type=int, help="Days after which a signing key gets a successor; 0 leaves that to you.")
-@click.option("--audit-days", type=int, help="Days for which the audit trail keeps uses of tokens and keys; 0 for ever.")
+@click.option("--display-name", help="Display name.")
+@click.option("--algorithm", "signing_algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature algorithm of tokens.")
+@click.option("--token-type", "access_token_type", type=click.Choice(["at+jwt", "JWT"]), help="typ header of access tokens.")
+@click.option("--key-rotation-days", type=int, help="Days after which a signing key is rotated; 0 turns automatic rotation off.")
+@click.option("--audit-days", type=int, help="Days to keep uses of tokens and keys in the audit trail; 0 keeps them forever.")
 @click.option("--session-hours", type=int, help="Hours after which a session of a person ends.")
-@click.option("--api-key-hours", type=int, help="Hours that API keys live by default, and the longest that people may choose.")
+@click.option("--api-key-hours", type=int, help="Default lifetime of API keys in hours, and the longest that people may choose.")
 @click.option("--personal-token-limit", type=int, help="Personal tokens that one user may have.")
-@click.option("--personal-token-seconds", type=int, help="Life of personal tokens.")
+@click.option("--personal-token-seconds", type=int, help="Lifetime of personal tokens.")
 @click.option(
-    "--personal-token-choice/--no-personal-token-choice", default=None, help="Whether people may choose a shorter life."
+    "--personal-token-choice/--no-personal-token-choice", default=None, help="Whether people may choose a shorter lifetime."
 )
 def update_realm(name: str, **given: Any) -> None:
-    """Change settings of the realm NAME; what is left out stays.
+    """Update settings of the realm NAME; options that you leave out keep their values.
 
     \b
     Example:
@@ -109,7 +111,7 @@ def update_realm(name: str, **given: Any) -> None:
     from idp.db import commit
 
     fields = {field: value for field, value in given.items() if value is not None}
-    check(fields, "Say what is to change: see idp realms update --help.")
+    check(fields, "Say what to change: see idp realms update --help.")
     realms.update_realm(realms.lock_realm(name) or realms.get_realm(name), **fields)
     commit()
-    click.echo(f"Changed {name}: {', '.join(fields)}.")
+    click.echo(f"Updated {name}: {', '.join(fields)}.")

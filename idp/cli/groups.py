@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @click.group("groups")
 def groups_group() -> None:
-    """Make groups, and put users into them."""
+    """Create groups and manage their members."""
 
 
 @groups_group.command("create")
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--description", default="", help="What it is.")
-@click.option("--display-name", default="", help="What it is shown as; its name by default.")
+@click.option("--description", default="", help="Description.")
+@click.option("--display-name", default="", help="Display name; by default its name.")
 @json_option
 def create(realm: "Realm", name: str, description: str, display_name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Make a group called NAME."""
+    """Create a group called NAME."""
     from idp import users
     from idp.db import commit
 
@@ -33,7 +33,7 @@ def create(realm: "Realm", name: str, description: str, display_name: str, as_js
     if as_json:
         show_json(_facts(group, 0))
     else:
-        click.echo(f"Created group {name}. Give it a role with: idp grants add --realm {realm.name} group:{name} <role>")
+        click.echo(f"Created group {name}. Assign it a role with: idp grants add --realm {realm.name} group:{name} <role>")
 
 
 @groups_group.command("list")
@@ -52,7 +52,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
         said = facts(group)
         return {name: str(said[name]) for name in ("name", "members", "description")}
 
-    empty = "There are no groups. Make one with: idp groups create"
+    empty = "There are no groups. Create one with: idp groups create"
     show_listing(users.group_listing(realm), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
@@ -63,13 +63,13 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 @limit_option
 @json_option
 def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
-    """List who is in the group NAME."""
+    """List the members of the group NAME."""
     from idp import users
 
     show_listing(
         users.member_listing(users.get_group(realm, name)), facts=lambda user: {"uid": user.uid, "name": user.name},
-        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Nobody is in group {name}.", as_json=as_json, limit=limit,
-        order="name",
+        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Group {name} has no members.", as_json=as_json,
+        limit=limit, order="name",
     )  # fmt: skip
 
 
@@ -79,13 +79,13 @@ def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None
 @with_database
 @realm_option
 def add(realm: "Realm", name: str, user: str) -> None:
-    """Put USER into the group NAME."""
+    """Add USER to the group NAME."""
     from idp import users
     from idp.db import commit
 
     users.add_member(realm, users.get_group(realm, name), users.get_user(realm, user))
     commit()
-    click.echo(f"{user} is in group {name}.")
+    click.echo(f"Added {user} to group {name}.")
 
 
 @groups_group.command("remove")
@@ -94,13 +94,13 @@ def add(realm: "Realm", name: str, user: str) -> None:
 @with_database
 @realm_option
 def remove(realm: "Realm", name: str, user: str) -> None:
-    """Take USER out of the group NAME."""
+    """Remove USER from the group NAME."""
     from idp import users
     from idp.db import commit
 
     users.remove_member(realm, users.get_group(realm, name), users.get_user(realm, user))
     commit()
-    click.echo(f"{user} is no longer in group {name}.")
+    click.echo(f"Removed {user} from group {name}.")
 
 
 @groups_group.command("delete")
@@ -108,7 +108,7 @@ def remove(realm: "Realm", name: str, user: str) -> None:
 @with_database
 @realm_option
 def delete(realm: "Realm", name: str) -> None:
-    """Delete the group NAME with what it holds; its members stay users."""
+    """Delete the group NAME and its grants; its members remain users."""
     from idp import users
     from idp.db import commit
 

@@ -27,7 +27,7 @@ def _group(noun: str, explanation: str) -> click.Group:
     @click.argument("name")
     @with_database
     @realm_option
-    @click.option("--description", default="", help="What it is for.")
+    @click.option("--description", default="", help="Description.")
     @json_option
     def create(realm: "Realm", name: str, description: str, as_json: bool) -> None:  # noqa: FBT001
         from idp.db import commit
@@ -48,7 +48,7 @@ def _group(noun: str, explanation: str) -> click.Group:
         show_listing(
             verb(f"{noun}_listing")(realm), facts=_facts, as_json=as_json, limit=limit, order="name",
             row=lambda row: {"name": row.name, "description": one_line(row.description)},
-            empty=f"There are no {noun}s. Make one with: idp {noun}s create",
+            empty=f"There are no {noun}s. Create one with: idp {noun}s create",
         )  # fmt: skip
 
     @group.command("describe", help=f"Change the description of a {noun}.")
@@ -61,7 +61,7 @@ def _group(noun: str, explanation: str) -> click.Group:
 
         verb(f"describe_{noun}")(realm, name, description)
         commit()
-        click.echo(f"Described {noun} {name}.")
+        click.echo(f"Updated {noun} {name}.")
 
     @group.command("delete", help=f"Delete a {noun} that no grant names.")
     @click.argument("name")
@@ -83,7 +83,7 @@ def _facts(row: Any) -> dict[str, Any]:
 
 
 roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.")
-projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.")
+projects_group = _group("project", "Projects: parts of a realm that group work and grants.")
 
 
 @roles_group.command("permit")
@@ -92,9 +92,9 @@ projects_group = _group("project", "Projects: parts of a realm that work, and gr
 @with_database
 @realm_option
 def permit(realm: "Realm", name: str, permissions: tuple[str, ...]) -> None:
-    """Set what the holders of role NAME may do at this server, such as keysets:lease; without PERMISSIONS, nothing.
+    """Set what role NAME permits on this server, such as keysets:lease; without PERMISSIONS, nothing.
 
-    What there is to permit, a wrong one lists. What a role means to other APIs, they decide.
+    A wrong one lists all permissions. Other APIs decide for themselves what a role means to them.
     """
     from idp import access
     from idp.db import commit
