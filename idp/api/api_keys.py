@@ -148,7 +148,7 @@ def list_keys(caller: Caller, realm: Realm, query: KeyQuery) -> Page[KeyResource
 
 @signed_in
 def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
-    """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
+    """Create a key for oneself or for somebody else; its value is in this response and nowhere else."""
     spec = body.spec
     wish = callers.KeyWish(hours=spec.expiryHours, expires_at=spec.expiry, never=spec.neverExpires, **_fields(body))
     owner = None if spec.userUid in {"", realm.uid} else spec.userUid
@@ -157,13 +157,13 @@ def create_key(caller: Caller, realm: Realm, body: KeyBody) -> Created[KeyMade]:
 
 @signed_in
 def get_key(caller: Caller, realm: Realm, uid: str) -> KeyResource:
-    """Show what is known of a key: never its value."""
+    """Show a key, never its value."""
     return show_key(callers.readable_key(caller, realm, uid))
 
 
 @signed_in(current=get_key)
 def replace_key(caller: Caller, realm: Realm, body: KeyBody, uid: str) -> None:
-    """Change name, expiry and narrowing of a key."""
+    """Update the name, expiry and restrictions of a key."""
     key = callers.writable_key(caller, realm, uid)
     callers.check_change(caller, realm, key)
     fields = _fields(body)
@@ -182,26 +182,26 @@ def replace_key(caller: Caller, realm: Realm, body: KeyBody, uid: str) -> None:
 
 @signed_in(current=get_key)
 def set_state(caller: Caller, realm: Realm, body: KeyActivity, uid: str) -> None:
-    """Deactivate a key, or activate it again."""
+    """Deactivate a key or activate it again."""
     callers.set_key_active(caller, realm, uid, active=body.isActive)
 
 
 @signed_in(current=get_key)
 def delete_key(caller: Caller, realm: Realm, uid: str) -> None:
-    """Remove a key."""
+    """Delete a key."""
     apikeys.delete_key(realm, callers.writable_key(caller, realm, uid))
 
 
 @signed_in
 def rotate_key(caller: Caller, realm: Realm, body: Rotation, uid: str) -> Created[KeyMade]:
-    """Make a successor to a key; both work for the overlap that is chosen."""
+    """Create a successor to a key; both work during the chosen overlap."""
     overlap = timedelta(hours=body.overlapHours)
     return _made(callers.rotate_key(caller, realm, uid, overlap=overlap, hours=body.expiryHours))
 
 
 @signed_in(current=get_key)
 def revoke_key(caller: Caller, realm: Realm, body: Revocation, uid: str) -> None:
-    """End a key for good, and say why."""
+    """Revoke a key permanently, with a reason."""
     apikeys.revoke_key(realm, callers.writable_key(caller, realm, uid), body.reason)
 
 

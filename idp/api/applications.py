@@ -226,7 +226,7 @@ def list_applications(
 
 @signed_in
 def create_application(caller: Caller, realm: Realm, body: NewApplication) -> Created[ApplicationMade]:
-    """Make an application with what it is to hold and its first secret, which is in this answer and nowhere else."""
+    """Create an application with its roles and its first secret, which is in this response and nowhere else."""
     spec = body.spec
     fields = _fields(spec) | {"description": body.metadata.description or ""}
     roles = [access.find_role_name(realm, role) for role in spec.roles]
@@ -245,14 +245,14 @@ def get_application(caller: Caller, realm: Realm, uid: str) -> ApplicationResour
 
 @signed_in(current=get_application)
 def replace_application(caller: Caller, realm: Realm, body: ReplacedApplication, uid: str) -> None:
-    """Change what an application is; what is left out is emptied."""
+    """Replace an application; what is left out is emptied."""
     fields = _fields(body.spec) | {"description": body.metadata.description or ""}
     callers.change_application(caller, realm, callers.visible_application(caller, realm, uid).name, **fields)
 
 
 @signed_in(current=get_application)
 def change_application(caller: Caller, realm: Realm, body: ApplicationChange, uid: str) -> None:
-    """Change an application; what is left out stays."""
+    """Update an application; what is left out keeps its value."""
     fields = changed_fields(body.spec, _API_NAMES, _EMPTY)
     if body.metadata.description is not None:
         fields["description"] = body.metadata.description
@@ -268,7 +268,7 @@ def delete_application(caller: Caller, realm: Realm, uid: str) -> None:
 
 @signed_in
 def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
-    """List the secrets of an application, retired ones too; never their values."""
+    """List the secrets of an application, including retired ones; never their values."""
     application = callers.visible_application(caller, realm, uid)
     every = applications.list_secrets(application)
     return {"items": [_show_secret(secret, every) for secret in every]}
@@ -276,7 +276,7 @@ def list_secrets(caller: Caller, realm: Realm, uid: str) -> Secrets:
 
 @signed_in
 def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Created[SecretMade]:
-    """Give an application one more secret, which is in this answer and nowhere else."""
+    """Add a secret to an application; its value is in this response and nowhere else."""
     application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     secret, plain = callers.make_secret(caller, realm, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
@@ -284,7 +284,7 @@ def create_secret(caller: Caller, realm: Realm, body: NewSecret, uid: str) -> Cr
 
 @signed_in
 def get_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> SecretResource:
-    """Show what is known of a secret, by uid or name; never its value."""
+    """Show a secret, by uid or name; never its value."""
     application = callers.visible_application(caller, realm, uid)
     every = applications.list_secrets(application)
     return _show_secret(_secret(every, secret), every)
@@ -292,7 +292,7 @@ def get_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> SecretRes
 
 @signed_in(current=get_secret)
 def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, secret: str) -> None:
-    """Let a secret expire at another time, or never."""
+    """Change when a secret expires."""
     application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     row = _live_secret(application, secret)
     applications.change_expiry(realm, application, row, body.spec.expiry)
@@ -300,7 +300,7 @@ def change_secret(caller: Caller, realm: Realm, body: SecretChange, uid: str, se
 
 @signed_in(current=get_secret)
 def retire_secret(caller: Caller, realm: Realm, uid: str, secret: str) -> None:
-    """End a secret for good; every worker refuses it within a second."""
+    """Retire a secret permanently; every worker refuses it within a second."""
     application = callers.manageable_application(caller, realm, callers.visible_application(caller, realm, uid).name)
     applications.retire_secret(realm, application, _live_secret(application, secret).name)
 

@@ -92,7 +92,7 @@ class AuditMessage(TypedDict):
 
 @signed_in(records=True)
 def list_audits(caller: Caller, realm: Realm, query: AuditQuery) -> Page[Audit]:
-    """Search the audit trail, newest first. `count` is not known, and -1."""
+    """Search the audit trail, newest first. `count` is unknown, and always -1."""
     caller.require("audit:read", realm=realm.name)
     found = page(caller, query, _listing(realm, query), lambda event: _shown(realm, event), "-creationTimestamp")
     record_reading(realm.name, "search")
@@ -109,7 +109,7 @@ def get_audit(caller: Caller, realm: Realm, uid: str) -> Audit:
 
 @signed_in(records=True)
 def get_message(caller: Caller, realm: Realm, uid: str) -> AuditMessage:
-    """Say what an event is about."""
+    """Return the message of an event."""
     event = _find(caller, realm, uid)
     message: AuditMessage = {"actionMsg": _action(event), "contentMsg": _content(event)}
     record_reading(realm.name, "search")

@@ -8,7 +8,7 @@ from idp.errors import InvalidValueError
 
 
 def changed_fields(spec: Schema, names: Mapping[str, str], empty: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields to change, with their values; what is left out stays as it is.
+    """Return the fields to change, with their values; what is left out keeps its value.
 
     :param names: members of the `spec` by the domain's names of them.
     :param empty: what null stands for, by the domain's names; a field that is missing has no empty.

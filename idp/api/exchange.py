@@ -80,5 +80,5 @@ class ExchangedShown(TypedDict):
 
 @public(answers=ExchangedShown)
 def exchange_key(query: ScopeQuery) -> Response:  # noqa: ARG001 (`exchange` reads it itself)
-    """Exchange an API key, shown in the header `apiKey`, for a session token of 15 minutes."""
+    """Exchange an API key, sent in the header `apiKey`, for a 15-minute session token."""
     return exchange(request.environ)

@@ -160,7 +160,7 @@ def list_grants(caller: Caller, realm: Realm, project: Project | None, query: Gr
 
 @signed_in
 def create_grant(caller: Caller, realm: Realm, project: Project | None, body: NewGrant) -> Created[Made]:
-    """Give somebody a role, up to what the caller has; it ends no later than the caller could give it."""
+    """Assign a role, up to what the caller holds; it ends no later than the caller's own."""
     spec = body.spec
     if spec.projectUid is not None:
         project = access.find_project_by_uid(realm, spec.projectUid)
@@ -188,13 +188,13 @@ def get_grant(caller: Caller, realm: Realm, uid: str) -> GrantResource:
 
 @signed_in(current=get_grant)
 def replace_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
-    """Give a grant another end; nothing else of it can be changed."""
+    """Change when a grant ends; nothing else about it can be changed."""
     _change_end(caller, realm, uid, body.spec.until)
 
 
 @signed_in(current=get_grant)
 def change_grant(caller: Caller, realm: Realm, body: GrantChange, uid: str) -> None:
-    """Give a grant another end."""
+    """Change when a grant ends."""
     _change_end(caller, realm, uid, body.spec.until)
 
 
@@ -207,7 +207,7 @@ def _change_end(caller: Caller, realm: Realm, uid: str, until: datetime | None) 
 
 @signed_in(current=get_grant)
 def delete_grant(caller: Caller, realm: Realm, uid: str) -> None:
-    """Take a role from somebody."""
+    """Remove a role from its holder."""
     grant = _find(caller, realm, uid)
     project = grant.project.name if grant.project else ""
     callers.take_role(caller, realm, callers.holder_of_grant(realm, grant), grant.role.name, project=project)
@@ -215,7 +215,7 @@ def delete_grant(caller: Caller, realm: Realm, uid: str) -> None:
 
 @signed_in(answers=Page[ReviewItem], media_type="application/json, text/csv")
 def review_access(caller: Caller, realm: Realm, project: Project | None, query: ReviewQuery) -> Response:
-    """Answer who can call what, in which project, since when, until when, and given by whom.
+    """Show who can call what, in which project, since when, until when, and who assigned it.
 
     With `format=csv` the whole review is one table, a line for each holder and, of a group, for each member.
     """

@@ -134,7 +134,7 @@ def list_groups(caller: Caller, realm: Realm, query: GroupQuery) -> Page[GroupRe
 
 @signed_in
 def create_group(caller: Caller, realm: Realm, body: NewGroup) -> Created[Made]:
-    """Make a group with members and roles."""
+    """Create a group with members and roles."""
     caller.require("users:write", realm=realm.name)
     group = users.create_group(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
     if body.spec.roles:
@@ -153,13 +153,13 @@ def get_group(caller: Caller, realm: Realm, uid: str) -> GroupResource:
 
 @signed_in(current=get_group)
 def replace_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Set what a group says of itself; its members, its roles and what it is shown as where `spec` names them."""
+    """Replace a group; its members, roles and display name only if `spec` names them."""
     _change(caller, realm, uid, body.metadata.description or "", body.spec)
 
 
 @signed_in(current=get_group)
 def change_group(caller: Caller, realm: Realm, body: GroupChange, uid: str) -> None:
-    """Change what a group says of itself, what it is shown as, its members or its roles."""
+    """Update the description, display name, members or roles of a group."""
     _change(caller, realm, uid, body.metadata.description, body.spec)
 
 
@@ -183,52 +183,52 @@ def _set_members(caller: Caller, realm: Realm, group: Group, wanted: set[str]) -
 
 @signed_in(current=get_group)
 def delete_group(caller: Caller, realm: Realm, uid: str) -> None:
-    """Delete a group; its members stay, and hold no longer what it held."""
+    """Delete a group; its members remain, and lose the roles that they held through it."""
     group = callers.manageable_group(caller, realm, callers.visible_group(caller, realm, uid))
     users.delete_group(realm, group.name)
 
 
 @signed_in
 def list_members(caller: Caller, realm: Realm, query: MemberQuery, uid: str) -> Page[UserResource]:
-    """List the users in a group."""
+    """List the members of a group."""
     return page(caller, query, users.member_listing(callers.visible_group(caller, realm, uid)), show_user, query.orderBy)
 
 
 @signed_in
 def add_member(caller: Caller, realm: Realm, body: Member, uid: str) -> None:
-    """Put a user into a group; one who is in it stays."""
+    """Add a user to a group; nothing happens if they are a member already."""
     callers.put_into_group(caller, realm, callers.visible_group(caller, realm, uid), body.uid)
 
 
 @signed_in
 def remove_member(caller: Caller, realm: Realm, uid: str, user: str) -> None:
-    """Take a user out of a group."""
+    """Remove a user from a group."""
     callers.take_out_of_group(caller, realm, callers.visible_group(caller, realm, uid), user)
 
 
 @signed_in
 def get_group_roles(caller: Caller, realm: Realm, uid: str) -> GroupRoles:
-    """Show what a group holds on the realm."""
+    """Show the roles of a group on the realm."""
     grants = visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)))
     return {"roles": [{"uid": each.role.uid, "name": each.role.name} for each in grants if each.project is None]}
 
 
 @signed_in
 def set_group_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
-    """Let a group hold exactly these roles on the realm."""
+    """Set the roles of a group on the realm."""
     roles = [access.find_role_name(realm, role) for role in body.roles]
     callers.set_roles(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), roles)
 
 
 @signed_in
 def get_group_projects(caller: Caller, realm: Realm, uid: str) -> GroupProjects:
-    """Show what a group holds on projects."""
+    """Show the roles of a group on projects."""
     return {"projects": by_project(visible(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid))), [])}
 
 
 @signed_in
 def set_group_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
-    """Let a group hold exactly these roles on each project that is named; the others stay as they are."""
+    """Set the roles of a group on each named project; other projects are not changed."""
     give_on_projects(caller, realm, users.group_holder(callers.visible_group(caller, realm, uid)), body.projects)
 
 

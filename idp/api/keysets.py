@@ -236,7 +236,7 @@ class KeysetKinds(TypedDict):
 
 @signed_in
 def list_kinds() -> KeysetKinds:
-    """List what can be kept: categories, entities, and the keys of each."""
+    """List the supported categories and entities, and the keys of each."""
     items: list[KeysetKind] = [
         {
             "category": category,  # type: ignore[typeddict-item]
@@ -252,7 +252,7 @@ def list_kinds() -> KeysetKinds:
 
 @signed_in
 def list_keysets(caller: Caller, realm: Realm, query: KeysetQuery) -> Page[KeysetResource]:
-    """List the keysets that the caller may see or be lent, without their values."""
+    """List the keysets that the caller can view or lease, without their values."""
     names = callers.listed_projects(caller, realm)
     project = visible_project(caller, realm, query.project).name if query.project else ""
     listing = keysets.keyset_listing(
@@ -264,7 +264,7 @@ def list_keysets(caller: Caller, realm: Realm, query: KeysetQuery) -> Page[Keyse
 
 @signed_in
 def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made]:
-    """Keep a keyset: each value is sealed before it is stored, and no answer ever shows it."""
+    """Create a keyset: each value is encrypted before it is stored, and no response ever contains it."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     spec = body.spec
     wish = KeysetWish(
@@ -278,14 +278,14 @@ def create_keyset(caller: Caller, realm: Realm, body: NewKeyset) -> Created[Made
 
 @signed_in
 def get_keyset(caller: Caller, realm: Realm, uid: str) -> KeysetResource:
-    """Show a keyset without its values, by uid, or by name where only one has it."""
+    """Show a keyset without its values, by uid, or by name if only one has it."""
     keyset = callers.visible_keyset(caller, realm, uid)
     return show_keyset(keyset, keysets.is_damaged(realm, keyset))
 
 
 @signed_in(current=get_keyset)
 def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
-    """Set what a keyset says of itself; what is left out gets its default, and its values stay."""
+    """Replace the description of a keyset; what is left out gets its default, and its values do not change."""
     keyset, spec = _changeable(caller, realm, uid), body.spec
     if spec.projects is None:
         raise InvalidMembersError([("spec.projects", "Say which projects it is for, [] for the whole organisation")])
@@ -299,7 +299,7 @@ def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -
 
 @signed_in(current=get_keyset)
 def change_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -> None:
-    """Change what a keyset says of itself: name, description, projects, whether it is the default, how long it is lent."""
+    """Update a keyset: name, description, projects, whether it is the default, longest lease."""
     keyset, spec = _changeable(caller, realm, uid), body.spec
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations),
@@ -317,7 +317,7 @@ def _changed_projects(caller: Caller, realm: Realm, sent: Sequence[str | SentBac
 def _change(caller: Caller, realm: Realm, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
     for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
         if sent not in {None, stored}:
-            raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: make another keyset")])
+            raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: create another keyset")])
     if any(key.value is not None for key in body.spec.keys or ()):
         raise InvalidMembersError([("spec.keys", "New values are a new version: POST /v1/keysets/{uid}/versions")])
     callers.change_keyset(caller, realm, keyset, wish)
@@ -332,13 +332,13 @@ def _changeable(caller: Caller, realm: Realm, uid: str) -> Keyset:
 
 @signed_in(current=get_keyset)
 def delete_keyset(caller: Caller, realm: Realm, uid: str) -> None:
-    """Delete a keyset with its values. Leases of it end."""
+    """Delete a keyset with its values. Its leases end."""
     keysets.delete_keyset(realm, callers.writable_keyset(caller, realm, uid))
 
 
 @signed_in
 def list_versions(caller: Caller, realm: Realm, uid: str) -> Versions:
-    """List the versions of a keyset, and which of them somebody still holds."""
+    """List the versions of a keyset, and which of them are still leased."""
     keyset = callers.visible_keyset(caller, realm, uid)
     versions = keysets.list_versions(keyset)
     held = keysets.holdings(keyset, versions)
@@ -347,7 +347,7 @@ def list_versions(caller: Caller, realm: Realm, uid: str) -> Versions:
 
 @signed_in(current=get_keyset)
 def create_version(caller: Caller, realm: Realm, body: NewVersion, uid: str) -> Created[VersionMade]:
-    """Give a keyset new values. The old ones are removed; leases that run were given them, and say so."""
+    """Replace the values of a keyset. The old ones are removed; active leases still have them, and say so."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     keyset = _changeable(caller, realm, uid)
     number = keysets.replace_values(realm, keyset, _values(body.spec.keys))

@@ -100,7 +100,7 @@ class LeaseResource(TypedDict):
 
 @signed_in(unlocked=True)
 def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
-    """Be lent a keyset, as an application: its values are in this answer and nowhere else.
+    """Lease a keyset, as an application: its values are in this response and nowhere else.
 
     It takes the permission keysets:lease on a project that the keyset is for, or on the organisation; HTTPS, or a call from the
     machine itself (403 HttpsRequired); and no Idempotency-Key, for each call is another lease. 409 KeysetDamaged says that the
@@ -124,7 +124,7 @@ def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
 
 @signed_in
 def list_leases(caller: Caller, realm: Realm, query: LeaseQuery) -> Page[LeaseResource]:
-    """List leases: of the keysets that the caller may read, or else the caller's own; those that are over for 90 days."""
+    """List leases: of the keysets that the caller may read, or else the caller's own; ended ones for 90 days."""
     own, names = "", None
     if caller.may_somewhere("keysets:read", realm=realm.name):
         names = callers.readable_projects(caller, realm, "keysets:read")
@@ -148,7 +148,7 @@ def get_lease(caller: Caller, realm: Realm, uid: str) -> LeaseResource:
 
 @signed_in
 def end_lease(caller: Caller, realm: Realm, query: EndQuery, uid: str) -> None:
-    """End a lease: one's own, or one of a keyset that the caller may change. One that is over stays as it is."""
+    """End a lease: one's own, or one of a keyset that the caller may update. An ended lease does not change."""
     keysets.end_lease(realm, callers.endable_lease(caller, realm, uid), query.reason)
 
 

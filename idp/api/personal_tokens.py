@@ -65,14 +65,14 @@ class TokenResource(TypedDict):
 
 @signed_in
 def list_tokens(caller: Caller, realm: Realm, query: PageQuery, uid: str) -> Page[TokenResource]:
-    """List somebody's personal tokens, expired ones too; never their values."""
+    """List a user's personal tokens, including expired ones; never their values."""
     user = _whose(caller, realm, uid, "personal-tokens:read")
     return page(caller, query, personal_tokens.token_listing(realm.id, user_id=user.id), lambda row: _shown(*row))
 
 
 @signed_in
 def list_all_tokens(caller: Caller, realm: Realm, query: PageQuery) -> Page[TokenResource]:
-    """List the personal tokens of everybody."""
+    """List the personal tokens of all users."""
     caller.require("personal-tokens:read", realm=realm.name)
     return page(caller, query, personal_tokens.token_listing(realm.id), lambda row: _shown(*row))
 
@@ -88,7 +88,7 @@ def get_token(caller: Caller, realm: Realm, token_id: str) -> TokenResource:
 
 @signed_in
 def delete_token(caller: Caller, realm: Realm, uid: str, token_id: str) -> None:
-    """Delete one of somebody's personal tokens; it is refused everywhere within a second."""
+    """Delete a user's personal token; it is refused everywhere within a second."""
     _delete(caller, realm, uid, token_id)
 
 
@@ -111,7 +111,7 @@ def delete_any_token(caller: Caller, realm: Realm, token_id: str) -> None:
 
 @signed_in
 def create_token(caller: Caller, realm: Realm, body: NewToken) -> Created[TokenMade]:
-    """Make a personal token for oneself, after signing in; its value is in this answer and nowhere else."""
+    """Create a personal token for oneself, after signing in; its value is in this response and nowhere else."""
     if caller.kind is not CredentialKind.SESSION or realm.name != caller.realm.name:
         raise DeniedError("Personal tokens are made for oneself, after signing in.")
     token = personal_tokens.create_personal_token(caller.realm, caller.user, seconds=body.spec.seconds)

@@ -167,7 +167,7 @@ class ProjectMetas(TypedDict):
 
 @signed_in
 def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[ProjectResource]:
-    """List the projects that the caller may see."""
+    """List the projects that the caller is allowed to see."""
     names = callers.readable_projects(caller, realm, "projects:read")
     columns = {"metadata.name": Project.name, "metadata.uid": Project.uid}
     listing = filtered(access.project_listing(realm, containing=query.name, names=names), query.filters, columns)
@@ -176,7 +176,7 @@ def list_projects(caller: Caller, realm: Realm, query: ProjectQuery) -> Page[Pro
 
 @signed_in
 def list_project_names(caller: Caller, realm: Realm, query: NameQuery) -> ProjectMetas:
-    """List the projects that the caller may see in short: the first 500 by name."""
+    """List the projects that the caller is allowed to see in short form: the first 500 by name."""
     names = callers.readable_projects(caller, realm, "projects:read")
     rows = access.project_listing(realm, names=names).take("name", descending=False, after=None, limit=500)
     found = [access.get_project(realm, query.name)] if query.name and _is_there(realm, query.name) else rows
@@ -194,7 +194,7 @@ def _is_there(realm: Realm, name: str) -> bool:
 
 @signed_in
 def create_project(caller: Caller, realm: Realm, body: NewProject) -> Created[Made]:
-    """Make a project, and give users and groups roles on it."""
+    """Create a project, and assign roles on it to users and groups."""
     caller.require("projects:write", realm=realm.name)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
     project = access.create_project(realm, body.metadata.name, body.metadata.description or "", body.spec.displayName)
@@ -213,14 +213,14 @@ def get_project(caller: Caller, realm: Realm, uid: str) -> ProjectResource:
 
 @signed_in(current=get_project)
 def replace_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
+    """Replace a project; role holders and display name only if `spec` names them."""
     _describe(caller, realm, uid, body.metadata.description or "", body.spec.displayName)
     _set_holders(caller, realm, uid, body.spec)
 
 
 @signed_in(current=get_project)
 def change_project(caller: Caller, realm: Realm, body: ProjectChange, uid: str) -> None:
-    """Change what a project says of itself, what it is shown as, or who holds roles on it."""
+    """Update the description, display name or role holders of a project."""
     if body.metadata.description is not None or body.spec.displayName is not None:
         _describe(caller, realm, uid, body.metadata.description, body.spec.displayName)
     _set_holders(caller, realm, uid, body.spec)
@@ -252,7 +252,7 @@ def delete_project(caller: Caller, realm: Realm, query: DeleteQuery, uid: str) -
 
 @signed_in
 def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
-    """Say that nothing runs in a project here, as clients ask before they delete one."""
+    """List what runs in a project, which clients ask before deleting one: nothing does."""
     visible_project(caller, realm, uid)
     return {
         "appDeployments": {"apps": [], "count": 0},
@@ -263,20 +263,20 @@ def list_what_uses_it(caller: Caller, realm: Realm, uid: str) -> ProjectUse:
 
 @signed_in(current=get_project)
 def set_project_meta(caller: Caller, realm: Realm, body: ProjectMetaChange, uid: str) -> None:
-    """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
+    """Replace a project's description, as `PUT /v1/projects/{uid}` does."""
     sent = body.metadata if body.metadata is not None else body
     _describe(caller, realm, uid, describe(sent.annotations) or "", None)
 
 
 @signed_in
 def set_project_users(caller: Caller, realm: Realm, body: ProjectUsers, uid: str) -> None:
-    """Let exactly these users hold these roles on a project."""
+    """Set which users hold which roles on a project."""
     _set(caller, realm, uid, HolderKind.USER, {each.userId: each.roles for each in body.users})
 
 
 @signed_in
 def set_project_teams(caller: Caller, realm: Realm, body: ProjectTeams, uid: str) -> None:
-    """Let exactly these groups hold these roles on a project."""
+    """Set which groups hold which roles on a project."""
     _set(caller, realm, uid, HolderKind.GROUP, {each.teamId: each.roles for each in body.teams})
 
 

@@ -163,7 +163,7 @@ _FIELDS = {
 
 @signed_in
 def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
-    """List organisations: for operators all, for anybody else their own."""
+    """List organisations: all for operators, their own for everybody else."""
     own = "" if caller.realm.name == MASTER else caller.realm.uid
     caller.require("realm:read")
     listing = realms.realm_listing(containing=query.name, state=query.state, uid=own)
@@ -172,7 +172,7 @@ def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
 
 @signed_in(prepare=keys.prepare)
 def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
-    """Make an organisation, with its signing keys and the built-in roles. Operators only."""
+    """Create an organisation, with its signing keys and the built-in roles. Operators only."""
     _operator(caller)
     realm = manifest.create_empty_realm(body.metadata.name, pending=body.pending, **_fields(body.spec))
     return Created({"uid": realm.uid}, f"/v1/realms/{realm.uid}")
@@ -186,62 +186,62 @@ def get_realm(caller: Caller, uid: str) -> RealmResource:
 
 @signed_in(current=get_realm)
 def replace_realm(caller: Caller, body: ReplacedRealm, uid: str) -> None:
-    """Set all settings of an organisation."""
+    """Replace all settings of an organisation."""
     realms.update_realm(_find(caller, uid, "realm:write"), **_fields(body.spec))
 
 
 @signed_in(current=get_realm)
 def change_realm(caller: Caller, body: RealmChange, uid: str) -> None:
-    """Change settings of an organisation."""
+    """Update settings of an organisation."""
     fields = changed_fields(body.spec, {field: name for name, field in _FIELDS.items()}, {"display_name": ""})
     realms.update_realm(_find(caller, uid, "realm:write"), **fields)
 
 
 @signed_in(current=get_realm)
 def delete_realm(caller: Caller, uid: str) -> None:
-    """Stop an organisation for good. For 30 days it can be restored; then all but its audit trail is removed. Operators only."""
+    """Delete an organisation. It can be restored for 30 days; then all but its audit trail is removed. Operators only."""
     _operator(caller)
     realms.delete_realm(_find(caller, uid, "realm:write"))
 
 
 @signed_in
 def approve_realm(caller: Caller, uid: str) -> None:
-    """Let an organisation begin that waits for it; its administrators are told by mail. Operators only."""
+    """Approve a pending organisation; its administrators are notified by email. Operators only."""
     _operator(caller)
     organisations.approve(_find(caller, uid, "realm:write"))
 
 
 @signed_in
 def deactivate_realm(caller: Caller, uid: str) -> None:
-    """Refuse every credential of an organisation, everywhere within a second. Operators only."""
+    """Deactivate an organisation: every credential is refused everywhere within a second. Operators only."""
     _operator(caller)
     realms.deactivate_realm(_find(caller, uid, "realm:write"))
 
 
 @signed_in
 def activate_realm(caller: Caller, uid: str) -> None:
-    """Let the credentials of an organisation work again. Operators only."""
+    """Activate an organisation again, with all its credentials. Operators only."""
     _operator(caller)
     realms.activate_realm(_find(caller, uid, "realm:write"))
 
 
 @signed_in
 def restore_realm(caller: Caller, uid: str) -> None:
-    """Bring a deleted organisation back, deactivated. Operators only."""
+    """Restore a deleted organisation, deactivated. Operators only."""
     _operator(caller)
     realms.restore_realm(_find(caller, uid, "realm:write"))
 
 
 @signed_in
 def purge_realm(caller: Caller, uid: str) -> None:
-    """Remove a deleted organisation for good before its 30 days are over; its audit trail is left. Operators only."""
+    """Permanently remove a deleted organisation before its 30 days are over; its audit trail is kept. Operators only."""
     _operator(caller)
     organisations.purge_realm(_find(caller, uid, "realm:write").name)
 
 
 @public
 def sign_up(body: SignUpBody) -> Created[Waiting]:
-    """Ask for an organisation: a code is mailed, and nothing is made before it is used. Off unless the operator allows it."""
+    """Sign up an organisation: a code is emailed, and nothing is created before it is used. Off unless the operator allows it."""
     wish = SignUpWish(body.orgName, body.emailId, body.displayName, body.firstName, body.lastName)
     row = organisations.sign_up(wish, address())
     return Created({"uid": row.uid, "expiry": time(row.expires_at)}, "/v1/auth/signup")
@@ -249,7 +249,7 @@ def sign_up(body: SignUpBody) -> Created[Waiting]:
 
 @public
 def verify_sign_up(body: Verification, code: str) -> Verified:
-    """Show that the mail arrived, and choose the password: the organisation is made, with its first administrator."""
+    """Verify the emailed code and choose the password: the organisation and its first administrator are created."""
     realm = organisations.verify_sign_up(code, body.password, address())
     return {"orgName": realm.name, "state": realm.state}
 

@@ -45,20 +45,20 @@ class ResourceRoles(TypedDict):
 
 @signed_in
 def list_resource_roles(caller: Caller, realm: Realm, uid: str) -> ResourceRoles:
-    """Show the roles on projects that a user or a group holds, one entry each."""
+    """List the roles on projects that a user or a group holds, one entry each."""
     grants = visible(caller, realm, _holder(caller, realm, uid))
     return {"resourceRoles": [_shown(grant) for grant in grants if grant.project is not None]}
 
 
 @signed_in
 def create_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str) -> None:
-    """Let a user or a group hold each of these roles on each of these projects; what they hold already, they keep."""
+    """Assign each of these roles on each of these projects to a user or a group, in addition to what they hold."""
     _give(caller, realm, _holder(caller, realm, uid), body)
 
 
 @signed_in
 def change_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: str, grant: str) -> None:
-    """Put other roles on projects in the place of an entry."""
+    """Replace an entry by other roles on projects."""
     holder = _holder(caller, realm, uid)
     before = _find(caller, realm, holder, grant)
     role, project = before.role.name, before.project.name if before.project is not None else ""
@@ -69,7 +69,7 @@ def change_resource_role(caller: Caller, realm: Realm, body: ResourceRole, uid: 
 
 @signed_in
 def delete_resource_role(caller: Caller, realm: Realm, uid: str, grant: str) -> None:
-    """Take the role of an entry away."""
+    """Remove the role of an entry."""
     holder = _holder(caller, realm, uid)
     found = _find(caller, realm, holder, grant)
     project = found.project.name if found.project is not None else ""

@@ -122,7 +122,7 @@ def list_roles(caller: Caller, realm: Realm, query: RoleQuery) -> Page[RoleResou
 
 @signed_in
 def list_permissions(caller: Caller, query: PermissionQuery) -> list[Permission]:  # noqa: ARG001 (everybody who is signed in)
-    """List what roles can permit at this server."""
+    """List the permissions that roles can have on this server."""
     shown = [_permission(name, text) for name, text in PERMISSIONS.items()]
     return [each for each in shown if query.scope in {"", each["scope"]}]
 
@@ -134,7 +134,7 @@ def _permission(name: str, text: str) -> Permission:
 
 @signed_in
 def create_role(caller: Caller, realm: Realm, body: NewRole) -> Created[Made]:
-    """Make a role with permissions that the caller has."""
+    """Create a role with permissions that the caller has."""
     role = callers.make_role(caller, realm, body.metadata.name, body.metadata.description or "", body.spec.permissions)
     return Created({"uid": role.uid}, f"/v1/roles/{role.uid}")
 
@@ -148,14 +148,14 @@ def get_role(caller: Caller, realm: Realm, uid: str) -> RoleResource:
 
 @signed_in(current=get_role)
 def replace_role(caller: Caller, realm: Realm, body: ReplacedRole, uid: str) -> None:
-    """Set what a role says of itself, and what it permits."""
+    """Replace the description and permissions of a role."""
     description = body.metadata.description or ""
     callers.change_role(caller, realm, _find(realm, uid).name, description, body.spec.permissions)
 
 
 @signed_in(current=get_role)
 def change_role(caller: Caller, realm: Realm, body: RoleChange, uid: str) -> None:
-    """Change what a role says of itself, or what it permits."""
+    """Update the description or permissions of a role."""
     role = _find(realm, uid)
     description = role.description if body.metadata.description is None else body.metadata.description
     change = changed_fields(body.spec, {"permissions": "permissions"}, {"permissions": []})
@@ -170,7 +170,7 @@ def delete_role(caller: Caller, realm: Realm, uid: str) -> None:
 
 @signed_in
 def copy_role(caller: Caller, realm: Realm, body: Copy, uid: str) -> Created[Made]:
-    """Make a role that permits what another one does."""
+    """Create a role with the permissions of another one."""
     _may_read(caller, realm)
     role = _find(realm, uid)
     description = role.description if body.metadata.description is None else body.metadata.description

@@ -90,7 +90,7 @@ def end_session(caller: Caller, realm: Realm, uid: str) -> None:
 
 @signed_in
 def end_all_sessions(caller: Caller, realm: Realm, uid: str) -> None:
-    """End every session of a user: oneself, or somebody else for who may."""
+    """End every session of a user: one's own, or somebody else's if the caller is allowed to."""
     if uid == caller.subject.uid:
         _not_by_key(caller)
     else:

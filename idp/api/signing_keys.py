@@ -75,14 +75,14 @@ class SigningKeys(TypedDict):
 
 @signed_in
 def list_signing_keys(caller: Caller, realm: Realm) -> SigningKeys:
-    """List the signing keys of the realm, those that are over too."""
+    """List the signing keys of the realm, including past ones."""
     caller.require("keys:read", realm=realm.name)
     return {"items": [_shown(key) for key in keys.list_keys(realm)]}
 
 
 @signed_in(prepare=keys.prepare)
 def create_signing_key(caller: Caller, realm: Realm, body: NewSigningKey) -> Created[Made]:
-    """Announce a successor to the key that signs with an algorithm. It signs once every cached key set is sure to hold it."""
+    """Announce a successor to the signing key of an algorithm. It signs once every cached key set is sure to contain it."""
     caller.require("keys:write", realm=realm.name)
     key = keys.rotate_key(realm, body.spec.algorithm)
     return Created({"uid": key.uid}, f"/v1/signingKeys/{key.uid}")
@@ -100,7 +100,7 @@ def get_signing_key(caller: Caller, realm: Realm, kid: str) -> SigningKeyResourc
 
 @signed_in(current=get_signing_key, prepare=keys.prepare)
 def revoke_signing_key(caller: Caller, realm: Realm, body: KeyRevocation, kid: str) -> None:
-    """Take a key that may have leaked out of the key set at once; its tokens die as the verifiers' caches expire."""
+    """Remove a key that may have leaked from the key set immediately; its tokens fail as the verifiers' caches expire."""
     caller.require("keys:write", realm=realm.name)
     keys.revoke_key(realm, kid, body.reason)
 

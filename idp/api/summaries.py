@@ -127,7 +127,7 @@ class SummarizedProject(TypedDict):
 
 @signed_in
 def summarize_users(caller: Caller, realm: Realm, body: UserSummary) -> SummarizedUsers:
-    """Look for users, and return them with what they hold: the first 500."""
+    """Search users, and return the first 500 with their roles."""
     may_list(caller, realm)
     wanted = body.filter
     listing = users.user_listing(realm, containing=wanted if isinstance(wanted, str) else "")
@@ -142,7 +142,7 @@ def summarize_users(caller: Caller, realm: Realm, body: UserSummary) -> Summariz
 
 @signed_in
 def summarize_groups(caller: Caller, realm: Realm, body: GroupSummary) -> SummarizedGroups:
-    """Look for groups, and return them with what they hold: the first 500."""
+    """Search groups, and return the first 500 with their roles."""
     may_list(caller, realm)
     rows = _first(users.group_listing(realm).where(*matching(((body.filter.name, Group.name),))), body.sort)
     held = _held(caller, realm, HolderKind.GROUP, rows)
@@ -152,7 +152,7 @@ def summarize_groups(caller: Caller, realm: Realm, body: GroupSummary) -> Summar
 
 @signed_in
 def summarize_projects(caller: Caller, realm: Realm, query: PageQuery, body: ProjectSummary) -> Page[SummarizedProject]:
-    """List projects that the caller may see, with who holds a role on them."""
+    """List the projects that the caller is allowed to see, with their role holders."""
     names = callers.readable_projects(caller, realm, "projects:read")
     listing = access.project_listing(realm, names=names).where(*matching(((body.filter.name, Project.name),)))
     return page(caller, query, listing, lambda project: _project(caller, realm, project), _order(body.sort), body=body)

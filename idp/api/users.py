@@ -28,7 +28,7 @@ class UserSpec(Schema):
     emailId: str | None = Field(default=None, max_length=254)
     """Of a person, who signs in by it."""
     machineName: str | None = Field(default=None, max_length=64)
-    """Of a machine user, instead of a mail address."""
+    """Of a machine user, instead of an email address."""
     firstName: str = ""
     lastName: str = ""
     roles: list[str] = Field(default=[], max_length=100)
@@ -74,7 +74,7 @@ class ReplacedSpec(Schema):
     read_only = frozenset({"loginName", "kind", "loginMode"})
 
     emailId: str | None = Field(default=None, max_length=254)
-    """Of a person, who has one; of a machine user, where mails about it go."""
+    """Of a person, who has one; of a machine user, where emails about it are sent."""
     firstName: str = ""
     lastName: str = ""
     apiKeyHours: int | None = None
@@ -176,14 +176,14 @@ def may_list(caller: Caller, realm: Realm) -> None:
 
 @signed_in
 def list_user_names(caller: Caller, realm: Realm) -> UserMetas:
-    """List the users of the realm in short: the first 500 by name."""
+    """List the users of the realm in short form: the first 500 by name."""
     may_list(caller, realm)
     return {"items": [short(user) for user in users.list_users(realm, limit=500)]}
 
 
 @signed_in
 def create_user(caller: Caller, realm: Realm, body: UserBody) -> Created[Made]:
-    """Add a person, who is invited by mail, or a machine user."""
+    """Create a person, who is invited by email, or a machine user."""
     caller.require("users:write", realm=realm.name)
     spec = body.spec
     kind = UserKind.MACHINE if spec.machineName else UserKind.PERSON
@@ -209,7 +209,7 @@ def get_user(caller: Caller, realm: Realm, uid: str) -> UserResource:
 
 @signed_in(current=get_user)
 def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> None:
-    """Change what a user is; what is left out is emptied, but for the mail address that a person signs in with."""
+    """Replace a user; what is left out is emptied, except the email address that a person signs in with."""
     spec = body.spec
     fields: dict[str, Any] = {"first_name": spec.firstName, "last_name": spec.lastName, "api_key_hours": spec.apiKeyHours}
     _change(caller, realm, uid, fields | ({"email": spec.emailId} if spec.emailId is not None else {}))
@@ -219,7 +219,7 @@ def replace_user(caller: Caller, realm: Realm, body: ReplacedUser, uid: str) -> 
 
 @signed_in(current=get_user)
 def change_user(caller: Caller, realm: Realm, body: UserChange, uid: str) -> None:
-    """Change a user; to disable one ends every session and stops every key and token."""
+    """Update a user; disabling one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
     _change(caller, realm, uid, changed_fields(asked, _CHANGED, {"first_name": "", "last_name": "", "api_key_hours": None}))
 
@@ -238,13 +238,13 @@ def _change(caller: Caller, realm: Realm, uid: str, fields: dict[str, Any]) -> N
 
 @signed_in(current=get_user)
 def delete_user(caller: Caller, realm: Realm, uid: str) -> None:
-    """Delete a user with all that is theirs."""
+    """Delete a user and everything that is theirs."""
     users.delete_user(realm, callers.manageable_user(caller, realm, uid))
 
 
 @signed_in
 def invite_user(caller: Caller, realm: Realm, uid: str) -> None:
-    """Send a new invitation; an earlier one works no longer."""
+    """Send a new invitation; earlier ones stop working."""
     users.send_link(realm, callers.manageable_user(caller, realm, uid), LinkPurpose.INVITATION)
 
 
@@ -260,17 +260,17 @@ def _send_reset(realm: Realm, user: User) -> None:
 
 @signed_in
 def start_reset_by_address(caller: Caller, realm: Realm, body: ResetByAddress) -> None:
-    """Send a one-time code to the user with this mail address, as `PATCH /v1/users/{uid}/password/reset` does."""
+    """Send a one-time code to the user with this email address, as `PATCH /v1/users/{uid}/password/reset` does."""
     caller.require("users:write", realm=realm.name)
     user = users.find_user_by_name(realm, body.emailId)
     if user is None:
-        raise NotFoundError("There is no user with this mail address (not found).")
+        raise NotFoundError("There is no user with this email address (not found).")
     _send_reset(realm, callers.manageable_user(caller, realm, user.uid))
 
 
 @signed_in
 def get_roles(caller: Caller, realm: Realm, uid: str) -> HeldRoles:
-    """Show what a user holds on the realm, and what comes from groups."""
+    """Show the roles of a user on the realm, including those from groups."""
     user = callers.visible_user(caller, realm, uid)
     inherited = [grant for group in users.groups_of(user) for grant in _grants(caller, realm, user, users.group_holder(group))]
     return {
@@ -285,7 +285,7 @@ def _on_realm(grants: list[Grant]) -> list[Reference]:
 
 @signed_in
 def set_roles(caller: Caller, realm: Realm, body: Roles, uid: str) -> None:
-    """Let a user hold exactly these roles on the realm."""
+    """Set the roles of a user on the realm."""
     _set_roles(caller, realm, uid, body.roles)
 
 
@@ -296,7 +296,7 @@ def _set_roles(caller: Caller, realm: Realm, uid: str, roles: list[str]) -> None
 
 @signed_in
 def get_projects(caller: Caller, realm: Realm, uid: str) -> HeldOnProjects:
-    """Show what a user holds on projects, and what comes from groups."""
+    """Show the roles of a user on projects, including those from groups."""
     user = callers.visible_user(caller, realm, uid)
     own = _grants(caller, realm, user, users.holder_of(user))
     inherited = [grant for group in users.groups_of(user) for grant in _grants(caller, realm, user, users.group_holder(group))]
@@ -305,7 +305,7 @@ def get_projects(caller: Caller, realm: Realm, uid: str) -> HeldOnProjects:
 
 @signed_in
 def set_projects(caller: Caller, realm: Realm, body: Projects, uid: str) -> None:
-    """Let a user hold exactly these roles on each project that is named; the others stay as they are."""
+    """Set the roles of a user on each named project; other projects are not changed."""
     give_on_projects(caller, realm, users.holder_of(callers.visible_user(caller, realm, uid)), body.projects)
 
 

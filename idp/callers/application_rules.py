@@ -95,7 +95,7 @@ def manageable_application(caller: Caller, realm: Realm, name: str) -> Applicati
     application = applications.get_application(realm, name)
     if not access.covers(caller.held_in(realm.name), held_by(applications.holder_of(application))):
         raise DeniedError(
-            "This application has permissions that the caller has not: only who has them all can manage it, "
+            "This application has permissions that the caller does not have: only a caller with all of them can manage it, "
             "for whoever has its secret acts as it."
         )
     return application

@@ -194,7 +194,7 @@ def _own(caller: Caller, realm: Realm) -> Holder:
     if realm.name != caller.realm.name:
         raise DeniedError("Name the owner of the key in spec.userUid: the caller is not of this organisation.")
     if caller.kind not in _SIGNED_IN | {CredentialKind.API_KEY}:
-        raise DeniedError("A token cannot make a key for its own holder, which would outlive it. Sign in, or use a key.")
+        raise DeniedError("A token cannot create a key for its own holder, which would outlive it. Sign in, or use a key.")
     return own_holder(caller)
 
 

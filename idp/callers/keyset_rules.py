@@ -135,7 +135,7 @@ def borrower(caller: Caller) -> KnownApplication:
     :raises DeniedError: somebody else does.
     """
     if not isinstance(caller.subject, KnownApplication):
-        raise DeniedError("Keysets are lent to applications. People see which there are, and never their values.")
+        raise DeniedError("Only applications can lease keysets. People can view keysets, but never their values.")
     return caller.subject
 
 

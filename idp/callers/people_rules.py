@@ -23,7 +23,9 @@ def manageable_user(caller: Caller, realm: Realm, uid: str) -> User:
     caller.require("users:write", realm=realm.name)
     user = visible_user(caller, realm, uid)
     if not access.covers(caller.held_in(realm.name), held_by(users.holder_of(user))):
-        raise DeniedError("This user has permissions that the caller has not: only who has them all can manage them.")
+        raise DeniedError(
+            "This user has permissions that the caller does not have: only a caller with all of them can manage the user."
+        )
     return user
 
 

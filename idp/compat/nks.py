@@ -208,7 +208,7 @@ def change_keyset(caller: Caller, org: int, number: int) -> Response:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
         if text_field(fields, name, 40) not in {None, stored}:
-            raise InvalidMembersError([(name, "This cannot be changed: make another keyset.")])
+            raise InvalidMembersError([(name, "This cannot be changed: create another keyset.")])
     callers.change_keyset(caller, realm, keyset, _wish(realm, fields, is_new=False))
     return answer(_shown(keyset))
 
