@@ -239,7 +239,7 @@ def _create(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: st
     noun = kind.__tablename__
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a {noun} {name!r} already.")
+        raise ConflictError(f"Realm {realm.name!r} already has a {noun} {name!r}.")
     row = kind(realm_id=realm.id, name=name, description=_checked(text), created_by=audit.current_actor().name)
     db.session.add(row)
     db.session.flush()

@@ -29,14 +29,16 @@ class KeyRefusedError(IdpError):
     """The key is unknown, or does not work. One text for every cause but the one of `KeyExpiredError`."""
 
     def __init__(self) -> None:
-        super().__init__("Authentication failed: the API key is wrong, or does not work from here any more.")
+        super().__init__("Authentication failed: the API key is wrong, or is no longer accepted from here.")
 
 
 class KeyExpiredError(IdpError):
     """The right key was presented, and it has expired. Only who holds it can learn that."""
 
     def __init__(self, expired_at: datetime) -> None:
-        super().__init__(f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Make a new key.")
+        super().__init__(
+            f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Create a new key."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,29 +38,31 @@ def choose_expiry(
     :raises InvalidValueError: it is no usable time.
     """
     if (hours is not None) + (at is not None) + never > 1:
-        raise InvalidValueError("Say one of how many hours a key lives, until when, or that it never expires.")
+        raise InvalidValueError("Give only one of a number of hours, an expiry time, or never to expire.")
     limit = longest_hours(realm, user_hours)
     now = clock.this_second()
     if never:
         if not may_exceed:
-            raise LifetimeError(f"A key of yours lives {limit} hours at most. Ask an administrator for one that never expires.")
+            raise LifetimeError(
+                f"Your keys can be valid for at most {limit} hours. Ask an administrator for one that never expires."
+            )
         return None
     if at is not None:
         at = _in_utc(at)
     else:
         wished = limit if hours is None else hours
         if not 1 <= wished <= MOST_HOURS:
-            raise InvalidValueError(f"A key lives 1 to {MOST_HOURS} hours, not {wished}.")
+            raise InvalidValueError(f"A key can be valid for 1 to {MOST_HOURS} hours, not {wished}.")
         at = now + timedelta(hours=wished)
     if not may_exceed and at > now + timedelta(hours=limit, minutes=1):
         raise LifetimeError(
             f"A key of yours lives {limit} hours at most: choose a time up to {now + timedelta(hours=limit):%Y-%m-%d %H:%M} UTC, "
-            "or ask an administrator to make the key or to raise your limit."
+            "or ask an administrator to create the key or to raise your limit."
         )
     if at > now + timedelta(hours=MOST_HOURS, minutes=1):
-        raise InvalidValueError(f"A key lives {MOST_HOURS} hours at most, or for ever: ask for neverExpires.")
+        raise InvalidValueError(f"A key can be valid for at most {MOST_HOURS} hours, or forever: use neverExpires.")
     if at < now + timedelta(minutes=1):
-        raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
+        raise InvalidValueError("A key must be valid for at least an hour." if hours is not None else "The time has passed.")
     return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it
 
 
@@ -112,7 +114,7 @@ def check_per_minute(rate: int | None) -> int | None:
     :raises InvalidValueError: it is out of range.
     """
     if rate is not None and not 1 <= rate <= MOST_PER_MINUTE:
-        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses a minute, not {rate}.")
+        raise InvalidValueError(f"A rate is 1 to {MOST_PER_MINUTE} uses per minute, not {rate}.")
     return rate
 
 

@@ -39,11 +39,11 @@ def rotate_key(
     lock_key(key)
     now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
+        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Create a new one instead.")
     if successor_of(key) is not None:
-        raise ConflictError(f"Key {key.public_part} has been replaced already.")
+        raise ConflictError(f"Key {key.public_part} has already been replaced.")
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-        raise InvalidValueError(f"An overlap takes 0 to {LONGEST_OVERLAP.days * 24} hours.")
+        raise InvalidValueError(f"An overlap must be 0 to {LONGEST_OVERLAP.days * 24} hours.")
     new = create_key(
         realm, owner_of(key), key.name, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
         never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
@@ -63,7 +63,7 @@ def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -
     """
     lock_key(key)
     if key.status(clock.now()) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Make a new one instead.")
+        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Create a new one instead.")
     former = key.public_part
     plain = crypto.make_secret("ak")
     key.pepper_id, key.secret_hash = vault.hash_secret(plain)

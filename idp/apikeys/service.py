@@ -58,7 +58,7 @@ def create_key(
     :raises ConflictError: the owner has too many keys.
     """
     if not name or len(name) > 64:
-        raise InvalidValueError("A key takes a name of 1 to 64 characters.")
+        raise InvalidValueError("A key needs a name of 1 to 64 characters.")
     check_text("A name", name, 64)
     if made_with:
         _lock_maker(made_with)
@@ -103,7 +103,7 @@ def _lock_maker(public_part: str) -> None:
     if maker is not None:
         lock_key(maker)
     if maker is None or maker.status(clock.now()) is not KeyStatus.ACTIVE:
-        raise ConflictError("The key that this one is made with does not work any more.")
+        raise ConflictError("The key that this one is created with no longer works.")
 
 
 def update_key(realm: Realm, key: ApiKey, **fields: Any) -> None:
@@ -112,7 +112,7 @@ def update_key(realm: Realm, key: ApiKey, **fields: Any) -> None:
     :raises ConflictError: it was revoked.
     """
     if key.revoked_at is not None:
-        raise ConflictError(f"Key {key.public_part} was revoked for good. Make another.")
+        raise ConflictError(f"Key {key.public_part} was revoked permanently. Create another.")
     changed = {name: value for name, value in _checked(realm, fields).items() if getattr(key, name) != value}
     if not changed:
         return
@@ -129,11 +129,11 @@ def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Ta
     Every worker refuses them, and the tokens they were exchanged for, within a second.
 
     :returns: the keys that were revoked.
-    :raises ConflictError: it was revoked before.
+    :raises ConflictError: it has already been revoked.
     """
     lock_key(key)
     if key.revoked_at is not None:
-        raise ConflictError(f"Key {key.public_part} was revoked before.")
+        raise ConflictError(f"Key {key.public_part} has already been revoked.")
     check_text("A reason", reason, 500)
     revoked = [key]
     for each in revoked:  # grows while it is gone through

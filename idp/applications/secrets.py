@@ -170,7 +170,7 @@ def use_up(secret_id: int) -> bool:
 def _checked(plain_secret: str) -> str:
     if not SHORTEST_FOREIGN_SECRET <= len(plain_secret) <= 255 or not plain_secret.isascii() or not plain_secret.isprintable():
         raise InvalidValueError(
-            f"A secret that is brought along must have {SHORTEST_FOREIGN_SECRET} to 255 printable ASCII characters, "
-            "taken from a random source. Leave it out to have one made."
+            f"An imported secret must have {SHORTEST_FOREIGN_SECRET} to 255 printable ASCII characters, "
+            "taken from a random source. Leave it out to have one generated."
         )
     return plain_secret

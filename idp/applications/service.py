@@ -64,7 +64,7 @@ def create_application(realm: Realm, name: str, **fields: Any) -> Application:
     """
     check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has an application {name!r} already.")
+        raise ConflictError(f"Realm {realm.name!r} already has an application {name!r}.")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **_checked(fields))
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
@@ -176,7 +176,7 @@ def _leave_room_for_origins(realm: Realm, origins: Sequence[str]) -> None:
         return
     query = select(func.count()).select_from(Application).where(Application.realm_id == realm.id, HAS_ORIGINS)
     if (db.session.scalar(query) or 0) >= MOST_WITH_ORIGINS:
-        raise ConflictError(f"{MOST_WITH_ORIGINS} applications of realm {realm.name!r} have web origins, and no more can.")
+        raise ConflictError(f"{MOST_WITH_ORIGINS} applications of realm {realm.name!r} have web origins, which is the limit.")
 
 
 def get_application(realm: Realm, name: str) -> Application:
@@ -259,7 +259,7 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
     check_text("A description", fields.get("description", ""), 500)
     rate = fields.get("rate_per_second")
     if rate is not None and not 1 <= rate <= FASTEST:
-        raise InvalidValueError(f"rate_per_second is {rate}: use 1 to {FASTEST}, or none for the server's own limit.")
+        raise InvalidValueError(f"rate_per_second is {rate}: use 1 to {FASTEST}, or none for the server's limit.")
     for name in ("audience", "resources"):
         if name in fields:
             fields = {**fields, name: check_audiences(name, fields[name])}

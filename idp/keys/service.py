@@ -57,7 +57,7 @@ def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
         return _create_key(realm, algorithm, active_from=clock.this_second(), tag=audit.Tag.KEY_CREATE)
     if current.active_from > clock.now():
         raise ConflictError(
-            f"Key {current.uid} is announced already and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
+            f"Key {current.uid} has already been announced and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
             "Rotate again after that."
         )
     takes_over = clock.this_second() + announcement()
@@ -65,7 +65,7 @@ def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
     # One statement decides which of two rotations at once it is.
     claim = update(SigningKey).where(SigningKey.id == current.id, SigningKey.retires_at.is_(None)).values(**dates)
     if db.session.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
-        raise ConflictError("The key is being rotated by somebody else at this moment.")
+        raise ConflictError("Someone else is rotating the key at this moment.")
     return _create_key(realm, algorithm, active_from=takes_over, tag=audit.Tag.KEY_ROTATE, replaces=current.uid)
 
 

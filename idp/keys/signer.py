@@ -127,7 +127,9 @@ class KeyRing:
             self._turn(now)
         signer = self._signers.get(algorithm)
         if signer is None:
-            raise SigningKeyMissingError(f"The realm has no usable {algorithm} key. An operator finds out why with: idp doctor")
+            raise SigningKeyMissingError(
+                f"The realm has no usable {algorithm} key. An operator can find out why with: idp doctor"
+            )
         return signer
 
     def key_set(self, now: float) -> tuple[bytes, str]:

@@ -37,7 +37,7 @@ class TooManyLeasesError(IdpError):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"This application holds {most} live leases, as many as one may. Give back those that are not needed any more "
+            f"This application holds {most} live leases, which is the limit. Return those that are no longer needed "
             "(DELETE /v1/leases/<uid>), or ask for them for a shorter time."
         )
 
@@ -47,7 +47,7 @@ class NotLentError(IdpError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"To be lent keysets takes a role with the permission {LEASE}, on the realm or on a project that the keyset is for. "
+            f"Leasing keysets requires a role with the permission {LEASE}, on the realm or on a project that the keyset is for. "
             "An administrator can grant one."
         )
 
@@ -107,7 +107,7 @@ def take_lease(
             return taken
         realm.runtime.feed.expire()  # what was in memory has just changed
         realm.runtime.feed.confirm()
-    raise StorageUnavailableError("The keyset is being changed over and over. Try again in a few seconds.")
+    raise StorageUnavailableError("The keyset keeps being changed. Try again in a few seconds.")
 
 
 def _try_to_take(
@@ -119,7 +119,7 @@ def _try_to_take(
         raise _not_found()
     keyset, until = lent[0]
     if seconds is not None and not 1 <= seconds <= keyset.max_lease_seconds:
-        raise InvalidMembersError([("seconds", f"This keyset is lent for 1 to {keyset.max_lease_seconds} seconds")])
+        raise InvalidMembersError([("seconds", f"This keyset can be leased for 1 to {keyset.max_lease_seconds} seconds")])
     now = clock.now()
     asked = now + timedelta(seconds=keyset.max_lease_seconds if seconds is None else seconds)
     expires_at = asked if math.isinf(until) else min(asked, datetime.fromtimestamp(until, UTC))
@@ -176,7 +176,7 @@ def _write(entries: Sequence[_Entry]) -> list[_Outcome]:
 
 def _not_found() -> NotFoundError:
     return NotFoundError(
-        "There is no keyset with this uid, nor just one with this name, that the caller may be lent (not found)."
+        "There is no keyset with this uid, nor exactly one with this name, that the caller may lease (not found)."
     )
 
 

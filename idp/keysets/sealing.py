@@ -30,7 +30,7 @@ class KeysetDamagedError(ConflictError):
 
     def __init__(self, name: str, uid: str) -> None:
         super().__init__(
-            f"The values of keyset {name!r} ({uid}) are damaged in the database and cannot be opened. "
+            f"The values of keyset {name!r} ({uid}) are damaged in the database and cannot be decrypted. "
             "Store them again as a new version, or restore a backup."
         )
 

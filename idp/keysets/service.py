@@ -244,7 +244,7 @@ def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )
     if resembles_uid(name):
-        raise InvalidMembersError([("name", "This is the form of a uid: use a name that is none")])
+        raise InvalidMembersError([("name", "This has the form of a uid: use another name")])
     same = select(Keyset.id).where(
         Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name
     )
@@ -265,7 +265,7 @@ def _check_values(category: str, entity: str, values: Values) -> dict[str, str]:
     marks = {}
     for each, value in values:
         if not value or len(value) > LONGEST_VALUE or "\0" in value:
-            raise InvalidMembersError([("keys", f"The value of {each} takes 1 to {LONGEST_VALUE} characters, and no NUL")])
+            raise InvalidMembersError([("keys", f"The value of {each} must have 1 to {LONGEST_VALUE} characters, and no NUL")])
         fixed = FIXED.get((entity, each))
         if fixed is not None and value != fixed:
             raise InvalidMembersError([("keys", f"The value of {each} must be {fixed}")])

@@ -85,7 +85,7 @@ def purge_realm(name: str) -> None:
 def _deleted(name: str) -> Realm:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     if realm.state is not RealmState.DELETED:
-        raise ConflictError(f"Realm {name!r} is {realm.state.value}: only a deleted realm is purged.")
+        raise ConflictError(f"Realm {name!r} is {realm.state.value}: only a deleted realm can be purged.")
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text("SET LOCAL statement_timeout = '60s'"))
     return realm

@@ -38,7 +38,7 @@ class SignUpClosedError(IdpError):
     """Nobody signs up here."""
 
     def __init__(self) -> None:
-        super().__init__("Organisations cannot be signed up here: ask the operator for one.")
+        super().__init__("Sign-up is closed here: ask the operator for an organisation.")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _hash(password: str, wish: SignUpWish) -> str:
 
 def _refuse_taken(name: str) -> None:
     if realms.find_realm(name) is not None or db.session.get(PurgedRealm, name) is not None:
-        raise ConflictError(f"An organisation {name!r} exists already: choose another name.")
+        raise ConflictError(f"An organisation {name!r} already exists: choose another name.")
 
 
 def _find(code: str) -> SignUp | None:

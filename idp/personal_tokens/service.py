@@ -84,7 +84,7 @@ def _life(realm: KnownRealm, seconds: int | None) -> int:
         return realm.personal_token_seconds
     if not realm.personal_token_choice:
         raise ConflictError(
-            f"The life of personal tokens is fixed here, to {realm.personal_token_seconds} seconds. Leave ttl out, "
+            f"The lifetime of personal tokens is fixed here, at {realm.personal_token_seconds} seconds. Leave ttl out, "
             "or ask an administrator to allow choosing it."
         )
     if not SHORTEST <= seconds <= realm.personal_token_seconds:
@@ -115,7 +115,7 @@ def _sign(realm: KnownRealm, user: KnownUser, uid: str, now: int, life: int) -> 
     text = json.dumps(claims, separators=(",", ":"))
     if len(text) > LONGEST_CLAIMS:
         raise TokenTooLargeError(
-            f"Grants on {len(held.projects)} projects do not fit a personal token. Use an API key for some of them."
+            f"Grants on {len(held.projects)} projects do not fit in a personal token. Use an API key for some of them."
         )
     return keys.key_ring(realm).signer(ALGORITHM, now).sign_as(uid, text)
 

@@ -64,7 +64,7 @@ class InvalidClientError(ProtocolError):
 
     def __init__(self, realm: str) -> None:
         super().__init__(
-            "The client could not be authenticated. Check the realm, the client_id, and that the credential is still live."
+            "The client could not be authenticated. Check the realm, the client_id, and that the credential is still valid."
         )
         self._realm = realm
 
@@ -117,7 +117,7 @@ class InvalidTokenError(ProtocolError):
     status = 401
 
     def __init__(self, *, is_shown: bool, sentence: str = "") -> None:
-        super().__init__(sentence or "Show an active access token of this realm: Authorization: Bearer <token>.")
+        super().__init__(sentence or "Send an active access token of this realm: Authorization: Bearer <token>.")
         self._challenge = 'Bearer error="invalid_token"' if is_shown else "Bearer"
 
     def headers(self) -> dict[str, str]:
@@ -132,7 +132,7 @@ class InsufficientScopeError(ProtocolError):
     status = 403
 
     def __init__(self) -> None:
-        super().__init__("The token was issued without the scope openid. Ask for one with it.")
+        super().__init__("The token was issued without the scope openid. Request one with it.")
 
     def headers(self) -> dict[str, str]:
         """Return the challenge, with the scope that is missing."""
@@ -205,7 +205,7 @@ def _http_error(error: HTTPException) -> Response:
     """Keep status and headers (`Allow` of a 405, say) of werkzeug's error, and give it the protocol's body."""
     descriptions = {
         404: "There is nothing at this URL. /auth/realms/<realm>/.well-known/openid-configuration lists the endpoints.",
-        405: "This endpoint takes another HTTP method; see the Allow header.",
+        405: "This endpoint does not support this HTTP method; see the Allow header.",
     }
     code = error.code or 500
     body = json.dumps({"error": "invalid_request", "error_description": descriptions.get(code, error.name)})

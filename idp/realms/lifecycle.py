@@ -63,9 +63,9 @@ def restore_realm(realm: Realm) -> None:
     """
     _expect(realm, RealmState.DELETED)
     if realm.purging:
-        raise ConflictError(f"Realm {realm.name!r} is being purged: it cannot be restored any more.")
+        raise ConflictError(f"Realm {realm.name!r} is being purged: it can no longer be restored.")
     if realm.deleted_at is not None and clock.now() > realm.deleted_at + GRACE:
-        raise ConflictError(f"Realm {realm.name!r} was deleted more than {GRACE.days} days ago: it cannot be restored any more.")
+        raise ConflictError(f"Realm {realm.name!r} was deleted more than {GRACE.days} days ago: it can no longer be restored.")
     realm.deleted_at = None
     _set_enabled(realm, audit.Tag.REALM_RESTORE, enabled=False)
 
@@ -129,9 +129,9 @@ def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
 
 def _not_master(realm: Realm, done: str) -> None:
     if realm.name == MASTER:
-        raise ConflictError(f"Realm 'master' is the operators' own and cannot be {done}.")
+        raise ConflictError(f"Realm 'master' belongs to the operators and cannot be {done}.")
 
 
 def _expect(realm: Realm, *states: RealmState) -> None:
     if realm.state not in states:
-        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: that cannot be done to it.")
+        raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: this is not possible in that state.")

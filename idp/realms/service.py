@@ -39,10 +39,10 @@ def check_name(kind: str, name: str) -> str:
     if not NAME_PATTERN.fullmatch(name):
         raise InvalidValueError(
             f"{name[:80]!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
-            "a letter first and no - or _ at the end."
+            "starting with a letter and not ending with - or _."
         )
     if resembles_uid(name):
-        raise InvalidValueError(f"{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one.")
+        raise InvalidValueError(f"{name!r} cannot be the name of {kind}: it has the form of a uid.")
     return name
 
 
@@ -52,7 +52,7 @@ def check_text(what: str, text: str, longest: int) -> str:
     :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
     """
     if len(text) > longest or not is_written(text):
-        raise InvalidValueError(f"{what} takes one line of at most {longest} printable characters.")
+        raise InvalidValueError(f"{what} must be one line of at most {longest} printable characters.")
     return text
 
 
@@ -62,7 +62,7 @@ def check_algorithm(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in SIGNING_ALGORITHMS:
-        raise InvalidValueError(f"{value[:80]!r} is not a signing algorithm here: use {' or '.join(SIGNING_ALGORITHMS)}.")
+        raise InvalidValueError(f"{value[:80]!r} is not a supported signing algorithm: use {' or '.join(SIGNING_ALGORITHMS)}.")
     return value
 
 
@@ -72,7 +72,7 @@ def check_access_token_type(value: str) -> str:
     :raises InvalidValueError: it is not.
     """
     if value not in ACCESS_TOKEN_TYPES:
-        raise InvalidValueError(f"{value[:80]!r} is not a type of access tokens: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
+        raise InvalidValueError(f"{value[:80]!r} is not an access token type: use {' or '.join(ACCESS_TOKEN_TYPES)}.")
     return value
 
 
@@ -87,10 +87,10 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
     """
     check_name("a realm", name)
     if find_realm(name) is not None:
-        raise ConflictError(f"Realm {name!r} exists already.")
+        raise ConflictError(f"Realm {name!r} already exists.")
     if db.session.get(PurgedRealm, name) is not None:
         # its issuer and its audit trail were another's (R64, T73)
-        raise ConflictError(f"Realm {name!r} existed once, and no other can have its name. Choose another.")
+        raise ConflictError(f"Realm {name!r} existed before, and its name cannot be reused. Choose another.")
     if pending:
         fields["enabled"] = False
     realm = Realm(name=name, pending=pending, **_checked(fields))
@@ -107,7 +107,7 @@ def update_realm(realm: Realm, **fields: Any) -> None:
     """Change settings of a realm; see `create_realm` for the fields."""
     fields = _checked(fields)
     if realm.name == MASTER and fields.get("enabled") is False:
-        raise ConflictError("Realm 'master' is the operators' own and cannot be disabled.")
+        raise ConflictError("Realm 'master' belongs to the operators and cannot be disabled.")
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and fields.get("enabled"):
         raise ConflictError(f"Realm {realm.name!r} is {realm.state.value}: an operator has to approve or restore it first.")
     changed = {key: value for key, value in fields.items() if getattr(realm, key) != value}
@@ -274,10 +274,10 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         check_access_token_type(fields["access_token_type"])
     days = fields.get("key_rotation_days", 0)
     if not 0 <= days <= 3650:
-        raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no rotation on a schedule.")
+        raise InvalidValueError(f"key_rotation_days is {days}: use 1 to 3650 days, or 0 for no automatic rotation.")
     days = fields.get("audit_days", 0)
     if days and not LEAST_AUDIT_DAYS <= days <= 36_500:
-        raise InvalidValueError(f"audit_days is {days}: use {LEAST_AUDIT_DAYS} to 36500 days, or 0 to keep everything for ever.")
+        raise InvalidValueError(f"audit_days is {days}: use {LEAST_AUDIT_DAYS} to 36500 days, or 0 to keep everything forever.")
     for name, (least, most, unit) in _RANGES.items():
         if name in fields and not least <= fields[name] <= most:
             raise InvalidValueError(f"{name} is {fields[name]}: use {least} to {most} {unit}.")

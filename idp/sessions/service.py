@@ -34,7 +34,7 @@ class SessionOverError(IdpError):
     """The session has ended, or this token of it was refreshed before."""
 
     def __init__(self) -> None:
-        super().__init__("The session is over, or this token was refreshed before. Sign in again.")
+        super().__init__("The session has ended, or this token was already refreshed. Sign in again.")
 
 
 def start_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> SessionToken:

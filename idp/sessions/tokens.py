@@ -57,7 +57,7 @@ def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float,
     text = open_json(claims)
     if len(text) > LONGEST_CLAIMS:
         raise TokenTooLargeError(
-            f"Grants on {len(held.projects)} projects do not fit one session token. Use a key for fewer projects."
+            f"Grants on {len(held.projects)} projects do not fit in one session token. Use a key for fewer projects."
         )
     return SessionTemplate(text, held.valid_until, identity.get("scope", ""))
 

@@ -47,7 +47,7 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
     if kind is UserKind.MACHINE and password_hash:
         raise InvalidValueError("A machine user has no password: give it API keys.")
     if db.session.scalar(_by_name(realm, canonical_name)) is not None:
-        raise ConflictError(f"Realm {realm.name!r} has a user {canonical_name!r} already.")
+        raise ConflictError(f"Realm {realm.name!r} already has a user {canonical_name!r}.")
     fields.setdefault("email", name.strip() if kind is UserKind.PERSON else "")
     user = User(
         realm_id=realm.id,

@@ -26,7 +26,7 @@ class SignInError(IdpError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The name or the password is wrong, or the account is disabled. If several organisations know you, name one."
+            "The name or the password is wrong, or the account is disabled. If you belong to several organisations, name one."
         )
 
 

@@ -152,7 +152,7 @@ def test_damage_is_named_and_stops_nothing_else(client: FlaskClient, make: Facto
         assert len(state.damaged) == 1
         assert state.damaged[0].startswith("data key of keyset ")
         assert vault.count_under(old) == 1
-        with pytest.raises(ConflictError, match="1 values are still sealed"):
+        with pytest.raises(ConflictError, match="1 values are still encrypted"):
             vault.retire_master_key(old, settle=0)
         assert [row.name for _, row, damaged in keysets.check_keysets() if damaged] == ["set 1"]
         db.session.rollback()
