@@ -45,7 +45,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, frozenset[str]]] = {
 
 
 def create_built_in_roles(realm: Realm) -> None:
-    """Give a new realm the roles that every realm has."""
+    """Create the built-in roles of a new realm."""
     for name, (description, permissions) in BUILT_IN_ROLES.items():
         db.session.add(
             Role(realm_id=realm.id, name=name, description=description, built_in=True, permissions=sorted(permissions))
@@ -53,9 +53,9 @@ def create_built_in_roles(realm: Realm) -> None:
 
 
 def create_role(realm: Realm, name: str, description: str = "", permissions: Collection[str] = ()) -> Role:
-    """Add a role.
+    """Create a role.
 
-    :param permissions: what its holder may do at this server, such as `applications:read`.
+    :param permissions: what it permits on this server, such as `applications:read`.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: there is no such permission.
     """
@@ -67,7 +67,7 @@ def create_role(realm: Realm, name: str, description: str = "", permissions: Col
 
 
 def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> None:
-    """Change what the holders of a role may do at this server.
+    """Set what a role permits on this server.
 
     :raises ConflictError: it is built in.
     :raises InvalidValueError: there is no such permission.
@@ -82,9 +82,9 @@ def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> No
 
 
 def create_project(realm: Realm, name: str, description: str = "", display_name: str = "") -> Project:
-    """Add a project.
+    """Create a project.
 
-    :param display_name: what it is shown as; empty for its name. See `realms.called` for names that others have chosen.
+    :param display_name: display name; empty for its name. See `realms.called` for names that others have chosen.
     :raises ConflictError: the name is taken.
     """
     check_name("a project", name)
@@ -95,7 +95,7 @@ def create_project(realm: Realm, name: str, description: str = "", display_name:
 
 
 def describe_role(realm: Realm, name: str, description: str) -> None:
-    """Change what a role says of itself."""
+    """Update the description of a role."""
     role = get_role(realm, name)
     if role.built_in:
         raise ConflictError(f"Role {name!r} is built in and cannot be changed.")
@@ -104,9 +104,9 @@ def describe_role(realm: Realm, name: str, description: str) -> None:
 
 
 def describe_project(realm: Realm, name: str, description: str | None = None, display_name: str | None = None) -> None:
-    """Change what a project says of itself, or what it is shown as; what is left out stays.
+    """Update the description or display name of a project; what is left out keeps its value.
 
-    :raises ConflictError: another project is shown so, or called so.
+    :raises ConflictError: another project has this name or display name.
     """
     project, wanted = get_project(realm, name), {}
     if description is not None:
@@ -198,7 +198,7 @@ def list_projects(realm: Realm) -> Sequence[Project]:
 def role_listing(realm: Realm, *, containing: str = "", named: str | None = None) -> Listing:
     """Return roles as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param named: only the one of this name; None for all.
     """
     query = select(Role).where(Role.realm_id == realm.id)
@@ -210,9 +210,9 @@ def project_listing(
 ) -> Listing:
     """Return projects as a list in pages.
 
-    :param containing: only those whose name, description or shown name contains this, in whatever case.
+    :param containing: only those whose name, description or display name contains this, ignoring case.
     :param names: only those of these names; None for all.
-    :param shown: only the one that is shown under exactly this name; None for all.
+    :param shown: only the one with exactly this display name; None for all.
     """
     query = select(Project).where(Project.realm_id == realm.id)
     if names is not None:
@@ -274,13 +274,13 @@ def _checked(text: str) -> str:
 
 
 def find_role_by_number(realm: Realm, number: int) -> Role | None:
-    """Return a role by its row number, for contracts that name things so; None if there is none."""
+    """Return a role by its row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(Role, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 
 
 def find_project_by_number(realm: Realm, number: int) -> Project | None:
-    """Return a project by its row number, for contracts that name things so; None if there is none."""
+    """Return a project by its row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(Project, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 

@@ -1,4 +1,4 @@
-"""Who may do what at this server: permissions, and the one place where they are checked.
+"""Who may do what on this server: permissions, and the one place where they are checked.
 
 A role is a named set of permissions. Held on the realm, it counts everywhere in it; held on a project, it counts there.
 """
@@ -38,7 +38,7 @@ PERMISSIONS = {
     "keys:write": "Rotate and revoke signing keys.",
     "audit:read": "Read the audit trail.",
 }
-"""Every permission, `<resource>:<verb>`, with what it lets its holder do."""
+"""Every permission, `<resource>:<verb>`, with what it allows."""
 
 READING = frozenset(permission for permission in PERMISSIONS if permission.endswith(":read"))
 
@@ -72,9 +72,9 @@ def may(held: Iterable["HeldRole"], permission: str, project: str = "") -> bool:
 
 
 def granting_until(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> float:
-    """Return until when roles permit giving somebody (oneself, too) a role with these permissions; 0 if they do not.
+    """Return until when roles permit assigning a role with these permissions (to oneself, too); 0 if they do not.
 
-    Nobody can give more than they have, nor for longer: so nobody gets, by any way around, what they could not give
+    Nobody can assign more than they hold, nor for longer: so nobody gets, in any indirect way, what they could not assign
     themselves. Infinite without an end (seconds since 1970).
     """
     now = clock.timestamp()
@@ -86,15 +86,15 @@ def granting_until(held: Sequence["HeldRole"], permissions: Collection[str], pro
 
 
 def may_grant(held: Sequence["HeldRole"], permissions: Collection[str], project: str = "") -> bool:
-    """Tell whether roles permit giving somebody a role with these permissions now."""
+    """Tell whether roles permit assigning a role with these permissions now."""
     return granting_until(held, permissions, project) > 0
 
 
 def covers(held: Sequence["HeldRole"], others: Iterable["HeldRole"]) -> bool:
-    """Tell whether whoever holds `held` has each of `others`, for as long, or could give it to themselves.
+    """Tell whether whoever holds `held` has each of `others`, for as long, or could assign it to themselves.
 
-    To hand out a credential of somebody is to be able to act as them: it takes this. Roles without permissions here count
-    too, for they mean something to other APIs.
+    Handing out somebody's credential means being able to act as them: this is required for it. Roles without permissions here
+    count too, since they mean something to other APIs.
     """
     now = clock.timestamp()
     return all(

@@ -33,7 +33,7 @@ class KeyRefusedError(IdpError):
 
 
 class KeyExpiredError(IdpError):
-    """The right key was presented, and it has expired. Only who holds it can learn that."""
+    """The right key was presented, but it has expired. Only its holder can learn that."""
 
     def __init__(self, expired_at: datetime) -> None:
         super().__init__(
@@ -99,7 +99,7 @@ def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> C
     :param purpose: what it is presented for, for the audit trail.
     :raises KeyExpiredError: it is right, and has expired.
     :raises KeyRefusedError: any other cause.
-    :raises RateExceededError: it is used more often than it may.
+    :raises RateExceededError: its rate limit is exceeded.
     """
     recalled = None
     if crypto.is_well_formed(plain_key, "ak"):
@@ -195,7 +195,7 @@ def works_from(key: KnownKey, address: str) -> bool:
 def count_use(process: Runtime, key: KnownKey) -> None:
     """Count a use of a key, or of a token that it was exchanged for, against its rate.
 
-    :raises RateExceededError: it is used more often than it may.
+    :raises RateExceededError: its rate limit is exceeded.
     """
     if key.rate_per_minute:
         check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)

@@ -1,4 +1,4 @@
-"""How long a key may live, and what it may be narrowed to."""
+"""How long a key may be valid, and what it may be restricted to."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,11 +16,11 @@ MOST_PER_MINUTE = 1_000_000
 
 
 class LifetimeError(IdpError):
-    """A longer life was asked for than the organisation allows."""
+    """The requested lifetime is longer than the organisation allows."""
 
 
 def longest_hours(realm: Realm, user_hours: int | None) -> int:
-    """Return how many hours an own key may live: the organisation's setting or the user's, whichever is more."""
+    """Return the longest lifetime of one's own key in hours: the organisation's setting or the user's, whichever is more."""
     return max(realm.api_key_hours, user_hours or 0)
 
 
@@ -30,12 +30,12 @@ def choose_expiry(
 ) -> datetime | None:  # fmt: skip
     """Return when a new key expires; None for never.
 
-    Without a wish, a key lives as long as the organisation's setting or the user's own says, whichever is more. That is
-    also the most that the owner can ask for. Who may exceed it can ask for any life, and for none that ends.
+    By default, the lifetime is the organisation's setting or the user's own, whichever is more. That is also the most that
+    the owner can ask for. Callers who may exceed it can ask for any lifetime, or for a key that never expires.
 
     :param user_hours: the user's own setting, if there is one.
     :raises LifetimeError: it is more than is allowed.
-    :raises InvalidValueError: it is no usable time.
+    :raises InvalidValueError: it is not a usable time.
     """
     if (hours is not None) + (at is not None) + never > 1:
         raise InvalidValueError("Give only one of a number of hours, an expiry time, or never to expire.")
@@ -74,7 +74,7 @@ def _in_utc(time: datetime) -> datetime:
 
 
 def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
-    """Return the roles that a key is narrowed to. They must exist; a key carries those that its owner holds, too.
+    """Return the roles that a key is restricted to. They must exist; a key carries those that its owner also holds.
 
     :raises NotFoundError: there is no such role.
     """
@@ -83,7 +83,7 @@ def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
 
 
 def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
-    """Return the projects that a key is narrowed to.
+    """Return the projects that a key is restricted to.
 
     :raises NotFoundError: there is no such project.
     """
@@ -92,7 +92,7 @@ def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
 
 
 def check_addresses(addresses: Sequence[str]) -> list[str]:
-    """Return the networks that a key works from, in their usual form.
+    """Return the networks that a key is accepted from, in canonical form.
 
     :raises InvalidValueError: one of them is neither an address nor a network.
     """

@@ -1,4 +1,4 @@
-"""Replacing a key without a gap: both work for a while, and it shows when nobody uses the old one any more."""
+"""Replacing a key without an interruption: both work for a while, and the old one shows when it is no longer used."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,14 +26,14 @@ def rotate_key(
     realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
     **fields: Any,
 ) -> NewKey:  # fmt: skip
-    """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
+    """Create a key like another, to replace it. Both work during the overlap; then the old one expires.
 
     :param overlap: as the holder likes; the old key never outlives its own expiry.
-    :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
+    :param hours: lifetime of the new key; by default that of the old one, or what the policy allows.
     :param made_with: public part of the key that it is rotated with, if it is: the new one then lives no longer than the
         old one was made for, and dies with it.
     :param fields: what is to be otherwise than with the old key.
-    :raises ConflictError: the key does not work any more, or is replaced already.
+    :raises ConflictError: the key no longer works, or has already been replaced.
     """
     # of several at once, one goes on
     lock_key(key)
@@ -57,9 +57,9 @@ def rotate_key(
 
 
 def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -> NewKey:
-    """Give a key another secret in place of its own, which stops working at once; it stays the key that it is.
+    """Replace the secret of a key; the old secret stops working immediately, and the key keeps its identity.
 
-    :raises ConflictError: the key does not work any more.
+    :raises ConflictError: the key no longer works.
     """
     lock_key(key)
     if key.status(clock.now()) is not KeyStatus.ACTIVE:

@@ -54,7 +54,7 @@ HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
 
 
 def create_application(realm: Realm, name: str, **fields: Any) -> Application:
-    """Add an application, without secrets or grants.
+    """Create an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
     :param fields: `description`, `enabled`, `audience`, `resources`, `signing_algorithm`, `access_token_type`,
@@ -85,7 +85,7 @@ def check_client_id(name: str) -> str:
 
 
 def update_application(realm: Realm, application: Application, **fields: Any) -> None:
-    """Change an application; see `create_application` for the fields."""
+    """Update an application; see `create_application` for the fields."""
     changed = {key: value for key, value in _checked(fields).items() if getattr(application, key) != value}
     if not changed:
         return
@@ -151,7 +151,7 @@ def limit_public_keys(application: Application, frozen: Frozen | None) -> None:
 
 
 def delete_application(realm: Realm, application: Application) -> None:
-    """Delete an application with its secrets and grants. Its `sub` is never given to another."""
+    """Delete an application with its secrets and grants. Its `sub` is never reused."""
     access.remove_all_grants(holder_of(application))
     for table in (ApplicationSecret, UsedAssertion):
         db.session.execute(delete(table).where(table.application_id == application.id))
@@ -215,8 +215,8 @@ def list_applications(
 ) -> Sequence[Application]:
     """Return applications by name.
 
-    :param after: only those whose name comes after this, to page on.
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param after: only those whose name comes after this, for the next page.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param projects: only those that hold a role on one of these projects; None for all.
     """
     query = application_listing(realm, containing=containing, projects=projects).query
@@ -228,7 +228,7 @@ def application_listing(
 ) -> Listing:
     """Return applications as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param enabled: only those that are enabled, or that are not.
     :param projects: only those that hold a role on one of these projects; None for all.
     """

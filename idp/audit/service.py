@@ -112,7 +112,7 @@ def event_values(
 def list_events(realm: str | None = None, *, before: int | None = None, limit: int = 50, **filters: Any) -> Sequence[AuditEvent]:
     """Return events, newest first.
 
-    :param before: only events with a smaller number, to page on.
+    :param before: only events with a smaller number, for the next page.
     :param filters: see `event_listing`.
     """
     query = event_listing(realm, **filters).query.order_by(AuditEvent.id.desc()).limit(limit)
@@ -184,7 +184,7 @@ def action_of(tag: str) -> Literal["create", "update", "delete", "action"]:
 
 
 def is_guarded() -> bool:
-    """Tell whether the triggers are in place by which the database refuses to change what is in the trail, or to remove it.
+    """Tell whether the triggers are in place that make the database refuse to change or remove anything in the trail.
 
     One that is called so and does nothing does not count.
     """

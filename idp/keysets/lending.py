@@ -1,4 +1,4 @@
-"""Lending: an application is lent a keyset for a while, gets its values once, and leaves an entry in the audit trail."""
+"""Leasing: an application leases a keyset for a limited time, gets its values once, and leaves an entry in the audit trail."""
 
 import math
 import uuid
@@ -33,7 +33,7 @@ MOST_TRIES = 20
 
 
 class TooManyLeasesError(IdpError):
-    """The application holds as many leases as one may."""
+    """The application holds the maximum number of leases."""
 
     def __init__(self, most: int) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class TooManyLeasesError(IdpError):
 
 
 class NotLentError(IdpError):
-    """The application is lent nothing at all: it has no permission for that."""
+    """The application cannot lease anything: it has no permission for that."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -81,7 +81,7 @@ def take_lease(
     realm: KnownRealm, application: KnownApplication, held_roles: Sequence[HeldRole], address: str, named: str, reason: str,
     seconds: int | None,
 ) -> TakenLease:  # fmt: skip
-    """Lend a keyset to an application, and commit that with its audit entry.
+    """Lease a keyset to an application, and commit that with its audit entry.
 
     What is in memory finds the keyset and opens it; whether it may be lent at this moment, the statement that stores the lease
     decides, in one with that.
@@ -90,11 +90,11 @@ def take_lease(
     :param named: uid of the keyset, or its name where only one has it.
     :param reason: what it is needed for, for the audit trail.
     :param seconds: how long; None for as long as the keyset allows. It ends no later than the grant.
-    :raises NotLentError: the application may be lent nothing.
-    :raises NotFoundError: there is no keyset that it may be lent.
+    :raises NotLentError: the application cannot lease anything.
+    :raises NotFoundError: there is no keyset that it may lease.
     :raises InvalidMembersError: the reason or the time has no usable value.
-    :raises KeysetDamagedError: the values do not open.
-    :raises TooManyLeasesError: the application holds as many leases as one may.
+    :raises KeysetDamagedError: the values cannot be decrypted.
+    :raises TooManyLeasesError: the application holds the maximum number of leases.
     """
     if not reason.strip() or len(reason) > LONGEST_REASON or not is_written(reason):
         raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])

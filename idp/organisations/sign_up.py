@@ -135,7 +135,7 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
 def approve(realm: Realm) -> None:
     """Let an organisation begin that was waiting for it, and tell its administrators by mail.
 
-    :raises ConflictError: it was not waiting.
+    :raises ConflictError: it is not pending.
     """
     realms.approve_realm(realm)
     for user in _administrators(realm):

@@ -80,7 +80,7 @@ class InvalidGrantError(ProtocolError):
 
 
 class UnsupportedGrantTypeError(ProtocolError):
-    """The grant type is not offered here (RFC 6749 §5.2)."""
+    """The grant type is not supported (RFC 6749 §5.2)."""
 
     error = "unsupported_grant_type"
 
@@ -92,7 +92,7 @@ class InvalidScopeError(ProtocolError):
 
 
 class InvalidTargetError(ProtocolError):
-    """The resource or audience is not the client's to address (RFC 8707 §2)."""
+    """The client is not allowed to address the resource or audience (RFC 8707 §2)."""
 
     error = "invalid_target"
 
@@ -111,7 +111,7 @@ class AccessDeniedError(ProtocolError):
 
 
 class InvalidTokenError(ProtocolError):
-    """The bearer token is missing, or none that is accepted (RFC 6750 §3.1)."""
+    """The bearer token is missing or not accepted (RFC 6750 §3.1)."""
 
     error = "invalid_token"
     status = 401
@@ -126,7 +126,7 @@ class InvalidTokenError(ProtocolError):
 
 
 class InsufficientScopeError(ProtocolError):
-    """The token was not issued for this (RFC 6750 §3.1)."""
+    """The token lacks the required scope (RFC 6750 §3.1)."""
 
     error = "insufficient_scope"
     status = 403
@@ -150,7 +150,7 @@ class UnknownRealmError(ProtocolError):
 
 
 class SlowDownError(ProtocolError):
-    """A credential is used more often than it may (RFC 6585 §4)."""
+    """The rate limit of a credential is exceeded (RFC 6585 §4)."""
 
     error = "slow_down"
     status = 429
@@ -160,7 +160,7 @@ class SlowDownError(ProtocolError):
         self._retry_after, self._rate = retry_after, rate
 
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """Return the headers that say when to try again."""
         rate = self._rate
         return {"Retry-After": str(self._retry_after)} | (rate_headers(rate, 0, self._retry_after) if rate is not None else {})
 
@@ -172,7 +172,7 @@ class TemporarilyUnavailableError(ProtocolError):
     status = 503
 
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """Return the headers that say when to try again."""
         return {"Retry-After": "5"}
 
 

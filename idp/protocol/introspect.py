@@ -16,9 +16,9 @@ _SHOWN = ("iss", "sub", "aud", "azp", "client_id", "scope", "exp", "iat", "nbf",
 
 
 def introspect(realm: str) -> Response:
-    """Tell an application about a token that it was issued, or that is meant for it; `{"active": false}` about others.
+    """Describe a token to the application that it was issued to or is meant for; `{"active": false}` to others.
 
-    `token_type_hint` is of no use here and ignored (RFC 7662 §2.1).
+    `token_type_hint` is not needed and ignored (RFC 7662 §2.1).
     """
     known = open_realm(realm)
     form = parse_form(request.environ)

@@ -17,7 +17,7 @@ from idp.errors import ConflictError, InvalidValueError
 from idp.realms.service import NAME_PATTERN, check_text
 
 LONGEST_SHOWN = 200
-"""Characters of a name that is shown."""
+"""Longest display name, in characters."""
 
 _LONGEST = 64
 

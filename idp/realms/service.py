@@ -77,9 +77,9 @@ def check_access_token_type(value: str) -> str:
 
 
 def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
-    """Add a realm. Its keys and built-in roles are added by whoever calls this.
+    """Create a realm. The caller has to create its keys and built-in roles.
 
-    :param pending: it waits for an operator's approval, and until then nothing of it works.
+    :param pending: whether it requires an operator's approval, until which nothing in it works.
     :param fields: `display_name`, `enabled`, `signing_algorithm`, `access_token_type`, `key_rotation_days`, `audit_days`,
         `session_hours`, `api_key_hours`, `personal_token_limit`, `personal_token_seconds`, `personal_token_choice`.
     :raises ConflictError: the name is taken.
@@ -104,7 +104,7 @@ def create_realm(name: str, *, pending: bool = False, **fields: Any) -> Realm:
 
 
 def update_realm(realm: Realm, **fields: Any) -> None:
-    """Change settings of a realm; see `create_realm` for the fields."""
+    """Update settings of a realm; see `create_realm` for the fields."""
     fields = _checked(fields)
     if realm.name == MASTER and fields.get("enabled") is False:
         raise ConflictError("Realm 'master' belongs to the operators and cannot be disabled.")
@@ -148,7 +148,7 @@ def find_realm_by_uid_or_name(named: str) -> Realm | None:
 
 
 def find_realm_by_number(number: int) -> Realm | None:
-    """Return a realm by its row number, for contracts that name organisations so; None if there is none."""
+    """Return a realm by its row number, for contracts with numeric ids; None if there is none."""
     return db.session.get(Realm, number) if 0 < number < 2**31 else None
 
 
@@ -209,7 +209,7 @@ class KnownRealm:
     contract_number: int
     session_seconds: int
     tokens_from: float
-    """Tokens that were issued before this are worth nothing (seconds since 1970)."""
+    """Tokens issued before this are invalid (seconds since 1970)."""
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool

@@ -31,7 +31,7 @@ class SessionToken:
     """Seconds."""
     jti: str
     scope: str
-    """What was granted, when something was asked for; else empty."""
+    """What was granted, if a scope was requested; otherwise empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def make_template(realm: KnownRealm, held_roles: Iterable[HeldRole], now: float,
     """Write out what the session tokens of one credential say.
 
     :param identity: `sub`, `preferred_username`, `sid`, `auth_method` and what else tells who it is.
-    :raises TokenTooLargeError: it would not fit a header.
+    :raises TokenTooLargeError: it would not fit in a header.
     """
     held = what_is_held(held_roles, now)
     access = {"realm_access": held.on_realm, "projects": held.projects}

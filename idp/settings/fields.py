@@ -18,10 +18,10 @@ from idp.public_url import canonical_url
 from idp.redaction import Confidential
 
 TOKEN_LIFETIME = 36_000
-"""Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
+"""Lifetime of an application's access and ID tokens in seconds. Fixed: verifiers and key rotation rely on it."""
 
 SESSION_TOKEN_LIFETIME = 900
-"""Seconds that a session token lives. Always: what verifies it offline counts on it."""
+"""Lifetime of a session token in seconds. Fixed: offline verifiers rely on it."""
 
 CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
@@ -31,11 +31,11 @@ ServerUrl = Annotated[str, Field(repr=False), Confidential()]
 """A URL that may hold a user name and a password."""
 
 HookUrl = Annotated[str, Field(repr=False), Confidential(in_path=True)]
-"""A URL any part of which may be a token, but for the host."""
+"""A URL any part of which may be a token, except the host."""
 
 
 class Fields(BaseSettings):
-    """All settings with what they take. Frozen: what was read at start holds until the process ends."""
+    """All settings with what they accept. Frozen: what was read at start applies until the process ends."""
 
     model_config = SettingsConfigDict(
         env_prefix="IDP_",

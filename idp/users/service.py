@@ -35,9 +35,9 @@ _TIMES = {"created_at": User.created_at, "updated_at": User.updated_at, "last_si
 
 
 def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, password_hash: str = "", **fields: Any) -> User:
-    """Add a user, without roles or groups.
+    """Create a user, without roles or groups.
 
-    :param name: the mail address of a person, or the name of a machine user.
+    :param name: the email address of a person, or the name of a machine user.
     :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
     :param fields: `email`, `first_name`, `last_name`, `enabled`, `api_key_hours`.
     :raises ConflictError: the name is taken.
@@ -66,7 +66,7 @@ def create_user(realm: Realm, name: str, kind: UserKind = UserKind.PERSON, *, pa
 
 
 def update_user(realm: Realm, user: User, **fields: Any) -> None:
-    """Change a user; see `create_user` for the fields. Disabling one ends its sessions."""
+    """Update a user; see `create_user` for the fields. Disabling one ends its sessions."""
     changed = {key: value for key, value in _checked(fields).items() if getattr(user, key) != value}
     if not changed:
         return
@@ -92,7 +92,7 @@ def limit_address(user: User, *, limited: bool) -> None:
 
 
 def delete_user(realm: Realm, user: User) -> None:
-    """Delete a user with everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never given to another."""
+    """Delete a user and everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never reused."""
     access.remove_all_grants(holder_of(user))
     db.session.delete(user)
     db.session.flush()
@@ -101,7 +101,7 @@ def delete_user(realm: Realm, user: User) -> None:
 
 
 def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -> None:
-    """Give a user a new password. Every session that began before, and every open link, is over.
+    """Set a new password for a user. Ends every session that began before, and every open link.
 
     :param tag: how it came to that: PASSWORD_CHANGE, PASSWORD_RESET, or USER_ACTIVATE.
     """
@@ -117,7 +117,7 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
 
 
 def void_links(user: User, purpose: LinkPurpose | None = None) -> None:
-    """Make every open one-time link of a user worthless, or those for one purpose."""
+    """Invalidate every open one-time link of a user, or those for one purpose."""
     open_links = (OneTimeLink.user_id == user.id) & OneTimeLink.used_at.is_(None)
     if purpose is not None:
         open_links &= OneTimeLink.purpose == purpose.value
@@ -186,7 +186,7 @@ def find_user_by_uid(realm: Realm, uid: str) -> User | None:
 
 
 def find_user_by_number(realm: Realm, number: int) -> User | None:
-    """Return a user by row number, for contracts that name things so; None if there is none."""
+    """Return a user by row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(User, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 
@@ -194,8 +194,8 @@ def find_user_by_number(realm: Realm, number: int) -> User | None:
 def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[User]:
     """Return users by name.
 
-    :param after: only those whose name comes after this, to page on.
-    :param containing: only those whose name, first or last name contains this, in whatever case.
+    :param after: only those whose name comes after this, for the next page.
+    :param containing: only those whose name, first or last name contains this, ignoring case.
     """
     query = user_listing(realm, containing=containing).query
     return db.session.scalars(query.where(User.name > after).order_by(User.name).limit(limit)).all()
@@ -221,12 +221,12 @@ def user_listing(
 ) -> Listing:
     """Return users as a list in pages.
 
-    :param containing: only those whose name, first or last name contains this, in whatever case.
+    :param containing: only those whose name, first or last name contains this, ignoring case.
     :param kind: only people, or machine users.
     :param enabled: only those that are enabled, or that are not.
     :param project: only those that hold a role on this project themselves.
     :param named: only the one of this name; None for all.
-    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, in whatever case.
+    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, ignoring case.
     :param times: only those whose `created_at`, `updated_at` or `last_sign_in_at` is not before the first time, and before the
         second.
     :param holding: only those that hold these roles on the realm themselves, or do not.

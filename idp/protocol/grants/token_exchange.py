@@ -24,13 +24,13 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
 
 
 def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
-    """Answer with the token that another one is exchanged for.
+    """Return the token that another one is exchanged for.
 
-    Who holds a key needs no other credential; an application that has authenticated shows up in `act`. To exchange an
-    access token takes an application that has authenticated.
+    The holder of a key needs no other credential; an authenticated application is named in `act`. Exchanging an access
+    token requires an authenticated application.
 
-    :raises InvalidRequestError: a parameter is missing or unknown, or the subject token will not do (RFC 8693 §2.2.2).
-    :raises InvalidTargetError: the target is not one that may be addressed.
+    :raises InvalidRequestError: a parameter is missing or unknown, or the subject token is not valid (RFC 8693 §2.2.2).
+    :raises InvalidTargetError: the client is not allowed to address the target.
     :raises InvalidScopeError: the scope is unknown, or exceeds the subject token.
     """
     # RFC 8693 §2.1: subject_token and subject_token_type are required.
