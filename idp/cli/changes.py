@@ -34,7 +34,7 @@ _OPTIONS: dict[str, tuple[str, Any]] = {
     "--resource", multiple=True, help="An audience whose tokens it may introspect, replacing the existing ones; may be repeated."
 )
 @click.option("--web-origin", multiple=True, help="An origin whose pages may read the responses to it; may be repeated.")
-@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature algorithm of tokens.")
+@click.option("--algorithm", type=click.Choice(["RS256", "ES256"]), help="Signature algorithm of its tokens.")
 @click.option("--token-type", type=click.Choice(["at+jwt", "JWT"]), help="typ header of its access tokens.")
 @click.option("--rate", type=int, help="Tokens that it may fetch per second; bursts may be five times as large.")
 @click.option("--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with its public keys.")

@@ -23,7 +23,7 @@ def _group(noun: str, explanation: str) -> click.Group:
         function: Callable[..., Any] = getattr(access, name)
         return function
 
-    @group.command("create", help=f"Add a {noun}.")
+    @group.command("create", help=f"Create a {noun}.")
     @click.argument("name")
     @with_database
     @realm_option
@@ -51,7 +51,7 @@ def _group(noun: str, explanation: str) -> click.Group:
             empty=f"There are no {noun}s. Create one with: idp {noun}s create",
         )  # fmt: skip
 
-    @group.command("describe", help=f"Change the description of a {noun}.")
+    @group.command("describe", help=f"Update the description of a {noun}.")
     @click.argument("name")
     @click.argument("description")
     @with_database
@@ -63,7 +63,7 @@ def _group(noun: str, explanation: str) -> click.Group:
         commit()
         click.echo(f"Updated {noun} {name}.")
 
-    @group.command("delete", help=f"Delete a {noun} that no grant names.")
+    @group.command("delete", help=f"Delete a {noun} that no grant uses.")
     @click.argument("name")
     @with_database
     @realm_option
@@ -82,7 +82,7 @@ def _facts(row: Any) -> dict[str, Any]:
     return facts | ({"built_in": row.built_in, "permissions": row.permissions} if hasattr(row, "built_in") else {})
 
 
-roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.")
+roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.")
 projects_group = _group("project", "Projects: parts of a realm that group work and grants.")
 
 
@@ -94,7 +94,7 @@ projects_group = _group("project", "Projects: parts of a realm that group work a
 def permit(realm: "Realm", name: str, permissions: tuple[str, ...]) -> None:
     """Set what role NAME permits on this server, such as keysets:lease; without PERMISSIONS, nothing.
 
-    A wrong one lists all permissions. Other APIs decide for themselves what a role means to them.
+    An unknown permission is refused with a list of all permissions. Other APIs decide for themselves what a role means to them.
     """
     from idp import access
     from idp.db import commit

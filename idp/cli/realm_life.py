@@ -48,7 +48,7 @@ def approve(name: str) -> None:
 @with_database
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def deactivate(name: str, yes: bool) -> None:  # noqa: FBT001
-    """Refuse every credential of the realm NAME, on every worker within a second; `activate` undoes this."""
+    """Deactivate the realm NAME: every worker refuses its credentials within a second; `activate` undoes this."""
     from idp import realms
 
     if not yes:
@@ -60,7 +60,7 @@ def deactivate(name: str, yes: bool) -> None:  # noqa: FBT001
 @click.argument("name")
 @with_database
 def activate(name: str) -> None:
-    """Let the credentials of the realm NAME work again."""
+    """Activate the realm NAME again, with all its credentials."""
     from idp import realms
 
     _turn(name, realms.activate_realm, "Activated {}.")
@@ -83,7 +83,7 @@ def delete(name: str, yes: bool) -> None:  # noqa: FBT001
 @click.argument("name")
 @with_database
 def restore(name: str) -> None:
-    """Bring the deleted realm NAME back, deactivated."""
+    """Restore the deleted realm NAME, deactivated."""
     from idp import realms
 
     _turn(name, realms.restore_realm, "Restored {}. `idp realms activate` lets its credentials work.")

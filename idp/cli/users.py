@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group("users")
 def users_group() -> None:
-    """Make, invite, list, disable and delete people and machine users."""
+    """Create, invite, list, disable and delete people and machine users."""
 
 
 @users_group.command("create")
