@@ -152,7 +152,7 @@ def test_realms_are_made_approved_stopped_and_restored(run: Run) -> None:
 def test_keys_rotate_and_revoke(run: Run) -> None:
     new = as_json(run("keys", "rotate", "--realm", "acme", "--json"))
     assert [key["state"] for key in new] == ["announced", "announced"]
-    assert "announced already" in run("keys", "rotate", "--realm", "acme", status=1)
+    assert "already been announced" in run("keys", "rotate", "--realm", "acme", status=1)
     listed = as_json(run("keys", "list", "--realm", "acme", "--json"))
     active = next(key["kid"] for key in listed if key["state"] == "active")
     assert "signs in its place" in run("keys", "revoke", "--realm", "acme", "--reason", "leaked", "--yes", active)

@@ -145,7 +145,7 @@ def test_only_what_passes_is_an_outage(postgres: Any, pg_make: Factory) -> None:
         "SET TRANSACTION READ ONLY; UPDATE realm SET name = name": "no writes now",
         "SELECT pg_terminate_backend(pg_backend_pid())": "",
         "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$": "disk is full",
-        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$": "was first",
+        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$": "came first",
         "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '58030'; END $$": "its files",
     }
     lasting = ("SELECT * FROM nowhere", "SELECT 1 / 0", "nonsense", "INSERT INTO realm DEFAULT VALUES", "SELECT 'x'::int")

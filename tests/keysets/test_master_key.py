@@ -106,7 +106,7 @@ def test_what_is_interrupted_goes_on_where_it_was(
         states.close()
         left = vault.count_under(old)
         assert left == total if batches < 2 else left < total
-        with pytest.raises(ConflictError, match="still sealed"):
+        with pytest.raises(ConflictError, match="still encrypted"):
             vault.retire_master_key(old, settle=0)
     for number in range(7):
         assert take(client, bot, f"set {number}").json["values"] == AWS_VALUES
