@@ -153,7 +153,7 @@ def test_a_role_a_project_and_who_works_in_it(console: Console, page: Page, tmp_
     page.goto(f"{BASE}/roles")
     page.get_by_role("link", name="New role").click()
     page.fill("#name", "labeller")
-    page.get_by_label("projects:read: See projects.").check()
+    page.get_by_label("projects:read: View projects.").check()
     press(page, "Create")
     done(page, "Created")
     page.goto(f"{BASE}/projects")
@@ -308,7 +308,7 @@ def test_signing_keys_settings_and_the_audit_trail(console: Console, page: Page,
     page.get_by_role("link", name="Rotate ES256").click()
     press(page, "Rotate")
     done(page, "A successor has been announced")
-    expect(page.get_by_text("starts signing")).to_be_visible()
+    expect(page.get_by_text("– starts signing")).to_be_visible()
     shoot(page, "signing keys")
     page.goto(f"{BASE}/settings")
     assert shown(page, "the realm") == "acme"
