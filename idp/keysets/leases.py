@@ -29,7 +29,7 @@ def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
 
     :returns: whether it was live until now.
     """
-    reason = check_text("reason", reason, 500) or "by hand"
+    reason = check_text("reason", reason, 500) or "ended manually"
     ended = update(Lease).where(Lease.id == lease.id, _live(clock.now()))
     values = {"ended_at": clock.now(), "end_reason": reason, "ended_by": audit.current_actor().name}
     if db.session.execute(ended.values(values).returning(Lease.id)).first() is None:

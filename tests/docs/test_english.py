@@ -1,6 +1,7 @@
 """Texts that users read keep to the field's standard words, and to the order in which English puts them."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,11 @@ FORBIDDEN = {
     r"\b(session|lease|time) is over\b": "has ended, has expired",
     r"\bat the most\b": "at most",
     r"\bwithout a gap\b": "without an interruption",
+    r"\bin whatever case\b": "ignoring case",
+    r"\b[Nn]ame for people\b|\bbrought along\b|\bby hand\b": "display name, imported, manually",
 }
 """What is not written, as a regular expression, and what is written instead."""
 
-EDGES = ("cli", "console", "settings")
 NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
@@ -60,8 +62,13 @@ def summaries(path: Path) -> Iterator[str]:
             yield (ast.get_docstring(node) or "").partition("\n")[0]
 
 
-def texts() -> Iterator[tuple[str, str]]:
-    """Return every text that users read, with where it is."""
+@functools.cache
+def texts() -> list[tuple[str, str]]:
+    """Return every text that users read, with where it is, on one line."""
+    return [(name, " ".join(text.split())) for name, text in _texts()]
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     idp = PROJECT / "idp"
     for path in sorted(idp.rglob("*")):
         name = str(path.relative_to(PROJECT))
@@ -81,7 +88,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("pattern", FORBIDDEN)
 def test_texts_use_the_usual_words(pattern: str) -> None:
-    found = [f"{name}: {hit[0]}" for name, text in texts() for hit in re.finditer(pattern, " ".join(text.split()))]
+    found = [f"{name}: {hit[0]}" for name, text in texts() for hit in re.finditer(pattern, text)]
     assert found == [], f"better: {FORBIDDEN[pattern]}"
 
 
