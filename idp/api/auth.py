@@ -179,7 +179,7 @@ def logout(caller: Caller) -> Done:
 
 def _end(caller: Caller) -> Done:
     if caller.kind is not CredentialKind.SESSION:
-        raise InvalidValueError("Only a session can be logged out of. Revoke a key or delete a token instead.")
+        raise InvalidValueError("Only sessions can be logged out. Revoke a key or delete a token instead.")
     realm = realms.get_realm(caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
     return Done("")

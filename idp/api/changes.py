@@ -16,5 +16,5 @@ def changed_fields(spec: Schema, names: Mapping[str, str], empty: Mapping[str, A
     """
     given = {field: getattr(spec, member) for field, member in names.items() if member in spec.model_fields_set}
     if never := [names[field] for field, value in given.items() if value is None and field not in empty]:
-        raise InvalidValueError(f"{' and '.join(never)} cannot be null. Leave out what is to stay as it is.")
+        raise InvalidValueError(f"{' and '.join(never)} cannot be null. Leave out what should not change.")
     return {field: empty[field] if value is None else value for field, value in given.items()}

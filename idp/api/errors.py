@@ -45,14 +45,14 @@ class PreconditionFailedError(IdpError):
     """Somebody else has changed it since it was read (RFC 9110 §13.1.1)."""
 
     def __init__(self) -> None:
-        super().__init__("It has been changed since you read it. Read it again, and make your change to what it is now.")
+        super().__init__("It has changed since you read it. Read it again, and apply your change to the current version.")
 
 
 class KeyReusedError(IdpError):
     """The key was used for something else."""
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
+        super().__init__("This Idempotency-Key was already sent with a different body. Use a new key for each thing to create.")
 
 
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
@@ -91,7 +91,7 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (SigningKeyMissingError, 503, "Unavailable"),
 )
 
-SEALED = "The server cannot open what it keeps sealed. Its operator finds the reason in the log, and with idp doctor."
+SEALED = "The server cannot decrypt its stored data. The operator can find the reason in the log, and with idp doctor."
 STORAGE = "The server cannot reach its database. Try again in a few seconds."
 
 
@@ -116,9 +116,9 @@ def classify(error: Exception) -> tuple[int, str, str, dict[str, str]]:
 
 def _classify_storage(error: SQLAlchemyError) -> tuple[int, str, str, dict[str, str]]:
     if isinstance(error, IntegrityError):
-        return 409, "Conflict", "Somebody else has made the same at this moment. Look, and try again.", {}
+        return 409, "Conflict", "Someone else has created the same at this moment. Check, and try again.", {}
     if isinstance(error, DataError):
-        return 400, "InvalidRequest", "A value holds characters that cannot be stored.", {}
+        return 400, "InvalidRequest", "A value contains characters that cannot be stored.", {}
     if is_unavailable(error):
         _log.warning("the database cannot be used: %s", explain(error))
         return 503, "Unavailable", STORAGE, {"Retry-After": "5"}
@@ -131,7 +131,7 @@ def _classify_http(error: HTTPException) -> tuple[int, str, str, dict[str, str]]
         case 404:
             return 404, "ResourceNotFound", "There is nothing at this URL (not found).", headers
         case 405:
-            return 405, "MethodNotAllowed", "This URL takes another HTTP method; see the Allow header.", headers
+            return 405, "MethodNotAllowed", "This URL does not support this HTTP method; see the Allow header.", headers
     return error.code or 500, "InvalidRequest", error.name, headers
 
 

@@ -41,7 +41,7 @@ def _scope(query: str) -> str:
     try:
         return " ".join(parse_qs(query, max_num_fields=20).get("scope", ())) if query else ""
     except ValueError:
-        raise InvalidValueError("The query holds more than 20 parameters. Use scope, and nothing else.") from None
+        raise InvalidValueError("The query has more than 20 parameters. Use only scope.") from None
 
 
 class ExchangeExpress:

@@ -171,7 +171,7 @@ def create_grant(caller: Caller, realm: Realm, project: Project | None, body: Ne
     holder = callers.find_holder(realm, HolderKind(spec.holder.kind), spec.holder.uid)
     role = access.find_role_name(realm, spec.role)
     if access.find_grant(realm, holder, role, project=name or None) is not None:
-        raise ConflictError("This role is held there already. PATCH the grant to give it another end.")
+        raise ConflictError("This role is held there already. PATCH the grant to change its end.")
     callers.give_role(caller, realm, holder, role, project=name, until=_later(spec.until))
     db.session.flush()
     grant = access.find_grant(realm, holder, role, project=name or None)

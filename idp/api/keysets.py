@@ -288,7 +288,7 @@ def replace_keyset(caller: Caller, realm: Realm, body: KeysetChange, uid: str) -
     """Replace the description of a keyset; what is left out gets its default, and its values do not change."""
     keyset, spec = _changeable(caller, realm, uid), body.spec
     if spec.projects is None:
-        raise InvalidMembersError([("spec.projects", "Say which projects it is for, [] for the whole organisation")])
+        raise InvalidMembersError([("spec.projects", "Name its projects, or [] for the whole organisation")])
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations) or "",
         projects=_changed_projects(caller, realm, spec.projects), is_default=bool(spec.isDefault),
@@ -326,7 +326,7 @@ def _change(caller: Caller, realm: Realm, keyset: Keyset, body: KeysetChange, wi
 def _changeable(caller: Caller, realm: Realm, uid: str) -> Keyset:
     keyset = callers.writable_keyset(caller, realm, uid)
     if keyset.category not in keysets.WRITABLE:
-        raise ConflictError(f"Keysets of {keyset.category} are changed in the console, and only read and deleted here.")
+        raise ConflictError(f"Keysets of {keyset.category} can be changed in the console only, and read and deleted here.")
     return keyset
 
 

@@ -112,6 +112,6 @@ def change_password(body: PasswordChange) -> None:
 def change_own_password(caller: Caller, body: OwnPasswordChange, uid: str) -> None:
     """Change the caller's own password with the old one; every session of the account ends, including this one."""
     if uid != caller.user.uid:
-        raise DeniedError("Nobody can change the password of somebody else. An administrator can start a reset.")
+        raise DeniedError("Nobody can change somebody else's password. An administrator can start a reset.")
     new, realm = body.newPassword, caller.realm.name
     users.replace_password(caller.user.name, body.currentPassword, new, realm=realm, address=address())

@@ -36,7 +36,9 @@ def change_role(caller: Caller, realm: Realm, name: str, description: str, permi
     _own(caller, realm, concerned)
     is_held = bool(access.page_of_grants(realm, role=name, limit=1))
     if is_held and not math.isinf(access.granting_until(caller.held_in(realm.name), concerned)):
-        raise DeniedError("This role is held: to change it takes all of its permissions, and grants:write, without an end.")
+        raise DeniedError(
+            "This role is assigned: changing it requires all of its permissions, and grants:write, without an end date."
+        )
     if description != role.description:
         access.describe_role(realm, name, description)
     if access.check_permissions(permissions) != role.permissions:
@@ -80,7 +82,7 @@ def manageable_group(caller: Caller, realm: Realm, group: Group) -> Group:
     """
     caller.require("users:write", realm=realm.name)
     if not access.covers(caller.held_in(realm.name), held_by(users.group_holder(group))):
-        raise DeniedError("This group holds roles that the caller could not give: only who could can change it.")
+        raise DeniedError("This group holds roles that the caller could not assign: only a caller who could can change it.")
     return group
 
 
@@ -88,5 +90,5 @@ def _own(caller: Caller, realm: Realm, permissions: Collection[str]) -> None:
     missing = set(permissions) - access.permissions_on(caller.held_in(realm.name))
     if missing:
         raise DeniedError(
-            f"A role can be given permissions that one has oneself, which these are not: {', '.join(sorted(missing))}."
+            f"A role can only be given permissions that the caller has, which these are not: {', '.join(sorted(missing))}."
         )

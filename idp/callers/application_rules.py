@@ -128,5 +128,5 @@ def _check_claims(caller: Caller, realm: Realm, audiences: set[str]) -> None:
     taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(realm, each))
     if taken:
         raise DeniedError(
-            f"Tokens are made for {taken[0]!r}: only an administrator of the realm lets an application answer for it."
+            f"Tokens are made for {taken[0]!r}: only an administrator of the realm can let an application introspect them."
         )

@@ -63,7 +63,7 @@ def make_key(caller: Caller, realm: Realm, owner_uid: str | None, wish: KeyWish)
         made_with=caller.key, description=wish.description, **terms,
     )  # fmt: skip
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
-        raise DeniedError(f"A key cannot make one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
+        raise DeniedError(f"A key cannot create one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
     return new
 
 
@@ -110,7 +110,7 @@ def _refuse_narrowed(caller: Caller) -> None:
     """
     own = db.session.scalar(select(ApiKey).where(ApiKey.public_part == caller.key)) if caller.key else None
     if own is not None and (own.frozen is not None or own.roles or own.projects or own.addresses or own.rate_per_minute):
-        raise DeniedError("A key that is narrowed cannot rotate the keys of others. Sign in, or use a key without limits.")
+        raise DeniedError("A restricted key cannot rotate the keys of others. Sign in, or use a key without limits.")
 
 
 def may_exceed_limits(caller: Caller, realm: Realm) -> bool:
@@ -144,7 +144,7 @@ def writable_key(caller: Caller, realm: Realm, uid: str) -> ApiKey:
         # who may change everybody's keys may change one's own with whatever shows it
         or caller.may("api-keys:write", realm=realm.name)
     ):
-        raise DeniedError("One's own keys are changed after signing in, or each by itself: not by a token or another key.")
+        raise DeniedError("Your own keys can be changed after signing in, or each by itself, but not by a token or another key.")
     return key
 
 
@@ -214,7 +214,7 @@ def _other(caller: Caller, realm: Realm, uid: str) -> Holder:
 
 def _cover(caller: Caller, realm: Realm, owner: Holder) -> None:
     if not access.covers(caller.held_in(realm.name), held_by(owner)):
-        raise DeniedError("A key acts as its owner: to hand one out takes every permission that the owner has.")
+        raise DeniedError("A key acts as its owner: handing one out requires every permission that the owner has.")
 
 
 def _terms(wish: KeyWish) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _inherited(caller: Caller, wish: KeyWish) -> dict[str, Any]:
         limit: list[str] = getattr(own, name)
         terms[name] = terms[name] or list(limit)
         if limit and not set(terms[name]) <= set(limit):
-            raise DeniedError(f"A key that is narrowed to some {name} can make keys for these only.")
+            raise DeniedError(f"A key that is restricted to some {name} can create keys only for these.")
     terms["rate_per_minute"] = terms["rate_per_minute"] or own.rate_per_minute
     if own.rate_per_minute and terms["rate_per_minute"] > own.rate_per_minute:
         raise DeniedError("A key cannot make one with a higher rate than its own.")

@@ -24,7 +24,7 @@ def visible_keyset(caller: Caller, realm: Realm, named: str) -> Keyset:
     """
     seen = [keyset for keyset in keysets.find_keysets(realm, named) if sees_keyset(caller, realm, keyset)]
     if len(seen) != 1:
-        raise NotFoundError("There is no keyset with this uid, nor just one with this name (not found).")
+        raise NotFoundError("There is no keyset with this uid, nor exactly one with this name (not found).")
     return seen[0]
 
 
@@ -77,7 +77,7 @@ def projects_to_write(caller: Caller, realm: Realm, named: Sequence[str]) -> lis
     for each in named:
         project = access.find_project(realm, each)
         if project is None or not caller.may(WRITE, realm=realm.name, project=project.name):
-            raise NotFoundError(f"There is no project {one_line(each)[:80]!r} for which the caller may decide over keysets.")
+            raise NotFoundError(f"There is no project {one_line(each)[:80]!r} on which the caller can manage keysets.")
         found.append(project)
     return found
 

@@ -99,5 +99,5 @@ class Caller:
         if not self.may(permission, realm=realm, project=project):
             where = f"project {project}" if project else f"realm {realm or self.realm.name}"
             raise DeniedError(
-                f"This call needs the permission {permission} on {where}. An administrator can grant a role with it."
+                f"This call needs the permission {permission} on {where}. An administrator can assign a role with it."
             )

@@ -155,7 +155,7 @@ def _check_grant(caller: Caller, realm: Realm, role: str, project: str) -> float
     if not end:
         where = f"project {project}" if project else f"realm {realm.name}"
         raise DeniedError(
-            f"The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+            f"The caller cannot assign or remove role {role!r} on {where}: it permits more than the caller can do there."
         )
     return end
 
@@ -170,5 +170,5 @@ def _check_held(realm: Realm, holder: Holder, role: str, project: str, end: floa
     grant = access.find_grant(realm, holder, role, project=project or None)
     if grant is not None and (grant.until.timestamp() if grant.until is not None else math.inf) > end:
         raise DeniedError(
-            f"{holder.name!r} holds role {role!r} for longer than the caller could give it: that cannot be changed."
+            f"{holder.name!r} holds role {role!r} for longer than the caller could assign it: the caller cannot change that."
         )

@@ -308,7 +308,7 @@ def test_signing_keys_settings_and_the_audit_trail(console: Console, page: Page,
     page.get_by_role("link", name="Rotate ES256").click()
     press(page, "Rotate")
     done(page, "A successor has been announced")
-    expect(page.get_by_text("– starts signing")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="starts signing").first).to_be_visible()
     shoot(page, "signing keys")
     page.goto(f"{BASE}/settings")
     assert shown(page, "the realm") == "acme"

@@ -259,7 +259,7 @@ def test_personal_tokens_and_sessions_of_others_are_ended(app: Flask, ann: Surfe
 def test_signing_keys_are_rotated_and_revoked(ann: Surfer) -> None:
     ann.open(f"{BASE}/signing-keys/ES256/rotate").send("Rotate")
     assert "announced" in ann.text
-    assert "– starts signing" in ann.text
+    assert "\u2013 starts signing" in ann.text
     ann.open(f"{BASE}/signing-keys/ES256/rotate")
     assert "Its successor has already been announced" in ann.text
     assert not any("Rotate" in button for form in ann.read().forms for button in form.buttons)
