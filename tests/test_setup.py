@@ -155,7 +155,7 @@ def test_foreign_master_key_stops_the_start(tmp_path: Path) -> None:
     settings = fresh(tmp_path)
     set_up(settings)
     settings.master_key_file.write_text("other:" + "A" * 43 + "=\n")
-    with pytest.raises(IdpError, match="does not hold"):
+    with pytest.raises(IdpError, match="is not in the master key file"):
         set_up(settings)
 
 
