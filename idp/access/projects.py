@@ -90,7 +90,7 @@ def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
 
 
 def find_project_by_number(realm: Realm, number: int) -> Project | None:
-    """Return a project by its row number, for contracts that name things so; None if there is none."""
+    """Return a project by its row number, for contracts with numeric ids; None if there is none."""
     return find_by_number(Project, realm, number)
 
 
@@ -104,9 +104,9 @@ def project_listing(
 ) -> Listing:
     """Return projects as a list in pages.
 
-    :param containing: only those whose name, description or shown name contains this, in whatever case.
+    :param containing: only those whose name, description or display name contains this, ignoring case.
     :param names: only those of these names; None for all.
-    :param shown: only the one that is shown under exactly this name; None for all.
+    :param shown: only the one with exactly this display name; None for all.
     """
     query = select(Project).where(Project.realm_id == realm.id)
     if names is not None:

@@ -46,7 +46,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, frozenset[str]]] = {
 
 
 def create_built_in_roles(realm: Realm) -> None:
-    """Give a new realm the roles that every realm has."""
+    """Create the built-in roles of a new realm."""
     for name, (description, permissions) in BUILT_IN_ROLES.items():
         db.session.add(
             Role(realm_id=realm.id, name=name, description=description, built_in=True, permissions=sorted(permissions))
@@ -126,7 +126,7 @@ def find_role_by_uid(realm: Realm, uid: str) -> Role | None:
 
 
 def find_role_by_number(realm: Realm, number: int) -> Role | None:
-    """Return a role by its row number, for contracts that name things so; None if there is none."""
+    """Return a role by its row number, for contracts with numeric ids; None if there is none."""
     return find_by_number(Role, realm, number)
 
 
@@ -138,7 +138,7 @@ def list_roles(realm: Realm) -> Sequence[Role]:
 def role_listing(realm: Realm, *, containing: str = "", named: str | None = None) -> Listing:
     """Return roles as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param named: only the one of this name; None for all.
     """
     query = select(Role).where(Role.realm_id == realm.id)

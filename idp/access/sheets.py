@@ -12,7 +12,7 @@ from idp.sheets import Sheet, checked_by
 class RoleSettings(Sheet):
     """What a role permits."""
 
-    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="What its holders may do here")
+    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="Permissions on this server")
     """What the role means to other APIs, they decide."""
 
 
@@ -26,7 +26,7 @@ class RoleSheet(RoleSettings):
 class ProjectSettings(Sheet):
     """What a project is shown as."""
 
-    display_name: DisplayName = Field(default="", title="Name for people")
+    display_name: DisplayName = Field(default="", title="Display name")
     """What it is shown as; empty for its name."""
 
 

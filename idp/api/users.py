@@ -153,7 +153,7 @@ def list_users(authority: Authority, project: Project | None, query: UserQuery) 
 
 @signed_in
 def list_user_names(authority: Authority) -> UserMetas:
-    """List the users of the realm in short: the first 500 by name."""
+    """List the users of the realm in short form: the first 500 by name."""
     rules.users.check_listing(authority)
     return {"items": [short(user) for user in users.list_users(authority.realm, limit=500)]}
 

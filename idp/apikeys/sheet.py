@@ -29,7 +29,7 @@ class ApiKeyNarrowing(Sheet):
     )
     """Addresses or networks, such as 192.0.2.0/24; empty for any."""
     rate_per_minute: Annotated[int, between(1, MOST_PER_MINUTE, "uses a minute")] | None = Field(
-        default=None, title="Uses a minute"
+        default=None, title="Uses per minute"
     )
     """Left out for no limit of its own."""
 

@@ -20,11 +20,11 @@ class ApplicationSettings(Sheet):
     """Whether it gets tokens."""
     audience: Audiences = Field(default=[], title="Audience")
     """What its access tokens are for (`aud`); empty for no API in particular."""
-    resources: Audiences = Field(default=[], title="Answers for")
+    resources: Audiences = Field(default=[], title="Introspects tokens for")
     """Audiences that it answers for, besides its own name: it may introspect their tokens."""
-    signing_algorithm: Algorithm | None = Field(default=None, title="Signature of its tokens")
+    signing_algorithm: Algorithm | None = Field(default=None, title="Signature algorithm")
     """Left out: that of all applications."""
-    access_token_type: AccessTokenType | None = Field(default=None, title="Type of its access tokens")
+    access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
     """Header `typ` of its access tokens; left out: that of all applications. `JWT` is for APIs that refuse RFC 9068."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
@@ -32,7 +32,9 @@ class ApplicationSettings(Sheet):
     """Origins whose pages may read what it is answered by the token endpoint and the like, such as https://app.example.com."""
     jwks: Annotated[dict[str, Any], AfterValidator(check_jwks)] | None = Field(default=None, title="Public keys")
     """Public keys for `private_key_jwt` (RFC 7523)."""
-    rate_per_second: Annotated[int, between(1, FASTEST, "tokens a second")] | None = Field(default=None, title="Tokens a second")
+    rate_per_second: Annotated[int, between(1, FASTEST, "tokens a second")] | None = Field(
+        default=None, title="Tokens per second"
+    )
     """Tokens that it may fetch in a second, five times as many at once; left out for the server's own limit."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @sheet_options(ApplicationSheet, without={"enabled"})
 @empty_option(ApplicationSheet, without={"enabled"})
 def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **options: Any) -> None:
-    """Change the application NAME; what is left out stays.
+    """Update the application NAME; options that you leave out keep their values.
 
     \b
     Examples:

@@ -263,7 +263,7 @@ def _values(form: Form) -> list[tuple[str, str]]:
 def _offer_projects(visit: Visit, form: Any) -> None:
     """Offer the projects for which the caller may decide over keysets; where there are many, they are typed."""
     names = rules.keysets.names_to_write(visit.authority)
-    hint = "None for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
+    hint = "Choose none for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
     if len(names) > MOST_PROJECTS_SHOWN:
         del form.projects
         form.typed_projects.description = f"One per line. {hint}"

@@ -95,7 +95,7 @@ def find_realm_by_uid_or_name(named: str) -> Realm | None:
 
 
 def find_realm_by_number(number: int) -> Realm | None:
-    """Return a realm by its row number, for contracts that name organisations so; None if there is none."""
+    """Return a realm by its row number, for contracts with numeric ids; None if there is none."""
     return db.session.get(Realm, number) if 0 < number < 2**31 else None
 
 
@@ -156,7 +156,7 @@ class KnownRealm:
     contract_number: int
     session_seconds: int
     tokens_from: float
-    """Tokens that were issued before this are worth nothing (seconds since 1970)."""
+    """Tokens issued before this are invalid (seconds since 1970)."""
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool

@@ -129,7 +129,7 @@ def manageable(authority: Authority, name: str) -> Application:
     application = applications.get_application(authority.realm, name)
     if not covers(authority, applications.holder_of(application)):
         raise DeniedError(
-            "This application has permissions that the caller has not: only who has them all can manage it, "
+            "This application has permissions that the caller does not have: only a caller with all of them can manage it, "
             "for whoever has its secret acts as it."
         )
     return application

@@ -118,27 +118,27 @@ def _when_signed(_: Statement) -> None:
 CLAIMS = (
     Claim(
         "iss",
-        "Who has issued it: this organisation. Verifiers compare it letter by letter.",
+        "Who issued it: this organisation. Verifiers compare it character by character.",
         lambda said: said.realm.issuer,
     ),
     Claim(
         "sub",
-        "Who it is about: the application's own id, which never changes and is never used again.",
+        "Who it is about: the application's own ID, which never changes and is never reused.",
         lambda said: said.whose.uid,
         passed_on=True,
     ),
-    Claim("aud", "Who it is for. An API refuses tokens that are for somebody else.", _audience),
+    Claim("aud", "Who it is for. An API refuses tokens that are meant for another.", _audience),
     Claim("azp", "Which application it was issued to.", lambda said: said.party),
-    Claim("exp", "When it stops to count.", lambda said: said.expires_at),
+    Claim("exp", "When it expires.", lambda said: said.expires_at),
     Claim("iat", "When it was issued.", lambda said: said.issued_at),
-    Claim("nbf", "From when on it counts.", _when_signed),
-    Claim("jti", "Its own id, to revoke it by and to find it in the audit trail.", lambda said: said.jti),
+    Claim("nbf", "When it becomes valid.", _when_signed),
+    Claim("jti", "The token's own ID, for revoking it and finding it in the audit trail.", lambda said: said.jti),
     Claim("at_hash", "What ties it to the access token that came with it.", _when_signed),
     Claim("client_id", "Which application it was issued to (RFC 9068).", lambda said: said.client_id),
-    Claim("scope", "What was asked for.", lambda said: said.scope or None),
+    Claim("scope", "The scopes that were granted.", lambda said: said.scope or None),
     Claim(
         "preferred_username",
-        "A name for logs; never decide anything by it.",
+        "A name for logs; never base a decision on it.",
         _preferred_username,
         passed_on=True,
     ),
@@ -148,7 +148,7 @@ CLAIMS = (
         "The same roles, where Keycloak's adapters look for them.",
         lambda said: {said.client_id: said.held.on_realm},
     ),
-    Claim("projects", "The projects that it works in, with the roles on each.", lambda said: said.held.projects),
+    Claim("projects", "The projects that it has roles on, with the roles on each.", lambda said: said.held.projects),
     Claim("act", "Which application acts for its subject, and for whom that one acted (RFC 8693).", lambda said: said.actor),
     Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
     Claim(
@@ -212,13 +212,13 @@ EXCHANGED = Form(
         "iss sub preferred_username realm_access sid auth_method limited typ aud azp client_id projects act origin scope "
         "iat nbf exp jti"
     ),
-    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
 )
 UPSTREAM = Form(
     "gateway's token",
     _names("iss typ client_id azp sub realm_access projects preferred_username aud iat nbf exp jti"),
-    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
 )
 PERSONS_SESSION = Form(

@@ -23,13 +23,13 @@ class UserSettings(Sheet):
     """What a user is called, and how long their keys live."""
 
     email: Annotated[str, Field(max_length=254), checked_by(lambda text: text and check_address(text))] = Field(
-        default="", title="Mail address", alias="emailId"
+        default="", title="Email address", alias="emailId"
     )
     """Where mails go; the name to sign in with stays."""
     first_name: PersonName = Field(default="", title="First name")
     last_name: PersonName = Field(default="", title="Last name")
     api_key_hours: Annotated[int, between(1, 87_600, "hours")] | None = Field(
-        default=None, title="Longest life of own API keys, in hours"
+        default=None, title="Longest lifetime of their own API keys, in hours"
     )
     """Left out: as long as those of everybody. Where both are set, the higher one counts."""
 
@@ -44,7 +44,7 @@ class UserSheet(UserSettings):
 class GroupSettings(Sheet):
     """What a group is shown as."""
 
-    display_name: DisplayName = Field(default="", title="Name for people")
+    display_name: DisplayName = Field(default="", title="Display name")
     """What it is shown as; empty for its name."""
 
 
