@@ -1,4 +1,4 @@
-"""Projects: made, listed, described, deleted."""
+"""Projects: created, listed, described, deleted."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,9 +25,9 @@ NEW_PROJECT = ProjectSheet()
 
 
 def create_project(realm: Realm, name: str, sheet: ProjectSheet = NEW_PROJECT) -> Project:
-    """Add a project. See `realms.called` for names that others have chosen.
+    """Create a project. See `realms.called` for names that others have chosen.
 
-    :raises ConflictError: the name is taken, or another project is shown so.
+    :raises ConflictError: the name is taken, or another project has this display name.
     """
     check_name("a project", name)
     shown = check_called(Project, "project", Called(name, sheet.display_name), realm.id)
@@ -37,9 +37,9 @@ def create_project(realm: Realm, name: str, sheet: ProjectSheet = NEW_PROJECT) -
 
 
 def update_project(realm: Realm, project: Project, sheet: ProjectSheet) -> None:
-    """Change a project to what a sheet says.
+    """Update a project to what a sheet says.
 
-    :raises ConflictError: another project is shown so, or called so.
+    :raises ConflictError: another project has this name or display name.
     """
     shown = check_called(Project, "project", Called(project.name, sheet.display_name), realm.id, besides=project.id)
     changed = sheet.changed({"display_name": shown}).differing(project)

@@ -1,4 +1,4 @@
-"""Roles: made, listed, described, deleted; and those that every realm has."""
+"""Roles: created, listed, described, deleted; and those that every realm has."""
 
 from collections.abc import Collection, Sequence
 
@@ -54,7 +54,7 @@ def create_built_in_roles(realm: Realm) -> None:
 
 
 def create_role(realm: Realm, name: str, sheet: RoleSheet = NEW_ROLE) -> Role:
-    """Add a role.
+    """Create a role.
 
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
@@ -67,7 +67,7 @@ def create_role(realm: Realm, name: str, sheet: RoleSheet = NEW_ROLE) -> Role:
 
 
 def update_role(realm: Realm, role: Role, sheet: RoleSheet) -> None:
-    """Change a role to what a sheet says.
+    """Update a role to what a sheet says.
 
     :raises ConflictError: it is built in.
     """
@@ -85,7 +85,7 @@ def update_role(realm: Realm, role: Role, sheet: RoleSheet) -> None:
 
 
 def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> None:
-    """Change what the holders of a role may do at this server.
+    """Set what a role permits on this server.
 
     :raises ConflictError: it is built in.
     :raises InvalidMembersError: there is no such permission.

@@ -13,7 +13,7 @@ class RoleSettings(Sheet):
     """What a role permits."""
 
     permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="Permissions on this server")
-    """What the role means to other APIs, they decide."""
+    """Other APIs decide for themselves what the role means to them."""
 
 
 class RoleSheet(RoleSettings):
@@ -24,10 +24,10 @@ class RoleSheet(RoleSettings):
 
 
 class ProjectSettings(Sheet):
-    """What a project is shown as."""
+    """The display name of a project."""
 
     display_name: DisplayName = Field(default="", title="Display name")
-    """What it is shown as; empty for its name."""
+    """Display name; empty for its name."""
 
 
 class ProjectSheet(ProjectSettings):

@@ -27,7 +27,7 @@ class UserSpec(UserSettings, Spec):
     read_only = frozenset({"loginMode", "loginName", "kind"})
 
     email: str = Field(default="", max_length=254, alias="emailId")
-    """Of a person, who signs in by it; of a machine user, where mails about it go."""
+    """Of a person, who signs in with it; of a machine user, where emails about it are sent."""
     machineName: str | None = Field(default=None, max_length=64)
     """Of a machine user, instead of an email address."""
     roles: list[str] = Field(default=[], max_length=100)

@@ -34,7 +34,7 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **opti
     application = applications.get_application(realm, name)
     applications.update_application(realm, application, ApplicationSheet.of(application).changed(fields))
     commit()
-    click.echo(f"Changed {name}: {named_options(fields)}.")
+    click.echo(f"Updated {name}: {named_options(fields)}.")
 
 
 @click.command("update")

@@ -161,5 +161,7 @@ def _check_claims(authority: Authority, audiences: set[str]) -> None:
     issuers = authority.caller.realm.runtime.settings.issuer("")
     taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(authority.realm, each))
     if taken:
-        sentence = "Tokens are made for {audience!r}: only an administrator of the {realm} lets an application answer for it."
+        sentence = (
+            "Tokens are made for {audience!r}: only an administrator of the {realm} can let an application introspect them."
+        )
         raise DeniedError(Sentence(sentence, audience=taken[0]))

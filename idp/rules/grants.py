@@ -176,7 +176,7 @@ def _check_grant(authority: Authority, role: str, project: str) -> float:
     end = access.granting_until(authority.held, permissions, project)
     if not end:
         where = f"project {project}" if project else Sentence("{realm} {name}", name=authority.realm.name)
-        sentence = "The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+        sentence = "The caller cannot assign or remove role {role!r} on {where}: it permits more than the caller can do there."
         raise DeniedError(Sentence(sentence, role=role, where=where))
     return end
 

@@ -31,7 +31,7 @@ class Form:
     names: tuple[str, ...]
     """Its claims, in the order in which they are written. What is not true of one token is left out of it."""
     too_large: str
-    """What to say when it does not fit a header; `{projects}` stands for the number of projects in it."""
+    """What to say when it does not fit in a header; `{projects}` stands for the number of projects in it."""
     typ: str | None = None
     """The value of its claim `typ`."""
 
@@ -53,7 +53,7 @@ class Statement:
     scope: str = ""
     actor: dict[str, Any] | None = None
     limit: list[list[Any]] | None = None
-    """What the credential carries at the most; see `access.freeze`."""
+    """What the credential carries at most; see `access.freeze`."""
     exchanged: Mapping[str, Any] = field(default_factory=dict)
     """The claims of the token that it is exchanged for."""
     origin: Sequence[str] = ()
@@ -62,7 +62,7 @@ class Statement:
     auth_method: str | None = None
     auth_time: int | None = None
     issued_at: int | None = None
-    """Where the claims are worked out anew for each token; else the times are added when it is signed."""
+    """Where the claims are worked out again for each token; else the times are added when it is signed."""
     expires_at: int | None = None
     jti: str | None = None
 
@@ -82,7 +82,7 @@ class Claim:
 
     name: str
     meaning: str
-    """For who reads a token in the console or the documentation."""
+    """For those who read a token in the console or the documentation."""
     value: Value
     """Returns what it says, a JSON value; None leaves it out."""
     advertised: bool = True
@@ -153,22 +153,22 @@ CLAIMS = (
     Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
     Claim(
         "auth_method",
-        "How its subject has shown who they are: `password`, `api_key`, or `token_exchange`.",
+        "How its subject authenticated: `password`, `api_key`, or `token_exchange`.",
         lambda said: said.auth_method,
         passed_on=True,
     ),
     Claim("typ", "What Keycloak's adapters expect to find.", lambda said: said.form.typ, advertised=False),
-    Claim("auth_time", "When its subject has signed in.", lambda said: said.auth_time, advertised=False),
+    Claim("auth_time", "When its subject signed in.", lambda said: said.auth_time, advertised=False),
     Claim("key", "The public part of the API key that it was exchanged for.", lambda said: said.key, advertised=False),
     Claim(
         "origin",
-        "The ids of the tokens that it was exchanged for: it is revoked with any of them.",
+        "The IDs of the tokens that it was exchanged for: it is revoked with any of them.",
         lambda said: list(said.origin),
         advertised=False,
     ),
     Claim(
         "limited",
-        "What its credential carries at the most, whatever its subject is given later. For this server alone.",
+        "The most that its credential carries, whatever its subject is assigned later. For this server alone.",
         lambda said: said.limit,
         advertised=False,
         passed_on=True,
@@ -182,7 +182,7 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
 def meaning_of(name: str) -> str:
-    """Return what a claim means, for who reads a token; empty for what no token of ours says."""
+    """Return what a claim means, for those who read a token; empty for what no token of ours says."""
     claim = BY_NAME.get(name)
     return claim.meaning if claim is not None else ""
 
@@ -196,14 +196,14 @@ ACCESS = Form(
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited scope iat nbf exp jti"
     ),
-    "The application has grants on {projects} projects, which do not fit one token. "
+    "The application has grants on {projects} projects, which do not fit in one token. "
     "Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",
 )
 ID = Form(
     "ID token",
     _names("iss sub azp preferred_username typ aud iat nbf exp jti at_hash"),
-    "The ID token does not fit a header.",
+    "The ID token does not fit in a header.",
     typ="ID",
 )
 EXCHANGED = Form(
@@ -224,17 +224,17 @@ UPSTREAM = Form(
 PERSONS_SESSION = Form(
     "person's session token",
     _names("iss aud sub preferred_username sid auth_method auth_time realm_access projects iat nbf exp jti"),
-    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+    "Grants on {projects} projects do not fit in one session token. Use a key for fewer projects.",
 )
 KEYS_SESSION = Form(
     "key's session token",
     _names("iss aud sub sid key azp client_id preferred_username auth_method scope act realm_access projects iat nbf exp jti"),
-    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+    "Grants on {projects} projects do not fit in one session token. Use a key for fewer projects.",
 )
 PERSONAL = Form(
     "personal token",
     _names("iss sub aud iat exp jti client preferred_username identity realm_access projects"),
-    "Grants on {projects} projects do not fit a personal token. Use an API key for some of them.",
+    "Grants on {projects} projects do not fit in a personal token. Use an API key for some of them.",
 )
 FORMS = (ACCESS, ID, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
 

@@ -22,7 +22,7 @@ NEW_GROUP = GroupSheet()
 def create_group(realm: Realm, name: str, sheet: GroupSheet = NEW_GROUP) -> Group:
     """Create a group without members. See `realms.called` for names that others have chosen.
 
-    :raises ConflictError: the name is taken, or another group is shown so.
+    :raises ConflictError: the name is taken, or another group has this display name.
     """
     check_name("a group", name)
     shown = check_called(Group, "group", Called(name, sheet.display_name), realm.id)

@@ -49,7 +49,7 @@ def create_user(
     """Create a user, without roles or groups.
 
     :param name: the email address of a person, or the name of a machine user.
-    :param sheet: without a mail address, a person gets mails at the one that they sign in by.
+    :param sheet: without an email address, a person gets emails at the one that they sign in with.
     :param password_hash: see `PasswordWorks.hash`; empty for a person who is to be invited, and for machine users.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
