@@ -105,4 +105,4 @@ def open_under(key: bytes, sealed: bytes, *, context: str) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:12], sealed[12:], context.encode())
     except (InvalidTag, ValueError) as error:
-        raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error
+        raise DamagedError(f"{context} is damaged in the database and cannot be decrypted. Restore a backup.") from error

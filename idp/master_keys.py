@@ -73,15 +73,15 @@ class MasterKeys:
         key = self.by_id.get(key_id)
         if version != "v1" or key is None:
             raise MasterKeyError(
-                f"{context} is sealed under master key {key_id[:16]!r}, which the master key file does not hold. "
-                "Put the file back that belongs to this database (IDP_MASTER_KEY_FILE)."
+                f"{context} is encrypted with master key {key_id[:16]!r}, which is not in the master key file. "
+                "Restore the file that belongs to this database (IDP_MASTER_KEY_FILE)."
             )
         try:
             data = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
             if b64url(data).decode() != body:
                 raise ValueError("there is one way to write it, and this is another")
         except ValueError as error:
-            raise DamagedError(f"{context} is damaged in the database and cannot be opened. Restore a backup.") from error
+            raise DamagedError(f"{context} is damaged in the database and cannot be decrypted. Restore a backup.") from error
         return open_under(key, data, context=context)
 
 
@@ -153,7 +153,7 @@ def cannot_replace(path: Path, error: OSError) -> MasterKeyError:
     return MasterKeyError(
         f"The master key file {path} cannot be replaced ({error.strerror}). If it is kept elsewhere, as in a Secret, change it "
         "there: run `idp master-key add` on a copy (IDP_MASTER_KEY_FILE), put the copy in its place, then once more with the new "
-        "key in the first line, and run `idp master-key rotate`, which seals everything anew and leaves the file alone."
+        "key in the first line, and run `idp master-key rotate`, which re-encrypts everything and leaves the file alone."
     )
 
 
@@ -165,14 +165,18 @@ def create_master_key(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise MasterKeyError(f"The folder {path.parent} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
+        raise MasterKeyError(
+            f"The folder {path.parent} cannot be created ({error.strerror}). Set IDP_MASTER_KEY_FILE."
+        ) from error
     try:
         draft = _write_draft(path, _line(*make_master_key()))
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)
         draft.unlink()
     except OSError as error:
-        raise MasterKeyError(f"The master key file {path} cannot be made ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
+        raise MasterKeyError(
+            f"The master key file {path} cannot be created ({error.strerror}). Set IDP_MASTER_KEY_FILE."
+        ) from error
     _sync_folder(path)
 
 

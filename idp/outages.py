@@ -10,24 +10,24 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from idp.errors import StorageUnavailableError
 from idp.written import one_line
 
-READ_ONLY = "it takes no writes now, being read-only or a standby"
+READ_ONLY = "it accepts no writes now because it is read-only or a standby"
 _LOCKED = "somebody else has locked it for too long"
 _FULL = "its disk is full"
 _NO_MEMORY = "it is out of memory"
 _NO_CONNECTION = "it has no connection left for us (max_connections, or a limit of the role or the database)"
 _STOPPING = "it is starting or stopping"
-_NO_DATABASE = "it has no database of that name"
+_NO_DATABASE = "it has no database with that name"
 _WRONG_PASSWORD = "the user name or the password is wrong"  # noqa: S105 (a sentence)
 
 _AWAY = {
-    "08": "the connection broke off",
+    "08": "the connection was lost",
     "25006": READ_ONLY,
     "25P03": "a transaction was idle for too long",
     "25P04": "a transaction took too long",
-    "40001": "another change of the same moment was first",
-    "40003": "the connection broke off in a commit",
-    "40P01": "another change of the same moment was first",
-    "53": "it is out of something that it needs",
+    "40001": "another change at the same moment came first",
+    "40003": "the connection was lost in a commit",
+    "40P01": "another change at the same moment came first",
+    "53": "it has run out of a resource",
     "53100": _FULL,
     "53200": _NO_MEMORY,
     "53300": _NO_CONNECTION,
@@ -44,22 +44,22 @@ _AWAY = {
 _LASTING = {
     "28": _WRONG_PASSWORD,
     "3D000": _NO_DATABASE,
-    "3F000": "it has no schema that the tables could be made in",
-    "42501": "the user may not do that there (permission denied)",
-    "42P01": "it has not the tables of this version",
+    "3F000": "it has no schema in which the tables could be created",
+    "42501": "the user is not allowed to do that there (permission denied)",
+    "42P01": "it does not have the tables of this version",
 }
 """The same for what stays until somebody mends it, and is no outage."""
 
 _SQLITE = {
     "BUSY": _LOCKED,
-    "CANTOPEN": "its file cannot be opened: look whether its folder is there, and this user's",
+    "CANTOPEN": "its file cannot be opened: check that its folder exists and belongs to this user",
     "CORRUPT": "its file is damaged",
     "FULL": _FULL,
     "IOERR": "its file cannot be read or written (disk I/O error)",
     "LOCKED": _LOCKED,
     "NOMEM": _NO_MEMORY,
     "NOTADB": "its file is not a database",
-    "PERM": "this user may not use its file",
+    "PERM": "this user is not allowed to use its file",
     "PROTOCOL": _LOCKED,
     "READONLY": "its file, or the folder of it, cannot be written by this user or at all (read-only)",
 }
@@ -72,22 +72,22 @@ _CONNECTING = (
     # libpq tells why it could not connect in words only; the first that fits
     (r"password authentication failed|no password supplied|SASL|role .* does not exist|no such user", _WRONG_PASSWORD),
     (r"database .* does not exist|no such database", _NO_DATABASE),
-    (r"permission denied for database", "the user may not connect to that database"),
-    (r"no pg_hba.conf entry.*(no encryption|SSL off)", "it lets this user in over TLS only, or not at all (pg_hba.conf)"),
-    (r"no pg_hba.conf entry", "it does not let this user in from here (pg_hba.conf)"),
-    (r"SSL required", "it takes connections over TLS only (sslmode=require)"),
+    (r"permission denied for database", "the user is not allowed to connect to that database"),
+    (r"no pg_hba.conf entry.*(no encryption|SSL off)", "it accepts this user over TLS only, or not at all (pg_hba.conf)"),
+    (r"no pg_hba.conf entry", "it does not accept this user from here (pg_hba.conf)"),
+    (r"SSL required", "it accepts connections over TLS only (sslmode=require)"),
     (r"does not support SSL", "it does not speak TLS, which sslmode asks for"),
     (r"certificate|SSL error", "its TLS certificate, or ours, is not accepted (sslmode, sslrootcert)"),
     (r"too many (clients|connections)|connection slots|no more connections allowed", _NO_CONNECTION),
-    (r"not currently accepting", "that database lets nobody in now"),
+    (r"not currently accepting", "that database accepts no connections now"),
     (r"starting up|shutting down|recovery mode|not yet accepting|not accepting", _STOPPING),
     (r"session is (not )?read-only|server is (not )?in hot standby", "no server of the kind that target_session_attrs asks for"),
     (r"translate host name|resolve host|[Nn]ame or service not known|name resolution|getaddrinfo", "its host name is not known"),
-    (r"Connection refused", "nothing listens there (connection refused)"),
-    (r"[Pp]ermission denied", "this user may not use its socket"),
-    (r"No such file or directory", "there is no socket of it"),
+    (r"Connection refused", "nothing is listening there (connection refused)"),
+    (r"[Pp]ermission denied", "this user is not allowed to use its socket"),
+    (r"No such file or directory", "its socket does not exist"),
     (r"timeout|timed out", "it did not answer in time"),
-    (r"No route to host|unreachable", "no way leads to it over the network"),
+    (r"No route to host|unreachable", "there is no network route to it"),
     (r"Could not decode to UTF-8", "a text in it is damaged: it is not UTF-8"),  # the driver repeats the text
     (r"startup parameter", "PgBouncer refuses a parameter of the connection (options, perhaps)"),
     (r"closed the connection|connection (is|was) (lost|closed)|reset by peer|SSL SYSCALL", _AWAY["08"]),

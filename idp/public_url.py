@@ -50,9 +50,9 @@ def canonical_url(written: str) -> str:
 def tell_change(written: str, url: str) -> str:
     """Return what an operator is told when the public URL was written in another form, with which issuers began before."""
     return (
-        f"IDP_PUBLIC_URL is written {written}, and used as browsers write it: {url}. Tokens name their issuer so. Those that "
-        f"were issued as {written} before no longer count here, personal tokens too. Give verifiers, audiences and clients that "
-        f"name the issuer the new form, and set IDP_PUBLIC_URL={url} to have this said no more."
+        f"IDP_PUBLIC_URL is written {written}, and is used as browsers write it: {url}. Tokens name their issuer that way. "
+        f"Those issued as {written} before are no longer valid here, including personal tokens. Give verifiers, audiences and "
+        f"clients that name the issuer the new form, and set IDP_PUBLIC_URL={url} to stop this warning."
     )
 
 

@@ -121,7 +121,7 @@ def make_data_dir(path: Path) -> None:
     except OSError as error:
         raise SetupError(f"The data folder {path} cannot be used ({error.strerror}). Set IDP_DATA_DIR.") from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SetupError(f"The data folder {path} cannot be written. Set IDP_DATA_DIR to a folder of this user.")
+        raise SetupError(f"The data folder {path} cannot be written. Set IDP_DATA_DIR to a folder that this user can write.")
 
 
 @contextlib.contextmanager
@@ -152,9 +152,9 @@ def is_sealed(settings: Settings) -> bool:
 def lost_key(settings: Settings) -> str:
     """Return what to do about a database without its master key."""
     return (
-        f"There is a database ({settings.show('database_url')}) but no master key ({settings.master_key_file}). Put the key file "
-        "back from its backup, or from another machine that serves this database, or set IDP_MASTER_KEY_FILE to where it is. A "
-        "new key would open nothing of what is sealed in the database."
+        f"There is a database ({settings.show('database_url')}) but no master key ({settings.master_key_file}). Restore the key "
+        "file from its backup or from another machine that serves this database, or set IDP_MASTER_KEY_FILE to where it is. A "
+        "new key could not decrypt anything in the database."
     )
 
 

@@ -235,14 +235,14 @@ class EveryForm(Form):
     """A form with a field for much of what domains check."""
 
     name = text("Name")
-    display_name = text("Name for people")
+    display_name = text("Display name")
     description = text("What it is for")
     audience = LinesField("Audiences")
     resources = LinesField("Resources")
     web_origins = LinesField("Origins of its pages")
     jwks = text("Public keys")
-    signing_algorithm = text("Signature of tokens")
-    rate_per_second = text("Tokens a second")
+    signing_algorithm = text("Signature algorithm")
+    rate_per_second = text("Tokens per second")
     audit_days = text("Days for which the audit trail keeps uses")
     session_hours = text("Longest session, in hours")
     max_lease_seconds = text("Longest lease, in seconds")

@@ -72,7 +72,7 @@ def test_second_start_changes_nothing(tmp_path: Path, own_server: Server) -> Non
     own_server.output.clear()
     own_server.start()
     own_server.stop()
-    assert "shown only now" not in "".join(own_server.output)
+    assert "shown only once" not in "".join(own_server.output)
     assert own_server.idp("audit", "list", "--json", "--tag", "system", "--limit", "1000") == before
     assert own_server.idp("audit", "list", "--json", "--tag", "admin:re", "--limit", "1000") == acts
     assert own_server.idp("realms", "export", "acme") == exported
@@ -83,7 +83,7 @@ def test_one_time_secret_fetches_one_administrators_token(own_server: Server) ->
     from tests.factories import claims_of
 
     own_server.start()
-    found = re.search(r"administrator's one-time secret, shown only now:\n    (idp_cs_\w+)\n", "".join(own_server.output))
+    found = re.search(r"administrator's one-time secret, shown only once:\n    (idp_cs_\w+)\n", "".join(own_server.output))
     assert found is not None
     application = {"client_id": "administrator", "client_secret": found[1]}
     first = own_server.token(application, "master")
@@ -150,7 +150,7 @@ def test_foreign_master_key_stops_the_start(tmp_path: Path) -> None:
     settings = fresh(tmp_path)
     set_up(settings)
     settings.master_key_file.write_text("other:" + "A" * 43 + "=\n")
-    with pytest.raises(IdpError, match="does not hold"):
+    with pytest.raises(IdpError, match="is not in the master key file"):
         set_up(settings)
 
 
@@ -175,7 +175,7 @@ def test_broken_realm_file_stops_a_first_start_with_nothing_to_serve_and_the_men
         with pytest.raises(IdpError) as caught:
             set_up(settings)
         first, second = str(caught.value).splitlines()
-        assert re.search(r"later\.toml:3: realm\.colour: is not a setting here", first)
+        assert re.search(r"later\.toml:3: realm\.colour: is not a setting", first)
         assert re.search(r"twice\.toml:4: .*the environment variable NOT_SET_HERE is not set", second)
     (folder / "later.toml").write_text('[realm]\nname = "later"\n')
     app, report = set_up(settings)
@@ -232,7 +232,7 @@ def test_server_warns_of_a_broken_realm_file_and_serves(own_server: Server, tmp_
     (folder / "later.toml").write_text('[realm]\nname = "later"\n[roles.x]\ncolour = 1\n')
     warnings = own_server.idp("setup", both=True)
     assert re.search(r"^Warning: .*/acme\.toml:\d+: roles\.viewer: is built in", warnings, re.MULTILINE)
-    assert re.search(r"^Warning: .*/later\.toml:4: roles\.x\.colour: is not a setting here", warnings, re.MULTILINE)
+    assert re.search(r"^Warning: .*/later\.toml:4: roles\.x\.colour: is not a setting", warnings, re.MULTILINE)
     own_server.start()
     own_server.create_application("ci-bot")
     assert "Warning: " in "".join(own_server.output)

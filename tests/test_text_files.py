@@ -113,7 +113,7 @@ def test_commands_read_files_alike_whatever_the_locale(own_server: Server, tmp_p
     own_server.idp("audit", "export", "--realm", "kaethe", "--output", str(tmp_path / "trail"), **ascii_only)
     trail = windows(tmp_path / "trail.jsonl", (tmp_path / "trail").read_text(encoding="utf-8"))
     said = own_server.idp("audit", "verify", "--export", str(trail), status=1, both=True, **ascii_only)
-    assert "Nothing of it is sealed yet" in said, "it was read, and no server has sealed it"
+    assert "Nothing in it is sealed yet" in said, "it was read, and no server has sealed it"
     trail.write_bytes(b"{}\n\xff")
     assert "is no" in own_server.idp("audit", "verify", "--export", str(trail), status=1)
     said = own_server.idp("audit", "verify", "--checkpoints", str(trail), status=1)

@@ -57,7 +57,7 @@ def grant_role(
     until: datetime | None = None,
     past_ok: bool = False,
 ) -> Grant:
-    """Give a role on the realm or on one project; change the end date when it is held already.
+    """Assign a role on the realm or on one project; change the end date if it is already assigned.
 
     :param until: end of the grant, in the future; None for no end.
     :param past_ok: accept an end that has passed, for realm files that keep ended grants.
@@ -99,15 +99,15 @@ def find_grant(realm: Realm, holder: Holder, role: str, *, project: str | None =
 
 
 def find_grant_by_number(realm: Realm, number: int) -> Grant | None:
-    """Return a grant by row number, for contracts that name things so; None if there is none."""
+    """Return a grant by row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(Grant, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 
 
 def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None = None) -> None:
-    """Take a role away.
+    """Remove a role from its holder.
 
-    :raises NotFoundError: it is not held.
+    :raises NotFoundError: it is not assigned.
     """
     held_role = get_role(realm, role)
     on_project = get_project(realm, project) if project is not None else None
@@ -122,7 +122,7 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
 
 
 def remove_all_grants(holder: Holder) -> None:
-    """Remove what a holder held, when it is deleted."""
+    """Remove all grants of a holder that is deleted."""
     db.session.execute(delete(Grant).where(Grant.holder_kind == holder.kind.value, Grant.holder_id == holder.id))
 
 
@@ -156,9 +156,9 @@ def grants_of_each(realm: Realm, kind: HolderKind, holder_ids: Collection[int]) 
 
 
 def page_of_grants(realm: Realm, *, after: int = 0, limit: int = 50, **filters: Any) -> Sequence[Grant]:
-    """Return grants in the order in which they were given.
+    """Return grants in the order in which they were assigned.
 
-    :param after: only those with a larger row number, to page on.
+    :param after: only those with a larger row number, for the next page.
     :param filters: see `grant_listing`.
     """
     query = grant_listing(realm, **filters).query

@@ -29,14 +29,14 @@ class Role(Identified, Base):
     description: Mapped[str] = mapped_column(String(500), default="")
     built_in: Mapped[bool] = mapped_column(default=False)
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for built-in roles, and for what is from before schema 0009."""
+    """The actor who created it, as in the audit trail; empty for built-in roles and for those older than schema 0009."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
     permissions: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
-    """What its holder may do at this server; see `policy.PERMISSIONS`. What a role means to other APIs, they decide."""
+    """What it permits on this server; see `policy.PERMISSIONS`. Other APIs decide for themselves what a role means to them."""
 
 
 class Project(Identified, Base):
-    """A part of a realm that work is grouped by."""
+    """A part of a realm that groups work."""
 
     __tablename__ = "project"
     __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
@@ -44,15 +44,15 @@ class Project(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
     display_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """What it is shown as, where that is not its name."""
+    """Display name, if it is not the name."""
     description: Mapped[str] = mapped_column(String(500), default="")
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
+    """The actor who created it, as in the audit trail; empty if it is older than schema 0009."""
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 
 class Grant(Identified, Base):
-    """A role held on the realm (`project_id` is None) or on one project, perhaps until a date."""
+    """A role held on the realm (`project_id` is None) or on one project, with an optional end date."""
 
     __tablename__ = "access_grant"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What roles and projects have in common: a name in their realm, by which they are made, found, and listed."""
+"""What roles and projects have in common: a name in their realm, by which they are created, found, and listed."""
 
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ Named = TypeVar("Named", Role, Project)
 
 
 def create_named(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, text: str) -> Named:
-    """Add a role or a project.
+    """Create a role or a project.
 
     :param text: its description.
     :raises ConflictError: the name is taken.
@@ -25,7 +25,7 @@ def create_named(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, tex
     noun = kind.__tablename__
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
-        sentence = Sentence("{Realm} has a {noun} {name!r} already.", realm=realm.name, noun=noun, name=name)
+        sentence = Sentence("{Realm} already has a {noun} {name!r}.", realm=realm.name, noun=noun, name=name)
         raise ConflictError(sentence, field="name")
     row = kind(realm_id=realm.id, name=name, description=text, created_by=audit.current_actor().name)
     db.session.add(row)
@@ -56,7 +56,7 @@ def find_by_uid(kind: type[Named], realm: Realm, uid: str) -> Named | None:
 
 
 def find_by_number(kind: type[Named], realm: Realm, number: int) -> Named | None:
-    """Return a role or a project by its row number, for contracts that name things so; None if there is none."""
+    """Return a role or a project by its row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(kind, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 
@@ -71,7 +71,7 @@ def not_found(kind: type[Named], realm: Realm, named: str) -> NotFoundError:
 def listing_of(kind: type[Named], query: Select[Named], containing: str, *searched: InstrumentedAttribute[str]) -> Listing:
     """Return roles or projects as a list in pages.
 
-    :param containing: only those whose name, description, or one of the columns `searched` contains this, in whatever case.
+    :param containing: only those whose name, description, or one of the columns `searched` contains this, ignoring case.
     """
     if containing:
         query = query.where(or_(*(holds(column, containing) for column in (kind.name, kind.description, *searched))))

@@ -1,4 +1,4 @@
-"""Who may do what at this server: permissions, and the one place where they are checked.
+"""Who may do what on this server: permissions, and the one place where they are checked.
 
 A role is a named set of permissions. Held on the realm, it counts everywhere in it; held on a project, it counts there.
 """
@@ -10,32 +10,32 @@ from idp.access.held import HeldRole
 from idp.errors import InvalidValueError
 
 PERMISSIONS = {
-    "realm:read": "See the settings of the realm.",
-    "realm:write": "Change the settings of the realm.",
-    "roles:read": "See roles.",
-    "roles:write": "Make, change and delete roles, up to one's own permissions.",
-    "projects:read": "See projects.",
-    "projects:write": "Make, change and delete projects.",
-    "grants:read": "See who holds which role.",
-    "grants:write": "Give and take roles, up to one's own permissions.",
-    "applications:read": "See applications and what is known of their secrets.",
-    "applications:write": "Make, change and delete applications and their secrets.",
-    "users:read": "See people, machine users and groups.",
-    "users:write": "Make, invite, change, disable and delete users and groups.",
-    "api-keys:read": "See the API keys of others.",
-    "api-keys:write": "Make API keys for others, beyond the limits too, and change, rotate and revoke them.",
-    "sessions:read": "See the sessions of others.",
+    "realm:read": "View the settings of the realm.",
+    "realm:write": "Update the settings of the realm.",
+    "roles:read": "View roles.",
+    "roles:write": "Create, update and delete roles, up to one's own permissions.",
+    "projects:read": "View projects.",
+    "projects:write": "Create, update and delete projects.",
+    "grants:read": "View who holds which role.",
+    "grants:write": "Assign and remove roles, up to one's own permissions.",
+    "applications:read": "View applications and the details of their secrets, never the secrets.",
+    "applications:write": "Create, update and delete applications and their secrets.",
+    "users:read": "View people, machine users and groups.",
+    "users:write": "Create, invite, update, disable and delete users and groups.",
+    "api-keys:read": "View the API keys of others.",
+    "api-keys:write": "Create API keys for others, even beyond the limits, and update, rotate and revoke them.",
+    "sessions:read": "View the sessions of others.",
     "sessions:write": "End the sessions of others.",
-    "personal-tokens:read": "See the personal tokens of others.",
+    "personal-tokens:read": "View the personal tokens of others.",
     "personal-tokens:write": "Delete the personal tokens of others.",
-    "keysets:read": "See keysets and who is lent them, never their values.",
-    "keysets:write": "Make, change, replace and delete keysets, and end their leases.",
-    "keysets:lease": "Be lent keysets with their values, as an application.",
-    "keys:read": "See signing keys and their calendar.",
+    "keysets:read": "View keysets and who leases them, never their values.",
+    "keysets:write": "Create, update, replace and delete keysets, and end their leases.",
+    "keysets:lease": "Lease keysets with their values, as an application.",
+    "keys:read": "View signing keys and their dates.",
     "keys:write": "Rotate and revoke signing keys.",
     "audit:read": "Read the audit trail.",
 }
-"""Every permission, `<resource>:<verb>`, with what it lets its holder do."""
+"""Every permission, `<resource>:<verb>`, with what it allows."""
 
 READING = frozenset(permission for permission in PERMISSIONS if permission.endswith(":read"))
 
@@ -71,9 +71,9 @@ def may(held: Iterable[HeldRole], permission: str, project: str = "") -> bool:
 
 
 def granting_until(held: Sequence[HeldRole], permissions: Collection[str], project: str = "") -> float:
-    """Return until when roles permit giving somebody (oneself, too) a role with these permissions; 0 if they do not.
+    """Return until when roles permit assigning a role with these permissions (to oneself, too); 0 if they do not.
 
-    Nobody can give more than they have, nor for longer: so nobody gets, by any way around, what they could not give
+    Nobody can assign more than they hold, nor for longer: so nobody gets, in any indirect way, what they could not assign
     themselves. Infinite without an end (seconds since 1970).
     """
     now = clock.timestamp()
@@ -85,15 +85,15 @@ def granting_until(held: Sequence[HeldRole], permissions: Collection[str], proje
 
 
 def may_grant(held: Sequence[HeldRole], permissions: Collection[str], project: str = "") -> bool:
-    """Tell whether roles permit giving somebody a role with these permissions now."""
+    """Tell whether roles permit assigning a role with these permissions now."""
     return granting_until(held, permissions, project) > 0
 
 
 def covers(held: Sequence[HeldRole], others: Iterable[HeldRole]) -> bool:
-    """Tell whether whoever holds `held` has each of `others`, for as long, or could give it to themselves.
+    """Tell whether whoever holds `held` has each of `others`, for as long, or could assign it to themselves.
 
-    To hand out a credential of somebody is to be able to act as them: it takes this. Roles without permissions here count
-    too, for they mean something to other APIs.
+    Handing out somebody's credential means being able to act as them: this is required for it. Roles without permissions here
+    count too, since they mean something to other APIs.
     """
     now = clock.timestamp()
     return all(

@@ -1,4 +1,4 @@
-"""Projects: made, listed, described, deleted."""
+"""Projects: created, listed, described, deleted."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,9 +25,9 @@ NEW_PROJECT = ProjectSheet()
 
 
 def create_project(realm: Realm, name: str, sheet: ProjectSheet = NEW_PROJECT) -> Project:
-    """Add a project. See `realms.called` for names that others have chosen.
+    """Create a project. See `realms.called` for names that others have chosen.
 
-    :raises ConflictError: the name is taken, or another project is shown so.
+    :raises ConflictError: the name is taken, or another project has this display name.
     """
     check_name("a project", name)
     shown = check_called(Project, "project", Called(name, sheet.display_name), realm.id)
@@ -37,9 +37,9 @@ def create_project(realm: Realm, name: str, sheet: ProjectSheet = NEW_PROJECT) -
 
 
 def update_project(realm: Realm, project: Project, sheet: ProjectSheet) -> None:
-    """Change a project to what a sheet says.
+    """Update a project to what a sheet says.
 
-    :raises ConflictError: another project is shown so, or called so.
+    :raises ConflictError: another project has this name or display name.
     """
     shown = check_called(Project, "project", Called(project.name, sheet.display_name), realm.id, besides=project.id)
     changed = sheet.changed({"display_name": shown}).differing(project)
@@ -90,7 +90,7 @@ def find_project_by_uid(realm: Realm, uid: str) -> Project | None:
 
 
 def find_project_by_number(realm: Realm, number: int) -> Project | None:
-    """Return a project by its row number, for contracts that name things so; None if there is none."""
+    """Return a project by its row number, for contracts with numeric ids; None if there is none."""
     return find_by_number(Project, realm, number)
 
 
@@ -104,9 +104,9 @@ def project_listing(
 ) -> Listing:
     """Return projects as a list in pages.
 
-    :param containing: only those whose name, description or shown name contains this, in whatever case.
+    :param containing: only those whose name, description or display name contains this, ignoring case.
     :param names: only those of these names; None for all.
-    :param shown: only the one that is shown under exactly this name; None for all.
+    :param shown: only the one with exactly this display name; None for all.
     """
     query = select(Project).where(Project.realm_id == realm.id)
     if names is not None:

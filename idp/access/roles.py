@@ -1,4 +1,4 @@
-"""Roles: made, listed, described, deleted; and those that every realm has."""
+"""Roles: created, listed, described, deleted; and those that every realm has."""
 
 from collections.abc import Collection, Sequence
 
@@ -46,7 +46,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, frozenset[str]]] = {
 
 
 def create_built_in_roles(realm: Realm) -> None:
-    """Give a new realm the roles that every realm has."""
+    """Create the built-in roles of a new realm."""
     for name, (description, permissions) in BUILT_IN_ROLES.items():
         db.session.add(
             Role(realm_id=realm.id, name=name, description=description, built_in=True, permissions=sorted(permissions))
@@ -54,7 +54,7 @@ def create_built_in_roles(realm: Realm) -> None:
 
 
 def create_role(realm: Realm, name: str, sheet: RoleSheet = NEW_ROLE) -> Role:
-    """Add a role.
+    """Create a role.
 
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
@@ -67,7 +67,7 @@ def create_role(realm: Realm, name: str, sheet: RoleSheet = NEW_ROLE) -> Role:
 
 
 def update_role(realm: Realm, role: Role, sheet: RoleSheet) -> None:
-    """Change a role to what a sheet says.
+    """Update a role to what a sheet says.
 
     :raises ConflictError: it is built in.
     """
@@ -85,7 +85,7 @@ def update_role(realm: Realm, role: Role, sheet: RoleSheet) -> None:
 
 
 def set_permissions(realm: Realm, name: str, permissions: Collection[str]) -> None:
-    """Change what the holders of a role may do at this server.
+    """Set what a role permits on this server.
 
     :raises ConflictError: it is built in.
     :raises InvalidMembersError: there is no such permission.
@@ -126,7 +126,7 @@ def find_role_by_uid(realm: Realm, uid: str) -> Role | None:
 
 
 def find_role_by_number(realm: Realm, number: int) -> Role | None:
-    """Return a role by its row number, for contracts that name things so; None if there is none."""
+    """Return a role by its row number, for contracts with numeric ids; None if there is none."""
     return find_by_number(Role, realm, number)
 
 
@@ -138,7 +138,7 @@ def list_roles(realm: Realm) -> Sequence[Role]:
 def role_listing(realm: Realm, *, containing: str = "", named: str | None = None) -> Listing:
     """Return roles as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param named: only the one of this name; None for all.
     """
     query = select(Role).where(Role.realm_id == realm.id)

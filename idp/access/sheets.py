@@ -12,8 +12,8 @@ from idp.sheets import Sheet, checked_by
 class RoleSettings(Sheet):
     """What a role permits."""
 
-    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="What its holders may do here")
-    """What the role means to other APIs, they decide."""
+    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="Permissions on this server")
+    """Other APIs decide for themselves what the role means to them."""
 
 
 class RoleSheet(RoleSettings):
@@ -24,10 +24,10 @@ class RoleSheet(RoleSettings):
 
 
 class ProjectSettings(Sheet):
-    """What a project is shown as."""
+    """The display name of a project."""
 
-    display_name: DisplayName = Field(default="", title="Name for people")
-    """What it is shown as; empty for its name."""
+    display_name: DisplayName = Field(default="", title="Display name")
+    """Display name; empty for its name."""
 
 
 class ProjectSheet(ProjectSettings):

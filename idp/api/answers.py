@@ -45,7 +45,7 @@ def etag_of(shown: Mapping[str, Any]) -> str:
 
 
 def set_cookie(response: Response, token: str) -> Response:
-    """Set the cookie that carries a session token, or take it away with an empty one (R122).
+    """Set the cookie that carries a session token, or remove it with an empty one (R122).
 
     Its name is given by contracts, so it cannot begin with `__Host-`; the rest is as that asks: this host, every path. That is so
     below a path too, for the APIs of the host behind the gateway are shown it.

@@ -137,7 +137,7 @@ def list_keys(authority: Authority, query: KeyQuery) -> Page[KeyResource]:
 
 @signed_in
 def create_key(authority: Authority, body: KeyBody) -> Created[KeyMade]:
-    """Make a key for oneself, or for somebody else; its value is in this answer and nowhere else."""
+    """Create a key for oneself or for somebody else; its value is in this response and nowhere else."""
     spec = body.spec
     sheet = ApiKeySheet.read(_changes(body) | {"expires_at": spec.expiry})
     wish = rules.api_keys.NewApiKey(sheet, spec.expiryHours, never=bool(spec.neverExpires))
@@ -147,13 +147,13 @@ def create_key(authority: Authority, body: KeyBody) -> Created[KeyMade]:
 
 @signed_in
 def get_key(authority: Authority, uid: str) -> KeyResource:
-    """Show what is known of a key: never its value."""
+    """Show a key, never its value."""
     return show_key(rules.api_keys.visible(authority, uid))
 
 
 @signed_in(current=get_key)
 def replace_key(authority: Authority, body: KeyBody, uid: str) -> None:
-    """Change name, expiry and narrowing of a key."""
+    """Update the name, expiry and restrictions of a key."""
     key = rules.api_keys.writable(authority, uid)
     rules.api_keys.check_change(authority, key)
     changes = _changes(body)
@@ -172,26 +172,26 @@ def replace_key(authority: Authority, body: KeyBody, uid: str) -> None:
 
 @signed_in(current=get_key)
 def set_state(authority: Authority, body: KeyActivity, uid: str) -> None:
-    """Deactivate a key, or activate it again."""
+    """Deactivate a key or activate it again."""
     rules.api_keys.set_active(authority, uid, active=body.isActive)
 
 
 @signed_in(current=get_key)
 def delete_key(authority: Authority, uid: str) -> None:
-    """Remove a key."""
+    """Delete a key."""
     apikeys.delete_key(authority.realm, rules.api_keys.writable(authority, uid))
 
 
 @signed_in
 def rotate_key(authority: Authority, body: Rotation, uid: str) -> Created[KeyMade]:
-    """Make a successor to a key; both work for the overlap that is chosen."""
+    """Create a successor to a key; both work during the chosen overlap."""
     overlap = timedelta(hours=body.overlapHours)
     return _made(rules.api_keys.rotate(authority, uid, overlap=overlap, hours=body.expiryHours))
 
 
 @signed_in(current=get_key)
 def revoke_key(authority: Authority, body: Revocation, uid: str) -> None:
-    """End a key for good, and say why."""
+    """Revoke a key permanently, with a reason."""
     apikeys.revoke_key(authority.realm, rules.api_keys.writable(authority, uid), body.reason)
 
 

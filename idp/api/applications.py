@@ -188,7 +188,7 @@ def list_applications(authority: Authority, project: Project | None, query: Appl
 
 @signed_in
 def create_application(authority: Authority, body: NewApplication) -> Created[ApplicationMade]:
-    """Make an application with what it is to hold and its first secret, which is in this answer and nowhere else."""
+    """Create an application with its roles and its first secret, which is in this response and nowhere else."""
     spec = body.spec
     roles = [access.find_role_name(authority.realm, role) for role in spec.roles]
     projects = [
@@ -209,13 +209,13 @@ def get_application(authority: Authority, uid: str) -> ApplicationResource:
 
 @signed_in(current=get_application)
 def replace_application(authority: Authority, body: ReplacedApplication, uid: str) -> None:
-    """Change what an application is; what is left out is emptied."""
+    """Replace an application; what is left out is emptied."""
     rules.applications.update(authority, rules.applications.visible(authority, uid).name, _sheet(body))
 
 
 @signed_in(current=get_application)
 def change_application(authority: Authority, body: ApplicationChange, uid: str) -> None:
-    """Change an application; what is left out stays."""
+    """Update an application; what is left out keeps its value."""
     application = rules.applications.visible(authority, uid)
     changes = changes_in(body.spec, ApplicationSheet, {"description": body.metadata.description})
     rules.applications.update(authority, application.name, ApplicationSheet.of(application).changed(changes))
@@ -230,7 +230,7 @@ def delete_application(authority: Authority, uid: str) -> None:
 
 @signed_in
 def list_secrets(authority: Authority, uid: str) -> Secrets:
-    """List the secrets of an application, retired ones too; never their values."""
+    """List the secrets of an application, including retired ones; never their values."""
     application = rules.applications.visible(authority, uid)
     every = applications.list_secrets(application)
     return {"items": [_show_secret(secret, every) for secret in every]}
@@ -238,7 +238,7 @@ def list_secrets(authority: Authority, uid: str) -> Secrets:
 
 @signed_in
 def create_secret(authority: Authority, body: NewSecret, uid: str) -> Created[SecretMade]:
-    """Give an application one more secret, which is in this answer and nowhere else."""
+    """Add a secret to an application; its value is in this response and nowhere else."""
     application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
     secret, plain = rules.applications.add_secret(authority, application, body.metadata.name, expires_at=body.spec.expiry)
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
@@ -246,7 +246,7 @@ def create_secret(authority: Authority, body: NewSecret, uid: str) -> Created[Se
 
 @signed_in
 def get_secret(authority: Authority, uid: str, secret: str) -> SecretResource:
-    """Show what is known of a secret, by uid or name; never its value."""
+    """Show a secret, by uid or name; never its value."""
     application = rules.applications.visible(authority, uid)
     every = applications.list_secrets(application)
     return _show_secret(_secret(every, secret), every)
@@ -254,7 +254,7 @@ def get_secret(authority: Authority, uid: str, secret: str) -> SecretResource:
 
 @signed_in(current=get_secret)
 def change_secret(authority: Authority, body: SecretChange, uid: str, secret: str) -> None:
-    """Let a secret expire at another time, or never."""
+    """Change when a secret expires."""
     application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
     row = _live_secret(application, secret)
     applications.change_expiry(authority.realm, application, row, body.spec.expiry)
@@ -262,7 +262,7 @@ def change_secret(authority: Authority, body: SecretChange, uid: str, secret: st
 
 @signed_in(current=get_secret)
 def retire_secret(authority: Authority, uid: str, secret: str) -> None:
-    """End a secret for good; every worker refuses it within a second."""
+    """Retire a secret permanently; every worker refuses it within a second."""
     application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
     applications.retire_secret(authority.realm, application, _live_secret(application, secret).name)
 

@@ -85,7 +85,7 @@ class CheckpointAnswer(TypedDict):
 
 @signed_in(records=True)
 def list_events(authority: Authority, query: EventQuery) -> Page[Event]:
-    """Search the audit trail, newest first. `count` is not known, and -1."""
+    """Search the audit trail, newest first. `count` is unknown, and always -1."""
     name = _trail(authority, query)
     listing = audit.event_listing(
         name, tag=query.tag or None, actor=query.actor or None, target=query.target or None,
@@ -98,7 +98,7 @@ def list_events(authority: Authority, query: EventQuery) -> Page[Event]:
 
 @signed_in(records=True, answers=bytes, media_type="application/x-ndjson")
 def export_events(authority: Authority, query: ExportQuery) -> Response:
-    """Export the trail with its hash chain as JSON lines, which `idp audit verify --export` checks anywhere.
+    """Export the trail with its hash chain as JSON lines, which `idp audit verify --export` can verify anywhere.
 
     About 20,000 events at a time: the header `Link` leads to the next part. Written one after the other, they are the export.
     """
@@ -116,7 +116,7 @@ def export_events(authority: Authority, query: ExportQuery) -> Response:
 
 @signed_in
 def get_checkpoint(authority: Authority, query: ScopeQuery) -> CheckpointAnswer:
-    """Show the newest checkpoint. Keep it elsewhere: with it `idp audit verify` notices an end that was cut."""
+    """Show the newest checkpoint. Keep it elsewhere: with it, `idp audit verify` notices if the end was cut off."""
     name = _trail(authority, query)
     row = trail.newest_checkpoint(name)
     shown: CheckpointShown | None = None

@@ -92,7 +92,7 @@ class AuditMessage(TypedDict):
 
 @signed_in(records=True)
 def list_audits(authority: Authority, query: AuditQuery) -> Page[Audit]:
-    """Search the audit trail, newest first. `count` is not known, and -1."""
+    """Search the audit trail, newest first. `count` is unknown, and always -1."""
     rules.audit.check_reading(authority)
     found = page(
         authority.caller,
@@ -115,7 +115,7 @@ def get_audit(authority: Authority, uid: str) -> Audit:
 
 @signed_in(records=True)
 def get_message(authority: Authority, uid: str) -> AuditMessage:
-    """Say what an event is about."""
+    """Return the message of an event."""
     event = _find(authority, uid)
     message: AuditMessage = {"actionMsg": _action(event), "contentMsg": _content(event)}
     record_reading(authority.realm.name, "search")

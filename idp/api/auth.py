@@ -132,7 +132,7 @@ class SsoQuery(Query):
 
 @public
 def authenticate(query: CookieQuery, body: Authenticate) -> Reply[SessionShown]:
-    """Sign a person in: a session token, and by default the cookie that carries it."""
+    """Sign a person in: returns a session token and, by default, sets a cookie with it."""
     return _session(sign_in(body.emailId, body.password, body.org or None), query)
 
 
@@ -152,13 +152,13 @@ def sign_in(name: str, password: str, org: str | None) -> sessions.SessionToken:
 
 @public
 def refresh_session(query: CookieQuery, body: Refresh) -> Reply[SessionShown]:
-    """Exchange the newest token of a session for the next, once."""
+    """Exchange the newest token of a session for the next one, once."""
     return _session(_refreshed(body.token), query)
 
 
 @public(deprecation=Deprecation(date(2026, 11, 22), None, "POST /v1/auth/refresh: a URL is written down in many places"))
 def refresh(query: CookieQuery, token: str) -> SessionShown:  # noqa: ARG001 (taken, for clients that send it)
-    """Exchange the newest token of a session, shown in the URL, for the next, once. It sets no cookie: a GET signs nobody in."""
+    """Exchange the newest token of a session, given in the URL, for the next one, once. Sets no cookie: a GET signs nobody in."""
     return _shown(_refreshed(token))
 
 
@@ -174,13 +174,13 @@ def _refreshed(token: str) -> sessions.SessionToken:
 
 @signed_in
 def logout(caller: Caller) -> Done:
-    """End the session of the token that is shown, and take its cookie away."""
+    """End the session of the presented token, and remove its cookie."""
     return _end(caller)
 
 
 def _end(caller: Caller) -> Done:
     if caller.kind is not CredentialKind.SESSION:
-        raise InvalidValueError("Only a session can be logged out of. Revoke a key or delete a token instead.")
+        raise InvalidValueError("Only sessions can be logged out. Revoke a key or delete a token instead.")
     realm = realms.get_realm(caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, caller.credential_id))
     return Done("")
@@ -188,44 +188,44 @@ def _end(caller: Caller) -> Done:
 
 @signed_in(records=True)
 def org_logout(caller: Caller, name: str) -> Done:  # noqa: ARG001 (a token knows its organisation)
-    """End the session by a GET, as the contract has it; a browser's cookie must come from a page of this origin."""
+    """End the session with a GET, as the contract requires; a browser's cookie must come from a page of this origin."""
     check_origin(request.environ, runtime.current().settings.public_url)
     return _end(caller)
 
 
 @public
 def org(query: OrgQuery) -> OrgShown:
-    """Say how an organisation signs in. The answer is the same for one that does not exist (T85)."""
+    """Show how an organisation signs in. The response is the same for one that does not exist (T85)."""
     return {"authType": "password", "orgName": query.orgName[:64], "redirectUrl": "", "ssoLogins": []}
 
 
 @signed_in
 def orgs(caller: Caller) -> OwnOrgs:
-    """Say which organisation the caller belongs to."""
+    """Show which organisation the caller belongs to."""
     return {"organizations": [{"name": caller.realm.name, "authType": "password", "redirectUrl": "", "ssoLogins": []}]}
 
 
 @public
 def sso(query: SsoQuery, kind: str) -> list[Provider]:  # noqa: ARG001 (identity providers, logins, providers: all empty)
-    """Say that nobody signs in by another identity provider here."""
+    """List other identity providers for sign-in: there are none."""
     return []
 
 
 @signed_in
 def list_devices(caller: Caller) -> list[Device]:  # noqa: ARG001 (everybody who is signed in)
-    """Say that nobody shows a second factor here."""
+    """List second factors: there are none."""
     return []
 
 
 @public
 def start_reset(body: ResetStart) -> None:
-    """Send a one-time code to who asks for a new password, if there is such an account. The answer does not tell."""
+    """Send a one-time code for a new password, if the account exists. The response does not reveal whether it does."""
     users.request_reset(body.emailId, body.org, address())
 
 
 @public
 def forgot(query: ForgotQuery) -> None:
-    """Start a password reset by a GET, as the contract has it."""
+    """Start a password reset with a GET, as the contract requires."""
     users.request_reset(query.emailId, query.org, address())
 
 
@@ -243,7 +243,7 @@ def reset(body: NewPassword, code: str) -> None:
 
 @public
 def report_leak(body: Leak) -> None:
-    """Revoke a credential that somebody has found, on being shown it. The answer does not tell whether it was one."""
+    """Revoke a found credential, which has to be presented. The response does not reveal whether it was valid."""
     credential = body.credential.strip()
     if apikeys.can_be_leaked(credential):
         ratelimit.reserve_attempt(ratelimit.network_limits("leak", address(), 60), 60)

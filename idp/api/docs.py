@@ -46,7 +46,7 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <main id="swagger-ui" data-description="@/v1/openapi.json">
-<p>This page needs scripts. The description itself is at <a href="@/v1/openapi.json">@/v1/openapi.json</a>.</p>
+<p>This page needs JavaScript. The description itself is at <a href="@/v1/openapi.json">@/v1/openapi.json</a>.</p>
 </main>
 <script src="@/docs/assets/swagger-ui-bundle.js"></script>
 <script src="@/docs/assets/start.js"></script>
@@ -60,12 +60,12 @@ LIFE_CYCLE = """<!doctype html>
 <title>Life cycle of the API</title></head>
 <body>
 <h1>Life cycle of the API</h1>
-<p>A call below <code>/v1</code> keeps its meaning: what is added, an older program can ignore.</p>
-<p>A call that is on its way out says so in each answer: <code>Deprecation</code> (RFC 9745) has the day from which on it should
-not be used in new programs, and <code>Sunset</code> (RFC 8594) the day from which on it may be gone, at least twelve months
-later. Without <code>Sunset</code> no such day is set. The <a href="@/docs">description</a> names what to use instead.</p>
-<p>What cannot be changed compatibly comes below <code>/v2</code>, and <code>/v1</code> stays for at least two
-years more.</p>
+<p>A call below <code>/v1</code> keeps its meaning: older programs can ignore what is added.</p>
+<p>A deprecated call says so in every response: <code>Deprecation</code> (RFC 9745) has the day from which it should not be used
+in new programs, and <code>Sunset</code> (RFC 8594) the day from which it may be removed, at least twelve months
+later. Without <code>Sunset</code>, no such day is set. The <a href="@/docs">description</a> names the replacement.</p>
+<p>Incompatible changes go below <code>/v2</code>, and <code>/v1</code> is then kept for at least two
+more years.</p>
 </body>
 </html>
 """

@@ -18,7 +18,7 @@ class PreconditionFailedError(IdpError):
     kind = Kind.STALE
 
     def __init__(self) -> None:
-        super().__init__("It has been changed since you read it. Read it again, and make your change to what it is now.")
+        super().__init__("It has changed since you read it. Read it again, and apply your change to the current version.")
 
 
 class KeyReusedError(IdpError):
@@ -27,7 +27,7 @@ class KeyReusedError(IdpError):
     kind = Kind.REUSED
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was sent with another body before. Use a new key for each thing to make.")
+        super().__init__("This Idempotency-Key was already sent with a different body. Use a new key for each thing to create.")
 
 
 _MEMBERS = {"email": "emailId", "expires_at": "expiry", "owner": "spec.userUid"}

@@ -39,7 +39,7 @@ def _scope(query: str) -> str:
     try:
         return " ".join(parse_qs(query, max_num_fields=20).get("scope", ())) if query else ""
     except ValueError:
-        raise InvalidValueError("The query holds more than 20 parameters. Use scope, and nothing else.") from None
+        raise InvalidValueError("The query has more than 20 parameters. Use only scope.") from None
 
 
 def answer_exchange(environ: Environ) -> Response | None:
@@ -70,5 +70,5 @@ class ExchangedShown(TypedDict):
 
 @public(answers=ExchangedShown)
 def exchange_key(query: ScopeQuery) -> Response:  # noqa: ARG001 (`exchange` reads it itself)
-    """Exchange an API key, shown in the header `apiKey`, for a session token of 15 minutes."""
+    """Exchange an API key, sent in the header `apiKey`, for a 15-minute session token."""
     return exchange(request.environ)

@@ -159,7 +159,7 @@ def list_grants(authority: Authority, project: Project | None, query: GrantQuery
 
 @signed_in
 def create_grant(authority: Authority, project: Project | None, body: NewGrant) -> Created[Made]:
-    """Give somebody a role, up to what the caller has; it ends no later than the caller could give it."""
+    """Assign a role, up to what the caller holds; it ends no later than the caller's own."""
     spec = body.spec
     if spec.projectUid is not None:
         project = access.find_project_by_uid(authority.realm, spec.projectUid)
@@ -181,13 +181,13 @@ def get_grant(authority: Authority, uid: str) -> GrantResource:
 
 @signed_in(current=get_grant)
 def replace_grant(authority: Authority, body: GrantChange, uid: str) -> None:
-    """Give a grant another end; nothing else of it can be changed."""
+    """Change when a grant ends; nothing else about it can be changed."""
     _change_end(authority, uid, body.spec.until)
 
 
 @signed_in(current=get_grant)
 def change_grant(authority: Authority, body: GrantChange, uid: str) -> None:
-    """Give a grant another end."""
+    """Change when a grant ends."""
     _change_end(authority, uid, body.spec.until)
 
 
@@ -200,7 +200,7 @@ def _change_end(authority: Authority, uid: str, until: datetime | None) -> None:
 
 @signed_in(current=get_grant)
 def delete_grant(authority: Authority, uid: str) -> None:
-    """Take a role from somebody."""
+    """Remove a role from its holder."""
     grant = rules.grants.visible(authority, uid)
     project = grant.project.name if grant.project else ""
     rules.grants.take(authority, callers.holder_of_grant(authority.realm, grant), grant.role.name, project=project)
@@ -208,7 +208,7 @@ def delete_grant(authority: Authority, uid: str) -> None:
 
 @signed_in(answers=Page[ReviewItem], media_type="application/json, text/csv")
 def review_access(authority: Authority, project: Project | None, query: ReviewQuery) -> Response:
-    """Answer who can call what, in which project, since when, until when, and given by whom.
+    """Show who can call what, in which project, since when, until when, and who assigned it.
 
     With `format=csv` the whole review is one table, a line for each holder and, of a group, for each member.
     """

@@ -131,7 +131,7 @@ def list_groups(authority: Authority, query: GroupQuery) -> Page[GroupResource]:
 
 @signed_in
 def create_group(authority: Authority, body: NewGroup) -> Created[Made]:
-    """Make a group with members and roles."""
+    """Create a group with members and roles."""
     rules.groups.check_creating(authority)
     values = values_of(body.spec, GroupSheet) | {"description": body.metadata.description or ""}
     group = users.create_group(authority.realm, body.metadata.name, GroupSheet.read(values))
@@ -151,13 +151,13 @@ def get_group(authority: Authority, uid: str) -> GroupResource:
 
 @signed_in(current=get_group)
 def replace_group(authority: Authority, body: GroupChange, uid: str) -> None:
-    """Set what a group says of itself; its members, its roles and what it is shown as where `spec` names them."""
+    """Replace a group; its members, roles and display name only if `spec` names them."""
     _change(authority, uid, body.metadata.description or "", body.spec)
 
 
 @signed_in(current=get_group)
 def change_group(authority: Authority, body: GroupChange, uid: str) -> None:
-    """Change what a group says of itself, what it is shown as, its members or its roles."""
+    """Update the description, display name, members or roles of a group."""
     _change(authority, uid, body.metadata.description, body.spec)
 
 
@@ -182,46 +182,46 @@ def _set_members(authority: Authority, group: Group, wanted: set[str]) -> None:
 
 @signed_in(current=get_group)
 def delete_group(authority: Authority, uid: str) -> None:
-    """Delete a group; its members stay, and hold no longer what it held."""
+    """Delete a group; its members remain, and lose the roles that they held through it."""
     group = rules.groups.manageable(authority, rules.groups.visible(authority, uid))
     users.delete_group(authority.realm, group.name)
 
 
 @signed_in
 def list_members(authority: Authority, query: MemberQuery, uid: str) -> Page[UserResource]:
-    """List the users in a group."""
+    """List the members of a group."""
     return page(authority.caller, query, users.member_listing(rules.groups.visible(authority, uid)), show_user, query.orderBy)
 
 
 @signed_in
 def add_member(authority: Authority, body: Member, uid: str) -> None:
-    """Put a user into a group; one who is in it stays."""
+    """Add a user to a group; nothing happens if they are a member already."""
     rules.groups.add_member(authority, rules.groups.visible(authority, uid), body.uid)
 
 
 @signed_in
 def remove_member(authority: Authority, uid: str, user: str) -> None:
-    """Take a user out of a group."""
+    """Remove a user from a group."""
     rules.groups.remove_member(authority, rules.groups.visible(authority, uid), user)
 
 
 @signed_in
 def get_group_roles(authority: Authority, uid: str) -> GroupRoles:
-    """Show what a group holds on the realm."""
+    """Show the roles of a group on the realm."""
     grants = rules.grants.visible_of(authority, users.group_holder(rules.groups.visible(authority, uid)))
     return {"roles": [{"uid": each.role.uid, "name": each.role.name} for each in grants if each.project is None]}
 
 
 @signed_in
 def set_group_roles(authority: Authority, body: Roles, uid: str) -> None:
-    """Let a group hold exactly these roles on the realm."""
+    """Set the roles of a group on the realm."""
     roles = [access.find_role_name(authority.realm, role) for role in body.roles]
     rules.grants.set_roles(authority, users.group_holder(rules.groups.visible(authority, uid)), roles)
 
 
 @signed_in
 def get_group_projects(authority: Authority, uid: str) -> GroupProjects:
-    """Show what a group holds on projects."""
+    """Show the roles of a group on projects."""
     return {
         "projects": by_project(rules.grants.visible_of(authority, users.group_holder(rules.groups.visible(authority, uid))), [])
     }
@@ -229,7 +229,7 @@ def get_group_projects(authority: Authority, uid: str) -> GroupProjects:
 
 @signed_in
 def set_group_projects(authority: Authority, body: Projects, uid: str) -> None:
-    """Let a group hold exactly these roles on each project that is named; the others stay as they are."""
+    """Set the roles of a group on each named project; other projects are not changed."""
     give_on_projects(authority, users.group_holder(rules.groups.visible(authority, uid)), body.projects)
 
 

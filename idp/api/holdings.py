@@ -82,4 +82,4 @@ def check_size(roles: Iterable[list[str]]) -> None:
     :raises InvalidValueError: it does.
     """
     if sum(len(each) + 1 for each in roles) > MOST_CHANGES:
-        raise InvalidValueError(f"A call changes at most {MOST_CHANGES} grants. Make several calls.")
+        raise InvalidValueError(f"A call can change at most {MOST_CHANGES} grants. Use several calls.")

@@ -235,7 +235,7 @@ class KeysetKinds(TypedDict):
 
 @signed_in
 def list_kinds() -> KeysetKinds:
-    """List what can be kept: categories, entities, and the keys of each."""
+    """List the supported categories and entities, and the keys of each."""
     items: list[KeysetKind] = [
         {
             "category": category,  # type: ignore[typeddict-item]
@@ -251,7 +251,7 @@ def list_kinds() -> KeysetKinds:
 
 @signed_in
 def list_keysets(authority: Authority, query: KeysetQuery) -> Page[KeysetResource]:
-    """List the keysets that the caller may see or be lent, without their values."""
+    """List the keysets that the caller can view or lease, without their values."""
     names = rules.keysets.listed(authority)
     project = rules.projects.visible(authority, query.project).name if query.project else ""
     listing = keysets.keyset_listing(
@@ -263,7 +263,7 @@ def list_keysets(authority: Authority, query: KeysetQuery) -> Page[KeysetResourc
 
 @signed_in
 def create_keyset(authority: Authority, body: NewKeyset) -> Created[Made]:
-    """Keep a keyset: each value is sealed before it is stored, and no answer ever shows it."""
+    """Create a keyset: each value is encrypted before it is stored, and no response ever contains it."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     spec = body.spec
     wish = KeysetWish(
@@ -277,17 +277,17 @@ def create_keyset(authority: Authority, body: NewKeyset) -> Created[Made]:
 
 @signed_in
 def get_keyset(authority: Authority, uid: str) -> KeysetResource:
-    """Show a keyset without its values, by uid, or by name where only one has it."""
+    """Show a keyset without its values, by uid, or by name if only one has it."""
     keyset = rules.keysets.visible(authority, uid)
     return show_keyset(keyset, keysets.is_damaged(authority.realm, keyset))
 
 
 @signed_in(current=get_keyset)
 def replace_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
-    """Set what a keyset says of itself; what is left out gets its default, and its values stay."""
+    """Replace the description of a keyset; what is left out gets its default, and its values do not change."""
     keyset, spec = _changeable(authority, uid), body.spec
     if spec.projects is None:
-        raise InvalidMembersError([("spec.projects", "Say which projects it is for, [] for the whole organisation")])
+        raise InvalidMembersError([("spec.projects", "Name its projects, or [] for the whole organisation")])
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations) or "",
         projects=_changed_projects(authority, spec.projects), is_default=bool(spec.isDefault),
@@ -298,7 +298,7 @@ def replace_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
 
 @signed_in(current=get_keyset)
 def change_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
-    """Change what a keyset says of itself: name, description, projects, whether it is the default, how long it is lent."""
+    """Update a keyset: name, description, projects, whether it is the default, longest lease."""
     keyset, spec = _changeable(authority, uid), body.spec
     wish = KeysetWish(
         name=body.metadata.name, description=describe(body.metadata.annotations),
@@ -316,7 +316,7 @@ def _changed_projects(authority: Authority, sent: Sequence[str | SentBack]) -> l
 def _change(authority: Authority, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
     for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
         if sent not in {None, stored}:
-            raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: make another keyset")])
+            raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: create another keyset")])
     if any(key.value is not None for key in body.spec.keys or ()):
         raise InvalidMembersError([("spec.keys", "New values are a new version: POST /v1/keysets/{uid}/versions")])
     rules.keysets.update(authority, keyset, wish)
@@ -325,19 +325,19 @@ def _change(authority: Authority, keyset: Keyset, body: KeysetChange, wish: Keys
 def _changeable(authority: Authority, uid: str) -> Keyset:
     keyset = rules.keysets.writable(authority, uid)
     if keyset.category not in keysets.WRITABLE:
-        raise ConflictError(f"Keysets of {keyset.category} are changed in the console, and only read and deleted here.")
+        raise ConflictError(f"Keysets of {keyset.category} can be changed in the console only, and read and deleted here.")
     return keyset
 
 
 @signed_in(current=get_keyset)
 def delete_keyset(authority: Authority, uid: str) -> None:
-    """Delete a keyset with its values. Leases of it end."""
+    """Delete a keyset with its values. Its leases end."""
     keysets.delete_keyset(authority.realm, rules.keysets.writable(authority, uid))
 
 
 @signed_in
 def list_versions(authority: Authority, uid: str) -> Versions:
-    """List the versions of a keyset, and which of them somebody still holds."""
+    """List the versions of a keyset, and which of them are still leased."""
     keyset = rules.keysets.visible(authority, uid)
     versions = keysets.list_versions(keyset)
     held = keysets.holdings(keyset, versions)
@@ -346,7 +346,7 @@ def list_versions(authority: Authority, uid: str) -> Versions:
 
 @signed_in(current=get_keyset)
 def create_version(authority: Authority, body: NewVersion, uid: str) -> Created[VersionMade]:
-    """Give a keyset new values. The old ones are removed; leases that run were given them, and say so."""
+    """Replace the values of a keyset. The old ones are removed; active leases still have them, and say so."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     keyset = _changeable(authority, uid)
     number = keysets.replace_values(authority.realm, keyset, _values(body.spec.keys))

@@ -99,7 +99,7 @@ class LeaseResource(TypedDict):
 
 @signed_in(unlocked=True)
 def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
-    """Be lent a keyset, as an application: its values are in this answer and nowhere else.
+    """Lease a keyset, as an application: its values are in this response and nowhere else.
 
     It takes the permission keysets:lease on a project that the keyset is for, or on the organisation; HTTPS, or a call from the
     machine itself (403 HttpsRequired); and no Idempotency-Key, for each call is another lease. 409 KeysetDamaged says that the
@@ -123,7 +123,7 @@ def take_lease(caller: Caller, body: NewLease) -> Created[LeaseTaken]:
 
 @signed_in
 def list_leases(authority: Authority, query: LeaseQuery) -> Page[LeaseResource]:
-    """List leases: of the keysets that the caller may read, or else the caller's own; those that are over for 90 days."""
+    """List leases: of the keysets that the caller may read, or else the caller's own; ended ones for 90 days."""
     own, names = rules.keysets.listed_leases(authority)
     named = [
         keyset.uid for keyset in keysets.find_keysets(authority.realm, query.keyset) if rules.keysets.sees(authority, keyset)
@@ -143,7 +143,7 @@ def get_lease(authority: Authority, uid: str) -> LeaseResource:
 
 @signed_in
 def end_lease(authority: Authority, query: EndQuery, uid: str) -> None:
-    """End a lease: one's own, or one of a keyset that the caller may change. One that is over stays as it is."""
+    """End a lease: one's own, or one of a keyset that the caller may update. An ended lease does not change."""
     keysets.end_lease(authority.realm, rules.keysets.endable_lease(authority, uid), query.reason)
 
 

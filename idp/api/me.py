@@ -67,14 +67,14 @@ class Info(TypedDict):
 
 @public
 def default_login(body: DefaultLogin) -> Reply[EdgeLogin]:
-    """Sign in as the edge host's contract has it: the token in the body, and in a cookie."""
+    """Sign in as the edge host's contract requires: the token is in the body and in a cookie."""
     token = sign_in(body.username, body.password, body.org)
     return Reply({"Token": {"Authorization": token.token}}, cookie=token.token)
 
 
 @signed_in
 def info(caller: Caller) -> Info:
-    """Say who calls."""
+    """Show who is calling."""
     return {
         "orgName": caller.realm.name,
         "tenantUid": caller.realm.uid,
@@ -105,14 +105,14 @@ def revoke_tokens(caller: Caller, body: Revoke) -> None:
 
 @public
 def change_password(body: PasswordChange) -> None:
-    """Change a password by showing the old one; every session of the account ends (R107)."""
+    """Change a password with the old one; every session of the account ends (R107)."""
     users.replace_password(body.emailId, body.currentPassword, body.newPassword, realm=body.org, address=address())
 
 
 @signed_in
 def change_own_password(caller: Caller, body: OwnPasswordChange, uid: str) -> None:
-    """Change the caller's own password by showing the old one; every session of the account ends, this one too."""
+    """Change the caller's own password with the old one; every session of the account ends, including this one."""
     if uid != caller.user.uid:
-        raise DeniedError("Nobody can change the password of somebody else. An administrator can start a reset.")
+        raise DeniedError("Nobody can change somebody else's password. An administrator can start a reset.")
     new, realm = body.newPassword, caller.realm.name
     users.replace_password(caller.user.name, body.currentPassword, new, realm=realm, address=address())

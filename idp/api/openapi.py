@@ -20,23 +20,23 @@ UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REF = "#/components/schemas/{model}"
 
 _ERRORS: dict[int, str] = {
-    400: "The request is malformed, or a value is not one that its member takes.",
-    401: "There is no credential, or it is wrong or over.",
-    403: "The caller may not do this.",
-    404: "There is no such thing that the caller may see.",
-    409: "It exists already, or is in a state that rules the act out.",
-    411: "The body comes without its length.",
-    412: "Somebody else has changed it since it was read: `If-Match` names another version.",
-    422: "The `Idempotency-Key` was sent with another body before.",
+    400: "The request is malformed, or a member has an invalid value.",
+    401: "There is no credential, or it is wrong or has expired.",
+    403: "The caller is not allowed to do this.",
+    404: "It does not exist, or the caller is not allowed to see it.",
+    409: "It already exists, or its state does not allow this.",
+    411: "The body was sent without its length.",
+    412: "Someone else has changed it since it was read: `If-Match` names another version.",
+    422: "The `Idempotency-Key` was already sent with a different body.",
     429: "Too many requests. `Retry-After` says in how many seconds to try again.",
-    500: "Something went wrong. `ref` is the number that the operator finds it by.",
-    503: "The server cannot do it now, and nothing was changed. Try again after `Retry-After` seconds.",
+    500: "Something went wrong. The operator can find it in the log by `ref`.",
+    503: "The server is temporarily unable to do it, and nothing was changed. Try again after `Retry-After` seconds.",
 }
 
 _LIMIT_HEADERS = {
-    "RateLimit-Policy": "How much may be asked: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
-    "RateLimit": "How it stands: `r` requests are left, and all are after `t` seconds.",
-    "X-Request-Id": "What the log names this request by.",
+    "RateLimit-Policy": "The limit: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers).",
+    "RateLimit": "The current state: `r` requests are left, and all again after `t` seconds.",
+    "X-Request-Id": "The id of this request in the log.",
 }
 
 
@@ -75,13 +75,13 @@ def describe(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
             "securitySchemes": {
                 "session": {
                     "type": "apiKey", "in": "header", "name": "Authorization",
-                    "description": "A session token, an access token made for this server, or a personal token, by itself.",
+                    "description": "A session token, an access token for this server, or a personal token, without a prefix.",
                 },
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The same after `Bearer`."},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "apiKey", "description": "An API key."},
                 "cookie": {
                     "type": "apiKey", "in": "cookie", "name": "Authorization",
-                    "description": "What signing in sets. Changes with it are taken from pages of this origin only.",
+                    "description": "The cookie set by signing in. With it, changes are accepted from pages of this origin only.",
                 },
             },
         },
@@ -89,10 +89,10 @@ def describe(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
 
 
 _INTRODUCTION = """
-Resources have `metadata`, `spec` and `status`; `status`, uids and timestamps cannot be written, and are ignored in what is sent.
+Resources have `metadata`, `spec` and `status`; `status`, uids and timestamps are read-only, and ignored in requests.
 A list is returned in pages of 50: send `listmeta.continue` back for the next one. `ETag` and `If-Match` keep two administrators
-from overwriting each other; `Idempotency-Key` keeps a create that is repeated from making two. Operators name the organisation
-that they act in with `X-Organization-Id`.
+from overwriting each other; `Idempotency-Key` keeps a repeated request from creating something twice. Operators name the
+organisation that they act in with `X-Organization-Id`.
 """.strip().replace("\n", " ")
 
 

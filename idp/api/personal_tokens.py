@@ -64,7 +64,7 @@ class TokenResource(TypedDict):
 
 @signed_in
 def list_tokens(authority: Authority, query: PageQuery, uid: str) -> Page[TokenResource]:
-    """List somebody's personal tokens, expired ones too; never their values."""
+    """List a user's personal tokens, including expired ones; never their values."""
     user = rules.personal_tokens.owner_to_list(authority, uid)
     return page(
         authority.caller, query, personal_tokens.token_listing(authority.realm.id, user_id=user.id), lambda row: _shown(*row)
@@ -73,7 +73,7 @@ def list_tokens(authority: Authority, query: PageQuery, uid: str) -> Page[TokenR
 
 @signed_in
 def list_all_tokens(authority: Authority, query: PageQuery) -> Page[TokenResource]:
-    """List the personal tokens of everybody."""
+    """List the personal tokens of all users."""
     rules.personal_tokens.check_listing(authority)
     return page(authority.caller, query, personal_tokens.token_listing(authority.realm.id), lambda row: _shown(*row))
 
@@ -86,7 +86,7 @@ def get_token(authority: Authority, token_id: str) -> TokenResource:
 
 @signed_in
 def delete_token(authority: Authority, uid: str, token_id: str) -> None:
-    """Delete one of somebody's personal tokens; it is refused everywhere within a second."""
+    """Delete a user's personal token; it is refused everywhere within a second."""
     _delete(authority, uid, token_id)
 
 
@@ -107,7 +107,7 @@ def delete_any_token(authority: Authority, token_id: str) -> None:
 
 @signed_in
 def create_token(authority: Authority, body: NewToken) -> Created[TokenMade]:
-    """Make a personal token for oneself, after signing in; its value is in this answer and nowhere else."""
+    """Create a personal token for oneself, after signing in; its value is in this response and nowhere else."""
     user = rules.personal_tokens.maker(authority)
     token = personal_tokens.create_personal_token(authority.caller.realm, user, seconds=body.spec.seconds)
     uid = str(read_unverified(token).header["kid"])

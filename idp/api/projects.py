@@ -164,7 +164,7 @@ class ProjectMetas(TypedDict):
 
 @signed_in
 def list_projects(authority: Authority, query: ProjectQuery) -> Page[ProjectResource]:
-    """List the projects that the caller may see."""
+    """List the projects that the caller is allowed to see."""
     names = rules.projects.listed(authority)
     columns = {"metadata.name": Project.name, "metadata.uid": Project.uid}
     listing = filtered(access.project_listing(authority.realm, containing=query.name, names=names), query.filters, columns)
@@ -173,7 +173,7 @@ def list_projects(authority: Authority, query: ProjectQuery) -> Page[ProjectReso
 
 @signed_in
 def list_project_names(authority: Authority, query: NameQuery) -> ProjectMetas:
-    """List the projects that the caller may see in short: the first 500 by name."""
+    """List the projects that the caller is allowed to see in short form: the first 500 by name."""
     names = rules.projects.listed(authority)
     rows = access.project_listing(authority.realm, names=names).take("name", descending=False, after=None, limit=500)
     found = [access.get_project(authority.realm, query.name)] if query.name and _is_there(authority.realm, query.name) else rows
@@ -191,7 +191,7 @@ def _is_there(realm: Realm, name: str) -> bool:
 
 @signed_in
 def create_project(authority: Authority, body: NewProject) -> Created[Made]:
-    """Make a project, and give users and groups roles on it."""
+    """Create a project, and assign roles on it to users and groups."""
     rules.projects.check_creating(authority)
     check_size([*(each.roles for each in body.spec.users), *(each.roles for each in body.spec.teams)])
     values = values_of(body.spec, ProjectSheet) | {"description": body.metadata.description or ""}
@@ -211,14 +211,14 @@ def get_project(authority: Authority, uid: str) -> ProjectResource:
 
 @signed_in(current=get_project)
 def replace_project(authority: Authority, body: ProjectChange, uid: str) -> None:
-    """Set what a project says of itself; who holds roles on it, and what it is shown as, where `spec` names them."""
+    """Replace a project; role holders and display name only if `spec` names them."""
     _change(authority, uid, changes_in(body.spec, ProjectSheet, {"description": body.metadata.description or ""}))
     _set_holders(authority, uid, body.spec)
 
 
 @signed_in(current=get_project)
 def change_project(authority: Authority, body: ProjectChange, uid: str) -> None:
-    """Change what a project says of itself, what it is shown as, or who holds roles on it."""
+    """Update the description, display name or role holders of a project."""
     changes = changes_in(body.spec, ProjectSheet, {"description": body.metadata.description})
     if changes:
         _change(authority, uid, changes)
@@ -251,7 +251,7 @@ def delete_project(authority: Authority, query: DeleteQuery, uid: str) -> None:
 
 @signed_in
 def list_what_uses_it(authority: Authority, uid: str) -> ProjectUse:
-    """Say that nothing runs in a project here, as clients ask before they delete one."""
+    """List what runs in a project, which clients ask before deleting one: nothing does."""
     rules.projects.visible(authority, uid)
     return {
         "appDeployments": {"apps": [], "count": 0},
@@ -262,20 +262,20 @@ def list_what_uses_it(authority: Authority, uid: str) -> ProjectUse:
 
 @signed_in(current=get_project)
 def set_project_meta(authority: Authority, body: ProjectMetaChange, uid: str) -> None:
-    """Set what a project says of itself, as `PUT /v1/projects/{uid}` does."""
+    """Replace a project's description, as `PUT /v1/projects/{uid}` does."""
     sent = body.metadata if body.metadata is not None else body
     _change(authority, uid, {"description": describe(sent.annotations) or ""})
 
 
 @signed_in
 def set_project_users(authority: Authority, body: ProjectUsers, uid: str) -> None:
-    """Let exactly these users hold these roles on a project."""
+    """Set which users hold which roles on a project."""
     _set(authority, uid, HolderKind.USER, {each.userId: each.roles for each in body.users})
 
 
 @signed_in
 def set_project_teams(authority: Authority, body: ProjectTeams, uid: str) -> None:
-    """Let exactly these groups hold these roles on a project."""
+    """Set which groups hold which roles on a project."""
     _set(authority, uid, HolderKind.GROUP, {each.teamId: each.roles for each in body.teams})
 
 

@@ -116,14 +116,14 @@ class Verified(TypedDict):
 
 @signed_in
 def list_realms(caller: Caller, query: RealmQuery) -> Page[RealmResource]:
-    """List organisations: for operators all, for anybody else their own."""
+    """List organisations: all for operators, their own for everybody else."""
     listing = realms.realm_listing(containing=query.name, state=query.state, uid=rules.realms.listed(caller))
     return page(caller, query, listing, lambda realm: show_realm(caller, realm), query.orderBy)
 
 
 @signed_in(prepare=keys.prepare)
 def create_realm(caller: Caller, body: NewRealm) -> Created[Made]:
-    """Make an organisation, with its signing keys and the built-in roles. Operators only."""
+    """Create an organisation, with its signing keys and the built-in roles. Operators only."""
     rules.realms.check_operator(caller)
     realm = manifest.create_empty_realm(
         body.metadata.name, RealmSheet.read(values_of(body.spec, RealmSheet)), pending=body.pending
@@ -139,56 +139,56 @@ def get_realm(caller: Caller, uid: str) -> RealmResource:
 
 @signed_in(current=get_realm)
 def replace_realm(caller: Caller, body: ReplacedRealm, uid: str) -> None:
-    """Set all settings of an organisation."""
+    """Replace all settings of an organisation."""
     realms.update_realm(rules.realms.writable(caller, uid), RealmSettings.read(values_of(body.spec, RealmSettings)))
 
 
 @signed_in(current=get_realm)
 def change_realm(caller: Caller, body: RealmChange, uid: str) -> None:
-    """Change settings of an organisation."""
+    """Update settings of an organisation."""
     realm = rules.realms.writable(caller, uid)
     realms.update_realm(realm, RealmSettings.of(realm).changed(changes_in(body.spec, RealmSettings)))
 
 
 @signed_in(current=get_realm)
 def delete_realm(caller: Caller, uid: str) -> None:
-    """Stop an organisation for good. For 30 days it can be restored; then all but its audit trail is removed. Operators only."""
+    """Delete an organisation. It can be restored for 30 days; then all but its audit trail is removed. Operators only."""
     realms.delete_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def approve_realm(caller: Caller, uid: str) -> None:
-    """Let an organisation begin that waits for it; its administrators are told by mail. Operators only."""
+    """Approve a pending organisation; its administrators are notified by email. Operators only."""
     organisations.approve(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def deactivate_realm(caller: Caller, uid: str) -> None:
-    """Refuse every credential of an organisation, everywhere within a second. Operators only."""
+    """Deactivate an organisation: every credential is refused everywhere within a second. Operators only."""
     realms.deactivate_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def activate_realm(caller: Caller, uid: str) -> None:
-    """Let the credentials of an organisation work again. Operators only."""
+    """Activate an organisation again, with all its credentials. Operators only."""
     realms.activate_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def restore_realm(caller: Caller, uid: str) -> None:
-    """Bring a deleted organisation back, deactivated. Operators only."""
+    """Restore a deleted organisation, deactivated. Operators only."""
     realms.restore_realm(rules.realms.operated(caller, uid))
 
 
 @signed_in
 def purge_realm(caller: Caller, uid: str) -> None:
-    """Remove a deleted organisation for good before its 30 days are over; its audit trail is left. Operators only."""
+    """Permanently remove a deleted organisation before its 30 days are over; its audit trail is kept. Operators only."""
     organisations.purge_realm(rules.realms.operated(caller, uid).name)
 
 
 @public
 def sign_up(body: SignUpBody) -> Created[Waiting]:
-    """Ask for an organisation: a code is mailed, and nothing is made before it is used. Off unless the operator allows it."""
+    """Sign up an organisation: a code is emailed, and nothing is created before it is used. Off unless the operator allows it."""
     wish = SignUpWish(body.orgName, body.emailId, body.displayName, body.firstName, body.lastName)
     row = organisations.sign_up(wish, address())
     return Created({"uid": row.uid, "expiry": time(row.expires_at)}, "/v1/auth/signup")
@@ -196,7 +196,7 @@ def sign_up(body: SignUpBody) -> Created[Waiting]:
 
 @public
 def verify_sign_up(body: Verification, code: str) -> Verified:
-    """Show that the mail arrived, and choose the password: the organisation is made, with its first administrator."""
+    """Verify the emailed code and choose the password: the organisation and its first administrator are created."""
     realm = organisations.verify_sign_up(code, body.password, address())
     return {"orgName": realm.name, "state": realm.state}
 

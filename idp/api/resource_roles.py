@@ -44,20 +44,20 @@ class ResourceRoles(TypedDict):
 
 @signed_in
 def list_resource_roles(authority: Authority, uid: str) -> ResourceRoles:
-    """Show the roles on projects that a user or a group holds, one entry each."""
+    """List the roles on projects that a user or a group holds, one entry each."""
     grants = rules.grants.visible_of(authority, _holder(authority, uid))
     return {"resourceRoles": [_shown(grant) for grant in grants if grant.project is not None]}
 
 
 @signed_in
 def create_resource_role(authority: Authority, body: ResourceRole, uid: str) -> None:
-    """Let a user or a group hold each of these roles on each of these projects; what they hold already, they keep."""
+    """Assign each of these roles on each of these projects to a user or a group, in addition to what they hold."""
     _give(authority, _holder(authority, uid), body)
 
 
 @signed_in
 def change_resource_role(authority: Authority, body: ResourceRole, uid: str, grant: str) -> None:
-    """Put other roles on projects in the place of an entry."""
+    """Replace an entry by other roles on projects."""
     holder = _holder(authority, uid)
     before = _find(authority, holder, grant)
     role, project = before.role.name, before.project.name if before.project is not None else ""
@@ -68,7 +68,7 @@ def change_resource_role(authority: Authority, body: ResourceRole, uid: str, gra
 
 @signed_in
 def delete_resource_role(authority: Authority, uid: str, grant: str) -> None:
-    """Take the role of an entry away."""
+    """Remove the role of an entry."""
     holder = _holder(authority, uid)
     found = _find(authority, holder, grant)
     project = found.project.name if found.project is not None else ""

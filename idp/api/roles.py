@@ -115,7 +115,7 @@ def list_roles(authority: Authority, query: RoleQuery) -> Page[RoleResource]:
 
 @signed_in
 def list_permissions(caller: Caller, query: PermissionQuery) -> list[Permission]:  # noqa: ARG001 (everybody who is signed in)
-    """List what roles can permit at this server."""
+    """List the permissions that roles can have on this server."""
     shown = [_permission(name, text) for name, text in PERMISSIONS.items()]
     return [each for each in shown if query.scope in {"", each["scope"]}]
 
@@ -127,7 +127,7 @@ def _permission(name: str, text: str) -> Permission:
 
 @signed_in
 def create_role(authority: Authority, body: NewRole) -> Created[Made]:
-    """Make a role with permissions that the caller has."""
+    """Create a role with permissions that the caller has."""
     role = rules.roles.create(authority, body.metadata.name, _sheet(body))
     return Created({"uid": role.uid}, f"/v1/roles/{role.uid}")
 
@@ -140,13 +140,13 @@ def get_role(authority: Authority, uid: str) -> RoleResource:
 
 @signed_in(current=get_role)
 def replace_role(authority: Authority, body: ReplacedRole, uid: str) -> None:
-    """Set what a role says of itself, and what it permits."""
+    """Replace the description and permissions of a role."""
     rules.roles.update(authority, uid, _sheet(body))
 
 
 @signed_in(current=get_role)
 def change_role(authority: Authority, body: RoleChange, uid: str) -> None:
-    """Change what a role says of itself, or what it permits."""
+    """Update the description or permissions of a role."""
     role = rules.roles.manageable(authority, uid)
     changes = changes_in(body.spec, RoleSheet, {"description": body.metadata.description})
     rules.roles.update(authority, uid, RoleSheet.of(role).changed(changes))
@@ -164,7 +164,7 @@ def delete_role(authority: Authority, uid: str) -> None:
 
 @signed_in
 def copy_role(authority: Authority, body: Copy, uid: str) -> Created[Made]:
-    """Make a role that permits what another one does."""
+    """Create a role with the permissions of another one."""
     role = rules.roles.visible(authority, uid)
     described = {} if body.metadata.description is None else {"description": body.metadata.description}
     made = rules.roles.create(authority, body.metadata.name, RoleSheet.of(role).changed(described))

@@ -81,7 +81,7 @@ def end_session(authority: Authority, uid: str) -> None:
 
 @signed_in
 def end_all_sessions(authority: Authority, uid: str) -> None:
-    """End every session of a user: oneself, or somebody else for who may."""
+    """End every session of a user: one's own, or somebody else's if the caller is allowed to."""
     users.sign_out_everywhere(authority.realm, rules.sessions.user_to_sign_out(authority, uid))
 
 

@@ -21,7 +21,7 @@ SpecType = TypeVar("SpecType", bound=Spec)
 
 
 def optional(spec: type[SpecType]) -> type[SpecType]:
-    """Make a class one of a change (PATCH, RFC 7396): a member that is left out stays, and null empties it."""
+    """Make a class one of a change (PATCH, RFC 7396): a member that is left out keeps its value, and null empties it."""
     members: dict[str, Any] = {name: _optional(field) for name, field in spec.model_fields.items()}
     made = create_model(spec.__name__, __base__=Spec, __doc__=spec.__doc__, __module__=spec.__module__, **members)
     made.read_only = spec.read_only
@@ -39,7 +39,7 @@ def values_of(spec: Spec, sheet: type[Sheet]) -> dict[str, Any]:
 
 
 def changes_in(spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the fields of a sheet that a change names, with their values; what is left out stays as it is.
+    """Return the fields of a sheet that a change names, with their values; what is left out keeps its value.
 
     :param more: others, from elsewhere in the body; None for what is left out.
     :raises InvalidMembersError: null for what cannot be empty.
@@ -49,7 +49,7 @@ def changes_in(spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = 
     if never:
         fields = type(spec).model_fields
         raise InvalidMembersError(
-            [(wire_name(name, fields[name]), "cannot be null; leave out what is to stay as it is") for name in never],
+            [(wire_name(name, fields[name]), "cannot be null; leave out what should not change") for name in never],
             as_sent=True,
         )
     emptied = {name: sheet.model_fields[name].get_default(call_default_factory=True) for name in given}

@@ -74,14 +74,14 @@ class SigningKeys(TypedDict):
 
 @signed_in
 def list_signing_keys(authority: Authority) -> SigningKeys:
-    """List the signing keys of the realm, those that are over too."""
+    """List the signing keys of the realm, including past ones."""
     rules.signing_keys.check_reading(authority)
     return {"items": [_shown(key) for key in keys.list_keys(authority.realm)]}
 
 
 @signed_in(prepare=keys.prepare)
 def create_signing_key(authority: Authority, body: NewSigningKey) -> Created[Made]:
-    """Announce a successor to the key that signs with an algorithm. It signs once every cached key set is sure to hold it."""
+    """Announce a successor to the signing key of an algorithm. It signs once every cached key set is sure to contain it."""
     rules.signing_keys.check_changing(authority)
     key = keys.rotate_key(authority.realm, body.spec.algorithm)
     return Created({"uid": key.uid}, f"/v1/signingKeys/{key.uid}")
@@ -99,7 +99,7 @@ def get_signing_key(authority: Authority, kid: str) -> SigningKeyResource:
 
 @signed_in(current=get_signing_key, prepare=keys.prepare)
 def revoke_signing_key(authority: Authority, body: KeyRevocation, kid: str) -> None:
-    """Take a key that may have leaked out of the key set at once; its tokens die as the verifiers' caches expire."""
+    """Remove a key that may have leaked from the key set immediately; its tokens fail as the verifiers' caches expire."""
     rules.signing_keys.check_changing(authority)
     keys.revoke_key(authority.realm, kid, body.reason)
 

@@ -126,7 +126,7 @@ class SummarizedProject(TypedDict):
 
 @signed_in
 def summarize_users(authority: Authority, body: UserSummary) -> SummarizedUsers:
-    """Look for users, and return them with what they hold: the first 500."""
+    """Search users, and return the first 500 with their roles."""
     rules.users.check_listing(authority)
     wanted = body.filter
     listing = users.user_listing(authority.realm, containing=wanted if isinstance(wanted, str) else "")
@@ -141,7 +141,7 @@ def summarize_users(authority: Authority, body: UserSummary) -> SummarizedUsers:
 
 @signed_in
 def summarize_groups(authority: Authority, body: GroupSummary) -> SummarizedGroups:
-    """Look for groups, and return them with what they hold: the first 500."""
+    """Search groups, and return the first 500 with their roles."""
     rules.users.check_listing(authority)
     rows = _first(users.group_listing(authority.realm).where(*matching(((body.filter.name, Group.name),))), body.sort)
     held = _held(authority, HolderKind.GROUP, rows)
@@ -151,7 +151,7 @@ def summarize_groups(authority: Authority, body: GroupSummary) -> SummarizedGrou
 
 @signed_in
 def summarize_projects(authority: Authority, query: PageQuery, body: ProjectSummary) -> Page[SummarizedProject]:
-    """List projects that the caller may see, with who holds a role on them."""
+    """List the projects that the caller is allowed to see, with their role holders."""
     names = rules.projects.listed(authority)
     listing = access.project_listing(authority.realm, names=names).where(*matching(((body.filter.name, Project.name),)))
     return page(authority.caller, query, listing, lambda project: _project(authority, project), _order(body.sort), body=body)

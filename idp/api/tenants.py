@@ -72,14 +72,14 @@ POLICY: PasswordPolicyShown = {
 
 @signed_in
 def get_token_settings(caller: Caller, uid: str) -> TokenSettingsShown:
-    """Show how long session tokens live: always 15 minutes, since what verifies them offline counts on it."""
+    """Show the lifetime of session tokens: always 15 minutes, since offline verifiers rely on it."""
     rules.realms.own_tenant(caller, uid)
     return {"expiryTimeMinutes": SESSION_TOKEN_LIFETIME // 60}
 
 
 @signed_in
 def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
-    """Accept 15 minutes, and refuse any other life of session tokens."""
+    """Accept 15 minutes, and refuse any other lifetime of session tokens."""
     rules.realms.own_tenant(caller, uid, to_change=True)
     if body.expiryTimeMinutes * 60 != SESSION_TOKEN_LIFETIME:
         raise DeniedError("Session tokens live 15 minutes here, always.")
@@ -87,14 +87,14 @@ def set_token_settings(caller: Caller, body: TokenSettings, uid: str) -> None:
 
 @signed_in
 def get_password_policy(caller: Caller, uid: str) -> PasswordPolicyShown:
-    """Show what a password must be: long enough, and not a common one. No rule of what it is made of, and no expiry (R106)."""
+    """Show the password policy: long enough, and not a common one. No rules on characters, and no expiry (R106)."""
     rules.realms.own_tenant(caller, uid)
     return POLICY
 
 
 @signed_in
 def set_password_policy(caller: Caller, body: PasswordPolicy, uid: str) -> None:
-    """Accept the policy that there is, and refuse any other."""
+    """Accept the existing policy, and refuse any other."""
     rules.realms.own_tenant(caller, uid, to_change=True)
     if body.model_dump(exclude_none=True).items() - POLICY.items():
         raise DeniedError(f"Passwords take {SHORTEST} to {LONGEST} characters here, and there is no other rule.")

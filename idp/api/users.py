@@ -27,9 +27,9 @@ class UserSpec(UserSettings, Spec):
     read_only = frozenset({"loginMode", "loginName", "kind"})
 
     email: str = Field(default="", max_length=254, alias="emailId")
-    """Of a person, who signs in by it; of a machine user, where mails about it go."""
+    """Of a person, who signs in with it; of a machine user, where emails about it are sent."""
     machineName: str | None = Field(default=None, max_length=64)
-    """Of a machine user, instead of a mail address."""
+    """Of a machine user, instead of an email address."""
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm, by uid or name."""
     teams: list[str] = Field(default=[], max_length=100)
@@ -153,14 +153,14 @@ def list_users(authority: Authority, project: Project | None, query: UserQuery) 
 
 @signed_in
 def list_user_names(authority: Authority) -> UserMetas:
-    """List the users of the realm in short: the first 500 by name."""
+    """List the users of the realm in short form: the first 500 by name."""
     rules.users.check_listing(authority)
     return {"items": [short(user) for user in users.list_users(authority.realm, limit=500)]}
 
 
 @signed_in
 def create_user(authority: Authority, body: UserBody) -> Created[Made]:
-    """Add a person, who is invited by mail, or a machine user."""
+    """Create a person, who is invited by email, or a machine user."""
     rules.users.check_creating(authority)
     spec = body.spec
     kind = UserKind.MACHINE if spec.machineName else UserKind.PERSON
@@ -189,7 +189,7 @@ def get_user(authority: Authority, uid: str) -> UserResource:
 
 @signed_in(current=get_user)
 def replace_user(authority: Authority, body: ReplacedUser, uid: str) -> None:
-    """Change what a user is; what is left out is emptied, but for the mail address that a person signs in with."""
+    """Replace a user; what is left out is emptied, except the email address that a person signs in with."""
     spec, user = body.spec, rules.users.manageable(authority, uid)
     values = values_of(spec, UserSettings)
     if "email" not in spec.model_fields_set:
@@ -201,7 +201,7 @@ def replace_user(authority: Authority, body: ReplacedUser, uid: str) -> None:
 
 @signed_in(current=get_user)
 def change_user(authority: Authority, body: UserChange, uid: str) -> None:
-    """Change a user; to disable one ends every session and stops every key and token."""
+    """Update a user; disabling one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
     user = rules.users.manageable(authority, uid)
     rules.users.update(authority, uid, UserSheet.of(user).changed(changes_in(asked, UserSheet)))
@@ -209,13 +209,13 @@ def change_user(authority: Authority, body: UserChange, uid: str) -> None:
 
 @signed_in(current=get_user)
 def delete_user(authority: Authority, uid: str) -> None:
-    """Delete a user with all that is theirs."""
+    """Delete a user and everything that is theirs."""
     users.delete_user(authority.realm, rules.users.manageable(authority, uid))
 
 
 @signed_in
 def invite_user(authority: Authority, uid: str) -> None:
-    """Send a new invitation; an earlier one works no longer."""
+    """Send a new invitation; earlier ones stop working."""
     users.send_link(authority.realm, rules.users.manageable(authority, uid), LinkPurpose.INVITATION)
 
 
@@ -231,17 +231,17 @@ def _send_reset(realm: Realm, user: User) -> None:
 
 @signed_in
 def start_reset_by_address(authority: Authority, body: ResetByAddress) -> None:
-    """Send a one-time code to the user with this mail address, as `PATCH /v1/users/{uid}/password/reset` does."""
+    """Send a one-time code to the user with this email address, as `PATCH /v1/users/{uid}/password/reset` does."""
     rules.users.check_creating(authority)
     user = users.find_user_by_name(authority.realm, body.emailId)
     if user is None:
-        raise NotFoundError("There is no user with this mail address (not found).")
+        raise NotFoundError("There is no user with this email address (not found).")
     _send_reset(authority.realm, rules.users.manageable(authority, user.uid))
 
 
 @signed_in
 def get_roles(authority: Authority, uid: str) -> HeldRoles:
-    """Show what a user holds on the realm, and what comes from groups."""
+    """Show the roles of a user on the realm, including those from groups."""
     user = rules.users.visible(authority, uid)
     inherited = [grant for group in users.groups_of(user) for grant in _grants(authority, user, users.group_holder(group))]
     return {
@@ -256,7 +256,7 @@ def _on_realm(grants: list[Grant]) -> list[Reference]:
 
 @signed_in
 def set_roles(authority: Authority, body: Roles, uid: str) -> None:
-    """Let a user hold exactly these roles on the realm."""
+    """Set the roles of a user on the realm."""
     _set_roles(authority, uid, body.roles)
 
 
@@ -267,7 +267,7 @@ def _set_roles(authority: Authority, uid: str, roles: list[str]) -> None:
 
 @signed_in
 def get_projects(authority: Authority, uid: str) -> HeldOnProjects:
-    """Show what a user holds on projects, and what comes from groups."""
+    """Show the roles of a user on projects, including those from groups."""
     user = rules.users.visible(authority, uid)
     own = _grants(authority, user, users.holder_of(user))
     inherited = [grant for group in users.groups_of(user) for grant in _grants(authority, user, users.group_holder(group))]
@@ -276,7 +276,7 @@ def get_projects(authority: Authority, uid: str) -> HeldOnProjects:
 
 @signed_in
 def set_projects(authority: Authority, body: Projects, uid: str) -> None:
-    """Let a user hold exactly these roles on each project that is named; the others stay as they are."""
+    """Set the roles of a user on each named project; other projects are not changed."""
     give_on_projects(authority, users.holder_of(rules.users.visible(authority, uid)), body.projects)
 
 

@@ -22,17 +22,19 @@ class KeyRefusedError(IdpError):
     kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        super().__init__("Authentication failed: the API key is wrong, or does not work from here any more.")
+        super().__init__("Authentication failed: the API key is wrong, or is no longer accepted from here.")
 
 
 class KeyExpiredError(IdpError):
-    """The right key was presented, and it has expired. Only who holds it can learn that."""
+    """The right key was presented, but it has expired. Only its holder can learn that."""
 
     kind = Kind.UNAUTHENTICATED
     code = "ApiKeyExpired"
 
     def __init__(self, expired_at: datetime) -> None:
-        super().__init__(f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Make a new key.")
+        super().__init__(
+            f"Authentication failed because the key expired on {expired_at:%Y-%m-%d %H:%M:%S} UTC. Create a new key."
+        )
 
 
 def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> CheckedKey:
@@ -42,7 +44,7 @@ def check_key(process: Runtime, plain_key: str, address: str, purpose: Tag) -> C
     :param purpose: what it is presented for, for the audit trail.
     :raises KeyExpiredError: it is right, and has expired.
     :raises KeyRefusedError: any other cause.
-    :raises RateExceededError: it is used more often than it may.
+    :raises RateExceededError: its rate limit is exceeded.
     """
     recalled = None
     if crypto.is_well_formed(plain_key, "ak"):
@@ -84,7 +86,7 @@ def is_allowed_from(key: KnownKey, address: str) -> bool:
 def count_use(process: Runtime, key: KnownKey) -> None:
     """Count a use of a key, or of a token that it was exchanged for, against its rate.
 
-    :raises RateExceededError: it is used more often than it may.
+    :raises RateExceededError: its rate limit is exceeded.
     """
     if key.rate_per_minute:
         check_rate(process, f"api-key:{key.uid}", key.rate_per_minute)

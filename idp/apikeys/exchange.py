@@ -36,7 +36,7 @@ def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now
     projects = projects_among(scopes)
     if projects:
         if not projects <= {each.project for each in held if now < each.until}:
-            raise ScopeError("The key carries no grant on one of the projects asked for. Check the name, the grant and the key.")
+            raise ScopeError("The key carries no grant on one of the requested projects. Check the name, the grant and the key.")
         held = tuple(each for each in held if each.project in projects)
     client_id = owner.client_id if isinstance(owner, KnownApplication) else None
     said = Statement(

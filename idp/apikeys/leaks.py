@@ -1,4 +1,4 @@
-"""Revoking a credential that somebody has found where it should not be. To report it, one must hold it."""
+"""Revoking a credential that was found where it should not be. Reporting it requires presenting it."""
 
 from sqlalchemy import select
 

@@ -19,7 +19,7 @@ class KeyStatus(StrEnum):
     """Deactivated; can be activated again."""
     EXPIRED = "expired"
     REVOKED = "revoked"
-    """Ended for good, with a reason."""
+    """Revoked permanently, with a reason."""
 
 
 class ApiKey(Identified, Base):
@@ -54,12 +54,12 @@ class ApiKey(Identified, Base):
     seconds since 1970 or none, and what the role permitted then), if somebody else has made it who could not give everything
     for good: what its owner is given later, and what a role permits later, it does not carry. None for no such limit."""
     addresses: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """Networks that it works from; empty for everywhere."""
+    """Networks that it is accepted from; empty for any."""
     rate_per_minute: Mapped[int | None]
-    """How often it may be used; None for no limit of its own."""
+    """Uses per minute; None for no limit of its own."""
     created_by: Mapped[str] = mapped_column(String(200), default="")
     replaces_id: Mapped[int | None] = mapped_column(ForeignKey("api_key.id", ondelete="SET NULL"), index=True)
-    """The key that this one was made to replace."""
+    """The key that this one was created to replace."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
     last_used_at: Mapped[datetime | None]
     last_used_address: Mapped[str] = mapped_column(String(64), default="")

@@ -1,4 +1,4 @@
-"""How long a key may live, and what it may be narrowed to."""
+"""How long a key may be valid, and what it may be restricted to."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ MOST_PER_MINUTE = 1_000_000
 
 
 class LifetimeError(IdpError):
-    """A longer life was asked for than the organisation allows."""
+    """The requested lifetime is longer than the organisation allows."""
 
     kind = Kind.DENIED
     code = "LifetimeExceeded"
 
 
 def longest_hours(realm: Realm, user_hours: int | None) -> int:
-    """Return how many hours an own key may live: the organisation's setting or the user's, whichever is more."""
+    """Return the longest lifetime of one's own key in hours: the organisation's setting or the user's, whichever is more."""
     return max(realm.api_key_hours, user_hours or 0)
 
 
@@ -38,37 +38,39 @@ def choose_expiry(
 ) -> datetime | None:
     """Return when a new key expires; None for never.
 
-    Without a wish, a key lives as long as the organisation's setting or the user's own says, whichever is more. That is
-    also the most that the owner can ask for. Who may exceed it can ask for any life, and for none that ends.
+    By default, the lifetime is the organisation's setting or the user's own, whichever is more. That is also the most that
+    the owner can ask for. Callers who may exceed it can ask for any lifetime, or for a key that never expires.
 
     :param user_hours: the user's own setting, if there is one.
     :raises LifetimeError: it is more than is allowed.
-    :raises InvalidValueError: it is no usable time.
+    :raises InvalidValueError: it is not a usable time.
     """
     if (hours is not None) + (at is not None) + never > 1:
-        raise InvalidValueError("Say one of how many hours a key lives, until when, or that it never expires.")
+        raise InvalidValueError("Give only one of a number of hours, an expiry time, or never to expire.")
     limit = longest_hours(realm, user_hours)
     now = clock.this_second()
     if never:
         if not may_exceed:
-            raise LifetimeError(f"A key of yours lives {limit} hours at most. Ask an administrator for one that never expires.")
+            raise LifetimeError(
+                f"Your keys can be valid for at most {limit} hours. Ask an administrator for one that never expires."
+            )
         return None
     if at is not None:
         at = _in_utc(at)
     else:
         wished = limit if hours is None else hours
         if not 1 <= wished <= MOST_HOURS:
-            raise InvalidValueError(f"A key lives 1 to {MOST_HOURS} hours, not {wished}.")
+            raise InvalidValueError(f"A key can be valid for 1 to {MOST_HOURS} hours, not {wished}.")
         at = now + timedelta(hours=wished)
     if not may_exceed and at > now + timedelta(hours=limit, minutes=1):
         raise LifetimeError(
             f"A key of yours lives {limit} hours at most: choose a time up to {now + timedelta(hours=limit):%Y-%m-%d %H:%M} UTC, "
-            "or ask an administrator to make the key or to raise your limit."
+            "or ask an administrator to create the key or to raise your limit."
         )
     if at > now + timedelta(hours=MOST_HOURS, minutes=1):
-        raise InvalidValueError(f"A key lives {MOST_HOURS} hours at most, or for ever: ask for one that never expires.")
+        raise InvalidValueError(f"A key can be valid for at most {MOST_HOURS} hours, or forever: use one that never expires.")
     if at < now + timedelta(minutes=1):
-        raise InvalidValueError("A key must live at least an hour." if hours is not None else "The time has passed.")
+        raise InvalidValueError("A key must be valid for at least an hour." if hours is not None else "The time has passed.")
     return at.replace(microsecond=0)  # whole seconds, like the tokens that must not outlive it
 
 
@@ -80,7 +82,7 @@ def _in_utc(time: datetime) -> datetime:
 
 
 def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
-    """Return the roles that a key is narrowed to. They must exist; a key carries those that its owner holds, too.
+    """Return the roles that a key is restricted to. They must exist; a key carries those that its owner also holds.
 
     :raises NotFoundError: there is no such role.
     """
@@ -88,7 +90,7 @@ def check_roles(realm: Realm, roles: Sequence[str]) -> list[str]:
 
 
 def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
-    """Return the projects that a key is narrowed to.
+    """Return the projects that a key is restricted to.
 
     :raises NotFoundError: there is no such project.
     """
@@ -96,7 +98,7 @@ def check_projects(realm: Realm, projects: Sequence[str]) -> list[str]:
 
 
 def check_addresses(addresses: Sequence[str]) -> list[str]:
-    """Return the networks that a key works from, in their usual form.
+    """Return the networks that a key is accepted from, in canonical form.
 
     :raises InvalidValueError: one of them is neither an address nor a network.
     """

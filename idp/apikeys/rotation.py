@@ -1,4 +1,4 @@
-"""Replacing a key without a gap: both work for a while, and it shows when nobody uses the old one any more."""
+"""Replacing a key without an interruption: both work for a while, and the old one shows when it is no longer used."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,24 +26,24 @@ def rotate_key(
     realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
     frozen: Frozen | None,
 ) -> NewKey:  # fmt: skip
-    """Make a key like another, to replace it. Both work for the overlap; then the old one expires.
+    """Create a key like another, to replace it. Both work during the overlap; then the old one expires.
 
     :param overlap: as the holder likes; the old key never outlives its own expiry.
-    :param hours: how long the new key lives; by default as long as the old one was made for, or the policy allows.
+    :param hours: lifetime of the new key; by default that of the old one, or what the policy allows.
     :param made_with: public part of the key that it is rotated with, if it is: the new one then lives no longer than the
         old one was made for, and dies with it.
     :param frozen: what the new key carries at the most; see `create_key`.
-    :raises ConflictError: the key does not work any more, or is replaced already.
+    :raises ConflictError: the key no longer works, or has already been replaced.
     """
     # of several at once, one goes on
     lock_key(key)
     now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Make a new one instead.")
+        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Create a new one instead.")
     if successor_of(key) is not None:
-        raise ConflictError(f"Key {key.public_part} has been replaced already.")
+        raise ConflictError(f"Key {key.public_part} has already been replaced.")
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-        raise InvalidValueError(f"An overlap takes 0 to {LONGEST_OVERLAP.days * 24} hours.")
+        raise InvalidValueError(f"An overlap must be 0 to {LONGEST_OVERLAP.days * 24} hours.")
     sheet = ApiKeySheet.of(key).changed({"expires_at": None, "active": True})
     new = create_key(
         realm, owner_of(key), sheet, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
@@ -58,13 +58,13 @@ def rotate_key(
 
 
 def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -> NewKey:
-    """Give a key another secret in place of its own, which stops working at once; it stays the key that it is.
+    """Replace the secret of a key; the old secret stops working immediately, and the key keeps its identity.
 
-    :raises ConflictError: the key does not work any more.
+    :raises ConflictError: the key no longer works.
     """
     lock_key(key)
     if key.status(clock.now()) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Make a new one instead.")
+        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Create a new one instead.")
     former = key.public_part
     plain = crypto.make_secret("ak")
     key.pepper_id, key.secret_hash = vault.hash_secret(plain)

@@ -1,4 +1,4 @@
-"""The life of an API key: made, shown once, narrowed, rotated, deactivated, revoked, deleted."""
+"""The life cycle of an API key: created, shown once, restricted, rotated, deactivated, revoked, deleted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ MOST_KEYS = 1_000
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key that was just made, with the plain text that is shown now or never."""
+    """A key that was just made, with the plain text that is shown only once."""
 
     key: ApiKey
     plain_key: str = field(repr=False)
@@ -46,10 +46,10 @@ def create_key(
     made_with: str = "",
     frozen: Frozen | None = None,
 ) -> NewKey:
-    """Make a key for a user or an application.
+    """Create a key for a user or an application.
 
     :param sheet: with the time that it expires at, or none.
-    :param hours: how long it lives, instead; or `never`; by default what the organisation's policy says.
+    :param hours: its lifetime, instead; or `never`; by default what the organisation's policy says.
     :param may_exceed: whether who asks may exceed that policy.
     :param made_with: public part of the key that it is made with, if it is; it then dies with that one.
     :param frozen: what it carries at the most; None for all that its owner holds. See `access.freeze`.
@@ -99,16 +99,16 @@ def _lock_maker(public_part: str) -> None:
     if maker is not None:
         lock_key(maker)
     if maker is None or maker.status(clock.now()) is not KeyStatus.ACTIVE:
-        raise ConflictError("The key that this one is made with does not work any more.")
+        raise ConflictError("The key that this one is created with no longer works.")
 
 
 def update_key(realm: Realm, key: ApiKey, sheet: ApiKeySheet) -> None:
-    """Change a key to what a sheet says.
+    """Update a key to what a sheet says.
 
     :raises ConflictError: it was revoked.
     """
     if key.revoked_at is not None:
-        raise ConflictError(f"Key {key.public_part} was revoked for good. Make another.")
+        raise ConflictError(f"Key {key.public_part} was revoked permanently. Create another.")
     changed = _checked(realm, sheet).differing(key)
     if not changed:
         return
@@ -120,16 +120,16 @@ def update_key(realm: Realm, key: ApiKey, sheet: ApiKeySheet) -> None:
 
 
 def revoke_key(realm: Realm, key: ApiKey, reason: str, tag: audit.Tag = audit.Tag.API_KEY_REVOKE) -> list[ApiKey]:
-    """End a key for good, with every key that was made with it: whoever had it may have made them.
+    """Revoke a key permanently, with every key created with it: whoever had it may have created them.
 
     Every worker refuses them, and the tokens they were exchanged for, within a second.
 
     :returns: the keys that were revoked.
-    :raises ConflictError: it was revoked before.
+    :raises ConflictError: it has already been revoked.
     """
     lock_key(key)
     if key.revoked_at is not None:
-        raise ConflictError(f"Key {key.public_part} was revoked before.")
+        raise ConflictError(f"Key {key.public_part} has already been revoked.")
     check_text("A reason", reason, 500, field="reason")
     revoked = [key]
     for each in revoked:  # grows while it is gone through
@@ -155,8 +155,8 @@ def change_public_part(key: ApiKey, public_part: str) -> None:
 
 
 def delete_key(realm: Realm, key: ApiKey) -> None:
-    """Remove a key; it works no longer, and is listed no longer. Keys that were made with it are revoked, but for the
-    successor of one that has expired: to remove a key that was replaced is to tidy up.
+    """Delete a key; it no longer works and is no longer listed. Keys created with it are revoked, except the
+    successor of one that has expired: deleting a replaced key is just tidying up.
     """
     lock_key(key)
     is_tidying_up = key.status(clock.now()) is KeyStatus.EXPIRED
@@ -181,7 +181,7 @@ def get_key(realm: Realm, uid: str) -> ApiKey:
 def list_keys(realm: Realm, *, owner: Holder | None = None, after: int = 0, limit: int | None = 50) -> Sequence[ApiKey]:
     """Return keys, oldest first: all of the realm, or of one owner.
 
-    :param after: only those with a larger row number, to page on.
+    :param after: only those with a larger row number, for the next page.
     """
     query = key_listing(realm, owner=owner).query
     return db.session.scalars(query.where(ApiKey.id > after).order_by(ApiKey.id).limit(limit)).all()

@@ -13,12 +13,12 @@ from idp.written import is_written
 
 def _one_line(text: str) -> str:
     if not is_written(text):
-        raise ValueError("takes one line of printable characters")
+        raise ValueError("must be one line of printable characters")
     return text
 
 
 class ApiKeyNarrowing(Sheet):
-    """What an API key is narrowed to."""
+    """What an API key is restricted to."""
 
     roles: Annotated[list[str], Field(max_length=MOST_ENTRIES)] = Field(default=[], title="Only with these roles")
     """Of those that its owner holds; empty for all."""
@@ -28,14 +28,14 @@ class ApiKeyNarrowing(Sheet):
         default=[], title="Only from these addresses"
     )
     """Addresses or networks, such as 192.0.2.0/24; empty for any."""
-    rate_per_minute: Annotated[int, between(1, MOST_PER_MINUTE, "uses a minute")] | None = Field(
-        default=None, title="Uses a minute"
+    rate_per_minute: Annotated[int, between(1, MOST_PER_MINUTE, "uses per minute")] | None = Field(
+        default=None, title="Uses per minute"
     )
-    """Left out for no limit of its own."""
+    """Leave out for no limit of its own."""
 
 
 class ApiKeySheet(ApiKeyNarrowing):
-    """An API key: what it is told by, when it ends, and what it is narrowed to."""
+    """An API key: what it is told by, when it ends, and what it is restricted to."""
 
     name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)] = Field(default="key", title="Name")
     """What it is told by; several keys may have the same."""
@@ -44,4 +44,4 @@ class ApiKeySheet(ApiKeyNarrowing):
     active: bool = Field(default=True, title="Active", alias="isActive")
     """Whether it works; a deactivated key can be activated again."""
     expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
-    """When it stops working; left out for never, by who may."""
+    """When it stops working; leave out for never, if you are allowed to."""

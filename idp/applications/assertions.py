@@ -61,12 +61,12 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
         raise InvalidTokenError("aud of the assertion must be the issuer or the token endpoint, and nothing else.")
     check_times(claims, now, early=CLOCK_LEEWAY, late=CLOCK_LEEWAY)
     if claims["exp"] > now + LONGEST_LIFETIME + CLOCK_LEEWAY:
-        raise InvalidTokenError(f"The assertion lives longer than {LONGEST_LIFETIME} seconds.")
+        raise InvalidTokenError(f"The assertion is valid for longer than {LONGEST_LIFETIME} seconds.")
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= 255:
         raise InvalidTokenError("The assertion has no usable jti.")
     if not _claim(application, jti, claims["exp"]):
-        raise InvalidTokenError("The assertion was used before.")
+        raise InvalidTokenError("The assertion has already been used.")
     return application
 
 

@@ -62,7 +62,7 @@ class KnownApplication:
     access_token_type: str
     """Empty for the realm's."""
     web_origins: frozenset[str]
-    """Origins whose pages may read what it is answered."""
+    """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
     jwks_frozen: Frozen | None
@@ -74,7 +74,7 @@ class KnownApplication:
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
     def limited_to(self, frozen: Frozen | None) -> "KnownApplication":
-        """Return the application with no more than a credential of it carries; worked out once for each limit."""
+        """Return the application limited to what one of its credentials carries; computed once for each limit."""
         if frozen is None:
             return self
         key = ("limited", str(frozen))

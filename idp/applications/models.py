@@ -23,7 +23,7 @@ class Application(Identified, Base):
     audience: Mapped[list[str]] = mapped_column(JSON, default=list)
     """What its access tokens are for (`aud`); empty means no API in particular. With the issuer, this server takes them."""
     resources: Mapped[list[str]] = mapped_column(JSON, default=list)
-    """Audiences it answers for as a resource server: it may introspect tokens made for them, besides its client_id."""
+    """Audiences whose tokens it may introspect as a resource server, besides its client_id."""
     signing_algorithm: Mapped[str | None] = mapped_column(String(10))
     """None means the realm's."""
     access_token_type: Mapped[str | None] = mapped_column(String(10))
@@ -33,13 +33,13 @@ class Application(Identified, Base):
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
-    """What is carried at the most by who signs with these keys; None for all that the application holds. See `access.freeze`."""
+    """What assertions signed with these keys carry at most; None for all that the application holds. See `access.freeze`."""
     rate_per_second: Mapped[int | None]
-    """Tokens that it may fetch in a second, five times as many at once; None for what the server's settings say."""
+    """Tokens that it may fetch per second; bursts may be five times as large. None for the server's limit."""
     token_count: Mapped[int] = mapped_column(BigInteger, default=0)
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
+    """The actor who created it, as in the audit trail; empty if it is older than schema 0009."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
@@ -62,11 +62,11 @@ class ApplicationSecret(Identified, Base):
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id"), index=True)
     name: Mapped[str] = mapped_column(String(64))
     public_part: Mapped[str] = mapped_column(String(20))
-    """The beginning of a secret that the server made, to tell it by; empty for one that was brought along."""
+    """The beginning of a secret that the server made, to tell it by; empty for an imported one."""
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
-    """What the secret carries at the most; None for all that the application holds. See `access.freeze`."""
+    """What the secret carries at most; None for all that the application holds. See `access.freeze`."""
     single_use: Mapped[bool] = mapped_column(default=False)
     shown: Mapped[bool] = mapped_column(default=True)
     """False while a first start has not printed it yet; the next start then makes it anew."""

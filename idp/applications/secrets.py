@@ -18,7 +18,7 @@ SHORTEST_FOREIGN_SECRET = 32
 
 @dataclass(frozen=True)
 class NewSecret:
-    """A secret that was just made, with the plain text that is shown now or never."""
+    """A secret that was just made, with the plain text that is shown only once."""
 
     realm: str
     application: str
@@ -36,14 +36,14 @@ def add_secret(
     single_use: bool = False,
     frozen: Frozen | None = None,
 ) -> tuple[ApplicationSecret, str]:
-    """Give an application one more secret.
+    """Add a secret to an application.
 
-    :param name: what it is told by, unique among the application's live secrets.
-    :param plain_secret: a secret that was made elsewhere, of 32 characters or more; by default the server makes one.
+    :param name: unique among the application's live secrets.
+    :param plain_secret: an imported secret of 32 characters or more; by default the server generates one.
     :param expires_at: when it stops working; None for never.
-    :param single_use: it works once and is then retired.
-    :param frozen: what it carries at the most; None for all that the application holds, now or later. See `access.freeze`.
-    :returns: the stored secret, and the plain one, which is shown now or never.
+    :param single_use: whether it works only once and is then retired.
+    :param frozen: what it carries at most; None for all that the application holds, now or later. See `access.freeze`.
+    :returns: the stored secret, and the plain one, which is shown only once.
     """
     check_name("a secret", name)
     if expires_at is not None and expires_at <= clock.now():
@@ -80,9 +80,9 @@ def add_secret(
 
 
 def retire_secret(realm: Realm, application: Application, name: str) -> ApplicationSecret:
-    """End a secret for good; every worker refuses it within a second.
+    """Retire a secret permanently; every worker refuses it within a second.
 
-    :raises NotFoundError: the application has no live secret of that name.
+    :raises NotFoundError: the application has no live secret with that name.
     """
     secret = find_secret(application, name)
     if secret is None:
@@ -97,13 +97,13 @@ def retire_secret(realm: Realm, application: Application, name: str) -> Applicat
 
 
 def list_secrets(application: Application) -> Sequence[ApplicationSecret]:
-    """Return all secrets, the retired ones too, oldest first."""
+    """Return all secrets, including retired ones, oldest first."""
     query = select(ApplicationSecret).where(ApplicationSecret.application_id == application.id)
     return db.session.scalars(query.order_by(ApplicationSecret.id)).all()
 
 
 def find_secret(application: Application, name: str) -> ApplicationSecret | None:
-    """Return the live secret of this name, or None."""
+    """Return the live secret with this name, or None."""
     return db.session.scalar(
         select(ApplicationSecret).where(
             ApplicationSecret.application_id == application.id,
@@ -114,7 +114,7 @@ def find_secret(application: Application, name: str) -> ApplicationSecret | None
 
 
 def change_expiry(realm: Realm, application: Application, secret: ApplicationSecret, expires_at: datetime | None) -> None:
-    """Let a live secret expire at another time, or never.
+    """Change when a live secret expires.
 
     :raises InvalidValueError: it would expire in the past; to end it, retire it.
     """
@@ -128,9 +128,9 @@ def change_expiry(realm: Realm, application: Application, secret: ApplicationSec
 
 
 def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
-    """Make the secrets anew that a first start has stored and not shown, so that they can be shown now.
+    """Generate again the secrets that a first start has stored but not shown, so that they can be shown now.
 
-    :param single_use_lifetime: how long those live that work once only.
+    :param single_use_lifetime: lifetime of single-use secrets.
     """
     rows = db.session.execute(
         select(ApplicationSecret, Application, Realm)
@@ -154,7 +154,7 @@ def renew_unshown_secrets(single_use_lifetime: timedelta) -> list[NewSecret]:
 
 
 def mark_secrets_shown(shown: Sequence[NewSecret]) -> None:
-    """Note that these secrets have reached the person who started the server."""
+    """Record that these secrets have reached the person who started the server."""
     for new in shown:
         new.secret.shown = True
 
@@ -172,7 +172,7 @@ def use_up(secret_id: int) -> bool:
 def _checked(plain_secret: str) -> str:
     if not SHORTEST_FOREIGN_SECRET <= len(plain_secret) <= 255 or not plain_secret.isascii() or not plain_secret.isprintable():
         raise InvalidValueError(
-            f"A secret that is brought along must have {SHORTEST_FOREIGN_SECRET} to 255 printable ASCII characters, "
-            "taken from a random source. Leave it out to have one made."
+            f"An imported secret must have {SHORTEST_FOREIGN_SECRET} to 255 printable ASCII characters, "
+            "taken from a random source. Leave it out to have one generated."
         )
     return plain_secret

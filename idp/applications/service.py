@@ -40,7 +40,7 @@ HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
 
 
 def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_APPLICATION) -> Application:
-    """Add an application, without secrets or grants.
+    """Create an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
     :raises ConflictError: the name is taken.
@@ -48,7 +48,7 @@ def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_AP
     """
     check_client_id(name)
     if db.session.scalar(_by_name(realm, name)) is not None:
-        raise ConflictError(Sentence("{Realm} has an application {name!r} already.", realm=realm.name, name=name), field="name")
+        raise ConflictError(Sentence("{Realm} already has an application {name!r}.", realm=realm.name, name=name), field="name")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **sheet.model_dump())
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
@@ -69,7 +69,7 @@ def check_client_id(name: str) -> str:
 
 
 def update_application(realm: Realm, application: Application, sheet: ApplicationSheet) -> None:
-    """Change an application to what a sheet says.
+    """Update an application to what a sheet says.
 
     :raises ConflictError: too many applications of the realm have web origins.
     """
@@ -138,7 +138,7 @@ def limit_public_keys(application: Application, frozen: Frozen | None) -> None:
 
 
 def delete_application(realm: Realm, application: Application) -> None:
-    """Delete an application with its secrets and grants. Its `sub` is never given to another."""
+    """Delete an application with its secrets and grants. Its `sub` is never reused."""
     access.remove_all_grants(holder_of(application))
     for table in (ApplicationSecret, UsedAssertion):
         db.session.execute(delete(table).where(table.application_id == application.id))
@@ -165,7 +165,7 @@ def _leave_room_for_origins(realm: Realm, origins: Sequence[str]) -> None:
     if (db.session.scalar(query) or 0) >= MOST_WITH_ORIGINS:
         raise ConflictError(
             Sentence(
-                "{most} applications of {realm} have web origins, and no more can.", most=MOST_WITH_ORIGINS, realm=realm.name
+                "{most} applications of {realm} have web origins, which is the limit.", most=MOST_WITH_ORIGINS, realm=realm.name
             ),
             field="web_origins",
         )
@@ -206,8 +206,8 @@ def list_applications(
 ) -> Sequence[Application]:
     """Return applications by name.
 
-    :param after: only those whose name comes after this, to page on.
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param after: only those whose name comes after this, for the next page.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param projects: only those that hold a role on one of these projects; None for all.
     """
     query = application_listing(realm, containing=containing, projects=projects).query
@@ -219,7 +219,7 @@ def application_listing(
 ) -> Listing:
     """Return applications as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param enabled: only those that are enabled, or that are not.
     :param projects: only those that hold a role on one of these projects; None for all.
     """

@@ -20,24 +20,26 @@ class ApplicationSettings(Sheet):
     """Whether it gets tokens."""
     audience: Audiences = Field(default=[], title="Audience")
     """What its access tokens are for (`aud`); empty for no API in particular."""
-    resources: Audiences = Field(default=[], title="Answers for")
-    """Audiences that it answers for, besides its own name: it may introspect their tokens."""
-    signing_algorithm: Algorithm | None = Field(default=None, title="Signature of its tokens")
-    """Left out: that of all applications."""
-    access_token_type: AccessTokenType | None = Field(default=None, title="Type of its access tokens")
-    """Header `typ` of its access tokens; left out: that of all applications. `JWT` is for APIs that refuse RFC 9068."""
+    resources: Audiences = Field(default=[], title="Introspects tokens for")
+    """Audiences whose tokens it may introspect as a resource server, besides its client_id."""
+    signing_algorithm: Algorithm | None = Field(default=None, title="Signature algorithm")
+    """Signature algorithm of its tokens; by default that of the organisation."""
+    access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
+    """Header `typ` of its access tokens; by default that of the organisation. `JWT` is for APIs that refuse RFC 9068."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
     )
-    """Origins whose pages may read what it is answered by the token endpoint and the like, such as https://app.example.com."""
+    """Origins whose pages may read the responses of the token endpoint and the like to it, such as https://app.example.com."""
     jwks: Annotated[dict[str, Any], AfterValidator(check_jwks)] | None = Field(default=None, title="Public keys")
     """Public keys for `private_key_jwt` (RFC 7523)."""
-    rate_per_second: Annotated[int, between(1, FASTEST, "tokens a second")] | None = Field(default=None, title="Tokens a second")
-    """Tokens that it may fetch in a second, five times as many at once; left out for the server's own limit."""
+    rate_per_second: Annotated[int, between(1, FASTEST, "tokens per second")] | None = Field(
+        default=None, title="Tokens per second"
+    )
+    """Tokens that it may fetch per second; bursts may be five times as large. Leave out for the server's limit."""
 
 
 class ApplicationSheet(ApplicationSettings):
     """An application."""
 
     description: Description = Field(default="", title="Description")
-    """What it is, for who reads this in a year."""
+    """What it is, for whoever reads this in a year."""

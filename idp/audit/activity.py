@@ -98,7 +98,7 @@ def list_activity(realm: str, since: datetime) -> Sequence[Activity]:
 
 
 def forget_old_activity() -> None:
-    """Remove counts that nobody looks at any more."""
+    """Remove counts that are no longer needed."""
     db.session.execute(delete(ActivityCount).where(ActivityCount.hour < clock.now() - KEEP))
 
 

@@ -18,8 +18,8 @@ from idp.audit.tags import Tag
 from idp.networks import network_of, wide_network_of
 
 UNKNOWN = "(unknown)"
-"""Stands for every name, key and client_id that nobody has. What was sent in its place is not recorded: a secret that was put
-into the wrong field would stand in the trail for good."""
+"""Stands for every name, key and client_id that does not exist. What was sent is not recorded: a secret that was put into the
+wrong field would stay in the trail forever."""
 
 BY_NETWORK, BY_WIDE_NETWORK, BY_REALM = 200, 300, 400
 """Up to how many kinds of refusals between two writes those of a network are told apart; then those of a wider one; then

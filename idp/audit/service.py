@@ -112,7 +112,7 @@ def event_values(
 def list_events(realm: str | None = None, *, before: int | None = None, limit: int = 50, **filters: Any) -> Sequence[AuditEvent]:
     """Return events, newest first.
 
-    :param before: only events with a smaller number, to page on.
+    :param before: only events with a smaller number, for the next page.
     :param filters: see `event_listing`.
     """
     query = event_listing(realm, **filters).query.order_by(AuditEvent.id.desc()).limit(limit)

@@ -33,7 +33,7 @@ class CredentialError(IdpError):
     kind = ErrorKind.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        super().__init__("Authentication failed: the token is wrong or over. Sign in again, or exchange the key again.")
+        super().__init__("Authentication failed: the token is wrong or has expired. Sign in again, or exchange the key again.")
 
 
 class NoCredentialError(CredentialError):
@@ -319,5 +319,5 @@ def realm_of_token(process: Runtime, token: str) -> KnownRealm:
     if isinstance(unverified_issuer, str) and unverified_issuer.startswith(prefix):
         realm = known_realm(process, unverified_issuer.removeprefix(prefix))
     if realm is None:
-        raise InvalidTokenError("The token was issued by somebody else.")
+        raise InvalidTokenError("The token was issued by another issuer.")
     return realm

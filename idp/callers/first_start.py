@@ -20,7 +20,7 @@ class FirstSecretError(IdpError):
     kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        super().__init__("This secret is wrong, was used, or has expired.")
+        super().__init__("This secret is wrong, has already been used, or has expired.")
 
 
 def redeem_first_secret(plain_secret: str, name: str, password: str, address: str) -> tuple[Realm, User]:

@@ -23,7 +23,7 @@ def revoke_credential(realm: KnownRealm, credential: str, *, by: KnownApplicatio
     elif unverified_kind(credential) is Kind.SESSION:
         _revoke_session_token(realm, credential, by)
     elif personal_tokens.is_personal_token(credential) and _is_live_personal_token(realm.runtime, credential):
-        raise NotRevocableError("Personal tokens are deleted by those who have made them: DELETE /auth/v1/tokens/<id>.")
+        raise NotRevocableError("Personal tokens are deleted by the people who created them: DELETE /auth/v1/tokens/<id>.")
     else:
         tokens.revoke_token(realm, credential, by=by)
 
@@ -34,7 +34,7 @@ def _revoke_key(realm: KnownRealm, plain_key: str, by: KnownApplication) -> None
         return
     if checked.realm.name != realm.name or checked.owner.uid != by.uid:
         raise NotRevocableError(
-            "This API key is not the application's own. Who holds it can report it: /v1/auth/credentials/report."
+            "This API key does not belong to the application. Whoever holds it can report it: /v1/auth/credentials/report."
         )
     owner = realms.lock_realm(realm.name) or realms.get_realm(realm.name)
     key = apikeys.get_key(owner, checked.key.uid)
@@ -50,7 +50,7 @@ def _revoke_session_token(realm: KnownRealm, token: str, by: KnownApplication) -
     if "sid" not in claims:
         return  # no session token, whatever it calls itself
     if "key" not in claims:
-        raise NotRevocableError("Sessions of people are ended by signing out: POST /v1/auth/logout.")
+        raise NotRevocableError("People end their sessions by signing out: POST /v1/auth/logout.")
     if by.uid not in {claims["sub"], *(actor["sub"] for actor in actors_of(claims))}:
         raise ForeignTokenError("The token was issued to another application.")
     tokens.write_revocation(realm, claims)

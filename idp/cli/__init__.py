@@ -67,7 +67,7 @@ class _Root(click.Group):
                 from idp.outages import explain
 
                 raise click.ClickException(
-                    f"The database cannot be used: {explain(error)}. Run `idp doctor`, which says what to do."
+                    f"The database cannot be used: {explain(error)}. Run `idp doctor`, which tells you what to do."
                 ) from error
             raise
 
@@ -75,8 +75,8 @@ class _Root(click.Group):
 @click.group(
     cls=_Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Settings are environment variables, or lines of realmgate.toml; `idp settings` explains them. "
-    "Exit status: 0 done, 1 refused, 2 usage.",
+    epilog="Settings are environment variables or lines of realmgate.toml; `idp settings` explains them. "
+    "Exit status: 0 success, 1 refused, 2 wrong usage.",
 )
 @config_option
 @click.version_option(__version__, prog_name="Realmgate")
@@ -84,8 +84,8 @@ def main() -> None:
     """Realmgate: OpenID Connect identity and tokens for programs.
 
     \b
-    Begin with:
+    Start with:
       idp serve                                              set everything up and serve
-      idp applications create --realm acme --role viewer my-app   make an application, see its secret
-      idp token --realm acme --client-id my-app                   fetch a token as it would
+      idp applications create --realm acme --role viewer my-app   create an application and see its secret
+      idp token --realm acme --client-id my-app                   fetch a token as that application
     """  # noqa: D301 (\b is what click needs here)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @click.group("api-keys")
 def api_keys_group() -> None:
-    """Make, list, rotate, deactivate and revoke API keys.
+    """Create, list, rotate, deactivate and revoke API keys.
 
     \b
-    Rotation without a gap:
-    1. idp api-keys rotate --realm acme <key> --overlap-hours 72   a successor; both work for three days
-    2. give it to the program; `list` shows which are still in use, and since when the old one is quiet
-    3. the old one expires by itself
+    Rotation without an interruption:
+    1. idp api-keys rotate --realm acme <key> --overlap-hours 72   create a successor; both work for three days
+    2. give it to the program; `list` shows which are still in use, and since when the old one is unused
+    3. the old one expires on its own
     """  # noqa: D301 (\b is what click needs here)
 
 
@@ -40,8 +40,8 @@ def api_keys_group() -> None:
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--hours", type=int, help="How long it lives; by default what the realm or the user allows.")
-@click.option("--never", is_flag=True, help="It never expires.")
+@click.option("--hours", type=int, help="Its lifetime; by default what the realm or the user allows.")
+@click.option("--never", is_flag=True, help="Never expire.")
 @sheet_options(ApiKeySheet, without={"name", "active"})
 @json_option
 def create(
@@ -53,7 +53,7 @@ def create(
     as_json: bool,  # noqa: FBT001
     **options: Any,
 ) -> None:
-    """Make a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
+    """Create a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
 
     \b
     Example:
@@ -70,8 +70,8 @@ def create(
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
         return
     url = runtime.current().settings.public_url
-    click.echo(f"API key {name} of {owner}, shown only now:\n\n    {new.plain_key}\n")
-    click.echo(f"It expires: {show_time(new.key.expires_at, 'never')}. Exchange it for a session token:\n")
+    click.echo(f"API key {name} of {owner}, shown only once:\n\n    {new.plain_key}\n")
+    click.echo(f"Expires: {show_time(new.key.expires_at, 'never')}. Exchange it for a session token:\n")
     click.echo(f"    curl -X POST {url}/v1/auth/exchange -H 'apiKey: {new.plain_key}'")
 
 
@@ -88,7 +88,7 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
     holder = find_holder(realm, owner, groups=False) if owner else None
     show_listing(
         apikeys.key_listing(realm, owner=holder), facts=key_facts, row=lambda key: _row(key_facts(key)), as_json=as_json,
-        limit=limit, empty="There are no API keys. Make one with: idp api-keys create",
+        limit=limit, empty="There are no API keys. Create one with: idp api-keys create",
     )  # fmt: skip
 
 
@@ -96,11 +96,13 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
 @click.argument("key")
 @with_database
 @realm_option
-@click.option("--overlap-hours", type=float, default=24, show_default=True, help="How long the old key works beside the new.")
-@click.option("--hours", type=int, help="How long the new key lives; by default as long as the old one was made for.")
+@click.option(
+    "--overlap-hours", type=float, default=24, show_default=True, help="How long the old key keeps working alongside the new one."
+)
+@click.option("--hours", type=int, help="Lifetime of the new key; by default that of the old one.")
 @json_option
 def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
-    """Make a successor to KEY (its uid, or the part that lists show), and show it once."""
+    """Create a successor to KEY (its uid, or the part that lists show), and show it once."""
     from idp import apikeys
     from idp.db import commit
 
@@ -110,7 +112,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
     if as_json:
         show_json(key_facts(new.key) | {"api_key": new.plain_key})
     else:
-        click.echo(f"The successor of {old.public_part}, shown only now:\n\n    {new.plain_key}\n")
+        click.echo(f"The successor of {old.public_part}, shown only once:\n\n    {new.plain_key}\n")
         click.echo(f"The old key works until {show_time(old.expires_at)}.")
 
 
@@ -119,7 +121,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
 @with_database
 @realm_option
 def deactivate(realm: "Realm", key: str) -> None:
-    """Stop KEY; `activate` starts it again."""
+    """Deactivate KEY; `activate` undoes this."""
     _set_active(realm, key, active=False)
 
 
@@ -128,7 +130,7 @@ def deactivate(realm: "Realm", key: str) -> None:
 @with_database
 @realm_option
 def activate(realm: "Realm", key: str) -> None:
-    """Start KEY again after it was deactivated."""
+    """Activate KEY again after it was deactivated."""
     _set_active(realm, key, active=True)
 
 
@@ -136,9 +138,9 @@ def activate(realm: "Realm", key: str) -> None:
 @click.argument("key")
 @with_database
 @realm_option
-@click.option("--reason", required=True, help="Why; it is kept with the key and in the audit trail.")
+@click.option("--reason", required=True, help="The reason; it is kept with the key and in the audit trail.")
 def revoke(realm: "Realm", key: str, reason: str) -> None:
-    """End KEY for good; every worker refuses it, and the tokens it was exchanged for, within a second."""
+    """Revoke KEY permanently; every worker refuses it, and the tokens it was exchanged for, within a second."""
     from idp import apikeys
     from idp.db import commit
 
@@ -152,7 +154,7 @@ def revoke(realm: "Realm", key: str, reason: str) -> None:
 @with_database
 @realm_option
 def delete(realm: "Realm", key: str) -> None:
-    """Remove KEY; it works no longer, and is listed no longer."""
+    """Delete KEY; it no longer works and is no longer listed."""
     from idp import apikeys
     from idp.db import commit
 

@@ -34,7 +34,7 @@ _LAST_ID = 2**63 - 1
 
 @click.group("applications")
 def applications_group() -> None:
-    """Make, list, disable and delete applications."""
+    """Create, list, disable and delete applications."""
 
 
 applications_group.add_command(secrets_group)
@@ -53,7 +53,7 @@ applications_group.add_command(update_application)
     metavar="PROJECT[:ROLE]",
     help="A role on a project; without :ROLE, each of the --role roles. May be repeated.",
 )
-@click.option("--until", type=Time(), help="End of the project grants, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
+@click.option("--until", type=Time(), help="When the project grants end, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
 @sheet_options(ApplicationSheet, without={"enabled"})
 @click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
 @json_option
@@ -67,7 +67,7 @@ def create(
     as_json: bool,  # noqa: FBT001
     **options: Any,
 ) -> None:
-    """Make an application called NAME, which is its client_id. Its secret is shown once.
+    """Create an application called NAME, which is its client_id. Its secret is shown once.
 
     \b
     Example:
@@ -97,9 +97,9 @@ def create(
         return
     click.echo(f"Created application {application.name} in realm {realm.name} (uid {application.uid}).")
     if plain is None:
-        click.echo("It authenticates with private_key_jwt by the keys you gave.")
+        click.echo("It authenticates with private_key_jwt, using the keys you gave.")
         return
-    click.echo(f"\nIts secret, shown only now:\n\n    {plain}")
+    click.echo(f"\nIts secret, shown only once:\n\n    {plain}")
     show_curl(issuer, application.name, plain)
 
 
@@ -116,7 +116,7 @@ def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[t
 @applications_group.command("list")
 @reads_database
 @realm_option
-@click.option("--after", default="", help="Only names after this one, to page on.")
+@click.option("--after", default="", help="Only names after this one, for the next page.")
 @limit_option
 @json_option
 def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
@@ -126,7 +126,7 @@ def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:
     show_listing(
         applications.application_listing(realm), facts=_facts, row=_row, as_json=as_json, limit=limit, order="name",
         after=[after, _LAST_ID] if after else None, next_page=lambda last: f"--after {last.name}",
-        empty="There are no applications. Make one with: idp applications create",
+        empty="There are no applications. Create one with: idp applications create",
     )  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def show(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
         shown = ", ".join(value) if isinstance(value, list) else value
         click.echo(f"{key:18} {'-' if shown in (None, '') else one_line(str(shown))}")
     click.echo()
-    show_table([grant_row(grant) for grant in grants], "It holds no roles. Grant some with: idp grants add")
+    show_table([grant_row(grant) for grant in grants], "It holds no roles. Assign some with: idp grants add")
     click.echo()
     show_secrets(realm, application)
 
@@ -194,9 +194,9 @@ def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
 @with_database
 @realm_option
 def disable(realm: "Realm", name: str) -> None:
-    """Refuse an application from now on, on every worker within a second; `enable` undoes it."""
+    """Disable an application, on every worker within a second; `enable` undoes this."""
     _set_enabled(realm, name, enabled=False)
-    click.echo(f"Disabled {name}. It gets no tokens; those it has are inactive at introspection, and expire within 10 hours.")
+    click.echo(f"Disabled {name}. It gets no more tokens; those it has are inactive at introspection and expire within 10 hours.")
 
 
 @applications_group.command("enable")
@@ -204,7 +204,7 @@ def disable(realm: "Realm", name: str) -> None:
 @with_database
 @realm_option
 def enable(realm: "Realm", name: str) -> None:
-    """Let a disabled application in again."""
+    """Enable a disabled application again."""
     _set_enabled(realm, name, enabled=True)
     click.echo(f"Enabled {name}.")
 
@@ -213,7 +213,7 @@ def enable(realm: "Realm", name: str) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
     """Delete an application with its secrets and grants. This cannot be undone; `disable` can."""
     from idp import applications

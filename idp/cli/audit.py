@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 @click.group("audit")
 def audit_group() -> None:
-    """Read the audit trail, export it, and verify that nothing in it was changed."""
+    """Read the audit trail, export it, and verify that nothing in it has been changed."""
 
 
 @audit_group.command("list")
-@click.option("--realm", envvar="IDP_REALM", help="Only this realm; by default all.  [env: IDP_REALM]")
-@click.option("--tag", help="Only tags that begin with this, such as admin: or admin:secret.")
+@click.option("--realm", envvar="IDP_REALM", help="Only this realm; by default all realms.  [env: IDP_REALM]")
+@click.option("--tag", help="Only tags that start with this, such as admin: or admin:secret.")
 @click.option("--actor", help="Only this actor, such as operator:alice or application:ci-bot.")
 @click.option("--target", help="Only this target, such as application:ci-bot.")
-@click.option("--since", type=Time(), help="Only from then on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
-@click.option("--until", type=Time(), help="Only before then.")
-@click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, to page on.")
+@click.option("--since", type=Time(), help="Only from this time on, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
+@click.option("--until", type=Time(), help="Only before this time.")
+@click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only events with a smaller number, for the next page.")
 @limit_option
 @json_option
 @reads_database
@@ -61,7 +61,7 @@ def list_(  # noqa: PLR0917 (click passes them by name)
         check(since is None or since < until, "--since must be before --until.")
     listing = audit.event_listing(realm, tag=tag, actor=actor, target=target, since=since, until=until)
     show_listing(
-        listing, facts=_facts, row=_row, empty="There are no such events.", as_json=as_json, limit=limit, descending=True,
+        listing, facts=_facts, row=_row, empty="No events match.", as_json=as_json, limit=limit, descending=True,
         after=None if before is None else [before], next_page=lambda last: f"--before {last.id}",
     )  # fmt: skip
     _record_reading(realm, "list")
@@ -90,7 +90,7 @@ def export(realm: str, output: Any) -> None:
     """Write the whole trail of a realm as JSON lines, with its hash chain, its checkpoints and the keys that signed them.
 
     \b
-    Example, and the check of what came out, on any machine:
+    Example, and how to verify the export on any machine:
       idp audit export --realm acme --output acme.jsonl
       idp audit verify --export acme.jsonl
     """  # noqa: D301 (\b is what click needs here)
@@ -102,17 +102,19 @@ def export(realm: str, output: Any) -> None:
 
 
 @audit_group.command("verify")
-@click.option("--realm", envvar="IDP_REALM", help="Only the trail of this realm; by default all.  [env: IDP_REALM]")
+@click.option("--realm", envvar="IDP_REALM", help="Only the trail of this realm; by default all trails.  [env: IDP_REALM]")
 @click.option("--export", "file", type=TextFile(), help="An export to verify instead of the database; needs no server.")
 @click.option(
     "--checkpoints",
     "outside",
     type=TextFile(),
     multiple=True,
-    help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): shows that the end was cut, or all written anew.",
+    help="Checkpoints kept elsewhere (from IDP_AUDIT_PUSH_FILE): they show whether the end was cut off or all was rewritten.",
 )
 @click.option("--keys", "key_file", type=TextFile(), help="A key set to trust (JWKS), instead of the keys found with the trail.")
-@click.option("--part", is_flag=True, help="The export may begin in the middle of a trail, as files of IDP_AUDIT_ARCHIVE_DIR do.")
+@click.option(
+    "--part", is_flag=True, help="The export may start in the middle of a trail, as the files in IDP_AUDIT_ARCHIVE_DIR do."
+)
 @json_option
 def verify(
     realm: str | None,
@@ -124,8 +126,8 @@ def verify(
 ) -> None:
     """Follow the hash chain, and name the first entry that was edited, deleted, inserted, reordered or cut off.
 
-    Ends with 0 when everything is as it was sealed and all of it is signed, and with 1 when it is not. docs/audit.md says what
-    a chain cannot show.
+    Exits with 0 if everything is as it was sealed and all of it is signed, and with 1 if not. docs/audit.md explains what
+    a chain cannot prove.
 
     \b
     Examples:
@@ -194,9 +196,9 @@ def read_checkpoints(lines: list[str], keys: "Keys | None") -> "list[Checkpoint]
             if keys is not None and read_checkpoint(value["checkpoint"], keys) != said:
                 raise InvalidTokenError
         except (ValueError, KeyError, TypeError):
-            raise IdpError(f"Line {number} of the checkpoints is none.") from None
+            raise IdpError(f"Line {number} of the checkpoints is not a checkpoint.") from None
         except InvalidTokenError:
-            raise IdpError(f"The checkpoint in line {number} is not signed by one of the keys that are given.") from None
+            raise IdpError(f"The checkpoint in line {number} is not signed by any of the given keys.") from None
         found.append(said)
     return found
 
@@ -207,7 +209,7 @@ def _show_reports(reports: "list[Report]") -> None:
         state = "BROKEN" if report.problems else "whole"
         click.echo(
             f"{name}: {state}; {report.entries} sealed entries in {report.batches} batches, {report.signed} signed; "
-            + (f"{report.cut} of them cut when their time was over; " if report.cut else "")
+            + (f"{report.cut} of them removed at the end of their retention period; " if report.cut else "")
             + f"{report.unsealed} not sealed yet"
             + (f"; head {report.head}" if report.batches else "")
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @sheet_options(ApplicationSheet, without={"enabled"})
 @empty_option(ApplicationSheet, without={"enabled"})
 def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **options: Any) -> None:
-    """Change the application NAME; what is left out stays.
+    """Update the application NAME; options that you leave out keep their values.
 
     \b
     Examples:
@@ -34,7 +34,7 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **opti
     application = applications.get_application(realm, name)
     applications.update_application(realm, application, ApplicationSheet.of(application).changed(fields))
     commit()
-    click.echo(f"Changed {name}: {named_options(fields)}.")
+    click.echo(f"Updated {name}: {named_options(fields)}.")
 
 
 @click.command("update")
@@ -42,7 +42,7 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **opti
 @with_database
 @sheet_options(RealmSettings)
 def update_realm(name: str, **options: Any) -> None:
-    """Change settings of the realm NAME; what is left out stays.
+    """Update settings of the realm NAME; options that you leave out keep their values.
 
     \b
     Example:
@@ -55,4 +55,4 @@ def update_realm(name: str, **options: Any) -> None:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     realms.update_realm(realm, RealmSettings.of(realm).changed(fields))
     commit()
-    click.echo(f"Changed {name}: {named_options(fields)}.")
+    click.echo(f"Updated {name}: {named_options(fields)}.")

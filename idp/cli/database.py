@@ -29,10 +29,10 @@ class DifferentError(IdpError):
 
 @click.group("database")
 def database_group() -> None:
-    """Move to another database: from SQLite to PostgreSQL, or back, with everything that it holds.
+    """Move to another database: from SQLite to PostgreSQL, or back, with everything in it.
 
     \b
-    Stop every server, and then:
+    Stop every server, then:
       idp database copy --to postgresql://realmgate@db.example.com/realmgate
       export IDP_DATABASE_URL=postgresql://realmgate@db.example.com/realmgate
       idp audit verify && idp serve
@@ -45,20 +45,22 @@ _to = click.option(
     required=True,
     envvar="IDP_COPY_TO",
     metavar="URL",
-    help="The target: postgresql://… or sqlite:////absolute/path.db, as in IDP_DATABASE_URL. Others on this machine can read a "
+    help="The target: postgresql://… or sqlite:////absolute/path.db, as in IDP_DATABASE_URL. Other users can read the "
     "command line: give a password in the environment, or name a passfile.  [env: IDP_COPY_TO]",
 )
 _ignore = click.option(
     "--ignore-connections",
     is_flag=True,
-    help="Go on although others are connected to a PostgreSQL database: none of them is a server of Realmgate.",
+    help="Continue although others are connected to a PostgreSQL database: none of them is a Realmgate server.",
 )
 
 
 @database_group.command("copy")
 @_to
 @click.option(
-    "--dry-run", is_flag=True, help="Look for whatever would stop it, rows that PostgreSQL cannot hold too; write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Check for anything that would stop the copy, including rows that PostgreSQL cannot hold; write nothing.",
 )
 @_ignore
 @json_option
@@ -66,8 +68,8 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
     """Copy the database of IDP_DATABASE_URL into another, empty one: every row with its number, identity and secrets.
 
     Servers must be stopped: nobody can write while it runs, and what is written to the old database afterwards is not in the new
-    one. At the end both are read anew, and counts and checksums of all tables compared. Whatever ends it (kill -9 too), the same
-    command goes on where it was; until it is done, no server starts on the target.
+    one. At the end both are read again, and counts and checksums of all tables are compared. If it is interrupted (even by
+    kill -9), the same command continues where it stopped; until it is done, no server starts on the target.
 
     \b
     Examples:
@@ -85,7 +87,7 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
     try:
         report = act(settings, target, shown.show, ignore_connections=ignore_connections)
     except KeyboardInterrupt:
-        raise InterruptedCopyError("Stopped. Run the same command again: it goes on where it was.") from None
+        raise InterruptedCopyError("Stopped. Run the same command again to continue where it stopped.") from None
     finally:
         shown.end()
     if as_json:
@@ -103,7 +105,7 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
 def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
     """Compare the database of IDP_DATABASE_URL with another one: counts and checksums of all tables. Changes nothing.
 
-    Ends with 0 when both hold the same, and with 1 when they do not, and names the tables. What servers or commands write while
+    Exits with 0 if both hold the same, and with 1 if not, naming the tables. What servers or commands write while
     it runs, or wrote to one of them since it was copied, is a difference.
 
     \b
@@ -124,7 +126,7 @@ def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
         show_json({"same": not found, "tables": [_facts(each) for each in compared]})
     else:
         rows = sum(each.source.rows for each in compared)
-        click.echo("\n".join(found) or f"Both hold the same: {len(compared)} tables, {rows:,} rows.")
+        click.echo("\n".join(found) or f"Both hold the same data: {len(compared)} tables, {rows:,} rows.")
     if found:
         raise DifferentError(f"{len(found)} of {len(compared)} tables differ.")
 
@@ -162,9 +164,9 @@ def _show_check(settings: "Settings", target: "Settings", report: "Report") -> N
     source, there = settings.show("database_url"), target.show("database_url")
     click.echo(f"{report.tables} tables with {report.rows:,} rows can be copied from {source} to {there}. Nothing was written.")
     if report.was_complete:
-        click.echo("The target seems to be a finished copy already: without --dry-run the two are compared.")
+        click.echo("The target already seems to be a finished copy: without --dry-run, the two are compared.")
     elif report.went_on:
-        click.echo("The target is an unfinished copy: without --dry-run it goes on where it was.")
+        click.echo("The target is an unfinished copy: without --dry-run, copying continues where it stopped.")
 
 
 def _show_copy(settings: "Settings", target: "Settings", report: "Report") -> None:
@@ -172,13 +174,17 @@ def _show_copy(settings: "Settings", target: "Settings", report: "Report") -> No
 
     source, there = settings.show("database_url"), target.show("database_url")
     if report.was_complete:
-        click.echo("It was copied before; nothing was written now.")
+        click.echo("It was already copied; nothing was written this time.")
     click.echo(f"{there} holds everything that {source} holds: {report.tables} tables, {report.rows:,} rows.")
-    click.echo("Both were read anew, and the counts and checksums of all tables are the same.\n\nNow:")
-    click.echo("  1. Set IDP_DATABASE_URL to the target, for every server and every command.")
+    click.echo("Both were read again, and the counts and checksums of all tables are the same.\n\nNow:")
+    click.echo("  1. Set IDP_DATABASE_URL to the target, for every server and command.")
     click.echo("  2. Run: idp doctor; idp audit verify; idp serve")
-    click.echo("  3. Put the old database where nobody serves it: both have the same keys, and would send the same mails twice.")
-    click.echo("\nThese belong to it, and are in no database. Keep them where they are, or take them along to another machine:")
+    click.echo(
+        "  3. Move the old database to where nobody serves it: both have the same keys, and would send the same emails twice."
+    )
+    click.echo(
+        "\nThese files belong to it but are not in the database. Keep them where they are, or move them to the other machine:"
+    )
     for path, what in copying.belongings(settings):
         click.echo(f"  {path}  ({what})")
-    click.echo("Leave the rest of the data folder behind: locks, and what servers make for as long as they run.")
+    click.echo("Leave the rest of the data folder behind: locks, and files that exist only while servers run.")

@@ -29,16 +29,16 @@ class SickError(IdpError):
 @click.command()
 @config_option
 def doctor() -> None:
-    """Check settings, files, database, keys and the running server, and say what to do.
+    """Check settings, files, database, keys and the running server, and tell you what to do.
 
-    Changes nothing. Exit status 1 when something has to be done; warnings do not count.
+    Changes nothing. Exits with 1 if something has to be done; warnings do not count.
     """
     failures = 0
     for verdict, sentence in _examine(load_settings()):
         click.echo(f"{click.style(f'{verdict:4}', fg={'ok': 'green', 'warn': 'yellow', 'FAIL': 'red'}[verdict])}  {sentence}")
         failures += verdict == "FAIL"
     if failures:
-        raise SickError(f"{failures} of the checks failed. Do what they say, and run `idp doctor` again.")
+        raise SickError(f"{failures} of the checks failed. Do what they say, then run `idp doctor` again.")
 
 
 def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -64,14 +64,14 @@ def _examine(settings: "Settings") -> Iterator[tuple[str, str]]:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is the finding)
             yield (
                 "FAIL",
-                f"The database cannot be used: {explain(error)}. See whether IDP_DATABASE_URL names the database of this server.",
+                f"The database cannot be used: {explain(error)}. Check that IDP_DATABASE_URL names the database of this server.",
             )
     yield from _examine_realm_files(settings)
 
 
 def _examine_settings(settings: "Settings") -> Iterator[tuple[str, str]]:
     file = settings.file
-    yield "ok", f"The settings are sound; they are read from {f'{file} and from ' if file else ''}environment variables."
+    yield "ok", f"The settings are valid; they are read from {f'{file} and from ' if file else ''}environment variables."
     if file is None or not file.stat().st_mode & 0o044:
         return
     from idp.settings import Source
@@ -94,7 +94,7 @@ def _examine_environment(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "ok", f"{said} `enableServiceLinks: false` in the pod's spec turns them off."
     for name in ours:
         if name not in known and name not in links:
-            yield "warn", f"{name} is not a setting here, and does nothing. `idp settings` lists those there are."
+            yield "warn", f"{name} is not a setting and has no effect. `idp settings` lists all settings."
 
 
 def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -107,15 +107,15 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     elif not os.access(settings.data_dir, os.W_OK):
         yield "FAIL", f"The data folder {settings.data_dir} cannot be written by this user."
     else:
-        yield "ok", f"The data folder {settings.data_dir} is there, for its owner only."
+        yield "ok", f"The data folder {settings.data_dir} exists and is accessible to its owner only."
     if settings.master_key_file.exists():
-        yield "ok", f"Keep a copy of the master key {settings.master_key_file} apart from backups of the database."
+        yield "ok", f"Keep a copy of the master key {settings.master_key_file} separate from backups of the database."
     else:
         try:
             yield "FAIL", missing_key(settings)
         except Exception as error:  # noqa: BLE001 (whatever it is, nobody knows whether there is a database)
             said = f"There is no master key {settings.master_key_file}, and the database cannot be used: {explain(error)}."
-            yield "FAIL", f"{said} If there is a database, put its key file back; `idp setup` would make another key."
+            yield "FAIL", f"{said} If there is a database, restore its key file; `idp setup` would create a different key."
 
 
 def _examine_old_file(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -132,7 +132,7 @@ def _examine_url(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "warn", tell_change(settings.changed_url, settings.public_url)
     url = urlsplit(settings.public_url)
     if url.scheme == "http" and url.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read on the way."
+        yield "warn", f"IDP_PUBLIC_URL {settings.public_url} is not https: secrets and tokens can be read in transit."
     trouble = find_trouble(settings)
     if trouble is None:
         yield "ok", f"The server answers on {settings.public_url}."
@@ -145,10 +145,8 @@ def _examine_proxies(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp.management import read_counter
 
     if settings.public_url.startswith("https:") and not settings.trusted_proxies:
-        missing = (
-            "IDP_PUBLIC_URL is https, so a proxy ends TLS before this server, and IDP_TRUSTED_PROXIES names none: all who come by"
-        )
-        yield "warn", f"{missing} it count as one address, to limits, API keys and the audit trail. Name it."
+        missing = "IDP_PUBLIC_URL is https, so a proxy terminates TLS, but IDP_TRUSTED_PROXIES names none: all clients behind"
+        yield "warn", f"{missing} it count as one address for limits, API keys and the audit trail. Name it."
     if ignored := read_counter(settings, "realmgate_forwarded_ignored"):
         seen = (
             f"The running server has ignored X-Forwarded-For of {ignored} requests, from peers that IDP_TRUSTED_PROXIES does not"
@@ -170,7 +168,7 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             drift = migrations.drift(connection)
         if drift:
             said = f"The schema differs from this version in {len(drift)} places."
-            yield "FAIL", f"{said} Make a backup, then run `idp setup`, which brings an older one up to date."
+            yield "FAIL", f"{said} Make a backup, then run `idp setup`, which upgrades an older one."
             return
         yield "ok", "The database answers, and its schema is up to date."
         db.session.connection(execution_options={"read_only": True})
@@ -182,10 +180,10 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
                 vault.unseal(key.sealed_private_key, context=f"signing key {key.uid} of realm {realm.uid}")
             if mute := applications.list_mute(realm, _NAMED + 1):
                 names = ", ".join(mute[:_NAMED]) + (" and more" if len(mute) > _NAMED else "")
-                verdict = f"Applications of realm {realm.name} could administer by their roles: {names}. Their tokens are for"
+                verdict = f"Applications of realm {realm.name} hold administrative roles: {names}. Their tokens are not meant for"
                 yield (
                     "warn",
-                    f"{verdict} no API in particular. Add {settings.issuer(realm.name)} to their audience if they are to.",
+                    f"{verdict} any particular API. To let them administer, add {settings.issuer(realm.name)} to their audience.",
                 )
             for missing in sorted(set(SIGNING_ALGORITHMS) - {key.algorithm for key in active}):
                 yield "FAIL", f"Realm {realm.name} has no active {missing} key. Run: idp keys rotate --realm {realm.name}"
@@ -201,16 +199,19 @@ def _examine_trails() -> Iterator[tuple[str, str]]:
     from idp import trail
 
     if not trail.is_guarded():
-        said = "Triggers are missing by which the database keeps the audit trail from being changed: somebody has dropped them."
-        yield "FAIL", f"{said} Find out who, run `idp audit verify`, and put a backup back (with `idp restored`), which has them."
+        said = "The triggers that protect the audit trail from changes are missing from the database: somebody has dropped them."
+        yield (
+            "FAIL",
+            f"{said} Find out who, run `idp audit verify`, and restore a backup that has them (then run `idp restored`).",
+        )
     names = trail.trail_names()
     broken = [(name, problem) for name in names if (problem := trail.look_at_end(name))]
     for name, problem in broken:
-        yield "FAIL", f"The audit trail of {name or 'the server'} is not whole: {problem} Run: idp audit verify"
+        yield "FAIL", f"The audit trail of {name or 'the server'} is not intact: {problem} Run: idp audit verify"
     if not broken:
         yield (
             "ok",
-            f"The ends of {len(names)} audit trails are as they were sealed and signed. `idp audit verify` follows them whole.",
+            f"The ends of {len(names)} audit trails are as they were sealed and signed. `idp audit verify` checks them entirely.",
         )
 
 
@@ -221,7 +222,7 @@ def _examine_keysets() -> Iterator[tuple[str, str]]:
     damaged = [f"{name} ({uid}) of realm {realm}" for realm, name, uid, is_damaged in found if is_damaged]
     if damaged:
         verdict = f"{len(damaged)} of {len(found)} keysets are damaged: {'; '.join(damaged[:_NAMED])}."
-        yield "FAIL", f"{verdict} Store their values again with `idp keysets replace`, or restore a backup."
+        yield "FAIL", f"{verdict} Enter new values with `idp keysets replace`, or restore a backup."
     elif found:
         yield "ok", f"Keysets checked: {len(found)}. None is damaged."
 
@@ -230,15 +231,17 @@ def _examine_mail(settings: "Settings") -> Iterator[tuple[str, str]]:
     from idp import mail
 
     waiting, number = mail.list_waiting(1_000), mail.count_waiting()
-    count = "1 mail waits" if number == 1 else f"{number} mails wait"
+    count = "1 email waits" if number == 1 else f"{number} emails wait"
     refused = [each for each in waiting if each.last_error]
     if not settings.smtp_host:
-        verdict = f"No mail server is set (IDP_SMTP_HOST), so nobody gets invitations, resets or notices; {count} in the outbox."
+        verdict = (
+            f"No mail server is configured (IDP_SMTP_HOST), so nobody gets invitations, resets or notices; {count} in the outbox."
+        )
         yield "warn", verdict
     elif refused:
         yield "warn", f"{count} in the outbox. The mail server said: {refused[-1].last_error}"
     else:
-        yield "ok", f"{settings.smtp_host} takes the mail; {count} in the outbox."
+        yield "ok", f"{settings.smtp_host} accepts email; {count} in the outbox."
 
 
 def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -251,7 +254,7 @@ def _examine_realm_files(settings: "Settings") -> Iterator[tuple[str, str]]:
     for problem in problems:
         yield "FAIL", str(problem)
     if not problems:
-        yield "ok", f"The realm files in {settings.realms_dir.absolute()} are sound ({len(files)})."
+        yield "ok", f"The realm files in {settings.realms_dir.absolute()} are valid ({len(files)})."
 
 
 def _examine_unmade_realms(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -260,4 +263,7 @@ def _examine_unmade_realms(settings: "Settings") -> Iterator[tuple[str, str]]:
     there = realms.existing_names()
     for file in manifest.read_folder(settings.realms_dir)[0]:
         if file.realm.name not in there:
-            yield "warn", f"Realm {file.realm.name} of {file.path} is not made yet. Make it with: idp realms apply {file.path}"
+            yield (
+                "warn",
+                f"Realm {file.realm.name} of {file.path} does not exist yet. Create it with: idp realms apply {file.path}",
+            )

@@ -35,7 +35,7 @@ def grants_group() -> None:
 @click.argument("role")
 @with_database
 @realm_option
-@click.option("--project", help="The project to hold it on; by default the whole realm.")
+@click.option("--project", help="The project to assign it on; by default the whole realm.")
 @click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
 @json_option
 def add(realm: "Realm", holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
@@ -49,7 +49,7 @@ def add(realm: "Realm", holder: str, role: str, project: str | None, until: date
         show_json(grant_facts(grant))
     else:
         where = f"project {project}" if project else "the realm"
-        click.echo(f"{holder} holds {role} on {where}, until {show_time(until, 'it is removed')}.")
+        click.echo(f"Assigned {role} on {where} to {holder}, until {show_time(until, 'it is removed')}.")
         if grant.holder_kind == "application":
             _warn_of_mute(realm, grant.holder_name)
 
@@ -61,8 +61,8 @@ def _warn_of_mute(realm: "Realm", name: str) -> None:
     if applications.cannot_administer(applications.get_application(realm, name)):
         issuer = runtime.current().settings.issuer(realm.name)
         click.echo(
-            f"Its tokens are for no API in particular: this server takes them only if they are fetched with resource={issuer}. "
-            "Add that to its audience if it is to administer.",
+            "Its tokens are not meant for any particular API: this server accepts them only if requested with "
+            f"resource={issuer}. Add that to its audience if it is meant to administer.",
             err=True,
         )
 
@@ -70,9 +70,9 @@ def _warn_of_mute(realm: "Realm", name: str) -> None:
 @grants_group.command("list")
 @reads_database
 @realm_option
-@click.option("--application", help="Only what this application holds.")
-@click.option("--holder", help="Only what this holder holds: `user:<name>`, `group:<name>` or an application.")
-@click.option("--project", help="Only what is held on this project.")
+@click.option("--application", help="Only grants of this application.")
+@click.option("--holder", help="Only grants of this holder: `user:<name>`, `group:<name>` or an application.")
+@click.option("--project", help="Only grants on this project.")
 @limit_option
 @json_option
 def list_(
@@ -83,7 +83,7 @@ def list_(
     limit: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """List grants: who may do what, where, until when, and who assigned it."""
+    """List grants: who holds which role, where, until when, and who assigned it."""
     from idp import access
 
     named = application or holder
@@ -97,7 +97,7 @@ def list_(
 @click.argument("role")
 @with_database
 @realm_option
-@click.option("--project", help="The project it is held on; by default the whole realm.")
+@click.option("--project", help="The project it is assigned on; by default the whole realm.")
 def remove(realm: "Realm", holder: str, role: str, project: str | None) -> None:
     """Remove the role ROLE from HOLDER; its next token is without it."""
     from idp import access

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("groups")
 def groups_group() -> None:
-    """Make groups, and put users into them."""
+    """Create groups and manage their members."""
 
 
 @groups_group.command("create")
@@ -25,7 +25,7 @@ def groups_group() -> None:
 @sheet_options(GroupSheet)
 @json_option
 def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
-    """Make a group called NAME."""
+    """Create a group called NAME."""
     from idp import users
     from idp.db import commit
 
@@ -34,7 +34,7 @@ def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  #
     if as_json:
         show_json(_facts(group, 0))
     else:
-        click.echo(f"Created group {name}. Give it a role with: idp grants add --realm {realm.name} group:{name} <role>")
+        click.echo(f"Created group {name}. Assign it a role with: idp grants add --realm {realm.name} group:{name} <role>")
 
 
 @groups_group.command("list")
@@ -53,7 +53,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
         said = facts(group)
         return {name: str(said[name]) for name in ("name", "members", "description")}
 
-    empty = "There are no groups. Make one with: idp groups create"
+    empty = "There are no groups. Create one with: idp groups create"
     show_listing(users.group_listing(realm), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
@@ -64,13 +64,13 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 @limit_option
 @json_option
 def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
-    """List who is in the group NAME."""
+    """List the members of the group NAME."""
     from idp import users
 
     show_listing(
         users.member_listing(users.get_group(realm, name)), facts=lambda user: {"uid": user.uid, "name": user.name},
-        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Nobody is in group {name}.", as_json=as_json, limit=limit,
-        order="name",
+        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Group {name} has no members.", as_json=as_json,
+        limit=limit, order="name",
     )  # fmt: skip
 
 
@@ -80,13 +80,13 @@ def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None
 @with_database
 @realm_option
 def add(realm: "Realm", name: str, user: str) -> None:
-    """Put USER into the group NAME."""
+    """Add USER to the group NAME."""
     from idp import users
     from idp.db import commit
 
     users.add_member(realm, users.get_group(realm, name), users.get_user(realm, user))
     commit()
-    click.echo(f"{user} is in group {name}.")
+    click.echo(f"Added {user} to group {name}.")
 
 
 @groups_group.command("remove")
@@ -95,13 +95,13 @@ def add(realm: "Realm", name: str, user: str) -> None:
 @with_database
 @realm_option
 def remove(realm: "Realm", name: str, user: str) -> None:
-    """Take USER out of the group NAME."""
+    """Remove USER from the group NAME."""
     from idp import users
     from idp.db import commit
 
     users.remove_member(realm, users.get_group(realm, name), users.get_user(realm, user))
     commit()
-    click.echo(f"{user} is no longer in group {name}.")
+    click.echo(f"Removed {user} from group {name}.")
 
 
 @groups_group.command("delete")
@@ -109,7 +109,7 @@ def remove(realm: "Realm", name: str, user: str) -> None:
 @with_database
 @realm_option
 def delete(realm: "Realm", name: str) -> None:
-    """Delete the group NAME with what it holds; its members stay users."""
+    """Delete the group NAME and its grants; its members remain users."""
     from idp import users
     from idp.db import commit
 

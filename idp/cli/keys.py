@@ -32,7 +32,7 @@ def keys_group() -> None:
 @realm_option
 @json_option
 def list_(realm: "Realm", as_json: bool) -> None:  # noqa: FBT001
-    """List signing keys with their state and calendar."""
+    """List signing keys with their state and dates."""
     from idp import clock, keys
 
     now = clock.now()
@@ -72,10 +72,10 @@ def _facts(key: Any, now: Any) -> dict[str, Any]:
 @with_database
 @makes_keys
 @realm_option
-@click.option("--algorithm", type=click.Choice(SIGNING_ALGORITHMS), help="Only this key; by default each in turn.")
+@click.option("--algorithm", type=click.Choice(SIGNING_ALGORITHMS), help="Only this algorithm; by default every key.")
 @json_option
 def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Announce new keys. They sign once every verifier has had time to see them; no token is ever refused for it."""
+    """Announce new keys. They start signing once every verifier has had time to fetch them, so no token is refused."""
     from idp import clock, keys
     from idp.db import commit
 
@@ -85,7 +85,7 @@ def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noq
         show_json([_facts(key, clock.now()) for key in new])
         return
     for key in new:
-        click.echo(f"Announced {key.algorithm} key {key.uid}, which signs from {show_time(key.active_from)} on.")
+        click.echo(f"Announced {key.algorithm} key {key.uid}, which starts signing at {show_time(key.active_from)}.")
 
 
 @keys_group.command("revoke")
@@ -93,10 +93,10 @@ def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noq
 @with_database
 @makes_keys
 @realm_option
-@click.option("--reason", required=True, help="Why, for the audit trail.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", required=True, help="The reason, for the audit trail.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def revoke(realm: "Realm", kid: str, reason: str, yes: bool) -> None:  # noqa: FBT001
-    """Take a key that may have leaked out of the key set at once.
+    """Remove a key that may have leaked from the key set immediately.
 
     Every token it has signed is refused as soon as verifiers fetch the key set again, and another key signs from now on.
     """
@@ -105,7 +105,7 @@ def revoke(realm: "Realm", kid: str, reason: str, yes: bool) -> None:  # noqa: F
 
     known = [key.uid for key in keys.list_keys(realm)]
     if not yes and kid in known:
-        confirm("Every token that this key has signed stops working. Revoke it?")
+        confirm("Every token that this key has signed will stop working. Revoke it?")
     heir = keys.revoke_key(realm, kid, reason)
     commit()
-    click.echo(f"Revoked key {kid}." + (f" Key {heir.uid} signs in its place." if heir else ""))
+    click.echo(f"Revoked key {kid}." + (f" Key {heir.uid} now signs in its place." if heir else ""))

@@ -30,10 +30,10 @@ class DamageFoundError(IdpError):
 
 @click.group("keysets")
 def keysets_group() -> None:
-    """List, make, replace, delete and check keysets: third-party credentials that are lent to applications.
+    """List, create, replace, delete and check keysets: third-party credentials that applications lease.
 
     \b
-    Values are read from files or typed in, never given as arguments: those are seen by every user of the machine.
+    Values are read from files or typed in, never given as arguments, which every user of the machine can see.
       idp keysets create --realm acme provider aws "prod aws" --project vision --key pub=id.txt --key pvt=secret.txt
     """  # noqa: D301 (\b is what click needs here)
 
@@ -41,7 +41,7 @@ def keysets_group() -> None:
 @keysets_group.command("kinds")
 @json_option
 def kinds(as_json: bool) -> None:  # noqa: FBT001
-    """List what can be kept: categories, entities, and the keys of each."""
+    """List the supported categories and entities, and the keys of each."""
     from idp import keysets
 
     found = [(category, entity, types) for category, entities in keysets.CATEGORIES.items() for entity, types in entities.items()]
@@ -55,9 +55,9 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @keysets_group.command("list")
 @reads_database
 @realm_option
-@click.option("--name", default="", help="Only those whose name or description contains this.")
-@click.option("--category", default="", help="Only of this category.")
-@click.option("--project", default="", help="Only for this project.")
+@click.option("--name", default="", help="Only keysets whose name or description contains this.")
+@click.option("--category", default="", help="Only keysets of this category.")
+@click.option("--project", default="", help="Only keysets for this project.")
 @limit_option
 @json_option
 def list_(realm: "Realm", name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
@@ -66,7 +66,7 @@ def list_(realm: "Realm", name: str, category: str, project: str, limit: int | N
 
     show_listing(
         keysets.keyset_listing(realm, containing=name, category=category, project=project), facts=_facts, row=_row,
-        empty="There are no keysets. Make one with: idp keysets create", as_json=as_json, limit=limit, order="name",
+        empty="There are no keysets. Create one with: idp keysets create", as_json=as_json, limit=limit, order="name",
     )  # fmt: skip
 
 
@@ -113,7 +113,9 @@ def _values(category: str, entity: str, keys: tuple[str, ...]) -> list[tuple[str
     return list(given.items())
 
 
-_key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - for standard input. What is missing is asked for.")
+_key_option = click.option(
+    "--key", "keys", multiple=True, help="TYPE=FILE, - for standard input. Missing values are prompted for."
+)
 
 
 @keysets_group.command("create")
@@ -123,10 +125,10 @@ _key_option = click.option("--key", "keys", multiple=True, help="TYPE=FILE; - fo
 @with_database
 @realm_option
 @_key_option
-@click.option("--project", "projects", multiple=True, help="Only for this project; may be repeated.")
-@click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.  [default: 3600]")
-@click.option("--default", "is_default", is_flag=True, help="The one to use where nothing else is said.")
-@click.option("--description", default="", help="What it is for.")
+@click.option("--project", "projects", multiple=True, help="Restrict it to this project; may be repeated.")
+@click.option("--max-lease", type=int, help="Longest lease in seconds.  [default: 3600]")
+@click.option("--default", "is_default", is_flag=True, help="Use this keyset unless another is named.")
+@click.option("--description", default="", help="Description.")
 @json_option
 def create(  # noqa: PLR0917
     realm: "Realm",
@@ -140,7 +142,7 @@ def create(  # noqa: PLR0917
     description: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Keep a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists those there are."""
+    """Create a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists them."""
     from idp import access, keysets
     from idp.db import commit, db
 
@@ -157,7 +159,7 @@ def create(  # noqa: PLR0917
         show_json(_facts(keyset))
         return
     click.echo(
-        f"Kept keyset {name} ({keyset.uid}). Applications with the permission {keysets.LEASE} are lent it by POST /v1/leases."
+        f"Kept keyset {name} ({keyset.uid}). Applications with the permission {keysets.LEASE} can lease it with POST /v1/leases."
     )
 
 
@@ -166,11 +168,11 @@ def create(  # noqa: PLR0917
 @with_database
 @realm_option
 @click.option("--name", help="Its new name.")
-@click.option("--description", help="What it is for.")
-@click.option("--project", "projects", multiple=True, help="Only for this project from now on; may be repeated.")
-@click.option("--whole-organisation", is_flag=True, help="For the whole organisation from now on.")
-@click.option("--max-lease", type=int, help="Seconds that it is lent for at the most.")
-@click.option("--default/--no-default", "is_default", default=None, help="Whether it is the one where nothing else is said.")
+@click.option("--description", help="Description.")
+@click.option("--project", "projects", multiple=True, help="Restrict it to this project from now on; may be repeated.")
+@click.option("--whole-organisation", is_flag=True, help="Make it available to the whole organisation from now on.")
+@click.option("--max-lease", type=int, help="Longest lease in seconds.")
+@click.option("--default/--no-default", "is_default", default=None, help="Whether it is used unless another is named.")
 def update(
     realm: "Realm",
     keyset: str,
@@ -181,7 +183,7 @@ def update(
     max_lease: int | None,
     is_default: bool | None,  # noqa: FBT001
 ) -> None:
-    """Change what KEYSET (uid or name) says of itself; what is left out stays. For new values see `replace`."""
+    """Update KEYSET (uid or name); options that you leave out keep their values. For new values, use `replace`."""
     from idp import access, keysets
     from idp.db import commit
 
@@ -192,7 +194,7 @@ def update(
     )
     keysets.update_keyset(realm, get_keyset(realm, keyset), wish)
     commit()
-    click.echo(f"Changed keyset {name or keyset}.")
+    click.echo(f"Updated keyset {name or keyset}.")
 
 
 @keysets_group.command("replace")
@@ -201,7 +203,7 @@ def update(
 @realm_option
 @_key_option
 def replace(realm: "Realm", keyset: str, keys: tuple[str, ...]) -> None:
-    """Give KEYSET (uid or name) new values, all of them. Leases that run show that they hold an older version."""
+    """Replace all values of KEYSET (uid or name). Active leases show that they hold an older version."""
     from idp import keysets
     from idp.db import commit, db
 
@@ -212,7 +214,7 @@ def replace(realm: "Realm", keyset: str, keys: tuple[str, ...]) -> None:
     row = get_keyset(realm, keyset)
     number = keysets.replace_values(realm, row, values)
     commit()
-    click.echo(f"Keyset {keyset} has version {number}. `idp keysets versions` shows when nobody holds the old one any more.")
+    click.echo(f"Keyset {keyset} now has version {number}. `idp keysets versions` shows when the old one is no longer leased.")
 
 
 @keysets_group.command("versions")
@@ -221,13 +223,13 @@ def replace(realm: "Realm", keyset: str, keys: tuple[str, ...]) -> None:
 @realm_option
 @json_option
 def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT001
-    """List the versions of KEYSET (uid or name), and who still holds them."""
+    """List the versions of KEYSET (uid or name), and who still leases them."""
     from idp import keysets
 
     row = get_keyset(realm, keyset)
     found = keysets.list_versions(row)
     if len(found) == keysets.MOST_VERSIONS:
-        click.echo(f"The last {len(found)} versions are shown.", err=True)
+        click.echo(f"Only the last {len(found)} versions are shown.", err=True)
     held = keysets.holdings(row, found)
     if as_json:
         show_json(
@@ -250,8 +252,8 @@ def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT00
             "stored": show_time(each.created_at),
             "replaced": show_time(each.superseded_at),
             "live leases": str(held[each.number].live),
-            "held until": show_time(held[each.number].until),
-            "held by nobody since": show_time(held[each.number].free_since),
+            "leased until": show_time(held[each.number].until),
+            "not leased since": show_time(held[each.number].free_since),
         }
         for each in found
     ]
@@ -262,16 +264,16 @@ def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT00
 @click.argument("keyset")
 @with_database
 @realm_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(realm: "Realm", keyset: str, yes: bool) -> None:  # noqa: FBT001
-    """Delete KEYSET (uid or name) with its values. Its leases end."""
+    """Delete KEYSET (uid or name) and its values. Its leases end."""
     from idp import keysets
     from idp.db import commit
 
     row = get_keyset(realm, keyset)
     if not yes:
         live = keysets.lease_listing(realm, keyset=row, state="live").count()
-        confirm(f"Delete keyset {row.name} ({row.uid})? {live} leases of it run. Its values cannot be brought back.")
+        confirm(f"Delete keyset {row.name} ({row.uid})? It has {live} active leases. Its values cannot be recovered.")
         row = get_keyset(realm, keyset)
     keysets.delete_keyset(realm, row)
     commit()
@@ -281,7 +283,7 @@ def delete(realm: "Realm", keyset: str, yes: bool) -> None:  # noqa: FBT001
 @keysets_group.command("check")
 @reads_database
 def check_all() -> None:
-    """Open every keyset of every realm, and name those that are damaged. Shows no value."""
+    """Decrypt every keyset of every realm, and name those that are damaged. Shows no values."""
     from idp import keysets
 
     damaged, count = [], 0
@@ -305,7 +307,7 @@ def get_keyset(realm: "Realm", named: str) -> Any:
     found = keysets.find_keysets(realm, named)
     if len(found) != 1:
         raise NotFoundError(
-            f"Realm {realm.name!r} has no keyset with the uid {named[:80]!r}, nor just one of this name. "
-            f"`idp keysets list --realm {realm.name}` shows those it has."
+            f"Realm {realm.name!r} has no keyset with the uid {named[:80]!r}, nor exactly one with this name. "
+            f"`idp keysets list --realm {realm.name}` lists them."
         )
     return found[0]

@@ -20,9 +20,9 @@ def leases_group() -> None:
 @leases_group.command("list")
 @reads_database
 @realm_option
-@click.option("--keyset", help="Only of this keyset, by uid or name.")
-@click.option("--application", default="", help="Only of this application.")
-@click.option("--all", "over", is_flag=True, help="Those too that are over, of the last 90 days.")
+@click.option("--keyset", help="Only leases of this keyset, by uid or name.")
+@click.option("--application", default="", help="Only leases of this application.")
+@click.option("--all", "over", is_flag=True, help="Include leases that ended in the last 90 days.")
 @limit_option
 @json_option
 def list_leases(
@@ -33,13 +33,15 @@ def list_leases(
     limit: int | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """List the leases that run, the newest first."""
+    """List active leases, newest first."""
     from idp import keysets
 
     listing = keysets.lease_listing(
         realm, keyset=get_keyset(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
     )
-    show_listing(listing, facts=_facts, row=_row, empty="No keyset is lent.", as_json=as_json, limit=limit, descending=True)
+    show_listing(
+        listing, facts=_facts, row=_row, empty="There are no active leases.", as_json=as_json, limit=limit, descending=True
+    )
 
 
 def _facts(lease: Any) -> dict[str, Any]:
@@ -76,9 +78,9 @@ def _row(lease: Any) -> dict[str, str]:
 @click.argument("lease")
 @with_database
 @realm_option
-@click.option("--reason", default="", help="Kept with the lease, and in the audit trail.")
+@click.option("--reason", default="", help="The reason; it is kept with the lease and in the audit trail.")
 def end(realm: "Realm", lease: str, reason: str) -> None:
-    """End LEASE (its uid). Its values must then be replaced, if they are not to be used any more."""
+    """End LEASE (its uid). To stop the values from being used, replace them as well."""
     from idp import keysets
     from idp.db import commit
     from idp.errors import NotFoundError
@@ -88,4 +90,4 @@ def end(realm: "Realm", lease: str, reason: str) -> None:
         raise NotFoundError(f"Realm {realm.name!r} has no lease {lease[:80]!r}.")
     ended = keysets.end_lease(realm, row, reason)
     commit()
-    click.echo(f"Ended lease {lease}." if ended else f"Lease {lease} was over already.")
+    click.echo(f"Ended lease {lease}." if ended else f"Lease {lease} had already ended.")

@@ -18,7 +18,7 @@ PAGE = 500
 
 def limit_option(command: Command) -> Command:
     """Add `--limit`, passed to the command as a number, or None for the whole list."""
-    return click.option("--limit", type=click.IntRange(1), help="How many at the most; by default all.")(command)
+    return click.option("--limit", type=click.IntRange(1), help="How many at most; by default all.")(command)
 
 
 def show_listing(
@@ -90,8 +90,8 @@ class _Reader:
     def _about_more(self, given: int, last: Any) -> str:
         total = self._listing.count()
         said = f"{given} of {total} are shown." if total >= 0 else f"{given} are shown, and there are more."
-        onward = f" The next ones: {self._next_page(last)}." if self._next_page is not None else ""
-        return f"{said}{onward} Without --limit the list is whole."
+        onward = f" For the next ones, add {self._next_page(last)}." if self._next_page is not None else ""
+        return f"{said}{onward} Without --limit, the list is complete."
 
 
 def _show_array(items: Iterator[Mapping[str, Any]]) -> None:

@@ -33,12 +33,12 @@ def master_key_group() -> None:
 
     \b
     On one machine:
-      idp master-key rotate          a new key seals from now on, and everything is sealed anew under it
-      idp master-key retire <old>    the old key leaves the file, once nothing needs it
+      idp master-key rotate          a new key encrypts from now on, and everything is re-encrypted with it
+      idp master-key retire <old>    the old key is removed from the file, once nothing needs it
     On several machines, each with its own copy of the file:
-      idp master-key add             a new key in the file, not in use yet; copy the file to every machine
-      idp master-key rotate --to <new>, copy the file again, and at last retire the old key
-    Keep the old key with the backups that were made under it: they open with nothing else.
+      idp master-key add             a new key in the file, not yet in use; copy the file to every machine
+      idp master-key rotate --to <new>, copy the file again, and finally retire the old key
+    Keep the old key with the backups made with it: nothing else can decrypt them.
     """  # noqa: D301 (\b is what click needs here)
 
 
@@ -46,7 +46,7 @@ def master_key_group() -> None:
 @with_database
 @json_option
 def list_(as_json: bool) -> None:  # noqa: FBT001
-    """List the keys of the file by their ids, and how much is sealed under each."""
+    """List the keys of the file by their ids, and how much is encrypted with each."""
     from idp import vault
 
     found = vault.list_master_keys()
@@ -64,34 +64,34 @@ def add() -> None:
     from idp import runtime, vault
 
     key_id = vault.add_master_key()
-    click.echo(f"Added master key {key_id} to {runtime.current().settings.master_key_file}; nothing is sealed under it yet.")
+    click.echo(f"Added master key {key_id} to {runtime.current().settings.master_key_file}; nothing is encrypted with it yet.")
     click.echo(f"Copy the file to every machine, then run: idp master-key rotate --to {key_id}")
 
 
 @master_key_group.command("rotate")
 @with_database
-@click.option("--to", "target", help="Use this key of the file, instead of a new one.")
+@click.option("--to", "target", help="Use this key from the file instead of a new one.")
 @json_option
 def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Seal everything anew under another master key, while servers go on.
+    """Re-encrypt everything with another master key, while servers keep running.
 
-    It can be interrupted at any point: run it again, and it goes on where it was before it takes another key.
+    It can be interrupted at any point: run it again, and it finishes that rotation before starting another.
     """
     from idp import audit, runtime, vault
     from idp.audit import Tag
     from idp.db import commit
 
     keys = runtime.current().master_keys
-    earlier = _rewrap(f"Finishing what is not under {keys.current} yet")
+    earlier = _rewrap(f"Finishing the rotation to {keys.current}")
     unfinished = earlier.done > len(earlier.damaged)
     if target is not None or not unfinished:
         vault.promote_master_key(target or vault.add_master_key())
         audit.record(Tag.MASTER_KEY_ROTATE, "", f"master-key:{keys.current}")
         commit()
-        state = _rewrap(f"Sealing anew under {keys.current}")
+        state = _rewrap(f"Re-encrypting with {keys.current}")
         # what servers sealed before they noticed the new key
         time.sleep(SETTLE)
-        last = _rewrap("Looking again")
+        last = _rewrap("Checking again")
         done, damaged = state.done + last.done, last.damaged
     else:
         done, damaged = earlier.done, earlier.damaged
@@ -99,17 +99,21 @@ def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
         facts = {"current": keys.current, "new_key": target is not None or not unfinished}
         show_json(facts | {"sealed_anew": done - len(damaged), "damaged": damaged})
     else:
-        note = "The rotation that was interrupted is finished" if target is None and unfinished else "Done"
-        click.echo(f"{note}: {done - len(damaged)} values sealed anew; master key {keys.current} seals everything from now on.")
+        note = "The interrupted rotation is finished" if target is None and unfinished else "Done"
+        click.echo(
+            f"{note}: {done - len(damaged)} values re-encrypted; master key {keys.current} encrypts everything from now on."
+        )
         if target is None and unfinished:
-            click.echo("No other key was made. Run `idp master-key rotate` again for one.")
+            click.echo("No new key was created. Run `idp master-key rotate` again to create one.")
         for key_id in keys.by_id:
             if key_id != keys.current:
-                click.echo(f"Key {key_id} stays in the file and opens old backups. To remove it: idp master-key retire {key_id}")
+                click.echo(
+                    f"Key {key_id} stays in the file and still decrypts old backups. To remove it: idp master-key retire {key_id}"
+                )
     if damaged:
         shown = "; ".join(damaged[:10])
         raise UnopenedError(
-            f"{len(damaged)} values do not open and stay as they are: {shown}. Store them anew, delete them, or restore a backup."
+            f"{len(damaged)} values cannot be decrypted: {shown}. Store them again, delete them, or restore a backup."
         )
 
 
@@ -117,7 +121,7 @@ def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
 @with_database
 @click.argument("key_id")
 def retire(key_id: str) -> None:
-    """Remove KEY_ID from the file, once nothing in the database is sealed under it."""
+    """Remove KEY_ID from the file, once nothing in the database is encrypted with it."""
     from idp import audit, vault
     from idp.audit import Tag
     from idp.db import commit
@@ -125,7 +129,7 @@ def retire(key_id: str) -> None:
     vault.retire_master_key(key_id, SETTLE_RETIRED)
     audit.record(Tag.MASTER_KEY_RETIRE, "", f"master-key:{key_id}")
     commit()
-    click.echo(f"Removed master key {key_id}. Backups that were made under it open with a copy of it only.")
+    click.echo(f"Removed master key {key_id}. Backups made with it can only be decrypted with a copy of it.")
 
 
 def _rewrap(what: str) -> "Rewrapping":
@@ -146,6 +150,6 @@ def _rewrap(what: str) -> "Rewrapping":
                     click.echo(f"{what}: {each.done} of {each.total}", err=True)
     except KeyboardInterrupt:
         raise InterruptedRotationError(
-            f"Stopped at {state.done} of {state.total}. Both keys open. Run `idp master-key rotate` again to finish."
+            f"Stopped at {state.done} of {state.total}. Both keys still decrypt. Run `idp master-key rotate` again to finish."
         ) from None
     return state

@@ -26,7 +26,7 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
         function: Callable[..., Any] = getattr(access, name)
         return function
 
-    @group.command("create", help=f"Add a {noun}.")
+    @group.command("create", help=f"Create a {noun}.")
     @click.argument("name")
     @with_database
     @realm_option
@@ -51,10 +51,10 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
         show_listing(
             verb(f"{noun}_listing")(realm), facts=_facts, as_json=as_json, limit=limit, order="name",
             row=lambda row: {"name": row.name, "description": one_line(row.description)},
-            empty=f"There are no {noun}s. Make one with: idp {noun}s create",
+            empty=f"There are no {noun}s. Create one with: idp {noun}s create",
         )  # fmt: skip
 
-    @group.command("describe", help=f"Change the description of a {noun}.")
+    @group.command("describe", help=f"Update the description of a {noun}.")
     @click.argument("name")
     @click.argument("description")
     @with_database
@@ -65,9 +65,9 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
         row = verb(f"get_{noun}")(realm, name)
         verb(f"update_{noun}")(realm, row, sheet.of(row).changed({"description": description}))
         commit()
-        click.echo(f"Described {noun} {name}.")
+        click.echo(f"Updated {noun} {name}.")
 
-    @group.command("delete", help=f"Delete a {noun} that no grant names.")
+    @group.command("delete", help=f"Delete a {noun} that no grant uses.")
     @click.argument("name")
     @with_database
     @realm_option
@@ -87,8 +87,8 @@ def _facts(row: Any) -> dict[str, Any]:
     return facts | ({"built_in": row.built_in} if sheet is RoleSheet else {})
 
 
-roles_group = _group("role", "Roles: what a token says its holder may do. Four are built in.", RoleSheet)
-projects_group = _group("project", "Projects: parts of a realm that work, and grants, are grouped by.", ProjectSheet)
+roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", RoleSheet)
+projects_group = _group("project", "Projects: parts of a realm that group work and grants.", ProjectSheet)
 
 
 @roles_group.command("permit")
@@ -97,9 +97,9 @@ projects_group = _group("project", "Projects: parts of a realm that work, and gr
 @with_database
 @realm_option
 def permit(realm: "Realm", name: str, permissions: tuple[str, ...]) -> None:
-    """Set what the holders of role NAME may do at this server, such as keysets:lease; without PERMISSIONS, nothing.
+    """Set what role NAME permits on this server, such as keysets:lease; without PERMISSIONS, nothing.
 
-    What there is to permit, a wrong one lists. What a role means to other APIs, they decide.
+    An unknown permission is refused with a list of all permissions. Other APIs decide for themselves what a role means to them.
     """
     from idp import access
     from idp.db import commit

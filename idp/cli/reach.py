@@ -22,7 +22,7 @@ _LARGEST = 65_536
 _EXPIRED, _NOT_YET, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
 """`X509_V_ERR_*` of OpenSSL: the certificate has expired, is not valid yet, is for another name, for another address."""
 
-_COMPARE = "Compare IDP_PUBLIC_URL and IDP_PORT with what was started."
+_COMPARE = "Compare IDP_PUBLIC_URL and IDP_PORT with the server that was started."
 
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
 
@@ -66,7 +66,9 @@ def explain(url: str, error: Exception) -> Trouble:
         return _about_certificate(url, host, cause)
     if isinstance(cause, ssl.SSLError):
         what = f"What answers on {url} does not speak TLS as expected ({_reason(cause)})."
-        return Trouble(what, "Look whether that port serves HTTPS, and whether the URL should begin with http://.", is_fault=True)
+        return Trouble(
+            what, "Check whether that port serves HTTPS, and whether the URL should begin with http://.", is_fault=True
+        )
     if isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected):
         what = f"What answers on {url} does not speak HTTP as expected ({type(cause).__name__})."
         return Trouble(what, f"It may be another program, or serve HTTPS. {_COMPARE}", is_fault=True)
@@ -82,23 +84,26 @@ def _away(url: str, host: str, cause: Exception) -> tuple[str, str]:
         case TimeoutError():
             return f"{url} did not answer in time.", "A firewall may be in between, or the server may hang: see its log."
         case ConnectionError():
-            return f"{url} took the connection and broke it off.", f"It may be another program, or serve HTTPS. {_COMPARE}"
+            return f"{url} accepted the connection and closed it.", f"It may be another program, or serve HTTPS. {_COMPARE}"
     return f"{url} cannot be reached ({cause}).", "Check the network between this machine and that address."
 
 
 def _about_certificate(url: str, host: str, error: ssl.SSLCertVerificationError) -> Trouble:
     match error.verify_code:
         case code if code == _EXPIRED:
-            what, advice = "has expired", "Renew it, and have the proxy in front load the new one."
+            what, advice = "has expired", "Renew it, and have the proxy in front load the new certificate."
         case code if code == _NOT_YET:
-            what, advice = "is not valid yet", "Check the clock of this machine, and the dates of the certificate."
+            what, advice = "is not valid yet", "Check this machine's clock and the certificate's dates."
         case code if code in {_WRONG_NAME, _WRONG_ADDRESS}:
-            what, advice = f"is not for {host}", "Use one that names it, or set IDP_PUBLIC_URL to a name that it has."
+            what, advice = (
+                f"is not for {host}",
+                "Use a certificate for that name, or set IDP_PUBLIC_URL to a name that it covers.",
+            )
         case _:
             what = f"is not trusted by this machine ({error.verify_message})"
             advice = (
-                "Have the proxy in front send the whole chain; if the authority is your own, add it to the trusted ones of this "
-                "machine and of all that ask the server, or set SSL_CERT_FILE to it."
+                "Have the proxy in front send the whole chain; if the authority is your own, add it to those trusted by "
+                "this machine and by every client, or set SSL_CERT_FILE to it."
             )
     return Trouble(f"A server answers on {url}, but its certificate {what}.", advice, is_fault=True)
 
@@ -107,7 +112,7 @@ def _other_status(url: str, status: int) -> Trouble:
     if status in _GATEWAY_ERRORS:
         return Trouble(
             f"{url} answers {status}: a proxy that does not reach Realmgate, or Realmgate without its database.",
-            "See the server's log, and the address that the proxy passes requests to.",
+            "Check the server's log, and the address that the proxy forwards requests to.",
             is_fault=True,
         )
     return _another_server(url, f"it answers {status} to what Realmgate answers with its configuration")
@@ -122,15 +127,15 @@ def _check_document(url: str, issuer: str, body: bytes) -> Trouble | None:
         return None
     return Trouble(
         f"The server on {url} calls itself {one_line(str(said)[:200])}, not {issuer}.",
-        "Give it and the commands here the same IDP_PUBLIC_URL: tokens are issued under that name.",
+        "Use the same IDP_PUBLIC_URL for the server and for commands: tokens are issued under that name.",
         is_fault=True,
     )
 
 
 def _another_server(url: str, why: str) -> Trouble:
     return Trouble(
-        f"Another server than Realmgate answers on {url}: {why}.",
-        f"Choose another port with IDP_PORT, or see which paths a proxy in front passes on. {_COMPARE}",
+        f"A server other than Realmgate answers on {url}: {why}.",
+        f"Choose another port with IDP_PORT, or check which paths the proxy in front forwards. {_COMPARE}",
         is_fault=True,
     )
 

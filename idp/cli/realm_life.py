@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @with_database
 @makes_keys
 @sheet_options(RealmSettings)
-@click.option("--pending", is_flag=True, help="It waits for `idp realms approve`; nothing of it works before.")
+@click.option("--pending", is_flag=True, help="Require `idp realms approve`; nothing in the realm works before that.")
 def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
-    """Make a realm called NAME, with its signing keys and the built-in roles.
+    """Create a realm called NAME, with its signing keys and the built-in roles.
 
     \b
     Example:
@@ -32,37 +32,37 @@ def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
     manifest.create_empty_realm(name, RealmSheet.read(given(RealmSettings, options)), pending=pending)
     commit()
     click.echo(f"Created realm {name}: {runtime.current().settings.issuer(name)}")
-    click.echo(f"Make its first administrator with: idp users create --realm {name} --role administrator --email ...")
+    click.echo(f"Create its first administrator with: idp users create --realm {name} --role administrator --email ...")
 
 
 @click.command("approve")
 @click.argument("name")
 @with_database
 def approve(name: str) -> None:
-    """Let the realm NAME begin that was waiting for it."""
+    """Approve the pending realm NAME."""
     from idp import organisations
 
-    _turn(name, organisations.approve, "Approved {}: it can be used now.")
+    _turn(name, organisations.approve, "Approved {}. It can be used now.")
 
 
 @click.command("deactivate")
 @click.argument("name")
 @with_database
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def deactivate(name: str, yes: bool) -> None:  # noqa: FBT001
-    """Refuse every credential of the realm NAME, on every worker within a second; `activate` undoes it."""
+    """Deactivate the realm NAME: every worker refuses its credentials within a second; `activate` undoes this."""
     from idp import realms
 
     if not yes:
         confirm(f"Refuse every credential of realm {name}?")
-    _turn(name, realms.deactivate_realm, "Deactivated {}. `idp realms activate` undoes it.")
+    _turn(name, realms.deactivate_realm, "Deactivated {}. `idp realms activate` undoes this.")
 
 
 @click.command("activate")
 @click.argument("name")
 @with_database
 def activate(name: str) -> None:
-    """Let the credentials of the realm NAME work again."""
+    """Activate the realm NAME again, with all its credentials."""
     from idp import realms
 
     _turn(name, realms.activate_realm, "Activated {}.")
@@ -71,21 +71,21 @@ def activate(name: str) -> None:
 @click.command("delete")
 @click.argument("name")
 @with_database
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(name: str, yes: bool) -> None:  # noqa: FBT001
-    """Delete the realm NAME: it stops at once, and for 30 days `restore` brings it back."""
+    """Delete the realm NAME: it stops working immediately, and for 30 days `restore` can bring it back."""
     from idp import realms
 
     if not yes:
         confirm(f"Delete realm {name} with everything in it?")
-    _turn(name, realms.delete_realm, f"Deleted {{}}. For {realms.GRACE.days} days `idp realms restore` brings it back.")
+    _turn(name, realms.delete_realm, f"Deleted {{}}. For {realms.GRACE.days} days, `idp realms restore` can bring it back.")
 
 
 @click.command("restore")
 @click.argument("name")
 @with_database
 def restore(name: str) -> None:
-    """Bring the deleted realm NAME back, deactivated."""
+    """Restore the deleted realm NAME, deactivated."""
     from idp import realms
 
     _turn(name, realms.restore_realm, "Restored {}. `idp realms activate` lets its credentials work.")
@@ -94,18 +94,18 @@ def restore(name: str) -> None:
 @click.command("purge")
 @click.argument("name")
 @with_database
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(name: str, yes: bool) -> None:  # noqa: FBT001
-    """Remove the deleted realm NAME for good, before its 30 days are over: only its audit trail is left.
+    """Permanently remove the deleted realm NAME before its 30 days are over: only its audit trail is kept.
 
-    A running server does this by itself when the 30 days are over. No other realm can ever have the name.
+    A running server does this on its own after 30 days. No other realm can ever have the name.
     """
     from idp import organisations
 
     if not yes:
-        confirm(f"Remove everything of realm {name} for good? Only its audit trail is left")
+        confirm(f"Permanently remove everything in realm {name}? Only its audit trail will be left")
     organisations.purge_realm(name)
-    click.echo(f"Purged {name}. Its audit trail is left: idp audit list --realm {name}")
+    click.echo(f"Purged {name}. Its audit trail is kept: idp audit list --realm {name}")
 
 
 def _turn(name: str, verb: "Callable[[Realm], None]", done: str) -> None:

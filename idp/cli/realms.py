@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.group("realms")
 def realms_group() -> None:
-    """Make, list, stop and restore realms, and keep them as files: plan, apply, export."""
+    """Create, list, stop and restore realms, and keep them as files: plan, apply, export."""
 
 
 for _command in (*COMMANDS, update_realm):
@@ -120,7 +120,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
 @json_option
 @reads_database
 def plan(files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
-    """Show what `apply` would change, and change nothing.
+    """Show what `apply` would change, without changing anything.
 
     FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR).
     """
@@ -141,9 +141,9 @@ def _show_plan(realm: str, path: Path, changes: Sequence["Change"]) -> None:
     from collections import Counter
 
     if not changes:
-        click.echo(f"Realm {realm} is as {path} says.")
+        click.echo(f"Realm {realm} matches {path}.")
         return
-    click.echo(f"Realm {realm}, to be as {path} says:")
+    click.echo(f"Changes to realm {realm} from {path}:")
     for change in changes:
         click.echo("  " + str(change).replace("\n", "\n  "))
     counts = Counter(change.action for change in changes)
@@ -152,14 +152,14 @@ def _show_plan(realm: str, path: Path, changes: Sequence["Change"]) -> None:
 
 @realms_group.command("apply")
 @_files
-@click.option("--yes", is_flag=True, help="Delete what the files do not name without asking.")
+@click.option("--yes", is_flag=True, help="Delete what the files do not name, without asking for confirmation.")
 @json_option
 @with_database
 def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Make realms as their files say: all of it, or nothing.
+    """Create or update realms to match their files, all or nothing.
 
     FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR). Deleting asks first, or needs --yes.
-    Secrets that are made on the way are shown once.
+    Secrets created on the way are shown once.
     """
     from idp import manifest
     from idp.db import commit
@@ -174,12 +174,12 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
     if deletes and not yes:
         check(
             not as_json and sys.stdin.isatty(),
-            f"The plan deletes {deletes} things that the files do not name. Look at it with `idp realms plan`, then add --yes.",
+            f"The plan deletes {deletes} things that the files do not name. Review it with `idp realms plan`, then add --yes.",
         )
         confirm(f"Delete what the files do not name ({deletes})?")
         check(
             [manifest.make_plan(file) for file, _ in plans] == [changes for _, changes in plans],
-            "The realm was changed meanwhile. Run `idp realms apply` again, and look at the new plan.",
+            "The realm was changed in the meantime. Run `idp realms apply` again and review the new plan.",
         )
     new_secrets = [new for file, changes in plans for new in manifest.apply_plan(file, changes)]
     commit()
@@ -200,7 +200,7 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
         )
         return
     for new in new_secrets:
-        click.echo(f"Secret {new.secret.name} of application {new.application} in realm {new.realm}, shown only now:")
+        click.echo(f"Secret {new.secret.name} of application {new.application} in realm {new.realm}, shown only once:")
         click.echo(f"    {new.plain_secret}")
 
 
@@ -209,7 +209,7 @@ def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: F
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File to write; by default standard output.")
 @reads_database
 def export(name: str, output: Path | None) -> None:
-    """Write a realm as a file that applies to an identical realm. Secrets are named in it, and never in it."""
+    """Write a realm to a file that recreates it. The file names secrets but never contains them."""
     from idp import manifest, realms
 
     text = manifest.export_realm(realms.get_realm(name))

@@ -17,17 +17,17 @@ from idp.text_files import TextLines
     "outside",
     type=TextFile(),
     multiple=True,
-    help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): they tell how many events the backup lacks.",
+    help="Checkpoints kept elsewhere (what IDP_AUDIT_PUSH_FILE holds): they show how many events the backup lacks.",
 )
 @click.option(
     "--tail",
     "tails",
     type=TextFile(),
     multiple=True,
-    help="An export of an audit trail that is newer than the backup: it tells what was revoked since.",
+    help="An export of an audit trail that is newer than the backup: it shows what has been revoked since.",
 )
-@click.option("--rotate-keys", is_flag=True, help="Replace all signing keys, so that other APIs refuse tokens of before, too.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--rotate-keys", is_flag=True, help="Replace all signing keys, so that other APIs refuse earlier tokens, too.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @with_database
 def restored(
@@ -37,10 +37,10 @@ def restored(
     yes: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """End what a restored backup has brought back to life, and list what may have been revoked since it was made.
+    """End what a restored backup has brought back to life, and list what may have been revoked since the backup.
 
-    Run it after a restore and before the servers start. Sessions, one-time codes and tokens of before are ended. API keys,
-    client secrets and personal tokens go on working, and those that were revoked since the backup work again: they are listed.
+    Run it after a restore and before the servers start. Earlier sessions, one-time codes and tokens are ended. API keys,
+    client secrets and personal tokens keep working, and those revoked since the backup work again: they are listed.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def restored(
     lines = [line for each in outside for line in each]
     events = [event for each in tails for event in _events(each)]
     if not yes:
-        confirm("End every session, one-time code and token that was issued until now?")
+        confirm("End every session, one-time code and token issued until now?")
     kept = read_checkpoints(lines, None)
     acts = organisations.acts_since(events)
     report = organisations.end_what_was_restored(replace_keys=rotate_keys, outside=kept)
@@ -80,20 +80,20 @@ def restored(
 
 
 def _show(report: Any, acts: Sequence[dict[str, Any]], doubtful: Sequence[Any]) -> None:
-    click.echo(f"The backup ends at {show_time(report.restored_to)}. Whatever was done after that is undone.")
+    click.echo(f"The backup ends at {show_time(report.restored_to)}. Everything done after that is lost.")
     click.echo(
-        f"Ended: {report.sessions} sessions, {report.links} one-time codes, all tokens of before. Mails dropped: {report.mails}."
+        f"Ended: {report.sessions} sessions, {report.links} one-time codes, all earlier tokens. Emails discarded: {report.mails}."
     )
     if report.keys:
         click.echo(
-            f"Replaced: {report.keys} signing keys. Other APIs refuse what the old ones signed once they fetch the key set."
+            f"Replaced: {report.keys} signing keys. Other APIs refuse tokens signed by the old ones once they fetch the key set."
         )
     for realm, lost in sorted((realm, lost) for realm, lost in report.lost.items() if lost):
         click.echo(f"{realm or '(the server)'}: {lost} events of its audit trail are lost.")
     if acts:
-        click.echo("\nEnded or changed since the backup, and undone by it. Do it again:")
+        click.echo("\nEnded or changed since the backup, which undid it. Do it again:")
         show_table([{name: str(act[name]) for name in ("at", "realm", "tag", "target", "actor")} for act in acts], "")
-    click.echo("\nPasswords are those of the backup. Which of these were revoked since, this database cannot know:")
+    click.echo("\nPasswords are those of the backup. This database cannot know which of these have been revoked since:")
     rows = [
         {
             "realm": each.realm,

@@ -27,9 +27,9 @@ def secrets_group() -> None:
     """Rotate the secrets of an application.
 
     \b
-    1. idp applications secrets add --realm acme ci-bot next     a second secret, beside the first
+    1. idp applications secrets add --realm acme ci-bot next     a second secret, alongside the first
     2. give it to the program; `list` shows which are still in use
-    3. idp applications secrets retire --realm acme ci-bot main  once the old one has gone quiet
+    3. idp applications secrets retire --realm acme ci-bot main  once the old one is no longer used
     """  # noqa: D301 (\b is what click needs here)
 
 
@@ -39,10 +39,10 @@ def secrets_group() -> None:
 @with_database
 @realm_option
 @click.option("--expires", type=Time(), help="When it stops working; by default never.")
-@click.option("--single-use", is_flag=True, help="It works once and is then retired.")
+@click.option("--single-use", is_flag=True, help="It works once, and is then retired.")
 @json_option
 def add(realm: "Realm", application: str, name: str, expires: datetime | None, single_use: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Give APPLICATION one more secret, called NAME, and show it once. The others keep working."""
+    """Add another secret called NAME to APPLICATION, and show it once. The others keep working."""
     from idp import applications
     from idp.db import commit
 
@@ -52,7 +52,7 @@ def add(realm: "Realm", application: str, name: str, expires: datetime | None, s
     if as_json:
         show_json(secret_facts(secret) | {"client_id": application, "client_secret": plain})
     else:
-        click.echo(f"Secret {name} of {application}, shown only now:\n\n    {plain}")
+        click.echo(f"Secret {name} of {application}, shown only once:\n\n    {plain}")
 
 
 @secrets_group.command("list")
@@ -61,7 +61,7 @@ def add(realm: "Realm", application: str, name: str, expires: datetime | None, s
 @realm_option
 @json_option
 def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT001
-    """List the secrets of APPLICATION with their use, the retired ones too."""
+    """List the secrets of APPLICATION with their use, including retired ones."""
     from idp import applications
 
     owner = applications.get_application(realm, application)
@@ -76,9 +76,9 @@ def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--yes", is_flag=True, help="Do not ask, even if it was used a short while ago.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation, even if it was used recently.")
 def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:  # noqa: FBT001
-    """End the secret NAME of APPLICATION for good; every worker refuses it within a second."""
+    """Retire the secret NAME of APPLICATION permanently; every worker refuses it within a second."""
     from idp import applications
     from idp.db import commit
 
@@ -117,7 +117,7 @@ def show_secrets(realm: "Realm", application: Any) -> None:
     table = [
         {
             "secret": each.name,
-            "begins with": each.public_part or "(brought along)",
+            "starts with": each.public_part or "(imported)",
             "state": _state(each),
             "created": show_time(each.created_at),
             "expires": show_time(each.expires_at, "never"),
@@ -135,8 +135,8 @@ def show_secrets(realm: "Realm", application: Any) -> None:
             quiet = each.last_used_at is None or (newest.last_used_at and each.last_used_at < newest.last_used_at)
             if quiet and newest.last_used_at:
                 click.echo(
-                    f"\n{each.name} has not been used since {show_time(each.last_used_at, 'it was made')}, {newest.name} has. "
-                    "Once all its users have moved: "
+                    f"\n{each.name} has not been used since {show_time(each.last_used_at, 'it was created')}, "
+                    f"but {newest.name} has. Once nothing needs it any more: "
                     f"idp applications secrets retire --realm {realm.name} {application.name} {each.name}"
                 )
 

@@ -29,8 +29,8 @@ FIRST_START = "/console/first-start"
 def serve(host: str | None, port: str | None, workers: str | None) -> None:
     """Set up what is missing, and serve until stopped with Ctrl-C or SIGTERM.
 
-    The first start makes the data folder, the master key, the database, realm `master` and every realm of the realms
-    folder, and prints secrets that are shown once. Later starts find all that and change nothing.
+    The first start creates the data folder, the master key, the database, realm `master` and every realm of the realms
+    folder, and prints secrets that are shown once. Later starts find all of it and change nothing.
     """
     from idp import server, settings, setup
     from idp.opening import close_app
@@ -57,7 +57,7 @@ def _warn_of_another_url(settings: "Settings") -> None:
     former = recall(settings.data_dir).get("public_url", settings.public_url)
     if former != settings.public_url:
         click.echo(
-            f"Note: this data folder was last served as {former}, and is now served as {settings.public_url}: the issuers of its "
+            f"Note: this data folder was last served as {former} and is now served as {settings.public_url}: the issuers of its "
             "realms change with that. IDP_PUBLIC_URL, or public_url in realmgate.toml, keeps them.",
             err=True,
         )
@@ -67,17 +67,17 @@ def _greeting(settings: "Settings", *, managed: bool, is_first: bool) -> list[st
     """Return the lines that are printed once the server answers."""
     url, port = settings.public_url, settings.chosen_management_port
     lines = [
-        f"Realmgate serves on {url} (listening on {settings.host}, port {settings.port})",
-        f"Make the first administrator, with the one-time secret above, at {url}{FIRST_START}"
+        f"Realmgate is running at {url} (listening on {settings.host}, port {settings.port})",
+        f"Create the first administrator, with the one-time secret above, at {url}{FIRST_START}"
         if is_first
         else f"The console is at {url}/console/",
-        f"Its API is described at {url}/docs",
+        f"The API is described at {url}/docs",
     ]
     if managed:
         lines.append(f"Metrics and health are at http://{settings.management_host}:{port}/metrics")
     elif port:
-        lines.append(f"Port {port} is taken, so there is none for metrics and health. Choose one with IDP_MANAGEMENT_PORT.")
-    lines.append("Stop it with Ctrl-C. Elsewhere, `idp doctor` checks the set-up and `idp --help` lists the commands.")
+        lines.append(f"Port {port} is in use, so metrics and health are not served. Choose a port with IDP_MANAGEMENT_PORT.")
+    lines.append("Stop it with Ctrl-C. In another terminal, `idp doctor` checks the setup and `idp --help` lists the commands.")
     return lines
 
 
@@ -99,7 +99,7 @@ def _printing() -> Iterator[list[bool]]:
 @click.command("setup")
 @config_option
 def setup_command() -> None:
-    """Set up what is missing, as `idp serve` does at its start, and end."""
+    """Set up what is missing, as `idp serve` does when it starts, and exit."""
     from idp import setup
     from idp.opening import close_app
 
@@ -128,15 +128,13 @@ def _show(app: "Flask", report: "SetupReport") -> bool:
     for problem in report.problems:
         click.echo(f"Warning: {problem}", err=True)
     if report.problems:
-        click.echo("Realms that exist are served as they are; `idp doctor` looks at the realm files again.", err=True)
+        click.echo("Existing realms are served as they are; `idp doctor` checks the realm files again.", err=True)
     with app.app_context():
         with _printing() as printed:
             _print_report(report)
             sys.stdout.flush()
         if not printed and report.new_secrets:
-            click.echo(
-                "The secrets that were made could not be printed. The next start makes them anew, and prints them.", err=True
-            )
+            click.echo("The new secrets could not be printed. The next start creates them again and prints them.", err=True)
         if printed:
             for new in report.new_secrets:
                 db.session.add(new.secret)
@@ -155,16 +153,16 @@ def _print_report(report: "SetupReport") -> None:
         click.echo(f"Created realm {realm}: {settings.issuer(realm)}")
     lasting = [new for new in report.new_secrets if new.realm != MASTER]
     for new in lasting:
-        click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only now:\n    {new.plain_secret}")
+        click.echo(f"\nSecret of application {new.application} in realm {new.realm}, shown only once:\n    {new.plain_secret}")
     if lasting:
         sample = lasting[0]
-        intro = f"Once the server is up, this fetches a token as {sample.application} does, as often as you like"
+        intro = f"Once the server is running, this fetches a token as {sample.application}, as often as you like"
         show_curl(settings.issuer(sample.realm), sample.application, sample.plain_secret, intro)
     for new in report.new_secrets:
         if new.realm == MASTER:
             click.echo(
-                f"\nThe administrator's one-time secret, shown only now:\n    {new.plain_secret}\n"
-                f"  Paste it at {settings.public_url}{FIRST_START} within 24 hours: it makes the first administrator there, and\n"
+                f"\nThe administrator's one-time secret, shown only once:\n    {new.plain_secret}\n"
+                f"  Paste it at {settings.public_url}{FIRST_START} within 24 hours to create the first administrator. It\n"
                 "  works once. Get another with: idp applications secrets add --realm master --single-use administrator NAME\n"
             )
 

@@ -127,7 +127,7 @@ class Time(click.ParamType[datetime]):
             self.fail(f"{value!r} is not a date: use 2027-06-30 or 2027-06-30T12:00:00Z", param, ctx)
         if time.tzinfo is None:
             if "T" in value or " " in value:
-                self.fail(f"{value!r} has no zone: add Z for UTC, or an offset such as +02:00", param, ctx)
+                self.fail(f"{value!r} has no time zone: add Z for UTC, or an offset such as +02:00", param, ctx)
             time = time.replace(tzinfo=UTC)
         try:
             return time.astimezone(UTC)

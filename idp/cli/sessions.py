@@ -20,7 +20,7 @@ def sessions_group() -> None:
 @reads_database
 @realm_option
 @click.option("--user", help="Only sessions of this user.")
-@click.option("--all", "everything", is_flag=True, help="Those that have ended, too.")
+@click.option("--all", "everything", is_flag=True, help="Include sessions that have ended.")
 @limit_option
 @json_option
 def list_(realm: "Realm", user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:  # noqa: FBT001

@@ -10,10 +10,10 @@ from idp.cli.config import config_option, load_settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @config_option
 def settings_command(markdown: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Explain the settings, with the values they have here and where each comes from.
+    """Explain the settings, with their values here and where each comes from.
 
-    Options win over environment variables, those over the file realmgate.toml, that over what the data folder remembers of the
-    last time it was served. What may be secret in a value is not shown.
+    Options override environment variables, which override the file realmgate.toml, which overrides what the data folder remembers
+    from the last time it was served. Possible secrets in values are not shown.
     """
     from idp.cli.session import show_json
     from idp.cli.settings_page import about_file, facts_of, meaning, names, reference_page

@@ -37,11 +37,11 @@ def sheet_options(
 
 
 def empty_option(sheet: type[Sheet], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """Add `--empty`, which names options that are to have no value any more."""
+    """Add `--empty`, which names options to clear."""
     names = [option_of(name).removeprefix("--") for name in sheet.fields() if name not in without and is_emptied(sheet, name)]
     return click.option(
         "--empty", multiple=True, type=click.Choice(names),
-        help="An option that is to have no value any more, so that the default counts again; may be repeated.",
+        help="An option to clear, so that the default applies; may be repeated.",
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def changes(sheet: type[Sheet], options: dict[str, Any], empty: Collection[str] 
         if option_of(name).removeprefix("--") in empty:
             check(name not in found, f"Use {option_of(name)} or --empty {option_of(name).removeprefix('--')}, not both.")
             found[name] = sheet.model_fields[name].get_default(call_default_factory=True)
-    check(found, f"Say what is to change: see {command} --help.")
+    check(found, f"Say what to change: see {command} --help.")
     return found
 
 

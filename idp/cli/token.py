@@ -27,10 +27,10 @@ class TokenRefusedError(IdpError):
     help="Its secret; asked for when neither this nor IDP_CLIENT_SECRET is given.",
 )
 @click.option("--scope", default="openid", show_default=True, help="openid, project:<name>.")
-@click.option("--audience", help="One of the application's audiences; by default all of them.")
+@click.option("--audience", help="One of the application's audiences; by default all.")
 @click.option("--url", help="Where the server is; by default IDP_PUBLIC_URL.")
-@click.option("--claims", is_flag=True, help="Print what the access token says instead of the token.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole answer.")
+@click.option("--claims", is_flag=True, help="Print the claims of the access token instead of the token.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole response.")
 def token(
     realm: str,
     client_id: str,
@@ -84,7 +84,7 @@ def _post(base: str, path: str, parameters: dict[str, str]) -> Any:
     except (OSError, http.client.HTTPException) as error:
         raise TokenRefusedError(str(explain(base, error))) from None
     except ValueError:
-        raise TokenRefusedError(f"{url} answered, and not as a token endpoint does. Check --url and --realm.") from None
+        raise TokenRefusedError(f"{url} answered, but not as a token endpoint does. Check --url and --realm.") from None
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
@@ -93,4 +93,4 @@ def _reason(error: urllib.error.HTTPError) -> str:
         answer = json.load(error)
         return one_line(f"{answer['error']}: {answer.get('error_description', 'no reason given')}")
     except (ValueError, KeyError, TypeError):
-        return f"{error.url} answered {error.code}, and not as a token endpoint does. Check --url and --realm."
+        return f"{error.url} answered {error.code}, but not as a token endpoint does. Check --url and --realm."

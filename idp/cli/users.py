@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 
 @click.group("users")
 def users_group() -> None:
-    """Make, invite, list, disable and delete people and machine users."""
+    """Create, invite, list, disable and delete people and machine users."""
 
 
 @users_group.command("create")
 @with_database
 @realm_option
-@click.option("--email", help="Mail address of a person: what they sign in with.")
-@click.option("--machine", help="Name of a machine user, which has no password and holds API keys.")
+@click.option("--email", help="Email address of a person, used to sign in.")
+@click.option("--machine", help="Name of a machine user, which has API keys and no password.")
 @click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
-@click.option("--group", "groups", multiple=True, help="A group to be in; may be repeated.")
+@click.option("--group", "groups", multiple=True, help="A group to join; may be repeated.")
 @sheet_options(UserSettings, without={"email"}, former={"api_key_hours": "--key-hours"})
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to the end of its first line.")
-@click.option("--no-invitation", is_flag=True, help="Send no invitation; without a password the person cannot sign in yet.")
+@click.option(
+    "--no-invitation", is_flag=True, help="Do not send an invitation; without a password, the person cannot sign in yet."
+)
 @json_option
 def create(
     realm: "Realm",
@@ -51,10 +53,10 @@ def create(
     as_json: bool,  # noqa: FBT001
     **options: Any,
 ) -> None:
-    """Make a person (--email) or a machine user (--machine).
+    """Create a person (--email) or a machine user (--machine).
 
-    Without --password-stdin a person is invited: a mail with a one-time code goes to the outbox, and the code is shown
-    here, now or never.
+    Without --password-stdin, a person is invited: an email with a one-time code goes to the outbox, and the code is shown
+    here, only once.
 
     \b
     Examples:
@@ -96,7 +98,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
     """List users by name."""
     from idp import users
 
-    empty = "There are no users. Make one with: idp users create"
+    empty = "There are no users. Create one with: idp users create"
     listing = users.user_listing(realm)
     show_listing(listing, facts=user_facts, row=_row, empty=empty, as_json=as_json, limit=limit, order="name")
 
@@ -107,7 +109,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 @realm_option
 @json_option
 def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show the user NAME (or uid) with groups and what it holds."""
+    """Show the user NAME (or uid) with its groups and roles."""
     from idp import access, users
 
     user = users.get_user(realm, name)
@@ -137,7 +139,7 @@ def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
 @realm_option
 @json_option
 def invite(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Invite the person NAME again. An earlier invitation works no longer."""
+    """Invite the person NAME again. Earlier invitations stop working."""
     from idp.users import LinkPurpose
 
     _send(realm, name, LinkPurpose.INVITATION, "activate", as_json=as_json)
@@ -147,10 +149,10 @@ def invite(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--password-stdin", is_flag=True, help="Set the password that is read from standard input, at once.")
+@click.option("--password-stdin", is_flag=True, help="Set the password read from standard input, immediately.")
 @json_option
 def reset_password(realm: "Realm", name: str, password_stdin: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Send the person NAME a one-time code to choose a new password with; or set one."""
+    """Send the person NAME a one-time code to choose a new password, or set one."""
     from idp import users
     from idp.audit import Tag
     from idp.db import commit
@@ -188,7 +190,7 @@ def enable(realm: "Realm", name: str) -> None:
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
     """Delete the user NAME with its grants, sessions, keys and tokens."""
     from idp import apikeys, realms, users
@@ -198,7 +200,9 @@ def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
     keys = len(apikeys.list_keys(realm, owner=users.holder_of(user), limit=None))
     if not yes:
         realm_name = realm.name
-        confirm(f"Delete user {user.name} of realm {realm_name} with {keys} API keys? What uses them is refused at once.")
+        confirm(
+            f"Delete user {user.name} of realm {realm_name} with {keys} API keys? Anything that uses them is refused immediately."
+        )
         realm = realms.get_realm(realm_name)
         user = users.get_user(realm, name)
     users.delete_user(realm, user)
@@ -216,7 +220,7 @@ def _send(realm: "Realm", name: str, purpose: Any, path: str, *, as_json: bool) 
     if as_json:
         show_json({"uid": user.uid, "code": code})
     else:
-        click.echo(f"A mail to {user.email} is in the outbox.")
+        click.echo(f"An email to {user.email} is in the outbox.")
         _show_code(code, path)
 
 
@@ -225,7 +229,7 @@ def _show_code(code: str, path: str) -> None:
 
     url = runtime.current().settings.public_url
     page = {"activate": "invitation", "reset": "reset"}[path]
-    click.echo(f"\nThe one-time code, shown only now:\n\n    {code}\n\nA password is chosen with it in the browser:\n")
+    click.echo(f"\nThe one-time code, shown only once:\n\n    {code}\n\nTo choose a password with it in the browser, open:\n")
     click.echo(
         f"    {url}/console/{page}/{code}\n\nA program sends it to PATCH {url}/v1/auth/password/<code>/{path} (docs/api-keys.md)."
     )

@@ -35,9 +35,9 @@ def missing_key(settings: "Settings") -> str:
 def missing_database(settings: "Settings") -> str:
     """Return what to do where there is a master key, and the embedded database is gone."""
     return (
-        f"There is a master key ({settings.master_key_file}) but no database ({settings.sqlite_path}). Put the database back "
-        "from its backup, and run `idp restored`; or say where it is with IDP_DATABASE_URL. If there never was one, `idp setup` "
-        "makes an empty one, with other keys and secrets."
+        f"There is a master key ({settings.master_key_file}) but no database ({settings.sqlite_path}). Restore the database "
+        "from its backup and run `idp restored`, or say where it is with IDP_DATABASE_URL. If there never was one, `idp setup` "
+        "creates an empty one, with different keys and secrets."
     )
 
 
@@ -65,7 +65,7 @@ def _advice(settings: "Settings") -> str:
     if found is not None:
         return f"There is a data folder {found}: go to {found.parent}, or set IDP_DATA_DIR={found}."
     return (
-        f"For a server that exists, go to the folder that it was started in, set IDP_DATA_DIR, or write data_dir into a {NAME}. "
+        f"For an existing server, go to the folder that it was started in, set IDP_DATA_DIR, or write data_dir into a {NAME}. "
         "For a new one, run `idp serve` or `idp setup` here."
     )
 

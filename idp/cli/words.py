@@ -3,19 +3,19 @@
 from idp.errors import IdpError, Remedy, Words
 
 _REMEDIES = {
-    "list realms": "`idp realms list` shows those there are.",
-    "list applications": "`idp applications list --realm {realm}` shows those it has.",
-    "list secrets": "`idp applications secrets list --realm {realm} {within}` shows those it has.",
-    "list users": "`idp users list --realm {realm}` shows those it has.",
-    "list groups": "`idp groups list --realm {realm}` shows those it has.",
-    "list members": "`idp groups members --realm {realm} {within}` shows who is.",
-    "list roles": "`idp roles list --realm {realm}` shows those it has.",
-    "list projects": "`idp projects list --realm {realm}` shows those it has.",
-    "list grants": "`idp grants list --realm {realm}` shows what it holds.",
+    "list realms": "`idp realms list` lists them all.",
+    "list applications": "`idp applications list --realm {realm}` lists them.",
+    "list secrets": "`idp applications secrets list --realm {realm} {within}` lists them.",
+    "list users": "`idp users list --realm {realm}` lists them.",
+    "list groups": "`idp groups list --realm {realm}` lists them.",
+    "list members": "`idp groups members --realm {realm} {within}` lists them.",
+    "list roles": "`idp roles list --realm {realm}` lists them.",
+    "list projects": "`idp projects list --realm {realm}` lists them.",
+    "list grants": "`idp grants list --realm {realm}` lists its roles.",
     "remove grants": "`idp grants remove` does.",
-    "list signing keys": "`idp keys list --realm {realm}` shows those it has.",
-    "list master keys": "`idp master-key list` shows those it holds.",
-    "rotate master key": "Run `idp master-key rotate`; it names what it cannot open.",
+    "list signing keys": "`idp keys list --realm {realm}` lists them.",
+    "list master keys": "`idp master-key list` lists them.",
+    "rotate master key": "Run `idp master-key rotate`; it names what it cannot decrypt.",
 }
 """By what an error says would lead on; see `errors.Remedy`."""
 

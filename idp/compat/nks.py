@@ -214,7 +214,7 @@ def change_keyset(authority: Authority, number: int) -> Response:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
         if text_field(fields, name, 40) not in {None, stored}:
-            raise InvalidMembersError([(name, "This cannot be changed: make another keyset.")])
+            raise InvalidMembersError([(name, "This cannot be changed: create another keyset.")])
     rules.keysets.update(authority, keyset, _wish(authority.realm, fields, is_new=False))
     return answer(_shown(keyset))
 

@@ -26,12 +26,12 @@ MINE = "/console/my/keys"
 class _KeyForm(Form):
     """A new key, but for what it is narrowed to."""
 
-    owner = text("For whom", "A user by mail address or name, or application:<name>.", required=True, longest=300)
+    owner = text("Owner", "A user's email address or name, or application:<name>.", required=True, longest=300)
     name = text("Name", "What it is for.", required=True, longest=64)
     description = text("Description")
-    hours = NumberField("Life in hours", [validators.Optional(), validators.NumberRange(min=1)])
-    expires = TimeField("Or until", description="Instead of hours.")
-    never = wtforms.BooleanField("It never expires")
+    hours = NumberField("Lifetime in hours", [validators.Optional(), validators.NumberRange(min=1)])
+    expires = TimeField("Or valid until", description="Instead of hours.")
+    never = wtforms.BooleanField("Never expires")
 
 
 class KeyChangeForm(Form):
@@ -49,10 +49,10 @@ class RotateForm(Form):
     """How a key is replaced."""
 
     overlap = NumberField(
-        "Hours that both work",
+        "Hours that both keys work",
         [validators.InputRequired(), validators.NumberRange(min=0)],
         default=24,
-        description="In this time the old key shows when nobody uses it any more.",
+        description="During this time the old key's page shows when it is no longer used.",
     )
 
 
@@ -102,8 +102,8 @@ def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | 
     own = "owner" not in form
     may_exceed = rules.api_keys.can_exceed_limits(visit.authority)
     limit = visit.realm.api_key_hours
-    form.hours.description = f"Empty for {limit}, the organisation's policy." + (
-        " You may exceed it." if may_exceed else " No more than that, unless an administrator has allowed you more."
+    form.hours.description = f"Leave empty for {limit}, the organisation's limit." + (
+        " You may exceed it." if may_exceed else " That is also the most, unless an administrator has allowed you more."
     )
     if not may_exceed:
         del form.never
@@ -163,10 +163,10 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
 
     if form.do(act):
-        return _show_plain(visit, made, "Created a successor; the old key works on for the overlap")
+        return _show_plain(visit, made, "Created a successor; the old key keeps working during the overlap")
     return shown(
-        "console/form.html", form, title=f"Rotate {key.name}", submit="Make a successor", back=(_url(visit, key.uid), key.name),
-        intro="The successor carries what this key carries. Give it to the program, and watch the old one go quiet.",
+        "console/form.html", form, title=f"Rotate {key.name}", submit="Create successor", back=(_url(visit, key.uid), key.name),
+        intro="The successor carries what this key carries. Give it to the program, then wait until the old key is unused.",
     )  # fmt: skip
 
 
@@ -179,8 +179,8 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
         rules.api_keys.set_active(visit.authority, uid, active=False)
 
     question = Confirmation(
-        f"Deactivate {key.name}", f"Refuse key {key.public_part}… for now?", "Deactivate", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys that were made with it go on working; to stop them too, revoke it."], undo="Activate it again.",
+        f"Deactivate {key.name}", f"Deactivate key {key.public_part}…?", "Deactivate", (_url(visit, key.uid), key.name),
+        [use_of_key(key), "Keys created with it keep working; to stop them too, revoke it."], undo="Activate it again.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=deactivated")
 
@@ -201,8 +201,8 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
         apikeys.revoke_key(visit.realm, key, reason)
 
     question = Confirmation(
-        f"Revoke {key.name}", f"Revoke key {key.public_part}… for good?", "Revoke", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Every token it was exchanged for, and every key that was made with it, stops too, within a second."],
+        f"Revoke {key.name}", f"Revoke key {key.public_part}… permanently?", "Revoke", (_url(visit, key.uid), key.name),
+        [use_of_key(key), "Every token it was exchanged for, and every key created with it, stops working too, within a second."],
         asks_reason=True,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=revoked")
@@ -219,7 +219,7 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
 
     question = Confirmation(
         f"Delete {key.name}", f"Delete key {key.public_part}…?", "Delete", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys that were made with it are revoked.", "Nothing but the audit trail remembers it."],
+        [use_of_key(key), "Keys created with it are revoked.", "Only the audit trail will remember it."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back[0]}?done=deleted")
 

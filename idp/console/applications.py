@@ -24,7 +24,7 @@ MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
 
 _AUDIENCE = (
-    "Who its tokens are for (aud), one a line. With {issuer} it administers this organisation. "
+    "Who its tokens are for (aud), one per line. Include {issuer} to let it administer this organisation. "
     "Without any, its tokens are for no API in particular."
 )
 
@@ -57,7 +57,7 @@ class NewApplicationForm(Form):
     """A new application, on one page."""
 
     name = name_field("Its client_id")
-    description = text("Description", "What it is, for who reads this in a year.")
+    description = text("Description", "What it is, for whoever reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
     audience = LinesField("Audience")
@@ -175,11 +175,11 @@ def disable_application(visit: Visit, name: str) -> Response | str:
     application = rules.applications.manageable(visit.authority, name)
     question = Confirmation(
         title=f"Disable {name}",
-        question=f"Refuse {name} from now on?",
+        question=f"Disable {name}?",
         submit="Disable",
         consequences=(
             use_of_application(application),
-            "It gets no tokens; tokens that it has are inactive at introspection.",
+            "It gets no more tokens, and introspection reports the tokens it has as inactive.",
             *_leases_that_end(visit, name),
         ),
         undo="Enable it again, and it works as before.",
@@ -212,9 +212,9 @@ def delete_application(visit: Visit, name: str) -> Response | str:
         submit="Delete",
         consequences=(
             use_of_application(application),
-            f"{count_of(live, 'live secret')}, its API keys and its roles are gone.",
+            f"{count_of(live, 'live secret')}, its API keys and its roles are deleted.",
             *_leases_that_end(visit, name),
-            "An application made later with the same name has another identity (sub).",
+            "An application created later with the same name has a different identity (sub).",
             "If you are not sure, disable it first: that can be undone.",
         ),
         back=(application_url(visit, name), name),
@@ -264,4 +264,4 @@ def _issuer(visit: Visit) -> str:
 def _leases_that_end(visit: Visit, name: str) -> list[str]:
     """Say how many leases end with an application; nothing where there are none."""
     live = keysets.lease_listing(visit.realm, client_id=name, state="live").count()
-    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'}, for good."] if live else []
+    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'} permanently."] if live else []

@@ -81,7 +81,7 @@ def _time(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise InvalidValueError("A time looks like 2026-11-22T13:00, and is UTC.") from None
+        raise InvalidValueError("Write a time as 2026-11-22T13:00, in UTC.") from None
 
 
 def _facts(event: AuditEvent) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class StaleFormError(IdpError):
     """The form was not made by a page that this browser has loaded, or long ago."""
 
     def __init__(self) -> None:
-        super().__init__("This form has expired, was sent already, or was not opened by this browser. Open the page again.")
+        super().__init__("This form has expired, has already been sent, or was not opened in this browser. Open the page again.")
 
 
 @dataclass

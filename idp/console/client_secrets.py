@@ -14,8 +14,8 @@ from idp.errors import NotFoundError
 class SecretForm(Form):
     """A new secret."""
 
-    name = name_field("What it is told by, such as next")
-    expires = TimeField("Expires", description="Empty for never.")
+    name = name_field("A name to tell it apart, such as next")
+    expires = TimeField("Expires", description="Leave empty for never.")
 
 
 @page
@@ -30,7 +30,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
         made.append(plain)
 
     if form.do(act):
-        return show_secret(visit, name, made[0], "Created a second secret beside the others")
+        return show_secret(visit, name, made[0], "Created another secret")
     return shown(
         "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(application_url(visit, name), name),
         intro="The others keep working until you retire them.",
@@ -49,14 +49,14 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
     consequences = [use_of_secret(found)]
     if found.last_used_at is not None:
         if applications.safe_to_retire(found, others):
-            consequences.append("Another secret is used instead since then: it is safe to retire this one.")
+            consequences.append("Another secret has been in use since then: it is safe to retire this one.")
         else:
-            consequences.append("Whatever still uses it is refused within a second.")
+            consequences.append("Anything that still uses it is refused within a second.")
     if not live and not application.jwks:
-        consequences.append("It is the last one: without it the application fetches no tokens.")
+        consequences.append("It is the last one: without it, the application cannot fetch tokens.")
     question = Confirmation(
         title=f"Retire secret {secret} of {name}",
-        question=f"Refuse secret {secret} from now on?",
+        question=f"Retire secret {secret} permanently?",
         submit="Retire",
         consequences=consequences,
         back=(application_url(visit, name), name),

@@ -35,7 +35,7 @@ class WrongPasswordError(users.SignInError):
 class TokenForm(Form):
     """A new personal token."""
 
-    seconds = NumberField("Life in seconds", [validators.Optional()])
+    seconds = NumberField("Lifetime in seconds", [validators.Optional()])
 
 
 @page
@@ -67,7 +67,7 @@ def new_token(visit: Visit) -> Response | str:
     """Make a personal token, and show it."""
     form, realm = TokenForm(visit.posted), visit.caller.realm
     if realm.personal_token_choice:
-        form.seconds.description = f"Empty for {realm.personal_token_seconds}, which is the most."
+        form.seconds.description = f"Leave empty for {realm.personal_token_seconds}, which is also the most."
     else:
         del form.seconds
     made: list[str] = []
@@ -81,7 +81,7 @@ def new_token(visit: Visit) -> Response | str:
     return shown(
         "console/form.html", form, title="New personal token", submit="Create",
         back=(page_url("/console/my/personal-tokens"), "Personal tokens"),
-        intro=f"It is for scripts, acts as you, and lives {duration(realm.personal_token_seconds)} at the most. "
+        intro=f"For scripts. It acts as you, and is valid for at most {duration(realm.personal_token_seconds)}. "
         f"You can have {realm.personal_token_limit} of them, expired ones included.",
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
             personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
 
     question = Confirmation(
-        "Delete a personal token", f"Delete the token of {user.name} that was made on {row.created_at:%Y-%m-%d %H:%M} UTC?",
+        "Delete a personal token", f"Delete the token of {user.name} created on {row.created_at:%Y-%m-%d %H:%M} UTC?",
         "Delete", (back, "Personal tokens"), ["Scripts that use it are refused within a second."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back}?done=deleted")
@@ -167,7 +167,7 @@ def change_password(visit: Visit) -> Response | str:
         return sign_browser_in(go(page_url("/console/my/password?done=password")), home, sid)
     return shown(
         "console/form.html", form, title="Password", submit="Change my password", back=None,
-        intro="Every other session of your account ends with it; this one goes on.",
+        intro="This ends every other session of your account and keeps this one.",
     )  # fmt: skip
 
 

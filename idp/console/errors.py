@@ -14,15 +14,15 @@ from idp.web.credentials import ForeignOriginError
 from idp.web.errors import classify, log_unexpected
 
 _TITLES = {
-    400: "That does not work",
-    401: "That does not work",
-    403: "You may not do this",
-    404: "There is nothing here",
-    405: "This page takes another kind of request",
-    409: "That does not go together",
-    411: "That does not work",
-    413: "That is too much",
-    429: "Too many tries",
+    400: "Invalid request",
+    401: "Invalid request",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    411: "Invalid request",
+    413: "Too large",
+    429: "Too many attempts",
     503: "The server is busy",
 }
 
@@ -56,11 +56,11 @@ def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, StaleFormError | SessionOverError):
         return 403, str(error), {}
     if isinstance(error, ForeignOriginError):
-        return 403, "This form was not sent by a page of the console at its own address. Nothing was done.", {}
+        return 403, "This form was not sent from a page of the console at its own address. Nothing was changed.", {}
     status, _, message, headers = classify(error, words=PageWords())
     if status == 500:
         message = log_unexpected(error)
     if status == 404 and request.method == "GET" and isinstance(error, HTTPException):
-        message = "No page has this address. It may have been typed wrongly, or what it showed was deleted."
+        message = "There is no page at this address. It may be mistyped, or what it showed has been deleted."
     headers.pop("WWW-Authenticate", None)
     return status, message, headers

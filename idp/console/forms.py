@@ -44,7 +44,7 @@ class Form(wtforms.Form):
                 self.conflicts = {
                     name: value for name, value in stored.items() if name in self._fields and value != self._fields[name].data
                 }
-                self.refuse("Somebody else has changed this meanwhile. Below is what you typed, and what is stored now.", 409)
+                self.refuse("Someone else has changed this in the meantime. Below is what you typed and what is stored now.", 409)
 
     @classmethod
     def _restored(cls) -> Posted | None:
@@ -62,7 +62,7 @@ class Form(wtforms.Form):
         if not self.is_sent or self.problem:
             return False
         if not self.validate():
-            self.refuse("Some fields need another value.", 400)
+            self.refuse("Some fields are not valid.", 400)
             return False
         try:
             act()
@@ -147,7 +147,7 @@ class NumberField(wtforms.IntegerField):
         """Take a number of up to ten digits."""
         if valuelist and len(valuelist[0].strip()) > 10:
             self.data = None
-            raise ValueError("A number takes at most ten digits.")
+            raise ValueError("Use a number of at most ten digits.")
         super().process_formdata(valuelist)
 
 
@@ -191,7 +191,7 @@ def name_field(meaning: str = "") -> wtforms.StringField:
 
     :param meaning: what the name is for, if that has to be said.
     """
-    rule = "a letter first, then lower-case letters, digits, - and _."
+    rule = "a lower-case letter, then lower-case letters, digits, - and _."
     description = f"{meaning}: {rule}" if meaning else rule.capitalize()
     return text("Name", description, required=True, longest=64)
 

@@ -27,16 +27,16 @@ MOST_EXPORTED = 200_000
 class GrantForm(Form):
     """A role for somebody."""
 
-    holder = text("Who", "A user by mail address or name, application:<name>, or group:<name>.", required=True, longest=300)
+    holder = text("Who", "A user's email address or name, application:<name>, or group:<name>.", required=True, longest=300)
     role = choice("Role")
-    project = text("Project", "Empty for everywhere in the organisation.", longest=64, render_kw={"list": "projects"})
-    until = TimeField("Until", description="Empty for no end.")
+    project = text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"list": "projects"})
+    until = TimeField("Until", description="Leave empty for no end date.")
 
 
 class EndForm(Form):
     """When a role ends."""
 
-    until = TimeField("Until", description="Empty for no end.")
+    until = TimeField("Until", description="Leave empty for no end date.")
 
 
 @page
@@ -111,7 +111,7 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
     if form.do(act):
         return go(f"{url}?done=saved")
     return shown(
-        "console/form.html", form, title="Change when a role ends", submit="Save", back=(url, holder.name),
+        "console/form.html", form, title="Change end date", submit="Save", back=(url, holder.name),
         intro=f"{holder.name} holds {asked['role']} {_where(asked)}.",
     )  # fmt: skip
 
@@ -132,10 +132,10 @@ def take(visit: Visit) -> Response | str:
         f"Remove {asked['role']}", f"Remove role {asked['role']} {_where(asked)} from {holder.name}?", "Remove",
         (url, holder.name),
         [
-            *(["It is your own: you cannot assign to yourself again what you no longer hold."] if is_own else []),
+            *(["It is your own role: you cannot assign yourself a role again that you no longer hold."] if is_own else []),
             *_last_one(visit, asked, holder),
             *use_of_holder(visit.realm, holder),
-            "New tokens do not carry it; introspection, the gateway and this server stop counting it.",
+            "New tokens do not carry it; introspection, the gateway and this server no longer count it.",
         ],
         undo="" if is_own else "Assign it again.",
     )  # fmt: skip
@@ -167,7 +167,9 @@ def find_holder(visit: Visit, named: str) -> Holder:
             return users.holder_of(rules.users.visible(visit.authority, user.uid if user else name))
         case "group":
             return users.group_holder(rules.groups.visible(visit.authority, name))
-    raise InvalidValueError("Name a user by mail address or name, an application as application:<name>, a group as group:<name>.")
+    raise InvalidValueError(
+        "Name a user by email address or name, an application as application:<name>, a group as group:<name>."
+    )
 
 
 def _asked() -> dict[str, str]:
@@ -189,7 +191,7 @@ def _roles(visit: Visit, project: str) -> list[str]:
 
 
 def _where(asked: dict[str, str]) -> str:
-    return f"on project {asked['project']}" if asked["project"] else "everywhere in the organisation"
+    return f"on project {asked['project']}" if asked["project"] else "on the whole organisation"
 
 
 def _back(visit: Visit, asked: dict[str, str], holder: str) -> str:

@@ -20,7 +20,7 @@ NewGroupForm = sheet_form(GroupSheet, name=name_field())
 class MemberForm(Form):
     """A user to put into a group."""
 
-    user = text("Mail address or name", required=True, longest=254)
+    user = text("Email address or name", required=True, longest=254)
 
 
 @page
@@ -43,7 +43,12 @@ def new_group(visit: Visit) -> Response | str:
         return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
     back = (f"{base(visit.realm.name)}/groups", "Groups")
     return shown(
-        "console/form.html", form, title="New group", submit="Create", back=back, intro="What it holds, its members hold."
+        "console/form.html",
+        form,
+        title="New group",
+        submit="Create",
+        back=back,
+        intro="Members hold every role that the group holds.",
     )
 
 
@@ -73,7 +78,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         user = users.find_user(visit.realm, form.user.data or "")
         if user is None:
-            raise NotFoundError("There is no user of this name (not found).")
+            raise NotFoundError("There is no user with this name (not found).")
         rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
 
     if form.do(act):
@@ -115,6 +120,6 @@ def delete_group(visit: Visit, name: str) -> Response | str:
 
     question = Confirmation(
         f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
-        [f"Its {members} members stay, and no longer hold what it holds."],
+        [f"Its {members} members remain, and lose the roles that they held through it."],
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")

@@ -61,12 +61,12 @@ class ValueArea(SecretField, wtforms.TextAreaField):
 class KeysetForm(Form):
     """What a keyset says of itself."""
 
-    name = text("Name", "One of its kind in the organisation.", required=True, longest=keysets.LONGEST_NAME)
+    name = text("Name", "Unique in the organisation.", required=True, longest=keysets.LONGEST_NAME)
     description = text("Description")
     projects = ChecksField("Only for these projects")
     typed_projects = LinesField("Only for these projects")
-    max_lease_seconds = whole_number("Lent for at most (seconds)", "An hour is 3600, a day 86400.", least=1)
-    is_default = wtforms.BooleanField("The one to use where nothing else is said")
+    max_lease_seconds = whole_number("Longest lease (seconds)", "An hour is 3600, a day is 86400.", least=1)
+    is_default = wtforms.BooleanField("Default: used unless another keyset is named")
 
 
 @page
@@ -106,10 +106,10 @@ def new_keyset(visit: Visit) -> Response | str:
     if form.do(act):
         return go(f"{_url(visit, made['uid'])}?done=created")
     return shown(
-        "console/form.html", form, title=f"New keyset of {entity or KIND_TITLES[category]}", submit="Keep",
+        "console/form.html", form, title=f"New keyset: {entity or KIND_TITLES[category]}", submit="Create",
         back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
-        intro="Values are sealed before they are stored. No page shows them again, not even this one when something has to be "
-        "mended: then they have to be typed again. Applications are lent them.",
+        intro="Values are encrypted before they are stored. No page shows them again, not even this one if something has to be "
+        "corrected: you then have to type them again. Applications lease them.",
     )  # fmt: skip
 
 
@@ -161,8 +161,8 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
         return go(f"{url}?done=replaced")
     return shown(
         "console/form.html", form, title=f"New values for {name}", submit="Replace", back=(url, name),
-        intro="The old values are removed. Leases that run were given them: the page of the keyset shows when nobody holds them "
-        "any more, and they can be withdrawn at whoever issued them.",
+        intro="The old values are removed, but active leases still have them: the keyset's page shows when no lease does, "
+        "so that you can revoke them at their provider.",
     )  # fmt: skip
 
 
@@ -179,9 +179,9 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
         f"Delete {keyset.name}", f"Delete keyset {keyset.name} with its values?", "Delete",
         (_url(visit, keyset.uid), keyset.name),
         [
-            f"{count_of(live, 'lease')} of it {'runs and ends' if live == 1 else 'run and end'}." if live else "Nobody holds it.",
-            "Programs that were given the values have them still: withdraw them at whoever issued them.",
-            "Nothing brings the values back.",
+            f"Its {count_of(live, 'active lease')} will end." if live else "No lease of it is active.",
+            "Programs that received the values still have them: revoke them at their provider.",
+            "The values cannot be recovered.",
         ],
         typed=keyset.name,
     )  # fmt: skip
@@ -214,13 +214,13 @@ def end_lease(visit: Visit, uid: str) -> Response | str:
 
     is_over = lease.state(clock.now()).value != "live"
     question = Confirmation(
-        f"End the lease of {lease.client_id}", f"End the lease of {lease.keyset_name} to {lease.client_id}?", "End it",
+        f"End the lease of {lease.client_id}", f"End the lease of {lease.keyset_name} to {lease.client_id}?", "End lease",
         (back, "Leases"),
         [
-            "An application that asks is told that it must not use the values any more.",
-            "It has them still: if it cannot be trusted, replace the values, and withdraw the old ones at whoever issued them.",
+            "An application that asks is told to stop using the values.",
+            "It still has them: if it cannot be trusted, replace the values and revoke the old ones at their provider.",
         ],
-        asks_reason=True, blocked="It is over already." if is_over else "",
+        asks_reason=True, blocked="This lease has already ended." if is_over else "",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{back}?done=ended")
 
@@ -263,10 +263,10 @@ def _values(form: Form) -> list[tuple[str, str]]:
 def _offer_projects(visit: Visit, form: Any) -> None:
     """Offer the projects for which the caller may decide over keysets; where there are many, they are typed."""
     names = rules.keysets.names_to_write(visit.authority)
-    hint = "None for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
+    hint = "Choose none for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
     if len(names) > MOST_PROJECTS_SHOWN:
         del form.projects
-        form.typed_projects.description = f"One a line. {hint}"
+        form.typed_projects.description = f"One per line. {hint}"
     else:
         del form.typed_projects
         form.projects.choices = choices(names)

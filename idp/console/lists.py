@@ -44,7 +44,7 @@ def download(
     :raises BusyError: others are being made.
     """
     if not _MAKING.acquire(blocking=False):
-        raise BusyError("Other files are being made. Try again in a few seconds.")
+        raise BusyError("Other files are being prepared. Try again in a few seconds.")
     try:
         pieces, last, count = [first], None, 0
         while count < most:
@@ -70,5 +70,5 @@ def after_number() -> int | None:
     if not value:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise InvalidValueError("This list has no such page. Begin with its first.")
+        raise InvalidValueError("This list has no such page. Start with its first one.")
     return int(value)

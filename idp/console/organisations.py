@@ -23,9 +23,9 @@ LIST = "/console/organisations"
 class OrganisationForm(Form):
     """A new organisation."""
 
-    name = name_field("Stands in its URLs")
-    display_name = text("Name for people", longest=200)
-    pending = wtforms.BooleanField("It waits for approval: nothing of it works before")
+    name = name_field("Appears in its URLs")
+    display_name = text("Display name", longest=200)
+    pending = wtforms.BooleanField("Requires approval: nothing in it works before that")
 
 
 @page
@@ -60,7 +60,7 @@ def new_organisation(visit: Visit) -> Response | str:
         return go(f"{base(form.name.data or '')}?done=created")
     return shown(
         "console/form.html", form, title="New organisation", submit="Create", back=(page_url(LIST), "Organisations"),
-        intro="It gets its own issuer, its signing keys and the built-in roles.",
+        intro="It gets its own issuer, signing keys and the built-in roles.",
     )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def deactivate(visit: Visit) -> Response | str:
         realms.deactivate_realm(visit.realm)
 
     question = Confirmation(
-        f"Deactivate {name}", f"Stop every credential of {name}?", "Deactivate", (_list_url(), "Organisations"),
+        f"Deactivate {name}", f"Deactivate {name} and all its credentials?", "Deactivate", (_list_url(), "Organisations"),
         _use(visit.realm),
         undo="Activate it again, and everything works as before.", blocked=_blocked(name),
     )  # fmt: skip
@@ -130,7 +130,7 @@ def _list_url(**more: str) -> str:
 
 
 def _blocked(name: str) -> str:
-    return "It is the operators' own: without it nobody could look after the others." if name == MASTER else ""
+    return "It is the operators' own organisation: without it, nobody could manage the others." if name == MASTER else ""
 
 
 def _use(realm: Realm) -> list[str]:
@@ -139,5 +139,5 @@ def _use(realm: Realm) -> list[str]:
     used = f"In the last 30 days {issued}: "
     return [
         used + "every application, key, session and token of it is refused within a second.",
-        "Verifiers that only look at signatures accept tokens that are out already until they expire, at most 10 hours.",
+        "Verifiers that only check signatures accept tokens already issued until they expire, for at most 10 hours.",
     ]

@@ -23,7 +23,7 @@ UNUSED = timedelta(days=90)
 KEYS_SOON = timedelta(days=7)
 
 _DONE = {
-    "Tokens to applications": {Tag.TOKEN_ISSUE},
+    "Tokens for applications": {Tag.TOKEN_ISSUE},
     "Exchanges": {Tag.TOKEN_EXCHANGE, Tag.API_KEY_EXCHANGE},
     "Calls with API keys": {Tag.API_KEY_USE},
 }
@@ -37,8 +37,8 @@ _REFUSED = {
 _WHY = {
     "secret": "a wrong, expired or retired secret, or no such application",
     "unknown": "no such key",
-    "address": "from an address that the key is not for",
-    "": "not told",
+    "address": "from an address that the key is not valid for",
+    "": "unknown",
 }
 """What the trail's short reasons mean, where they do not speak for themselves."""
 

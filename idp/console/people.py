@@ -27,7 +27,7 @@ class NewUserForm(Form):
     """A new person or machine user."""
 
     kind = choice("Kind")
-    name = text("Mail address, or name of a machine user", "A person is invited by mail.", required=True, longest=254)
+    name = text("Email address, or name of a machine user", "A person is invited by email.", required=True, longest=254)
     first_name = text("First name", longest=100)
     last_name = text("Last name", longest=100)
     role = choice("Role on the whole organisation", required=False)
@@ -135,7 +135,7 @@ def disable_user(visit: Visit, key: str) -> Response | str:
 
     question = Confirmation(
         f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _what_stops(visit, user),
-        undo="Enable the user again: API keys and tokens then work as before; sessions have to be begun anew.",
+        undo="Enable the user again: API keys and tokens then work as before; the user has to sign in again.",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{_url(visit, uid)}?done=disabled")
 
@@ -158,7 +158,7 @@ def delete_user(visit: Visit, key: str) -> Response | str:
         users.delete_user(visit.realm, user)
 
     question = Confirmation(
-        f"Delete {user.name}", f"Delete {user.name} with all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
+        f"Delete {user.name}", f"Delete {user.name} and all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
         [*_what_stops(visit, user), "If you are not sure, disable the user first: that can be undone."], typed=user.name,
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/users?done=deleted")
@@ -180,7 +180,7 @@ def _invited() -> str:
 
 def _what_stops(visit: Visit, user: User) -> list[str]:
     """Say what stops with a user, and if it is oneself, that too."""
-    oneself = ["This is your own account: you are signed out at once."] if user.uid == visit.caller.subject.uid else []
+    oneself = ["This is your own account: you are signed out immediately."] if user.uid == visit.caller.subject.uid else []
     return [*oneself, *use_of_user(visit.realm, user)]
 
 

@@ -8,7 +8,7 @@ from idp.console.browser import Visit, page
 from idp.console.forms import name_field
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 
@@ -81,7 +81,7 @@ def delete_project(visit: Visit, name: str) -> Response | str:
 
     question = Confirmation(
         f"Delete project {name}", f"Delete project {name}?", "Delete", (f"{base(visit.realm.name)}/projects/{name}", name),
-        ["Tokens that are out already name it until they expire, at most 10 hours."], typed=name,
-        blocked=f"{count_of(count, 'role')} on it are held. Take them away first: its page shows whose." if count else "",
+        ["Tokens already issued name it until they expire, for at most 10 hours."], typed=name,
+        blocked=f"Roles on it are assigned ({count:,}). Remove them first: its page shows who holds them." if count else "",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/projects?done=deleted")

@@ -74,7 +74,7 @@ def delete_role(visit: Visit, name: str) -> Response | str:
 
     question = Confirmation(
         f"Delete role {name}", f"Delete role {name}?", "Delete", (f"{base(visit.realm.name)}/roles/{name}", name),
-        ["API keys that are narrowed to it carry nothing by it any more."],
-        blocked="Somebody holds it. Take it away from everybody first: its page shows who they are." if held else "",
+        ["API keys restricted to it no longer carry anything through it."],
+        blocked="This role is still assigned. Remove it from everyone first: its page shows who holds it." if held else "",
     )  # fmt: skip
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/roles?done=deleted")

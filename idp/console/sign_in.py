@@ -30,9 +30,9 @@ _OWN_PAGE = re.compile(r"/console(?!.*(?:\.\.|//))/[A-Za-z0-9_\-/?=&%.+:@]*")
 class SignInForm(Form):
     """Signing in by password. A second factor would be the next page, before a session begins."""
 
-    organisation = text("Organisation", "Its name, such as acme. Leave it out if only one knows you.", longest=64)
+    organisation = text("Organisation", "Its name, such as acme. Leave empty if you belong to only one.", longest=64)
     name = text(
-        "Mail address",
+        "Email address",
         required=True,
         longest=300,
         render_kw={"autocomplete": "username", "inputmode": "email", "autofocus": True},
@@ -43,8 +43,10 @@ class SignInForm(Form):
 class FirstStartForm(Form):
     """The first administrator."""
 
-    secret = password("One-time secret", "What the first start printed: it begins with idp_cs_.", autocomplete="off")
-    name = text("Your mail address", "You sign in with it.", required=True, longest=300, render_kw={"autocomplete": "username"})
+    secret = password("One-time secret", "Printed when the server first started; it begins with idp_cs_.", autocomplete="off")
+    name = text(
+        "Your email address", "You will sign in with it.", required=True, longest=300, render_kw={"autocomplete": "username"}
+    )
     password = password("Your password", "8 characters or more, of any kind.", autocomplete="new-password")
 
 
@@ -57,10 +59,10 @@ class NewPasswordForm(Form):
 class SignUpForm(Form):
     """A new organisation."""
 
-    name = name_field("Stands in its URLs: lower-case letters, digits, - and _")
-    display_name = text("Name for people", longest=200)
+    name = name_field("Appears in its URLs: lower-case letters, digits, - and _")
+    display_name = text("Display name", longest=200)
     email = text(
-        "Your mail address", "Its first administrator signs in with it.", required=True, longest=254,
+        "Your email address", "Its first administrator will sign in with it.", required=True, longest=254,
         render_kw={"autocomplete": "email", "inputmode": "email"},
     )  # fmt: skip
 
@@ -68,8 +70,8 @@ class SignUpForm(Form):
 class ForgottenForm(Form):
     """Asking for a reset link."""
 
-    organisation = text("Organisation", "Leave it out to be sent a link for each that knows you.", longest=64)
-    name = text("Mail address", required=True, longest=300, render_kw={"autocomplete": "username", "inputmode": "email"})
+    organisation = text("Organisation", "Leave empty to get a link for each organisation that you belong to.", longest=64)
+    name = text("Email address", required=True, longest=300, render_kw={"autocomplete": "username", "inputmode": "email"})
 
 
 @open_page
@@ -118,7 +120,7 @@ def invitation(posted: Posted | None, code: str) -> Response | str:
 @open_page
 def reset(posted: Posted | None, code: str) -> Response | str:
     """Choose another password."""
-    return _choose(posted, code, LinkPurpose.RESET, "Choose a new password", "Every session of your account ends with it.")
+    return _choose(posted, code, LinkPurpose.RESET, "Choose a new password", "This ends every session of your account.")
 
 
 @open_page

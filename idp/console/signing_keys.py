@@ -30,9 +30,9 @@ def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, dateti
     """Return what happens to a key next, and when; None for nothing."""
     match key.state(now):
         case KeyState.ANNOUNCED:
-            return "begins to sign", key.active_from
+            return "starts signing", key.active_from
         case KeyState.RETIRED if key.removed_at is not None:
-            return "leaves the key set", key.removed_at
+            return "is removed from the key set", key.removed_at
         case KeyState.ACTIVE if key.retires_at is not None:
             return "its successor takes over", key.retires_at
         case KeyState.ACTIVE if realm.key_rotation_days:
@@ -53,7 +53,7 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     ]
     blocked = ""
     if announced:
-        blocked = f"Its successor is announced already, and begins to sign {words(announced[0].active_from, clock.now())}."
+        blocked = f"Its successor has already been announced, and starts signing {words(announced[0].active_from, clock.now())}."
     wait = int(keys.announcement().total_seconds() // 60)
 
     def act() -> None:
@@ -62,8 +62,8 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     question = Confirmation(
         f"Rotate the {algorithm} key", f"Announce a successor to the {algorithm} key?", "Rotate", back,
         [
-            f"The new key stands in the key set for {wait} minutes before it signs, so no verifier meets an unknown key.",
-            "The old key stays in the set until the last token that it signed is dead. Nothing breaks.",
+            f"The new key is in the key set for {wait} minutes before it starts signing, so no verifier meets an unknown key.",
+            "The old key stays in the key set until the last token it signed has expired. Nothing breaks.",
         ],
         blocked=blocked,
     )  # fmt: skip
@@ -83,11 +83,11 @@ def revoke_key(visit: Visit, kid: str) -> Response | str:
         keys.revoke_key(visit.realm, kid, reason)
 
     question = Confirmation(
-        f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set at once?", "Revoke", back,
+        f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set immediately?", "Revoke", back,
         [
-            "Every token that it has signed is refused, by each verifier as soon as its copy of the key set expires.",
+            "Every token it has signed is refused by each verifier as soon as its copy of the key set expires.",
             "Applications have to fetch new tokens; people stay signed in to this console.",
-            "Do this when the key may have leaked. To change keys without a gap, rotate instead.",
+            "Do this if the key may have leaked. To change keys without an interruption, rotate instead.",
         ],
         asks_reason=True, typed="revoke",
     )  # fmt: skip

@@ -35,7 +35,7 @@ class Confirmation:
 class _ConfirmForm(Form):
     """What is asked along with the question."""
 
-    reason = text("Reason", "Kept in the audit trail.", longest=500)
+    reason = text("Reason", "Recorded in the audit trail.", longest=500)
     typed = text("Name", longest=254, render_kw={"autocomplete": "off"})
 
 
@@ -52,7 +52,7 @@ def confirmed(visit: Visit, question: Confirmation, act: Callable[..., None], on
     else:
         del form.reason
     if question.typed:
-        form.typed.label.text = f"Type {question.typed} to go on"
+        form.typed.label.text = f"Type {question.typed} to continue"
         form.typed.validators = [validators.InputRequired(), validators.AnyOf([question.typed], f"Type {question.typed}.")]
         form.typed.flags.required = True
     else:

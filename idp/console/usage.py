@@ -16,7 +16,7 @@ def use_of_application(application: Application) -> str:
     if application.last_used_at is None:
         return "It has never fetched a token: nobody seems to use it."
     fetched = count_of(application.token_count, "token")
-    return f"It has fetched {fetched}, the last one {_ago(application.last_used_at)}: what uses it stops working."
+    return f"It has fetched {fetched}, the last one {_ago(application.last_used_at)}: anything that uses it will stop working."
 
 
 def use_of_secret(secret: ApplicationSecret) -> str:
@@ -35,8 +35,8 @@ def use_of_user(realm: Realm, user: User) -> list[str]:
     used = count_of(sum(key.use_count for key in keys), "time")
     tokens = personal_tokens.list_personal_tokens(realm.id, user.id)
     return [
-        f"{count_of(len(keys), 'API key')}, used {used} in all, and {count_of(len(tokens), 'personal token')} are refused.",
-        f"{count_of(len(sessions.list_sessions(realm, user=user)), 'session')} of theirs ends at once.",
+        f"{count_of(len(keys), 'API key')}, used {used} in total, and {count_of(len(tokens), 'personal token')} are refused.",
+        f"{count_of(len(sessions.list_sessions(realm, user=user)), 'session')} of theirs will end immediately.",
     ]
 
 
@@ -46,14 +46,14 @@ def use_of_holder(realm: Realm, holder: Holder) -> list[str]:
         return [use_of_application(applications.get_application(realm, holder.name))]
     if holder.kind is HolderKind.GROUP:
         count = len(users.list_members(users.get_group(realm, holder.name)))
-        return [f"{count_of(count, 'user')} hold it through this group."]
+        return [f"{count_of(count, 'user')} {'holds' if count == 1 else 'hold'} it through this group."]
     return []
 
 
 def _use(count: int, last: datetime | None, address: str) -> str:
     if last is None:
-        return "It was never used."
-    return f"It was used {count_of(count, 'time')}, the last time {_ago(last)}, from {address}."
+        return "It has never been used."
+    return f"It has been used {count_of(count, 'time')}, the last time {_ago(last)}, from {address}."
 
 
 def _ago(time: datetime) -> str:

@@ -9,11 +9,11 @@ from idp.settings import Settings
 def belongings(settings: Settings) -> list[tuple[Path, str]]:
     """Return the files and folders that have to be taken along when the machine changes, and what each is."""
     found = [
-        (settings.master_key_file, "the master key: without it, nothing that is sealed in the database opens"),
+        (settings.master_key_file, "the master key: without it, nothing encrypted in the database can be decrypted"),
         (trail.memory_file(settings.data_dir), "how far this machine has seen the audit trails"),
         (settings.realms_dir.absolute(), "the realm files"),
         (settings.audit_push_file, "the checkpoints that were pushed"),
-        (settings.audit_archive_dir, "what was cut of the audit trails"),
-        (settings.smtp_password_file, "the password at the mail server"),
+        (settings.audit_archive_dir, "what was removed from the audit trails"),
+        (settings.smtp_password_file, "the password for the mail server"),
     ]
     return [(path, what) for path, what in found if path is not None and path.exists()]

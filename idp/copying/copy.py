@@ -130,7 +130,7 @@ def _ends(settings: Settings, target: Settings) -> Iterator[tuple[End, End]]:
 
 def _refuse_server(settings: Settings) -> None:
     if is_server_running(settings.data_dir):
-        raise InUseError(f"A server is running with the data folder {settings.data_dir}. Stop it, and run this again.")
+        raise InUseError(f"A server is running with the data folder {settings.data_dir}. Stop it, then run this again.")
 
 
 def _check_source(settings: Settings) -> None:
@@ -147,7 +147,7 @@ def _check_source(settings: Settings) -> None:
                 if drift := migrations.drift(connection):
                     raise CopyError(
                         f"The schema of the source differs from this version's in {len(drift)} places (tables or columns that "
-                        "somebody has added, perhaps), so that not all of it would be copied. Undo that."
+                        "somebody has added, perhaps), so not everything would be copied. Undo that."
                     )
                 _check_links(connection)
             db.session.connection(execution_options={"read_only": True})
@@ -172,14 +172,14 @@ def _check_links(connection: Connection) -> None:
     broken = connection.execute(text("PRAGMA foreign_key_check")).all()
     if broken:
         tables = ", ".join(sorted({str(row[0]) for row in broken}))
-        raise CopyError(f"{len(broken)} rows of the source point to rows that are not there (in {tables}). Restore a backup.")
+        raise CopyError(f"{len(broken)} rows of the source refer to missing rows (in {tables}). Restore a backup.")
 
 
 def _check_schema(end: End, connection: Connection) -> None:
     tables = set(inspect(connection).get_table_names())
     known = {table.name for table in all_tables()}
     if not tables & known:
-        raise CopyError(f"{end} holds no database of Realmgate.")
+        raise CopyError(f"{end} is not a Realmgate database.")
     _check_revision(end.role, connection)
     if missing := known - tables:
         raise CopyError(f"{end} lacks the tables {', '.join(sorted(missing))}.")
@@ -221,7 +221,7 @@ def _look(copy: End, connection: Connection, state: Source) -> tuple[bool, bool]
         return False, True
     begun = progress.copied_from(connection)
     if begun != state:
-        raise OtherContentError(f"{copy} is an unfinished copy {_difference(begun, state)}. {_EMPTY}, and begin again.")
+        raise OtherContentError(f"{copy} is an unfinished copy {_difference(begun, state)}. {_EMPTY}, and start again.")
     return True, False
 
 
@@ -278,7 +278,7 @@ def _verify(source: End, copy: End, watch: Watch, *, was_complete: bool) -> list
         if was_complete:
             raise OtherContentError(f"{copy} holds something already, which is not the same as the source: {said}. {_EMPTY}.")
         raise CopyError(
-            f"The copy differs from the source: {said}. Somebody has written in one of them meanwhile. {_EMPTY}, and begin again."
+            f"The copy differs from the source: {said}. Somebody has written to one of them meanwhile. {_EMPTY}, and start again."
         )
     return compared
 

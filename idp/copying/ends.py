@@ -153,7 +153,7 @@ class End:
         except DBAPIError as error:
             if is_locked(error):
                 raise InUseError(
-                    f"{self} is in use. Stop every server and command that has it open, and run this again."
+                    f"{self} is in use. Stop every server and command that has it open, then run this again."
                 ) from None
             raise
         return connection
@@ -163,7 +163,7 @@ class End:
             migrations.take_turn(connection, seconds=WAIT_FOR_LOCK)
         except DBAPIError as error:
             if is_locked(error):
-                raise InUseError(f"{self} is being set up, or copied, by another command. Wait for its end.") from None
+                raise InUseError(f"{self} is being set up, or copied, by another command. Wait until it ends.") from None
             raise
         if not ignore_connections:
             self._refuse_others(connection)

@@ -91,7 +91,7 @@ def advance(connection: Connection, table: str, before: Progress, after: Progres
         return
     here = (_NOTES.c.name == table) & (_NOTES.c.value == _pack(before))
     if connection.execute(update(_NOTES).where(here).values(value=_pack(after))).rowcount != 1:
-        raise CopyError("Somebody else goes on with this copy at the same time. End that, and run this again.")
+        raise CopyError("Another command is continuing this copy at the same time. Stop that, then run this again.")
 
 
 def end(connection: Connection) -> None:

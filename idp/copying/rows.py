@@ -134,7 +134,7 @@ def check_rows(table: Table, rows: Sequence[Values]) -> None:
             if reason := _unfit(column, value):
                 where = f"{', '.join(c.name for c in table.primary_key)} {', '.join(map(repr, pack_key(key_of(table, row))))}"
                 raise UnfitError(
-                    f"Column {column.name} of table {table.name} ({where}) {reason}. Change it in the source, and run this again."
+                    f"Column {column.name} of table {table.name} ({where}) {reason}. Change it in the source and run this again."
                 )
 
 
@@ -170,7 +170,7 @@ def _unfit_text(column: Column[Any], value: str) -> str:
         try:
             json.loads(value, parse_constant=_refuse_constant)
         except ValueError:
-            return "holds no JSON"
+            return "is not JSON"
     return ""
 
 

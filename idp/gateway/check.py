@@ -64,7 +64,7 @@ def check(environ: Environ) -> Response:
 
 def _why(known: bool) -> str:  # noqa: FBT001 (a fact)
     if known:
-        return "The caller holds none of the roles that this call takes."
+        return "The caller holds none of the roles that this call requires."
     return "No rule of the protected API allows this method and path, or the path is not a plain one."
 
 
@@ -100,7 +100,7 @@ def _check_site(credentials: Credentials, environ: Environ, original: OriginalRe
     site = environ.get("HTTP_SEC_FETCH_SITE")
     own = site in {"same-origin", "none"} if site is not None else "HTTP_ORIGIN" not in environ
     if credentials.by_cookie and original.method not in _SAFE and not own:
-        raise Refusal(403, "", "A page of another site may not use the cookie. Send the token in the Authorization header.")
+        raise Refusal(403, "", "Pages of another site cannot use the cookie. Send the token in the Authorization header.")
 
 
 def _pass(caller: Caller, api: KnownApi) -> Response:
@@ -140,7 +140,7 @@ def _classify(error: Exception) -> Refusal:
         return Refusal(status, code, str(error), retry_after=error.retry_after)
     if is_unavailable(error) or (isinstance(error, IdpError) and error.kind is Kind.UNAVAILABLE):
         _log.warning("the gateway cannot check: %s", explain_any(error))
-        return Refusal(503, "temporarily_unavailable", "The check cannot be made now. Try again.", retry_after=5)
+        return Refusal(503, "temporarily_unavailable", "The check is temporarily impossible. Try again.", retry_after=5)
     reference = secrets.token_hex(6)
     _log.error("unexpected error %s", reference, exc_info=error)
     return Refusal(500, "server_error", f"Something went wrong. Tell the operator this number: {reference}")

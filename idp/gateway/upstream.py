@@ -73,7 +73,7 @@ def _headers(caller: Caller, api: KnownApi, held: TokenRoles, now: int, expires:
     )
     if sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADERS:
         raise tokens.TokenTooLargeError(
-            f"The caller's roles on {len(held.projects)} projects do not fit the headers for the API. "
-            "Show a key for fewer projects, or a token narrowed to those that are needed."
+            f"The caller's roles on {len(held.projects)} projects do not fit in the headers for the API. "
+            "Use a key for fewer projects, or a token narrowed to those that are needed."
         )
     return headers

@@ -75,11 +75,11 @@ def open_token(
     header = unverified.header
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
     if not header.keys() <= _UNDERSTOOD_HEADERS:
-        raise InvalidTokenError("The token's header has members that are not understood here.")
+        raise InvalidTokenError("The token's header has members that are not supported.")
     if not isinstance(alg, str) or alg not in algorithms:
-        raise InvalidTokenError("The token's algorithm is not one that is accepted here.")
+        raise InvalidTokenError("The token's algorithm is not accepted here.")
     if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
-        raise InvalidTokenError("The token is of another type than the one that is due here.")
+        raise InvalidTokenError("The token is not of the type expected here.")
     if "kid" in header and (not isinstance(kid, str) or len(kid) > 255):
         raise InvalidTokenError("The token's kid is not a usable text.")
     for key in keys(kid, alg):
@@ -104,7 +104,7 @@ def check_times(claims: dict[str, Any], now: float, *, early: float, late: float
         if name not in claims and name != "exp":
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
-            raise InvalidTokenError(f"The token's {name} is missing or no usable number.")
+            raise InvalidTokenError(f"The token's {name} is missing or not a usable number.")
     if claims["exp"] + late <= now:
         raise InvalidTokenError("The token has expired. Fetch a new one.")
     if max(claims.get("nbf", 0), claims.get("iat", 0)) - early > now:

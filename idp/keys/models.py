@@ -11,18 +11,18 @@ from idp.db import Base, Identified
 
 
 class KeyState(StrEnum):
-    """Where a key is in its life."""
+    """Where a key is in its life cycle."""
 
     ANNOUNCED = "announced"
     """In the key set, not signing yet."""
     ACTIVE = "active"
     """In the key set and signing."""
     RETIRED = "retired"
-    """In the key set until the last token it signed is dead."""
+    """In the key set until the last token it signed has expired."""
     REMOVED = "removed"
     """No longer in the key set."""
     REVOKED = "revoked"
-    """Taken out of the key set at once, since it may have leaked."""
+    """Removed from the key set immediately, since it may have leaked."""
 
 
 class SigningKey(Identified, Base):
@@ -55,7 +55,7 @@ class SigningKey(Identified, Base):
     revoke_reason: Mapped[str] = mapped_column(String(500), default="")
 
     def state(self, now: datetime) -> KeyState:
-        """Return where the key is in its life at `now`."""
+        """Return where the key is in its life cycle at `now`."""
         if self.revoked_at is not None:
             return KeyState.REVOKED
         if now < self.active_from:

@@ -1,4 +1,4 @@
-"""Key pairs, made before they are needed: an RSA one takes up to half a second, in which nobody should wait for a transaction."""
+"""Key pairs, generated in advance: an RSA one takes up to half a second, in which nobody should wait for a transaction."""
 
 import os
 import threading
@@ -59,7 +59,7 @@ def take(algorithm: str) -> KeyPair:
 
 
 def generate(algorithm: str) -> KeyPair:
-    """Make a key pair (RFC 7518 §3.3, §3.4). Other threads go on meanwhile."""
+    """Generate a key pair (RFC 7518 §3.3, §3.4). Other threads keep running."""
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
     if algorithm == "RS256":
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)

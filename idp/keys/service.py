@@ -1,4 +1,4 @@
-"""The life of signing keys: made, announced, rotated, revoked, destroyed (OpenID Connect Core §10.1.1).
+"""The life cycle of signing keys: created, announced, rotated, revoked, destroyed (OpenID Connect Core §10.1.1).
 
 Whoever makes, rotates or revokes keys calls `prepare` first, before the transaction begins.
 """
@@ -22,12 +22,12 @@ DESTROY_AFTER = timedelta(hours=1)
 
 
 def announcement() -> timedelta:
-    """How long a new key stands in the key set before it signs: twice as long as verifiers may cache the set."""
+    """How long a new key is in the key set before it signs: twice as long as verifiers may cache the set."""
     return timedelta(seconds=2 * runtime.current().settings.key_set_max_age)
 
 
 def create_keys(realm: Realm) -> None:
-    """Give a new realm one key for each algorithm, in use from now on."""
+    """Create one key for each algorithm in a new realm, in use from now on."""
     for algorithm in SIGNING_ALGORITHMS:
         _create_key(realm, algorithm, active_from=clock.this_second(), tag=audit.Tag.KEY_CREATE)
 
@@ -41,9 +41,9 @@ def list_keys(realm: Realm) -> Sequence[SigningKey]:
 def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
     """Announce a successor to the key that signs with `algorithm`.
 
-    It signs once every cached key set is sure to hold it; the old key stays in the set until its last token is dead.
+    It signs once every cached key set is sure to contain it; the old key stays in the set until its last token has expired.
 
-    :raises ConflictError: a successor is announced already.
+    :raises ConflictError: a successor has already been announced.
     """
     current = db.session.scalar(
         select(SigningKey).where(
@@ -57,7 +57,7 @@ def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
         return _create_key(realm, algorithm, active_from=clock.this_second(), tag=audit.Tag.KEY_CREATE)
     if current.active_from > clock.now():
         raise ConflictError(
-            f"Key {current.uid} is announced already and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
+            f"Key {current.uid} has already been announced and signs from {current.active_from:%Y-%m-%d %H:%M:%S} UTC on. "
             "Rotate again after that."
         )
     takes_over = clock.this_second() + announcement()
@@ -65,16 +65,16 @@ def rotate_key(realm: Realm, algorithm: str) -> SigningKey:
     # One statement decides which of two rotations at once it is.
     claim = update(SigningKey).where(SigningKey.id == current.id, SigningKey.retires_at.is_(None)).values(**dates)
     if db.session.execute(claim).rowcount != 1:  # type: ignore[attr-defined]
-        raise ConflictError("The key is being rotated by somebody else at this moment.")
+        raise ConflictError("Someone else is rotating the key at this moment.")
     return _create_key(realm, algorithm, active_from=takes_over, tag=audit.Tag.KEY_ROTATE, replaces=current.uid)
 
 
 def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
-    """Take a key that may have leaked out of the key set at once. Its tokens die as the verifiers' caches expire.
+    """Remove a key that may have leaked from the key set immediately. Its tokens fail as the verifiers' caches expire.
 
     :returns: the key that signs in its place, when it was signing.
     :raises NotFoundError: the realm has no such key.
-    :raises ConflictError: it is revoked already.
+    :raises ConflictError: it has already been revoked.
     """
     check_text("The reason", reason, 500, field="reason")
     key = db.session.scalar(select(SigningKey).where(SigningKey.realm_id == realm.id, SigningKey.uid == kid))
@@ -95,7 +95,7 @@ def revoke_key(realm: Realm, kid: str, reason: str) -> SigningKey | None:
 
 
 def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> SigningKey | None:
-    """Have another key of the same algorithm sign, now and from now on."""
+    """Make another key of the same algorithm sign from now on."""
     now = clock.this_second()
     others = [
         key
@@ -113,7 +113,7 @@ def _replace_revoked(realm: Realm, revoked: SigningKey, state: KeyState) -> Sign
 
 
 def rotate_due_keys() -> None:
-    """Announce successors to all keys whose realm's rotation period is over, and destroy what signed its last token.
+    """Announce successors to all keys whose realm's rotation period has ended, and destroy keys that signed their last token.
 
     Each rotation is committed by itself. Safe to call from every worker at once.
     """

@@ -131,7 +131,8 @@ class KeyRing:
         if signer is None:
             raise SigningKeyMissingError(
                 Sentence(
-                    "The {realm} has no usable {algorithm} key. An operator finds out why with: idp doctor", algorithm=algorithm
+                    "The {realm} has no usable {algorithm} key. An operator can find out why with: idp doctor",
+                    algorithm=algorithm,
                 )
             )
         return signer

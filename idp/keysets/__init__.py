@@ -1,4 +1,4 @@
-"""Third-party credentials that are kept sealed, never shown, and lent to applications."""
+"""Third-party credentials that are stored encrypted, never shown, and leased to applications."""
 
 from idp.keysets.kinds import CATEGORIES, FIXED, WRITABLE, key_types
 from idp.keysets.leases import (

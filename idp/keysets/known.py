@@ -1,4 +1,4 @@
-"""What a worker keeps of a keyset in memory: enough to lend it without reading it. Its values stay sealed there."""
+"""What a worker keeps of a keyset in memory: enough to lease it without reading it. Its values stay encrypted there."""
 
 import functools
 from dataclasses import dataclass, field

@@ -25,11 +25,11 @@ PIECE, MOST_PIECES = 1_000, 50
 
 
 def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
-    """End a lease by hand. One statement decides: of several at once, one ends it and is recorded.
+    """End a lease manually. One statement decides: of several at once, one ends it and is recorded.
 
     :returns: whether it was live until now.
     """
-    reason = check_text("reason", reason, 500) or "by hand"
+    reason = check_text("reason", reason, 500) or "ended manually"
     ended = update(Lease).where(Lease.id == lease.id, _live(clock.now()))
     values = {"ended_at": clock.now(), "end_reason": reason, "ended_by": audit.current_actor().name}
     if db.session.execute(ended.values(values).returning(Lease.id)).first() is None:
@@ -47,7 +47,7 @@ def end_leases_of(realm: Realm, keyset: Keyset) -> int:
 
 
 def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
-    """End leases whose application may not be lent their keyset any more, and shorten those that would outlive its grant.
+    """End leases whose application may no longer lease their keyset, and shorten those that would outlive its grant.
 
     :param conditions: which leases are looked at.
     :returns: how many ended.

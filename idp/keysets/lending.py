@@ -1,4 +1,4 @@
-"""Lending: an application is lent a keyset for a while, gets its values once, and leaves an entry in the audit trail."""
+"""Leasing: an application leases a keyset for a limited time, gets its values once, and leaves an entry in the audit trail."""
 
 import math
 import uuid
@@ -33,26 +33,26 @@ MOST_TRIES = 20
 
 
 class TooManyLeasesError(IdpError):
-    """The application holds as many leases as one may."""
+    """The application holds the maximum number of leases."""
 
     kind, retry_after = Kind.TOO_MANY, 1
     code = "TooManyLeases"
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"This application holds {most} live leases, as many as one may. Give back those that are not needed any more "
+            f"This application holds {most} live leases, which is the limit. Return those that are no longer needed "
             "(DELETE /v1/leases/<uid>), or ask for them for a shorter time."
         )
 
 
 class NotLentError(IdpError):
-    """The application is lent nothing at all: it has no permission for that."""
+    """The application cannot lease anything: it has no permission for that."""
 
     kind = Kind.DENIED
 
     def __init__(self) -> None:
         sentence = (
-            "To be lent keysets takes a role with the permission {permission}, on the {realm} or on a project that the "
+            "Leasing keysets requires a role with the permission {permission}, on the {realm} or on a project that the "
             "keyset is for. An administrator can grant one."
         )
         super().__init__(Sentence(sentence, permission=LEASE))
@@ -92,7 +92,7 @@ def take_lease(
     reason: str,
     seconds: int | None,
 ) -> TakenLease:
-    """Lend a keyset to an application, and commit that with its audit entry.
+    """Lease a keyset to an application, and commit that with its audit entry.
 
     What is in memory finds the keyset and opens it; whether it may be lent at this moment, the statement that stores the lease
     decides, in one with that.
@@ -101,11 +101,11 @@ def take_lease(
     :param named: uid of the keyset, or its name where only one has it.
     :param reason: what it is needed for, for the audit trail.
     :param seconds: how long; None for as long as the keyset allows. It ends no later than the grant.
-    :raises NotLentError: the application may be lent nothing.
-    :raises NotFoundError: there is no keyset that it may be lent.
+    :raises NotLentError: the application cannot lease anything.
+    :raises NotFoundError: there is no keyset that it may lease.
     :raises InvalidMembersError: the reason or the time has no usable value.
-    :raises KeysetDamagedError: the values do not open.
-    :raises TooManyLeasesError: the application holds as many leases as one may.
+    :raises KeysetDamagedError: the values cannot be decrypted.
+    :raises TooManyLeasesError: the application holds the maximum number of leases.
     """
     if not reason.strip() or len(reason) > LONGEST_REASON or not is_written(reason):
         raise InvalidMembersError([("reason", f"Say in one line of 1 to {LONGEST_REASON} characters what it is needed for")])
@@ -118,7 +118,7 @@ def take_lease(
             return taken
         realm.runtime.feed.expire()  # what was in memory has just changed
         realm.runtime.feed.confirm()
-    raise StorageUnavailableError("The keyset is being changed over and over. Try again in a few seconds.")
+    raise StorageUnavailableError("The keyset keeps being changed. Try again in a few seconds.")
 
 
 def _try_to_take(
@@ -135,7 +135,7 @@ def _try_to_take(
         raise _not_found()
     keyset, until = lent[0]
     if seconds is not None and not 1 <= seconds <= keyset.max_lease_seconds:
-        raise InvalidMembersError([("seconds", f"This keyset is lent for 1 to {keyset.max_lease_seconds} seconds")])
+        raise InvalidMembersError([("seconds", f"This keyset can be leased for 1 to {keyset.max_lease_seconds} seconds")])
     now = clock.now()
     asked = now + timedelta(seconds=keyset.max_lease_seconds if seconds is None else seconds)
     expires_at = asked if math.isinf(until) else min(asked, datetime.fromtimestamp(until, UTC))
@@ -210,7 +210,7 @@ def _write(entries: Sequence[_Entry]) -> list[_Outcome]:
 
 def _not_found() -> NotFoundError:
     return NotFoundError(
-        "There is no keyset with this uid, nor just one with this name, that the caller may be lent (not found)."
+        "There is no keyset with this uid, nor exactly one with this name, that the caller may lease (not found)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Keysets: third-party credentials of a realm, sealed at rest, and the leases by which applications are lent them."""
+"""Keysets: third-party credentials of a realm, encrypted at rest, and the leases by which applications get them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ DEFAULT_LEASE, LONGEST_LEASE = 3_600, 86_400
 
 
 class Keyset(Identified, Base):
-    """A set of keys to somebody else's system, such as an access key id with its secret."""
+    """A set of keys to a third-party system, such as an access key id with its secret."""
 
     __tablename__ = "keyset"
     __table_args__ = (
@@ -33,9 +33,9 @@ class Keyset(Identified, Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id", ondelete="SET NULL"), index=True)
     """Whom it is assigned to; None when that was a program, or is gone."""
     is_default: Mapped[bool] = mapped_column(default=False)
-    """Whether it is the one to use where nothing else is said: one for each category and entity at the most."""
+    """Whether it is used unless another is named: at most one for each category and entity."""
     max_lease_seconds: Mapped[int] = mapped_column(default=DEFAULT_LEASE)
-    """The longest that a lease of it lives."""
+    """The longest duration of a lease."""
     version: Mapped[int] = mapped_column(default=1)
     sealed_data_key: Mapped[str] = mapped_column(SealedText)
     """The key that seals the values of this version, under the master key."""
@@ -56,7 +56,7 @@ class KeysetProject(Base):
 
 
 class KeysetKey(Base):
-    """One key of the current version. Older values are not kept: nobody is lent them again."""
+    """One key of the current version. Older values are not kept: they are never leased again."""
 
     __tablename__ = "keyset_key"
     __table_args__ = (UniqueConstraint("keyset_id", "key_type"), {"sqlite_autoincrement": True})
@@ -89,7 +89,7 @@ class LeaseState(StrEnum):
     LIVE = "live"
     EXPIRED = "expired"
     ENDED = "ended"
-    """By hand, or with the grant, the application or the keyset."""
+    """Manually, or with the grant, the application or the keyset."""
 
 
 class Lease(Identified, Base):

@@ -1,4 +1,4 @@
-"""Whether an application may be lent a keyset: by roles that are in memory, and as a condition on rows."""
+"""Whether an application may lease a keyset: by roles that are in memory, and as a condition on rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from idp.keysets.models import KeysetProject
 from idp.realms import Realm
 
 LEASE = "keysets:lease"
-"""The permission to be lent keysets."""
+"""The permission to lease keysets."""
 
 
 def lent_until(held: Sequence[HeldRole], projects: Sequence[str]) -> float:
-    """Return until when roles permit being lent a keyset that is for some projects, or for the realm.
+    """Return until when roles permit leasing a keyset that is for some projects, or for the realm.
 
     :returns: seconds since 1970; 0 if they do not permit it, infinite without an end.
     """
@@ -31,14 +31,14 @@ def lent_until(held: Sequence[HeldRole], projects: Sequence[str]) -> float:
 
 
 def permitting(application_id: Any, keyset_id: Any, until: Any) -> ColumnElement[bool]:
-    """Return the condition that an application holds, until some time at least, a role by which it may be lent a keyset."""
+    """Return the condition that an application holds, until some time at least, a role by which it may lease a keyset."""
     grant = aliased(Grant)
     lasting = or_(grant.until.is_(None), grant.until >= until)
     return exists(_permitting_grants(grant, application_id, keyset_id).where(lasting))
 
 
 def last_end(application_id: Any, keyset_id: Any) -> Any:
-    """Return the subquery of when the last grant ends by which an application may be lent a keyset, where all of them end."""
+    """Return the subquery of when the last grant ends by which an application may lease a keyset, if all of them end."""
     grant = aliased(Grant)
     return _permitting_grants(grant, application_id, keyset_id).with_only_columns(func.max(grant.until)).scalar_subquery()
 

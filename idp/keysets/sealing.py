@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 class KeysetDamagedError(ConflictError):
-    """The values of a keyset do not open. Others are not concerned."""
+    """The values of a keyset cannot be decrypted. Others are not affected."""
 
     code = "KeysetDamaged"
 
     def __init__(self, name: str, uid: str) -> None:
         super().__init__(
-            f"The values of keyset {name!r} ({uid}) are damaged in the database and cannot be opened. "
+            f"The values of keyset {name!r} ({uid}) are damaged in the database and cannot be decrypted. "
             "Store them again as a new version, or restore a backup."
         )
 
@@ -45,7 +45,7 @@ def data_key_context(realm_uid: str, keyset_uid: str, version: int) -> str:
 def seal_values(
     realm_uid: str, keyset_uid: str, version: int, values: Iterable[tuple[str, str]]
 ) -> tuple[str, list[tuple[str, bytes]]]:
-    """Seal values under a new data key.
+    """Encrypt values with a new data key.
 
     :param values: types and values.
     :returns: the sealed data key, and types with sealed values.
@@ -64,7 +64,7 @@ def open_values(
     values: Collection[tuple[str, bytes]],
     types: Collection[str],
 ) -> dict[str, str]:
-    """Open what `seal_values` has sealed.
+    """Decrypt what `seal_values` has encrypted.
 
     :param types: of the keys that there must be.
     :returns: values by type.

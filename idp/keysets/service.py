@@ -1,4 +1,4 @@
-"""Keysets: made, listed, changed, given new values, deleted."""
+"""Keysets: created, listed, updated, given new values, deleted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ Values = Sequence[tuple[str, str]]
 
 
 class DuplicateKeysetError(ConflictError):
-    """The realm has a keyset of this name, category and entity already."""
+    """The realm already has a keyset of this name, category and entity."""
 
 
 @dataclass(frozen=True)
 class KeysetWish:
-    """What a keyset is to be. What is None stays as it is, or gets its default."""
+    """What a keyset is to be. None keeps the current value, or means the default."""
 
     name: str | None = None
     description: str | None = None
@@ -80,7 +80,7 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
 
 
 def update_keyset(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
-    """Change a keyset. With values, it gets a new version; see `create_keyset` for the errors."""
+    """Update a keyset. With values, it gets a new version; see `create_keyset` for the errors."""
     lock_realm(realm.name)
     publish_keyset(realm, keyset)  # under its old name too
     before = _facts(keyset)
@@ -101,9 +101,9 @@ def update_keyset(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
 
 
 def replace_values(realm: Realm, keyset: Keyset, values: Values) -> int:
-    """Give a keyset new values, and return the number of the version that they are.
+    """Replace the values of a keyset, and return the number of the new version.
 
-    The old values are removed from the database. Leases that run were given them: they show which version they hold.
+    The old values are removed from the database. Active leases still have them: they show which version they hold.
 
     :raises InvalidMembersError: a key is missing or of another type, or a value is not usable.
     """
@@ -166,7 +166,7 @@ def keyset_listing(
 ) -> Listing:
     """Return keysets as a list in pages.
 
-    :param containing: only those whose name or description contains this, in whatever case.
+    :param containing: only those whose name or description contains this, ignoring case.
     :param project: only those that are for this project by name.
     :param projects: only those that are for one of these projects; None for all, and those of the whole realm.
     :param default: only those that are, or are not, the default.
@@ -255,7 +255,7 @@ def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
             [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
         )
     if resembles_uid(name):
-        raise InvalidMembersError([("name", "This is the form of a uid: use a name that is none")])
+        raise InvalidMembersError([("name", "This has the form of a uid: use another name")])
     same = select(Keyset.id).where(
         Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name
     )
@@ -276,7 +276,7 @@ def _check_values(category: str, entity: str, values: Values) -> dict[str, str]:
     marks = {}
     for each, value in values:
         if not value or len(value) > LONGEST_VALUE or "\0" in value:
-            raise InvalidMembersError([("keys", f"The value of {each} takes 1 to {LONGEST_VALUE} characters, and no NUL")])
+            raise InvalidMembersError([("keys", f"The value of {each} must have 1 to {LONGEST_VALUE} characters, and no NUL")])
         fixed = FIXED.get((entity, each))
         if fixed is not None and value != fixed:
             raise InvalidMembersError([("keys", f"The value of {each} must be {fixed}")])

@@ -1,4 +1,4 @@
-"""Mail: written to an outbox in the transaction that causes it, sent by a chore, never in the way of a request."""
+"""Email: written to an outbox in the transaction that causes it, sent by a background chore, never delaying a request."""
 
 from idp.mail.models import MailMessage
 from idp.mail.outbox import check_address, count_waiting, drop_waiting, enqueue, list_waiting

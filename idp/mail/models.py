@@ -10,7 +10,7 @@ from idp.db import Base, BigId
 
 
 class MailMessage(Base):
-    """A mail that is to be sent, or was."""
+    """An email that is to be sent, or was."""
 
     __tablename__ = "mail_message"
     __table_args__ = (
@@ -25,7 +25,7 @@ class MailMessage(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     occasion: Mapped[str] = mapped_column(String(200), unique=True)
-    """What it is sent for, once: `api-key-expiry:7:<uid>`. A second mail for the same occasion is not written."""
+    """What it is sent for, once: `api-key-expiry:7:<uid>`. A second email for the same occasion is not written."""
     realm: Mapped[str] = mapped_column(String(64))
     template: Mapped[str] = mapped_column(String(40))
     sealed: Mapped[str]

@@ -1,4 +1,4 @@
-"""Writing mails to the outbox."""
+"""Writing emails to the outbox."""
 
 import json
 import re
@@ -18,23 +18,23 @@ _TEMPLATE = re.compile(r"[a-z-]{1,40}")
 
 
 def check_address(address: str) -> str:
-    """Return a mail address if it can be one.
+    """Return an email address if it is valid.
 
     :raises InvalidValueError: it cannot, or holds what could add a header or a recipient (T105).
     """
     # `=?` begins an encoded word (RFC 2047 §2), which may hold a whole list of addresses
     sound = address.isprintable() and len(address) <= LONGEST_ADDRESS and "=?" not in address and ".." not in address
     if not sound or not _ADDRESS.fullmatch(address):
-        raise InvalidValueError(f"{address[:80]!r} is not a mail address: use one such as ann@example.com.", field="email")
+        raise InvalidValueError(f"{address[:80]!r} is not an email address: use one such as ann@example.com.", field="email")
     return address
 
 
 def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) -> bool:
-    """Write a mail to the outbox, in the current transaction.
+    """Write an email to the outbox, in the current transaction.
 
-    :param occasion: what it is sent for; of several mails for one occasion, one is written.
+    :param occasion: what it is sent for; of several emails for one occasion, one is written.
     :param template: name of the template: `<template>.txt` and `<template>.html`.
-    :param values: what the template is filled with. They are sealed until the mail is sent, and then forgotten.
+    :param values: what the template is filled with. They are stored encrypted until the email is sent, and then deleted.
     :returns: whether it was written.
     """
     if not _TEMPLATE.fullmatch(template):
@@ -57,14 +57,14 @@ def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) ->
 
 
 def list_waiting(limit: int = 50) -> Sequence[MailMessage]:
-    """Return mails that have not been sent, oldest first."""
+    """Return emails that have not been sent, oldest first."""
     return db.session.scalars(
         select(MailMessage).where(MailMessage.done_at.is_(None)).order_by(MailMessage.id).limit(limit)
     ).all()
 
 
 def drop_waiting() -> int:
-    """Give up all mails that have not been sent, and return how many; a restored backup would send them once more."""
+    """Discard all emails that have not been sent, and return how many; a restored backup would send them once more."""
     dropped = (
         update(MailMessage).where(MailMessage.done_at.is_(None)).values(done_at=clock.now(), sealed="", last_error="dropped")
     )
@@ -72,7 +72,7 @@ def drop_waiting() -> int:
 
 
 def count_waiting() -> int:
-    """Return how many mails have not been sent."""
+    """Return how many emails have not been sent."""
     return db.session.scalar(select(func.count()).select_from(MailMessage).where(MailMessage.done_at.is_(None))) or 0
 
 

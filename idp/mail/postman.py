@@ -47,10 +47,10 @@ class _Claim:
 
 
 def deliver_mail(limit: int = 20) -> int:
-    """Send mails that are due, and return how many went out. Without a mail server, nothing is tried.
+    """Send emails that are due, and return how many were sent. Without a mail server, nothing is tried.
 
-    Each is claimed in one statement, so that of several workers one sends it. A worker that is killed between the mail
-    server's answer and the note of it sends the mail again: the same `Message-ID` lets the recipient's side see that.
+    Each is claimed in one statement, so that of several workers one sends it. If a worker is killed between the mail
+    server's answer and recording it, the email is sent again: the same `Message-ID` lets the recipient's side recognise that.
     """
     settings = runtime.current().settings
     if not settings.smtp_host:
@@ -143,7 +143,7 @@ def _connect(settings: Settings) -> smtplib.SMTP:
 
 
 def compose(settings: Settings, template: str, to: str, values: dict[str, str]) -> EmailMessage:
-    """Make a mail in plain text and HTML from its template, whose first line is the subject."""
+    """Build an email in plain text and HTML from its template, whose first line is the subject."""
     values = values | {"public_url": settings.public_url}
     subject, _, text = _templates().get_template(f"{template}.txt").render(values).partition("\n")
     message = EmailMessage()
@@ -168,5 +168,5 @@ def _templates() -> jinja2.Environment:
 
 
 def forget_old_mail() -> None:
-    """Remove what was sent or given up long ago."""
+    """Remove emails that were sent or given up long ago."""
     db.session.execute(delete(MailMessage).where(MailMessage.done_at < clock.now() - KEEP))

@@ -72,6 +72,6 @@ def check_references(file: RealmFile) -> None:
 
 def _check_reference(file: RealmFile, where: list[str | int], role: str, project: str) -> None:
     if role and role not in file.roles and role not in BUILT_IN_ROLES:
-        raise file.error(where, f"there is no role {role!r}: add [roles.{role}], or use one that is there")
+        raise file.error(where, f"there is no role {role!r}: add [roles.{role}], or use an existing one")
     if project and project not in file.projects:
         raise file.error(where, f"there is no project {project!r}: add [projects.{project}]")

@@ -65,7 +65,7 @@ def _read_each(paths: Sequence[Path]) -> tuple[list[RealmFile], list[RealmFileEr
         other = first.setdefault(name, file)
         if other is not file:
             twice.add(name)
-            problems.append(file.error(["realm", "name"], f"{other.path} is of realm {name!r} already"))
+            problems.append(file.error(["realm", "name"], f"{other.path} already defines realm {name!r}"))
     return [file for file in files if file.realm.name not in twice], problems
 
 
@@ -95,7 +95,7 @@ def read_file(path: Path) -> RealmFile:
 def _reason(error: Any) -> str:
     match error["type"]:
         case "extra_forbidden":
-            return "is not a setting here; realms/acme.toml explains those there are"
+            return "is not a setting; realms/acme.toml explains all settings"
         case "missing":
             return "is missing"
     return reason_of(error)

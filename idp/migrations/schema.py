@@ -54,7 +54,7 @@ def upgrade(connection: Connection) -> str | None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise SchemaError(
-            f"The database has schema {current}, which this version does not know. Start the version that made it, or later."
+            f"The database has schema {current}, which this version does not know. Start the version that created it, or later."
         )
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
@@ -69,7 +69,7 @@ def refuse_unfinished(connection: Connection) -> None:
     if inspect(connection).has_table(UNFINISHED_COPY):
         raise SchemaError(
             "The database is an unfinished copy of another one. Set IDP_DATABASE_URL to that one, and run the same "
-            "`idp database copy` again: it goes on where it was."
+            "`idp database copy` again to continue where it stopped."
         )
 
 

@@ -85,7 +85,7 @@ def purge_realm(name: str) -> None:
 def _deleted(name: str) -> Realm:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     if realm.state is not RealmState.DELETED:
-        sentence = "{Realm} is {state}: only a deleted {what} is purged."
+        sentence = "{Realm} is {state}: only a deleted {what} can be purged."
         raise ConflictError(Sentence(sentence, realm=name, state=realm.state.value, what=Sentence("{realm}")))
     if db.engine.dialect.name == "postgresql":
         db.session.execute(text("SET LOCAL statement_timeout = '60s'"))

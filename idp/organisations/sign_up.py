@@ -40,7 +40,7 @@ class SignUpClosedError(IdpError):
     kind = Kind.DENIED
 
     def __init__(self) -> None:
-        super().__init__("Organisations cannot be signed up here: ask the operator for one.")
+        super().__init__("Sign-up is closed here: ask the operator for an organisation.")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
 def approve(realm: Realm) -> None:
     """Let an organisation begin that was waiting for it, and tell its administrators by mail.
 
-    :raises ConflictError: it was not waiting.
+    :raises ConflictError: it is not pending.
     """
     realms.approve_realm(realm)
     for user in _administrators(realm):
@@ -170,7 +170,7 @@ def _hash(password: str, wish: SignUpWish) -> str:
 
 def _refuse_taken(name: str) -> None:
     if realms.find_realm(name) is not None or db.session.get(PurgedRealm, name) is not None:
-        raise ConflictError(f"An organisation {name!r} exists already: choose another name.")
+        raise ConflictError(f"An organisation {name!r} already exists: choose another name.")
 
 
 def _find(code: str) -> SignUp | None:

@@ -39,14 +39,14 @@ class Criteria(StrEnum):
 
 
 def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | None = None, made_with: str = "") -> str:
-    """Make a personal token, and return it: it is shown now or never.
+    """Make a personal token, and return it: it is shown only once.
 
     :param seconds: its life, where the organisation lets people choose; None for the organisation's.
     :param made_with: id of the token that it is made with, if it is: it then ends when that one does, or before.
     :raises InvalidValueError: the life is out of range.
     :raises ConflictError: the organisation does not let people choose.
     :raises TokenLimitError: there are too many; expired ones count until they are deleted.
-    :raises TokenTooLargeError: it would not fit a header.
+    :raises TokenTooLargeError: it would not fit in a header.
     """
     life = _life(realm, seconds)
     # one at a time for each identity: two at once could both see the last free place
@@ -88,7 +88,7 @@ def _life(realm: KnownRealm, seconds: int | None) -> int:
         return realm.personal_token_seconds
     if not realm.personal_token_choice:
         sentence = (
-            "The life of personal tokens is fixed here, to {life} seconds. Leave {field} out, "
+            "The lifetime of personal tokens is fixed here, at {life} seconds. Leave {field} out, "
             "or ask an administrator to allow choosing it."
         )
         raise ConflictError(Sentence(sentence, life=realm.personal_token_seconds), field="seconds")
@@ -124,7 +124,7 @@ def page_of_tokens(
 ) -> Sequence[tuple[PersonalToken, User]]:
     """Return tokens with their owners, oldest first: all of a realm, or of one user.
 
-    :param after: only those with a larger row number, to page on.
+    :param after: only those with a larger row number, for the next page.
     """
     query = (
         select(PersonalToken, User)

@@ -53,18 +53,20 @@ def check_rules(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     :raises InvalidValueError: one of them cannot be.
     """
     if len(rules) > MOST_RULES:
-        raise InvalidValueError(f"A protected API takes at most {MOST_RULES} rules.")
+        raise InvalidValueError(f"A protected API can have at most {MOST_RULES} rules.")
     checked = []
     for number, rule in enumerate(rules, 1):
         methods, path = sorted(set(rule.get("methods", ()))), rule.get("path", "")
         if not methods or not set(methods) <= set(METHODS):
-            raise InvalidValueError(f"Rule {number}: methods takes some of {', '.join(METHODS)}.")
+            raise InvalidValueError(f"Rule {number}: methods must be some of {', '.join(METHODS)}.")
         if not is_plain(path) or (path.endswith("/") and path != "/"):
-            raise InvalidValueError(f"Rule {number}: path takes a plain path such as /api/v1/query, without a slash at the end.")
+            raise InvalidValueError(f"Rule {number}: path must be a plain path such as /api/v1/query, without a trailing slash.")
         roles, project = sorted(set(rule.get("roles", ()))), rule.get("project") or ""
         is_open = rule.get("open", False) is True
         if is_open and (roles or project):
-            raise InvalidValueError(f"Rule {number}: what is open asks for no caller, so it takes neither roles nor a project.")
+            raise InvalidValueError(
+                f"Rule {number}: an open rule does not identify the caller, so it can have neither roles nor a project."
+            )
         stored = {"methods": methods, "path": path, "roles": roles, "project": project}
         checked.append(stored | ({"open": True} if is_open else {}))
     _refuse_what_never_counts(checked)
@@ -81,7 +83,7 @@ def _refuse_what_never_counts(rules: Sequence[dict[str, Any]]) -> None:
             same = set(rule["methods"]) & set(wider["methods"])
             if same and "open" in wider and "open" not in rule and is_below(rule["path"], wider["path"]):
                 raise InvalidValueError(
-                    f"Rule {number} would never count: rule {other} is open, and holds {min(same)} of {rule['path']}."
+                    f"Rule {number} would have no effect: rule {other} is open, and covers {min(same)} of {rule['path']}."
                 )
 
 

@@ -19,7 +19,7 @@ from idp.web.body import Environ
 from idp.web.credentials import decode_basic
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
-"""Methods that `authenticate_application` takes; discovery is made from this."""
+"""Methods that `authenticate_application` accepts; discovery is generated from this."""
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_SECRET = 512
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An application that has proved who it is."""
+    """An authenticated application."""
 
     application: KnownApplication
     secret: KnownSecret | None
@@ -58,8 +58,8 @@ def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *,
 
     :param single_use: accept a secret that works once; the caller must then call `use_up_secret`.
     :raises InvalidRequestError: two different credentials, or an assertion without its type.
-    :raises InvalidClientError: none, or one that will not do; alike for every cause.
-    :raises RateExceededError: one that will not do, after too many others. A right one is accepted whatever others have shown.
+    :raises InvalidClientError: none, or an invalid one; the same for every cause.
+    :raises RateExceededError: an invalid one, after too many others. A correct one is accepted regardless of earlier failures.
     """
     client = _authenticate(realm, environ, form, single_use=single_use)
     note_application(environ, client.application)
@@ -126,9 +126,9 @@ def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
 def _count_and_refuse(
     realm: KnownRealm, application: KnownApplication | None, claimed: str, address: str, reason: str
 ) -> InvalidClientError:
-    """Note a credential that will not do, under the name that was claimed.
+    """Count an invalid credential, under the claimed name.
 
-    :raises RateExceededError: too many of that name did not, from this address.
+    :raises RateExceededError: too many failures for that name, from this address.
     """
     refusal = _refuse(realm, application, address, reason)
     count_failure(realm, claimed, address)

@@ -63,7 +63,7 @@ class InvalidClientError(ProtocolError):
 
     def __init__(self, realm: str) -> None:
         super().__init__(
-            "The client could not be authenticated. Check the realm, the client_id, and that the credential is still live."
+            "The client could not be authenticated. Check the realm, the client_id, and that the credential is still valid."
         )
         self._realm = realm
 
@@ -79,7 +79,7 @@ class InvalidGrantError(ProtocolError):
 
 
 class UnsupportedGrantTypeError(ProtocolError):
-    """The grant type is not offered here (RFC 6749 §5.2)."""
+    """The grant type is not supported (RFC 6749 §5.2)."""
 
     error = "unsupported_grant_type"
 
@@ -91,7 +91,7 @@ class InvalidScopeError(ProtocolError):
 
 
 class InvalidTargetError(ProtocolError):
-    """The resource or audience is not the client's to address (RFC 8707 §2)."""
+    """The client is not allowed to address the resource or audience (RFC 8707 §2)."""
 
     error = "invalid_target"
 
@@ -110,13 +110,13 @@ class AccessDeniedError(ProtocolError):
 
 
 class InvalidTokenError(ProtocolError):
-    """The bearer token is missing, or none that is accepted (RFC 6750 §3.1)."""
+    """The bearer token is missing or not accepted (RFC 6750 §3.1)."""
 
     error = "invalid_token"
     status = 401
 
     def __init__(self, *, is_shown: bool, sentence: str = "") -> None:
-        super().__init__(sentence or "Show an active access token of this realm: Authorization: Bearer <token>.")
+        super().__init__(sentence or "Send an active access token of this realm: Authorization: Bearer <token>.")
         self._challenge = 'Bearer error="invalid_token"' if is_shown else "Bearer"
 
     def headers(self) -> dict[str, str]:
@@ -125,13 +125,13 @@ class InvalidTokenError(ProtocolError):
 
 
 class InsufficientScopeError(ProtocolError):
-    """The token was not issued for this (RFC 6750 §3.1)."""
+    """The token lacks the required scope (RFC 6750 §3.1)."""
 
     error = "insufficient_scope"
     status = 403
 
     def __init__(self) -> None:
-        super().__init__("The token was issued without the scope openid. Ask for one with it.")
+        super().__init__("The token was issued without the scope openid. Request one with it.")
 
     def headers(self) -> dict[str, str]:
         """Return the challenge, with the scope that is missing."""
@@ -149,7 +149,7 @@ class UnknownRealmError(ProtocolError):
 
 
 class SlowDownError(ProtocolError):
-    """A credential is used more often than it may (RFC 6585 §4)."""
+    """The rate limit of a credential is exceeded (RFC 6585 §4)."""
 
     error = "slow_down"
     status = 429
@@ -159,7 +159,7 @@ class SlowDownError(ProtocolError):
         self._retry_after, self._rate = retry_after, rate
 
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """Return the headers that say when to try again."""
         rate = self._rate
         return {"Retry-After": str(self._retry_after)} | (rate_headers(rate, 0, self._retry_after) if rate is not None else {})
 
@@ -171,7 +171,7 @@ class TemporarilyUnavailableError(ProtocolError):
     status = 503
 
     def headers(self) -> dict[str, str]:
-        """Say when to come back."""
+        """Return the headers that say when to try again."""
         return {"Retry-After": "5"}
 
 
@@ -212,7 +212,7 @@ def _http_error(error: HTTPException) -> Response:
     """Keep status and headers (`Allow` of a 405, say) of werkzeug's error, and give it the protocol's body."""
     descriptions = {
         404: "There is nothing at this URL. /auth/realms/<realm>/.well-known/openid-configuration lists the endpoints.",
-        405: "This endpoint takes another HTTP method; see the Allow header.",
+        405: "This endpoint does not support this HTTP method; see the Allow header.",
     }
     code = error.code or 500
     body = json.dumps({"error": "invalid_request", "error_description": descriptions.get(code, error.name)})

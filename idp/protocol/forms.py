@@ -43,7 +43,7 @@ def parse_form(environ: Environ) -> Form:
         raise InvalidRequestError(str(error)) from error
     if environ.get("QUERY_STRING"):
         # RFC 6749 §2.3.1: credentials never travel in the URL; nor does anything else here.
-        raise InvalidRequestError("Send the parameters in the body; this endpoint takes none in the URL.")
+        raise InvalidRequestError("Send the parameters in the body; this endpoint accepts none in the URL.")
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaTypeError(f"Send the parameters as {FORM}.")
     return parse_body(body)
@@ -62,7 +62,7 @@ def parse_body(body: bytes) -> Form:
     form = Form(pairs)
     if len(form) != len(pairs):
         # RFC 6749 §3.2: parameters must not be included more than once.
-        raise InvalidRequestError("A parameter is given more than once. Send each at most once.")
+        raise InvalidRequestError("A parameter is repeated. Send each at most once.")
     if "" in form.values():
         # RFC 6749 §3.2: a parameter without a value counts as omitted.
         form = Form((name, value) for name, value in pairs if value)

@@ -13,9 +13,9 @@ from idp.protocol.realm import open_realm
 
 
 def introspect(realm: str) -> Response:
-    """Tell an application about a token that it was issued, or that is meant for it; `{"active": false}` about others.
+    """Describe a token to the application that it was issued to or is meant for; `{"active": false}` to others.
 
-    `token_type_hint` is of no use here and ignored (RFC 7662 §2.1).
+    `token_type_hint` is not needed and ignored (RFC 7662 §2.1).
     """
     known = open_realm(realm)
     form = parse_form(request.environ)

@@ -15,7 +15,7 @@ _USES = "uses of a token"
 
 
 def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
-    """Note that an application has failed to show who it is. Whoever shows a right credential is not asked about.
+    """Count a failed authentication of an application. Correct credentials are not counted.
 
     It is counted under the name that was claimed, so that it does not tell which applications exist (T88).
 

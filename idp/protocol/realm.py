@@ -26,7 +26,7 @@ def open_realm(name: str) -> KnownRealm:
 
 
 def realm_document(realm: str) -> Response:
-    """Answer what Keycloak's adapters ask a realm for: its name, its public key, where its tokens are."""
+    """Return what Keycloak's adapters ask a realm for: its name, its public key, its token URL."""
     known = open_realm(realm)
     base = f"{known.issuer}/protocol/openid-connect"
     kid = keys.key_ring(known).signer("RS256", clock.timestamp()).kid

@@ -11,9 +11,9 @@ from idp.protocol.realm import open_realm
 
 
 def revoke(realm: str) -> Response:
-    """Revoke what the application that asks was issued: a token, or a key of its own; the answer is sent once that is durable.
+    """Revoke a token issued to the calling application, or a key of its own; the response is sent once that is durable.
 
-    `token_type_hint` is of no use here and ignored (RFC 7009 §2.1).
+    `token_type_hint` is not needed and ignored (RFC 7009 §2.1).
     """
     known = open_realm(realm)
     form = parse_form(request.environ)

@@ -33,7 +33,7 @@ def answer_token(realm: str, environ: Environ, form: Form) -> dict[str, Any]:
 def _answer(known: KnownRealm, environ: Environ, form: Form) -> dict[str, Any]:
     grant = GRANTS.get(form.required("grant_type"))
     if grant is None:
-        raise UnsupportedGrantTypeError("This grant type is not offered here. Use client_credentials, or token exchange.")
+        raise UnsupportedGrantTypeError("This grant type is not supported. Use client_credentials or token exchange.")
     client = None
     if grant.needs_client or shows_credential(environ, form):
         client = authenticate_application(known, environ, form, single_use=grant.needs_client)

@@ -13,9 +13,9 @@ from idp.web.credentials import Credentials, MalformedCredentialError, Shown, re
 
 
 def userinfo(realm: str) -> Response:
-    """Tell the bearer of an access token who it was issued to. Roles stand in the token itself.
+    """Tell the bearer of an access token who it was issued to. Roles are in the token itself.
 
-    The token is shown in the header (RFC 6750 §2.1); a cookie does not count here.
+    The token is sent in the header (RFC 6750 §2.1); cookies are ignored.
     """
     known = open_realm(realm)
     shown = _shown()

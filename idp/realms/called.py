@@ -17,7 +17,7 @@ from idp.errors import ConflictError, InvalidValueError
 from idp.realms.names import NAME_PATTERN, check_text
 
 LONGEST_SHOWN = 200
-"""Characters of a name that is shown."""
+"""Longest display name, in characters."""
 
 _LONGEST = 64
 
@@ -48,7 +48,7 @@ def called(noun: str, shown: str) -> Called:
     """
     text = _no_uid(noun, check_text(f"The name of a {noun}", shown, LONGEST_SHOWN, field="display_name").strip())
     if not text:
-        raise InvalidValueError(f"A {noun} takes a name.")
+        raise InvalidValueError(f"A {noun} needs a name.")
     if _is_name(text):
         return Called(text)
     plain = _plain(text)
@@ -91,7 +91,7 @@ def check_called(table: Any, noun: str, wanted: Called, realm_id: int, *, beside
     other = db.session.scalars((query if besides is None else query.where(table.id != besides)).limit(1)).first()
     if other is not None:
         known = f"{other.name!r}" + (f", shown as {other.display_name!r}" if other.display_name else "")
-        raise ConflictError(f"There is a {noun} {known} already. Choose another name, one that differs in letters or digits.")
+        raise ConflictError(f"There is a {noun} {known} already. Choose another name that differs in letters or digits.")
     return "" if shown == wanted.name else shown
 
 
@@ -102,7 +102,7 @@ def _is_name(text: str) -> bool:
 def _no_uid(noun: str, text: str) -> str:
     """Return a name that could not be taken for somebody's uid."""
     if resembles_uid(text):
-        raise InvalidValueError(f"{text!r} cannot be the name of a {noun}: it has the form of a uid, and would be taken for one.")
+        raise InvalidValueError(f"{text!r} cannot be the name of a {noun}: it has the form of a uid.")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The life of an organisation: asked for, approved, deactivated, deleted, restored while that can be done."""
+"""The life cycle of an organisation: requested, approved, deactivated, deleted, restored while that is possible."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,9 +17,9 @@ GRACE = timedelta(days=30)
 
 
 def approve_realm(realm: Realm) -> None:
-    """Let an organisation begin that was waiting for it.
+    """Approve a pending organisation.
 
-    :raises ConflictError: it was not waiting.
+    :raises ConflictError: it is not pending.
     """
     _expect(realm, RealmState.PENDING)
     realm.pending = False
@@ -27,9 +27,9 @@ def approve_realm(realm: Realm) -> None:
 
 
 def deactivate_realm(realm: Realm) -> None:
-    """Stop every credential of a realm, on every worker within a second; `activate_realm` undoes it.
+    """Deactivate a realm: every worker refuses its credentials within a second; `activate_realm` undoes this.
 
-    :raises ConflictError: it is not active, or the operators' own.
+    :raises ConflictError: it is not active, or belongs to the operators.
     """
     _not_master(realm, "deactivated")
     _expect(realm, RealmState.ACTIVE)
@@ -37,7 +37,7 @@ def deactivate_realm(realm: Realm) -> None:
 
 
 def activate_realm(realm: Realm) -> None:
-    """Let the credentials of a realm work again.
+    """Activate a realm again, with all its credentials.
 
     :raises ConflictError: it was not deactivated.
     """
@@ -46,9 +46,9 @@ def activate_realm(realm: Realm) -> None:
 
 
 def delete_realm(realm: Realm) -> None:
-    """Stop a realm for good. For 30 days `restore_realm` can bring it back.
+    """Delete a realm: it stops working immediately. For 30 days `restore_realm` can bring it back.
 
-    :raises ConflictError: it is deleted already, or the operators' own.
+    :raises ConflictError: it is already deleted, or belongs to the operators.
     """
     _not_master(realm, "deleted")
     _expect(realm, RealmState.PENDING, RealmState.ACTIVE, RealmState.INACTIVE)
@@ -63,9 +63,9 @@ def restore_realm(realm: Realm) -> None:
     """
     _expect(realm, RealmState.DELETED)
     if realm.purging:
-        raise ConflictError(Sentence("{Realm} is being purged: it cannot be restored any more.", realm=realm.name))
+        raise ConflictError(Sentence("{Realm} is being purged: it can no longer be restored.", realm=realm.name))
     if realm.deleted_at is not None and clock.now() > realm.deleted_at + GRACE:
-        sentence = "{Realm} was deleted more than {days} days ago: it cannot be restored any more."
+        sentence = "{Realm} was deleted more than {days} days ago: it can no longer be restored."
         raise ConflictError(Sentence(sentence, realm=realm.name, days=GRACE.days))
     realm.deleted_at = None
     _set_enabled(realm, audit.Tag.REALM_RESTORE, enabled=False)
@@ -76,8 +76,8 @@ def page_of_realms(
 ) -> Sequence[Realm]:
     """Return realms by name.
 
-    :param after: only those whose name comes after this, to page on.
-    :param containing: only those whose name or display name contains this, in whatever case.
+    :param after: only those whose name comes after this, for the next page.
+    :param containing: only those whose name or display name contains this, ignoring case.
     :param state: only those in this state.
     """
     query = realm_listing(containing=containing, state=state).query
@@ -130,9 +130,11 @@ def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
 
 def _not_master(realm: Realm, done: str) -> None:
     if realm.name == MASTER:
-        raise ConflictError(Sentence("{Realm} is the operators' own and cannot be {done}.", realm=MASTER, done=done))
+        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be {done}.", realm=MASTER, done=done))
 
 
 def _expect(realm: Realm, *states: RealmState) -> None:
     if realm.state not in states:
-        raise ConflictError(Sentence("{Realm} is {state}: that cannot be done to it.", realm=realm.name, state=realm.state.value))
+        raise ConflictError(
+            Sentence("{Realm} is {state}: this is not possible in that state.", realm=realm.name, state=realm.state.value)
+        )

@@ -12,7 +12,7 @@ from idp.db import Base, Identified
 
 
 class RealmState(StrEnum):
-    """Where a realm is in its life."""
+    """Where a realm is in its life cycle."""
 
     PENDING = "pending"
     """Waits for an operator's approval."""
@@ -24,7 +24,7 @@ class RealmState(StrEnum):
 
 
 class Realm(Identified, Base):
-    """An organisation. `master` is the operators' own."""
+    """An organisation. `master` belongs to the operators."""
 
     __tablename__ = "realm"
     __table_args__ = (
@@ -41,22 +41,22 @@ class Realm(Identified, Base):
     access_token_type: Mapped[str] = mapped_column(String(10), default="at+jwt", server_default="at+jwt")
     """Header `typ` of access tokens, for applications that choose none themselves."""
     key_rotation_days: Mapped[int] = mapped_column(default=90)
-    """Days after which a signing key gets a successor; 0 leaves rotation to the operator."""
+    """Days after which a signing key is rotated; 0 leaves rotation to the operator."""
     audit_days: Mapped[int] = mapped_column(default=365, server_default="365")
-    """Days for which the audit trail keeps events of tokens, sessions and uses of keys; 0 for ever. What people
+    """Days for which the audit trail keeps events of tokens, sessions and uses of keys; 0 forever. What people
     do to others' things is always kept."""
     tokens_from: Mapped[datetime | None]
-    """Tokens that were issued before this are worth nothing; None for no such time."""
+    """Tokens issued before this are invalid; None for no such time."""
     session_hours: Mapped[int] = mapped_column(default=12, server_default="12")
-    """Hours after which a session ends, however often it was refreshed."""
+    """Hours after which a session ends, no matter how often it was refreshed."""
     api_key_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")
-    """Hours that API keys live by default, and the longest that their owners may choose themselves."""
+    """Default lifetime of API keys in hours, and the longest that their owners may choose themselves."""
     personal_token_limit: Mapped[int] = mapped_column(default=50, server_default="50")
-    """Personal tokens that one identity may have, expired ones included until they are deleted."""
+    """Personal tokens per identity, including expired ones until they are deleted."""
     personal_token_seconds: Mapped[int] = mapped_column(default=31_536_000, server_default="31536000")
-    """Life of personal tokens."""
+    """Lifetime of personal tokens in seconds."""
     personal_token_choice: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether people may choose a shorter life themselves."""
+    """Whether people may choose a shorter lifetime themselves."""
     pending: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it waits for an operator's approval."""
     deleted_at: Mapped[datetime | None]
@@ -68,7 +68,7 @@ class Realm(Identified, Base):
 
     @property
     def state(self) -> RealmState:
-        """Where the realm is in its life."""
+        """Where the realm is in its life cycle."""
         if self.deleted_at is not None:
             return RealmState.DELETED
         if self.pending:

@@ -22,11 +22,11 @@ def check_name(kind: str | Sentence, name: str) -> str:
     if not NAME_PATTERN.fullmatch(name):
         sentence = (
             "{name!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
-            "a letter first and no - or _ at the end."
+            "starting with a letter and not ending with - or _."
         )
         raise InvalidValueError(Sentence(sentence, name=name[:80], kind=kind), field="name")
     if resembles_uid(name):
-        sentence = "{name!r} cannot be the name of {kind}: it has the form of a uid, and would be taken for one."
+        sentence = "{name!r} cannot be the name of {kind}: it has the form of a uid."
         raise InvalidValueError(Sentence(sentence, name=name, kind=kind), field="name")
     return name
 
@@ -38,7 +38,7 @@ def check_text(what: str, text: str, longest: int, *, field: str = "") -> str:
     :raises InvalidValueError: it is too long, or holds control characters, which could steer a terminal or forge a line.
     """
     if len(text) > longest or not is_written(text):
-        sentence = "{what} takes one line of at most {longest} printable characters."
+        sentence = "{what} must be one line of at most {longest} printable characters."
         raise InvalidValueError(
             Sentence(sentence, what=what if field else Sentence("{field}"), longest=longest), field=field or what
         )
@@ -47,7 +47,7 @@ def check_text(what: str, text: str, longest: int, *, field: str = "") -> str:
 
 def _line(text: str) -> str:
     if not is_written(text):
-        raise ValueError("takes one line of printable characters")
+        raise ValueError("must be one line of printable characters")
     return text
 
 

@@ -24,18 +24,18 @@ FIRST_CONTRACT_NUMBER = 10_000_000
 
 
 def create_realm(name: str, sheet: RealmSheet = NEW_REALM, *, pending: bool = False) -> Realm:
-    """Add a realm. Its keys and built-in roles are added by whoever calls this.
+    """Create a realm. The caller has to create its keys and built-in roles.
 
-    :param pending: it waits for an operator's approval, and until then nothing of it works.
+    :param pending: whether it requires an operator's approval, until which nothing in it works.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
     """
     check_name(A_REALM, name)
     if find_realm(name) is not None:
-        raise ConflictError(Sentence("{Realm} exists already.", realm=name), field="name")
+        raise ConflictError(Sentence("{Realm} already exists.", realm=name), field="name")
     if db.session.get(PurgedRealm, name) is not None:
         # its issuer and its audit trail were another's (R64, T73)
-        sentence = Sentence("{Realm} existed once, and no other can have its name. Choose another.", realm=name)
+        sentence = Sentence("{Realm} existed before, and its name cannot be reused. Choose another.", realm=name)
         raise ConflictError(sentence, field="name")
     realm = Realm(name=name, pending=pending, **sheet.model_dump() | ({"enabled": False} if pending else {}))
     db.session.add(realm)
@@ -48,13 +48,13 @@ def create_realm(name: str, sheet: RealmSheet = NEW_REALM, *, pending: bool = Fa
 
 
 def update_realm(realm: Realm, sheet: RealmSettings) -> None:
-    """Change the settings of a realm to those of a sheet; with a `RealmSheet`, also whether it works.
+    """Update the settings of a realm to those of a sheet; with a `RealmSheet`, also whether it works.
 
     :raises ConflictError: it cannot be disabled, or enabled.
     """
     changed = sheet.differing(realm)
     if realm.name == MASTER and changed.get("enabled") is False:
-        raise ConflictError(Sentence("{Realm} is the operators' own and cannot be disabled.", realm=MASTER))
+        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be disabled.", realm=MASTER))
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and changed.get("enabled"):
         sentence = "{Realm} is {state}: an operator has to approve or restore it first."
         raise ConflictError(Sentence(sentence, realm=realm.name, state=realm.state.value))
@@ -95,7 +95,7 @@ def find_realm_by_uid_or_name(named: str) -> Realm | None:
 
 
 def find_realm_by_number(number: int) -> Realm | None:
-    """Return a realm by its row number, for contracts that name organisations so; None if there is none."""
+    """Return a realm by its row number, for contracts with numeric ids; None if there is none."""
     return db.session.get(Realm, number) if 0 < number < 2**31 else None
 
 
@@ -156,7 +156,7 @@ class KnownRealm:
     contract_number: int
     session_seconds: int
     tokens_from: float
-    """Tokens that were issued before this are worth nothing (seconds since 1970)."""
+    """Tokens issued before this are invalid (seconds since 1970)."""
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool

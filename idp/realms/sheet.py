@@ -17,33 +17,33 @@ AccessTokenType = Literal["at+jwt", "JWT"]
 class RealmSettings(Sheet):
     """The settings of a realm."""
 
-    display_name: DisplayName = Field(default="", title="Name for people")
-    """What it is called in pages and mails."""
-    signing_algorithm: Algorithm = Field(default="RS256", title="Signature of tokens")
-    """Of applications that choose none themselves. RS256 is known to every verifier; ES256 is thirteen times cheaper to sign."""
-    access_token_type: AccessTokenType = Field(default="at+jwt", title="Type of access tokens")
+    display_name: DisplayName = Field(default="", title="Display name")
+    """What it is called in pages and emails."""
+    signing_algorithm: Algorithm = Field(default="RS256", title="Signature algorithm")
+    """Of applications that choose none themselves. Every verifier knows RS256; ES256 is thirteen times cheaper to sign."""
+    access_token_type: AccessTokenType = Field(default="at+jwt", title="Access token type")
     """Header `typ` of access tokens; `JWT` is for APIs that refuse RFC 9068."""
-    key_rotation_days: Annotated[int, between(1, 3650, "days", zero="for no rotation on a schedule")] = Field(
-        default=90, title="Days between signing keys"
+    key_rotation_days: Annotated[int, between(1, 3650, "days", zero="for no automatic rotation")] = Field(
+        default=90, title="Days between rotations of signing keys"
     )
-    """0 leaves rotation to the operator."""
-    audit_days: Annotated[int, between(LEAST_AUDIT_DAYS, 36_500, "days", zero="to keep everything for ever")] = Field(
-        default=365, title="Days for which the audit trail keeps uses of tokens and keys"
+    """0 turns automatic rotation off."""
+    audit_days: Annotated[int, between(LEAST_AUDIT_DAYS, 36_500, "days", zero="to keep everything forever")] = Field(
+        default=365, title="Days to keep uses of tokens and keys in the audit trail"
     )
-    """0 keeps them for ever. What people do is always kept."""
+    """0 keeps them forever. What people do is always kept."""
     session_hours: Annotated[int, between(1, 8760, "hours")] = Field(default=12, title="Longest session, in hours")
-    """However often it is renewed."""
-    api_key_hours: Annotated[int, between(1, 87_600, "hours")] = Field(default=2160, title="Life of API keys, in hours")
-    """By default, and at most for what people create themselves."""
+    """No matter how often it is renewed."""
+    api_key_hours: Annotated[int, between(1, 87_600, "hours")] = Field(default=2160, title="Lifetime of API keys, in hours")
+    """The default, and the most for keys that people create themselves."""
     personal_token_limit: Annotated[int, between(1, 10_000, "tokens for each identity")] = Field(
-        default=50, title="Personal tokens of one user"
+        default=50, title="Personal tokens per user"
     )
     """Expired ones included, until they are deleted."""
     personal_token_seconds: Annotated[int, between(60, 315_360_000, "seconds")] = Field(
-        default=31_536_000, title="Life of personal tokens, in seconds"
+        default=31_536_000, title="Lifetime of personal tokens, in seconds"
     )
     """From when they are created."""
-    personal_token_choice: bool = Field(default=False, title="People may choose a shorter life for a personal token")
+    personal_token_choice: bool = Field(default=False, title="People may choose a shorter lifetime for a personal token")
     """Otherwise each lives as long as the setting says."""
 
 

@@ -58,7 +58,7 @@ def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewK
         made_with=authority.caller.key,
     )  # fmt: skip
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
-        raise DeniedError(f"A key cannot make one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
+        raise DeniedError(f"A key cannot create one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
     return new
 
 
@@ -107,7 +107,7 @@ def _refuse_narrowed(caller: Caller) -> None:
     """
     own = db.session.scalar(select(ApiKey).where(ApiKey.public_part == caller.key)) if caller.key else None
     if own is not None and (own.frozen is not None or own.roles or own.projects or own.addresses or own.rate_per_minute):
-        raise DeniedError("A key that is narrowed cannot rotate the keys of others. Sign in, or use a key without limits.")
+        raise DeniedError("A restricted key cannot rotate the keys of others. Sign in, or use a key without limits.")
 
 
 def can_exceed_limits(authority: Authority) -> bool:
@@ -176,7 +176,7 @@ def writable(authority: Authority, uid: str) -> ApiKey:
         # who may change everybody's keys may change one's own with whatever shows it
         or authority.can(WRITE)
     ):
-        raise DeniedError("One's own keys are changed after signing in, or each by itself: not by a token or another key.")
+        raise DeniedError("Your own keys can be changed after signing in, or each by itself, but not by a token or another key.")
     return key
 
 
@@ -219,7 +219,7 @@ def _own(authority: Authority) -> Holder:
         sentence = Sentence("Name the owner of the key in {field}: the caller is not of this organisation.")
         raise DeniedError(sentence, field="owner")
     if authority.caller.kind not in _SIGNED_IN | {CredentialKind.API_KEY}:
-        raise DeniedError("A token cannot make a key for its own holder, which would outlive it. Sign in, or use a key.")
+        raise DeniedError("A token cannot create a key for its own holder, which would outlive it. Sign in, or use a key.")
     return own_holder(authority.caller)
 
 
@@ -239,7 +239,7 @@ def _other(authority: Authority, uid: str) -> Holder:
 
 def _cover(authority: Authority, owner: Holder) -> None:
     if not covers(authority, owner):
-        raise DeniedError("A key acts as its owner: to hand one out takes every permission that the owner has.")
+        raise DeniedError("A key acts as its owner: handing one out requires every permission that the owner has.")
 
 
 def _inherited(caller: Caller, sheet: ApiKeySheet) -> tuple[ApiKeySheet, Frozen | None]:
@@ -252,7 +252,7 @@ def _inherited(caller: Caller, sheet: ApiKeySheet) -> tuple[ApiKeySheet, Frozen 
         limit: list[str] = getattr(own, name)
         narrowed[name] = getattr(sheet, name) or list(limit)
         if limit and not set(narrowed[name]) <= set(limit):
-            raise DeniedError(f"A key that is narrowed to some {name} can make keys for these only.")
+            raise DeniedError(f"A key that is restricted to some {name} can create keys only for these.")
     rate = sheet.rate_per_minute or own.rate_per_minute
     if own.rate_per_minute and rate and rate > own.rate_per_minute:
         raise DeniedError("A key cannot make one with a higher rate than its own.")

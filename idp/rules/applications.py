@@ -129,7 +129,7 @@ def manageable(authority: Authority, name: str) -> Application:
     application = applications.get_application(authority.realm, name)
     if not covers(authority, applications.holder_of(application)):
         raise DeniedError(
-            "This application has permissions that the caller has not: only who has them all can manage it, "
+            "This application has permissions that the caller does not have: only a caller with all of them can manage it, "
             "for whoever has its secret acts as it."
         )
     return application
@@ -161,5 +161,7 @@ def _check_claims(authority: Authority, audiences: set[str]) -> None:
     issuers = authority.caller.realm.runtime.settings.issuer("")
     taken = sorted(each for each in audiences if each.startswith(issuers) or applications.is_claimed(authority.realm, each))
     if taken:
-        sentence = "Tokens are made for {audience!r}: only an administrator of the {realm} lets an application answer for it."
+        sentence = (
+            "Tokens are made for {audience!r}: only an administrator of the {realm} can let an application introspect them."
+        )
         raise DeniedError(Sentence(sentence, audience=taken[0]))

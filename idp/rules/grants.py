@@ -99,7 +99,7 @@ def create(authority: Authority, holder: Holder, role: str, *, project: str = ""
     """
     realm = authority.realm
     if access.find_grant(realm, holder, role, project=project or None) is not None:
-        raise ConflictError("This role is held there already. PATCH the grant to give it another end.")
+        raise ConflictError("This role is held there already. PATCH the grant to change its end.")
     give(authority, holder, role, project=project, until=until)
     db.session.flush()
     grant = access.find_grant(realm, holder, role, project=project or None)
@@ -176,7 +176,7 @@ def _check_grant(authority: Authority, role: str, project: str) -> float:
     end = access.granting_until(authority.held, permissions, project)
     if not end:
         where = f"project {project}" if project else Sentence("{realm} {name}", name=authority.realm.name)
-        sentence = "The caller may not give or take role {role!r} on {where}: it permits more than the caller may do there."
+        sentence = "The caller cannot assign or remove role {role!r} on {where}: it permits more than the caller can do there."
         raise DeniedError(Sentence(sentence, role=role, where=where))
     return end
 
@@ -191,5 +191,5 @@ def _check_held(realm: Realm, holder: Holder, role: str, project: str, end: floa
     grant = access.find_grant(realm, holder, role, project=project or None)
     if grant is not None and (grant.until.timestamp() if grant.until is not None else math.inf) > end:
         raise DeniedError(
-            f"{holder.name!r} holds role {role!r} for longer than the caller could give it: that cannot be changed."
+            f"{holder.name!r} holds role {role!r} for longer than the caller could assign it: the caller cannot change that."
         )

@@ -49,7 +49,7 @@ def manageable(authority: Authority, group: Group) -> Group:
     """
     authority.require(WRITE)
     if not covers(authority, users.group_holder(group)):
-        raise DeniedError("This group holds roles that the caller could not give: only who could can change it.")
+        raise DeniedError("This group holds roles that the caller could not assign: only a caller who could can change it.")
     return group
 
 

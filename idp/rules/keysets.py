@@ -23,7 +23,7 @@ def visible(authority: Authority, named: str) -> Keyset:
     """
     seen = [keyset for keyset in keysets.find_keysets(authority.realm, named) if sees(authority, keyset)]
     if len(seen) != 1:
-        raise NotFoundError("There is no keyset with this uid, nor just one with this name (not found).")
+        raise NotFoundError("There is no keyset with this uid, nor exactly one with this name (not found).")
     return seen[0]
 
 
@@ -89,7 +89,7 @@ def projects_to_write(authority: Authority, named: Sequence[str]) -> list[Projec
     for each in named:
         project = access.find_project(authority.realm, each)
         if project is None or not authority.can(WRITE, project=project.name):
-            raise NotFoundError(f"There is no project {one_line(each)[:80]!r} for which the caller may decide over keysets.")
+            raise NotFoundError(f"There is no project {one_line(each)[:80]!r} on which the caller can manage keysets.")
         found.append(project)
     return found
 
@@ -182,7 +182,7 @@ def borrower(caller: Caller) -> KnownApplication:
     :raises DeniedError: somebody else does.
     """
     if not isinstance(caller.subject, KnownApplication):
-        raise DeniedError("Keysets are lent to applications. People see which there are, and never their values.")
+        raise DeniedError("Only applications can lease keysets. People can view keysets, but never their values.")
     return caller.subject
 
 

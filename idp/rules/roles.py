@@ -61,7 +61,9 @@ def update(authority: Authority, named: str, sheet: RoleSheet) -> None:
     _own(authority, concerned)
     is_held = bool(access.page_of_grants(authority.realm, role=role.name, limit=1))
     if is_held and not math.isinf(access.granting_until(authority.held, concerned)):
-        raise DeniedError("This role is held: to change it takes all of its permissions, and grants:write, without an end.")
+        raise DeniedError(
+            "This role is assigned: changing it requires all of its permissions, and grants:write, without an end date."
+        )
     access.update_role(authority.realm, role, sheet)
 
 
@@ -88,5 +90,5 @@ def _own(authority: Authority, permissions: Collection[str]) -> None:
     missing = set(permissions) - access.permissions_on(authority.held)
     if missing:
         raise DeniedError(
-            f"A role can be given permissions that one has oneself, which these are not: {', '.join(sorted(missing))}."
+            f"A role can only be given permissions that the caller has, which these are not: {', '.join(sorted(missing))}."
         )

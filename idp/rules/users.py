@@ -56,7 +56,9 @@ def manageable(authority: Authority, uid: str) -> User:
     authority.require(WRITE)
     user = visible(authority, uid)
     if not covers(authority, users.holder_of(user)):
-        raise DeniedError("This user has permissions that the caller has not: only who has them all can manage them.")
+        raise DeniedError(
+            "This user has permissions that the caller does not have: only a caller with all of them can manage the user."
+        )
     return user
 
 

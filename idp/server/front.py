@@ -1,7 +1,7 @@
-"""What every request passes first: its body is waited for, and then a place among those that are at work.
+"""What every request passes first: waiting for its body, then for a place among the active requests.
 
 A request that waits for its body costs an idle thread and holds up nobody. Only as many as there are places are at work at the
-same time; the next ones wait for a moment, and are then told to come back.
+same time; the next ones wait for a moment, and are then told to try again later.
 """
 
 from collections.abc import Callable, Iterable

@@ -25,7 +25,7 @@ from idp.web.address import is_trusted
 from idp.web.below_path import BelowPath
 
 SEND_MAIL_EVERY = 1.0
-"""Seconds between two looks into the outbox."""
+"""Seconds between two checks of the outbox."""
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""

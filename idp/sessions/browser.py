@@ -1,7 +1,7 @@
-"""The cookie by which a browser shows its session: sealed, 900 seconds, renewed while somebody is there.
+"""The cookie by which a browser presents its session: encrypted, valid for 900 seconds, renewed while it is used.
 
-It names the session and nothing else, so it is small however much its user holds, and what the user may do is looked up
-anew at every request.
+It names the session and nothing else, so it is small however many roles its user holds, and what the user may do is looked up
+at every request.
 """
 
 import json
@@ -30,7 +30,7 @@ _LONGEST_COOKIE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """A session that a browser has shown, and that lives."""
+    """A live session that a browser has presented."""
 
     realm: KnownRealm
     user: KnownUser
@@ -51,9 +51,9 @@ def seal_session(realm: str, sid: str) -> str:
 
 
 def open_session(process: Runtime, cookie: str) -> BrowserSession:
-    """Return the session that a cookie shows.
+    """Return the session that a cookie names.
 
-    :raises SessionOverError: the cookie is none, is too old, or its session is over.
+    :raises SessionOverError: the cookie is invalid or too old, or its session has ended.
     """
     try:
         content = json.loads(vault.unseal(cookie, context=_CONTEXT)) if len(cookie) < _LONGEST_COOKIE else None
@@ -70,12 +70,12 @@ def open_session(process: Runtime, cookie: str) -> BrowserSession:
 
 
 def renew_session(session: BrowserSession) -> str:
-    """Note that somebody is there, commit that, and return the value of a new cookie.
+    """Record that the session is in use, commit that, and return the value of a new cookie.
 
-    The old one works on for as long as it would have: a browser that leaves a page before its answer has come never gets
-    the new one, and shows the old one again.
+    The old one stays valid for as long as it would have been: a browser that leaves a page before the response has arrived never
+    gets the new one, and sends the old one again.
 
-    :raises SessionOverError: it has ended in this moment.
+    :raises SessionOverError: it has just ended.
     """
     now: datetime = clock.now()
     renewal = update(UserSession).where(UserSession.uid == session.sid, UserSession.ended_at.is_(None))

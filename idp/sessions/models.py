@@ -18,12 +18,12 @@ class UserSession(Identified, Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
     auth_method: Mapped[str] = mapped_column(String(20))
     expires_at: Mapped[datetime] = mapped_column(index=True)
-    """The absolute limit, however often it is refreshed."""
+    """The absolute limit, no matter how often it is refreshed."""
     token_jti: Mapped[str] = mapped_column(String(32))
     """`jti` of the newest token, the only one that can be refreshed."""
     refreshed_at: Mapped[datetime]
-    """When the newest token was issued: 900 seconds later the session is idle and over."""
+    """When the newest token was issued: 900 seconds later the session ends as idle."""
     ended_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(64), default="")
     agent: Mapped[str] = mapped_column(String(200), default="")
-    """What the program it was started from calls itself."""
+    """User agent of the program that started it."""

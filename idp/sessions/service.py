@@ -1,4 +1,4 @@
-"""The life of a session: started by a sign-in, refreshed by its newest token, ended by hand, by idleness, by its limit."""
+"""The life cycle of a session: started by a sign-in, refreshed by its newest token, ended manually, by idleness, by its limit."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from idp.tokens import PERSONS_SESSION, Statement, open_token_of, roles_for_toke
 from idp.users import KnownUser, User, UserKind, known_user
 
 REPLAY_GRACE = timedelta(seconds=10)
-"""How long after a refresh the old token is refused without a fuss: a client that asked twice. Later, it is a replay."""
+"""How long after a refresh the old token is merely refused, as from a client that asked twice. Later, it is a replay."""
 
 IDLE = timedelta(seconds=SESSION_TOKEN_LIFETIME + CLOCK_LEEWAY)
 
@@ -37,13 +37,13 @@ class SessionOverError(IdpError):
     kind = ErrorKind.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        super().__init__("The session is over, or this token was refreshed before. Sign in again.")
+        super().__init__("The session has ended, or this token was already refreshed. Sign in again.")
 
 
 def start_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> SessionToken:
     """Start a session for somebody who has just proved who they are, commit it, and issue its first token.
 
-    :param agent: what the client's program calls itself.
+    :param agent: user agent of the client's program.
     """
     row = _begin(realm, user, auth_method, agent)
     uid, sid, now, expires_at, jti = user.uid, row.uid, row.created_at, row.expires_at, row.token_jti
@@ -85,13 +85,13 @@ def _begin(realm: Realm, user: User, auth_method: str, agent: str) -> UserSessio
 
 
 def refresh_session(realm: KnownRealm, token: str) -> SessionToken:
-    """Exchange the newest token of a session for the next, and commit that before it is issued.
+    """Exchange the newest token of a session for the next one, and commit that before it is issued.
 
     Of several at once, one wins (T54). A token that was refreshed longer ago is a replay: somebody has a copy, so the
     session ends.
 
-    :raises InvalidTokenError: it is no session token of this realm, or too old.
-    :raises SessionOverError: the session is over, or the token is not its newest.
+    :raises InvalidTokenError: it is not a session token of this realm, or is too old.
+    :raises SessionOverError: the session has ended, or the token is not its newest.
     """
     claims = open_token_of(realm, token, {Kind.SESSION}).claims
     session = known_session(realm, claims["sid"]) if claims["auth_method"] == "password" else None
@@ -147,7 +147,7 @@ def _issue(
 
 
 def end_session(realm: Realm, row: UserSession) -> None:
-    """End a session; every worker refuses its tokens within a second. One that has ended is left as it is."""
+    """End a session; every worker refuses its tokens within a second. One that has ended is not changed."""
     if row.ended_at is None:
         row.ended_at = clock.now()
         audit.record(audit.Tag.SESSION_END, realm.name, f"session:{row.uid}")
@@ -177,7 +177,7 @@ def list_sessions(
 
     :param user: only this user's.
     :param live: only those that have not ended in any way; otherwise all that are still remembered.
-    :param before: only those with a smaller row number, to page on.
+    :param before: only those with a smaller row number, for the next page.
     """
     query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id)
     if user is not None:

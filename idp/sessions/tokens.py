@@ -20,7 +20,7 @@ class SessionToken:
     """Seconds."""
     jti: str
     scope: str
-    """What was granted, when something was asked for; else empty."""
+    """What was granted, if a scope was requested; otherwise empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SessionTemplate:
 def make_template(said: Statement) -> SessionTemplate:
     """Write out what the session tokens of one credential say.
 
-    :raises TokenTooLargeError: it would not fit a header.
+    :raises TokenTooLargeError: it would not fit in a header.
     """
     return SessionTemplate(write_claims(said), said.held.valid_until, said.scope)
 

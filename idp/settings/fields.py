@@ -18,10 +18,10 @@ from idp.public_url import canonical_url
 from idp.redaction import Confidential
 
 TOKEN_LIFETIME = 36_000
-"""Seconds that access and ID tokens of an application live. Fixed: verifiers and key rotation count on it."""
+"""Lifetime of an application's access and ID tokens in seconds. Fixed: verifiers and key rotation rely on it."""
 
 SESSION_TOKEN_LIFETIME = 900
-"""Seconds that a session token lives. Always: what verifies it offline counts on it."""
+"""Lifetime of a session token in seconds. Fixed: offline verifiers rely on it."""
 
 CLOCK_LEEWAY = 60
 """Seconds by which the clocks of two honest parties may differ (RFC 8725 §3.8)."""
@@ -31,11 +31,11 @@ ServerUrl = Annotated[str, Field(repr=False), Confidential()]
 """A URL that may hold a user name and a password."""
 
 HookUrl = Annotated[str, Field(repr=False), Confidential(in_path=True)]
-"""A URL any part of which may be a token, but for the host."""
+"""A URL any part of which may be a token, except the host."""
 
 
 class Fields(BaseSettings):
-    """All settings with what they take. Frozen: what was read at start holds until the process ends."""
+    """All settings with what they accept. Frozen: what was read at start applies until the process ends."""
 
     model_config = SettingsConfigDict(
         env_prefix="IDP_",
@@ -54,120 +54,120 @@ class Fields(BaseSettings):
 
     public_url: Annotated[str, AfterValidator(canonical_url)] = ""
     """URL under which clients reach the server. The issuer of every token begins with it, and it is never taken from a request.
-    It is brought to the form that browsers write: host in lower case and in punycode, no default port (`:443` of `https://`),
-    no slash at the end; a start says so where that changes it. A path (`https://example.com/idp`) is one that the server lies
-    below. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
+    It is normalised to the form that browsers use: host in lower case and punycode, no default port (`:443` of `https://`),
+    no trailing slash; the server says so at start if that changes it. With a path (`https://example.com/idp`), the server is
+    below that path. Default: `http://127.0.0.1:<port>`. Use `https://` for anything but loopback."""
 
     management_host: str = "127.0.0.1"
-    """Address that metrics and health are served on for the operator's machines, apart from the world's."""
+    """Address to serve metrics and health on, for the operator's machines, separate from the public one."""
 
     management_port: int = Field(default=-1, ge=-1, le=65535)
     """TCP port of `/metrics`, `/health/live` and `/health/ready` for the operator's machines. 0 turns it off. Default (-1):
-    1000 above the port of the server, 9080 for 8080; if that is taken, the server starts without and says so."""
+    1000 above the port of the server, 9080 for 8080; if that is in use, the server starts without it and says so."""
 
     data_dir: Path = Path("var")
-    """Folder for the database and the master key; made with mode 0700 if missing."""
+    """Folder for the database and the master key; created with mode 0700 if missing."""
 
     database_url: ServerUrl = ""
-    """URL of the database: `postgresql://user@host/name`, with all that PostgreSQL's own clients take in it, or
+    """URL of the database: `postgresql://user@host/name`, with everything that PostgreSQL's own clients accept in it, or
     `sqlite:////absolute/path.db`, with `%20` for a space. Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
     database_connections: int = Field(default=10, ge=5, le=1_000)
-    """Connections to PostgreSQL that each worker has at most, whatever the number of its threads. Requests wait up to five
-    seconds for one, and are then answered 503."""
+    """Most connections to PostgreSQL per worker, whatever the number of its threads. Requests wait up to five seconds for one,
+    and are then answered 503."""
 
     realms_dir: Path = Path("realms")
-    """Folder of realm files (`*.toml`). Each realm that does not exist yet is made from its file at start. A file
-    that is not right is warned of, and keeps nobody else from being served."""
+    """Folder of realm files (`*.toml`). Each realm that does not exist yet is created from its file at start. An
+    invalid file causes a warning and does not keep other realms from being served."""
 
     workers: int = Field(default=1, ge=1, le=64)
-    """Server processes. One for each core is a good start."""
+    """Server processes. One per core is a good start."""
 
     threads: int = Field(default=32, ge=1, le=256)
-    """How many requests each worker has in hand at once. Further ones wait for three seconds, and are then answered 503.
-    Signing does not get faster by it."""
+    """How many requests each worker handles at once. Further ones wait for three seconds, and are then answered 503.
+    More threads do not make signing faster."""
 
     master_key_file: Path = Path()
-    """File that holds the master key, and those before it: what seals signing keys, peppers, keysets and mails in the
-    database. Made with mode 0600 if missing; servers notice when it changes. Keep a copy apart from the database's
+    """File that holds the master key and its predecessors, which encrypt signing keys, peppers, keysets and emails in the
+    database. Created with mode 0600 if missing; servers notice when it changes. Keep a copy separate from the database's
     backups. Default: `master.key` in the data folder."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is believed, separated by commas, and whose
-    `X-Forwarded-Proto` says whether a request came over HTTPS, without which no values of keysets travel. From anyone
-    else the headers are ignored. Default: none."""
+    """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is trusted, separated by commas, and whose
+    `X-Forwarded-Proto` says whether a request came over HTTPS, without which no keyset values are sent. From anyone
+    else, these headers are ignored. Default: none."""
 
     key_set_max_age: int = Field(default=300, ge=1, le=86_400)
     """Seconds that verifiers may cache a realm's key set. A new signing key is announced for twice this time before
-    it signs, so that no verifier meets an unknown key."""
+    it starts signing, so that no verifier meets an unknown key."""
 
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
     """Applications (and users, API keys, keysets) that each worker keeps in memory, ready to answer without the database
     (about 4 KB each)."""
 
     body_timeout: int = Field(default=10, ge=1, le=300)
-    """Seconds in which a request's body must have arrived; one that takes longer is answered 408, after one second already
-    while half of the worker's 1,024 connections wait for bodies. Headers always have ten seconds."""
+    """Seconds within which a request's body must arrive; one that takes longer is answered 408, or already after one second
+    while half of the worker's 1,024 connections are waiting for bodies. Headers always have ten seconds."""
 
     password_hashers: int = Field(default=1, ge=1, le=16)
-    """Passwords that each worker hashes at the same time, each on a thread of low priority and with 64 MiB of memory.
-    Sign-ins beyond them wait in a short queue, of which one address (of IPv6, one /48 network) has a third at the most, and
-    beyond that are told to come back."""
+    """Passwords that each worker hashes at the same time, each on a low-priority thread and with 64 MiB of memory.
+    Further sign-ins wait in a short queue, of which one address (for IPv6, one /48 network) gets at most a third; beyond that
+    they are told to try again later."""
 
     sign_in_window: int = Field(default=300, ge=1, le=86_400)
-    """Seconds over which failed sign-ins are counted. When a limit below is reached, further ones wait for its end."""
+    """Seconds over which failed sign-ins are counted. When a limit below is reached, further ones have to wait until it ends."""
 
     sign_in_limit_account: int = Field(default=10, ge=1, le=1_000_000)
-    """Failed sign-ins to one account from one address (of IPv6, one /64 network) in that time, on all ways in together, after
-    which it is refused there unchecked."""
+    """Failed sign-ins to one account from one address (for IPv6, one /64 network) in that time, by any method, after which
+    further ones from there are refused unchecked."""
 
     sign_in_limit_account_everywhere: int = Field(default=100, ge=1, le=1_000_000)
     """Failed sign-ins to one account in that time, from all addresses together."""
 
     sign_in_limit_address: int = Field(default=100, ge=1, le=1_000_000)
-    """Failed sign-ins from one address (of IPv6, one /64 network) in that time; five times as many from a /48 network."""
+    """Failed sign-ins from one address (for IPv6, one /64 network) in that time; five times as many from a /48 network."""
 
     sign_in_limit_realm: int = Field(default=2_000, ge=1, le=1_000_000)
-    """Failed sign-ins to the accounts of one realm in that time. Names that nobody has do not count."""
+    """Failed sign-ins to the accounts of one realm in that time. Names that do not exist do not count."""
 
     valkey_url: ServerUrl = ""
     """URL of a Valkey (or Redis) in which all workers and nodes count their rates together, such as
-    `valkey://10.0.0.7:6379/0`. Without one each worker allows its share. When it cannot be reached, each worker counts
-    for itself, and allows half of its share."""
+    `valkey://10.0.0.7:6379/0`. Without one, each worker allows its share. If it cannot be reached, each worker counts
+    on its own and allows half of its share."""
 
     rate_api: int = Field(default=10, ge=0, le=1_000_000)
-    """Calls of the API that one address may make in a second to each resource (the first part of the path after the
-    version); five times as many may come at once. 0 for no limit."""
+    """API calls that one address may make per second to each resource (the first part of the path after the
+    version); bursts may be five times as large. 0 for no limit."""
 
     leases_per_application: int = Field(default=1_000, ge=1, le=100_000)
-    """Leases of keysets that one application may hold at a time. Beyond that it is answered 429."""
+    """Leases of keysets that one application may hold at a time. Further requests are answered 429."""
 
     rate_password_reset: int = Field(default=2, ge=0, le=1_000_000)
-    """Password resets that one address may ask for in a second, five times as many at once. 0 for no limit."""
+    """Password resets that one address may request per second; bursts may be five times as large. 0 for no limit."""
 
     rate_application: int = Field(default=5_000, ge=0, le=10_000_000)
-    """Tokens that one application may fetch in a second, five times as many at once; an application can have a limit of
+    """Tokens that one application may fetch per second; bursts may be five times as large. An application can have a limit of
     its own. 0 for no limit."""
 
     rate_realm: int = Field(default=20_000, ge=0, le=10_000_000)
-    """Tokens that all applications of a realm together may fetch in a second, five times as many at once. 0 for no limit."""
+    """Tokens that all applications of a realm together may fetch per second; bursts may be five times that. 0 for no limit."""
 
     rate_failures: int = Field(default=10, ge=0, le=1_000_000)
-    """Failed authentications of one application from one address (of IPv6, one /64 network) after which further failures are
-    answered 429, but for one every six seconds. A right secret is accepted all the same. 0 for no limit."""
+    """Failed authentications of one application from one address (for IPv6, one /64 network) after which further failures are
+    answered 429, except for one every six seconds. A correct secret is still accepted. 0 for no limit."""
 
     audit_seal_seconds: float = Field(default=5, ge=0.1, le=3600)
-    """Seconds between two sealings of the audit trail: how long a new entry is not in the hash chain yet."""
+    """Seconds between two sealings of the audit trail: how long it takes until a new entry is in the hash chain."""
 
     audit_push_seconds: int = Field(default=60, ge=0, le=86_400)
-    """Seconds between two checkpoints of one realm that are pushed to one place."""
+    """Seconds between two checkpoints of one realm pushed to the same place."""
 
     audit_archive_dir: Path | None = None
-    """Folder that events of the audit trail are written to before they are removed because their time is over: files in the
-    form of an export, mode 0600. Without one they are gone. How long a realm keeps them is a setting of the realm."""
+    """Folder that audit events are written to before they are removed at the end of their retention period: files in the
+    form of an export, mode 0600. Without one, they are lost. The retention period is a setting of the realm."""
 
     audit_push_file: Path | None = None
-    """File that checkpoints of the audit trail are appended to, a JSON object a line. Have it on another machine, or
+    """File that checkpoints of the audit trail are appended to, one JSON object per line. Keep it on another machine, or
     let the server only append to it (`chattr +a`)."""
 
     audit_push_syslog: ServerUrl = ""
@@ -177,15 +177,15 @@ class Fields(BaseSettings):
     """URL that checkpoints are POSTed to, as JSON lines. Redirects are not followed."""
 
     compat_realm: str = ""
-    """Realm that `/api/v1/token` and `/api/v2/token` are about, whose paths name none. Default: the only realm besides
-    `master`, if there is one only."""
+    """Realm that `/api/v1/token` and `/api/v2/token` serve, since their paths name none. Default: the only realm besides
+    `master`, if there is just one."""
 
     sign_up: str = "off"
-    """Who may make an organisation: `off` (operators only), `approval` (everybody, once the mail address is verified and
-    an operator approves), or `open` (everybody, once the mail address is verified)."""
+    """Who may create an organisation: `off` (operators only), `approval` (anyone, once the email address is verified and
+    an operator approves), or `open` (anyone, once the email address is verified)."""
 
     smtp_host: str = ""
-    """Name of the mail server. Without one, mails wait in the outbox, and `idp doctor` says so."""
+    """Name of the mail server. Without one, emails wait in the outbox, and `idp doctor` says so."""
 
     smtp_port: int = Field(default=587, ge=1, le=65535)
     """TCP port of the mail server."""
@@ -195,20 +195,20 @@ class Fields(BaseSettings):
     for a mail server on this machine."""
 
     smtp_user: str = ""
-    """User name at the mail server; empty for none."""
+    """User name for the mail server; empty for none."""
 
     smtp_password_file: Path | None = None
-    """File that holds the password at the mail server."""
+    """File that holds the password for the mail server."""
 
     mail_from: str = "Realmgate <realmgate@localhost>"
-    """Sender of mails."""
+    """Sender of emails."""
 
     access_log: bool = False
     """Whether each request is logged: method, path without secrets, status, milliseconds."""
 
     otlp_endpoint: HookUrl = ""
-    """URL that traces are sent to in OpenTelemetry's form over HTTP, such as `http://127.0.0.1:4318/v1/traces`. Empty for
-    none. `OTEL_SERVICE_NAME` names the service."""
+    """URL that traces are sent to by OpenTelemetry's protocol over HTTP (OTLP), such as `http://127.0.0.1:4318/v1/traces`.
+    Empty for none. `OTEL_SERVICE_NAME` names the service."""
 
     log_level: str = "info"
     """How much the server logs: `debug`, `info`, `warning` or `error`."""

@@ -119,7 +119,7 @@ def _read_private(found: Found) -> str:
                 _check_owner(path, path, opened)
             if stat.S_ISREG(opened.st_mode) and opened.st_mode & 0o022:
                 raise SettingsError(
-                    f"{path} can be changed by others (mode {opened.st_mode & 0o777:04o}), who could have the server use a "
+                    f"{path} can be changed by others (mode {opened.st_mode & 0o777:04o}), who could make the server use a "
                     f"database and keys of theirs. Run: chmod go-w {path}"
                 )
             return decode(file.read(), str(path))
@@ -147,8 +147,8 @@ def _check_links(path: Path) -> None:
 def _check_owner(path: Path, step: Path, there: os.stat_result) -> None:
     if there.st_uid not in {0, os.geteuid()}:
         raise SettingsError(
-            f"{step} belongs to another user (uid {there.st_uid}), and is not read only because it lies there. If you trust it, "
-            f"name it: --config {path}, or {VARIABLE}={path}. To go without: {VARIABLE}={NO_FILE}"
+            f"{step} belongs to another user (uid {there.st_uid}), and is not read just because it is there. If you trust it, "
+            f"name it: --config {path}, or {VARIABLE}={path}. To do without it: {VARIABLE}={NO_FILE}"
         )
 
 
@@ -156,4 +156,4 @@ def _unknown(name: str, known: Collection[str]) -> str:
     plain = name.lower().removeprefix("idp_").replace("-", "_")
     close = difflib.get_close_matches(plain, known, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    return f"{one_line(name)[:80]} is not a setting.{hint} `idp settings` lists those there are."
+    return f"{one_line(name)[:80]} is not a setting.{hint} `idp settings` lists all settings."

@@ -96,8 +96,8 @@ class RequestTelemetry:
         if not self._has_warned:
             self._has_warned = True
             _log_proxies.warning(
-                "X-Forwarded-For from %s is ignored: all who come by it count as one address. If it is a proxy of yours, name it "
-                "in IDP_TRUSTED_PROXIES. Said once; the metric realmgate_forwarded_ignored_total counts on.",
+                "X-Forwarded-For from %s is ignored: all clients behind it count as one address. If it is your proxy, name "
+                "it in IDP_TRUSTED_PROXIES. Logged once; the metric realmgate_forwarded_ignored_total counts on.",
                 peer,
                 extra={"values": {"peer": peer}},
             )

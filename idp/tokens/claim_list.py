@@ -31,7 +31,7 @@ class Form:
     names: tuple[str, ...]
     """Its claims, in the order in which they are written. What is not true of one token is left out of it."""
     too_large: str
-    """What to say when it does not fit a header; `{projects}` stands for the number of projects in it."""
+    """What to say when it does not fit in a header; `{projects}` stands for the number of projects in it."""
     typ: str | None = None
     """The value of its claim `typ`."""
 
@@ -53,7 +53,7 @@ class Statement:
     scope: str = ""
     actor: dict[str, Any] | None = None
     limit: list[list[Any]] | None = None
-    """What the credential carries at the most; see `access.freeze`."""
+    """What the credential carries at most; see `access.freeze`."""
     exchanged: Mapping[str, Any] = field(default_factory=dict)
     """The claims of the token that it is exchanged for."""
     origin: Sequence[str] = ()
@@ -62,7 +62,7 @@ class Statement:
     auth_method: str | None = None
     auth_time: int | None = None
     issued_at: int | None = None
-    """Where the claims are worked out anew for each token; else the times are added when it is signed."""
+    """Where the claims are worked out again for each token; else the times are added when it is signed."""
     expires_at: int | None = None
     jti: str | None = None
 
@@ -82,7 +82,7 @@ class Claim:
 
     name: str
     meaning: str
-    """For who reads a token in the console or the documentation."""
+    """For those who read a token in the console or the documentation."""
     value: Value
     """Returns what it says, a JSON value; None leaves it out."""
     advertised: bool = True
@@ -118,27 +118,27 @@ def _when_signed(_: Statement) -> None:
 CLAIMS = (
     Claim(
         "iss",
-        "Who has issued it: this organisation. Verifiers compare it letter by letter.",
+        "Who issued it: this organisation. Verifiers compare it character by character.",
         lambda said: said.realm.issuer,
     ),
     Claim(
         "sub",
-        "Who it is about: the application's own id, which never changes and is never used again.",
+        "Who it is about: the application's own ID, which never changes and is never reused.",
         lambda said: said.whose.uid,
         passed_on=True,
     ),
-    Claim("aud", "Who it is for. An API refuses tokens that are for somebody else.", _audience),
+    Claim("aud", "Who it is for. An API refuses tokens that are meant for another.", _audience),
     Claim("azp", "Which application it was issued to.", lambda said: said.party),
-    Claim("exp", "When it stops to count.", lambda said: said.expires_at),
+    Claim("exp", "When it expires.", lambda said: said.expires_at),
     Claim("iat", "When it was issued.", lambda said: said.issued_at),
-    Claim("nbf", "From when on it counts.", _when_signed),
-    Claim("jti", "Its own id, to revoke it by and to find it in the audit trail.", lambda said: said.jti),
+    Claim("nbf", "When it becomes valid.", _when_signed),
+    Claim("jti", "The token's own ID, for revoking it and finding it in the audit trail.", lambda said: said.jti),
     Claim("at_hash", "What ties it to the access token that came with it.", _when_signed),
     Claim("client_id", "Which application it was issued to (RFC 9068).", lambda said: said.client_id),
-    Claim("scope", "What was asked for.", lambda said: said.scope or None),
+    Claim("scope", "The scopes that were granted.", lambda said: said.scope or None),
     Claim(
         "preferred_username",
-        "A name for logs; never decide anything by it.",
+        "A name for logs; never base a decision on it.",
         _preferred_username,
         passed_on=True,
     ),
@@ -148,27 +148,27 @@ CLAIMS = (
         "The same roles, where Keycloak's adapters look for them.",
         lambda said: {said.client_id: said.held.on_realm},
     ),
-    Claim("projects", "The projects that it works in, with the roles on each.", lambda said: said.held.projects),
+    Claim("projects", "The projects that it has roles on, with the roles on each.", lambda said: said.held.projects),
     Claim("act", "Which application acts for its subject, and for whom that one acted (RFC 8693).", lambda said: said.actor),
     Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
     Claim(
         "auth_method",
-        "How its subject has shown who they are: `password`, `api_key`, or `token_exchange`.",
+        "How its subject authenticated: `password`, `api_key`, or `token_exchange`.",
         lambda said: said.auth_method,
         passed_on=True,
     ),
     Claim("typ", "What Keycloak's adapters expect to find.", lambda said: said.form.typ, advertised=False),
-    Claim("auth_time", "When its subject has signed in.", lambda said: said.auth_time, advertised=False),
+    Claim("auth_time", "When its subject signed in.", lambda said: said.auth_time, advertised=False),
     Claim("key", "The public part of the API key that it was exchanged for.", lambda said: said.key, advertised=False),
     Claim(
         "origin",
-        "The ids of the tokens that it was exchanged for: it is revoked with any of them.",
+        "The IDs of the tokens that it was exchanged for: it is revoked with any of them.",
         lambda said: list(said.origin),
         advertised=False,
     ),
     Claim(
         "limited",
-        "What its credential carries at the most, whatever its subject is given later. For this server alone.",
+        "The most that its credential carries, whatever its subject is assigned later. For this server alone.",
         lambda said: said.limit,
         advertised=False,
         passed_on=True,
@@ -182,7 +182,7 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
 def meaning_of(name: str) -> str:
-    """Return what a claim means, for who reads a token; empty for what no token of ours says."""
+    """Return what a claim means, for those who read a token; empty for what no token of ours says."""
     claim = BY_NAME.get(name)
     return claim.meaning if claim is not None else ""
 
@@ -196,14 +196,14 @@ ACCESS = Form(
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited scope iat nbf exp jti"
     ),
-    "The application has grants on {projects} projects, which do not fit one token. "
+    "The application has grants on {projects} projects, which do not fit in one token. "
     "Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",
 )
 ID = Form(
     "ID token",
     _names("iss sub azp preferred_username typ aud iat nbf exp jti at_hash"),
-    "The ID token does not fit a header.",
+    "The ID token does not fit in a header.",
     typ="ID",
 )
 EXCHANGED = Form(
@@ -212,29 +212,29 @@ EXCHANGED = Form(
         "iss sub preferred_username realm_access sid auth_method limited typ aud azp client_id projects act origin scope "
         "iat nbf exp jti"
     ),
-    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
 )
 UPSTREAM = Form(
     "gateway's token",
     _names("iss typ client_id azp sub realm_access projects preferred_username aud iat nbf exp jti"),
-    "The roles do not fit one token. Name the projects that are needed: scope=project:<name>.",
+    "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
 )
 PERSONS_SESSION = Form(
     "person's session token",
     _names("iss aud sub preferred_username sid auth_method auth_time realm_access projects iat nbf exp jti"),
-    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+    "Grants on {projects} projects do not fit in one session token. Use a key for fewer projects.",
 )
 KEYS_SESSION = Form(
     "key's session token",
     _names("iss aud sub sid key azp client_id preferred_username auth_method scope act realm_access projects iat nbf exp jti"),
-    "Grants on {projects} projects do not fit one session token. Use a key for fewer projects.",
+    "Grants on {projects} projects do not fit in one session token. Use a key for fewer projects.",
 )
 PERSONAL = Form(
     "personal token",
     _names("iss sub aud iat exp jti client preferred_username identity realm_access projects"),
-    "Grants on {projects} projects do not fit a personal token. Use an API key for some of them.",
+    "Grants on {projects} projects do not fit in a personal token. Use an API key for some of them.",
 )
 FORMS = (ACCESS, ID, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
 

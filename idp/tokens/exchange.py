@@ -62,7 +62,7 @@ def exchange_access_token(
     audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
     # never for this server itself: whoever is handed a token would become its subject here
     if audience not in actor.audience or audience in {realm.issuer, realm.general_audience}:
-        raise TargetError("The client may not address this target. Name one of its audiences in resource or audience.")
+        raise TargetError("The client is not allowed to address this target. Name one of its audiences in resource or audience.")
     scopes = requested_scopes(scope)
     projects = _narrowed(claims, projects_among(scopes))
     granted = " ".join(scopes)
@@ -110,7 +110,7 @@ def _is_for(actor: KnownApplication, claims: dict[str, Any]) -> bool:
 
 def _narrowed(claims: dict[str, Any], wanted: frozenset[str]) -> list[dict[str, Any]]:
     if not wanted <= {project["name"] for project in claims["projects"]}:
-        raise ScopeError("The subject token carries no role on one of the projects asked for.")
+        raise ScopeError("The subject token carries no role on one of the requested projects.")
     return [project for project in claims["projects"] if not wanted or project["name"] in wanted]
 
 
@@ -119,7 +119,7 @@ def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str,
     if before is not None:
         acting["act"] = before
     if sum(1 for _ in actors_of({"act": acting})) > MOST_ACTORS:
-        raise SubjectTokenError(f"The token has passed through {MOST_ACTORS} clients already; more cannot act for one another.")
+        raise SubjectTokenError(f"The token has passed through {MOST_ACTORS} clients already, which is the limit.")
     return acting
 
 

@@ -44,11 +44,11 @@ def open_token_of(realm: KnownRealm, token: str, kinds: Collection[Kind], *, lat
 
     opened = open_token(token, keys=find, algorithms=SIGNING_ALGORITHMS, types=types_of(kinds))
     if kind_of(opened) not in kinds:
-        raise InvalidTokenError("The token is of another kind than is due here.")
+        raise InvalidTokenError("The token is not of the kind expected here.")
     # another node may have issued it, by a clock that is ahead of this one's
     check_times(opened.claims, now, early=CLOCK_LEEWAY, late=late)
     if opened.claims.get("iss") != realm.issuer:
-        raise InvalidTokenError("The token was issued by somebody else.")
+        raise InvalidTokenError("The token was issued by another issuer.")
     return opened
 
 

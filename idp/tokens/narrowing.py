@@ -71,7 +71,7 @@ def narrow(
     granted = requested_scopes(scope, "openid")
     projects = projects_among(granted)
     if not projects <= held.project_names:
-        raise ScopeError("The application has no grant on one of the projects asked for. Check the name and the grant.")
+        raise ScopeError("The application has no grant on one of the requested projects. Check the name and the grant.")
     target = _target(realm, application, resource, audience)
     return Narrowing(" ".join(granted), openid="openid" in granted, projects=projects, audience=target)
 
@@ -102,7 +102,7 @@ def _split(scope: str) -> Sequence[str]:
         raise ScopeError(f"The scope is longer than {LONGEST_SCOPE} characters.")
     asked = [each for each in scope.split(" ") if each]
     if not all(_SCOPE_TOKEN.fullmatch(each) for each in asked):
-        raise ScopeError("The scope has characters that a scope cannot have. Separate its values with single spaces.")
+        raise ScopeError("The scope contains characters that are not allowed. Separate its values with single spaces.")
     return asked
 
 
@@ -113,9 +113,9 @@ def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:
 
 def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> str:
     if resource and audience and resource != audience:
-        raise TargetError("resource and audience name two different targets. Ask for one token for each.")
+        raise TargetError("resource and audience name two different targets. Request one token for each.")
     target = resource or audience
     may_address = target in application.audience or (target == realm.issuer and may_manage(realm, application))
     if target and not may_address:
-        raise TargetError("The application may not address this target. Add it to the application's audience.")
+        raise TargetError("The application is not allowed to address this target. Add it to the application's audience.")
     return target

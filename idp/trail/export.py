@@ -129,10 +129,10 @@ def read_export(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"The export cannot be read ({type(error).__name__}).") from error
     if reader.order_broken_at is not None:
-        text = f"Entry {reader.order_broken_at} does not stand where it was sealed."
+        text = f"Entry {reader.order_broken_at} is not where it was sealed."
         report.problems.insert(0, Problem(realm, Kind.REORDERED, reader.order_broken_at, text))
     for number in reader.stray:
-        report.add(Kind.INSERTED, number, f"Entry {number} stands where no entry belongs.")
+        report.add(Kind.INSERTED, number, f"Entry {number} is where no entry belongs.")
     report.unsealed = reader.unsealed
     if start is not None and not is_part:
         text = f"The export begins after batch {start.number}: what came before is missing."
@@ -154,7 +154,7 @@ def _check_end(report: Report, reader: ExportReader, keys: Keys) -> None:
         if read_checkpoint(str(end.get("checkpoint")), keys) != Checkpoint(report.realm, *standing):
             raise InvalidTokenError("It says something else.")
     except InvalidTokenError as error:
-        text = "Nothing of it is sealed yet." if not standing.number else f"The end of the export is not signed: {error}"
+        text = "Nothing in it is sealed yet." if not standing.number else f"The end of the export is not signed: {error}"
         report.add(Kind.UNSIGNED, None, text)
 
 

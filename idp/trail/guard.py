@@ -7,7 +7,7 @@ from idp.trail.models import AuditSealing
 
 
 def is_guarded() -> bool:
-    """Tell whether the triggers are in place by which the database refuses to change what is in the trail, or to remove it.
+    """Tell whether the triggers are in place that make the database refuse to change or remove anything in the trail.
 
     One that is called so and does nothing does not count.
     """

@@ -40,7 +40,7 @@ class AuditMark(Base):
     """How far the trail of a realm has come, and with which keys it was signed: sealed under the master key.
 
     There is one for each trail from its beginning on. So whoever writes into the database, and has no master key, can neither
-    begin a trail anew nor shorten it unseen, nor sign it with a key of their own.
+    start a trail again nor shorten it unnoticed, nor sign it with a key of their own.
     """
 
     __tablename__ = "audit_mark"
@@ -50,7 +50,7 @@ class AuditMark(Base):
 
 
 class AuditCut(Base):
-    """What is left of batches whose token events were removed when their time was over. Append-only like the batches."""
+    """What is left of batches whose token events were removed after their retention period. Append-only like the batches."""
 
     __tablename__ = "audit_cut"
     __table_args__ = (UniqueConstraint("realm", "last"), {"sqlite_autoincrement": True})

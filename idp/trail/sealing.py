@@ -37,7 +37,7 @@ class Seal(NamedTuple):
     before: Standing
     """Where the chain stood before."""
     doubt: str
-    """Why what came before is not proved; empty if it is. The batch says so for good."""
+    """Why what came before is not proved; empty if it is. The batch permanently says so."""
     sealed_at: datetime
     ids: list[int]
     digests: list[bytes]

@@ -61,7 +61,7 @@ class _Sealer:
 def find_doubt(newest: AuditBatch | None, mark: Mark | None) -> str:
     """Return why the newest batch of a trail is not the one that was sealed last; empty if it is."""
     if mark is None:
-        return "nothing that can be trusted says how far it had come"
+        return "there is no trustworthy record of how far it had come"
     if newest is None:
         return f"it had come to batch {mark.standing.number}, and there is none" if mark.standing.number else ""
     now = mark_of(newest, mark.keys)

@@ -63,11 +63,13 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
         realm, read_pieces(realm, last=end), lambda first, last: read_entries(realm, first, last), trusted, kept
     )
     if mark is None:
-        report.add(Kind.UNSIGNED, None, "Nothing that can be trusted says how far the trail had come.")
+        report.add(Kind.UNSIGNED, None, "There is no trustworthy record of how far the trail had come.")
     if other := _other_past(realm):
-        report.add(Kind.DOUBTED, None, f"The trail has another past: {other}.")
+        report.add(Kind.DOUBTED, None, f"The trail has a different past: {other}.")
     if waiting := count_forgotten(realm, report.seen_to):
-        text = f"{waiting} entries have waited to be sealed for too long: start the server; its log says why it does not."
+        text = (
+            f"{waiting} entries have waited too long to be sealed: start the server; if it does not seal them, its log says why."
+        )
         report.add(Kind.UNSIGNED, None, text)
     return report
 
@@ -106,7 +108,7 @@ def look_at_end(realm: str) -> str:
     if doubt:
         return f"{doubt}."
     if waiting := count_forgotten(realm, max((number for row in rows for number in unpack(row).ids), default=0)):
-        return f"{waiting} entries have waited to be sealed for too long."
+        return f"{waiting} entries have waited too long to be sealed."
     if not rows:
         return ""
     before = rows.pop() if len(rows) > AT_END else None

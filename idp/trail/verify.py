@@ -177,7 +177,7 @@ def _standing(value: Any) -> Standing:
     try:
         return Standing(int(value["number"]), int(value["total"]), str(value["head"]))
     except (KeyError, TypeError, ValueError):
-        raise InvalidTokenError("The statement does not say what such a statement says.") from None
+        raise InvalidTokenError("The statement does not have the expected content.") from None
 
 
 def verify_chain(
@@ -206,7 +206,7 @@ def verify_chain(
     for piece in pieces:
         first = piece.first if isinstance(piece, Cut) else piece.number
         if first != standing.number + 1:
-            text = f"Batch {standing.number + 1} is missing: the next one there is has number {first}."
+            text = f"Batch {standing.number + 1} is missing: the next existing one has number {first}."
             report.add(Kind.BROKEN, None, text)
         new = [] if not piece.ids else list(fetch(seen_to + 1, max(seen_to, *piece.ids)))
         extra.update((entry.id, entry) for entry in new)
@@ -224,7 +224,7 @@ def verify_chain(
     for entry in extra.values():
         report.add(Kind.INSERTED, entry.id, f"Entry {entry.id} was never sealed, though later ones were.")
     for checkpoint in sorted(each for said in expected.values() for each in said):
-        text = f"A checkpoint that was kept speaks of batch {checkpoint.number} with {checkpoint.total} entries in all; "
+        text = f"A kept checkpoint names batch {checkpoint.number} with {checkpoint.total} entries in all; "
         text += f"the chain ends at batch {standing.number} with {report.entries}, after entry {max(seen_to, 0)}."
         report.add(Kind.TRUNCATED, None, text)
     report.standing, report.seen_to = standing, max(seen_to, 0)
@@ -282,15 +282,15 @@ def _check_batch(report: Report, batch: Batch, before: Standing, keys: Keys) -> 
     try:
         claims = read_statement(batch.checkpoint, CHECKPOINT_TYPE, keys)
         if (claims.get("realm"), _standing(claims)) != (report.realm, standing):
-            raise InvalidTokenError("It says something else than the batch.")
+            raise InvalidTokenError("It differs from the batch.")
         if "previous" in claims and _standing(claims["previous"]) != before:
-            raise InvalidTokenError("It speaks of another batch before.")
+            raise InvalidTokenError("It names a different previous batch.")
         report.signed += 1
         if doubt := claims.get("doubt"):
             text = f"When batch {batch.number} was sealed, the trail was not as it had been sealed before: {doubt}."
             report.add(Kind.DOUBTED, first, text)
     except InvalidTokenError as error:
-        report.add(Kind.FORGED, first, f"The checkpoint of batch {batch.number} is not right: {error}")
+        report.add(Kind.FORGED, first, f"The checkpoint of batch {batch.number} is not valid: {error}")
     return standing
 
 
@@ -302,13 +302,13 @@ def _check_cut(report: Report, cut: Cut, before: Standing, keys: Keys) -> Standi
         said = (claims.get("realm"), claims.get("first"), claims.get("last"), claims.get("kept"))
         after = _standing(claims.get("after"))
         if said != (report.realm, cut.first, cut.last, fingerprint(cut.ids, cut.digests)) or after.number != cut.last:
-            raise InvalidTokenError("It says something else than what is there.")
+            raise InvalidTokenError("It differs from what is there.")
         if _standing(claims.get("before")) != before:
             raise InvalidTokenError("It does not follow from the batch before.")
         if after.total - before.total != len(cut.ids) + int(claims.get("cut", -1)):
-            raise InvalidTokenError("Its numbers do not go together.")
+            raise InvalidTokenError("Its numbers are inconsistent.")
     except InvalidTokenError as error:
-        report.add(Kind.FORGED, min(cut.ids, default=None), f"{name}, and the statement of it is not right: {error}")
+        report.add(Kind.FORGED, min(cut.ids, default=None), f"{name}, and the statement of it is not valid: {error}")
         return Standing(cut.last, report.entries, before.head)
     report.cut += after.total - before.total - len(cut.ids)
     report.entries = after.total
@@ -317,5 +317,5 @@ def _check_cut(report: Report, cut: Cut, before: Standing, keys: Keys) -> Standi
 
 def _check_outside(report: Report, standing: Standing, said: set[Checkpoint]) -> None:
     if said - {Checkpoint(report.realm, *standing)}:  # every one of them counts: what is appended later takes nothing back
-        text = f"The chain was written anew: at batch {standing.number} it is not what a checkpoint that was kept says."
+        text = f"The chain was rewritten: at batch {standing.number} it differs from a kept checkpoint."
         report.add(Kind.FORGED, None, text)

@@ -20,9 +20,9 @@ NEW_GROUP = GroupSheet()
 
 
 def create_group(realm: Realm, name: str, sheet: GroupSheet = NEW_GROUP) -> Group:
-    """Add a group without members. See `realms.called` for names that others have chosen.
+    """Create a group without members. See `realms.called` for names that others have chosen.
 
-    :raises ConflictError: the name is taken, or another group is shown so.
+    :raises ConflictError: the name is taken, or another group has this display name.
     """
     check_name("a group", name)
     shown = check_called(Group, "group", Called(name, sheet.display_name), realm.id)
@@ -36,7 +36,7 @@ def create_group(realm: Realm, name: str, sheet: GroupSheet = NEW_GROUP) -> Grou
 def update_group(realm: Realm, group: Group, sheet: GroupSheet) -> None:
     """Change a group to what a sheet says.
 
-    :raises ConflictError: another group is shown so, or called so.
+    :raises ConflictError: another group has this name or display name.
     """
     shown = check_called(Group, "group", Called(group.name, sheet.display_name), realm.id, besides=group.id)
     changed = sheet.changed({"display_name": shown}).differing(group)
@@ -48,7 +48,7 @@ def update_group(realm: Realm, group: Group, sheet: GroupSheet) -> None:
 
 
 def delete_group(realm: Realm, name: str) -> None:
-    """Delete a group with what it holds; its members stay, and hold it no longer."""
+    """Delete a group and its grants; its members remain, and lose the roles that they held through it."""
     group = get_group(realm, name)
     access.remove_all_grants(group_holder(group))
     db.session.execute(delete(Membership).where(Membership.group_id == group.id))
@@ -58,14 +58,14 @@ def delete_group(realm: Realm, name: str) -> None:
 
 
 def add_member(realm: Realm, group: Group, user: User) -> None:
-    """Put a user into a group; one who is in it stays."""
+    """Add a user to a group; nothing happens if they are a member already."""
     if insert_if_new(Membership, group_id=group.id, user_id=user.id):
         audit.record(audit.Tag.GROUP_UPDATE, realm.name, f"group:{group.name}", added=user.name)
         publish_user(realm.name, user.uid)
 
 
 def remove_member(realm: Realm, group: Group, user: User) -> None:
-    """Take a user out of a group.
+    """Remove a user from a group.
 
     :raises NotFoundError: the user is not in it.
     """
@@ -107,9 +107,9 @@ def group_listing(
 ) -> Listing:
     """Return groups as a list in pages.
 
-    :param containing: only those whose name, description or shown name contains this, in whatever case.
-    :param shown: only the one that is shown under exactly this name; None for all.
-    :param shown_with: only those whose shown name contains this, in whatever case.
+    :param containing: only those whose name, description or display name contains this, ignoring case.
+    :param shown: only the one with exactly this display name; None for all.
+    :param shown_with: only those whose display name contains this, ignoring case.
     :param holding: only those that hold these roles on the realm, or do not.
     :param member: only those that this user is in.
     :param by_role: in the order `role`, those that hold this role on the realm come last.

@@ -43,7 +43,7 @@ class LinkError(IdpError):
     kind = Kind.UNAUTHENTICATED
 
     def __init__(self) -> None:
-        super().__init__("This one-time code does not work: it was used, has expired, or was replaced. Ask for a new one.")
+        super().__init__("This one-time code is not valid: it has been used, has expired or was replaced. Request a new one.")
 
 
 def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
@@ -178,7 +178,7 @@ def request_reset(name: str, realm: str | None, address: str) -> None:
     )
     reserve_attempt(limits, 3600)
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or not NAME_PATTERN.fullmatch(realm or "x"):
-        raise InvalidValueError("Name the account by its mail address, and the organisation by its name or not at all.")
+        raise InvalidValueError("Name the account by its email address, and the organisation by its name or not at all.")
     waiting = db.session.scalar(select(func.count()).select_from(ResetRequest)) or 0
     if waiting < MOST_REQUESTS:
         content = json.dumps({"name": canonical(name), "realm": realm}).encode()

@@ -32,11 +32,11 @@ class User(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
     kind: Mapped[str] = mapped_column(String(10))
     name: Mapped[str] = mapped_column(String(254))
-    """What it signs in by, in canonical form: the mail address of a person, the name of a machine user."""
+    """What it signs in by, in canonical form: the email address of a person, the name of a machine user."""
     email: Mapped[str] = mapped_column(String(254), default="")
-    """Where mails go, as it was written; empty for none."""
+    """Where emails are sent, as it was entered; empty for none."""
     email_limited: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Whether somebody has chosen this address who could not give everything, for good: then no one-time codes go there."""
+    """Whether somebody who could not assign every role has chosen this address: then no one-time codes are sent there."""
     first_name: Mapped[str] = mapped_column(String(100), default="")
     last_name: Mapped[str] = mapped_column(String(100), default="")
     enabled: Mapped[bool] = mapped_column(default=True)
@@ -46,15 +46,15 @@ class User(Identified, Base):
     signed_out_at: Mapped[datetime | None]
     """Sessions that began at this time or before are over."""
     api_key_hours: Mapped[int | None]
-    """Hours that the user's own API keys may live, where that is more than the realm allows."""
+    """Longest lifetime of the user's own API keys in hours, if it is more than the realm allows."""
     last_sign_in_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """The actor of the audit trail that has made it; empty for what is from before schema 0009."""
+    """The actor who created it, as in the audit trail; empty if it is older than schema 0009."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
 class Group(Identified, Base):
-    """A set of users. What it holds, its members hold."""
+    """A set of users. Members hold every role that their group holds."""
 
     __tablename__ = "user_group"
     __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
@@ -62,7 +62,7 @@ class Group(Identified, Base):
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"))
     name: Mapped[str] = mapped_column(String(64))
     display_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
-    """What it is shown as, where that is not its name."""
+    """Display name, if it is not the name."""
     description: Mapped[str] = mapped_column(String(500), default="")
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
@@ -77,7 +77,7 @@ class Membership(Base):
 
 
 class LinkPurpose(StrEnum):
-    """What a one-time link is for. One for one purpose is worth nothing for the other (T49)."""
+    """What a one-time link is for. A link for one purpose does not work for the other (T49)."""
 
     INVITATION = "invitation"
     RESET = "reset"
@@ -110,7 +110,7 @@ class OneTimeLink(Base):
 
 
 class ResetRequest(Base):
-    """A password reset that was asked for and is not answered yet.
+    """A password reset that was requested and has not been answered yet.
 
     The request does no more than write this, whether there is such an account or not, so nothing can be told from it.
     """
@@ -120,5 +120,5 @@ class ResetRequest(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sealed: Mapped[str]
-    """Which account, in which realm; sealed, for people type passwords into wrong fields."""
+    """Which account, in which realm; encrypted, since people type passwords into the wrong fields."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now)

@@ -27,5 +27,5 @@ def check_user_name(kind: UserKind, name: str) -> str:
         return check_name("a machine user", name)
     canonical_name = canonical(mail.check_address(name.strip()))
     if len(canonical_name) > LONGEST_NAME:
-        raise InvalidValueError(f"The mail address that a person signs in with takes at most {LONGEST_NAME} characters.")
+        raise InvalidValueError(f"The email address that a person signs in with can have at most {LONGEST_NAME} characters.")
     return canonical_name

@@ -46,7 +46,7 @@ def check_password(password: str, *about: str) -> str:
     :raises InvalidValueError: it is not; the sentence does not repeat it.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidValueError(f"A password takes {SHORTEST} to {LONGEST} characters, of any kind.")
+        raise InvalidValueError(f"A password must have {SHORTEST} to {LONGEST} characters, of any kind.")
     folded = _normal(password).casefold()
     if folded in _common_passwords():
         raise InvalidValueError(f"This password is among the {MOST_COMMON:,} most common ones. Choose another.")

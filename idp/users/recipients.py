@@ -52,7 +52,7 @@ def count_mail(kind: MailKind, address: str, about: User | None = None) -> None:
     try:
         take_places(limits, WINDOW)
     except TooManyAttemptsError as error:
-        raise TooManyAttemptsError(error.retry_after, "mails to this address") from None
+        raise TooManyAttemptsError(error.retry_after, "emails to this address") from None
 
 
 def may_mail(kind: MailKind, user: User, address: str = "") -> bool:
@@ -64,7 +64,7 @@ def may_mail(kind: MailKind, user: User, address: str = "") -> bool:
         with db.session.begin_nested():
             count_mail(kind, address or user.email, user)
     except TooManyAttemptsError as error:
-        _log.warning("a mail (%s) about user %s was left out: %s", kind, user.uid, error)
+        _log.warning("an email (%s) about user %s was not sent: %s", kind, user.uid, error)
         return False
     return True
 

@@ -46,10 +46,10 @@ def create_user(
     *,
     password_hash: str = "",
 ) -> User:
-    """Add a user, without roles or groups.
+    """Create a user, without roles or groups.
 
-    :param name: the mail address of a person, or the name of a machine user.
-    :param sheet: without a mail address, a person gets mails at the one that they sign in by.
+    :param name: the email address of a person, or the name of a machine user.
+    :param sheet: without an email address, a person gets emails at the one that they sign in with.
     :param password_hash: see `PasswordHashing.hash`; empty for a person who is to be invited, and for machine users.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
@@ -58,7 +58,7 @@ def create_user(
     if kind is UserKind.MACHINE and password_hash:
         raise InvalidValueError("A machine user has no password: give it API keys.")
     if db.session.scalar(_by_name(realm, canonical_name)) is not None:
-        sentence = Sentence("{Realm} has a user {name!r} already.", realm=realm.name, name=canonical_name)
+        sentence = Sentence("{Realm} already has a user {name!r}.", realm=realm.name, name=canonical_name)
         raise ConflictError(sentence, field="name")
     fields = sheet.model_dump()
     if kind is UserKind.PERSON and not sheet.email:
@@ -80,7 +80,7 @@ def create_user(
 
 
 def update_user(realm: Realm, user: User, sheet: UserSheet) -> None:
-    """Change a user to what a sheet says. Disabling one ends its sessions."""
+    """Update a user to what a sheet says. Disabling one ends its sessions."""
     changed = sheet.differing(user)
     if not changed:
         return
@@ -106,7 +106,7 @@ def limit_address(user: User, *, limited: bool) -> None:
 
 
 def delete_user(realm: Realm, user: User) -> None:
-    """Delete a user with everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never given to another."""
+    """Delete a user and everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never reused."""
     access.remove_all_grants(holder_of(user))
     db.session.delete(user)
     db.session.flush()
@@ -115,7 +115,7 @@ def delete_user(realm: Realm, user: User) -> None:
 
 
 def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -> None:
-    """Give a user a new password. Every session that began before, and every open link, is over.
+    """Set a new password for a user. Ends every session that began before, and every open link.
 
     :param tag: how it came to that: PASSWORD_CHANGE, PASSWORD_RESET, or USER_ACTIVATE.
     """
@@ -131,7 +131,7 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
 
 
 def void_links(user: User, purpose: LinkPurpose | None = None) -> None:
-    """Make every open one-time link of a user worthless, or those for one purpose."""
+    """Invalidate every open one-time link of a user, or those for one purpose."""
     open_links = (OneTimeLink.user_id == user.id) & OneTimeLink.used_at.is_(None)
     if purpose is not None:
         open_links &= OneTimeLink.purpose == purpose.value
@@ -201,7 +201,7 @@ def find_user_by_uid(realm: Realm, uid: str) -> User | None:
 
 
 def find_user_by_number(realm: Realm, number: int) -> User | None:
-    """Return a user by row number, for contracts that name things so; None if there is none."""
+    """Return a user by row number, for contracts with numeric ids; None if there is none."""
     found = db.session.get(User, number) if 0 < number < 2**31 else None
     return found if found is not None and found.realm_id == realm.id else None
 
@@ -209,8 +209,8 @@ def find_user_by_number(realm: Realm, number: int) -> User | None:
 def list_users(realm: Realm, *, after: str = "", containing: str = "", limit: int | None = None) -> Sequence[User]:
     """Return users by name.
 
-    :param after: only those whose name comes after this, to page on.
-    :param containing: only those whose name, first or last name contains this, in whatever case.
+    :param after: only those whose name comes after this, for the next page.
+    :param containing: only those whose name, first or last name contains this, ignoring case.
     """
     query = user_listing(realm, containing=containing).query
     return db.session.scalars(query.where(User.name > after).order_by(User.name).limit(limit)).all()
@@ -236,12 +236,12 @@ def user_listing(
 ) -> Listing:
     """Return users as a list in pages.
 
-    :param containing: only those whose name, first or last name contains this, in whatever case.
+    :param containing: only those whose name, first or last name contains this, ignoring case.
     :param kind: only people, or machine users.
     :param enabled: only those that are enabled, or that are not.
     :param project: only those that hold a role on this project themselves.
     :param named: only the one of this name; None for all.
-    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, in whatever case.
+    :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, ignoring case.
     :param times: only those whose `created_at`, `updated_at` or `last_sign_in_at` is not before the first time, and before the
         second.
     :param holding: only those that hold these roles on the realm themselves, or do not.

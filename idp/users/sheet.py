@@ -12,7 +12,7 @@ from idp.written import is_written
 
 def _one_line(text: str) -> str:
     if not is_written(text):
-        raise ValueError("takes one line of printable characters")
+        raise ValueError("must be one line of printable characters")
     return text
 
 
@@ -23,15 +23,15 @@ class UserSettings(Sheet):
     """What a user is called, and how long their keys live."""
 
     email: Annotated[str, Field(max_length=254), checked_by(lambda text: text and check_address(text))] = Field(
-        default="", title="Mail address", alias="emailId"
+        default="", title="Email address", alias="emailId"
     )
-    """Where mails go; the name to sign in with stays."""
+    """Where emails are sent; the name to sign in with does not change."""
     first_name: PersonName = Field(default="", title="First name")
     last_name: PersonName = Field(default="", title="Last name")
     api_key_hours: Annotated[int, between(1, 87_600, "hours")] | None = Field(
-        default=None, title="Longest life of own API keys, in hours"
+        default=None, title="Longest lifetime of their own API keys, in hours"
     )
-    """Left out: as long as those of everybody. Where both are set, the higher one counts."""
+    """Leave out for the organisation's limit. If both are set, the higher one counts."""
 
 
 class UserSheet(UserSettings):
@@ -42,10 +42,10 @@ class UserSheet(UserSettings):
 
 
 class GroupSettings(Sheet):
-    """What a group is shown as."""
+    """The display name of a group."""
 
-    display_name: DisplayName = Field(default="", title="Name for people")
-    """What it is shown as; empty for its name."""
+    display_name: DisplayName = Field(default="", title="Display name")
+    """Display name; empty for its name."""
 
 
 class GroupSheet(GroupSettings):

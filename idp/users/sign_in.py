@@ -28,7 +28,7 @@ class SignInError(IdpError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The name or the password is wrong, or the account is disabled. If several organisations know you, name one."
+            "The name or the password is wrong, or the account is disabled. If you belong to several organisations, name one."
         )
 
 
@@ -128,10 +128,10 @@ def use_password(name: str, password: str, *, realm: str | None, address: str, p
 
 
 def replace_password(name: str, current: str, new: str, *, realm: str | None, address: str) -> None:
-    """Change a password by showing the old one, and commit that; every session of the account ends (R107).
+    """Change a password with the old one, and commit that; every session of the account ends (R107).
 
     :raises SignInError: the old one is wrong.
-    :raises InvalidValueError: the new one is not good enough.
+    :raises InvalidValueError: the new one is not acceptable.
     :raises TooManyAttemptsError: see `check_sign_in`.
     :raises BusyError: see `check_sign_in`.
     """

@@ -82,7 +82,7 @@ def retire_master_key(key_id: str, settle: float = WAIT_FOR_LOCK) -> None:
 def _refuse_if_used(key_id: str) -> None:
     values = count_under(key_id)
     if values:
-        raise ConflictError(f"{values} values are still sealed under master key {key_id}.").leading_to("rotate master key")
+        raise ConflictError(f"{values} values are still encrypted with master key {key_id}.").leading_to("rotate master key")
 
 
 def _known(key_id: str, by_id: dict[str, bytes]) -> str:

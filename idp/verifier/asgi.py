@@ -64,7 +64,7 @@ class BearerMiddleware:
         except RefusalError as refusal:
             await _refuse(send, refusal)
         except KeySetUnavailableError:
-            await _refuse(send, RefusalError(503, "temporarily_unavailable", "No keys to check tokens with."))
+            await _refuse(send, RefusalError(503, "temporarily_unavailable", "No keys to verify tokens with."))
         else:
             scope["identity"] = identity
             await self._app(scope, receive, send)

@@ -48,7 +48,7 @@ def require_token(
             except RefusalError as refusal:
                 return _refuse(refusal)
             except KeySetUnavailableError:
-                response = jsonify(error="temporarily_unavailable", error_description="No keys to check tokens with.")
+                response = jsonify(error="temporarily_unavailable", error_description="No keys to verify tokens with.")
                 response.headers["Retry-After"] = "5"
                 response.headers["Cache-Control"] = "no-store"
                 response.status_code = 503

@@ -113,10 +113,10 @@ class Verifier:
         )
         claims, kind = opened.claims, kind_of(opened)
         if claims.get("iss") != self._issuer:
-            raise InvalidTokenError("The token was issued by somebody else.")
+            raise InvalidTokenError("The token was issued by another issuer.")
         check_times(claims, self._clock(), early=self._leeway, late=self._leeway)
         if kind not in self._kinds:
-            raise InvalidTokenError(ID_TOKEN_SHOWN if kind is Kind.ID else "The token is of another kind than is due here.")
+            raise InvalidTokenError(ID_TOKEN_SHOWN if kind is Kind.ID else "The token is not of the kind expected here.")
         audience = self._audience_of(kind)
         if not has_audience(claims, audience):
             raise InvalidTokenError("The token is meant for another API.")
@@ -132,12 +132,12 @@ class Verifier:
     def _asked(self, token: str, introspection: Introspection, audience: frozenset[str], *, fetch: bool) -> Identity:
         """Return who calls as the issuer says it."""
         if read_unverified(token).claims.get("iss") != self._issuer:
-            raise InvalidTokenError("The token was issued by somebody else.")
+            raise InvalidTokenError("The token was issued by another issuer.")
         if not fetch:
             raise KeySetStaleError
         claims = introspection.ask(self._issuer, token)
         if claims is None or claims.get("iss") != self._issuer or not has_audience(claims, audience):
-            raise InvalidTokenError("The issuer does not call the token active for this API.")
+            raise InvalidTokenError("The issuer says that the token is not active for this API.")
         return _identity(claims, self._clock())
 
 
@@ -156,7 +156,7 @@ def _identity(claims: dict[str, Any], now: float) -> Identity:
             claims=claims,
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidTokenError("The token's claims do not have the shape that is due here.") from error
+        raise InvalidTokenError("The token's claims do not have the expected form.") from error
 
 
 def _live(held: dict[str, Any], now: float) -> frozenset[str]:

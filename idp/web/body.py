@@ -94,7 +94,7 @@ def read_json_value(environ: Environ) -> dict[str, Any] | list[Any]:
     except (ValueError, RecursionError):
         raise BodyError("The body is not JSON, or names a member twice.") from None
     if b"\\u" in body and not _is_text(value):
-        raise BodyError("The body holds half of a character (a lone surrogate).")
+        raise BodyError("The body contains half of a character (a lone surrogate).")
     if not isinstance(value, dict | list):
         raise BodyError("The body must be a JSON object.")
     _check_depth(value, DEEPEST_JSON)

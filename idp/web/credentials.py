@@ -63,7 +63,7 @@ def read_credentials(environ: Environ) -> Credentials:
     key: str | None = environ.get("HTTP_APIKEY")
     cookie = _cookie(environ.get("HTTP_COOKIE", ""))
     if (header is not None) + (key is not None) > 1:
-        raise MalformedCredentialError("The request shows an Authorization and an apiKey header. Send one.")
+        raise MalformedCredentialError("The request has both an Authorization and an apiKey header. Send one.")
     if key is not None:
         return Credentials(Shown.KEY, key)
     if header is None:
@@ -81,7 +81,7 @@ def _from_header(header: str) -> Credentials:
         return Credentials(Shown.TOKEN, header)
     if len(header) <= 8_192 and (pair := decode_basic(header)) is not None:
         return Credentials(Shown.PASSWORD, pair[1], pair[0])
-    raise MalformedCredentialError("The Authorization header takes a token, or Bearer, a space and the token.")
+    raise MalformedCredentialError("The Authorization header must be a token, or Bearer, a space and the token.")
 
 
 def decode_basic(header: str) -> tuple[str, str] | None:
@@ -127,7 +127,7 @@ def check_origin(environ: Environ, public_url: str) -> None:
     :raises ForeignOriginError: the browser says that another origin is asking.
     """
     if is_foreign(environ, public_url):
-        raise ForeignOriginError("A page of another origin may not use the cookie. Send the token in the Authorization header.")
+        raise ForeignOriginError("Pages of another origin cannot use the cookie. Send the token in the Authorization header.")
 
 
 def is_foreign(environ: Environ, public_url: str) -> bool:

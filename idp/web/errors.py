@@ -14,7 +14,7 @@ from idp.outages import explain, is_unavailable
 from idp.ratelimit import RateExceededError
 from idp.telemetry import count, request_id
 
-SEALED = "The server cannot open what it keeps sealed. Its operator finds the reason in the log, and with idp doctor."
+SEALED = "The server cannot decrypt its stored data. The operator can find the reason in the log, and with idp doctor."
 STORAGE = "The server cannot reach its database. Try again in a few seconds."
 
 _log = logging.getLogger(__name__)
@@ -75,9 +75,9 @@ def _of_storage(error: Exception) -> IdpError | None:
     """Return what an error of the database means to whoever has asked; None if it is unexpected."""
     match error:
         case IntegrityError():
-            return ConflictError("Somebody else has made the same at this moment. Look, and try again.")
+            return ConflictError("Someone else has created the same at this moment. Check, and try again.")
         case DataError():
-            return InvalidValueError("A value holds characters that cannot be stored.")
+            return InvalidValueError("A value contains characters that cannot be stored.")
         case SQLAlchemyError() if is_unavailable(error):
             return StorageUnavailableError(STORAGE, cause=explain(error))
     return None
@@ -107,7 +107,7 @@ def _classify_http(error: HTTPException) -> Told:
         case 404:
             return Told(404, "ResourceNotFound", "There is nothing at this URL (not found).", headers)
         case 405:
-            return Told(405, "MethodNotAllowed", "This URL takes another HTTP method; see the Allow header.", headers)
+            return Told(405, "MethodNotAllowed", "This URL does not support this HTTP method; see the Allow header.", headers)
     return Told(error.code or 500, "InvalidRequest", error.name, headers)
 
 

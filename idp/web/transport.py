@@ -19,8 +19,8 @@ class UnprotectedError(IdpError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Values of keysets travel over HTTPS only, or within this machine. Call the https URL; an operator whose proxy ends "
-            "TLS names it in IDP_TRUSTED_PROXIES and has it send X-Forwarded-Proto."
+            "Keyset values are sent over HTTPS only, or within this machine. Call the https URL; behind a proxy that terminates "
+            "TLS, the operator names it in IDP_TRUSTED_PROXIES and has it send X-Forwarded-Proto."
         )
 
 

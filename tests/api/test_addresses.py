@@ -101,7 +101,7 @@ def test_uid_of_a_person_means_that_person_on_every_page(app: Flask, make: Facto
     base = "/console/realms/acme"
     assert "ann@example.test" in surfer.open(f"{base}/users/{ann}").page.text
     make.do(lambda realm: users.create_group(realm, "crew"))
-    surfer.open(f"{base}/groups/crew").send("Add to the group", {"user": ann})
+    surfer.open(f"{base}/groups/crew").send("Add member", {"user": ann})
     assert make.do(lambda realm: [user.uid for user in users.list_members(users.get_group(realm, "crew"))]) == [ann]
     surfer.open(f"{base}/access/give?holder=user:{ann}").send("Assign", {"role": "viewer"})
     assert held(make, ann) == {"viewer"}

@@ -171,7 +171,7 @@ def test_expired_key_says_so_to_who_holds_it_and_to_nobody_else(
     wrong = client.get(INFO, headers={"apiKey": body + crypto.checksum(body)})
     unknown = client.get(INFO, headers={"apiKey": crypto.make_secret("ak")})
     assert {wrong.json["message"], unknown.json["message"]} == {
-        "Authentication failed: the API key is wrong, or does not work from here any more."
+        "Authentication failed: the API key is wrong, or is no longer accepted from here."
     }
 
 

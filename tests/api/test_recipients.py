@@ -74,7 +74,7 @@ def test_invitations_to_one_address_are_bounded_whoever_sends_them_in_whichever_
     for answer in refused:
         assert answer.status_code == 429, answer.text
         assert 0 < int(answer.headers["Retry-After"]) <= 3601
-    assert refused[0].json["message"].startswith("Too many mails to this address.")
+    assert refused[0].json["message"].startswith("Too many emails to this address.")
     assert len(mails_to(app)) == MOST
     listed = client.get("/v1/users", headers=globex).json["items"]
     assert {each["spec"]["loginName"] for each in listed} == {"boss@globex.test", VICTIM, "other@example.test"}
@@ -130,7 +130,7 @@ def test_page_refuses_another_invitation_and_says_why(app: Flask, client: FlaskC
         surfer.open(f"/console/realms/acme/users/{uid}").send("Send another invitation")
     surfer.open(f"/console/realms/acme/users/{uid}").send("Send another invitation")
     assert surfer.page.status_code == 429
-    assert "Too many mails to this address" in surfer.page.text
+    assert "Too many emails to this address" in surfer.page.text
     assert len(mails_to(app)) == MOST
 
 

@@ -77,7 +77,7 @@ def test_every_failure_looks_the_same(client: FlaskClient, make: Factory, body: 
     answer = sign_in(client, **body)
     assert answer.status_code == 401
     told = {name: value for name, value in answer.json.items() if name != "ref"}
-    message = "The name or the password is wrong, or the account is disabled. If several organisations know you, name one."
+    message = "The name or the password is wrong, or the account is disabled. If you belong to several organisations, name one."
     assert told == {"code": "Unauthorized", "message": message, "details": {}}
 
 

@@ -76,8 +76,8 @@ def test_page_says_what_is_confirmed_and_what_somebody_else_has_written(app: Fla
     app.test_client().post("/v1/auth/signup", json=WISH)
     surfer = Surfer(app).open(f"/console/sign-up/{sent_code(app, 'sign-up')}")
     text = surfer.page.text
-    assert "you make the organisation <strong>globex</strong>" in text
-    assert "become its administrator, as <strong>boss@globex.test</strong>" in text
-    assert text.index("Whoever signed it up has written") < text.index("Bo Ss")
-    surfer.send("Make my organisation", {"password": OWN})
+    assert "This creates the organisation <strong>globex</strong>" in text
+    assert "makes you its administrator, as <strong>boss@globex.test</strong>" in text
+    assert text.index("Whoever signed it up entered") < text.index("Bo Ss")
+    surfer.send("Create my organisation", {"password": OWN})
     assert signs_in(app.test_client(), OWN)

@@ -112,7 +112,7 @@ def test_the_console_and_the_docs_work_at_the_public_address(page: Page) -> None
     assert session["secure"]
     page.locator("details.menu summary").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("status").first).to_contain_text("You are signed out")
+    expect(page.get_by_role("status").first).to_contain_text("You have signed out")
     page.goto("docs")
     expect(page.locator(".opblock-tag").first).to_be_visible()
     leading_out = [url for url in asked if not url.startswith(f"{public_url}/") and not url.startswith("data:")]

@@ -40,16 +40,16 @@ def test_from_an_empty_database_to_a_token_in_eight_clicks(own_server: Server, b
     page.fill("#secret", one_time_secret(own_server))
     page.fill("#name", "root@example.test")
     page.fill("#password", PASSWORD)
-    person.click("text=Make my account")
+    person.click("text=Create my account")
     person.click("text=New organisation")
     page.fill("#name", "initech")
     person.click("button:has-text('Create')")
-    person.click("a:has-text('Make the first')")
+    person.click("a:has-text('Create application')")
     page.fill("#name", "payroll")
     page.get_by_label("viewer").check()  # one more, though a token needs none
     person.count += 1
     person.click("button:has-text('Create')")
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
     shoot(page, "secret shown once")
     person.click("button:has-text('Try it')")
     expect(page.get_by_text("It works: the token endpoint")).to_be_visible()
@@ -109,7 +109,7 @@ def test_enter_creates_and_adds_no_row(console: Console) -> None:
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "by-enter")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
 
 
 def test_everything_works_without_scripts(console: Console) -> None:
@@ -117,12 +117,12 @@ def test_everything_works_without_scripts(console: Console) -> None:
     page = console.sign_in(console.visitor(java_script_enabled=False), "noel@example.test")
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "no-script")
-    page.click("text=One more project")
+    page.click("text=Add another project")
     assert page.locator("#name").input_value() == "no-script"
     page.fill("#projects-2-project", "vision")
     page.select_option("#projects-2-role", "researcher")
     page.click("button:has-text('Create')")
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
     assert page.locator("button.copy:visible").count() == 0
     page.click("button:has-text('Try it')")
     expect(page.get_by_text("It works: the token endpoint")).to_be_visible()
@@ -132,7 +132,7 @@ def test_everything_works_without_scripts(console: Console) -> None:
     expect(page.get_by_text("Deleted.")).to_be_visible()
     page.locator("summary", has_text="noel@").click()
     page.click("button:has-text('Sign out')")
-    expect(page.get_by_text("You are signed out")).to_be_visible()
+    expect(page.get_by_text("You have signed out")).to_be_visible()
 
 
 @pytest.mark.spec("R114")
@@ -142,11 +142,11 @@ def test_the_back_button_shows_nothing_after_a_sign_out(console: Console) -> Non
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "secretive")
     page.click("button:has-text('Create')")
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
     secret = page.get_by_label("the secret").inner_text()
     page.locator("summary", has_text="bea@").click()
     page.click("button:has-text('Sign out')")
-    expect(page.get_by_text("You are signed out")).to_be_visible()
+    expect(page.get_by_text("You have signed out")).to_be_visible()
     for _ in range(3):
         with contextlib.suppress(PlaywrightError):  # the answer to a form is not kept: the browser shows its own page
             page.go_back()
@@ -182,7 +182,7 @@ def test_two_administrators_on_one_form(console: Console) -> None:
     expect(one.get_by_text("Saved.")).to_be_visible()
     two.fill("#description", "what two says")
     two.click("button:has-text('Save')")
-    expect(two.locator("#problem")).to_contain_text("Somebody else has changed this meanwhile")
+    expect(two.locator("#problem")).to_contain_text("Someone else has changed this in the meantime")
     expect(two.locator("#problem")).to_be_focused()
     expect(two.locator("#description")).to_have_value("what two says")
     expect(two.get_by_text("what one says").first).to_be_visible()

@@ -29,7 +29,7 @@ def expire(page: Page) -> None:
 
 
 def sign_in_again(page: Page, name: str = "ann@example.test") -> None:
-    expect(page.get_by_text("what you typed is put back then")).to_be_visible()
+    expect(page.get_by_text("to get back what you typed")).to_be_visible()
     page.fill("#organisation", "acme")
     page.fill("#name", name)
     page.fill("#password", PASSWORD)
@@ -48,7 +48,7 @@ def test_a_form_is_filled_again_after_signing_in(console: Console, page: Page) -
     expire(page)
     page.get_by_role("button", name="Create").last.click()
     sign_in_again(page)
-    expect(page.get_by_text("This form had expired, and nothing was done")).to_be_visible()
+    expect(page.get_by_text("This form had expired, so nothing was saved")).to_be_visible()
     expect(page.locator("#name")).to_have_value("late-bot")
     expect(page.locator("#description")).to_have_value("does <things> & more")
     expect(page.get_by_label("researcher")).to_be_checked()
@@ -57,7 +57,7 @@ def test_a_form_is_filled_again_after_signing_in(console: Console, page: Page) -
     shoot(page, "a form that was put back")
     assert {cookie["name"] for cookie in page.context.cookies()} == {"realmgate-session"}
     page.get_by_role("button", name="Create").last.click()
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
     assert console.make.do(lambda realm: applications.get_application(realm, "late-bot").description) == "does <things> & more"
 
 
@@ -67,7 +67,7 @@ def test_secrets_are_typed_again(page: Page) -> None:
     page.get_by_label("Access key id").fill("AKIA-typed")
     page.get_by_label("Secret access key").fill("typed secret")
     expire(page)
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Create").click()
     sign_in_again(page)
     expect(page.locator("#name")).to_have_value("late aws")
     expect(page.get_by_label("Access key id")).to_have_value("")

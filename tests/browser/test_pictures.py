@@ -87,7 +87,7 @@ def new_application(page: Page) -> None:
 def secret(page: Page) -> None:
     new_application(page)
     page.click("button:has-text('Create')")
-    expect(page.get_by_text("shown only now")).to_be_visible()
+    expect(page.get_by_text("shown only once")).to_be_visible()
 
 
 def trial(page: Page) -> None:

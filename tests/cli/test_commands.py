@@ -45,7 +45,7 @@ def test_create_prints_what_an_application_needs(run: Run) -> None:
     assert made["client_secret"] not in json.dumps(shown)
     text = run("applications", "create", "--realm", "acme", "other-bot")
     assert "curl -X POST 'http://127.0.0.1:8080/auth/realms/acme/protocol/openid-connect/token'" in text
-    assert "shown only now" in text
+    assert "shown only once" in text
 
 
 def test_every_listing_has_text_and_json(run: Run) -> None:
@@ -152,7 +152,7 @@ def test_realms_are_made_approved_stopped_and_restored(run: Run) -> None:
 def test_keys_rotate_and_revoke(run: Run) -> None:
     new = as_json(run("keys", "rotate", "--realm", "acme", "--json"))
     assert [key["state"] for key in new] == ["announced", "announced"]
-    assert "announced already" in run("keys", "rotate", "--realm", "acme", status=1)
+    assert "already been announced" in run("keys", "rotate", "--realm", "acme", status=1)
     listed = as_json(run("keys", "list", "--realm", "acme", "--json"))
     active = next(key["kid"] for key in listed if key["state"] == "active")
     assert "signs in its place" in run("keys", "revoke", "--realm", "acme", "--reason", "leaked", "--yes", active)
@@ -162,7 +162,7 @@ def test_keys_rotate_and_revoke(run: Run) -> None:
 def test_realm_files_by_command(run: Run, tmp_path: Path) -> None:
     exported = tmp_path / "acme.toml"
     run("realms", "export", "acme", "--output", str(exported))
-    assert "is as" in run("realms", "plan", str(exported))
+    assert "matches" in run("realms", "plan", str(exported))
     run("roles", "create", "--realm", "acme", "by-hand")
     assert "- role by-hand" in run("realms", "plan", str(exported))
     assert "add --yes" in run("realms", "apply", str(exported), status=1)
@@ -171,8 +171,8 @@ def test_realm_files_by_command(run: Run, tmp_path: Path) -> None:
     assert "by-hand" not in run("roles", "list", "--realm", "acme")
     new = tmp_path / "new.toml"
     new.write_text('[realm]\nname = "new"\n[applications.app]\n')
-    assert "shown only now" in run("realms", "apply", str(new))
-    assert "is as" in run("realms", "apply", str(new))
+    assert "shown only once" in run("realms", "apply", str(new))
+    assert "matches" in run("realms", "apply", str(new))
     new.write_text("[realm]\nname = 7\n")
     assert f"{new}:2: realm.name: must be a valid string" in run("realms", "apply", str(new), status=1)
     assert as_json(run("realms", "show", "new", "--json"))["applications"] == 1
@@ -257,9 +257,9 @@ def test_doctor_finds_what_is_wrong(run: Run, app: Any, settings: Settings, monk
         commit()
     assert "signing key" in run("doctor", status=1)
     monkeypatch.setenv("IDP_PROT", "8080")
-    assert "IDP_PROT is not a setting here" in run("doctor", status=1)
+    assert "IDP_PROT is not a setting and has no effect" in run("doctor", status=1)
     settings.master_key_file.write_text("k1:" + "A" * 43 + "=\n")
-    assert "sealed under master key" in run("doctor", status=1)
+    assert "encrypted with master key" in run("doctor", status=1)
     settings.master_key_file.unlink()
     assert "but no master key" in run("doctor", status=1)
     assert not settings.master_key_file.exists()
@@ -281,10 +281,10 @@ def test_long_lists_are_paged(run: Run) -> None:
     for number in range(3):
         run("applications", "create", "--realm", "acme", f"app-{number}")
     page = run("applications", "list", "--realm", "acme", "--limit", "2")
-    assert "2 of 5 are shown. The next ones: --after app-1. Without --limit the list is whole." in page
+    assert "2 of 5 are shown. For the next ones, add --after app-1. Without --limit, the list is complete." in page
     assert "app-2" not in page
     assert "app-2" in run("applications", "list", "--realm", "acme", "--after", "app-1")
-    assert "2 are shown, and there are more. The next ones: --before" in run("audit", "list", "--limit", "2")
+    assert "2 are shown, and there are more. For the next ones, add --before" in run("audit", "list", "--limit", "2")
 
 
 @pytest.mark.parametrize("text", ["a\x1b[31mred", "two\nlines", "\x00", "\u202e", "\ud800"])
@@ -343,7 +343,7 @@ def test_database_without_its_tables_says_what_to_do(run: Run, settings: Setting
     for path in settings.data_dir.glob("realmgate.db*"):
         path.unlink()
     settings.sqlite_path.touch()
-    assert "no such table: realm. Run `idp doctor`, which says what to do" in run("realms", "list", status=1)
+    assert "no such table: realm. Run `idp doctor`, which tells you what to do" in run("realms", "list", status=1)
     settings.sqlite_path.write_text("this is no database " * 100)
     assert "The database cannot be used" in run("realms", "list", status=1)
 

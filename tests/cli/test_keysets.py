@@ -70,14 +70,14 @@ def test_a_keyset_is_made_listed_lent_and_replaced(
     versions = json.loads(run("keysets", "versions", "--realm", "acme", "--json", keyset))
     assert [(each["version"], each["live_leases"]) for each in versions] == [(2, 0), (1, 1)]
     assert "Ended" in run("leases", "end", "--realm", "acme", "--reason", "replaced", lease["uid"])
-    assert "over already" in run("leases", "end", "--realm", "acme", lease["uid"])
+    assert "had already ended" in run("leases", "end", "--realm", "acme", lease["uid"])
     run("keysets", "update", "--realm", "acme", "--name", "renamed", "--whole-organisation", "prod aws")
     assert json.loads(run("keysets", "list", "--realm", "acme", "--name", "renamed", "--json"))[0]["projects"] == []
     run("keysets", "update", "--realm", "acme", "--name", "prod aws", "--project", "vision", "renamed")
-    assert run("leases", "list", "--realm", "acme").strip() == "No keyset is lent."
+    assert run("leases", "list", "--realm", "acme").strip() == "There are no active leases."
     (over,) = json.loads(run("leases", "list", "--realm", "acme", "--all", "--json"))
     assert (over["state"], over["end_reason"]) == ("ended", "replaced")
-    assert "held by nobody since" in run("keysets", "versions", "--realm", "acme", keyset).lower()
+    assert "not leased since" in run("keysets", "versions", "--realm", "acme", keyset).lower()
     run("keysets", "delete", "--realm", "acme", "--yes", keyset)
     assert json.loads(run("keysets", "list", "--realm", "acme", "--json")) == []
 
@@ -110,7 +110,7 @@ def test_rotating_the_master_key_shows_its_progress_and_can_be_repeated(run: Run
     ((old, _, values),) = listed()
     output = run("master-key", "rotate")
     new = listed()[0][0]
-    assert f"Done: {values} values sealed anew" in output
+    assert f"Done: {values} values re-encrypted" in output
     assert f"idp master-key retire {old}" in output
     assert listed() == [(new, True, values), (old, False, 0)]
     assert "current one" in run("master-key", "retire", new, status=1)
@@ -134,6 +134,6 @@ def test_an_interrupted_rotation_is_finished_before_there_is_another_key(
         current = runtime.current().master_keys.current
         next(vault.rewrap())
     output = run("master-key", "rotate")
-    assert "was interrupted is finished" in output
+    assert "interrupted rotation is finished" in output
     shown = json.loads(run("master-key", "list", "--json"))
     assert [(each["id"] == current, each["values"] > 0) for each in shown] == [(True, True), (False, False)]

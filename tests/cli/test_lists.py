@@ -112,14 +112,14 @@ def test_list_is_whole_and_a_part_of_it_says_that_it_is_one(furnished: None, com
 
 def test_pages_lead_on_from_each_other(furnished: None) -> None:
     first, said = run("applications", "list", "--realm", "acme", "--json", "--limit", "4")
-    option, name = said.split("The next ones: ")[1].split(".")[0].split()
+    option, name = said.split("For the next ones, add ")[1].split(".")[0].split()
     rest, _ = run("applications", "list", "--realm", "acme", "--json", option, name)
     whole, _ = run("applications", "list", "--realm", "acme", "--json")
     assert json.loads(first) + json.loads(rest) == json.loads(whole)
 
 
 def test_empty_list_is_a_sentence_or_an_empty_array() -> None:
-    assert run("keysets", "list", "--realm", "acme") == ("There are no keysets. Make one with: idp keysets create\n", "")
+    assert run("keysets", "list", "--realm", "acme") == ("There are no keysets. Create one with: idp keysets create\n", "")
     assert run("keysets", "list", "--realm", "acme", "--json") == ("[]\n", "")
     assert run("leases", "list", "--realm", "acme", "--json") == ("[]\n", "")
     assert run("sessions", "list", "--realm", "acme") == ("Nobody is signed in.\n", "")

@@ -110,7 +110,7 @@ def test_machine_user_has_keys_and_no_password(acme: Server) -> None:
     acme.idp("api-keys", "deactivate", *realm, new["key"])
     acme.idp("api-keys", "activate", *realm, new["key"])
     acme.idp("api-keys", "revoke", *realm, new["key"], "--reason", "lost laptop")
-    assert "revoked for good" in acme.idp("api-keys", "activate", *realm, new["key"], status=1)
+    assert "revoked permanently" in acme.idp("api-keys", "activate", *realm, new["key"], status=1)
     acme.idp("api-keys", "delete", *realm, made["key"])
     table = acme.idp("api-keys", "list", *realm)
     assert "revoked" in table

@@ -143,7 +143,7 @@ def test_nothing_in_any_page_leads_out_of_the_path(mounted: Flask, make: Factory
         surfer.open(f"{PATH}/console/nothing-here")
         pages[f"{name}'s error"] = References(surfer.text).found
         surfer.open(f"{PATH}/console/").send("Sign out")
-        assert "You are signed out" in surfer.text
+        assert "You have signed out" in surfer.text
     assert len(pages) > 120, sorted(pages)
     leading_out = {(page, url) for page, found in pages.items() for url in found if not is_below(url)}
     assert not leading_out

@@ -58,11 +58,11 @@ def test_what_was_typed_is_back_after_signing_in_and_is_done_when_it_is_sent(
         frozen_clock.advance(seconds=2)
     ann.send("Create", TYPED)
     assert ann.url == "/console/sign-in"
-    assert "what you typed is put back then" in ann.text
+    assert "to get back what you typed" in ann.text
     assert not exists(make)
     sign_in(ann)
     assert ann.url == f"{BASE}/new-application"
-    assert "This form had expired, and nothing was done" in ann.text
+    assert "This form had expired, so nothing was saved" in ann.text
     assert not exists(make)
     values = [(key, text.replace("\r\n", "\n")) for key, text in ann.form("Create").values]
     for name, value in TYPED.items():
@@ -92,8 +92,8 @@ def test_form_of_an_earlier_session_is_put_back_at_once(app: Flask, ann: Surfer,
 @pytest.mark.parametrize(
     ("url", "button", "typed", "kept"),
     [
-        ("new-keyset?kind=provider:aws", "Keep", {"name": "prod", "value_pub": SECRET, "value_pvt": SECRET}, {"name": "prod"}),
-        ("new-keyset?kind=user_ssh:", "Keep", {"name": "mine", "value_pub": SECRET}, {"name": "mine"}),
+        ("new-keyset?kind=provider:aws", "Create", {"name": "prod", "value_pub": SECRET, "value_pvt": SECRET}, {"name": "prod"}),
+        ("new-keyset?kind=user_ssh:", "Create", {"name": "mine", "value_pub": SECRET}, {"name": "mine"}),
         ("applications/train-scheduler/try", "Fetch", {"client_secret": SECRET}, {}),
         ("/console/my/password", "Change my password", {"current": SECRET, "new": SECRET}, {}),
         ("applications/train-scheduler/delete", "Delete", {"typed": "train-scheduler"}, {}),
@@ -216,9 +216,9 @@ def test_somebody_elses_change_is_noticed_all_the_same(ann: Surfer, make: Factor
 def test_of_two_forms_of_a_page_the_right_one_is_filled(ann: Surfer, make: Factory) -> None:
     ann.open(f"{BASE}/groups/modellers")
     expire(ann)
-    ann.send("Add to the group", {"user": "somebody@example.test"})
+    ann.send("Add member", {"user": "somebody@example.test"})
     sign_in(ann)
-    assert dict(ann.form("Add to the group").values)["user"] == "somebody@example.test"
+    assert dict(ann.form("Add member").values)["user"] == "somebody@example.test"
     assert dict(ann.form("Save").values)["description"] == "Everybody who trains models."
 
 

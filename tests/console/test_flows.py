@@ -78,14 +78,14 @@ def test_a_secret_is_safe_to_retire_once_another_is_used_instead(app: Flask, ann
     flush(app)
     assert "safe to retire</span>" in ann.open(f"{BASE}/applications/ci-bot").text
     ann.open(f"{BASE}/applications/ci-bot/secrets/main/retire")
-    assert "It was used 1 time, the last time 4 days ago, from 127.0.0.1." in ann.text
+    assert "It has been used 1 time, the last time 4 days ago, from 127.0.0.1." in ann.text
     assert "it is safe to retire this one" in ann.text
     ann.send("Retire")
-    assert "Retired: every worker refuses it within a second." in ann.text
+    assert "Retired. Every worker refuses it within a second." in ann.text
     assert ask_token(app.test_client(), made).status_code == 401
     assert ask_token(app.test_client(), second).status_code == 200
     ann.open(f"{BASE}/applications/ci-bot/secrets/next/retire")
-    assert "Whatever still uses it is refused within a second." in ann.text
+    assert "Anything that still uses it is refused within a second." in ann.text
     assert "It is the last one" in ann.text
 
 
@@ -185,12 +185,12 @@ def test_people_are_invited_grouped_disabled_and_deleted(app: Flask, ann: Surfer
     assert "No mail server is configured" in ann.text
     with app.app_context():
         assert db.session.query(MailMessage).filter_by(template="invitation").count() == 1
-    ann.open(f"{BASE}/groups/modellers").send("Add to the group", {"user": "bob@example.test"})
+    ann.open(f"{BASE}/groups/modellers").send("Add member", {"user": "bob@example.test"})
     assert "bob@example.test" in ann.text
-    ann.send("Add to the group", {"user": "nobody"})
+    ann.send("Add member", {"user": "nobody"})
     assert ann.status == 404
-    assert dict(ann.form("Add to the group").values)["user"] == "nobody"
-    ann.open(f"{BASE}/groups/modellers").send("Take out")
+    assert dict(ann.form("Add member").values)["user"] == "nobody"
+    ann.open(f"{BASE}/groups/modellers").send("Remove")
     assert ann.status == 200
     ann.open(f"{BASE}/users/bob@example.test")
     ann.send("Send another invitation")
@@ -217,7 +217,7 @@ def test_keys_are_made_for_oneself_and_on_behalf(app: Flask, ann: Surfer, make: 
     flush(app)
     assert plain not in bob.open("/console/my/keys").text
     ann.open(f"{BASE}/api-keys/new").send("Create", {"owner": "bob@example.test", "name": "long", "never": "y"})
-    assert "It expires: never" in ann.text
+    assert "Expires: never" in ann.text
     other = shown_secret(ann, "idp_ak_")
     assert app.test_client().post("/v1/auth/exchange", headers={"apiKey": other}).status_code == 200
     assert "long" in bob.open("/console/my/keys").text
@@ -227,11 +227,11 @@ def test_a_key_is_rotated_deactivated_revoked_and_deleted(app: Flask, ann: Surfe
     key = make.key("ann@example.test", hours=100)
     url = f"{BASE}/api-keys/{key.uid}"
     works = lambda plain: app.test_client().post("/v1/auth/exchange", headers={"apiKey": plain}).status_code == 200  # noqa: E731
-    ann.open(f"{url}/rotate").send("Make a successor", {"overlap": "24"})
+    ann.open(f"{url}/rotate").send("Create successor", {"overlap": "24"})
     successor = shown_secret(ann, "idp_ak_")
     assert works(key.plain)
     assert works(successor)
-    assert "It is replaced by" in ann.open(url).text
+    assert "has been replaced by" in ann.open(url).text
     ann.open(f"{url}/deactivate").send("Deactivate")
     assert not works(key.plain)
     ann.send("Activate")
@@ -249,7 +249,7 @@ def test_personal_tokens_and_sessions_of_others_are_ended(app: Flask, ann: Surfe
     make.user("bob@example.test")
     bob = Surfer(app).sign_in("bob@example.test")
     bob.open("/console/my/personal-tokens/new").send("Create")
-    assert "shown only now" in bob.text
+    assert "shown only once" in bob.text
     assert "bob@example.test" in ann.open(f"{BASE}/personal-tokens").text
     ann.open(next(link for link in ann.read().links if link.endswith("/delete"))).send("Delete")
     assert "No personal tokens yet" in ann.text
@@ -261,9 +261,9 @@ def test_personal_tokens_and_sessions_of_others_are_ended(app: Flask, ann: Surfe
 def test_signing_keys_are_rotated_and_revoked(ann: Surfer) -> None:
     ann.open(f"{BASE}/signing-keys/ES256/rotate").send("Rotate")
     assert "announced" in ann.text
-    assert "begins to sign" in ann.text
+    assert "\u2013 starts signing" in ann.text
     ann.open(f"{BASE}/signing-keys/ES256/rotate")
-    assert "Its successor is announced already" in ann.text
+    assert "Its successor has already been announced" in ann.text
     assert not any("Rotate" in button for form in ann.read().forms for button in form.buttons)
     kid = next(link for link in ann.open(f"{BASE}/signing-keys").read().links if link.endswith("/revoke"))
     ann.open(kid).send("Revoke", {"reason": "leaked", "typed": "revoke"})
@@ -305,7 +305,7 @@ def test_the_overview_counts_what_goes_on_and_why_it_was_refused(app: Flask, ann
     flush(app)
     for span in ("", "?span=month"):
         ann.open(BASE + span)
-        assert "Tokens to applications: 3" in ann.text
+        assert "Tokens for applications: 3" in ann.text
         assert "Exchanges: 1" in ann.text
         assert "Applications: 1" in ann.text
         assert "a wrong, expired or retired secret" in ann.text
@@ -392,7 +392,7 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
         ("access/give?holder=application:weak", "Assign", {"role": "administrator"}),
         ("new-role", "Create", {"name": "evil-role", "permissions": ["realm:write"]}),
         ("roles/app-helper", "Save", {"permissions": ["realm:write", "roles:write"]}),
-        ("groups/bosses", "Add to the group", {"user": "eve@example.test"}),
+        ("groups/bosses", "Add member", {"user": "eve@example.test"}),
         ("api-keys/new", "Create", {"owner": "boss@example.test", "name": "x"}),
         ("api-keys/new", "Create", {"owner": "application:boss", "name": "x"}),
         ("applications/boss", "Save", {"description": "mine now"}),

@@ -122,7 +122,7 @@ def test_of_two_who_change_the_same_the_second_is_told(
     make.do(change)
     ann.send(button, {field: "mine"})
     assert ann.status == 409
-    assert "Somebody else has changed this meanwhile" in ann.text
+    assert "Someone else has changed this in the meantime" in ann.text
     assert "<code>theirs</code>" in ann.text
     assert dict(ann.form(button).values)[field] == "mine"
     ann.send(button)

@@ -27,7 +27,7 @@ def near(ann: Surfer) -> Surfer:
 
 
 def make_keyset(surfer: Surfer, **typed: object) -> str:
-    surfer.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED | typed)
+    surfer.open(f"{BASE}/new-keyset?kind=provider:aws").send("Create", TYPED | typed)
     assert "Created." in surfer.text, surfer.text
     found = re.search(r"/keysets/([0-9a-f-]{36})", surfer.url)
     assert found is not None
@@ -47,13 +47,13 @@ def test_a_keyset_is_kept_lent_replaced_and_deleted(app: Flask, near: Surfer, ma
     assert lease["values"] == AWS_VALUES
     assert "deploys build 71" in near.open(f"{BASE}/keysets/{uid}").text
     near.open(f"{BASE}/keysets/{uid}/replace").send("Replace", {"value_pub": "second", "value_pvt": "second secret"})
-    assert "leases from now on are given the new values" in near.text
+    assert "New leases receive the new values" in near.text
     assert "1 lease, the last until" in near.text
-    near.open(f"{BASE}/leases").open(f"{BASE}/leases/{lease['uid']}/end").send("End it", {"reason": "replaced"})
+    near.open(f"{BASE}/leases").open(f"{BASE}/leases/{lease['uid']}/end").send("End lease", {"reason": "replaced"})
     assert "Ended." in near.text
-    assert "nobody any more" in near.open(f"{BASE}/keysets/{uid}").text
+    assert "no longer leased" in near.open(f"{BASE}/keysets/{uid}").text
     assert "replaced" in near.open(f"{BASE}/leases?over=yes").text
-    assert "over already" in near.open(f"{BASE}/leases/{lease['uid']}/end").text
+    assert "already ended" in near.open(f"{BASE}/leases/{lease['uid']}/end").text
     near.open(f"{BASE}/keysets/{uid}").send("Save", {"name": "prod aws 2", "projects": ["speech"], "max_lease_seconds": "60"})
     assert "Saved." in near.text
     assert "prod aws 2" in near.open(f"{BASE}/keysets?search=AWS").text
@@ -64,7 +64,7 @@ def test_a_keyset_is_kept_lent_replaced_and_deleted(app: Flask, near: Surfer, ma
 
 
 def test_version_control_is_kept_here_only(near: Surfer) -> None:
-    near.open(f"{BASE}/new-keyset?kind=vcs:github").send("Keep", {"name": "repos", "value_token": "canary"})
+    near.open(f"{BASE}/new-keyset?kind=vcs:github").send("Create", {"name": "repos", "value_token": "canary"})
     assert near.status == 200
     assert "Version control: github" in near.text
     near.open(near.url).send("Save", {"description": "all repositories"})
@@ -72,13 +72,13 @@ def test_version_control_is_kept_here_only(near: Surfer) -> None:
 
 
 def test_a_refusal_keeps_what_was_typed_but_no_value(near: Surfer) -> None:
-    near.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED | {"name": " ", "max_lease_seconds": "90000"})
+    near.open(f"{BASE}/new-keyset?kind=provider:aws").send("Create", TYPED | {"name": " ", "max_lease_seconds": "90000"})
     assert near.status == 400
-    near.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED | {"max_lease_seconds": "90000"})
+    near.open(f"{BASE}/new-keyset?kind=provider:aws").send("Create", TYPED | {"max_lease_seconds": "90000"})
     assert near.status == 400
     assert "for builds" in near.text
     assert "canary" not in near.text
-    near.open(f"{BASE}/new-keyset?kind=provider:gce").send("Keep", {"name": "g", "value_other": "canary\n" + "x" * 16_384})
+    near.open(f"{BASE}/new-keyset?kind=provider:gce").send("Create", {"name": "g", "value_other": "canary\n" + "x" * 16_384})
     assert near.status == 400
     assert "canary" not in near.text
     assert near.open(f"{BASE}/new-keyset?kind=provider:none").status == 404
@@ -87,14 +87,14 @@ def test_a_refusal_keeps_what_was_typed_but_no_value(near: Surfer) -> None:
 def test_lines_of_a_service_account_arrive_as_they_were(app: Flask, near: Surfer, make: Factory) -> None:
     account = '{\n  "type": "service_account",\n  "private_key": "-----BEGIN"\n}'
     near.open(f"{BASE}/new-keyset?kind=provider:gce").send(
-        "Keep", {"name": "gce", "projects": ["vision"], "value_other": account.replace("\n", "\r\n") + "\r\n"}
+        "Create", {"name": "gce", "projects": ["vision"], "value_other": account.replace("\n", "\r\n") + "\r\n"}
     )
     client = app.test_client()
     assert take(client, token_of(client, borrower(make)), "gce").json["values"] == {"other": account}
 
 
 def test_values_are_not_taken_over_a_network_without_https(ann: Surfer) -> None:
-    ann.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED)
+    ann.open(f"{BASE}/new-keyset?kind=provider:aws").send("Create", TYPED)
     assert ann.status == 403
     assert "HTTPS" in ann.text
     assert "No keysets yet" in ann.open(f"{BASE}/keysets").text
@@ -128,7 +128,7 @@ def test_who_may_what(app: Flask, near: Surfer, make: Factory) -> None:
     local = Surfer(app).sign_in("keeper@example.test")
     local.client.environ_base["REMOTE_ADDR"] = "127.0.0.1"
     assert local.open(f"{BASE}/keysets/{uid}").status == 404
-    local.open(f"{BASE}/new-keyset?kind=provider:aws").send("Keep", TYPED | {"projects": []})
+    local.open(f"{BASE}/new-keyset?kind=provider:aws").send("Create", TYPED | {"projects": []})
     assert local.status == 403
     own = make_keyset(local, projects=["speech"], name="of speech")
     assert own in local.open(f"{BASE}/keysets").text

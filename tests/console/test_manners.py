@@ -82,7 +82,7 @@ def test_a_key_is_given_one_life(ann: Surfer) -> None:
     for lives in ({"hours": "5", "never": "y"}, {"hours": "5", "expires": "2099-01-01T00:00"}):
         ann.open("/console/my/keys/new").send("Create", {"name": "k", **lives})
         assert ann.status == 400
-        assert "Say one of" in ann.text
+        assert "Give only one of" in ann.text
 
 
 def test_reloading_the_page_with_a_key_makes_no_other(app: Flask, ann: Surfer) -> None:
@@ -128,7 +128,7 @@ def test_a_form_that_comes_too_late_is_told_so_and_leads_back(ann: Surfer, froze
 
 def test_the_last_who_can_give_roles_is_warned(ann: Surfer, make: Factory) -> None:
     url = f"{BASE}/access/take?holder=user:ann@example.test&role=administrator"
-    assert "you cannot assign to yourself again" in ann.open(url).text
+    assert "you cannot assign yourself a role again" in ann.open(url).text
     assert "Cannot be undone" in ann.text
     assert "Nobody else can assign roles here" in ann.text
     make.user("bob@example.test", roles=("administrator",))

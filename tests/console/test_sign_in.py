@@ -119,7 +119,7 @@ def test_form_tokens_are_of_one_session_only(app: Flask, ann: Surfer, make: Fact
     assert ann.status == 403
     assert "This form has expired" in ann.text
     ann.open("/console/my/keys/new").send("Create", {"name": "mine", "form": token})
-    assert "This form had expired, and nothing was done" in ann.text
+    assert "This form had expired, so nothing was saved" in ann.text
     assert "mine" not in ann.open("/console/my/keys").text
 
 
@@ -127,7 +127,7 @@ def test_form_tokens_are_of_one_session_only(app: Flask, ann: Surfer, make: Fact
 def test_signing_out_ends_the_session_everywhere(app: Flask, ann: Surfer) -> None:
     kept = cookies(ann)
     ann.send("Sign out")
-    assert "You are signed out" in ann.text
+    assert "You have signed out" in ann.text
     again = Surfer(app)
     take_cookies(again, kept)
     assert again.open("/console/my/keys").url == "/console/sign-in"
@@ -136,7 +136,7 @@ def test_signing_out_ends_the_session_everywhere(app: Flask, ann: Surfer) -> Non
 @pytest.mark.spec("R114")
 def test_signing_out_everywhere_ends_other_browsers_too(app: Flask, ann: Surfer, make: Factory) -> None:
     other = Surfer(app).sign_in()
-    ann.open("/console/my/sessions").send("Sign out everywhere, here too")
+    ann.open("/console/my/sessions").send("Sign out everywhere, including here")
     make.forget()
     assert other.open("/console/my/keys").url == "/console/sign-in"
 
@@ -149,7 +149,7 @@ def test_changing_the_password_ends_other_sessions_and_renews_this_one(app: Flas
     ann.open("/console/my/password").send("Change my password", {"current": PASSWORD, "new": "password"})
     assert ann.status == 400
     ann.open("/console/my/password").send("Change my password", {"current": PASSWORD, "new": NEW})
-    assert "Your password is changed" in ann.text
+    assert "Your password has been changed" in ann.text
     assert cookies(ann)["realmgate-session"] != before
     make.forget()
     assert other.open("/console/my/keys").url == "/console/sign-in"
@@ -216,15 +216,15 @@ def test_a_role_that_is_given_or_taken_counts_at_the_next_page(ann: Surfer, make
 def test_the_one_time_secret_makes_one_administrator(app: Flask, make: Factory) -> None:
     plain = first_secret(make)
     form = {"secret": plain, "name": "root@example.test", "password": "short"}
-    surfer = Surfer(app).open("/console/first-start").send("Make my account", form)
+    surfer = Surfer(app).open("/console/first-start").send("Create my account", form)
     assert surfer.status == 400
     assert plain not in surfer.text
-    surfer.send("Make my account", form | {"password": NEW})
+    surfer.send("Create my account", form | {"password": NEW})
     assert surfer.url == "/console/organisations"
     surfer.open("/console/realms/acme/applications")
     assert surfer.status == 200
     again = Surfer(app).open("/console/first-start")
-    again.send("Make my account", form | {"name": "eve@example.test", "password": NEW})
+    again.send("Create my account", form | {"name": "eve@example.test", "password": NEW})
     assert again.status == 401
     with app.app_context():
         events = audit.list_events("master", tag="client:secret:use-up")
@@ -239,7 +239,7 @@ def test_of_many_who_use_the_one_time_secret_at_once_one_gets_in(app: Flask, mak
     def claim() -> str:
         number, surfer = surfers.pop()
         form = {"secret": plain, "name": f"root{number}@example.test", "password": NEW}
-        return surfer.send("Make my account", form).url
+        return surfer.send("Create my account", form).url
 
     assert at_once(6, claim).count("/console/organisations") == 1
     with app.app_context():
@@ -258,17 +258,17 @@ def test_the_secret_of_an_application_that_is_no_administrator_makes_none(app: F
         realm="master",
     )
     form = {"secret": plain, "name": "eve@example.test", "password": NEW}
-    assert Surfer(app).open("/console/first-start").send("Make my account", form).status == 401
+    assert Surfer(app).open("/console/first-start").send("Create my account", form).status == 401
 
 
 def test_guesses_of_the_one_time_secret_are_limited_and_the_right_one_works(app: Flask, make: Factory) -> None:
     surfer = Surfer(app)
     form = {"secret": "idp_cs_guess", "name": "eve@example.test", "password": NEW}
     for _ in range(20):
-        assert surfer.open("/console/first-start").send("Make my account", form).status == 401
-    assert surfer.open("/console/first-start").send("Make my account", form).status == 429
+        assert surfer.open("/console/first-start").send("Create my account", form).status == 401
+    assert surfer.open("/console/first-start").send("Create my account", form).status == 429
     surfer.open("/console/first-start").send(
-        "Make my account", form | {"secret": first_secret(make), "name": "root@example.test"}
+        "Create my account", form | {"secret": first_secret(make), "name": "root@example.test"}
     )
     assert surfer.url == "/console/organisations"
 
@@ -283,12 +283,12 @@ def test_links_choose_a_password_once(app: Flask, make: Factory, purpose: LinkPu
     surfer.send("Set my password", {"password": "12345678"})
     assert surfer.status == 400
     surfer.send("Set my password", {"password": NEW})
-    assert "Your password is set" in surfer.text
+    assert "Your password has been set" in surfer.text
     surfer.send("Sign in", {"name": "ann@example.test", "organisation": "acme", "password": NEW})
     assert surfer.status == 200
     again = Surfer(app).open(url)
     assert again.status == 401
-    assert "This one-time code does not work" in again.text
+    assert "This one-time code is not valid" in again.text
 
 
 @pytest.mark.spec("T85")
@@ -352,11 +352,11 @@ def test_organisation_is_signed_up_by_pages(settings: Settings) -> None:
     assert "/console/sign-up" in surfer.read().links
     surfer.open("/console/sign-up")
     surfer.send("Send me the link", {"name": "globex", "email": "boss@globex.test", "display_name": "Globex"})
-    assert "is noted" in surfer.page.text
+    assert "has been recorded" in surfer.page.text
     url = f"/console/sign-up/{sent_code(app, 'sign-up')}"
     surfer.open(url)
-    surfer.send("Make my organisation", {"password": "a long and unusual one"})
-    assert "An operator looks at your organisation" in surfer.page.text
+    surfer.send("Create my organisation", {"password": "a long and unusual one"})
+    assert "An operator will review your organisation" in surfer.page.text
     assert app.test_client().get(url).status_code == 401, "a link works once"
     close_app(app)
 

@@ -19,7 +19,7 @@ EXPECTED = {
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
     "keysets.md": [
         "https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?",
-        "held by nobody since",
+        "not leased since",
         "none is damaged",
     ],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],

@@ -154,11 +154,11 @@ def test_unnamed_proxy_is_warned_of_once_and_counted_and_doctor_says_so(realmgat
     said = realmgate.idp("doctor")
     assert "has ignored X-Forwarded-For of 3 requests" in said
     assert (
-        "IDP_PUBLIC_URL is written https://ID.EXAMPLE.COM:443/idp, and used as browsers write it: https://id.example.com/idp."
+        "IDP_PUBLIC_URL is written https://ID.EXAMPLE.COM:443/idp, and is used as browsers write it: https://id.example.com/idp."
         in said
     )
     assert "names none" not in said
-    assert "https, so a proxy ends TLS before this server" in realmgate.idp("doctor", IDP_TRUSTED_PROXIES="")
+    assert "https, so a proxy terminates TLS" in realmgate.idp("doctor", IDP_TRUSTED_PROXIES="")
     lines = [line for line in list(realmgate.output) if "X-Forwarded-For from" in line]
     assert len(lines) == 1
     assert f"X-Forwarded-For from {OTHER} is ignored" in lines[0]

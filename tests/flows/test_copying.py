@@ -342,7 +342,7 @@ UNFIT = {
     "UPDATE role SET name = printf('%065d', 1) WHERE id = 1": "Column name of table role .id 1. holds more than 64 characters",
     "UPDATE application SET rate_per_second = 3000000000 WHERE id = 1": "Column rate_per_second .* more than 32 bits",
     "UPDATE application SET rate_per_second = 'many' WHERE id = 1": "Column rate_per_second .* holds str where int belongs",
-    "UPDATE application SET audience = '[NaN]' WHERE id = 1": "Column audience of table application .id 1. holds no JSON",
+    "UPDATE application SET audience = '[NaN]' WHERE id = 1": "Column audience of table application .id 1. is not JSON",
     "UPDATE role SET description = CAST(x'ff' AS TEXT) WHERE id = 1": "source .* at table role: a text in it is damaged",
     "UPDATE role SET created_at = 'yesterday' WHERE id = 1": "Table role holds something that is not a value of its column",
 }
@@ -360,7 +360,7 @@ def test_what_postgresql_cannot_hold_is_named(settings: Settings, database_url: 
 def test_row_that_points_nowhere_is_named(settings: Settings, database_url: str) -> None:
     with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as file, file:
         file.execute("INSERT INTO membership (group_id, user_id) VALUES (77, 88)")
-    with pytest.raises(CopyError, match=r"2 rows of the source point to rows that are not there \(in membership\)"):
+    with pytest.raises(CopyError, match=r"2 rows of the source refer to missing rows \(in membership\)"):
         copy(settings, database_url)
 
 
@@ -445,7 +445,7 @@ def test_same_database_wrong_folder_and_wrong_key_are_refused(settings: Settings
         copy(settings, sqlite_at(tmp_path / "link.db"))
     with pytest.raises(CopyError, match="there is no folder"):
         copying.check_copy(settings, at(settings, sqlite_at(tmp_path / "no" / "x.db")), lambda step: None)
-    with pytest.raises(CopyError, match="folder is there"):
+    with pytest.raises(CopyError, match="folder exists"):
         copy(settings, sqlite_at(tmp_path / "no" / "x.db"))
     copy(settings, database_url)
     there = at(settings, database_url)
@@ -454,7 +454,7 @@ def test_same_database_wrong_folder_and_wrong_key_are_refused(settings: Settings
     from idp import master_keys
 
     master_keys.create_master_key(tmp_path / "other.key")
-    with pytest.raises(IdpError, match="sealed under master key"):
+    with pytest.raises(IdpError, match="encrypted with master key"):
         copying.check_copy(settings.model_copy(update={"master_key_file": tmp_path / "other.key"}), there, lambda step: None)
 
 

@@ -44,9 +44,9 @@ def test_first_start_prints_nothing_that_uses_up_what_it_shows(own_server: Serve
     own_server.start()
     wait_until(lambda: any("Stop it with" in line for line in own_server.output), "the greeting")
     said = "".join(own_server.output)
-    (secret,) = re.findall(r"The administrator's one-time secret, shown only now:\n    (idp_cs_\w+)\n", said)
+    (secret,) = re.findall(r"The administrator's one-time secret, shown only once:\n    (idp_cs_\w+)\n", said)
     assert f"{own_server.url}/console/first-start" in said
-    assert "Make the first administrator, with the one-time secret above, at" in said
+    assert "Create the first administrator, with the one-time secret above, at" in said
     lines = re.findall(r"^curl (?:.*\\\n)*.*$", said, re.MULTILINE)
     assert len(lines) == 1
     for line in lines * 2:
@@ -143,13 +143,13 @@ def test_no_advice_makes_a_new_key_for_an_old_database(own_server: Server) -> No
     for command, status in ((("doctor",), 1), (("realms", "list"), 1), (("setup",), 1), (("serve",), 1)):
         said = own_server.idp(*command, status=status, both=True)
         assert "no master key" in said, command
-        assert "Put the key file back from its backup" in said, command
+        assert "Restore the key file from its backup" in said, command
         assert "idp setup" not in said, command
         assert not (own_server.data_dir / "master.key").exists()
     (own_server.data_dir / "kept").rename(own_server.data_dir / "master.key")
     (own_server.data_dir / "realmgate.db").rename(own_server.data_dir / "database")
     for command in (("doctor",), ("realms", "list")):
-        assert "Put the database back from its backup" in own_server.idp(*command, status=1, both=True), command
+        assert "Restore the database from its backup" in own_server.idp(*command, status=1, both=True), command
 
 
 def test_lost_key_of_postgresql_is_found_out_before_another_is_made(
@@ -159,7 +159,7 @@ def test_lost_key_of_postgresql_is_found_out_before_another_is_made(
     own_server.idp("setup")
     other = Server(tmp_path / "other", settings=dict(own_server.settings))
     for command in ("setup", "serve", "doctor"):
-        assert "Put the key file back from its backup, or from another machine" in other.idp(command, status=1, both=True)
+        assert "Restore the key file from its backup or from another machine" in other.idp(command, status=1, both=True)
         assert not (other.data_dir / "master.key").exists(), command
 
 
@@ -251,13 +251,13 @@ def test_doctor_tells_the_ways_not_to_answer_apart() -> None:
         "http://nowhere.invalid:1"
     )
     with answering(Other) as port:
-        assert f"Another server than Realmgate answers on http://127.0.0.1:{port}: it answers 404" in trouble(
+        assert f"A server other than Realmgate answers on http://127.0.0.1:{port}: it answers 404" in trouble(
             f"http://127.0.0.1:{port}"
         )
         assert "does not speak TLS as expected" in trouble(f"https://127.0.0.1:{port}")
     kinds = {
-        (200, b"<html>"): "Another server than Realmgate answers",
-        (200, b"[]"): "Another server than Realmgate answers",
+        (200, b"<html>"): "A server other than Realmgate answers",
+        (200, b"[]"): "A server other than Realmgate answers",
         (200, b'{"issuer": "https://id.example.com"}'): "calls itself https://id.example.com, not http://127.0.0.1:",
         (502, b""): "a proxy that does not reach Realmgate",
     }
@@ -279,7 +279,10 @@ def test_doctor_knows_a_server_that_hangs_from_one_that_speaks_something_else(mo
             connection.recv(1_000)
             connection.sendall(words)
 
-    for words, said in ((b"SSH-2.0-x\r\n\r\n", "does not speak HTTP as expected"), (b"", "took the connection and broke it off")):
+    for words, said in (
+        (b"SSH-2.0-x\r\n\r\n", "does not speak HTTP as expected"),
+        (b"", "accepted the connection and closed it"),
+    ):
         monkeypatch.setattr(reach, "PATIENCE", PATIENCE)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             speaker = threading.Thread(target=speak, args=(listener, words))

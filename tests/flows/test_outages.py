@@ -77,7 +77,7 @@ def test_primary_that_takes_no_writes_is_an_outage_and_passes_by_itself(postgres
     finally:
         server.stop()
     log = "".join(server.output)
-    assert "it takes no writes now" in log
+    assert "it accepts no writes now" in log
     assert "unexpected error" not in log
 
 
@@ -145,7 +145,7 @@ def test_only_what_passes_is_an_outage(postgres: Any, pg_make: Factory) -> None:
         "SET TRANSACTION READ ONLY; UPDATE realm SET name = name": "no writes now",
         "SELECT pg_terminate_backend(pg_backend_pid())": "",
         "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$": "disk is full",
-        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$": "was first",
+        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$": "came first",
         "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '58030'; END $$": "its files",
     }
     lasting = ("SELECT * FROM nowhere", "SELECT 1 / 0", "nonsense", "INSERT INTO realm DEFAULT VALUES", "SELECT 'x'::int")
@@ -287,14 +287,14 @@ def roles(postgres: Any) -> None:
 def test_start_says_why_the_database_cannot_be_used(postgres: Any, tmp_path: Path, database_url: str, roles: None) -> None:
     as_role = {name: database_url.replace("postgres:", f"{name}:S3cretPw", 1) for name in ("guarded", "full", "weak", "nobody")}
     causes = {
-        f"postgresql://ann:S3cretPw@127.0.0.1:{free_port()}/x": "nothing listens there (connection refused)",
+        f"postgresql://ann:S3cretPw@127.0.0.1:{free_port()}/x": "nothing is listening there (connection refused)",
         "postgresql://ann:S3cretPw@nowhere.invalid/x": "its host name is not known",
-        f"postgresql://ann:S3cretPw@/x?host={tmp_path}": "there is no socket of it",
-        database_url.replace("/test_", "/S3cretPw_"): "it has no database of that name",
+        f"postgresql://ann:S3cretPw@/x?host={tmp_path}": "its socket does not exist",
+        database_url.replace("/test_", "/S3cretPw_"): "it has no database with that name",
         as_role["guarded"]: "the user name or the password is wrong",
         as_role["nobody"]: "the user name or the password is wrong",
         as_role["full"]: "it has no connection left for us",
-        as_role["weak"]: "the user may not do that there (permission denied)",
+        as_role["weak"]: "the user is not allowed to do that there (permission denied)",
         database_url + "&sslmode=nonsense": "invalid sslmode value",
     }  # fmt: skip
     for url, cause in causes.items():
@@ -311,7 +311,7 @@ def test_start_says_why_the_database_cannot_be_used(postgres: Any, tmp_path: Pat
 def test_start_on_a_server_that_takes_no_writes_says_so(postgres: Any, tmp_path: Path, database_url: str) -> None:
     with read_only(postgres):
         wait_until(lambda: turned(database_url, "on"), "the change of PostgreSQL's settings")
-        assert "The database cannot be used: it takes no writes now" in run(tmp_path, database_url, "setup")
+        assert "The database cannot be used: it accepts no writes now" in run(tmp_path, database_url, "setup")
 
 
 def test_cause_is_in_the_log_of_a_running_server_and_not_in_its_answers(postgres: Any, tmp_path: Path, database_url: str) -> None:
@@ -321,12 +321,14 @@ def test_cause_is_in_the_log_of_a_running_server_and_not_in_its_answers(postgres
         with closed(postgres, database_url):
             wait_until(lambda: server.token(application).status == 503, "the outage")
             told = server.token(application).body.decode()
-            wait_until(lambda: any("that database lets nobody in" in line for line in server.output), "the line in the log")
+            wait_until(
+                lambda: any("that database accepts no connections" in line for line in server.output), "the line in the log"
+            )
         assert "nobody" not in told
     finally:
         server.stop()
     for line in server.output:
-        if "that database lets nobody in" in line:
+        if "that database accepts no connections" in line:
             assert json.loads(line)["level"] == "warning"
 
 

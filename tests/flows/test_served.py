@@ -361,7 +361,7 @@ def test_no_secret_and_no_token_reaches_log_audit_export_or_database(tmp_path: P
     printed = "".join(server.output)
     server.stop()
     left = "".join(server.output)[len(printed) :]
-    left += printed.partition("Realmgate serves on")[2]
+    left += printed.partition("Realmgate is running at")[2]
     left += server.idp("audit", "list", "--json", "--limit", "1000") + server.idp("realms", "export", "acme")
     left += server.idp("applications", "show", "--realm", "acme", "--json", "canary")
     left += "".join(path.read_bytes().decode("latin-1") for path in (tmp_path / "data").glob("realmgate.db*"))

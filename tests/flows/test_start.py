@@ -91,7 +91,7 @@ def test_greeting_comes_when_the_server_answers(set_up: Server) -> None:
     assert set_up.process is not None
     assert set_up.process.stdout is not None
     line = set_up.process.stdout.readline()
-    assert line.startswith("Realmgate serves on ")
+    assert line.startswith("Realmgate is running at ")
     assert send(f"{set_up.issuer()}/.well-known/openid-configuration").status == 200, "at once, without a second try"
     assert end(set_up)[0] == 0
 

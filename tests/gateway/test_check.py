@@ -280,7 +280,7 @@ def test_preflight_passes_where_a_rule_is_open(behind: FlaskClient) -> None:
 @pytest.mark.parametrize("wrong", [{"roles": ["viewer"]}, {"project": "vision"}])
 def test_open_rule_takes_no_roles(make: Factory, wrong: dict[str, Any]) -> None:
     rule = {"methods": ["GET"], "path": "/x", "open": True} | wrong
-    with pytest.raises(InvalidValueError, match="asks for no caller"):
+    with pytest.raises(InvalidValueError, match="does not identify the caller"):
         make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=[rule]))
 
 
@@ -288,7 +288,7 @@ def test_open_rule_takes_no_roles(make: Factory, wrong: dict[str, Any]) -> None:
 def test_rule_below_an_open_one_is_refused_as_it_would_never_count(make: Factory, path: str) -> None:
     open_rule = {"methods": ["GET", "POST"], "path": "/x", "open": True}
     for rule in ({"methods": ["DELETE", "POST"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": path}):
-        with pytest.raises(InvalidValueError, match="Rule 1 would never count: rule 2 is open"):
+        with pytest.raises(InvalidValueError, match="Rule 1 would have no effect: rule 2 is open"):
             make.do(lambda realm, rule=rule: set_api(realm, "metrics", audience=AUDIENCE, rules=[rule, open_rule]))
     beside = [open_rule, {"methods": ["DELETE"], "path": path, "roles": ["viewer"]}, {"methods": ["GET"], "path": "/xy"}]
     make.do(lambda realm: set_api(realm, "metrics", audience=AUDIENCE, rules=beside))
@@ -312,7 +312,7 @@ def test_headers_stay_within_what_proxies_take(behind: FlaskClient, make: Factor
         answer = check(behind, make.key(name).header)
         assert answer.status_code == status, answer.text
         assert sum(len(name) + len(value) for name, value in answer.headers) < 16_500
-    assert "do not fit the headers" in answer.json["error_description"]
+    assert "do not fit in the headers" in answer.json["error_description"]
 
 
 @pytest.mark.spec("T100")

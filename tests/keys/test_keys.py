@@ -41,7 +41,7 @@ def test_key_lives_through_its_states(realm: Realm, frozen_clock: FrozenClock) -
 def test_one_successor_at_a_time(realm: Realm, frozen_clock: FrozenClock) -> None:
     keys.rotate_key(realm, "RS256")
     commit()
-    with pytest.raises(ConflictError, match="announced already"):
+    with pytest.raises(ConflictError, match="already been announced"):
         keys.rotate_key(realm, "RS256")
     frozen_clock.advance(seconds=600)
     assert keys.rotate_key(realm, "RS256")

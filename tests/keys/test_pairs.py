@@ -109,7 +109,7 @@ def verify_by_api(app: Flask) -> None:
 
 
 def verify_by_page(app: Flask) -> None:
-    surfer = Surfer(app).open(f"/console/sign-up/{sign_up(app)}").send("Make my organisation", SLOW)
+    surfer = Surfer(app).open(f"/console/sign-up/{sign_up(app)}").send("Create my organisation", SLOW)
     assert surfer.status == 200
 
 

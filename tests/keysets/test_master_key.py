@@ -106,7 +106,7 @@ def test_what_is_interrupted_goes_on_where_it_was(
         states.close()
         left = vault.count_under(old)
         assert left == total if batches < 2 else left < total
-        with pytest.raises(ConflictError, match="still sealed"):
+        with pytest.raises(ConflictError, match="still encrypted"):
             vault.retire_master_key(old, settle=0)
     for number in range(7):
         assert take(client, bot, f"set {number}").json["values"] == AWS_VALUES
@@ -152,7 +152,7 @@ def test_damage_is_named_and_stops_nothing_else(client: FlaskClient, make: Facto
         assert len(state.damaged) == 1
         assert state.damaged[0].startswith("data key of keyset ")
         assert vault.count_under(old) == 1
-        with pytest.raises(ConflictError, match="1 values are still sealed"):
+        with pytest.raises(ConflictError, match="1 values are still encrypted"):
             vault.retire_master_key(old, settle=0)
         assert [row.name for _, row, damaged in keysets.check_keysets() if damaged] == ["set 1"]
         db.session.rollback()

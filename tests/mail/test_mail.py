@@ -77,7 +77,7 @@ def test_mail_goes_out_once_in_text_and_html(context: Flask, mailbox: Mailbox) -
     assert (message["To"], message["From"], message["Subject"]) == (
         "ann@example.test",
         "Realmgate <id@acme.example>",
-        "An account has been made for you",
+        "An account has been created for you",
     )
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"].endswith("@acme.example>")
@@ -247,7 +247,7 @@ def test_served_program_sends_invitations_resets_and_notices(own_server: Server,
     send(f"{own_server.url}/v1/auth/user/password/reset", body, {"Content-Type": "application/json"})
     wait_until(lambda: len(mailbox.mails) == 2, "the reset")
     assert [message["Subject"] for _, message in mailbox.mails] == [
-        "An account has been made for you",
+        "An account has been created for you",
         "Choose a new password",
     ]
 
@@ -256,7 +256,7 @@ def test_without_a_mail_server_mails_wait_and_doctor_says_so(own_server: Server)
     own_server.idp("setup")
     own_server.idp("users", "create", "--realm", "acme", "--email", "ann@example.test")
     said = own_server.idp("doctor")
-    assert "1 mail waits" in said
+    assert "1 email waits" in said
     assert "IDP_SMTP_HOST" in said
 
 
@@ -310,8 +310,8 @@ def test_no_mail_carries_what_somebody_has_written_for_a_stranger_to_read(settin
     close_app(app)
     sent = [message for to, message in mailbox.mails if to == [victim]]
     assert {message["Subject"] for message in sent} == {
-        "An account has been made for you", "Choose a new password", "Your password was changed", "An API key was reported as leaked",
-        "Verify your mail address", "An API key expires in 1 day", "Your organisation is approved",
+        "An account has been created for you", "Choose a new password", "Your password was changed", "An API key was reported as leaked",
+        "Verify your email address", "An API key expires in 1 day", "Your organisation is approved",
     }  # fmt: skip
     for message in sent:
         for kind in ("plain", "html"):

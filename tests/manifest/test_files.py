@@ -53,7 +53,6 @@ def test_shipped_example_is_in_force_after_the_first_start(context: Flask) -> No
 
 def test_every_setting_is_explained_in_the_example() -> None:
     from idp.manifest import parts
-    from idp.protected_apis import RuleSheet
 
     text = ACME.read_text()
     for part in (
@@ -65,7 +64,7 @@ def test_every_setting_is_explained_in_the_example() -> None:
         parts.GroupPart,
         parts.UserPart,
         parts.ApiPart,
-        RuleSheet,
+        protected_apis.RuleSheet,
     ):
         for name in part.model_fields:
             assert f"{name} = " in text or f".{name}" in text, name
@@ -246,7 +245,7 @@ BROKEN = {
     "NUL in a path": (SMALL + '[applications.a.secrets.main]\nfile="\\u0000"\n', 4, "cannot be read"),
     "control characters": (SMALL + 'display_name = "a\\u0000b"\n', 3, "printable"),
     "forged line": (SMALL + '"x\\nError: all fine" = 1\n', 3, "x?Error: all fine"),
-    "person without an address": (SMALL + "[users.alice]\n", 3, "is not a mail address"),
+    "person without an address": (SMALL + "[users.alice]\n", 3, "is not an email address"),
     "machine user with an address": (SMALL + "[users.'a@b.test']\nkind = 'machine'\n", 3, "name of a machine user"),
     "machine user that looks like an application": (
         SMALL + "[users.service-account-x]\nkind = 'machine'\n",
@@ -263,7 +262,7 @@ BROKEN = {
     "no session": (SMALL + "session_hours = 0\n", 3, "use 1 to 8760 hours"),
     "API without audience": (SMALL + "[apis.x]\n", 3, "apis.x.audience: is missing"),
     "API with a strange path": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['GET'],path='/a/../b'}]\n", 5, "plain path"),
-    "API with a strange method": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['get'],path='/a'}]\n", 5, "methods takes"),
+    "API with a strange method": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['get'],path='/a'}]\n", 5, "methods must be"),
     "API for nobody": (SMALL + "[apis.x]\naudience='x'\nrules=[{methods=['GET'],path='/a',roles=['y']}]\n", 5, "no role 'y'"),
     "secret name": (SMALL + '[applications.a.secrets."BAD NAME"]\n', 3, "cannot be the name of a secret"),
     "service account": (SMALL + "[applications.service-account-x]\n", 3, "service-account-"),
@@ -414,7 +413,7 @@ def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(
 
 def test_two_files_of_one_realm_are_refused(write: Callable[..., Path]) -> None:
     paths = [write(SMALL, "a.toml"), write(SMALL, "b.toml")]
-    with pytest.raises(RealmFileError, match=r"b\.toml:2: .*a\.toml is of realm 'small' already"):
+    with pytest.raises(RealmFileError, match=r"b\.toml:2: .*a\.toml already defines realm 'small'"):
         manifest.read_files(paths)
 
 

@@ -127,8 +127,8 @@ def test_applications_with_origins_are_bounded_in_number(make: Factory, monkeypa
     make.application("two", web_origins=[APP])
     make.application("none")
     change = {"web_origins": [OTHER]}
-    with pytest.raises(ConflictError, match="have web origins, and no more can"):
+    with pytest.raises(ConflictError, match="have web origins, which is the limit"):
         make.application("three", web_origins=[APP])
-    with pytest.raises(ConflictError, match="have web origins, and no more can"):
+    with pytest.raises(ConflictError, match="have web origins, which is the limit"):
         make.change(lambda realm, application: set_application(realm, application, **change), "none")
     make.change(lambda realm, application: set_application(realm, application, **change), first.client_id)

@@ -107,7 +107,7 @@ def test_repeated_parameter_is_refused(client: FlaskClient, make: Factory, name:
     pairs = [*form.items(), (name, form[name])]
     answer = ask(client, "token", "&".join(f"{key}={value}" for key, value in pairs))
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
-    assert "more than once" in answer.json["error_description"]
+    assert "is repeated" in answer.json["error_description"]
 
 
 @pytest.mark.spec("R26")

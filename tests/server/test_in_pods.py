@@ -74,8 +74,8 @@ def test_server_listens_where_it_is_told_beside_service_links(own_server: Server
     own_server.stop()
     said = own_server.idp("doctor", **LINKS)
     assert "enableServiceLinks: false" in said
-    assert "is not a setting here" not in said
-    assert "IDP_PRT is not a setting here" in own_server.idp("doctor", IDP_PRT="tcp://10.96.12.7:8080")
+    assert "is not a setting" not in said
+    assert "IDP_PRT is not a setting" in own_server.idp("doctor", IDP_PRT="tcp://10.96.12.7:8080")
 
 
 def test_everything_works_where_only_the_data_folder_can_be_written(pod: Server) -> None:
@@ -144,7 +144,7 @@ def test_master_key_of_a_secret_volume_is_used_renewed_and_never_written(pod: Se
     both = copy.read_text().splitlines(keepends=True)
     make_secret_volume(volume, "".join(both), "..2026_01_02")
     make_secret_volume(volume, "".join(reversed(both)), "..2026_01_03")
-    assert f"master key {both[1][:8]} seals everything" in pod.idp("master-key", "rotate")
+    assert f"master key {both[1][:8]} encrypts everything" in pod.idp("master-key", "rotate")
     assert pod.idp("master-key", "rotate", "--to", both[1][:8])
     make_secret_volume(volume, both[1], "..2026_01_04")
     assert pod.token(application).status == 200

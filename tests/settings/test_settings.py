@@ -188,7 +188,7 @@ def test_paths_of_the_file_are_relative_to_it(folder: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nprot = 1\n", ":2: prot is not a setting. Did you mean port? `idp settings` lists those there are."),
+        ("\nprot = 1\n", ":2: prot is not a setting. Did you mean port? `idp settings` lists all settings."),
         ("IDP_PORT = 1\n", ":1: IDP_PORT is not a setting. Did you mean port?"),
         ("public-url = 1\n", ":1: public-url is not a setting. Did you mean public_url?"),
         ("[server]\nport = 1\n", ":1: server is not a setting."),
@@ -221,7 +221,7 @@ def test_file_may_come_from_windows(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_file_that_others_can_write_is_refused_whoever_names_it(folder: Path, mode: int) -> None:
-    """They could have the server use a database and keys of theirs."""
+    """They could make the server use a database and keys of theirs."""
     path = write(folder / "realmgate.toml", "port = 1001\n", mode)
     for named in ("", str(path)):
         with pytest.raises(SettingsError, match=f"can be changed by others .*Run: chmod go-w {path}"):

@@ -35,7 +35,7 @@ def for_people(view: Callable[..., Response]) -> Callable[..., Response]:
         with audit.acting_as(audit.Actor("unauthenticated", address)):
             caller = _identify(address)
         if caller.kind not in _ALLOWED:
-            raise DeniedError("Personal tokens are made by people: sign in with user name and password, or use such a token.")
+            raise DeniedError("Only people can create personal tokens: sign in with user name and password, or use such a token.")
         with audit.acting_as(caller.actor):
             response = view(caller, **arguments)
             commit()

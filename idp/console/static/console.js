@@ -46,7 +46,7 @@ window.addEventListener("pageshow", (event) => { if (event.persisted) window.loc
 for (const table of document.querySelectorAll("main .table")) {
   const names = [...table.querySelectorAll("thead th")].map((name) => name.textContent.trim());
   for (const row of table.querySelectorAll("tbody tr")) {
-    [...row.children].forEach((cell, place) => { cell.dataset.label = names[place] === "Acts" ? "" : names[place]; });
+    [...row.children].forEach((cell, place) => { cell.dataset.label = names[place] === "Actions" ? "" : names[place]; });
   }
   table.classList.add("with-labels");
 }

@@ -24,20 +24,20 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 (a 
 
 
 def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
-    """Answer with the token that another one is exchanged for.
+    """Return the token that another one is exchanged for.
 
-    Who holds a key needs no other credential; an application that has authenticated shows up in `act`. To exchange an
-    access token takes an application that has authenticated.
+    The holder of a key needs no other credential; an authenticated application is named in `act`. Exchanging an access
+    token requires an authenticated application.
 
-    :raises InvalidRequestError: a parameter is missing or unknown, or the subject token will not do (RFC 8693 §2.2.2).
-    :raises InvalidTargetError: the target is not one that may be addressed.
+    :raises InvalidRequestError: a parameter is missing or unknown, or the subject token is not valid (RFC 8693 §2.2.2).
+    :raises InvalidTargetError: the client is not allowed to address the target.
     :raises InvalidScopeError: the scope is unknown, or exceeds the subject token.
     """
     # RFC 8693 §2.1: subject_token and subject_token_type are required.
     subject_token, subject_type = form.required("subject_token"), form.required("subject_token_type")
     if "actor_token" in form or "actor_token_type" in form:
         # RFC 8693 §2.1: an actor token comes with its type, and no type without one. Here the client itself is the actor.
-        raise InvalidRequestError("The client that authenticates is the actor here. Leave out actor_token and actor_token_type.")
+        raise InvalidRequestError("The authenticated client is the actor. Leave out actor_token and actor_token_type.")
     if subject_type == API_KEY:
         return _exchange_key(realm, client, form, subject_token, address)
     if subject_type == ACCESS_TOKEN:
@@ -48,7 +48,7 @@ def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address
 def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_key: str, address: str) -> dict[str, Any]:
     _check_requested(form, SESSION_TOKEN)
     if form.text("resource") not in {"", realm.issuer} or form.text("audience") not in {"", realm.issuer}:
-        raise InvalidTargetError("A session token is made for the realm's issuer. Exchange an access token for other targets.")
+        raise InvalidTargetError("A session token is for the realm's issuer. Exchange an access token for other targets.")
     try:
         checked = apikeys.check_key(realm.runtime, plain_key, address, Tag.API_KEY_EXCHANGE)
         if checked.realm.name != realm.name:
@@ -70,7 +70,7 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
         raise InvalidClientError(realm.name)
     resource, audience = form.text("resource"), form.text("audience")
     if resource and audience and resource != audience:
-        raise InvalidTargetError("resource and audience name two different targets. Ask for one token for each.")
+        raise InvalidTargetError("resource and audience name two different targets. Request one token for each.")
     try:
         issued = tokens.exchange_access_token(
             realm, client.application, token, scope=form.text("scope"), target=resource or audience
