@@ -50,6 +50,7 @@ docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 	$(BIN)/idp settings --markdown > docs/settings.md
 	$(BIN)/python -m tests.specifications > docs/specifications.md
 	$(BIN)/python -m tests.claim_table
+	$(BIN)/python -m tests.field_table
 
 pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chromium)
 	@PICTURES=take $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py

@@ -62,6 +62,13 @@ class Sheet(BaseModel):
         return {name: value for name in type(self).model_fields if getattr(row, name) != (value := getattr(self, name))}
 
 
+def meaning_of(sheet: type[Sheet], field: str) -> str:
+    """Return what a field is, in sentences: its label, and what there is to know about it."""
+    found = sheet.model_fields[field]
+    text = " ".join((found.description or "").split())
+    return f"{found.title}. {text}".strip()
+
+
 def is_emptied(sheet: type[Sheet], field: str) -> bool:
     """Tell whether a field can be without a value, so that null empties it: then its default is what stands for that."""
     return sheet.model_fields[field].get_default(call_default_factory=True) in (None, "", [])

@@ -12,7 +12,7 @@ import click
 from idp.cli.session import Time, check, json_time
 from idp.cli.words import option_of
 from idp.errors import InvalidValueError
-from idp.sheets import Sheet, is_emptied, kind_of
+from idp.sheets import Sheet, is_emptied, kind_of, meaning_of
 
 NOTHING: Mapping[str, str] = types.MappingProxyType({})
 
@@ -103,7 +103,7 @@ def _value(value: Any) -> Any:
 def _option(sheet: type[Sheet], name: str, former: str | None = None) -> Callable[[Command], Command]:
     field = sheet.model_fields[name]
     kind, option = kind_of(field.annotation), option_of(name)
-    text = " ".join((field.description or "").split())
+    text = meaning_of(sheet, name)
     add = functools.partial(click.option, help=text)
     if kind is bool:
         return add(f"{option}/--no-{option.removeprefix('--')}", name, default=None)
