@@ -118,7 +118,7 @@ def test_export_carries_everything_to_an_empty_server(
     copy_template(template, other)
     file.write_text(exported)
     run("realms", "apply", "--yes", str(file), data_dir=other)
-    assert "Realm acme is as" in run("realms", "plan", str(file), data_dir=other)
+    assert "Realm acme matches" in run("realms", "plan", str(file), data_dir=other)
     app = create_app(settings.model_copy(update={"data_dir": other}))
     try:
         Factory(app).user("zoe@example.test", roles=("administrator",))
