@@ -12,7 +12,9 @@ from idp.sheets import Sheet, checked_by
 class RoleSettings(Sheet):
     """What a role permits."""
 
-    permissions: Annotated[list[str], checked_by(check_permissions)] = Field(default=[], title="Permissions on this server")
+    permissions: Annotated[list[str], Field(max_length=200), checked_by(check_permissions)] = Field(
+        default=[], title="Permissions on this server"
+    )
     """Other APIs decide for themselves what the role means to them."""
 
 

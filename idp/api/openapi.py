@@ -258,7 +258,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _header_parameters(method: str, shape: Shape) -> list[dict[str, Any]]:
     found: list[tuple[str, str]] = []
-    if shape.takes & {"realm", "project"}:
+    if shape.takes & {"authority", "project"}:
         found.append(("X-Organization-Id", "Name of the organisation that an operator acts in."))
     if "project" in shape.takes:
         found.append(("ProjectUid", "uid of the project that the call is about; without it, the whole organisation."))
