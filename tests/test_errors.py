@@ -44,7 +44,7 @@ from idp.callers import Caller, CredentialKind
 from idp.console.forms import Form, LinesField, PageWords, text
 from idp.db import db
 from idp.errors import IdpError, InvalidMembersError, Kind, Sentence
-from idp.gateway import check
+from idp.gateway.check import refuse
 from idp.keysets import KeysetWish
 from idp.mail import check_address
 from idp.ratelimit import Rate
@@ -228,7 +228,7 @@ def at(path: str, **environ: object) -> Callable[[Flask, IdpError], str]:
 
 def at_gateway(app: Flask, error: IdpError) -> str:
     with app.app_context():
-        return rendered(check._refuse(error, "acme"))
+        return rendered(refuse(error, "acme"))
 
 
 class EveryForm(Form):
