@@ -146,7 +146,7 @@ def test_what_is_in_use_is_not_offered_for_deletion(ann: Surfer, make: Factory) 
 
 def test_refusals_speak_of_fields_and_not_of_commands(ann: Surfer) -> None:
     ann.open(f"{BASE}/settings").send("Save", {"session_hours": "99999"})
-    assert "Longest session, in hours is 99999" in ann.text
+    assert "Longest session, in hours: 99999 is out of range" in ann.text
     ann.open(f"{BASE}/access/give").send("Assign", {"holder": "application:nowhere", "role": "viewer"})
     assert ann.status == 404
     assert "idp " not in ann.text.partition("<main")[2]
