@@ -146,7 +146,7 @@ def test_realms_are_made_approved_stopped_and_restored(run: Run) -> None:
         run("realms", verb, "globex", *options)
         assert state() == after, verb
     for verb in ("deactivate", "delete"):
-        assert "is the operators' own" in run("realms", verb, "master", "--yes", status=1)
+        assert "belongs to the operators" in run("realms", verb, "master", "--yes", status=1)
 
 
 def test_keys_rotate_and_revoke(run: Run) -> None:
@@ -188,7 +188,7 @@ def acts(run: Any) -> list[Any]:
     [
         (["applications", "create", "--realm", "nowhere", "x"], "There is no realm 'nowhere'"),
         (["applications", "create", "--realm", "acme", "Bad Name"], "cannot be the name of an application"),
-        (["applications", "create", "--realm", "acme", "reporting"], "has an application 'reporting' already"),
+        (["applications", "create", "--realm", "acme", "reporting"], "already has an application 'reporting'"),
         (["applications", "create", "--realm", "acme", "--role", "boss", "x"], "has no role 'boss'"),
         (["applications", "create", "--realm", "acme", "--project", "vision", "x"], "needs a role"),
         (["applications", "create", "--realm", "acme", "--project", "x:viewer", "x"], "has no project 'x'"),

@@ -89,7 +89,7 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
     }  # fmt: skip
     ann.send("Create", typed)
     assert ann.status == 409
-    assert "has an application &#39;taken&#39; already" in ann.text
+    assert "already has an application &#39;taken&#39;" in ann.text
     kept = ann.form("Create").values
     for name, value in typed.items():
         for each in value if isinstance(value, list) else [value]:
