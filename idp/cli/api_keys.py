@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.apikeys import ApiKeySheet
 from idp.cli.grants import find_holder
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
@@ -17,7 +16,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import given, sheet_options
+from idp.cli.sheets import SheetCommand, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -35,14 +34,14 @@ def api_keys_group() -> None:
     """  # noqa: D301 (\b is what click needs here)
 
 
-@api_keys_group.command("create")
+@api_keys_group.command("create", cls=SheetCommand)
 @click.argument("owner")
 @click.argument("name")
 @with_database
 @realm_option
 @click.option("--hours", type=int, help="Its lifetime; by default what the realm or the user allows.")
 @click.option("--never", is_flag=True, help="Never expire.")
-@sheet_options(ApiKeySheet, without={"name", "active"})
+@sheet_options("idp.apikeys:ApiKeySheet", without={"name", "active"})
 @json_option
 def create(
     realm: "Realm",
@@ -62,7 +61,7 @@ def create(
     from idp import apikeys, runtime
     from idp.db import commit
 
-    sheet = ApiKeySheet.read(given(ApiKeySheet, options) | {"name": name})
+    sheet = apikeys.ApiKeySheet.read(given(apikeys.ApiKeySheet, options) | {"name": name})
     holder = find_holder(realm, owner, groups=False)
     new = apikeys.create_key(realm, holder, sheet, hours=hours, never=never, may_exceed=True)
     commit()
@@ -168,7 +167,7 @@ def _set_active(realm: "Realm", key: str, *, active: bool) -> None:
     from idp.db import commit
 
     row = apikeys.get_key(realm, key)
-    apikeys.update_key(realm, row, ApiKeySheet.of(row).changed({"active": active}))
+    apikeys.update_key(realm, row, apikeys.ApiKeySheet.of(row).changed({"active": active}))
     commit()
     click.echo(f"{'Activated' if active else 'Deactivated'} {key}.")
 

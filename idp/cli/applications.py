@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.applications import ApplicationSheet
 from idp.cli.changes import update_application
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.secrets import secrets_group
@@ -22,7 +21,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
 from idp.written import one_line
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ applications_group.add_command(secrets_group)
 applications_group.add_command(update_application)
 
 
-@applications_group.command("create")
+@applications_group.command("create", cls=SheetCommand)
 @click.argument("name")
 @with_database
 @realm_option
@@ -54,7 +53,7 @@ applications_group.add_command(update_application)
     help="A role on a project; without :ROLE, each of the --role roles. May be repeated.",
 )
 @click.option("--until", type=Time(), help="When the project grants end, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
-@sheet_options(ApplicationSheet, without={"enabled"})
+@sheet_options("idp.applications:ApplicationSheet", without={"enabled"})
 @click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
 @json_option
 def create(
@@ -77,7 +76,7 @@ def create(
     from idp.cli.serve import show_curl
     from idp.db import commit, db
 
-    sheet = ApplicationSheet.read(given(ApplicationSheet, options))
+    sheet = applications.ApplicationSheet.read(given(applications.ApplicationSheet, options))
     application = applications.create_application(realm, name, sheet)
     holder = applications.holder_of(application)
     for role in roles:
@@ -141,10 +140,12 @@ def _row(application: Any) -> dict[str, str]:
 
 
 def _facts(application: Any) -> dict[str, Any]:
+    from idp import applications
+
     return {
         "client_id": application.name,
         "uid": application.uid,
-        **facts_of(ApplicationSheet, application, without={"jwks"}),
+        **facts_of(applications.ApplicationSheet, application, without={"jwks"}),
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),
@@ -185,7 +186,9 @@ def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp.db import commit
 
     application = applications.get_application(realm, name)
-    applications.update_application(realm, application, ApplicationSheet.of(application).changed({"enabled": enabled}))
+    applications.update_application(
+        realm, application, applications.ApplicationSheet.of(application).changed({"enabled": enabled})
+    )
     commit()
 
 

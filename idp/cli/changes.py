@@ -4,21 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.applications import ApplicationSheet
 from idp.cli.session import realm_option, with_database
-from idp.cli.sheets import changes, empty_option, named_options, sheet_options
-from idp.realms import RealmSettings
+from idp.cli.sheets import SheetCommand, changes, named_options, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
 
 
-@click.command("update")
+@click.command("update", cls=SheetCommand)
 @click.argument("name")
 @with_database
 @realm_option
-@sheet_options(ApplicationSheet, without={"enabled"})
-@empty_option(ApplicationSheet, without={"enabled"})
+@sheet_options("idp.applications:ApplicationSheet", without={"enabled"}, empties=True)
 def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **options: Any) -> None:
     """Update the application NAME; options that you leave out keep their values.
 
@@ -30,17 +27,17 @@ def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **opti
     from idp import applications
     from idp.db import commit
 
-    fields = changes(ApplicationSheet, options, empty, command="idp applications update")
+    fields = changes(applications.ApplicationSheet, options, empty, command="idp applications update")
     application = applications.get_application(realm, name)
-    applications.update_application(realm, application, ApplicationSheet.of(application).changed(fields))
+    applications.update_application(realm, application, applications.ApplicationSheet.of(application).changed(fields))
     commit()
     click.echo(f"Updated {name}: {named_options(fields)}.")
 
 
-@click.command("update")
+@click.command("update", cls=SheetCommand)
 @click.argument("name")
 @with_database
-@sheet_options(RealmSettings)
+@sheet_options("idp.realms:RealmSettings")
 def update_realm(name: str, **options: Any) -> None:
     """Update settings of the realm NAME; options that you leave out keep their values.
 
@@ -51,8 +48,8 @@ def update_realm(name: str, **options: Any) -> None:
     from idp import realms
     from idp.db import commit
 
-    fields = changes(RealmSettings, options, command="idp realms update")
+    fields = changes(realms.RealmSettings, options, command="idp realms update")
     realm = realms.lock_realm(name) or realms.get_realm(name)
-    realms.update_realm(realm, RealmSettings.of(realm).changed(fields))
+    realms.update_realm(realm, realms.RealmSettings.of(realm).changed(fields))
     commit()
     click.echo(f"Updated {name}: {named_options(fields)}.")

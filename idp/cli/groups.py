@@ -6,8 +6,7 @@ import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.cli.sheets import given, sheet_options
-from idp.users import GroupSheet
+from idp.cli.sheets import SheetCommand, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -18,18 +17,18 @@ def groups_group() -> None:
     """Create groups and manage their members."""
 
 
-@groups_group.command("create")
+@groups_group.command("create", cls=SheetCommand)
 @click.argument("name")
 @with_database
 @realm_option
-@sheet_options(GroupSheet)
+@sheet_options("idp.users:GroupSheet")
 @json_option
 def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
     """Create a group called NAME."""
     from idp import users
     from idp.db import commit
 
-    group = users.create_group(realm, name, GroupSheet.read(given(GroupSheet, options)))
+    group = users.create_group(realm, name, users.GroupSheet.read(given(users.GroupSheet, options)))
     commit()
     if as_json:
         show_json(_facts(group, 0))

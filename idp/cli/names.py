@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.access import ProjectSheet, RoleSheet
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.cli.sheets import facts_of, given, sheet_options
-from idp.sheets import Sheet
+from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
 from idp.written import one_line
 
 if TYPE_CHECKING:
+    from idp.access import ProjectSheet, RoleSheet
     from idp.realms import Realm
 
 
-def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
+def _group(noun: str, explanation: str, where: str) -> click.Group:
     """Make the command group for roles or projects."""
     group = click.Group(f"{noun}s", help=explanation)
 
@@ -26,16 +25,21 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
         function: Callable[..., Any] = getattr(access, name)
         return function
 
-    @group.command("create", help=f"Create a {noun}.")
+    def sheet() -> "type[RoleSheet | ProjectSheet]":
+        from idp import access
+
+        return access.RoleSheet if noun == "role" else access.ProjectSheet
+
+    @group.command("create", cls=SheetCommand, help=f"Create a {noun}.")
     @click.argument("name")
     @with_database
     @realm_option
-    @sheet_options(sheet, without={"permissions"})
+    @sheet_options(where, without={"permissions"})
     @json_option
     def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
         from idp.db import commit
 
-        row = verb(f"create_{noun}")(realm, name, sheet.read(given(sheet, options)))
+        row = verb(f"create_{noun}")(realm, name, sheet().read(given(sheet(), options)))
         commit()
         if as_json:
             show_json(_facts(row))
@@ -63,7 +67,7 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
         from idp.db import commit
 
         row = verb(f"get_{noun}")(realm, name)
-        verb(f"update_{noun}")(realm, row, sheet.of(row).changed({"description": description}))
+        verb(f"update_{noun}")(realm, row, sheet().of(row).changed({"description": description}))
         commit()
         click.echo(f"Updated {noun} {name}.")
 
@@ -82,13 +86,16 @@ def _group(noun: str, explanation: str, sheet: type[Sheet]) -> click.Group:
 
 
 def _facts(row: Any) -> dict[str, Any]:
-    sheet: type[Sheet] = RoleSheet if hasattr(row, "built_in") else ProjectSheet
-    facts = {"name": row.name, "uid": row.uid, **facts_of(sheet, row), "created_at": json_time(row.created_at)}
-    return facts | ({"built_in": row.built_in} if sheet is RoleSheet else {})
+    from idp import access
+
+    is_role = hasattr(row, "built_in")
+    said = facts_of(access.RoleSheet if is_role else access.ProjectSheet, row)
+    facts = {"name": row.name, "uid": row.uid, **said, "created_at": json_time(row.created_at)}
+    return facts | ({"built_in": row.built_in} if is_role else {})
 
 
-roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", RoleSheet)
-projects_group = _group("project", "Projects: parts of a realm that group work and grants.", ProjectSheet)
+roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", "idp.access:RoleSheet")
+projects_group = _group("project", "Projects: parts of a realm that group work and grants.", "idp.access:ProjectSheet")
 
 
 @roles_group.command("permit")

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idp.cli.session import confirm, makes_keys, with_database
-from idp.cli.sheets import given, sheet_options
-from idp.realms import RealmSettings, RealmSheet
+from idp.cli.sheets import SheetCommand, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
 
 
-@click.command("create")
+@click.command("create", cls=SheetCommand)
 @click.argument("name")
 @with_database
 @makes_keys
-@sheet_options(RealmSettings)
+@sheet_options("idp.realms:RealmSettings")
 @click.option("--pending", is_flag=True, help="Require `idp realms approve`; nothing in the realm works before that.")
 def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
     """Create a realm called NAME, with its signing keys and the built-in roles.
@@ -26,10 +25,10 @@ def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
     Example:
       idp realms create globex --display-name 'Globex Corporation'
     """  # noqa: D301 (\b is what click needs here)
-    from idp import manifest, runtime
+    from idp import manifest, realms, runtime
     from idp.db import commit
 
-    manifest.create_empty_realm(name, RealmSheet.read(given(RealmSettings, options)), pending=pending)
+    manifest.create_empty_realm(name, realms.RealmSheet.read(given(realms.RealmSettings, options)), pending=pending)
     commit()
     click.echo(f"Created realm {name}: {runtime.current().settings.issuer(name)}")
     click.echo(f"Create its first administrator with: idp users create --realm {name} --role administrator --email ...")

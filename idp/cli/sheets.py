@@ -1,8 +1,9 @@
 """Options of commands, read off the sheets of what they set; and what `show` says of it."""
 
-import functools
+import importlib
 import types
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -19,30 +20,59 @@ NOTHING: Mapping[str, str] = types.MappingProxyType({})
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def sheet_options(
-    sheet: type[Sheet], *, without: Collection[str] = (), former: Mapping[str, str] = NOTHING
-) -> Callable[[Command], Command]:
-    """Add an option for each field of a sheet. The command gets them by the names of the fields; see `given`.
+@dataclass(frozen=True)
+class _Wanted:
+    """Which options a command has of a sheet."""
 
+    sheet: str
+    without: Collection[str]
+    former: Mapping[str, str]
+    empties: bool
+
+
+class SheetCommand(click.Command):
+    """A command with options of a sheet, which is loaded when they are asked for: a list of commands does without."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self._wanted: _Wanted | None = getattr(self.callback, "sheet_options", None)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters, those of the sheet among them."""
+        if self._wanted is not None:
+            self.params += _options_of(self._wanted)
+            self._wanted = None
+        return super().get_params(ctx)
+
+
+def sheet_options(
+    sheet: str, *, without: Collection[str] = (), former: Mapping[str, str] = NOTHING, empties: bool = False
+) -> Callable[[Command], Command]:
+    """Add an option for each field of a sheet to a `SheetCommand`, which gets them by the names of the fields; see `given`.
+
+    :param sheet: module and class, such as `idp.users:UserSheet`.
     :param without: fields that the command sets in another way, or not.
     :param former: options that fields had before, which still work.
+    :param empties: whether `--empty` names options that are to have no value any more.
     """
 
     def add(command: Command) -> Command:
-        for name in reversed([name for name in sheet.fields() if name not in without]):
-            command = _option(sheet, name, former.get(name))(command)
+        command.sheet_options = _Wanted(sheet, without, former, empties)  # type: ignore[attr-defined]
         return command
 
     return add
 
 
-def empty_option(sheet: type[Sheet], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """Add `--empty`, which names options to clear."""
-    names = [option_of(name).removeprefix("--") for name in sheet.fields() if name not in without and is_emptied(sheet, name)]
-    return click.option(
-        "--empty", multiple=True, type=click.Choice(names),
-        help="An option to clear, so that the default applies; may be repeated.",
-    )  # fmt: skip
+def _options_of(wanted: _Wanted) -> list[click.Option]:
+    module, _, name = wanted.sheet.partition(":")
+    sheet: type[Sheet] = getattr(importlib.import_module(module), name)
+    fields = [name for name in sheet.fields() if name not in wanted.without]
+    options = [_option(sheet, name, wanted.former.get(name)) for name in fields]
+    if wanted.empties:
+        names = [option_of(name).removeprefix("--") for name in fields if is_emptied(sheet, name)]
+        text = "An option that is to have no value any more, so that the default applies again; may be repeated."
+        options.append(click.Option(["--empty"], multiple=True, type=click.Choice(names), help=text))
+    return options
 
 
 def given(sheet: type[Sheet], options: dict[str, Any]) -> dict[str, Any]:
@@ -100,19 +130,16 @@ def _value(value: Any) -> Any:
     return read_json(value) if isinstance(value, Path) else value
 
 
-def _option(sheet: type[Sheet], name: str, former: str | None = None) -> Callable[[Command], Command]:
-    field = sheet.model_fields[name]
-    kind, option = kind_of(field.annotation), option_of(name)
-    text = meaning_of(sheet, name)
-    add = functools.partial(click.option, help=text)
+def _option(sheet: type[Sheet], name: str, former: str | None = None) -> click.Option:
+    kind, option, text = kind_of(sheet.model_fields[name].annotation), option_of(name), meaning_of(sheet, name)
     if kind is bool:
-        return add(f"{option}/--no-{option.removeprefix('--')}", name, default=None)
+        return click.Option([f"{option}/--no-{option.removeprefix('--')}", name], default=None, help=text)
     if get_origin(kind) is Literal:
-        return add(option, name, type=click.Choice(list(get_args(kind))))
+        return click.Option([option, name], type=click.Choice(list(get_args(kind))), help=text)
     if get_origin(kind) is list:
-        return click.option(option, name, multiple=True, help=f"{text.removesuffix('.')}; may be repeated.")
+        return click.Option([option, name], multiple=True, help=f"{text.removesuffix('.')}; may be repeated.")
     if get_origin(kind) is dict:
         file = click.Path(exists=True, dir_okay=False, path_type=Path)
-        return click.option(option, name, type=file, help=f"File with: {text[:1].lower()}{text[1:]}")
-    names = (option, former) if former else (option,)
-    return add(*names, name, type={int: int, datetime: Time()}.get(kind, str))
+        return click.Option([option, name], type=file, help=f"File with: {text[:1].lower()}{text[1:]}")
+    names = [option, former, name] if former else [option, name]
+    return click.Option(names, type={int: int, datetime: Time()}.get(kind, str), help=text)

@@ -16,9 +16,8 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
 from idp.text_files import read_line
-from idp.users import UserSettings, UserSheet
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -29,14 +28,14 @@ def users_group() -> None:
     """Create, invite, list, disable and delete people and machine users."""
 
 
-@users_group.command("create")
+@users_group.command("create", cls=SheetCommand)
 @with_database
 @realm_option
 @click.option("--email", help="Email address of a person, used to sign in.")
 @click.option("--machine", help="Name of a machine user, which has API keys and no password.")
 @click.option("--role", "roles", multiple=True, help="A role on the realm; may be repeated.")
 @click.option("--group", "groups", multiple=True, help="A group to join; may be repeated.")
-@sheet_options(UserSettings, without={"email"}, former={"api_key_hours": "--key-hours"})
+@sheet_options("idp.users:UserSettings", without={"email"}, former={"api_key_hours": "--key-hours"})
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, up to the end of its first line.")
 @click.option(
     "--no-invitation", is_flag=True, help="Do not send an invitation; without a password, the person cannot sign in yet."
@@ -71,7 +70,7 @@ def create(
     kind = UserKind.MACHINE if machine else UserKind.PERSON
     name = machine or email or ""
     password_hash = _read_password(name, realm.name) if password_stdin else ""
-    sheet = UserSheet.read(given(UserSettings, options))
+    sheet = users.UserSheet.read(given(users.UserSettings, options))
     user = users.create_user(realm, name, kind, sheet, password_hash=password_hash)
     for role in roles:
         access.grant_role(realm, users.holder_of(user), role)
@@ -240,7 +239,7 @@ def _set_enabled(realm: "Realm", name: str, *, enabled: bool) -> None:
     from idp.db import commit
 
     user = users.get_user(realm, name)
-    users.update_user(realm, user, UserSheet.of(user).changed({"enabled": enabled}))
+    users.update_user(realm, user, users.UserSheet.of(user).changed({"enabled": enabled}))
     commit()
     click.echo(f"{'Enabled' if enabled else 'Disabled'} user {user.name}.")
 
@@ -256,11 +255,13 @@ def _read_password(name: str, realm: str) -> str:
 
 def user_facts(user: Any) -> dict[str, Any]:
     """Return a user for JSON."""
+    from idp import users
+
     return {
         "uid": user.uid,
         "name": user.name,
         "kind": user.kind,
-        **facts_of(UserSheet, user),
+        **facts_of(users.UserSheet, user),
         "has_password": bool(user.password_hash),
         "last_sign_in_at": json_time(user.last_sign_in_at),
         "created_at": json_time(user.created_at),
