@@ -598,19 +598,19 @@ def test_slip_in_a_name_is_no_open_door(
 
 
 @pytest.mark.parametrize(
-    ("path", "spec", "member", "sentence"),
+    ("path", "spec", "member", "problem"),
     [
-        ("realms/acme", {"auditDays": 5}, "auditDays", "auditDays is 5: use 30 to 36500 days, or 0 to keep everything for ever."),
-        ("applications/reporting", {"webOrigins": ["x"]}, "webOrigins", "webOrigins takes origins such as https://app.example.com, without a path, not 'x'."),
-        ("applications/reporting", {"ratePerSecond": 0}, "ratePerSecond", "ratePerSecond is 0: use 1 to 1000000, or none for the server's own limit."),
+        ("realms/acme", {"auditDays": 5}, "spec.auditDays", "5 is out of range: use 30 to 36500 days, or 0 to keep everything forever"),
+        ("applications/reporting", {"webOrigins": ["x"]}, "spec.webOrigins", "takes origins such as https://app.example.com, without a path, not 'x'."),
+        ("applications/reporting", {"ratePerSecond": 0}, "spec.ratePerSecond", "0 is out of range: use 1 to 1000000 tokens per second"),
     ],
 )  # fmt: skip
 def test_what_a_domain_refuses_is_called_as_bodies_have_it(
-    client: FlaskClient, admin: dict[str, str], path: str, spec: Any, member: str, sentence: str
+    client: FlaskClient, admin: dict[str, str], path: str, spec: Any, member: str, problem: str
 ) -> None:
     answer = client.patch(f"/v1/{path}", json={"spec": spec}, headers=admin)
-    assert (answer.status_code, answer.json["message"]) == (400, sentence)
-    assert answer.json["details"]["members"] == [{"member": member, "problem": sentence}]
+    assert (answer.status_code, answer.json["message"]) == (400, f"{member}: {problem.removesuffix('.')}.")
+    assert answer.json["details"]["members"] == [{"member": member, "problem": problem}]
 
 
 def test_names_are_not_changed_and_not_lost(client: FlaskClient, admin: dict[str, str]) -> None:
