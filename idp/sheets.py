@@ -6,11 +6,13 @@ console's forms and docs/fields.md are read off them. A field that is added here
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Self, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 from idp.errors import InvalidMembersError, InvalidValueError
 
@@ -89,24 +91,38 @@ def checked_by(check: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def between(least: int, most: int, unit: str, *, zero: str = "") -> AfterValidator:
-    """Return what keeps a number in its limits.
+@dataclass(frozen=True)
+class Between:
+    """What keeps a number in its limits, and describes them."""
 
-    :param unit: what is counted, such as `hours`.
-    :param zero: what 0 stands for, where it may be given besides, such as `for ever`.
-    """
+    least: int
+    most: int
+    unit: str
+    """What is counted, such as `hours`."""
+    zero: str = ""
+    """What 0 stands for, where it may be given besides, such as `to keep everything for ever`."""
 
-    def validate(value: int) -> int:
-        if least <= value <= most or (zero and value == 0):
+    def check(self, value: int) -> int:
+        """Return the number.
+
+        :raises ValueError: it is out of range.
+        """
+        if self.least <= value <= self.most or (self.zero and value == 0):
             return value
-        besides = f", or 0 {zero}" if zero else ""
-        raise ValueError(f"{value} is out of range: use {least} to {most} {unit}{besides}")
+        besides = f", or 0 {self.zero}" if self.zero else ""
+        raise ValueError(f"{value} is out of range: use {self.least} to {self.most} {self.unit}{besides}")
 
-    return AfterValidator(validate)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | {"minimum": 0 if self.zero else self.least, "maximum": self.most}
 
 
 def reason_of(error: Any) -> str:
     """Return what is wrong with a value, as a sentence without its full stop, from what pydantic tells."""
+    if error["type"] == "string_unicode":
+        return "takes printable characters"
     message: str = error["msg"]
     return message.removeprefix("Value error, ").replace("Input should be", "must be").removesuffix(".")
 

@@ -95,7 +95,7 @@ class KeySpecShown(ApiKeyNarrowing):
 
     model_config = with_gaps("expiry")
 
-    expiry: Timestamp = ""
+    expiry: Timestamp
     """Left out of a key that never expires."""
     key: str = ""
     publicPart: str

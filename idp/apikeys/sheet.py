@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from idp.apikeys.policy import MOST_ENTRIES, MOST_PER_MINUTE, check_addresses
 from idp.realms import Description
-from idp.sheets import Sheet, between, checked_by
+from idp.sheets import Between, Sheet, checked_by
 from idp.written import is_written
 
 
@@ -28,7 +28,7 @@ class ApiKeyNarrowing(Sheet):
         default=[], title="Only from these addresses"
     )
     """Addresses or networks, such as 192.0.2.0/24; empty for any."""
-    rate_per_minute: Annotated[int, between(1, MOST_PER_MINUTE, "uses per minute")] | None = Field(
+    rate_per_minute: Annotated[int, Between(1, MOST_PER_MINUTE, "uses per minute")] | None = Field(
         default=None, title="Uses per minute"
     )
     """Leave out for no limit of its own."""

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
 from idp.realms import AccessTokenType, Algorithm, Description
-from idp.sheets import Sheet, between
+from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
 
@@ -32,7 +32,7 @@ class ApplicationSettings(Sheet):
     """Origins whose pages may read the responses of the token endpoint and the like to it, such as https://app.example.com."""
     jwks: Annotated[dict[str, Any], AfterValidator(check_jwks)] | None = Field(default=None, title="Public keys")
     """Public keys for `private_key_jwt` (RFC 7523)."""
-    rate_per_second: Annotated[int, between(1, FASTEST, "tokens per second")] | None = Field(
+    rate_per_second: Annotated[int, Between(1, FASTEST, "tokens per second")] | None = Field(
         default=None, title="Tokens per second"
     )
     """Tokens that it may fetch per second; bursts may be five times as large. Leave out for the server's limit."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from idp.realms.names import DisplayName
-from idp.sheets import Sheet, between
+from idp.sheets import Between, Sheet
 
 LEAST_AUDIT_DAYS = 30
 """Days for which every realm keeps events of tokens: whoever comes to rule one cannot have its traces removed at once."""
@@ -23,23 +23,23 @@ class RealmSettings(Sheet):
     """Of applications that choose none themselves. Every verifier knows RS256; ES256 is thirteen times cheaper to sign."""
     access_token_type: AccessTokenType = Field(default="at+jwt", title="Access token type")
     """Header `typ` of access tokens; `JWT` is for APIs that refuse RFC 9068."""
-    key_rotation_days: Annotated[int, between(1, 3650, "days", zero="for no automatic rotation")] = Field(
+    key_rotation_days: Annotated[int, Between(1, 3650, "days", zero="for no automatic rotation")] = Field(
         default=90, title="Days between rotations of signing keys"
     )
     """0 turns automatic rotation off."""
-    audit_days: Annotated[int, between(LEAST_AUDIT_DAYS, 36_500, "days", zero="to keep everything forever")] = Field(
+    audit_days: Annotated[int, Between(LEAST_AUDIT_DAYS, 36_500, "days", zero="to keep everything forever")] = Field(
         default=365, title="Days to keep uses of tokens and keys in the audit trail"
     )
     """0 keeps them forever. What people do is always kept."""
-    session_hours: Annotated[int, between(1, 8760, "hours")] = Field(default=12, title="Longest session, in hours")
+    session_hours: Annotated[int, Between(1, 8760, "hours")] = Field(default=12, title="Longest session, in hours")
     """No matter how often it is renewed."""
-    api_key_hours: Annotated[int, between(1, 87_600, "hours")] = Field(default=2160, title="Lifetime of API keys, in hours")
+    api_key_hours: Annotated[int, Between(1, 87_600, "hours")] = Field(default=2160, title="Lifetime of API keys, in hours")
     """The default, and the most for keys that people create themselves."""
-    personal_token_limit: Annotated[int, between(1, 10_000, "tokens for each identity")] = Field(
+    personal_token_limit: Annotated[int, Between(1, 10_000, "tokens for each identity")] = Field(
         default=50, title="Personal tokens per user"
     )
     """Expired ones included, until they are deleted."""
-    personal_token_seconds: Annotated[int, between(60, 315_360_000, "seconds")] = Field(
+    personal_token_seconds: Annotated[int, Between(60, 315_360_000, "seconds")] = Field(
         default=31_536_000, title="Lifetime of personal tokens, in seconds"
     )
     """From when they are created."""

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from idp.mail import check_address
 from idp.realms import Description, DisplayName
-from idp.sheets import Sheet, between, checked_by
+from idp.sheets import Between, Sheet, checked_by
 from idp.written import is_written
 
 
@@ -28,7 +28,7 @@ class UserSettings(Sheet):
     """Where emails are sent; the name to sign in with does not change."""
     first_name: PersonName = Field(default="", title="First name")
     last_name: PersonName = Field(default="", title="Last name")
-    api_key_hours: Annotated[int, between(1, 87_600, "hours")] | None = Field(
+    api_key_hours: Annotated[int, Between(1, 87_600, "hours")] | None = Field(
         default=None, title="Longest lifetime of their own API keys, in hours"
     )
     """Leave out for the organisation's limit. If both are set, the higher one counts."""

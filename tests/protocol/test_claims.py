@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from idp import applications, protected_apis
+from idp import applications
 from idp.access import HeldRole, freeze
 from idp.app import close_app, create_app
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, session_of
+from tests.factories import Factory, Made, ask, ask_token, session_of, set_api
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
 API, DATA = "https://jobs.example", "https://data.example"
@@ -95,7 +95,7 @@ def exchanged(client: FlaskClient, make: Factory, first: Made | None = None, **p
 
 def upstream(client: FlaskClient, make: Factory, headers: dict[str, str]) -> str:
     rules = [{"methods": ["GET"], "path": "/"}]
-    make.do(lambda realm: protected_apis.put_api(realm, "metrics", audience=API, rules=rules))
+    make.do(lambda realm: set_api(realm, "metrics", audience=API, rules=rules))
     answer = client.get("/gateway/check/acme/metrics", headers=headers, environ_overrides={"QUERY_STRING": "method=GET&uri=/x"})
     return answer.headers["Authorization"].removeprefix("Bearer ")
 
