@@ -23,6 +23,7 @@ _BY_NAME: dict[str, Any] = {
     "permissions": ["applications:read"],
     "audience": ["https://api.example.com"],
     "resources": [],
+    "webOrigins": ["https://app.example.com"],
     "addresses": ["192.0.2.0/24"],
     "address": "192.0.2.7",
     "lastUsedAddress": "192.0.2.7",
