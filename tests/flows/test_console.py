@@ -31,7 +31,7 @@ def test_every_page_is_there_on_postgresql(pg_make: Factory) -> None:
     pages = crawl(ann)
     assert len(pages) > 50
     assert [url for url, page in pages.items() if page.status_code != 200] == []
-    assert "Tokens to applications: 1" in ann.open(BASE).text
+    assert "Tokens for applications: 1" in ann.open(BASE).text
     assert "append-only" in ann.open(f"{BASE}/audit").text
     assert "ci-bot" in ann.open(f"{BASE}/applications?search=CI-B").text
     assert "ci-bot" in ann.open(f"{BASE}/access?state=live&holder=application:ci").text

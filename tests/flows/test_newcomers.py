@@ -97,7 +97,7 @@ def test_start_under_another_url_is_noted(own_server: Server) -> None:
     own_server.output.clear()
     own_server.launch()
     wait_until(lambda: any("Stop it with" in line for line in own_server.output), "the start")
-    assert f"was last served as {own_server.url}, and is now served as http://localhost" in "".join(own_server.output)
+    assert f"was last served as {own_server.url} and is now served as http://localhost" in "".join(own_server.output)
 
 
 def test_message_in_an_empty_folder_says_where_it_looked_and_what_to_do(tmp_path: Path) -> None:
