@@ -11,7 +11,7 @@ from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Schema, Timestamp, When, describe
-from idp.api.sheets import Spec, changes_in, optional, with_gaps
+from idp.api.sheets import Spec, optional, with_gaps
 from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus, NewKey
 from idp.db import db
 from idp.rules import Authority
@@ -201,8 +201,10 @@ def _made(new: NewKey) -> Created[KeyMade]:
 
 
 def _changes(body: KeyBody) -> dict[str, Any]:
+    """Return what a body names. Null is as good as left out: it must not widen a key by chance; an empty list does."""
     described = {"name": body.metadata.name, "description": describe(body.metadata.annotations)}
-    return changes_in(body.spec, ApiKeySheet, described)
+    said = {name: value for name in ApiKeyNarrowing.fields() if (value := getattr(body.spec, name)) is not None}
+    return said | {name: value for name, value in described.items() if value is not None}
 
 
 def show_key(key: ApiKey) -> KeyResource:

@@ -1,6 +1,6 @@
 """What bodies have of a sheet: created, replaced and changed with one meaning of null, and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, create_model
@@ -38,14 +38,17 @@ def values_of(spec: Spec, sheet: type[Sheet]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in sheet.fields() if name in type(spec).model_fields}
 
 
-def changes_in(spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def changes_in(
+    spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = None, *, kept: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the fields of a sheet that a change names, with their values; what is left out keeps its value.
 
     :param more: others, from elsewhere in the body; None for what is left out.
+    :param kept: fields that null does not empty here.
     :raises InvalidMembersError: null for what cannot be empty.
     """
     given = {name: getattr(spec, name) for name in sheet.fields() if name in spec.model_fields_set}
-    never = [name for name, value in given.items() if value is None and not is_emptied(sheet, name)]
+    never = [name for name, value in given.items() if value is None and (name in kept or not is_emptied(sheet, name))]
     if never:
         fields = type(spec).model_fields
         raise InvalidMembersError(

@@ -109,7 +109,7 @@ def update_key(realm: Realm, key: ApiKey, sheet: ApiKeySheet) -> None:
     """
     if key.revoked_at is not None:
         raise ConflictError(f"Key {key.public_part} was revoked permanently. Create another.")
-    changed = _checked(realm, sheet).differing(key)
+    changed = _checked_changes(realm, sheet.differing(key))
     if not changed:
         return
     for name, value in changed.items():
@@ -221,6 +221,15 @@ def record_act(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None
     """Record an act on a key, and tell every worker of it."""
     audit.record(tag, realm.name, f"api-key:{key.public_part}", uid=key.uid, **detail)
     publish_key(key.public_part)
+
+
+def _checked_changes(realm: Realm, changed: dict[str, Any]) -> dict[str, Any]:
+    """Return changes with roles and projects of the realm. What stays is not asked about: it may be gone since.
+
+    :raises NotFoundError: there is no such role or project.
+    """
+    checks = {"roles": check_roles, "projects": check_projects}
+    return {name: checks[name](realm, value) if name in checks else value for name, value in changed.items()}
 
 
 def _checked(realm: Realm, sheet: ApiKeySheet) -> ApiKeySheet:

@@ -12,5 +12,5 @@ __all__ = ["register"]
 def register(app: Flask) -> None:
     """Add `/gateway/check/…` to the application, ahead of Flask, whatever the method: it is the one of the checked request."""
     app.add_url_rule("/gateway/check", view_func=check_page, methods=["GET"])
-    register_edge(app, Edge("gateway", ("/gateway/",), Limit.ITS_OWN, lambda error: refuse(error, "")))
+    register_edge(app, Edge("gateway", ("/gateway/check/",), Limit.ITS_OWN, lambda error: refuse(error, "")))
     add_fast_path(app, "/gateway/check/", check)

@@ -49,10 +49,15 @@ def register_edge(app: Flask, edge: Edge) -> None:
 
 
 def prefix_limited_by_resource(app: Flask, path: str) -> str | None:
-    """Return the prefix of the edge that a path belongs to, if its calls are counted by resource; else None."""
+    """Return the prefix of the edge that a path belongs to, if its calls are counted by resource; else None.
+
+    Of several it is the shortest: what follows a longer one may be an id, which whoever calls chooses.
+    """
     edges: dict[str, Edge] = app.extensions["realmgate.edges"]
-    prefix = _longest(edges, path)
-    return prefix if edges[prefix].limit is Limit.BY_RESOURCE else None
+    if edges[_longest(edges, path)].limit is not Limit.BY_RESOURCE:
+        return None
+    limited = (prefix for prefix in edges if path.startswith(prefix) and edges[prefix].limit is Limit.BY_RESOURCE)
+    return min(limited, key=len)
 
 
 def answer_in_place(app: Flask, environ: Environ, error: Exception) -> Response:

@@ -66,7 +66,11 @@ def parameters(command: click.Command) -> set[str]:
     if isinstance(command, click.Group):
         below = [command.get_command(click.Context(command), name) for name in command.list_commands(click.Context(command))]
         return {each for part in below if part is not None for each in parameters(part)}
-    return {each.strip("[].") for one in command.get_params(click.Context(command)) for each in (*one.opts, one.make_metavar(click.Context(command)))}
+    return {
+        each.strip("[].")
+        for one in command.get_params(click.Context(command))
+        for each in (*one.opts, one.make_metavar(click.Context(command)))
+    }
 
 
 def test_what_errors_call_options_there_are() -> None:

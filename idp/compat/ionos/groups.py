@@ -54,14 +54,16 @@ def groups_of_user(authority: Authority, uid: str) -> Response:
     """List the groups that a user is in."""
     user = rules.users.visible(authority, uid)
     orders = _ORDERS | {_PROTECTED: "id"}
-    return collection(f"um/users/{uid}/groups", _listing(authority.realm, user), orders, show_group, default="shown")
+    return collection(
+        f"um/users/{uid}/groups", _listing(authority.realm, user), orders, lambda row: show_group(authority, row), default="shown"
+    )
 
 
 @takes(*PAGED, *_FILTERS)
 def list_groups(authority: Authority) -> Response:
     """List groups."""
     rules.groups.check_listing(authority)
-    return collection("um/groups", _listing(authority.realm), _ORDERS, show_group, default="shown")
+    return collection("um/groups", _listing(authority.realm), _ORDERS, lambda row: show_group(authority, row), default="shown")
 
 
 def create_group(authority: Authority) -> Response:
@@ -71,12 +73,12 @@ def create_group(authority: Authority) -> Response:
     named = realms.called("group", text_of(wanted, "name"))
     group = users.create_group(authority.realm, named.name, GroupSheet.read({"display_name": named.display_name}))
     _set_privileges(authority, group, wanted)
-    return answer(show_group(group), 202)
+    return answer(show_group(authority, group), 202)
 
 
 def get_group(authority: Authority, uid: str) -> Response:
     """Show a group."""
-    return answer(show_group(find_group(authority, uid)))
+    return answer(show_group(authority, find_group(authority, uid)))
 
 
 def put_group(authority: Authority, uid: str) -> Response:
@@ -86,7 +88,7 @@ def put_group(authority: Authority, uid: str) -> Response:
     shown = {"display_name": text_of(wanted, "name", group.display_name or group.name)}
     users.update_group(authority.realm, group, GroupSheet.of(group).changed(shown))
     _set_privileges(authority, group, dict.fromkeys(PRIVILEGES, False) | wanted)
-    return answer(show_group(group), 202)
+    return answer(show_group(authority, group), 202)
 
 
 def delete_group(authority: Authority, uid: str) -> Response:
@@ -101,15 +103,13 @@ def users_of_group(authority: Authority, uid: str) -> Response:
     group = find_group(authority, uid)
     every = people.user_listing(authority.realm)
     listing = users.member_listing(group, every) if every is not None else None
-    return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(authority.realm, row))
+    return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(authority, row))
 
 
 def add_to_group(authority: Authority, uid: str) -> Response:
     """Put a user into a group."""
     group = find_group(authority, uid)
-    return answer(
-        show_user(authority.realm, rules.groups.add_member(authority, group, text_of(json_body(), "id", longest=64))), 202
-    )
+    return answer(show_user(authority, rules.groups.add_member(authority, group, text_of(json_body(), "id", longest=64))), 202)
 
 
 def remove_from_group(authority: Authority, uid: str, user: str) -> Response:
@@ -152,9 +152,9 @@ def _held(group: Group) -> set[str]:
     return {each.role for each in held if not each.project and clock.timestamp() < each.until}
 
 
-def show_group(group: Group) -> dict[str, Any]:
-    """Return a group as the contract has one."""
-    held = _held(group)
+def show_group(authority: Authority, group: Group) -> dict[str, Any]:
+    """Return a group as the contract has one. Its privileges, those are told who may see what everybody holds."""
+    held = _held(group) if rules.grants.sees_all(authority) else set()
     return {
         "id": group.uid,
         "type": "group",

@@ -48,7 +48,7 @@ def list_users(authority: Authority) -> Response:
     """List users."""
     rules.users.check_listing(authority)
     return collection(
-        "um/users", user_listing(authority.realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(authority.realm, row)
+        "um/users", user_listing(authority.realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(authority, row)
     )
 
 
@@ -63,12 +63,12 @@ def create_user(authority: Authority) -> Response:
         rules.grants.give(authority, users.holder_of(user), ADMINISTRATOR)
     if user.enabled:
         users.send_link(authority.realm, user, LinkPurpose.INVITATION)
-    return answer(show_user(authority.realm, user), 202)
+    return answer(show_user(authority, user), 202)
 
 
 def get_user(authority: Authority, uid: str) -> Response:
     """Show a user."""
-    return answer(show_user(authority.realm, rules.users.visible(authority, uid)))
+    return answer(show_user(authority, rules.users.visible(authority, uid)))
 
 
 def put_user(authority: Authority, uid: str) -> Response:
@@ -84,7 +84,7 @@ def put_user(authority: Authority, uid: str) -> Response:
     if administrator is not None and administrator != _is_administrator(authority.realm, user):
         change = rules.grants.give if administrator else rules.grants.take
         change(authority, users.holder_of(user), ADMINISTRATOR)
-    return answer(show_user(authority.realm, user), 202)
+    return answer(show_user(authority, user), 202)
 
 
 def delete_user(authority: Authority, uid: str) -> Response:
@@ -109,8 +109,9 @@ def _is_administrator(realm: Realm, user: User) -> bool:
     return grant is not None and (grant.until is None or clock.now() < grant.until)
 
 
-def show_user(realm: Realm, user: User) -> dict[str, Any]:
-    """Return a user as the contract has one."""
+def show_user(authority: Authority, user: User) -> dict[str, Any]:
+    """Return a user as the contract has one. Who is an administrator, those are told who may see what everybody holds."""
+    is_shown = authority.is_self(user.uid) or rules.grants.sees_all(authority)
     times: Mapping[str, str | None] = {
         "createdDate": time(user.created_at),
         "lastModifiedDate": time(user.updated_at),
@@ -125,7 +126,7 @@ def show_user(realm: Realm, user: User) -> dict[str, Any]:
             "firstname": user.first_name,
             "lastname": user.last_name,
             "email": user.email,
-            "administrator": _is_administrator(realm, user),
+            "administrator": is_shown and _is_administrator(authority.realm, user),
             "active": user.enabled,
             **dict.fromkeys(_NEVER, False),
         },
