@@ -38,7 +38,12 @@ class Sheet(BaseModel):
     @classmethod
     def of(cls, row: Any) -> Self:
         """Return what is set of a row, as it is stored."""
-        return cls.model_construct(**{name: getattr(row, name) for name in cls.model_fields})  # type: ignore[return-value]
+        return cls.model_construct(**{name: cls.value_in(row, name) for name in cls.model_fields})  # type: ignore[return-value]
+
+    @classmethod
+    def value_in(cls, row: Any, name: str) -> Any:
+        """Return the value of a field as a row has it: in the column of its name."""
+        return getattr(row, name)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
@@ -61,7 +66,7 @@ class Sheet(BaseModel):
 
     def differing(self, row: Any) -> dict[str, Any]:
         """Return the fields in which a row differs, with the values of the sheet."""
-        return {name: value for name in type(self).model_fields if getattr(row, name) != (value := getattr(self, name))}
+        return {name: value for name in type(self).model_fields if self.value_in(row, name) != (value := getattr(self, name))}
 
 
 def meaning_of(sheet: type[Sheet], field: str) -> str:

@@ -7,6 +7,7 @@ from idp.access import ProjectSheet, RoleSheet
 from idp.apikeys import ApiKeySheet
 from idp.applications import ApplicationSheet
 from idp.cli.words import option_of
+from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
 from idp.realms import RealmSheet
 from idp.sheets import Sheet, kind_of, meaning_of
@@ -22,6 +23,7 @@ SHEETS: tuple[tuple[str, type[Sheet]], ...] = (
     ("Roles", RoleSheet),
     ("Projects", ProjectSheet),
     ("API keys", ApiKeySheet),
+    ("Keysets", KeysetSheet),
     ("Protected APIs", ProtectedApiSheet),
 )
 

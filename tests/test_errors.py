@@ -45,7 +45,7 @@ from idp.console.forms import Form, LinesField, PageWords, text
 from idp.db import db
 from idp.errors import IdpError, InvalidMembersError, Kind, Sentence
 from idp.gateway.check import refuse
-from idp.keysets import KeysetWish
+from idp.keysets import KeysetSheet, Values
 from idp.mail import check_address
 from idp.ratelimit import Rate
 from idp.realms import Realm, get_realm, known_realm
@@ -155,10 +155,10 @@ REFUSALS: dict[str, Callable[[Realm], object]] = {
     "issuer as audience": lambda realm: set_api(realm, "docs", audience=known(realm).issuer, rules=[]),
     "methods of a rule": lambda realm: set_api(realm, "docs", audience="a", rules=[{"methods": ["X"], "path": "/"}]),
     "category of a keyset": lambda realm: keysets.key_types("x", "y"),
-    "lease": lambda realm: keysets.create_keyset(realm, *KIND, wished(max_lease_seconds=0)),
-    "name of keyset": lambda realm: keysets.create_keyset(realm, *KIND, wished(name=" ")),
-    "values of keyset": lambda realm: keysets.create_keyset(realm, *KIND, KeysetWish(name="k", values=[("x", "y")])),
-    "description of keyset": lambda realm: keysets.create_keyset(realm, *KIND, wished(description="a\nb")),
+    "lease": lambda realm: kept(realm, max_lease_seconds=0),
+    "name of keyset": lambda realm: kept(realm, name=" "),
+    "values of keyset": lambda realm: kept(realm, values=[("x", "y")]),
+    "description of keyset": lambda realm: kept(realm, description="a\nb"),
     "mail address": lambda realm: check_address("ann"),
     "user's API keys": lambda realm: users.create_user(
         realm, "bob@example.test", users.UserKind.PERSON, sheet(users.UserSheet, api_key_hours=0)
@@ -183,8 +183,8 @@ REFUSALS: dict[str, Callable[[Realm], object]] = {
 KIND = ("vcs", "github")
 
 
-def wished(**fields: object) -> KeysetWish:
-    return KeysetWish(**{"name": "k", "values": [("token", "x")]} | fields)  # type: ignore[arg-type]
+def kept(realm: Realm, values: Values = (("token", "x"),), **fields: object) -> keysets.Keyset:
+    return keysets.create_keyset(realm, *KIND, KeysetSheet.read({"name": "k"} | fields), values)
 
 
 def known(realm: Realm):  # type: ignore[no-untyped-def]

@@ -1,20 +1,20 @@
 """`/v1/keysets`: third-party credentials. Values go in, and come out to applications that take a lease, see `leases`."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from flask import request
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from idp import keysets, rules, runtime
-from idp.access import Project
 from idp.api.answers import metadata
 from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, describe
+from idp.api.sheets import Spec, changes_in, optional, values_of
 from idp.errors import ConflictError, InvalidMembersError
-from idp.keysets import Holding, Keyset, KeysetVersion, KeysetWish
+from idp.keysets import Holding, Keyset, KeysetSettings, KeysetSheet, KeysetVersion
 from idp.rules import Authority
 from idp.web.answers import time, time_or_none
 from idp.web.transport import require_private
@@ -48,7 +48,7 @@ class KeysetRenamed(Schema):
     annotations: dict[str, str] | None = None
 
 
-class NewKeysetSpec(Schema):
+class NewKeysetSpec(KeysetSettings, Spec):
     """`spec` of a new keyset."""
 
     read_only = frozenset({"version"})
@@ -59,10 +59,6 @@ class NewKeysetSpec(Schema):
     """All that the entity has; see `GET /v1/keysetKinds`."""
     projects: list[str] = Field(default=[], max_length=keysets.MOST_PROJECTS)
     """The only projects that it is for, by uid or name; empty for the whole organisation."""
-    isDefault: bool = False
-    """Whether it is the one to use where nothing else is said. There is one for each category and entity."""
-    maxLeaseSeconds: int = Field(default=keysets.DEFAULT_LEASE, ge=1, le=keysets.LONGEST_LEASE)
-    """The longest that it is lent for."""
 
 
 class NewKeyset(Schema):
@@ -88,21 +84,20 @@ class SentBack(Schema):
     name: str = ""
 
 
-class KeysetSpecChange(Schema):
+@optional
+class KeysetSpecChange(KeysetSettings, Spec):
     """`spec` of a change: what is left out stays."""
 
     read_only = frozenset({"version"})
 
-    keys: list[KeySentBack] | None = Field(default=None, max_length=10)
+    keys: list[KeySentBack] = Field(default=[], max_length=10)
     """Can be sent back as they are shown. New values are a new version, see `POST /v1/keysets/{uid}/versions`."""
     category: Category | None = None
     """Can be sent back, and not be changed."""
     entity: str | None = None
     """Can be sent back, and not be changed."""
-    projects: list[str | SentBack] | None = Field(default=None, max_length=keysets.MOST_PROJECTS)
+    projects: list[str | SentBack] = Field(default=[], max_length=keysets.MOST_PROJECTS)  # type: ignore[assignment]  # names, once they are read
     """By uid or name, or as they are shown."""
-    isDefault: bool | None = None
-    maxLeaseSeconds: int | None = Field(default=None, ge=1, le=keysets.LONGEST_LEASE)
 
 
 class KeysetChange(Schema):
@@ -266,12 +261,10 @@ def create_keyset(authority: Authority, body: NewKeyset) -> Created[Made]:
     """Create a keyset: each value is encrypted before it is stored, and no response ever contains it."""
     require_private(request.environ, runtime.current().settings.trusted_proxies)
     spec = body.spec
-    wish = KeysetWish(
-        name=body.metadata.name, description=describe(body.metadata.annotations),
-        projects=rules.keysets.projects_to_write(authority, spec.projects),
-        is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds, values=_values(spec.keys),
-    )  # fmt: skip
-    keyset = rules.keysets.create(authority, spec.category, spec.entity, wish)
+    projects = rules.keysets.projects_to_write(authority, spec.projects)
+    described = {"name": body.metadata.name, "description": describe(body.metadata.annotations) or ""}
+    sheet = KeysetSheet.read(values_of(spec, KeysetSheet) | {"projects": projects} | described)
+    keyset = rules.keysets.create(authority, spec.category, spec.entity, sheet, _values(spec.keys))
     return Created({"uid": keyset.uid}, f"/v1/keysets/{keyset.uid}")
 
 
@@ -288,38 +281,35 @@ def replace_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
     keyset, spec = _changeable(authority, uid), body.spec
     if spec.projects is None:
         raise InvalidMembersError([("spec.projects", "Name its projects, or [] for the whole organisation")])
-    wish = KeysetWish(
-        name=body.metadata.name, description=describe(body.metadata.annotations) or "",
-        projects=_changed_projects(authority, spec.projects), is_default=bool(spec.isDefault),
-        max_lease_seconds=spec.maxLeaseSeconds or keysets.DEFAULT_LEASE,
-    )  # fmt: skip
-    _change(authority, keyset, body, wish)
+    given = {name: value for name, value in values_of(spec, KeysetSettings).items() if value is not None}
+    described = {"name": body.metadata.name or keyset.name, "description": describe(body.metadata.annotations) or ""}
+    _change(authority, keyset, body, KeysetSheet.read(_named(authority, given) | described))
 
 
 @signed_in(current=get_keyset)
 def change_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
     """Update a keyset: name, description, projects, whether it is the default, longest lease."""
-    keyset, spec = _changeable(authority, uid), body.spec
-    wish = KeysetWish(
-        name=body.metadata.name, description=describe(body.metadata.annotations),
-        projects=None if spec.projects is None else _changed_projects(authority, spec.projects),
-        is_default=spec.isDefault, max_lease_seconds=spec.maxLeaseSeconds,
-    )  # fmt: skip
-    _change(authority, keyset, body, wish)
+    keyset = _changeable(authority, uid)
+    described = {"name": body.metadata.name, "description": describe(body.metadata.annotations)}
+    changes = changes_in(body.spec, KeysetSheet, described, kept={"projects"})
+    _change(authority, keyset, body, KeysetSheet.of(keyset).changed(_named(authority, changes)))
 
 
-def _changed_projects(authority: Authority, sent: Sequence[str | SentBack]) -> list[Project]:
-    """Return the projects that are sent: by uid or name, or as they are shown."""
-    return rules.keysets.projects_to_write(authority, [each if isinstance(each, str) else each.uid for each in sent])
+def _named(authority: Authority, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes with the projects by name, which were sent by uid or name, or as they are shown."""
+    if "projects" not in changes:
+        return changes
+    sent = [each if isinstance(each, str) else each.uid for each in changes["projects"]]
+    return changes | {"projects": rules.keysets.projects_to_write(authority, sent)}
 
 
-def _change(authority: Authority, keyset: Keyset, body: KeysetChange, wish: KeysetWish) -> None:
+def _change(authority: Authority, keyset: Keyset, body: KeysetChange, sheet: KeysetSheet) -> None:
     for name, sent, stored in (("category", body.spec.category, keyset.category), ("entity", body.spec.entity, keyset.entity)):
         if sent not in {None, stored}:
             raise InvalidMembersError([(f"spec.{name}", "Cannot be changed: create another keyset")])
     if any(key.value is not None for key in body.spec.keys or ()):
         raise InvalidMembersError([("spec.keys", "New values are a new version: POST /v1/keysets/{uid}/versions")])
-    rules.keysets.update(authority, keyset, wish)
+    rules.keysets.update(authority, keyset, sheet)
 
 
 def _changeable(authority: Authority, uid: str) -> Keyset:

@@ -17,6 +17,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
 from idp.errors import IdpError
 from idp.text_files import read_named
 
@@ -82,16 +83,14 @@ def _row(row: Any) -> dict[str, str]:
 
 
 def _facts(row: Any) -> dict[str, Any]:
+    from idp import keysets
+
     return {
         "uid": row.uid,
-        "name": row.name,
-        "description": row.description,
+        **facts_of(keysets.KeysetSheet, row),
         "category": row.category,
         "entity": row.entity,
         "keys": [{"type": key.key_type, "fingerprint": key.fingerprint} for key in row.keys],
-        "projects": [project.name for project in row.projects],
-        "is_default": row.is_default,
-        "max_lease_seconds": row.max_lease_seconds,
         "version": row.version,
         "created_at": json_time(row.created_at),
         "updated_at": json_time(row.updated_at),
@@ -118,42 +117,34 @@ _key_option = click.option(
 )
 
 
-@keysets_group.command("create")
+@keysets_group.command("create", cls=SheetCommand)
 @click.argument("category")
 @click.argument("entity")
 @click.argument("name")
 @with_database
 @realm_option
 @_key_option
-@click.option("--project", "projects", multiple=True, help="Restrict it to this project; may be repeated.")
-@click.option("--max-lease", type=int, help="Longest lease in seconds.  [default: 3600]")
-@click.option("--default", "is_default", is_flag=True, help="Use this keyset unless another is named.")
-@click.option("--description", default="", help="Description.")
+@sheet_options("idp.keysets:KeysetSheet", without={"name"})
 @json_option
-def create(  # noqa: PLR0917
+def create(
     realm: "Realm",
     category: str,
     entity: str,
     name: str,
     keys: tuple[str, ...],
-    projects: tuple[str, ...],
-    max_lease: int | None,
-    is_default: bool,  # noqa: FBT001
-    description: str,
     as_json: bool,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Create a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists them."""
     from idp import access, keysets
     from idp.db import commit, db
 
     entity = "" if entity == "-" else entity
-    found = [access.get_project(realm, each) for each in projects]
+    sheet = keysets.KeysetSheet.read(given(keysets.KeysetSheet, options) | {"name": name})
+    for each in sheet.projects:
+        access.get_project(realm, each)
     db.session.rollback()  # nobody waits while values are typed
-    values = _values(category, entity, keys)
-    wish = keysets.KeysetWish(
-        name=name, description=description, projects=found, is_default=is_default, max_lease_seconds=max_lease, values=values
-    )
-    keyset = keysets.create_keyset(realm, category, entity, wish)
+    keyset = keysets.create_keyset(realm, category, entity, sheet, _values(category, entity, keys))
     commit()
     if as_json:
         show_json(_facts(keyset))
@@ -163,38 +154,32 @@ def create(  # noqa: PLR0917
     )
 
 
-@keysets_group.command("update")
+@keysets_group.command("update", cls=SheetCommand)
 @click.argument("keyset")
 @with_database
 @realm_option
 @click.option("--name", help="Its new name.")
-@click.option("--description", help="Description.")
-@click.option("--project", "projects", multiple=True, help="Restrict it to this project from now on; may be repeated.")
 @click.option("--whole-organisation", is_flag=True, help="Make it available to the whole organisation from now on.")
-@click.option("--max-lease", type=int, help="Longest lease in seconds.")
-@click.option("--default/--no-default", "is_default", default=None, help="Whether it is used unless another is named.")
+@sheet_options("idp.keysets:KeysetSheet", without={"name"})
 def update(
     realm: "Realm",
     keyset: str,
-    name: str | None,
-    description: str | None,
-    projects: tuple[str, ...],
     whole_organisation: bool,  # noqa: FBT001
-    max_lease: int | None,
-    is_default: bool | None,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Update KEYSET (uid or name); options that you leave out keep their values. For new values, use `replace`."""
-    from idp import access, keysets
+    from idp import keysets
     from idp.db import commit
 
-    check(not (projects and whole_organisation), "Use --project or --whole-organisation, not both.")
-    found = [access.get_project(realm, each) for each in projects] if projects or whole_organisation else None
-    wish = keysets.KeysetWish(
-        name=name, description=description, projects=found, is_default=is_default, max_lease_seconds=max_lease
-    )
-    keysets.update_keyset(realm, get_keyset(realm, keyset), wish)
+    wanted = given(keysets.KeysetSheet, options)
+    check(not ("projects" in wanted and whole_organisation), "Use --project or --whole-organisation, not both.")
+    if whole_organisation:
+        wanted["projects"] = []
+    check(wanted, "Say what to change: see idp keysets update --help.")
+    row = get_keyset(realm, keyset)
+    keysets.update_keyset(realm, row, keysets.KeysetSheet.of(row).changed(wanted))
     commit()
-    click.echo(f"Updated keyset {name or keyset}.")
+    click.echo(f"Updated keyset {wanted.get('name', keyset)}.")
 
 
 @keysets_group.command("replace")

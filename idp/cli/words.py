@@ -21,6 +21,7 @@ _REMEDIES = {
 
 _OPTIONS = {
     "max_lease_seconds": "--max-lease",
+    "is_default": "--default",
     "projects": "--project",
     "roles": "--role",
     "groups": "--group",

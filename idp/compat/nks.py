@@ -21,7 +21,7 @@ from idp.compat.calls import number_argument, signed_in
 from idp.compat.nks_bodies import flag_field, list_field, number_of, read_fields, text_field
 from idp.compat.parameters import add_calls, takes
 from idp.errors import InvalidMembersError, InvalidValueError, Kind, NotFoundError
-from idp.keysets import Keyset, KeysetWish
+from idp.keysets import Keyset, KeysetSheet
 from idp.realms import MASTER, Realm
 from idp.rules import Authority
 from idp.users import KnownUser
@@ -138,7 +138,7 @@ def show_user(authority: Authority) -> Response:
 def show_profile(authority: Authority) -> Response:
     """Show who calls, with their organisation and the keysets that they may see: a list of one."""
     caller, realm = authority.caller, authority.realm
-    may_write, is_owner = rules.keysets.can_write(authority, ()), rules.realms.can_change(authority)
+    may_write, is_owner = rules.keysets.can_write(authority), rules.realms.can_change(authority)
     membership = {
         "pk": _number_of(caller),
         "user": _number_of(caller),
@@ -194,7 +194,10 @@ def create_keyset(authority: Authority) -> Response:
         raise InvalidMembersError([(name, "This field is required.") for name in missing])
     if category not in keysets.WRITABLE:
         raise InvalidMembersError([("category", f"Not a valid choice. Use one of {', '.join(keysets.WRITABLE)}.")])
-    keyset = rules.keysets.create(authority, category, entity or "", _wish(authority.realm, fields, is_new=True))
+    sheet, values = KeysetSheet.read(_changes(authority.realm, fields)), _values(fields, is_new=True) or []
+    keyset = rules.keysets.create(
+        authority, category, entity or "", sheet, values, user_id=_user(authority.realm, fields.get("user"))
+    )
     return answer(_shown(keyset), 201)
 
 
@@ -215,7 +218,9 @@ def change_keyset(authority: Authority, number: int) -> Response:
     for name, stored in (("category", keyset.category), ("entity", keyset.entity)):
         if text_field(fields, name, 40) not in {None, stored}:
             raise InvalidMembersError([(name, "This cannot be changed: create another keyset.")])
-    rules.keysets.update(authority, keyset, _wish(authority.realm, fields, is_new=False))
+    sheet = KeysetSheet.of(keyset).changed(_changes(authority.realm, fields))
+    values, user_id = _values(fields, is_new=False), _user(authority.realm, fields.get("user"))
+    rules.keysets.update(authority, keyset, sheet, values, user_id=user_id)
     return answer(_shown(keyset))
 
 
@@ -245,17 +250,22 @@ def _fields(realm: Realm) -> dict[str, Any]:
     return fields
 
 
-def _wish(realm: Realm, fields: Mapping[str, Any], *, is_new: bool) -> KeysetWish:
-    keys, workspaces = list_field(fields, "keys"), list_field(fields, "workspaces")
-    if not is_new and keys and all(isinstance(each, dict) and "key" not in each for each in keys):
-        keys = None  # they were sent back as they are shown
-    return KeysetWish(
-        name=text_field(fields, "name", keysets.LONGEST_NAME),
-        projects=None if workspaces is None else _projects(realm, workspaces),
-        is_default=flag_field(fields, "is_default"),
-        values=None if keys is None else [_key(each) for each in keys],
-        user_id=_user(realm, fields.get("user")),
-    )
+def _changes(realm: Realm, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a keyset that are named, as its sheet has them."""
+    workspaces = list_field(fields, "workspaces")
+    named = {
+        "name": text_field(fields, "name", keysets.LONGEST_NAME),
+        "projects": None if workspaces is None else _projects(realm, workspaces),
+        "is_default": flag_field(fields, "is_default"),
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _values(fields: Mapping[str, Any], *, is_new: bool) -> list[tuple[str, str]] | None:
+    keys = list_field(fields, "keys")
+    if keys is None or (not is_new and keys and all(isinstance(each, dict) and "key" not in each for each in keys)):
+        return None  # they were sent back as they are shown
+    return [_key(each) for each in keys]
 
 
 def _key(entry: Any) -> tuple[str, str]:
@@ -267,7 +277,7 @@ def _key(entry: Any) -> tuple[str, str]:
     return key_type, value
 
 
-def _projects(realm: Realm, numbers: Sequence[Any]) -> list[Project]:
+def _projects(realm: Realm, numbers: Sequence[Any]) -> list[str]:
     if len(numbers) > keysets.MOST_PROJECTS:
         raise InvalidMembersError([("workspaces", f"At most {keysets.MOST_PROJECTS}.")])
     found = []
@@ -275,7 +285,7 @@ def _projects(realm: Realm, numbers: Sequence[Any]) -> list[Project]:
         project = access.find_project_by_number(realm, number)
         if project is None:
             raise InvalidMembersError([("workspaces", f'Invalid pk "{number}" - object does not exist.')])
-        found.append(project)
+        found.append(project.name)
     return found
 
 

@@ -1,6 +1,5 @@
 """Keysets and their leases: third-party credentials that are kept sealed, never shown, and lent to applications."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import wtforms
@@ -8,16 +7,16 @@ from flask import Response, request
 from wtforms import validators
 
 from idp import clock, keysets, rules, runtime
-from idp.access import Project
 from idp.console.browser import Visit, page
 from idp.console.drafts import SecretField
-from idp.console.forms import ChecksField, Form, LinesField, choices, text, whole_number
+from idp.console.forms import ChecksField, Form, LinesField, choices
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.errors import InvalidValueError, NotFoundError
-from idp.keysets import KeysetWish
+from idp.keysets import KeysetSheet
 from idp.web.transport import require_private
 
 KIND_TITLES = {
@@ -58,15 +57,13 @@ class ValueArea(SecretField, wtforms.TextAreaField):
         return ""
 
 
-class KeysetForm(Form):
-    """What a keyset says of itself."""
+def _projects_field() -> ChecksField:
+    return ChecksField(KeysetSheet.model_fields["projects"].title or "")
 
-    name = text("Name", "Unique in the organisation.", required=True, longest=keysets.LONGEST_NAME)
-    description = text("Description")
-    projects = ChecksField("Only for these projects")
-    typed_projects = LinesField("Only for these projects")
-    max_lease_seconds = whole_number("Longest lease (seconds)", "An hour is 3600, a day is 86400.", least=1)
-    is_default = wtforms.BooleanField("Default: used unless another keyset is named")
+
+KeysetForm = sheet_form(
+    KeysetSheet, projects=_projects_field(), typed_projects=LinesField(KeysetSheet.model_fields["projects"].title or "")
+)
 
 
 @page
@@ -91,17 +88,15 @@ def new_keyset(visit: Visit) -> Response | str:
     if not category:
         return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES)
     form: Any = _form_with_values(category, entity, KeysetForm)(visit.posted, None)
-    _offer_projects(visit, form)
+    _offer_choices(visit, form)
     if not form.is_sent and not form.is_restored:
-        form.max_lease_seconds.data = keysets.DEFAULT_LEASE
-    if not rules.keysets.can_write(visit.authority, ()):
-        del form.is_default
+        form.max_lease_seconds.data = KeysetSheet().max_lease_seconds
     made: dict[str, str] = {}
 
     def act() -> None:
         require_private(request.environ, runtime.current().settings.trusted_proxies)
-        wish = _wish(visit, form, values=_values(form))
-        made["uid"] = rules.keysets.create(visit.authority, category, entity, wish).uid
+        sheet = KeysetSheet.read(_typed(visit, form))
+        made["uid"] = rules.keysets.create(visit.authority, category, entity, sheet, _values(form)).uid
 
     if form.do(act):
         return go(f"{_url(visit, made['uid'])}?done=created")
@@ -117,19 +112,13 @@ def new_keyset(visit: Visit) -> Response | str:
 def show_keyset(visit: Visit, uid: str) -> Response | str:
     """Show a keyset with its versions and who holds them; change what it says of itself."""
     keyset = rules.keysets.visible(visit.authority, uid)
-    places = sorted(each.name for each in keyset.projects)
-    stored = {
-        "name": keyset.name, "description": keyset.description, "projects": places, "typed_projects": places,
-        "max_lease_seconds": keyset.max_lease_seconds, "is_default": keyset.is_default,
-    }  # fmt: skip
-    form = KeysetForm(visit.posted, stored)
-    _offer_projects(visit, form)
-    if not rules.keysets.can_write(visit.authority, ()):
-        del form.is_default
+    stored = stored_in(KeysetSheet, keyset)
+    form = KeysetForm(visit.posted, stored | {"typed_projects": stored["projects"]})
+    _offer_choices(visit, form)
 
     def act() -> None:
         changed = rules.keysets.writable(visit.authority, uid)
-        rules.keysets.update(visit.authority, changed, _wish(visit, form))
+        rules.keysets.update(visit.authority, changed, KeysetSheet.of(changed).changed(_typed(visit, form)))
 
     if form.do(act):
         return go(f"{_url(visit, uid)}?done=saved")
@@ -141,7 +130,7 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
         held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
         leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(),
-        may=rules.keysets.can_write(visit.authority, keyset.projects),
+        may=rules.keysets.can_change(visit.authority, keyset),
         may_see_leases=rules.keysets.sees_leases(visit.authority, keyset),
     )  # fmt: skip
 
@@ -260,10 +249,10 @@ def _values(form: Form) -> list[tuple[str, str]]:
     return found
 
 
-def _offer_projects(visit: Visit, form: Any) -> None:
-    """Offer the projects for which the caller may decide over keysets; where there are many, they are typed."""
-    names = rules.keysets.names_to_write(visit.authority)
-    hint = "Choose none for the whole organisation." if rules.keysets.can_write(visit.authority, ()) else "At least one."
+def _offer_choices(visit: Visit, form: Any) -> None:
+    """Offer what the caller may decide: for which projects, and which is the default one. Many projects are typed."""
+    names, everywhere = rules.keysets.names_to_write(visit.authority), rules.keysets.can_write(visit.authority)
+    hint = "Choose none for the whole organisation." if everywhere else "At least one."
     if len(names) > MOST_PROJECTS_SHOWN:
         del form.projects
         form.typed_projects.description = f"One per line. {hint}"
@@ -271,16 +260,13 @@ def _offer_projects(visit: Visit, form: Any) -> None:
         del form.typed_projects
         form.projects.choices = choices(names)
         form.projects.description = hint
+    if not everywhere:
+        del form.is_default
 
 
-def _wish(visit: Visit, form: Any, *, values: Sequence[tuple[str, str]] | None = None) -> KeysetWish:
+def _typed(visit: Visit, form: Any) -> dict[str, Any]:
     chosen = form.projects.data if "projects" in form else form.typed_projects.data
-    projects: list[Project] = rules.keysets.projects_to_write(visit.authority, chosen or ())
-    return KeysetWish(
-        name=form.name.data, description=form.description.data or "", projects=projects,
-        is_default=form.is_default.data if "is_default" in form else None, max_lease_seconds=form.max_lease_seconds.data,
-        values=values,
-    )  # fmt: skip
+    return values_in(KeysetSheet, form) | {"projects": rules.keysets.projects_to_write(visit.authority, chosen or ())}
 
 
 def _url(visit: Visit, uid: str) -> str:

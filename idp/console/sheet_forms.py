@@ -52,7 +52,7 @@ def sheet_form(
 
 def stored_in(sheet: type[Sheet], row: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
     """Return what is stored of a row, as the fields of a form hold it."""
-    stored = {name: getattr(row, name) for name in sheet.fields() if name not in without}
+    stored = {name: sheet.value_in(row, name) for name in sheet.fields() if name not in without}
     return {name: "" if value is None and _is_choice(sheet.model_fields[name]) else value for name, value in stored.items()}
 
 

@@ -26,12 +26,9 @@ from idp.keysets.models import (
 from idp.keysets.permits import LEASE
 from idp.keysets.sealing import KeysetDamagedError, check_keysets, is_damaged
 from idp.keysets.service import (
-    LONGEST_NAME,
     LONGEST_VALUE,
-    MOST_PROJECTS,
     MOST_VERSIONS,
     DuplicateKeysetError,
-    KeysetWish,
     Values,
     create_keyset,
     delete_keyset,
@@ -43,6 +40,7 @@ from idp.keysets.service import (
     replace_values,
     update_keyset,
 )
+from idp.keysets.sheet import LONGEST_NAME, MOST_PROJECTS, KeysetSettings, KeysetSheet
 
 __all__ = [
     "CATEGORIES",
@@ -61,8 +59,9 @@ __all__ = [
     "KeysetDamagedError",
     "KeysetKey",
     "KeysetProject",
+    "KeysetSettings",
+    "KeysetSheet",
     "KeysetVersion",
-    "KeysetWish",
     "Lease",
     "LeaseState",
     "NotLentError",

@@ -1,7 +1,6 @@
 """Keysets: created, listed, updated, given new values, deleted."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
@@ -9,25 +8,22 @@ from sqlalchemy.orm import selectinload
 
 from idp import access, audit, clock, feed
 from idp.access import Project
-from idp.db import db, holds, is_meant, resembles_uid
+from idp.db import db, holds, is_meant
 from idp.errors import ConflictError, InvalidMembersError, NotFoundError
 from idp.keysets.kinds import FIXED, key_types
 from idp.keysets.leases import end_leases_of, review_leases
-from idp.keysets.models import LONGEST_LEASE, Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
+from idp.keysets.models import Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
 from idp.keysets.sealing import seal_values
+from idp.keysets.sheet import KeysetSheet
 from idp.keysets.ssh import fingerprint
 from idp.paging import Listing
-from idp.realms import Realm, check_text, lock_realm
-from idp.written import is_written
+from idp.realms import Realm, lock_realm
 
-LONGEST_NAME = 200
 MOST_VERSIONS = 100
 """Versions of a keyset that are listed: the last ones."""
 
 LONGEST_VALUE = 16_384
 """Characters of a value."""
-
-MOST_PROJECTS = 100
 
 Values = Sequence[tuple[str, str]]
 """Types of keys with their values, as they are sent: a type may wrongly come twice."""
@@ -37,35 +33,25 @@ class DuplicateKeysetError(ConflictError):
     """The realm already has a keyset of this name, category and entity."""
 
 
-@dataclass(frozen=True)
-class KeysetWish:
-    """What a keyset is to be. None keeps the current value, or means the default."""
-
-    name: str | None = None
-    description: str | None = None
-    projects: Sequence[Project] | None = None
-    is_default: bool | None = None
-    max_lease_seconds: int | None = None
-    values: Values | None = None
-    user_id: int | None = None
-
-
-def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) -> Keyset:
+def create_keyset(
+    realm: Realm, category: str, entity: str, sheet: KeysetSheet, values: Values, *, user_id: int | None = None
+) -> Keyset:
     """Store a keyset.
 
-    :param wish: with a name, and a value for each key of the entity.
+    :param sheet: with a name.
+    :param values: one for each key of the entity.
+    :param user_id: whom it is assigned to.
     :raises DuplicateKeysetError: there is one of this name, category and entity.
-    :raises InvalidMembersError: something of it has no usable value. Values are not repeated.
+    :raises InvalidMembersError: the values are not those that the entity takes. They are not repeated.
+    :raises NotFoundError: it is for a project that the realm does not have.
     """
     lock_realm(realm.name)
-    key_types(category, entity)
-    name = _checked_name(realm, category, entity, wish.name or "")
-    marks = _check_values(category, entity, wish.values or ())
-    keyset = Keyset(realm_id=realm.id, name=name, category=category, entity=entity, description="", version=0, sealed_data_key="")
-    _set(realm, keyset, wish)
+    marks = _check_values(category, entity, values)
+    keyset = Keyset(realm_id=realm.id, name="", category=category, entity=entity, version=0, sealed_data_key="", user_id=user_id)
+    _set(realm, keyset, sheet, sheet.model_dump())
     db.session.add(keyset)
     db.session.flush()
-    _store(realm, keyset, wish.values or (), marks)
+    _store(realm, keyset, values, marks)
     audit.record(
         audit.Tag.KEYSET_CREATE,
         realm.name,
@@ -73,31 +59,34 @@ def create_keyset(realm: Realm, category: str, entity: str, wish: KeysetWish) ->
         uid=keyset.uid,
         category=category,
         entity=entity,
-        projects=[each.name for each in keyset.projects],
+        projects=sheet.projects,
     )
     publish_keyset(realm, keyset)
     return keyset
 
 
-def update_keyset(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
-    """Update a keyset. With values, it gets a new version; see `create_keyset` for the errors."""
+def update_keyset(
+    realm: Realm, keyset: Keyset, sheet: KeysetSheet, values: Values | None = None, *, user_id: int | None = None
+) -> None:
+    """Update a keyset. With values, it gets a new version; see `create_keyset` for the errors.
+
+    :param user_id: whom it is assigned to from now on; None for whom it was.
+    """
     lock_realm(realm.name)
     publish_keyset(realm, keyset)  # under its old name too
-    before = _facts(keyset)
-    if wish.name is not None and wish.name != keyset.name:
-        keyset.name = _checked_name(realm, keyset.category, keyset.entity, wish.name)
-    _set(realm, keyset, wish)
+    changed = sheet.differing(keyset)
+    _set(realm, keyset, sheet, changed)
+    if user_id not in {None, keyset.user_id}:
+        keyset.user_id = changed["user_id"] = user_id
     db.session.flush()
-    after = _facts(keyset)
-    changed = {name: value for name, value in after.items() if value != before[name]}
     if changed:
         keyset.updated_at = clock.now()
         audit.record(audit.Tag.KEYSET_UPDATE, realm.name, target_of(keyset), uid=keyset.uid, **changed)
     publish_keyset(realm, keyset)
     if "projects" in changed:
         review_leases(realm.name, Lease.keyset_id == keyset.id)
-    if wish.values is not None:
-        replace_values(realm, keyset, wish.values)
+    if values is not None:
+        replace_values(realm, keyset, values)
 
 
 def replace_values(realm: Realm, keyset: Keyset, values: Values) -> int:
@@ -205,35 +194,18 @@ def publish_keyset(realm: Realm, keyset: Keyset) -> None:
     feed.publish("keyset-name", f"{realm.name}/{keyset.name}")
 
 
-def _facts(keyset: Keyset) -> dict[str, Any]:
-    return {
-        "name": keyset.name,
-        "description": keyset.description,
-        "projects": sorted(each.name for each in keyset.projects),
-        "is_default": keyset.is_default,
-        "max_lease_seconds": keyset.max_lease_seconds,
-        "user_id": keyset.user_id,
-    }
-
-
-def _set(realm: Realm, keyset: Keyset, wish: KeysetWish) -> None:
-    """Set what a wish says, but for the name and the values."""
-    if wish.user_id is not None:
-        keyset.user_id = wish.user_id
-    if wish.description is not None:
-        keyset.description = check_text("description", wish.description, 500)
-    if wish.max_lease_seconds is not None:
-        if not 1 <= wish.max_lease_seconds <= LONGEST_LEASE:
-            raise InvalidMembersError([("max_lease_seconds", f"Use 1 to {LONGEST_LEASE} seconds")])
-        keyset.max_lease_seconds = wish.max_lease_seconds
-    if wish.projects is not None:
-        if len(wish.projects) > MOST_PROJECTS:
-            raise InvalidMembersError([("projects", f"A keyset is for at most {MOST_PROJECTS} projects, or for all")])
-        keyset.projects = list({project.id: project for project in wish.projects}.values())
-    if wish.is_default is not None and wish.is_default != keyset.is_default:
-        if wish.is_default:
+def _set(realm: Realm, keyset: Keyset, sheet: KeysetSheet, changed: Mapping[str, Any]) -> None:
+    """Set the fields of a sheet that change."""
+    for name in changed:
+        if name == "name":
+            _refuse_taken(realm, keyset, sheet.name)
+        if name == "is_default" and sheet.is_default:
             _unset_default(realm, keyset)
-        keyset.is_default = wish.is_default
+        setattr(keyset, name, _projects(realm, sheet.projects) if name == "projects" else changed[name])
+
+
+def _projects(realm: Realm, names: Sequence[str]) -> list[Project]:
+    return sorted((access.get_project(realm, name) for name in names), key=lambda project: project.id)
 
 
 def _unset_default(realm: Realm, keyset: Keyset) -> None:
@@ -249,21 +221,18 @@ def _unset_default(realm: Realm, keyset: Keyset) -> None:
                 publish_keyset(realm, other)
 
 
-def _checked_name(realm: Realm, category: str, entity: str, name: str) -> str:
-    if not name.strip() or name != name.strip() or len(name) > LONGEST_NAME or not is_written(name):
-        raise InvalidMembersError(
-            [("name", f"Use one line of 1 to {LONGEST_NAME} printable characters, without spaces at the ends")]
-        )
-    if resembles_uid(name):
-        raise InvalidMembersError([("name", "This has the form of a uid: use another name")])
+def _refuse_taken(realm: Realm, keyset: Keyset, name: str) -> None:
+    """See that no keyset of the category and entity has a name.
+
+    :raises DuplicateKeysetError: one has it.
+    """
     same = select(Keyset.id).where(
-        Keyset.realm_id == realm.id, Keyset.category == category, Keyset.entity == entity, Keyset.name == name
+        Keyset.realm_id == realm.id, Keyset.category == keyset.category, Keyset.entity == keyset.entity, Keyset.name == name
     )
     with db.session.no_autoflush:
         if db.session.scalar(same) is not None:
-            kind = f"{category} {entity}".strip()
+            kind = f"{keyset.category} {keyset.entity}".strip()
             raise DuplicateKeysetError(f"There is a keyset {name!r} of {kind} already. Choose another name.")
-    return name
 
 
 def _check_values(category: str, entity: str, values: Values) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """Who may see, make and change which keysets and leases."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
 from idp import access, keysets
-from idp.access import Project
 from idp.applications import KnownApplication
 from idp.callers import Caller, DeniedError
 from idp.errors import NotFoundError, Sentence
-from idp.keysets import LEASE, Keyset, KeysetWish, Lease
+from idp.keysets import LEASE, Keyset, KeysetSheet, Lease, Values
 from idp.rules.authority import Authority
 from idp.users import KnownUser
 from idp.written import one_line
@@ -29,7 +27,7 @@ def visible(authority: Authority, named: str) -> Keyset:
 
 def sees(authority: Authority, keyset: Keyset) -> bool:
     """Tell whether the caller may see a keyset: by a role on the realm, or on a project that it is for."""
-    places = ("", *(project.name for project in keyset.projects))
+    places = ("", *_places(keyset))
     return any(authority.can(permission, project=place) for permission in (READ, LEASE) for place in places)
 
 
@@ -40,12 +38,12 @@ def writable(authority: Authority, named: str) -> Keyset:
     :raises DeniedError: the caller may see it, and not change it.
     """
     keyset = visible(authority, named)
-    check_projects(authority, keyset.projects)
+    check_projects(authority, _places(keyset))
     return keyset
 
 
-def check_projects(authority: Authority, projects: Sequence[Project]) -> None:
-    """See that the caller may decide over keysets for exactly these projects; none for the whole realm.
+def check_projects(authority: Authority, projects: Collection[str]) -> None:
+    """See that the caller may decide over keysets for exactly these projects, by name; none for the whole realm.
 
     :raises DeniedError: not over all of them.
     """
@@ -58,11 +56,14 @@ def check_projects(authority: Authority, projects: Sequence[Project]) -> None:
     authority.require(WRITE)
 
 
-def can_write(authority: Authority, projects: Sequence[Project]) -> bool:
-    """Tell whether the caller may decide over keysets for exactly these projects; none for the whole realm."""
-    places = [project.name for project in projects]
-    everywhere = authority.can(WRITE)
-    return everywhere or (bool(places) and all(authority.can(WRITE, project=each) for each in places))
+def can_change(authority: Authority, keyset: Keyset) -> bool:
+    """Tell whether the caller may change and delete a keyset."""
+    return can_write(authority, _places(keyset))
+
+
+def can_write(authority: Authority, projects: Collection[str] = ()) -> bool:
+    """Tell whether the caller may decide over keysets for exactly these projects, by name; none for the whole realm."""
+    return authority.can(WRITE) or (bool(projects) and all(authority.can(WRITE, project=each) for each in projects))
 
 
 def check_writing_somewhere(authority: Authority) -> None:
@@ -78,8 +79,8 @@ def names_to_write(authority: Authority) -> list[str]:
     return [each.name for each in access.list_projects(authority.realm) if authority.can(WRITE, each.name)]
 
 
-def projects_to_write(authority: Authority, named: Sequence[str]) -> list[Project]:
-    """Return projects, by uid or name, for which the caller may decide over keysets; any other is not there (T73).
+def projects_to_write(authority: Authority, named: Sequence[str]) -> list[str]:
+    """Return the names of projects, by uid or name, for which the caller may decide over keysets; others are not there (T73).
 
     :raises NotFoundError: one of them is none.
     :raises DeniedError: the caller may decide over no keyset at all.
@@ -90,43 +91,46 @@ def projects_to_write(authority: Authority, named: Sequence[str]) -> list[Projec
         project = access.find_project(authority.realm, each)
         if project is None or not authority.can(WRITE, project=project.name):
             raise NotFoundError(f"There is no project {one_line(each)[:80]!r} on which the caller can manage keysets.")
-        found.append(project)
+        found.append(project.name)
     return found
 
 
-def create(authority: Authority, category: str, entity: str, wish: KeysetWish) -> Keyset:
+def create(
+    authority: Authority, category: str, entity: str, sheet: KeysetSheet, values: Values, *, user_id: int | None = None
+) -> Keyset:
     """Make a keyset, which is assigned to the user who makes it unless it says otherwise; see `keysets.create_keyset`.
 
     :raises DeniedError: the caller may not, for these projects.
     """
-    check_projects(authority, wish.projects or ())
-    _check_default(authority, wish)
-    if (
-        wish.user_id is None
-        and isinstance(authority.caller.subject, KnownUser)
-        and authority.caller.realm.name == authority.realm.name
-    ):
-        wish = replace(wish, user_id=authority.caller.subject.id)
-    return keysets.create_keyset(authority.realm, category, entity, wish)
+    check_projects(authority, sheet.projects)
+    if sheet.is_default:
+        _check_default(authority)
+    if user_id is None and isinstance(authority.caller.subject, KnownUser) and authority.is_home:
+        user_id = authority.caller.subject.id
+    return keysets.create_keyset(authority.realm, category, entity, sheet, values, user_id=user_id)
 
 
-def update(authority: Authority, keyset: Keyset, wish: KeysetWish) -> None:
+def update(
+    authority: Authority, keyset: Keyset, sheet: KeysetSheet, values: Values | None = None, *, user_id: int | None = None
+) -> None:
     """Change a keyset; see `keysets.update_keyset` for the errors.
 
     :raises DeniedError: the caller may not change it, or not to be for these projects.
     """
-    check_projects(authority, keyset.projects)
-    if wish.projects is not None:
-        check_projects(authority, wish.projects)
-    if wish.is_default not in {None, keyset.is_default}:
-        _check_default(authority, wish)
-    keysets.update_keyset(authority.realm, keyset, wish)
+    check_projects(authority, _places(keyset))
+    check_projects(authority, sheet.projects)
+    if sheet.is_default and not keyset.is_default:
+        _check_default(authority)
+    keysets.update_keyset(authority.realm, keyset, sheet, values, user_id=user_id)
 
 
-def _check_default(authority: Authority, wish: KeysetWish) -> None:
+def _check_default(authority: Authority) -> None:
     """See that who makes a keyset the default one may change the one that was: that may be for any project."""
-    if wish.is_default:
-        authority.require(WRITE)
+    authority.require(WRITE)
+
+
+def _places(keyset: Keyset) -> list[str]:
+    return [project.name for project in keyset.projects]
 
 
 def sees_any(authority: Authority) -> bool:
@@ -152,7 +156,7 @@ def listed(authority: Authority) -> list[str] | None:
 
 def sees_leases(authority: Authority, keyset: Keyset) -> bool:
     """Tell whether the caller may see who is lent a keyset."""
-    return any(authority.can(READ, place) for place in ("", *(project.name for project in keyset.projects)))
+    return any(authority.can(READ, place) for place in ("", *_places(keyset)))
 
 
 def listed_with_leases(authority: Authority) -> list[str] | None:
@@ -218,4 +222,4 @@ def _can_on_keyset(authority: Authority, lease: Lease, permission: str) -> bool:
     if authority.can(permission):
         return True
     keyset = keysets.find_keyset_by_uid(authority.realm, lease.keyset_uid)
-    return keyset is not None and any(authority.can(permission, project=project.name) for project in keyset.projects)
+    return keyset is not None and any(authority.can(permission, project=each) for each in _places(keyset))

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from idp import access, applications, clock, keysets, realms
 from idp.app import close_app, create_app
 from idp.db import commit, db
-from idp.keysets import Keyset, KeysetKey, KeysetVersion, KeysetWish
+from idp.keysets import Keyset, KeysetKey, KeysetSheet, KeysetVersion
 from idp.keysets.sealing import seal_values
 from idp.settings import Settings
 from tests.bench.load import post, put_under_load
@@ -154,9 +154,7 @@ def _lending(folder: Path, *, start: bool = True) -> Measured:
     with app.app_context():
         realm = realms.get_realm("acme")
         access.create_role(realm, "lender", access.RoleSheet(permissions=[keysets.LEASE]))
-        keysets.create_keyset(
-            realm, "provider", "aws", KeysetWish(name="prod aws", projects=[access.get_project(realm, "vision")], values=VALUES)
-        )
+        keysets.create_keyset(realm, "provider", "aws", KeysetSheet(name="prod aws", projects=["vision"]), VALUES)
         for algorithm in ("RS256", "ES256"):
             made = applications.create_application(
                 realm, f"bench-{algorithm.lower()}", applications.ApplicationSheet(signing_algorithm=algorithm)

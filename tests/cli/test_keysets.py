@@ -61,7 +61,7 @@ def test_a_keyset_is_made_listed_lent_and_replaced(
     (shown,) = json.loads(run("keysets", "list", "--realm", "acme", "--json"))
     assert (shown["description"], shown["max_lease_seconds"], shown["is_default"]) == ("for builds", 60, True)
     refused = run("keysets", "update", "--realm", "acme", "--max-lease", "0", "prod aws", status=1)
-    assert "Error: --max-lease: Use 1 to" in refused
+    assert "Error: --max-lease: 0 is out of range: use 1 to" in refused
     assert shown["projects"] == ["vision"]
     for name in ("pub", "pvt"):
         (tmp_path / name).write_text(f"new {name}")

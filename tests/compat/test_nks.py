@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from idp import access, keysets, users
 from idp.db import db
-from idp.keysets import Keyset, KeysetWish
+from idp.keysets import Keyset, KeysetSheet
 from tests.factories import Factory, session_of
 from tests.keysets.lending import AWS_VALUES, borrower, take, token_of
 from tests.keysets.test_keysets import SSH_KEY
@@ -47,7 +47,7 @@ def vcs(make: Factory) -> int:
     """Make a keyset of category vcs, as the console does."""
 
     def act(realm: Any) -> int:
-        return keysets.create_keyset(realm, "vcs", "github", KeysetWish(name="repos", values=[("token", "canary")])).id
+        return keysets.create_keyset(realm, "vcs", "github", KeysetSheet(name="repos"), [("token", "canary")]).id
 
     number: int = make.do(act)
     return number
