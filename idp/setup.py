@@ -186,7 +186,7 @@ def _create_master_realm() -> None:
     access.grant_role(realm, applications.holder_of(application), "administrator")
     db.session.flush()
     applications.settle_audience(realm, application, runtime.current().settings.issuer(realms.MASTER))
-    secret, _ = applications.add_secret(realm, application, "first-start", single_use=True)
+    secret, _ = applications.add_secret(realm, application, "first-start", applications.SecretSheet(single_use=True))
     secret.shown = False
     audit.record(audit.Tag.SERVER_SETUP, "", "server:realmgate")
     commit()

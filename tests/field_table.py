@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from idp.access import ProjectSheet, RoleSheet
+from idp.access import GrantSheet, ProjectSheet, RoleSheet
 from idp.apikeys import ApiKeySheet
-from idp.applications import ApplicationSheet
+from idp.applications import ApplicationSheet, SecretSheet
 from idp.cli.words import option_of
 from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
@@ -18,10 +18,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "fields.md"
 SHEETS: tuple[tuple[str, type[Sheet]], ...] = (
     ("Realms", RealmSheet),
     ("Applications", ApplicationSheet),
+    ("Secrets of applications", SecretSheet),
     ("Users", UserSheet),
     ("Groups", GroupSheet),
     ("Roles", RoleSheet),
     ("Projects", ProjectSheet),
+    ("Grants", GrantSheet),
     ("API keys", ApiKeySheet),
     ("Keysets", KeysetSheet),
     ("Protected APIs", ProtectedApiSheet),

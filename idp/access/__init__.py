@@ -19,7 +19,7 @@ from idp.access.grants import (
     remove_grant,
 )
 from idp.access.held import HeldRole
-from idp.access.models import Grant, HolderKind, Project, Role
+from idp.access.models import Grant, GrantState, HolderKind, Project, Role
 from idp.access.policy import PERMISSIONS, administers, check_permissions, covers, granting_until, may, may_grant, permissions_on
 from idp.access.projects import (
     before_deleting_project,
@@ -47,13 +47,15 @@ from idp.access.roles import (
     set_permissions,
     update_role,
 )
-from idp.access.sheets import ProjectSettings, ProjectSheet, RoleSettings, RoleSheet
+from idp.access.sheets import GrantSheet, ProjectSettings, ProjectSheet, RoleSettings, RoleSheet
 
 __all__ = [
     "BUILT_IN_ROLES",
     "PERMISSIONS",
     "Frozen",
     "Grant",
+    "GrantSheet",
+    "GrantState",
     "HeldRole",
     "Holder",
     "HolderKind",

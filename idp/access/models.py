@@ -51,6 +51,13 @@ class Project(Identified, Base):
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=clock.now)
 
 
+class GrantState(StrEnum):
+    """Whether a role is held still."""
+
+    LIVE = "live"
+    ENDED = "ended"
+
+
 class Grant(Identified, Base):
     """A role held on the realm (`project_id` is None) or on one project, with an optional end date."""
 
@@ -92,3 +99,7 @@ class Grant(Identified, Base):
 
     role: Mapped[Role] = relationship()
     project: Mapped[Project | None] = relationship()
+
+    def state(self, now: datetime) -> GrantState:
+        """Return whether the role is held at `now`."""
+        return GrantState.LIVE if self.until is None or now < self.until else GrantState.ENDED

@@ -1,5 +1,6 @@
-"""What can be set of a role, and of a project."""
+"""What can be set of a role, of a project, and of a grant."""
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -37,3 +38,10 @@ class ProjectSheet(ProjectSettings):
 
     description: Description = Field(default="", title="Description")
     """What it is, in words."""
+
+
+class GrantSheet(Sheet):
+    """A grant: what can be set of it, besides who holds which role where."""
+
+    until: datetime | None = Field(default=None, title="Until")
+    """When it ends; leave out for no end."""

@@ -13,7 +13,7 @@ from idp.api.pages import Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Metadata, Named, Renamed, Schema, Timestamp, Uid, When
 from idp.api.sheets import Spec, changes_in, optional, values_of
-from idp.applications import Application, ApplicationSecret, ApplicationSettings, ApplicationSheet
+from idp.applications import Application, ApplicationSecret, ApplicationSettings, ApplicationSheet, SecretSheet
 from idp.db import is_uid
 from idp.errors import NotFoundError
 from idp.realms import Realm
@@ -240,7 +240,9 @@ def list_secrets(authority: Authority, uid: str) -> Secrets:
 def create_secret(authority: Authority, body: NewSecret, uid: str) -> Created[SecretMade]:
     """Add a secret to an application; its value is in this response and nowhere else."""
     application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
-    secret, plain = rules.applications.add_secret(authority, application, body.metadata.name, expires_at=body.spec.expiry)
+    secret, plain = rules.applications.add_secret(
+        authority, application, body.metadata.name, SecretSheet(expires_at=body.spec.expiry)
+    )
     return Created({"uid": secret.uid, "clientSecret": plain}, f"/v1/applications/{application.uid}/secrets/{secret.uid}")
 
 
@@ -306,11 +308,6 @@ def show_application(application: Application) -> ApplicationResource:
 
 
 def _show_secret(secret: ApplicationSecret, every: Sequence[ApplicationSecret]) -> SecretResource:
-    state: Literal["live", "expired", "retired"] = "live"
-    if secret.retired_at is not None:
-        state = "retired"
-    elif secret.expires_at is not None and secret.expires_at <= clock.now():
-        state = "expired"
     created: SecretMetadata = {
         "uid": secret.uid, "name": secret.name, "creationTimestamp": time(secret.created_at),
     }  # fmt: skip
@@ -323,7 +320,7 @@ def _show_secret(secret: ApplicationSecret, every: Sequence[ApplicationSecret]) 
             "limited": secret.frozen is not None,
         },
         "status": {
-            "state": state,
+            "state": secret.state(clock.now()).value,
             "retiredAt": time_or_none(secret.retired_at),
             "lastUsedAt": time_or_none(secret.last_used_at),
             "lastUsedAddress": secret.last_used_address,

@@ -169,7 +169,7 @@ def create_grant(authority: Authority, project: Project | None, body: NewGrant) 
     rules.grants.check_giving(authority, name)
     holder = callers.find_holder(authority.realm, HolderKind(spec.holder.kind), spec.holder.uid)
     role = access.find_role_name(authority.realm, spec.role)
-    grant = rules.grants.create(authority, holder, role, project=name, until=_later(spec.until))
+    grant = rules.grants.create(authority, holder, role, project=name, until=spec.until)
     return Created({"uid": grant.uid}, f"/v1/grants/{grant.uid}")
 
 
@@ -195,7 +195,7 @@ def _change_end(authority: Authority, uid: str, until: datetime | None) -> None:
     grant = rules.grants.visible(authority, uid)
     project = grant.project.name if grant.project else ""
     holder = callers.holder_of_grant(authority.realm, grant)
-    rules.grants.give(authority, holder, grant.role.name, project=project, until=_later(until))
+    rules.grants.give(authority, holder, grant.role.name, project=project, until=until)
 
 
 @signed_in(current=get_grant)
@@ -245,12 +245,6 @@ def _roles_of_api(realm: Realm, name: str) -> list[str] | None:
     return sorted({role for rule in rules for role in rule["roles"]})
 
 
-def _later(until: datetime | None) -> datetime | None:
-    if until is not None and until <= clock.now():
-        raise InvalidValueError("spec.until has passed. Delete the grant instead.")
-    return until
-
-
 def show_grant(grant: Grant) -> GrantResource:
     """Return what is known of a grant."""
     name = f"{grant.holder_name}: {grant.role.name}"
@@ -276,7 +270,7 @@ def _project(grant: Grant) -> Reference | None:
 
 
 def _state(grant: Grant) -> Literal["live", "ended"]:
-    return "ended" if grant.until is not None and grant.until <= clock.now() else "live"
+    return grant.state(clock.now()).value
 
 
 Members = dict[str, tuple[list[Reference], int]]

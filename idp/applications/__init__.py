@@ -11,7 +11,7 @@ from idp.applications.known import (
     read_application,
     recall_application,
 )
-from idp.applications.models import Application, ApplicationSecret, UsedAssertion
+from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -42,10 +42,11 @@ from idp.applications.service import (
     settle_audience,
     update_application,
 )
-from idp.applications.sheet import ApplicationSettings, ApplicationSheet
+from idp.applications.sheet import NEW_SECRET, ApplicationSettings, ApplicationSheet, SecretSheet
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
+    "NEW_SECRET",
     "Application",
     "ApplicationSecret",
     "ApplicationSettings",
@@ -53,6 +54,8 @@ __all__ = [
     "KnownApplication",
     "KnownSecret",
     "NewSecret",
+    "SecretSheet",
+    "SecretState",
     "UsedAssertion",
     "add_secret",
     "application_listing",

@@ -1,6 +1,7 @@
 """Applications, their secrets, and the client assertions they have used."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
@@ -43,6 +44,14 @@ class Application(Identified, Base):
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+class SecretState(StrEnum):
+    """Whether a secret works still."""
+
+    LIVE = "live"
+    EXPIRED = "expired"
+    RETIRED = "retired"
+
+
 class ApplicationSecret(Identified, Base):
     """A client secret, kept as a keyed hash. An application has any number of live ones."""
 
@@ -76,9 +85,15 @@ class ApplicationSecret(Identified, Base):
     last_used_address: Mapped[str] = mapped_column(String(64), default="")
     use_count: Mapped[int] = mapped_column(BigInteger, default=0)
 
+    def state(self, now: datetime) -> SecretState:
+        """Return whether the secret works at `now`, as far as the secret itself is concerned."""
+        if self.retired_at is not None:
+            return SecretState.RETIRED
+        return SecretState.LIVE if self.expires_at is None or now < self.expires_at else SecretState.EXPIRED
+
     def is_live(self, now: datetime) -> bool:
-        """Tell whether the secret works at `now`, as far as the secret itself is concerned."""
-        return self.retired_at is None and (self.expires_at is None or now < self.expires_at)
+        """Tell whether the secret works at `now`; see `state`."""
+        return self.state(now) is SecretState.LIVE
 
 
 class UsedAssertion(Base):

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from idp import audit, clock, crypto, vault
 from idp.access import Frozen
 from idp.applications.models import Application, ApplicationSecret
+from idp.applications.sheet import NEW_SECRET, SecretSheet
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError, NotFoundError
 from idp.realms import Realm, check_name, publish_application
@@ -30,22 +31,20 @@ def add_secret(
     realm: Realm,
     application: Application,
     name: str,
+    sheet: SecretSheet = NEW_SECRET,
     *,
     plain_secret: str | None = None,
-    expires_at: datetime | None = None,
-    single_use: bool = False,
     frozen: Frozen | None = None,
 ) -> tuple[ApplicationSecret, str]:
     """Add a secret to an application.
 
     :param name: unique among the application's live secrets.
     :param plain_secret: an imported secret of 32 characters or more; by default the server generates one.
-    :param expires_at: when it stops working; None for never.
-    :param single_use: whether it works only once and is then retired.
     :param frozen: what it carries at most; None for all that the application holds, now or later. See `access.freeze`.
     :returns: the stored secret, and the plain one, which is shown only once.
     """
     check_name("a secret", name)
+    expires_at = sheet.expires_at
     if expires_at is not None and expires_at <= clock.now():
         raise InvalidValueError(
             f"The secret would expire on {expires_at:%Y-%m-%d %H:%M} UTC, which has passed.", field="expires_at"
@@ -65,7 +64,7 @@ def add_secret(
         pepper_id=pepper_id,
         secret_hash=secret_hash,
         expires_at=expires_at,
-        single_use=single_use,
+        single_use=sheet.single_use,
         frozen=frozen,
     )
     db.session.add(secret)

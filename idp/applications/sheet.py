@@ -1,5 +1,6 @@
 """What can be set of an application."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -43,3 +44,16 @@ class ApplicationSheet(ApplicationSettings):
 
     description: Description = Field(default="", title="Description")
     """What it is, for whoever reads this in a year."""
+
+
+class SecretSheet(Sheet):
+    """A client secret, without its value."""
+
+    expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
+    """When it stops working; leave out for never."""
+    single_use: bool = Field(default=False, title="Single use")
+    """Whether it works once, and is then retired."""
+
+
+NEW_SECRET = SecretSheet()
+"""What a secret is, of which nothing is said."""

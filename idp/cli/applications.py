@@ -88,7 +88,7 @@ def create(
     applications.settle_audience(realm, application, issuer)
     plain = None
     if sheet.jwks is None:
-        _, plain = applications.add_secret(realm, application, "main", expires_at=secret_expires)
+        _, plain = applications.add_secret(realm, application, "main", applications.SecretSheet(expires_at=secret_expires))
     commit()
     if as_json:
         made = {"client_id": application.name, "client_secret": plain, "uid": application.uid, "issuer": issuer}

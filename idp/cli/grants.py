@@ -7,7 +7,6 @@ import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
-    Time,
     json_option,
     json_time,
     reads_database,
@@ -16,6 +15,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import SheetCommand, sheet_options
 
 if TYPE_CHECKING:
     from idp.access import Holder
@@ -30,13 +30,13 @@ def grants_group() -> None:
     """
 
 
-@grants_group.command("add")
+@grants_group.command("add", cls=SheetCommand)
 @click.argument("holder")
 @click.argument("role")
 @with_database
 @realm_option
 @click.option("--project", help="The project to assign it on; by default the whole realm.")
-@click.option("--until", type=Time(), help="When it ends, such as 2027-06-30 or 2027-06-30T12:00:00Z; by default never.")
+@sheet_options("idp.access:GrantSheet")
 @json_option
 def add(realm: "Realm", holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
     """Assign the role ROLE to HOLDER. Assigning it again changes the end date."""
@@ -142,7 +142,7 @@ def grant_row(grant: Any) -> dict[str, str]:
     """Return a grant for a table."""
     from idp import clock
 
-    ended = grant.until is not None and grant.until <= clock.now()
+    ended = grant.state(clock.now()).value == "ended"
     return {
         "holder": ("" if grant.holder_kind == "application" else f"{grant.holder_kind}:") + grant.holder_name,
         "role": grant.role.name,

@@ -1,12 +1,10 @@
 """`idp applications secrets`: rotation without a gap. Add one, see when the old one has gone quiet, retire it."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from idp.cli.session import (
-    Time,
     confirm,
     json_option,
     json_time,
@@ -17,6 +15,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -33,21 +32,21 @@ def secrets_group() -> None:
     """  # noqa: D301 (\b is what click needs here)
 
 
-@secrets_group.command("add")
+@secrets_group.command("add", cls=SheetCommand)
 @click.argument("application")
 @click.argument("name")
 @with_database
 @realm_option
-@click.option("--expires", type=Time(), help="When it stops working; by default never.")
-@click.option("--single-use", is_flag=True, help="It works once, and is then retired.")
+@sheet_options("idp.applications:SecretSheet")
 @json_option
-def add(realm: "Realm", application: str, name: str, expires: datetime | None, single_use: bool, as_json: bool) -> None:  # noqa: FBT001
+def add(realm: "Realm", application: str, name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
     """Add another secret called NAME to APPLICATION, and show it once. The others keep working."""
     from idp import applications
     from idp.db import commit
 
     owner = applications.get_application(realm, application)
-    secret, plain = applications.add_secret(realm, owner, name, expires_at=expires, single_use=single_use)
+    sheet = applications.SecretSheet.read(given(applications.SecretSheet, options))
+    secret, plain = applications.add_secret(realm, owner, name, sheet)
     commit()
     if as_json:
         show_json(secret_facts(secret) | {"client_id": application, "client_secret": plain})
@@ -94,14 +93,15 @@ def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:  # n
 
 def secret_facts(secret: Any) -> dict[str, Any]:
     """Return what is known of a secret, which is everything but the secret."""
+    from idp import applications
+
     return {
         "name": secret.name,
         "uid": secret.uid,
         "begins_with": secret.public_part,
         "state": _state(secret),
-        "single_use": secret.single_use,
+        **facts_of(applications.SecretSheet, secret),
         "created_at": json_time(secret.created_at),
-        "expires_at": json_time(secret.expires_at),
         "retired_at": json_time(secret.retired_at),
         "last_used_at": json_time(secret.last_used_at),
         "last_used_address": secret.last_used_address,
@@ -144,8 +144,4 @@ def show_secrets(realm: "Realm", application: Any) -> None:
 def _state(secret: Any) -> str:
     from idp import clock
 
-    if secret.retired_at is not None:
-        return "retired"
-    if secret.expires_at is not None and secret.expires_at <= clock.now():
-        return "expired"
-    return "live"
+    return str(secret.state(clock.now()))

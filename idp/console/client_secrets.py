@@ -3,19 +3,16 @@
 from flask import Response
 
 from idp import applications, clock, rules
+from idp.applications import SecretSheet
 from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
-from idp.console.forms import Form, TimeField, name_field
+from idp.console.forms import name_field
+from idp.console.sheet_forms import sheet_form, values_in
 from idp.console.turns import Confirmation, confirmed, shown
 from idp.console.usage import use_of_secret
 from idp.errors import NotFoundError
 
-
-class SecretForm(Form):
-    """A new secret."""
-
-    name = name_field("A name to tell it apart, such as next")
-    expires = TimeField("Expires", description="Leave empty for never.")
+SecretForm = sheet_form(SecretSheet, without={"single_use"}, name=name_field("A name to tell it apart, such as next"))
 
 
 @page
@@ -26,7 +23,8 @@ def new_secret(visit: Visit, name: str) -> Response | str:
     made: list[str] = []
 
     def act() -> None:
-        _, plain = rules.applications.add_secret(visit.authority, application, form.name.data or "", expires_at=form.expires.data)
+        sheet = SecretSheet.read(values_in(SecretSheet, form))
+        _, plain = rules.applications.add_secret(visit.authority, application, form.name.data or "", sheet)
         made.append(plain)
 
     if form.do(act):

@@ -6,12 +6,13 @@ from typing import Any
 from flask import Response, request
 
 from idp import access, applications, clock, realms, rules, users
-from idp.access import Grant, Holder, HolderKind
+from idp.access import Grant, GrantSheet, Holder, HolderKind
 from idp.console.browser import Visit, page
-from idp.console.forms import CHOOSE, Form, TimeField, choice, choices, text
+from idp.console.forms import CHOOSE, choice, choices, text
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
+from idp.console.sheet_forms import sheet_form
 from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_holder
 from idp.errors import InvalidValueError
@@ -24,19 +25,13 @@ MOST_EXPORTED = 200_000
 """Grants of one CSV."""
 
 
-class GrantForm(Form):
-    """A role for somebody."""
-
-    holder = text("Who", "A user's email address or name, application:<name>, or group:<name>.", required=True, longest=300)
-    role = choice("Role")
-    project = text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"list": "projects"})
-    until = TimeField("Until", description="Leave empty for no end date.")
-
-
-class EndForm(Form):
-    """When a role ends."""
-
-    until = TimeField("Until", description="Leave empty for no end date.")
+GrantForm = sheet_form(
+    GrantSheet,
+    holder=text("Who", "A user's email address or name, application:<name>, or group:<name>.", required=True, longest=300),
+    role=choice("Role"),
+    project=text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"list": "projects"}),
+)
+EndForm = sheet_form(GrantSheet)
 
 
 @page
@@ -222,9 +217,8 @@ def _filters() -> dict[str, Any]:
 
 
 def _cells(grant: Grant) -> tuple[str, ...]:
-    ended = grant.until is not None and grant.until <= clock.now()
     return (
         grant.holder_kind, grant.holder_name, grant.role.name, grant.project.name if grant.project else "",
         grant.until.isoformat(timespec="seconds") if grant.until else "", grant.created_at.isoformat(timespec="seconds"),
-        grant.granted_by, "ended" if ended else "live",
+        grant.granted_by, grant.state(clock.now()).value,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 from idp import access, applications, keys, protected_apis, realms, trail, users
 from idp.access import Holder, ProjectSheet, RoleSheet
-from idp.applications import Application, ApplicationSheet, NewSecret
+from idp.applications import Application, ApplicationSheet, NewSecret, SecretSheet
 from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError, Words
 from idp.manifest.file import RealmFile
@@ -198,7 +198,9 @@ class _Applier:
         brought = None
         if name in (self._file.applications[application.name].secrets or {}):
             brought = self._file.secret_value(application.name, name)
-        secret, plain = applications.add_secret(self._realm, application, name, plain_secret=brought, expires_at=expires_at)
+        secret, plain = applications.add_secret(
+            self._realm, application, name, SecretSheet(expires_at=expires_at), plain_secret=brought
+        )
         if brought is None:
             self.new_secrets.append(NewSecret(self._realm.name, application.name, secret, plain))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from idp import access, applications
-from idp.applications import Application, ApplicationSecret, ApplicationSheet
+from idp.applications import NEW_SECRET, Application, ApplicationSecret, ApplicationSheet, SecretSheet
 from idp.callers import DeniedError
 from idp.db import db
 from idp.errors import NotFoundError, Sentence
@@ -53,7 +53,7 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
 
 
 def add_secret(
-    authority: Authority, application: Application, name: str, *, expires_at: datetime | None = None
+    authority: Authority, application: Application, name: str, sheet: SecretSheet = NEW_SECRET
 ) -> tuple[ApplicationSecret, str]:
     """Give an application that the caller may manage one more secret; see `applications.add_secret`.
 
@@ -61,7 +61,7 @@ def add_secret(
     is given later by others.
     """
     frozen = frozen_for(authority, applications.holder_of(application))
-    return applications.add_secret(authority.realm, application, name, expires_at=expires_at, frozen=frozen)
+    return applications.add_secret(authority.realm, application, name, sheet, frozen=frozen)
 
 
 def visible(authority: Authority, named: str) -> Application:

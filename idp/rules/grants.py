@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from idp import access, clock
-from idp.access import Grant, Holder, Role
+from idp.access import Grant, GrantState, Holder, Role
 from idp.callers import DeniedError
 from idp.db import db
 from idp.errors import ConflictError, NotFoundError, Sentence
@@ -122,7 +122,7 @@ def set_roles(authority: Authority, holder: Holder, roles: Sequence[str], *, pro
     held = {
         grant.role.name
         for grant in access.list_grants(authority.realm, holder=holder)
-        if (grant.project.name if grant.project else "") == project and (grant.until is None or now < grant.until)
+        if (grant.project.name if grant.project else "") == project and grant.state(now) is GrantState.LIVE
     }
     for role in sorted(wanted ^ held):
         if role in wanted:

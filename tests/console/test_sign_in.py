@@ -29,7 +29,7 @@ def take_cookies(surfer: Surfer, values: dict[str, str]) -> None:
 def first_secret(make: Factory) -> str:
     def new(realm: realms.Realm) -> str:
         application = applications.get_application(realm, "administrator")
-        return applications.add_secret(realm, application, "again", single_use=True)[1]
+        return applications.add_secret(realm, application, "again", applications.SecretSheet(single_use=True))[1]
 
     plain: str = make.do(new, realm="master")
     return plain

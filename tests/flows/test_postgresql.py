@@ -101,7 +101,11 @@ def test_audit_trail_cannot_be_changed(make: Factory, database_url: str, stateme
 def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
     key, jwks = key_pair()
     made = make.application(jwks=jwks, secret=False)
-    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    plain = make.change(
+        lambda realm, application: applications.add_secret(realm, application, "once", applications.SecretSheet(single_use=True))[
+            1
+        ]
+    )
     form = assertion_form(assertion(key, "ci-bot", ISSUER))
     once = {"grant_type": "client_credentials", **Made("ci-bot", plain, made.uid).form}
     for body in (form, once):

@@ -370,7 +370,7 @@ def test_expired_and_single_use_secrets_are_neither_exported_nor_made(context: F
 
     realm = realms.get_realm("acme")
     application = applications.get_application(realm, "reporting")
-    applications.add_secret(realm, application, "once", single_use=True)
+    applications.add_secret(realm, application, "once", applications.SecretSheet(single_use=True))
     expired, _ = applications.add_secret(realm, application, "expired")
     expired.expires_at = clock.now() - timedelta(days=1)
     commit()

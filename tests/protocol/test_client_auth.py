@@ -308,7 +308,11 @@ def test_any_number_of_secrets_works_until_one_is_retired(client: FlaskClient, m
 @pytest.mark.spec("R108")
 def test_single_use_secret_works_once_in_a_race(client: FlaskClient, make: Factory) -> None:
     made = make.application(secret=False)
-    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    plain = make.change(
+        lambda realm, application: applications.add_secret(realm, application, "once", applications.SecretSheet(single_use=True))[
+            1
+        ]
+    )
     once = Made("ci-bot", plain, made.uid)
     statuses = at_once(8, lambda: ask_token(make.app.test_client(), once).status_code)
     assert Counter(statuses) == {200: 1, 401: 7}
@@ -324,7 +328,11 @@ def grant_too_much(realm: Any, application: Any) -> None:
 
 def test_single_use_secret_is_used_up_by_a_token_and_nothing_else(client: FlaskClient, make: Factory) -> None:
     made = make.application(secret=False)
-    plain = make.change(lambda realm, application: applications.add_secret(realm, application, "once", single_use=True)[1])
+    plain = make.change(
+        lambda realm, application: applications.add_secret(realm, application, "once", applications.SecretSheet(single_use=True))[
+            1
+        ]
+    )
     once = Made("ci-bot", plain, made.uid)
     assert ask_token(client, once, scope="nonsense").json["error"] == "invalid_scope"
     assert ask_token(client, once, audience="nonsense").json["error"] == "invalid_target"

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 
 from idp import access, clock, rules, runtime, users
+from idp.access import GrantState
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters, span
 from idp.compat.parameters import takes
@@ -106,7 +107,7 @@ def properties_of_body() -> dict[str, Any]:
 
 def _is_administrator(realm: Realm, user: User) -> bool:
     grant = access.find_grant(realm, users.holder_of(user), ADMINISTRATOR)
-    return grant is not None and (grant.until is None or clock.now() < grant.until)
+    return grant is not None and grant.state(clock.now()) is GrantState.LIVE
 
 
 def show_user(authority: Authority, user: User) -> dict[str, Any]:

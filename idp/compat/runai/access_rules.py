@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request
 
 from idp import access, callers, clock, rules, users
-from idp.access import Grant, HolderKind, Project
+from idp.access import Grant, GrantState, HolderKind, Project
 from idp.compat.calls import cut, json_body, text_of
 from idp.compat.filters import Same, Term, Words, narrowed, words
 from idp.compat.parameters import argument, arguments, takes
@@ -233,7 +233,6 @@ def _shown_list(realm: Realm, rows: list[Grant], count: int) -> Shape:
 
 
 def _shown(realm: Realm, grant: Grant) -> Shape:
-    has_ended = grant.until is not None and grant.until <= clock.now()
     return {
         "id": grant.id,
         "subjectId": callers.address_of_holder(grant),
@@ -248,5 +247,5 @@ def _shown(realm: Realm, grant: Grant) -> Shape:
         "createdAt": time(grant.created_at),
         "updatedAt": time(grant.updated_at or grant.created_at),
         "deletedAt": None,
-        "status": {"phase": "NotReady" if has_ended else "Ready"},
+        "status": {"phase": "Ready" if grant.state(clock.now()) is GrantState.LIVE else "NotReady"},
     }
