@@ -35,6 +35,7 @@ _REALM_PAGES = (
     ("API keys", "/api-keys", "api-keys:read", _EVERYWHERE),
     ("Keysets", "/keysets", "keysets:read", _SOMEWHERE),
     ("Leases", "/leases", "keysets:read", _SOMEWHERE),
+    ("Protected APIs", "/apis", "realm:read", _EVERYWHERE),
     ("Personal tokens", "/personal-tokens", "personal-tokens:read", _EVERYWHERE),
     ("Sessions", "/sessions", "sessions:read", _EVERYWHERE),
     ("Signing keys", "/signing-keys", "keys:read", _EVERYWHERE),

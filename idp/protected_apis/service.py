@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 
 from idp import access, audit, clock, feed, runtime
 from idp.db import db
-from idp.errors import InvalidValueError, NotFoundError, Sentence
+from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_below, is_plain
 from idp.protected_apis.sheet import ProtectedApiSheet
@@ -15,6 +15,16 @@ from idp.realms import Realm, check_name
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MOST_RULES = 200
+
+
+def create_api(realm: Realm, name: str, sheet: ProtectedApiSheet) -> ProtectedApi:
+    """Make a protected API; see `put_api` for what else may be refused.
+
+    :raises ConflictError: there is one of this name.
+    """
+    if db.session.scalar(_by_name(realm, name)) is not None:
+        raise ConflictError(Sentence("{Realm} already has a protected API {name!r}.", realm=realm.name, name=name))
+    return put_api(realm, name, sheet)
 
 
 def put_api(realm: Realm, name: str, sheet: ProtectedApiSheet) -> ProtectedApi:
@@ -39,6 +49,8 @@ def put_api(realm: Realm, name: str, sheet: ProtectedApiSheet) -> ProtectedApi:
     if api is None:
         api = ProtectedApi(realm_id=realm.id, name=name, audience=audience, rules=checked)
         db.session.add(api)
+    elif (api.audience, api.rules) == (audience, checked):
+        return api
     else:
         api.audience, api.rules, api.updated_at = audience, checked, clock.now()
     db.session.flush()

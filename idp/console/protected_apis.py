@@ -1,0 +1,138 @@
+"""Protected APIs: what a proxy that asks the gateway lets through."""
+
+from typing import Any
+
+import wtforms
+from flask import Response
+
+from idp import access, protected_apis, rules, runtime
+from idp.console.browser import Visit, page
+from idp.console.forms import ChecksField, Form, choices, name_field, text
+from idp.console.navigation import base
+from idp.console.render import render
+from idp.console.sheet_forms import sheet_form, stored_in
+from idp.console.turns import Confirmation, confirmed, go, shown
+from idp.protected_apis import METHODS, MOST_RULES, ProtectedApiSheet
+
+EMPTY_ROWS = 2
+"""Rows for further rules that a page offers."""
+
+
+class RuleRow(wtforms.Form):
+    """Who may call which paths."""
+
+    path = text("Path", "It and everything below it.", longest=500)
+    methods = ChecksField("Methods", choices=choices(METHODS))
+    roles = text("Roles", "Any of these; none for every caller who is identified.", longest=2_000)
+    project = text("Project", "Where the role is held; empty for the organisation.", longest=64, render_kw={"list": "projects"})
+    open = wtforms.BooleanField("Open to everybody, without identifying the caller")
+
+
+class _Rules(Form):
+    rules = wtforms.FieldList(wtforms.FormField(RuleRow), max_entries=MOST_RULES)
+
+    def offer_rows(self) -> None:
+        """Show empty rows for further rules, to begin with and whenever more are asked for."""
+        if self.is_sent or self.is_restored:
+            return
+        for _ in range(min(EMPTY_ROWS, MOST_RULES - len(self.rules))):
+            self.rules.append_entry()
+
+    @property
+    def sheet(self) -> ProtectedApiSheet:
+        """What was typed; rows that were left empty are no rules."""
+        rows = [{name: value or "" for name, value in row.form.data.items()} for row in self.rules]
+        typed = [_rule(row) for row in rows if any(row.values())]
+        return ProtectedApiSheet.read({"audience": self.data["audience"], "rules": typed})
+
+
+def _audience() -> wtforms.StringField:
+    field = ProtectedApiSheet.model_fields["audience"]
+    return text(field.title or "", field.description or "", required=True, longest=255)
+
+
+ApiForm = sheet_form(ProtectedApiSheet, base=_Rules, without={"rules"}, audience=_audience())
+NewApiForm = sheet_form(
+    ProtectedApiSheet, base=_Rules, without={"rules"}, name=name_field("Part of its URL"), audience=_audience()
+)
+
+
+@page
+def list_apis(visit: Visit) -> Response | str:
+    """List the protected APIs of the realm."""
+    rules.protected_apis.check_reading(visit.authority)
+    rows, may = protected_apis.list_apis(visit.realm), rules.protected_apis.can_change(visit.authority)
+    return render("console/protected_apis/list.html", rows=rows, may=may)
+
+
+@page
+def new_api(visit: Visit) -> Response | str:
+    """Make a protected API."""
+    rules.protected_apis.check_changing(visit.authority)
+    form = NewApiForm(visit.posted)
+    _read_more(visit, form)
+
+    def act() -> None:
+        protected_apis.create_api(visit.realm, form.name.data or "", form.sheet)
+
+    if form.do(act):
+        return go(f"{_url(visit, form.name.data)}?done=created")
+    return _shown(visit, form, name="")
+
+
+@page
+def show_api(visit: Visit, name: str) -> Response | str:
+    """Show a protected API with its rules; change them."""
+    api = rules.protected_apis.visible(visit.authority, name)
+    form = ApiForm(visit.posted, stored_in(ProtectedApiSheet, api) | {"rules": [_row(rule) for rule in api.rules]})
+    _read_more(visit, form)
+
+    def act() -> None:
+        rules.protected_apis.check_changing(visit.authority)
+        protected_apis.put_api(visit.realm, name, form.sheet)
+
+    if form.do(act):
+        return go(f"{_url(visit, name)}?done=saved")
+    return _shown(visit, form, name=name)
+
+
+@page
+def delete_api(visit: Visit, name: str) -> Response | str:
+    """Delete a protected API, once that is confirmed."""
+    rules.protected_apis.check_changing(visit.authority)
+    rules.protected_apis.visible(visit.authority, name)
+
+    def act() -> None:
+        protected_apis.delete_api(visit.realm, name)
+
+    question = Confirmation(
+        f"Delete {name}", f"Delete protected API {name}?", "Delete", (_url(visit, name), name),
+        ["Every call to it through a proxy that asks this server is refused within a second."], typed=name,
+    )  # fmt: skip
+    return confirmed(visit, question, act, f"{base(visit.realm.name)}/apis?done=deleted")
+
+
+def _read_more(visit: Visit, form: Any) -> None:
+    """Take a form that asks for more rows as one that has not been sent yet."""
+    if visit.posted is not None and visit.posted.get("more"):
+        form.is_sent = False
+
+
+def _shown(visit: Visit, form: Any, *, name: str) -> Response:
+    form.offer_rows()
+    projects = [project.name for project in access.list_projects(visit.realm)[:300]]
+    check = f"{runtime.current().settings.public_url}/gateway/check/{visit.realm.name}/{name}"
+    may = rules.protected_apis.can_change(visit.authority)
+    return shown("console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_RULES)
+
+
+def _row(rule: dict[str, Any]) -> dict[str, Any]:
+    return rule | {"roles": " ".join(rule["roles"]), "open": rule.get("open", False)}
+
+
+def _rule(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"methods": row["methods"] or [], "roles": row["roles"].replace(",", " ").split(), "open": bool(row["open"])}
+
+
+def _url(visit: Visit, name: str | None) -> str:
+    return f"{base(visit.realm.name)}/apis/{name}"

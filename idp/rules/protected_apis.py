@@ -1,0 +1,38 @@
+"""Who may see and decide which calls of protected APIs the gateway lets through."""
+
+from idp import protected_apis
+from idp.protected_apis import ProtectedApi
+from idp.rules.authority import Authority
+
+READ, WRITE = "realm:read", "realm:write"
+
+
+def check_reading(authority: Authority) -> None:
+    """See that the caller may see the protected APIs of the realm.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(READ)
+
+
+def check_changing(authority: Authority) -> None:
+    """See that the caller may create, change and delete protected APIs.
+
+    :raises DeniedError: they may not.
+    """
+    authority.require(WRITE)
+
+
+def visible(authority: Authority, name: str) -> ProtectedApi:
+    """Return a protected API that the caller may see.
+
+    :raises DeniedError: they may see none.
+    :raises NotFoundError: there is none of this name.
+    """
+    check_reading(authority)
+    return protected_apis.get_api(authority.realm, name)
+
+
+def can_change(authority: Authority) -> bool:
+    """Tell whether the caller may create, change and delete protected APIs."""
+    return authority.can(WRITE)

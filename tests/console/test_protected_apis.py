@@ -1,0 +1,107 @@
+"""Protected APIs, edited on their pages."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from idp import protected_apis, realms
+from tests.console.surfing import Surfer
+from tests.factories import Factory
+
+BASE = "/console/realms/acme"
+QUERY = {
+    "rules-0-path": "/api/v1/query", "rules-0-methods": ["GET", "HEAD"], "rules-0-roles": "viewer, researcher",
+    "rules-0-project": "vision",
+}  # fmt: skip
+
+
+def stored(app: Flask) -> tuple[str, list[dict[str, Any]]]:
+    with app.app_context():
+        api = protected_apis.get_api(realms.get_realm("acme"), "billing")
+        return api.audience, api.rules
+
+
+def create(ann: Surfer, **values: object) -> Surfer:
+    wanted = {"name": "billing", "audience": "https://billing.example"} | QUERY | values
+    return ann.open(f"{BASE}/new-api").send("Create", wanted)
+
+
+def test_an_api_is_created_changed_and_deleted(app: Flask, ann: Surfer) -> None:
+    assert "billing" not in ann.open(f"{BASE}/apis").text
+    create(ann)
+    assert "/gateway/check/acme/billing" in ann.text
+    rule = {"methods": ["GET", "HEAD"], "path": "/api/v1/query", "roles": ["researcher", "viewer"], "project": "vision"}
+    assert stored(app) == ("https://billing.example", [rule])
+    ann.open(f"{BASE}/apis/billing")
+    ann.send("Save", {"rules-1-path": "/docs", "rules-1-methods": ["GET"], "rules-1-open": "y", "audience": "https://t.example"})
+    opened = {"methods": ["GET"], "path": "/docs", "roles": [], "project": "", "open": True}
+    assert stored(app) == ("https://t.example", [rule, opened])
+    assert "2 rules" in ann.open(f"{BASE}/apis").text
+    ann.open(f"{BASE}/apis/billing").send(
+        "Save", {"rules-0-path": "", "rules-0-methods": [], "rules-0-roles": "", "rules-0-project": ""}
+    )
+    assert stored(app)[1] == [opened]
+    ann.open(f"{BASE}/apis/billing/delete").send("Delete", {"typed": "billing"})
+    assert (ann.url, "billing" in ann.text) == (f"{BASE}/apis", False)
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "said"),
+    [
+        ({"rules-0-path": "/api/"}, 400, "Rule 1: path must be a plain path"),
+        ({"rules-0-path": ""}, 400, "Rule 1: path must be a plain path"),
+        ({"rules-0-methods": []}, 400, "Rule 1: methods must be some of"),
+        ({"rules-0-roles": "nobody"}, 404, "nobody"),
+        ({"rules-0-project": "nowhere"}, 404, "nowhere"),
+        ({"rules-0-open": "y"}, 400, "an open rule does not identify the caller"),
+        ({"audience": ""}, 400, "not valid"),
+        ({"name": "Not A Name"}, 400, "name"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_stays_typed(
+    app: Flask, ann: Surfer, values: dict[str, Any], status: int, said: str
+) -> None:
+    create(ann, **values)
+    assert (ann.status, said in ann.text) == (status, True), ann.text
+    with app.app_context():
+        assert [api.name for api in protected_apis.list_apis(realms.get_realm("acme"))] == ["telemetry"]
+    assert 'value="vision"' in ann.text or values.get("rules-0-project") == "nowhere"
+
+
+def test_there_is_one_of_a_name(ann: Surfer) -> None:
+    create(ann)
+    create(ann)
+    assert (ann.status, "already has a protected API" in ann.text) == (409, True)
+
+
+def test_more_rows_are_offered_and_nothing_is_stored(app: Flask, ann: Surfer) -> None:
+    ann.open(f"{BASE}/new-api").send("Create", {"name": "billing", "more": "1"} | QUERY)
+    names = {name for form in ann.read().forms for name, _ in form.values}
+    assert {"rules-0-path", "rules-3-path"} <= names
+    with app.app_context():
+        assert [api.name for api in protected_apis.list_apis(realms.get_realm("acme"))] == ["telemetry"]
+
+
+def test_two_who_change_it_are_told(app: Flask, ann: Surfer) -> None:
+    create(ann)
+    ann.open(f"{BASE}/apis/billing")
+    other = Surfer(app).sign_in()
+    other.open(f"{BASE}/apis/billing").send("Save", {"rules-0-roles": "viewer"})
+    ann.send("Save", {"rules-0-roles": "editor"})
+    assert (ann.status, "Currently stored" in ann.text) == (409, True)
+    assert stored(app)[1][0]["roles"] == ["viewer"]
+
+
+@pytest.mark.parametrize(("role", "sees"), [("auditor", True), ("researcher", False)])
+def test_only_who_may_change_the_realm_changes_it(app: Flask, ann: Surfer, make: Factory, role: str, sees: bool) -> None:
+    create(ann)
+    before = stored(app)
+    make.user("eve@example.test", roles=(role,))
+    eve = Surfer(app).sign_in("eve@example.test")
+    eve.open(f"{BASE}/apis/billing")
+    assert (eve.status == 200, "Save" in eve.text) == (sees, False)
+    for url in (f"{BASE}/apis/billing", f"{BASE}/new-api", f"{BASE}/apis/billing/delete"):
+        headers = {"Origin": eve.origin, "Sec-Fetch-Site": "same-origin"}
+        assert eve.client.post(url, data={"audience": "https://evil.example"}, headers=headers).status_code in {400, 403}
+    assert stored(app) == before
