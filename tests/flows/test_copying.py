@@ -436,7 +436,10 @@ def test_password_of_the_target_is_nowhere(
     secret = "hunter2hunter2"
     said = run("database", act, "--to", url.format(secret), status=1)
     assert secret not in said
-    assert "target (postgresql://***@127.0.0.1:1/x) cannot be used: nothing is listening" in said or "URL of the target cannot" in said
+    assert (
+        "target (postgresql://***@127.0.0.1:1/x) cannot be used: nothing is listening" in said
+        or "URL of the target cannot" in said
+    )
 
 
 def test_same_database_wrong_folder_and_wrong_key_are_refused(settings: Settings, database_url: str, tmp_path: Path) -> None:

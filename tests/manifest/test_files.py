@@ -408,7 +408,7 @@ def test_what_a_domain_refuses_is_told_with_the_key_that_it_is_about(
     with pytest.raises(
         RealmFileError, match=r"toml:4: realm\.audit_days: update realm: audit_days: Use more; session_hours: Use less\.$"
     ):
-        apply(write(small))
+        apply(write(small.replace("= 5", "= 400")))
 
 
 def test_two_files_of_one_realm_are_refused(write: Callable[..., Path]) -> None:

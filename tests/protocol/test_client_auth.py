@@ -476,7 +476,7 @@ def test_key_for_another_algorithm_is_refused_at_registration(make: Factory, pai
 
     jwk = pairs["ES256"][1]["keys"][0]
     for wrong in (jwk | {"alg": alg}, jwk | {"use": "enc"}):
-        with pytest.raises(InvalidValueError, match="Key 1 of jwks"):
+        with pytest.raises(InvalidValueError, match="jwks: Key 1: It is for another"):
             make.application(jwks={"keys": [wrong]})
 
 
