@@ -23,7 +23,7 @@ MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
 
 
-NOWHERE = "(introspection)"
+NO_ADDRESS = "(introspection)"
 """Address of a question about a token, which is no use of it."""
 
 
@@ -179,7 +179,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     try:
         if unverified_kind(token) not in {Kind.SESSION, Kind.PERSONAL}:
             return tokens.inspect_token(realm, token)
-        caller = authenticate_token(realm.runtime, token, NOWHERE, counted=False)
+        caller = authenticate_token(realm.runtime, token, NO_ADDRESS, counted=False)
     except (InvalidTokenError, CredentialError):
         return None
     if caller.realm.name != realm.name:
@@ -211,7 +211,7 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str, *, count
             raise CredentialError
         if tokens.is_revoked(realm, claims):
             raise CredentialError
-        if address != NOWHERE and not apikeys.is_allowed_from(checked.key, address):
+        if address != NO_ADDRESS and not apikeys.is_allowed_from(checked.key, address):
             raise CredentialError
         if counted:
             apikeys.count_use(realm.runtime, checked.key)

@@ -66,7 +66,7 @@ def create(
     new = apikeys.create_key(realm, holder, sheet, hours=hours, never=never, may_exceed=True)
     commit()
     if as_json:
-        show_json(key_facts(new.key) | {"api_key": new.plain_key})
+        show_json(key_json(new.key) | {"api_key": new.plain_key})
         return
     url = runtime.current().settings.public_url
     click.echo(f"API key {name} of {owner}, shown only once:\n\n    {new.plain_key}\n")
@@ -86,7 +86,7 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
 
     holder = find_holder(realm, owner, groups=False) if owner else None
     show_listing(
-        apikeys.key_listing(realm, owner=holder), facts=key_facts, row=lambda key: _row(key_facts(key)), as_json=as_json,
+        apikeys.key_listing(realm, owner=holder), to_json=key_json, row=lambda key: _row(key_json(key)), as_json=as_json,
         limit=limit, empty="There are no API keys. Create one with: idp api-keys create",
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as
     new = apikeys.rotate_key(realm, old, overlap=timedelta(hours=overlap_hours), hours=hours, may_exceed=True, frozen=old.frozen)
     commit()
     if as_json:
-        show_json(key_facts(new.key) | {"api_key": new.plain_key})
+        show_json(key_json(new.key) | {"api_key": new.plain_key})
     else:
         click.echo(f"The successor of {old.public_part}, shown only once:\n\n    {new.plain_key}\n")
         click.echo(f"The old key works until {show_time(old.expires_at)}.")
@@ -172,7 +172,7 @@ def _set_active(realm: "Realm", key: str, *, active: bool) -> None:
     click.echo(f"{'Activated' if active else 'Deactivated'} {key}.")
 
 
-def key_facts(key: Any) -> dict[str, Any]:
+def key_json(key: Any) -> dict[str, Any]:
     """Return a key for JSON."""
     from idp import apikeys, clock
 
@@ -201,17 +201,17 @@ def key_facts(key: Any) -> dict[str, Any]:
     }
 
 
-def _row(facts: dict[str, Any]) -> dict[str, str]:
-    rotation = f"by {facts['replaced_by']}" if facts["replaced_by"] else "-"
-    if facts["quiet_since"]:
-        rotation += f", quiet since {facts['quiet_since']}"
+def _row(document: dict[str, Any]) -> dict[str, str]:
+    rotation = f"by {document['replaced_by']}" if document["replaced_by"] else "-"
+    if document["quiet_since"]:
+        rotation += f", quiet since {document['quiet_since']}"
     return {
-        "key": facts["key"],
-        "name": facts["name"],
-        "owner": facts["owner"],
-        "state": facts["state"],
-        "expires": facts["expires_at"] or "never",
-        "last used": f"{facts['last_used_at']} from {facts['last_used_address']}" if facts["last_used_at"] else "never",
-        "uses": str(facts["use_count"]),
+        "key": document["key"],
+        "name": document["name"],
+        "owner": document["owner"],
+        "state": document["state"],
+        "expires": document["expires_at"] or "never",
+        "last used": f"{document['last_used_at']} from {document['last_used_address']}" if document["last_used_at"] else "never",
+        "uses": str(document["use_count"]),
         "replaced": rotation,
     }

@@ -21,7 +21,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 from idp.written import one_line
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:
     from idp import applications
 
     show_listing(
-        applications.application_listing(realm), facts=_facts, row=_row, as_json=as_json, limit=limit, order="name",
+        applications.application_listing(realm), to_json=_json, row=_row, as_json=as_json, limit=limit, order="name",
         after=[after, _LAST_ID] if after else None, next_page=lambda last: f"--after {last.name}",
         empty="There are no applications. Create one with: idp applications create",
     )  # fmt: skip
@@ -139,13 +139,13 @@ def _row(application: Any) -> dict[str, str]:
     }
 
 
-def _facts(application: Any) -> dict[str, Any]:
+def _json(application: Any) -> dict[str, Any]:
     from idp import applications
 
     return {
         "client_id": application.name,
         "uid": application.uid,
-        **facts_of(applications.ApplicationSheet, application, without={"jwks"}),
+        **fields_json(applications.ApplicationSheet, application, without={"jwks"}),
         "private_key_jwt": application.jwks is not None,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),
@@ -162,17 +162,17 @@ def _facts(application: Any) -> dict[str, Any]:
 def show(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show an application with its roles, project grants and secrets."""
     from idp import access, applications
-    from idp.cli.grants import grant_facts, grant_row
-    from idp.cli.secrets import secret_facts, show_secrets
+    from idp.cli.grants import grant_json, grant_row
+    from idp.cli.secrets import secret_json, show_secrets
 
     application = applications.get_application(realm, name)
     grants = access.list_grants(realm, holder=applications.holder_of(application))
-    facts = _facts(application)
+    document = _json(application)
     if as_json:
-        secrets = [secret_facts(secret) for secret in applications.list_secrets(application)]
-        show_json(facts | {"grants": [grant_facts(grant) for grant in grants], "secrets": secrets})
+        secrets = [secret_json(secret) for secret in applications.list_secrets(application)]
+        show_json(document | {"grants": [grant_json(grant) for grant in grants], "secrets": secrets})
         return
-    for key, value in facts.items():
+    for key, value in document.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         click.echo(f"{key:18} {'-' if shown in (None, '') else one_line(str(shown))}")
     click.echo()

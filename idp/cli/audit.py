@@ -61,7 +61,7 @@ def list_(  # noqa: PLR0917 (click passes them by name)
         check(since is None or since < until, "--since must be before --until.")
     listing = audit.event_listing(realm, tag=tag, actor=actor, target=target, since=since, until=until)
     show_listing(
-        listing, facts=_facts, row=_row, empty="No events match.", as_json=as_json, limit=limit, descending=True,
+        listing, to_json=_json, row=_row, empty="No events match.", as_json=as_json, limit=limit, descending=True,
         after=None if before is None else [before], next_page=lambda last: f"--before {last.id}",
     )  # fmt: skip
     _record_reading(realm, "list")
@@ -144,7 +144,7 @@ def verify(
     else:
         reports = in_database(lambda: _verify_database(realm, keys, read_checkpoints(lines, keys)))
     if as_json:
-        show_json([_report_facts(report) for report in reports])
+        show_json([_report_json(report) for report in reports])
     else:
         _show_reports(reports)
     if any(report.problems for report in reports):
@@ -219,7 +219,7 @@ def _show_reports(reports: "list[Report]") -> None:
         click.echo("There is no audit trail yet.")
 
 
-def _report_facts(report: "Report") -> dict[str, Any]:
+def _report_json(report: "Report") -> dict[str, Any]:
     return {
         "realm": report.realm,
         "whole": not report.problems,
@@ -243,7 +243,7 @@ def _record_reading(realm: str | None, how: str) -> None:
     commit()
 
 
-def _facts(event: Any) -> dict[str, Any]:
+def _json(event: Any) -> dict[str, Any]:
     return {
         "id": event.id,
         "at": json_time(event.at),

@@ -91,8 +91,8 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
     finally:
         shown.end()
     if as_json:
-        facts = {"tables": report.tables, "rows": report.rows, "copied": not dry_run and not report.was_complete}
-        show_json(facts | {"went_on": report.went_on, "was_complete": report.was_complete})
+        document = {"tables": report.tables, "rows": report.rows, "copied": not dry_run and not report.was_complete}
+        show_json(document | {"went_on": report.went_on, "was_complete": report.was_complete})
     elif dry_run:
         _show_check(settings, target, report)
     else:
@@ -123,7 +123,7 @@ def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
         shown.end()
     found = list(copying.differences(compared))
     if as_json:
-        show_json({"same": not found, "tables": [_facts(each) for each in compared]})
+        show_json({"same": not found, "tables": [_json(each) for each in compared]})
     else:
         rows = sum(each.source.rows for each in compared)
         click.echo("\n".join(found) or f"Both hold the same data: {len(compared)} tables, {rows:,} rows.")
@@ -131,7 +131,7 @@ def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
         raise DifferentError(f"{len(found)} of {len(compared)} tables differ.")
 
 
-def _facts(compared: "Compared") -> dict[str, Any]:
+def _json(compared: "Compared") -> dict[str, Any]:
     ends = {"source": compared.source, "target": compared.target}
     sums = {name: {"rows": each.rows, "checksum": each.text} for name, each in ends.items()}
     return {"table": compared.table, **sums, "difference": compared.difference}

@@ -46,7 +46,7 @@ def add(realm: "Realm", holder: str, role: str, project: str | None, until: date
     grant = access.grant_role(realm, find_holder(realm, holder), role, project=project, until=until)
     commit()
     if as_json:
-        show_json(grant_facts(grant))
+        show_json(grant_json(grant))
     else:
         where = f"project {project}" if project else "the realm"
         click.echo(f"Assigned {role} on {where} to {holder}, until {show_time(until, 'it is removed')}.")
@@ -89,7 +89,7 @@ def list_(
     named = application or holder
     listing = access.held_listing(realm, holder=find_holder(realm, named) if named else None, project=project)
     empty = "There are no grants. Assign a role with: idp grants add"
-    show_listing(listing, facts=grant_facts, row=grant_row, empty=empty, as_json=as_json, limit=limit, order="holder")
+    show_listing(listing, to_json=grant_json, row=grant_row, empty=empty, as_json=as_json, limit=limit, order="holder")
 
 
 @grants_group.command("remove")
@@ -123,7 +123,7 @@ def find_holder(realm: "Realm", named: str, *, groups: bool = True) -> "Holder":
     return applications.holder_of(applications.get_application(realm, named))
 
 
-def grant_facts(grant: Any) -> dict[str, Any]:
+def grant_json(grant: Any) -> dict[str, Any]:
     """Return a grant for JSON."""
     return {
         "uid": grant.uid,

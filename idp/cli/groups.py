@@ -31,7 +31,7 @@ def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  #
     group = users.create_group(realm, name, users.GroupSheet.read(given(users.GroupSheet, options)))
     commit()
     if as_json:
-        show_json(_facts(group, 0))
+        show_json(_json(group, 0))
     else:
         click.echo(f"Created group {name}. Assign it a role with: idp grants add --realm {realm.name} group:{name} <role>")
 
@@ -45,15 +45,15 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
     """List groups by name."""
     from idp import users
 
-    def facts(group: Any) -> dict[str, Any]:
-        return _facts(group, users.member_listing(group).count())
+    def to_json(group: Any) -> dict[str, Any]:
+        return _json(group, users.member_listing(group).count())
 
     def row(group: Any) -> dict[str, str]:
-        said = facts(group)
+        said = to_json(group)
         return {name: str(said[name]) for name in ("name", "members", "description")}
 
     empty = "There are no groups. Create one with: idp groups create"
-    show_listing(users.group_listing(realm), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
+    show_listing(users.group_listing(realm), to_json=to_json, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @groups_group.command("members")
@@ -67,7 +67,7 @@ def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None
     from idp import users
 
     show_listing(
-        users.member_listing(users.get_group(realm, name)), facts=lambda user: {"uid": user.uid, "name": user.name},
+        users.member_listing(users.get_group(realm, name)), to_json=lambda user: {"uid": user.uid, "name": user.name},
         row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Group {name} has no members.", as_json=as_json,
         limit=limit, order="name",
     )  # fmt: skip
@@ -117,7 +117,7 @@ def delete(realm: "Realm", name: str) -> None:
     click.echo(f"Deleted group {name}.")
 
 
-def _facts(group: Any, count: int) -> dict[str, Any]:
+def _json(group: Any, count: int) -> dict[str, Any]:
     return {
         "uid": group.uid,
         "name": group.name,

@@ -38,7 +38,7 @@ def list_(realm: "Realm", as_json: bool) -> None:  # noqa: FBT001
     now = clock.now()
     rows = keys.list_keys(realm)
     if as_json:
-        show_json([_facts(key, now) for key in rows])
+        show_json([_json(key, now) for key in rows])
         return
     table = [
         {
@@ -54,7 +54,7 @@ def list_(realm: "Realm", as_json: bool) -> None:  # noqa: FBT001
     show_table(table, "The realm has no keys. Run: idp keys rotate")
 
 
-def _facts(key: Any, now: Any) -> dict[str, Any]:
+def _json(key: Any, now: Any) -> dict[str, Any]:
     return {
         "kid": key.uid,
         "algorithm": key.algorithm,
@@ -82,7 +82,7 @@ def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noq
     new = [keys.rotate_key(realm, each) for each in ([algorithm] if algorithm else SIGNING_ALGORITHMS)]
     commit()
     if as_json:
-        show_json([_facts(key, clock.now()) for key in new])
+        show_json([_json(key, clock.now()) for key in new])
         return
     for key in new:
         click.echo(f"Announced {key.algorithm} key {key.uid}, which starts signing at {show_time(key.active_from)}.")

@@ -17,7 +17,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 from idp.errors import IdpError
 from idp.text_files import read_named
 
@@ -66,7 +66,7 @@ def list_(realm: "Realm", name: str, category: str, project: str, limit: int | N
     from idp import keysets
 
     show_listing(
-        keysets.keyset_listing(realm, containing=name, category=category, project=project), facts=_facts, row=_row,
+        keysets.keyset_listing(realm, containing=name, category=category, project=project), to_json=_json, row=_row,
         empty="There are no keysets. Create one with: idp keysets create", as_json=as_json, limit=limit, order="name",
     )  # fmt: skip
 
@@ -82,12 +82,12 @@ def _row(row: Any) -> dict[str, str]:
     }
 
 
-def _facts(row: Any) -> dict[str, Any]:
+def _json(row: Any) -> dict[str, Any]:
     from idp import keysets
 
     return {
         "uid": row.uid,
-        **facts_of(keysets.KeysetSheet, row),
+        **fields_json(keysets.KeysetSheet, row),
         "category": row.category,
         "entity": row.entity,
         "keys": [{"type": key.key_type, "fingerprint": key.fingerprint} for key in row.keys],
@@ -147,7 +147,7 @@ def create(
     keyset = keysets.create_keyset(realm, category, entity, sheet, _values(category, entity, keys))
     commit()
     if as_json:
-        show_json(_facts(keyset))
+        show_json(_json(keyset))
         return
     click.echo(
         f"Kept keyset {name} ({keyset.uid}). Applications with the permission {keysets.LEASE} can lease it with POST /v1/leases."

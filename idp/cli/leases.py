@@ -40,11 +40,11 @@ def list_leases(
         realm, keyset=get_keyset(realm, keyset) if keyset else None, client_id=application, state="" if over else "live"
     )
     show_listing(
-        listing, facts=_facts, row=_row, empty="There are no active leases.", as_json=as_json, limit=limit, descending=True
+        listing, to_json=_json, row=_row, empty="There are no active leases.", as_json=as_json, limit=limit, descending=True
     )
 
 
-def _facts(lease: Any) -> dict[str, Any]:
+def _json(lease: Any) -> dict[str, Any]:
     from idp import clock
 
     return {

@@ -24,7 +24,7 @@ def limit_option(command: Command) -> Command:
 def show_listing(
     listing: "Listing",
     *,
-    facts: Callable[[Any], Mapping[str, Any]],
+    to_json: Callable[[Any], Mapping[str, Any]],
     row: Callable[[Any], Mapping[str, str]],
     empty: str,
     as_json: bool,
@@ -36,13 +36,13 @@ def show_listing(
 ) -> None:
     """Print a list, as JSON or as a table. One that is cut says so on standard error, with how many there are in all.
 
-    :param facts: what JSON says of a row.
-    :param row: what the table says of a row, by column; the facts of a row are not asked for then.
+    :param to_json: what JSON says of a row.
+    :param row: what the table says of a row, by column; `to_json` is not called then.
     :param empty: what is printed for a table without rows.
     :param after: the place to begin after.
     :param next_page: takes the last row, and returns the option that leads on from it.
     """
-    reader = _Reader(listing, order, descending, limit, facts if as_json else row, next_page)
+    reader = _Reader(listing, order, descending, limit, to_json if as_json else row, next_page)
     pages = reader.read(after)
     if as_json:
         _show_array(itertools.chain.from_iterable(pages))

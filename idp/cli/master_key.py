@@ -96,8 +96,8 @@ def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
     else:
         done, damaged = earlier.done, earlier.damaged
     if as_json:
-        facts = {"current": keys.current, "new_key": target is not None or not unfinished}
-        show_json(facts | {"sealed_anew": done - len(damaged), "damaged": damaged})
+        document = {"current": keys.current, "new_key": target is not None or not unfinished}
+        show_json(document | {"sealed_anew": done - len(damaged), "damaged": damaged})
     else:
         note = "The interrupted rotation is finished" if target is None and unfinished else "Done"
         click.echo(

@@ -7,7 +7,7 @@ import click
 
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 from idp.written import one_line
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _group(noun: str, explanation: str, where: str) -> click.Group:
         row = verb(f"create_{noun}")(realm, name, sheet().read(given(sheet(), options)))
         commit()
         if as_json:
-            show_json(_facts(row))
+            show_json(_json(row))
         else:
             click.echo(f"Created {noun} {name} in realm {realm.name}.")
 
@@ -53,7 +53,7 @@ def _group(noun: str, explanation: str, where: str) -> click.Group:
     @json_option
     def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
         show_listing(
-            verb(f"{noun}_listing")(realm), facts=_facts, as_json=as_json, limit=limit, order="name",
+            verb(f"{noun}_listing")(realm), to_json=_json, as_json=as_json, limit=limit, order="name",
             row=lambda row: {"name": row.name, "description": one_line(row.description)},
             empty=f"There are no {noun}s. Create one with: idp {noun}s create",
         )  # fmt: skip
@@ -85,13 +85,13 @@ def _group(noun: str, explanation: str, where: str) -> click.Group:
     return group
 
 
-def _facts(row: Any) -> dict[str, Any]:
+def _json(row: Any) -> dict[str, Any]:
     from idp import access
 
     is_role = hasattr(row, "built_in")
-    said = facts_of(access.RoleSheet if is_role else access.ProjectSheet, row)
-    facts = {"name": row.name, "uid": row.uid, **said, "created_at": json_time(row.created_at)}
-    return facts | ({"built_in": row.built_in} if is_role else {})
+    said = fields_json(access.RoleSheet if is_role else access.ProjectSheet, row)
+    document = {"name": row.name, "uid": row.uid, **said, "created_at": json_time(row.created_at)}
+    return document | ({"built_in": row.built_in} if is_role else {})
 
 
 roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", "idp.access:RoleSheet")

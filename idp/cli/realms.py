@@ -46,7 +46,7 @@ def list_(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
 
     issuer = runtime.current().settings.issuer
 
-    def facts(realm: "Realm") -> dict[str, Any]:
+    def to_json(realm: "Realm") -> dict[str, Any]:
         shown = {"name": realm.name, "uid": realm.uid, "enabled": realm.enabled}
         return shown | {"state": realm.state.value, "issuer": issuer(realm.name)}
 
@@ -54,7 +54,7 @@ def list_(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
         return {"name": realm.name, "state": realm.state.value, "issuer": issuer(realm.name)}
 
     empty = "There are no realms. Run: idp setup"
-    show_listing(realms.realm_listing(), facts=facts, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
+    show_listing(realms.realm_listing(), to_json=to_json, row=row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @realms_group.command("show")
@@ -67,7 +67,7 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
 
     realm = realms.get_realm(name)
     issuer = runtime.current().settings.issuer(name)
-    facts = {
+    document = {
         "name": realm.name,
         "uid": realm.uid,
         "display_name": realm.display_name,
@@ -94,9 +94,9 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
         "updated_at": json_time(realm.updated_at) if as_json else show_time(realm.updated_at),
     }
     if as_json:
-        show_json(facts)
+        show_json(document)
     else:
-        for key, value in facts.items():
+        for key, value in document.items():
             click.echo(f"{key:23} {value}")
 
 

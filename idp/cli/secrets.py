@@ -15,7 +15,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -49,7 +49,7 @@ def add(realm: "Realm", application: str, name: str, as_json: bool, **options: A
     secret, plain = applications.add_secret(realm, owner, name, sheet)
     commit()
     if as_json:
-        show_json(secret_facts(secret) | {"client_id": application, "client_secret": plain})
+        show_json(secret_json(secret) | {"client_id": application, "client_secret": plain})
     else:
         click.echo(f"Secret {name} of {application}, shown only once:\n\n    {plain}")
 
@@ -65,7 +65,7 @@ def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT
 
     owner = applications.get_application(realm, application)
     if as_json:
-        show_json([secret_facts(secret) for secret in applications.list_secrets(owner)])
+        show_json([secret_json(secret) for secret in applications.list_secrets(owner)])
     else:
         show_secrets(realm, owner)
 
@@ -91,7 +91,7 @@ def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:  # n
     click.echo(f"Retired secret {name} of {application}.")
 
 
-def secret_facts(secret: Any) -> dict[str, Any]:
+def secret_json(secret: Any) -> dict[str, Any]:
     """Return what is known of a secret, which is everything but the secret."""
     from idp import applications
 
@@ -100,7 +100,7 @@ def secret_facts(secret: Any) -> dict[str, Any]:
         "uid": secret.uid,
         "begins_with": secret.public_part,
         "state": _state(secret),
-        **facts_of(applications.SecretSheet, secret),
+        **fields_json(applications.SecretSheet, secret),
         "created_at": json_time(secret.created_at),
         "retired_at": json_time(secret.retired_at),
         "last_used_at": json_time(secret.last_used_at),

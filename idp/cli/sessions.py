@@ -29,12 +29,12 @@ def list_(realm: "Realm", user: str | None, everything: bool, limit: int | None,
 
     owner = users.get_user(realm, user) if user else None
     show_listing(
-        sessions.session_listing(realm, user=owner, live=not everything), facts=_facts, row=_row, empty="Nobody is signed in.",
+        sessions.session_listing(realm, user=owner, live=not everything), to_json=_json, row=_row, empty="Nobody is signed in.",
         as_json=as_json, limit=limit, descending=True,
     )  # fmt: skip
 
 
-def _facts(found: tuple[Any, Any]) -> dict[str, Any]:
+def _json(found: tuple[Any, Any]) -> dict[str, Any]:
     session, user = found
     return {
         "sid": session.uid,

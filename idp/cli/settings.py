@@ -16,7 +16,7 @@ def settings_command(markdown: bool, as_json: bool) -> None:  # noqa: FBT001
     from the last time it was served. Possible secrets in values are not shown.
     """
     from idp.cli.session import show_json
-    from idp.cli.settings_page import about_file, facts_of, meaning, names, reference_page
+    from idp.cli.settings_page import about_file, meaning, names, reference_page, setting_json
 
     if markdown:
         click.echo(reference_page(), nl=False)
@@ -24,7 +24,10 @@ def settings_command(markdown: bool, as_json: bool) -> None:  # noqa: FBT001
     settings = load_settings()
     if as_json:
         show_json(
-            {"file": str(settings.file) if settings.file else None, "settings": [facts_of(settings, name) for name in names()]}
+            {
+                "file": str(settings.file) if settings.file else None,
+                "settings": [setting_json(settings, name) for name in names()],
+            }
         )
         return
     click.echo(about_file(settings) + "\n")

@@ -24,17 +24,17 @@ def about_file(settings: Settings) -> str:
     return f"Settings are read from environment variables. {nowhere}"
 
 
-def facts_of(settings: Settings, name: str) -> dict[str, Any]:
+def setting_json(settings: Settings, name: str) -> dict[str, Any]:
     """Return a setting for programs: its value without what may be secret, and where that comes from."""
     value = getattr(settings, name)
     plain = value if value is None or isinstance(value, bool | int | float) else settings.show(name)
     origin = settings.origin(name)
-    facts = {"name": name, "variable": f"IDP_{name.upper()}", "value": plain, "source": origin.source.value}
+    document = {"name": name, "variable": f"IDP_{name.upper()}", "value": plain, "source": origin.source.value}
     if origin.source in {Source.FILE, Source.DATA_FOLDER}:
-        facts["path"] = origin.place
+        document["path"] = origin.place
     if origin.line:
-        facts["line"] = origin.line
-    return facts
+        document["line"] = origin.line
+    return document
 
 
 def reference_page() -> str:

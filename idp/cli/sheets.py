@@ -103,7 +103,7 @@ def named_options(fields: Collection[str]) -> str:
     return ", ".join(option_of(name).removeprefix("--") for name in fields)
 
 
-def facts_of(sheet: type[Sheet], row: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
+def fields_json(sheet: type[Sheet], row: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
     """Return what JSON says of the fields of a sheet."""
     values = {name: sheet.value_in(row, name) for name in sheet.fields() if name not in without}
     return {name: json_time(value) if isinstance(value, datetime) else value for name, value in values.items()}

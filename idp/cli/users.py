@@ -16,7 +16,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import SheetCommand, facts_of, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 from idp.text_files import read_line
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def create(
         code = users.send_link(realm, user, LinkPurpose.INVITATION)
     commit()
     if as_json:
-        show_json(user_facts(user) | ({"invitation": code} if code else {}))
+        show_json(user_json(user) | ({"invitation": code} if code else {}))
         return
     click.echo(f"Created {user.kind} {user.name} in realm {realm.name} (uid {user.uid}).")
     if code:
@@ -99,7 +99,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 
     empty = "There are no users. Create one with: idp users create"
     listing = users.user_listing(realm)
-    show_listing(listing, facts=user_facts, row=_row, empty=empty, as_json=as_json, limit=limit, order="name")
+    show_listing(listing, to_json=user_json, row=_row, empty=empty, as_json=as_json, limit=limit, order="name")
 
 
 @users_group.command("show")
@@ -113,7 +113,7 @@ def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
 
     user = users.get_user(realm, name)
     grants = access.list_grants(realm, holder=users.holder_of(user))
-    facts = user_facts(user) | {
+    document = user_json(user) | {
         "groups": [group.name for group in users.groups_of(user)],
         "grants": [
             {
@@ -125,10 +125,10 @@ def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
         ],
     }
     if as_json:
-        show_json(facts)
+        show_json(document)
         return
     held = [grant.role.name + (f" on {grant.project.name}" if grant.project else "") for grant in grants]
-    for key, value in (facts | {"grants": held}).items():
+    for key, value in (document | {"grants": held}).items():
         click.echo(f"{key:18} {', '.join(value) if isinstance(value, list) else value}")
 
 
@@ -253,7 +253,7 @@ def _read_password(name: str, realm: str) -> str:
     return hashing.hash(password)
 
 
-def user_facts(user: Any) -> dict[str, Any]:
+def user_json(user: Any) -> dict[str, Any]:
     """Return a user for JSON."""
     from idp import users
 
@@ -261,7 +261,7 @@ def user_facts(user: Any) -> dict[str, Any]:
         "uid": user.uid,
         "name": user.name,
         "kind": user.kind,
-        **facts_of(users.UserSheet, user),
+        **fields_json(users.UserSheet, user),
         "has_password": bool(user.password_hash),
         "last_sign_in_at": json_time(user.last_sign_in_at),
         "created_at": json_time(user.created_at),

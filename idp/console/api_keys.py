@@ -10,12 +10,12 @@ from wtforms import validators
 from idp import apikeys, applications, clock, rules, users
 from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus
 from idp.console.browser import Visit, page, page_with_secret
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, NumberField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
 from idp.errors import NotFoundError
@@ -118,7 +118,7 @@ def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | 
 
     if form.do(act):
         return _show_plain(visit, made, "Created")
-    return shown("console/form.html", form, title="New API key", submit="Create", back=(back, back_title), intro="")
+    return form_page("console/form.html", form, title="New API key", submit="Create", back=(back, back_title), intro="")
 
 
 def _show_plain(visit: Visit, made: dict[str, Any], done: str) -> str:
@@ -137,11 +137,11 @@ def show_key(visit: Visit, uid: str) -> Response | str:
         apikeys.update_key(visit.realm, changed, ApiKeySheet.of(changed).changed(values_in(ApiKeySheet, form)))
 
     if form.do(act):
-        return go(f"{_url(visit, uid)}?done=saved")
+        return see_other(f"{_url(visit, uid)}?done=saved")
     key = rules.api_keys.visible(visit.authority, uid)
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
     held = {each.role for each in rules.delegation.held_by(owner)}
-    return shown(
+    return form_page(
         "console/keys/show.html", form, key=key, owner=owner, url=_url(visit, key.uid),
         not_held=[role for role in key.roles if role not in held], successor=successor,
         quiet=apikeys.quiet_since(key, clock.now()) if successor else None, back=_back(visit, key),
@@ -164,7 +164,7 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
 
     if form.do(act):
         return _show_plain(visit, made, "Created a successor; the old key keeps working during the overlap")
-    return shown(
+    return form_page(
         "console/form.html", form, title=f"Rotate {key.name}", submit="Create successor", back=(_url(visit, key.uid), key.name),
         intro="The successor carries what this key carries. Give it to the program, then wait until the old key is unused.",
     )  # fmt: skip
@@ -189,7 +189,7 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
 def activate_key(visit: Visit, uid: str) -> Response:
     """Let a deactivated key work again."""
     rules.api_keys.set_active(visit.authority, uid, active=True)
-    return go(f"{_url(visit, uid)}?done=activated")
+    return see_other(f"{_url(visit, uid)}?done=activated")
 
 
 @page

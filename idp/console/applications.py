@@ -12,12 +12,12 @@ from idp import access, apikeys, applications, audit, clock, keysets, rules, run
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_application
 
 MOST_ROWS = 20
@@ -108,7 +108,7 @@ def new_application(visit: Visit) -> Response | str:
     if form.do(act):
         return show_secret(visit, made["name"], made["plain"], "Created")
     projects = [project.name for project in access.list_projects(visit.realm)[:300]]
-    return shown("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
+    return form_page("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
 
 
 def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
@@ -145,8 +145,8 @@ def show_application(visit: Visit, name: str) -> Response | str:
         rules.applications.update(visit.authority, name, ApplicationSheet.of(stored_now).changed(changes))
 
     if form.do(act):
-        return go(f"{application_url(visit, name)}?done=saved")
-    return shown("console/applications/show.html", form, **_facts(visit, applications.get_application(visit.realm, name)))
+        return see_other(f"{application_url(visit, name)}?done=saved")
+    return form_page("console/applications/show.html", form, **_facts(visit, applications.get_application(visit.realm, name)))
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def enable_application(visit: Visit, name: str) -> Response:
     """Let a disabled application in again."""
     application = rules.applications.manageable(visit.authority, name)
     applications.update_application(visit.realm, application, ApplicationSheet.of(application).changed({"enabled": True}))
-    return go(f"{application_url(visit, name)}?done=enabled")
+    return see_other(f"{application_url(visit, name)}?done=enabled")
 
 
 @page
@@ -240,7 +240,7 @@ def try_application(visit: Visit, name: str) -> Response | str:
         if "error" in answer:
             form.refuse(f"{answer['error']}: {answer.get('error_description', '')}", 400)
     claims = explain(answer["access_token"]) if "access_token" in answer else []
-    return shown(
+    return form_page(
         "console/applications/try.html",
         form,
         name=name,

@@ -6,9 +6,9 @@ from idp import applications, clock, rules
 from idp.applications import SecretSheet
 from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page
 from idp.console.forms import name_field
 from idp.console.sheet_forms import sheet_form, values_in
-from idp.console.turns import Confirmation, confirmed, shown
 from idp.console.usage import use_of_secret
 from idp.errors import NotFoundError
 
@@ -29,7 +29,7 @@ def new_secret(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return show_secret(visit, name, made[0], "Created another secret")
-    return shown(
+    return form_page(
         "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(application_url(visit, name), name),
         intro="The others keep working until you retire them.",
     )  # fmt: skip

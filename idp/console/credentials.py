@@ -5,11 +5,11 @@ from wtforms import validators
 
 from idp import personal_tokens, rules, sessions, users
 from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, NumberField, password
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import duration, render
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.db import db
 from idp.errors import IdpError
@@ -78,7 +78,7 @@ def new_token(visit: Visit) -> Response | str:
 
     if form.do(act):
         return render("console/keys/token.html", token=made[0])
-    return shown(
+    return form_page(
         "console/form.html", form, title="New personal token", submit="Create",
         back=(page_url("/console/my/personal-tokens"), "Personal tokens"),
         intro=f"For scripts. It acts as you, and is valid for at most {duration(realm.personal_token_seconds)}. "
@@ -135,7 +135,7 @@ def end_session(visit: Visit, uid: str) -> Response:
     row = rules.sessions.endable(visit.authority, uid)
     own = rules.sessions.is_own(visit.authority, row)
     sessions.end_session(visit.realm, row)
-    return go(f"{page_url('/console/my/sessions') if own else base(visit.realm.name) + '/sessions'}?done=ended")
+    return see_other(f"{page_url('/console/my/sessions') if own else base(visit.realm.name) + '/sessions'}?done=ended")
 
 
 @page
@@ -144,7 +144,7 @@ def sign_out_everywhere(visit: Visit) -> Response:
     user = users.find_user_by_uid(visit.realm, visit.caller.subject.uid)
     if user is not None:
         users.sign_out_everywhere(visit.realm, user)
-    return sign_browser_out(go(page_url("/console/sign-in?done=signed-out")))
+    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")))
 
 
 @page
@@ -164,8 +164,8 @@ def change_password(visit: Visit) -> Response | str:
     if form.do(act):
         realm = get_realm(home)
         sid = sessions.begin_session(realm, users.get_user(realm, name), agent=request.headers.get("User-Agent", ""))
-        return sign_browser_in(go(page_url("/console/my/password?done=password")), home, sid)
-    return shown(
+        return sign_browser_in(see_other(page_url("/console/my/password?done=password")), home, sid)
+    return form_page(
         "console/form.html", form, title="Password", submit="Change my password", back=None,
         intro="This ends every other session of your account and keeps this one.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The turns of a conversation with a form: shown, refused and shown again, confirmed, done and led on."""
+"""Dialogs: a form shown, refused and shown again, an act confirmed and done, and the way on to the next page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,15 +59,15 @@ def confirmed(visit: Visit, question: Confirmation, act: Callable[..., None], on
         del form.typed
     arguments = [form.reason.data] if question.asks_reason else []
     if form.do(lambda: act(*arguments)):
-        return go(onward)
-    return shown("console/confirm.html", form, **vars(question))
+        return see_other(onward)
+    return form_page("console/confirm.html", form, **vars(question))
 
 
-def shown(template: str, form: Form, **values: Any) -> Response:
+def form_page(template: str, form: Form, **values: Any) -> Response:
     """Answer with the page of a form, with what was typed if it was refused."""
     return Response(render(template, form=form, **values), form.status, form.headers, mimetype="text/html")
 
 
-def go(url: str) -> Response:
+def see_other(url: str) -> Response:
     """Lead on to another page, by GET (RFC 9110 §15.4.4)."""
     return Response(status=303, headers={"Location": url})

@@ -8,12 +8,12 @@ from flask import Response, request
 from idp import access, applications, clock, realms, rules, users
 from idp.access import Grant, GrantSheet, Holder, HolderKind
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import CHOOSE, choice, choices, text
 from idp.console.lists import BATCH, PAGE, after_number, download, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_holder
 from idp.errors import InvalidValueError
 from idp.web.table import csv_line
@@ -84,9 +84,9 @@ def give(visit: Visit) -> Response | str:
         rules.grants.give(visit.authority, holder, role, project=project, until=form.until.data)
 
     if form.do(act):
-        return go(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
+        return see_other(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
     projects = rules.grants.projects_to_give(visit.authority)
-    return shown(
+    return form_page(
         "console/access/give.html", form, projects=projects[:300], back=_back(visit, asked, asked["holder"]), who=asked["holder"]
     )
 
@@ -104,8 +104,8 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
 
     url = _holder_url(visit, asked["holder"])
     if form.do(act):
-        return go(f"{url}?done=saved")
-    return shown(
+        return see_other(f"{url}?done=saved")
+    return form_page(
         "console/form.html", form, title="Change end date", submit="Save", back=(url, holder.name),
         intro=f"{holder.name} holds {asked['role']} {_where(asked)}.",
     )  # fmt: skip

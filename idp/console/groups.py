@@ -4,12 +4,12 @@ from flask import Response
 
 from idp import rules, users
 from idp.console.browser import Posted, Visit, current_draft, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
 from idp.console.people import find_user
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.errors import NotFoundError
 from idp.users import Group, GroupSheet
 
@@ -40,9 +40,9 @@ def new_group(visit: Visit) -> Response | str:
         users.create_group(visit.realm, form.name.data or "", GroupSheet.read(values_in(GroupSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
+        return see_other(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
     back = (f"{base(visit.realm.name)}/groups", "Groups")
-    return shown(
+    return form_page(
         "console/form.html",
         form,
         title="New group",
@@ -63,7 +63,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
         users.update_group(visit.realm, changed, GroupSheet.read(values_in(GroupSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/groups/{name}?done=saved")
     return _group_page(visit, name, form, MemberForm(None))
 
 
@@ -72,7 +72,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
     rules.groups.visible(visit.authority, name)
     if visit.posted is None and current_draft() is None:  # the address of a refused form, opened again
-        return go(f"{base(visit.realm.name)}/groups/{part(name)}")
+        return see_other(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)
 
     def act() -> None:
@@ -82,7 +82,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
         rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/groups/{name}?done=saved")
     return _group_page(visit, name, _described(users.get_group(visit.realm, name), None), form)
 
 
@@ -94,7 +94,7 @@ def _described(group: Group, posted: Posted | None) -> Form:
 
 def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
     group = users.get_group(visit.realm, name)
-    response = shown(
+    response = form_page(
         "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
         grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
     )  # fmt: skip
@@ -106,7 +106,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
 def remove_member(visit: Visit, name: str, key: str) -> Response:
     """Take a user out of a group."""
     rules.groups.remove_member(visit.authority, rules.groups.visible(visit.authority, name), find_user(visit, key).uid)
-    return go(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+    return see_other(f"{base(visit.realm.name)}/groups/{name}?done=saved")
 
 
 @page

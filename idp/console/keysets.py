@@ -8,13 +8,13 @@ from wtforms import validators
 
 from idp import clock, keysets, rules, runtime
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.drafts import SecretField
 from idp.console.forms import ChecksField, Form, LinesField, choices
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.errors import InvalidValueError, NotFoundError
 from idp.keysets import KeysetSheet
 from idp.web.transport import require_private
@@ -99,8 +99,8 @@ def new_keyset(visit: Visit) -> Response | str:
         made["uid"] = rules.keysets.create(visit.authority, category, entity, sheet, _values(form)).uid
 
     if form.do(act):
-        return go(f"{_url(visit, made['uid'])}?done=created")
-    return shown(
+        return see_other(f"{_url(visit, made['uid'])}?done=created")
+    return form_page(
         "console/form.html", form, title=f"New keyset: {entity or KIND_TITLES[category]}", submit="Create",
         back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
         intro="Values are encrypted before they are stored. No page shows them again, not even this one if something has to be "
@@ -121,11 +121,11 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         rules.keysets.update(visit.authority, changed, KeysetSheet.of(changed).changed(_typed(visit, form)))
 
     if form.do(act):
-        return go(f"{_url(visit, uid)}?done=saved")
+        return see_other(f"{_url(visit, uid)}?done=saved")
     keyset = rules.keysets.visible(visit.authority, uid)
     versions = keysets.list_versions(keyset)
     leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
-    return shown(
+    return form_page(
         "console/keysets/show.html", form, keyset=keyset, titles=KIND_TITLES, url=_url(visit, keyset.uid),
         meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
         held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
@@ -147,8 +147,8 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
         keysets.replace_values(visit.realm, rules.keysets.writable(visit.authority, uid), _values(form))
 
     if form.do(act):
-        return go(f"{url}?done=replaced")
-    return shown(
+        return see_other(f"{url}?done=replaced")
+    return form_page(
         "console/form.html", form, title=f"New values for {name}", submit="Replace", back=(url, name),
         intro="The old values are removed, but active leases still have them: the keyset's page shows when no lease does, "
         "so that you can revoke them at their provider.",

@@ -9,11 +9,11 @@ from flask import Response, request
 
 from idp import audit, clock, manifest, organisations, realms, rules
 from idp.console.browser import Visit, page, page_with_keys
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, name_field, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.urls import page_url
 from idp.realms import MASTER, Realm, RealmSheet, RealmState
 
@@ -57,8 +57,8 @@ def new_organisation(visit: Visit) -> Response | str:
         manifest.create_empty_realm(form.name.data or "", sheet, pending=bool(form.pending.data))
 
     if form.do(act):
-        return go(f"{base(form.name.data or '')}?done=created")
-    return shown(
+        return see_other(f"{base(form.name.data or '')}?done=created")
+    return form_page(
         "console/form.html", form, title="New organisation", submit="Create", back=(page_url(LIST), "Organisations"),
         intro="It gets its own issuer, signing keys and the built-in roles.",
     )  # fmt: skip
@@ -119,7 +119,7 @@ def delete(visit: Visit) -> Response | str:
 def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
     rules.realms.check_operator(visit.caller)
     verb(visit.realm)
-    return go(_list_url(done=done))
+    return see_other(_list_url(done=done))
 
 
 def _list_url(**more: str) -> str:

@@ -7,12 +7,12 @@ from flask import Response, request
 from idp import access, apikeys, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import CHOOSE, Form, choice, choices, text
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.console.usage import use_of_user
 from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
 
@@ -67,8 +67,8 @@ def new_user(visit: Visit) -> Response | str:
 
     if form.do(act):
         done = _invited() if form.kind.data == "person" else "created"
-        return go(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
-    return shown(
+        return see_other(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
+    return form_page(
         "console/form.html", form, title="New user", submit="Create", back=(f"{base(visit.realm.name)}/users", "Users"), intro=""
     )
 
@@ -87,8 +87,8 @@ def show_user(visit: Visit, key: str) -> Response | str:
         rules.users.update(visit.authority, user.uid, UserSheet.of(user).changed(changes))
 
     if form.do(act):
-        return go(f"{_url(visit, user.uid)}?done=saved")
-    return shown("console/people/user.html", form, **_facts(visit, find_user(visit, key)))
+        return see_other(f"{_url(visit, user.uid)}?done=saved")
+    return form_page("console/people/user.html", form, **_facts(visit, find_user(visit, key)))
 
 
 def _facts(visit: Visit, user: User) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def send_link(visit: Visit, key: str) -> Response:
     purpose = LinkPurpose.RESET if user.password_hash else LinkPurpose.INVITATION
     users.send_link(visit.realm, user, purpose)
     uid = user.uid
-    return go(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else _invited()}")
+    return see_other(f"{_url(visit, uid)}?done={'reset' if purpose is LinkPurpose.RESET else _invited()}")
 
 
 @page
@@ -146,7 +146,7 @@ def enable_user(visit: Visit, key: str) -> Response:
     user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
     users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": True}))
     uid = user.uid
-    return go(f"{_url(visit, uid)}?done=enabled")
+    return see_other(f"{_url(visit, uid)}?done=enabled")
 
 
 @page
@@ -170,7 +170,7 @@ def end_sessions(visit: Visit, key: str) -> Response:
     user = rules.sessions.user_to_sign_out(visit.authority, find_user(visit, key).uid)
     users.sign_out_everywhere(visit.realm, user)
     uid = user.uid
-    return go(f"{_url(visit, uid)}?done=ended")
+    return see_other(f"{_url(visit, uid)}?done=ended")
 
 
 def _invited() -> str:

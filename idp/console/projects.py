@@ -5,12 +5,12 @@ from flask import Response, request
 from idp import access, rules
 from idp.access import ProjectSheet
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import name_field
 from idp.console.lists import PAGE, one_page
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 
 MOST_SHOWN = 200
 """Grants on a project's page; the access review shows all."""
@@ -46,9 +46,9 @@ def new_project(visit: Visit) -> Response | str:
         access.create_project(visit.realm, form.name.data or "", ProjectSheet.read(values_in(ProjectSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/projects/{form.name.data}?done=created")
+        return see_other(f"{base(visit.realm.name)}/projects/{form.name.data}?done=created")
     back = (f"{base(visit.realm.name)}/projects", "Projects")
-    return shown("console/form.html", form, title="New project", submit="Create", back=back, intro="")
+    return form_page("console/form.html", form, title="New project", submit="Create", back=back, intro="")
 
 
 @page
@@ -63,10 +63,10 @@ def show_project(visit: Visit, name: str) -> Response | str:
         access.update_project(visit.realm, changed, ProjectSheet.read(values_in(ProjectSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/projects/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/projects/{name}?done=saved")
     project = access.get_project(visit.realm, name)
     grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
-    return shown("console/access/project.html", form, project=project, grants=grants[:MOST_SHOWN], count=len(grants))
+    return form_page("console/access/project.html", form, project=project, grants=grants[:MOST_SHOWN], count=len(grants))
 
 
 @page

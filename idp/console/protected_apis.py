@@ -7,11 +7,11 @@ from flask import Response
 
 from idp import access, protected_apis, rules, runtime
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import ChecksField, Form, choices, name_field, text
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 from idp.protected_apis import METHODS, MOST_RULES, ProtectedApiSheet
 
 EMPTY_ROWS = 2
@@ -76,7 +76,7 @@ def new_api(visit: Visit) -> Response | str:
         protected_apis.create_api(visit.realm, form.name.data or "", form.sheet)
 
     if form.do(act):
-        return go(f"{_url(visit, form.name.data)}?done=created")
+        return see_other(f"{_url(visit, form.name.data)}?done=created")
     return _shown(visit, form, name="")
 
 
@@ -92,7 +92,7 @@ def show_api(visit: Visit, name: str) -> Response | str:
         protected_apis.put_api(visit.realm, name, form.sheet)
 
     if form.do(act):
-        return go(f"{_url(visit, name)}?done=saved")
+        return see_other(f"{_url(visit, name)}?done=saved")
     return _shown(visit, form, name=name)
 
 
@@ -123,7 +123,9 @@ def _shown(visit: Visit, form: Any, *, name: str) -> Response:
     projects = [project.name for project in access.list_projects(visit.realm)[:300]]
     check = f"{runtime.current().settings.public_url}/gateway/check/{visit.realm.name}/{name}"
     may = rules.protected_apis.can_change(visit.authority)
-    return shown("console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_RULES)
+    return form_page(
+        "console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_RULES
+    )
 
 
 def _row(rule: dict[str, Any]) -> dict[str, Any]:

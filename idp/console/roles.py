@@ -5,12 +5,12 @@ from flask import Response
 from idp import access, rules
 from idp.access import PERMISSIONS, RoleSheet
 from idp.console.browser import Visit, page
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import ChecksField, choices, name_field
 from idp.console.lists import PAGE
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import Confirmation, confirmed, go, shown
 
 
 def _permissions() -> ChecksField:
@@ -41,9 +41,9 @@ def new_role(visit: Visit) -> Response | str:
         rules.roles.create(visit.authority, form.name.data or "", RoleSheet.read(values_in(RoleSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/roles?done=created")
+        return see_other(f"{base(visit.realm.name)}/roles?done=created")
     back = (f"{base(visit.realm.name)}/roles", "Roles")
-    return shown("console/form.html", form, title="New role", submit="Create", back=back, intro="")
+    return form_page("console/form.html", form, title="New role", submit="Create", back=back, intro="")
 
 
 @page
@@ -56,9 +56,9 @@ def show_role(visit: Visit, name: str) -> Response | str:
         rules.roles.update(visit.authority, name, RoleSheet.read(values_in(RoleSheet, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/roles/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/roles/{name}?done=saved")
     grants = access.page_of_grants(visit.realm, role=name, limit=PAGE) if rules.grants.sees_all(visit.authority) else []
-    return shown(
+    return form_page(
         "console/access/role.html", form, role=access.get_role(visit.realm, name), grants=grants, permissions=PERMISSIONS
     )
 

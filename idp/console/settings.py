@@ -4,9 +4,9 @@ from flask import Response
 
 from idp import realms, rules, runtime
 from idp.console.browser import Visit, page
+from idp.console.dialogs import form_page, see_other
 from idp.console.navigation import base
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
-from idp.console.turns import go, shown
 from idp.realms import RealmSettings
 
 SettingsForm = sheet_form(RealmSettings)
@@ -24,6 +24,6 @@ def show(visit: Visit) -> Response | str:
         realms.update_realm(visit.realm, RealmSettings.of(visit.realm).changed(values_in(RealmSettings, form)))
 
     if form.do(act):
-        return go(f"{base(visit.realm.name)}/settings?done=saved")
+        return see_other(f"{base(visit.realm.name)}/settings?done=saved")
     issuer = runtime.current().settings.issuer(visit.realm.name)
-    return shown("console/realm/settings.html", form, issuer=issuer, may=visit.can("realm:write"))
+    return form_page("console/realm/settings.html", form, issuer=issuer, may=visit.can("realm:write"))

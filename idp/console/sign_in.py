@@ -15,9 +15,9 @@ from idp.console.browser import (
     sign_browser_in,
     sign_browser_out,
 )
+from idp.console.dialogs import form_page, see_other
 from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
-from idp.console.turns import go, shown
 from idp.console.urls import page_url
 from idp.db import commit
 from idp.organisations import SignUpWish
@@ -89,8 +89,8 @@ def sign_in(posted: Posted | None) -> Response | str:
     if form.do(act):
         (name, sid), wanted = signed[0], request.args.get("next", "")
         onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
-        return sign_browser_in(go(page_url(onward)), name, sid)
-    return shown("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
+        return sign_browser_in(see_other(page_url(onward)), name, sid)
+    return form_page("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
 
 
 @open_page
@@ -107,8 +107,8 @@ def first_start(posted: Posted | None) -> Response | str:
 
     if form.do(act):
         name, sid = signed[0]
-        return sign_browser_in(go(page_url("/console/")), name, sid)
-    return shown("console/sign_in/first_start.html", form)
+        return sign_browser_in(see_other(page_url("/console/")), name, sid)
+    return form_page("console/sign_in/first_start.html", form)
 
 
 @open_page
@@ -133,7 +133,7 @@ def forgotten(posted: Posted | None) -> Response | str:
         commit()
 
     sent = form.do(act)
-    return shown("console/sign_in/forgotten.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
+    return form_page("console/sign_in/forgotten.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
 
 
 @page
@@ -142,18 +142,18 @@ def sign_out(visit: Visit) -> Response:
     realm = get_realm(visit.caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
     commit()
-    return sign_browser_out(go(page_url("/console/sign-in?done=signed-out")))
+    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")))
 
 
 def to_front() -> Response:
     """Add the slash that the address of the console ends with."""
-    return go(page_url("/console/"))
+    return see_other(page_url("/console/"))
 
 
 @page
 def front(visit: Visit) -> Response:
     """Go to where one begins."""
-    return go(home(visit))
+    return see_other(home(visit))
 
 
 @open_page
@@ -168,7 +168,7 @@ def sign_up(posted: Posted | None) -> Response | str:
         commit()
 
     sent = form.do(act)
-    return shown("console/sign_in/sign_up.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
+    return form_page("console/sign_in/sign_up.html", form, sent=sent, mail_is_sent=bool(runtime.current().settings.smtp_host))
 
 
 @open_page
@@ -186,8 +186,8 @@ def verify_sign_up(posted: Posted | None, code: str) -> Response | str:
         commit()
 
     if form.do(act):
-        return go(page_url(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}"))
-    return shown("console/sign_in/verify.html", form, wish=found)
+        return see_other(page_url(f"/console/sign-in?done={'signed-up' if made[0] == 'active' else 'awaits-approval'}"))
+    return form_page("console/sign_in/verify.html", form, wish=found)
 
 
 def _check_open() -> None:
@@ -206,8 +206,8 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
         commit()
 
     if form.do(act):
-        return go(page_url("/console/sign-in?done=chosen"))
-    return shown("console/sign_in/choose.html", form, title=title, intro=intro, account=account)
+        return see_other(page_url("/console/sign-in?done=chosen"))
+    return form_page("console/sign_in/choose.html", form, title=title, intro=intro, account=account)
 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:

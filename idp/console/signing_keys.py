@@ -7,9 +7,9 @@ from flask import Response
 from idp import clock, keys, rules
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page, page_with_keys
+from idp.console.dialogs import Confirmation, confirmed
 from idp.console.navigation import base
 from idp.console.render import render, words
-from idp.console.turns import Confirmation, confirmed
 from idp.errors import NotFoundError
 from idp.keys import KeyState, SigningKey
 from idp.realms import Realm
