@@ -10,7 +10,7 @@ from idp import clock, keysets, rules, runtime
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.drafts import SecretField
-from idp.console.forms import ChecksField, Form, LinesField, choices
+from idp.console.forms import ChecksField, Form, LinesField, choices, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import count_of, render
@@ -57,12 +57,15 @@ class ValueArea(SecretField, wtforms.TextAreaField):
         return ""
 
 
-def _projects_field() -> ChecksField:
-    return ChecksField(KeysetSheet.model_fields["projects"].title or "")
+def _label(field: str) -> str:
+    return KeysetSheet.model_fields[field].title or ""
 
 
 KeysetForm = sheet_form(
-    KeysetSheet, projects=_projects_field(), typed_projects=LinesField(KeysetSheet.model_fields["projects"].title or "")
+    KeysetSheet,
+    name=text(_label("name"), "Unique in the organisation.", required=True, longest=keysets.LONGEST_NAME),
+    projects=ChecksField(_label("projects")),
+    typed_projects=LinesField(_label("projects")),
 )
 
 
