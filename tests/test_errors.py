@@ -344,7 +344,7 @@ def _written() -> Iterator[None]:
 # -- how domains write -------------------------------------------------------------------------------------------------
 
 EDGES_AND_ABOVE = {
-    "api", "cli", "compat", "console", "copying", "gateway", "manifest", "migrations", "protocol", "server", "settings", "setup.py",
+    "api", "cli", "compat", "console", "copying", "gateway", "manifest", "migrations", "oauth", "protocol", "server", "settings", "setup.py",
 }  # fmt: skip
 """What has words of its own."""
 GAPS = {"realm", "Realm", "a_realm", "field"}

@@ -1,40 +1,31 @@
 """Trying an application: a real request to the token endpoint, and what the token says in words."""
 
-import io
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import request
 
-from idp import clock, tokens
+from idp import clock, oauth, tokens
 from idp.console.browser import Visit
 from idp.console.render import duration
 from idp.jose import read_unverified
-from idp.protocol.errors import answer_error
-from idp.protocol.token import token
 
 _TIMES = frozenset({"iat", "nbf", "exp"})
 
 
 def fetch_token(visit: Visit, client_id: str, client_secret: str) -> dict[str, Any]:
     """Ask the token endpoint for an access and an ID token, and return its answer, which may be an error."""
-    form = {"grant_type": "client_credentials", "scope": "openid", "client_id": client_id, "client_secret": client_secret}
-    body = urlencode(form).encode()
+    form = oauth.Form(grant_type="client_credentials", scope="openid", client_id=client_id, client_secret=client_secret)
+    # nothing of the console's own request but where it came from: no cookie, no header of a browser
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": "POST",
-        "CONTENT_TYPE": "application/x-www-form-urlencoded",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-        **{name: request.environ[name] for name in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR") if name in request.environ},
+        name: request.environ[name] for name in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR") if name in request.environ
     }
     try:
-        response = token(visit.realm.name, environ)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is answered as the endpoint would)
-        response = answer_error(error)
-    answer: dict[str, Any] = json.loads(response.get_data())
-    return answer
+        return oauth.answer_token(visit.realm.name, environ, form)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told as the endpoint would)
+        answer: dict[str, Any] = json.loads(oauth.answer_error(error).get_data())
+        return answer
 
 
 def explain(access_token: str) -> list[tuple[str, str, str]]:

@@ -2,23 +2,21 @@
 
 from flask import Flask, request
 
-from idp.protocol.answers import no_store
+from idp.oauth.errors import answer_error
 from idp.protocol.cross_origin import add_endpoint
 from idp.protocol.discovery import discovery
-from idp.protocol.errors import answer_error
 from idp.protocol.express import answer_token_request
-from idp.protocol.forms import parse_form
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
-from idp.protocol.token import answer_token, token
+from idp.protocol.token import token
 from idp.protocol.userinfo import userinfo
 from idp.web.cross_origin import add_public_document
 from idp.web.edges import Edge, Limit, register_edge
 from idp.web.express import add_fast_path
 
-__all__ = ["answer_error", "answer_token", "no_store", "parse_form", "register", "token"]
+__all__ = ["register"]
 
 
 def register(app: Flask) -> None:

@@ -10,18 +10,11 @@ from typing import Any
 from flask import Flask, Response, request
 
 from idp import runtime
-from idp.applications import KnownApplication, known_origins
-from idp.protocol.errors import answer_error
+from idp.applications import known_origins
+from idp.oauth.client_auth import noted_application
+from idp.oauth.errors import answer_error
 from idp.realms import known_realm
 from idp.web.body import Environ
-
-_APPLICATION = "realmgate.application"
-"""Where a request keeps the application that has shown who it is."""
-
-
-def note_application(environ: Environ, application: KnownApplication | None) -> None:
-    """Note whom the answer to a request is for: from now on, its own web origins count."""
-    environ[_APPLICATION] = application
 
 
 def answer(environ: Environ, realm: str, view: Callable[[], Response]) -> Response:
@@ -40,7 +33,7 @@ def answer(environ: Environ, realm: str, view: Callable[[], Response]) -> Respon
 
 def _origins(environ: Environ, realm: str) -> frozenset[str]:
     """Return the origins of the application that is answered; of all of the realm's, where it is not known which that is."""
-    application: KnownApplication | None = environ.get(_APPLICATION)
+    application = noted_application(environ)
     if application is not None:
         return application.web_origins
     try:

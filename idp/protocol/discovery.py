@@ -8,9 +8,9 @@ from flask import Response
 from idp import tokens
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import ASSERTION_ALGORITHMS
-from idp.protocol.client_auth import CLIENT_AUTH_METHODS
-from idp.protocol.grants import GRANTS
-from idp.protocol.realm import open_realm
+from idp.oauth.client_auth import CLIENT_AUTH_METHODS
+from idp.oauth.grants import GRANTS
+from idp.oauth.realm import open_realm
 from idp.realms import KnownRealm
 
 MAX_AGE = 3600

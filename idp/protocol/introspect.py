@@ -6,10 +6,10 @@ from flask import Response, request
 
 from idp import callers, tokens
 from idp.applications import KnownApplication
-from idp.protocol.answers import no_store
-from idp.protocol.client_auth import authenticate_application
-from idp.protocol.forms import parse_form
-from idp.protocol.realm import open_realm
+from idp.oauth.answers import no_store
+from idp.oauth.client_auth import authenticate_application
+from idp.oauth.forms import parse_form
+from idp.oauth.realm import open_realm
 
 
 def introspect(realm: str) -> Response:

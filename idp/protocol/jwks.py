@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from idp import clock, keys, runtime
-from idp.protocol.realm import open_realm
+from idp.oauth.realm import open_realm
 
 
 def jwks(realm: str) -> Response:

@@ -1,28 +1,11 @@
-"""Finding the realm of a request, and the realm document."""
+"""The realm document."""
 
 import json
 
 from flask import Response
 
-from idp import clock, keys, realms, runtime
-from idp.protocol.errors import AccessDeniedError, UnknownRealmError
-from idp.realms import KnownRealm
-
-
-def open_realm(name: str) -> KnownRealm:
-    """Return the realm that a URL names, once what is in memory is confirmed to be true.
-
-    :raises UnknownRealmError: there is none.
-    :raises AccessDeniedError: it is disabled.
-    """
-    process = runtime.current()
-    process.feed.confirm()
-    realm = realms.known_realm(process, name)
-    if realm is None:
-        raise UnknownRealmError
-    if not realm.enabled:
-        raise AccessDeniedError("The realm is disabled. Ask its operator.")
-    return realm
+from idp import clock, keys
+from idp.oauth.realm import open_realm
 
 
 def realm_document(realm: str) -> Response:

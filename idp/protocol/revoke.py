@@ -4,10 +4,10 @@ from flask import Response, request
 
 from idp import audit, callers, tokens
 from idp.db import commit
-from idp.protocol.client_auth import authenticate_application
-from idp.protocol.errors import NO_STORE, InvalidGrantError, UnsupportedTokenTypeError
-from idp.protocol.forms import parse_form
-from idp.protocol.realm import open_realm
+from idp.oauth.client_auth import authenticate_application
+from idp.oauth.errors import NO_STORE, InvalidGrantError, UnsupportedTokenTypeError
+from idp.oauth.forms import parse_form
+from idp.oauth.realm import open_realm
 
 
 def revoke(realm: str) -> Response:

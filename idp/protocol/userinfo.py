@@ -5,10 +5,10 @@ from flask import Response, request
 from idp import tokens
 from idp.applications import known_application
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
-from idp.protocol.answers import no_store
-from idp.protocol.cross_origin import note_application
-from idp.protocol.errors import InsufficientScopeError, InvalidTokenError
-from idp.protocol.realm import open_realm
+from idp.oauth.answers import no_store
+from idp.oauth.client_auth import note_application
+from idp.oauth.errors import InsufficientScopeError, InvalidTokenError
+from idp.oauth.realm import open_realm
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 

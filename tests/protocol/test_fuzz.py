@@ -9,8 +9,8 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.protocol.errors import ProtocolError
-from idp.protocol.forms import parse_body
+from idp.oauth.errors import ProtocolError
+from idp.oauth.forms import parse_body
 from tests.factories import FORM, Factory
 
 TOKEN = "/auth/realms/acme/protocol/openid-connect/token"

@@ -13,8 +13,8 @@ from idp.compat.filters import Term, filtered, order_of
 from idp.compat.parameters import argument, arguments
 from idp.db import after_colon
 from idp.errors import InvalidValueError
+from idp.oauth import ProtocolError
 from idp.paging import Listing
-from idp.protocol.errors import ProtocolError
 from idp.web.answers import NO_STORE
 from idp.web.errors import classify, log_unexpected
 

@@ -5,13 +5,12 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, callers, crypto, protocol, realms, runtime, tokens
+from idp import apikeys, applications, callers, crypto, oauth, realms, runtime, tokens
 from idp.audit import Tag
 from idp.compat.calls import json_body, text_of
 from idp.compat.runai.answers import Shape
 from idp.errors import InvalidValueError
-from idp.protocol.errors import InvalidRequestError
-from idp.protocol.forms import Form
+from idp.oauth import Form, InvalidRequestError
 from idp.web.answers import answer
 from idp.web.calls import address
 
@@ -30,7 +29,7 @@ def token() -> Response:
         return answer(_exchanged(client_id, secret))
     realm, _, name = client_id.rpartition("/")
     form = Form(grant_type="client_credentials", scope="openid", client_id=name, client_secret=secret)
-    issued = protocol.answer_token(
+    issued = oauth.answer_token(
         realm or default_realm(), _without_credentials(), _for_this_server(realm or default_realm(), form)
     )
     return answer(
@@ -81,16 +80,16 @@ def _for_this_server(realm: str, form: Form) -> Form:
 def oauth_token() -> Response:
     """Serve the token endpoint of a realm (RFC 6749 §3.2): the one in front of the client_id, or `default_realm`."""
     try:
-        form = protocol.parse_form(request.environ)
+        form = oauth.parse_form(request.environ)
         realm, _, name = form.text("client_id").rpartition("/")
         if realm:
             form["client_id"] = name
         realm = realm or default_realm()
-        return protocol.no_store(protocol.answer_token(realm, request.environ, _for_this_server(realm, form)))
+        return oauth.no_store(oauth.answer_token(realm, request.environ, _for_this_server(realm, form)))
     except InvalidValueError as error:
-        return protocol.answer_error(InvalidRequestError(str(error)))
+        return oauth.answer_error(InvalidRequestError(str(error)))
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered as OAuth has it)
-        return protocol.answer_error(error)
+        return oauth.answer_error(error)
 
 
 def default_realm() -> str:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from idp.protocol.client_auth import Client
-from idp.protocol.forms import Form
-from idp.protocol.grants.client_credentials import client_credentials
-from idp.protocol.grants.token_exchange import GRANT_TYPE, token_exchange
+from idp.oauth.client_auth import Client
+from idp.oauth.forms import Form
+from idp.oauth.grants.client_credentials import client_credentials
+from idp.oauth.grants.token_exchange import GRANT_TYPE, token_exchange
 from idp.realms import KnownRealm
 
 

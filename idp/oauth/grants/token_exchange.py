@@ -5,15 +5,15 @@ from typing import Any
 from idp import apikeys, tokens
 from idp.apikeys import KeyExpiredError, KeyRefusedError
 from idp.audit import Tag
-from idp.protocol.client_auth import Client
-from idp.protocol.errors import (
+from idp.oauth.client_auth import Client
+from idp.oauth.errors import (
     InvalidClientError,
     InvalidRequestError,
     InvalidScopeError,
     InvalidTargetError,
     SlowDownError,
 )
-from idp.protocol.forms import Form
+from idp.oauth.forms import Form
 from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm
 

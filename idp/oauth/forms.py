@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qsl
 
-from idp.protocol.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
+from idp.oauth.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
 from idp.web.body import BodyError, Environ, LengthMissingError, read_body
 
 MOST_PARAMETERS = 100

@@ -9,10 +9,9 @@ from idp import applications, audit, clock, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.jose import InvalidTokenError, read_unverified
-from idp.protocol.cross_origin import note_application
-from idp.protocol.errors import InvalidClientError, InvalidRequestError
-from idp.protocol.forms import Form
-from idp.protocol.limits import count_failure
+from idp.oauth.errors import InvalidClientError, InvalidRequestError
+from idp.oauth.forms import Form
+from idp.oauth.limits import count_failure
 from idp.realms import KnownRealm, publish_application
 from idp.web.address import client_address
 from idp.web.body import Environ
@@ -26,6 +25,10 @@ _LONGEST_SECRET = 512
 _TWO_CREDENTIALS = "The request carries two different client credentials. Send one."
 
 _log = logging.getLogger(__name__)
+
+
+_APPLICATION = "realmgate.application"
+"""Where a request keeps the application that has shown who it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,17 @@ class Client:
         with audit.acting_as(audit.Actor(f"application:{name}", self.address)):
             audit.record(audit.Tag.SECRET_USE_UP, realm.name, f"application:{name}", secret=self.secret.name)
         commit()
+
+
+def note_application(environ: Environ, application: KnownApplication | None) -> None:
+    """Note whom the answer to a request is for: from now on, its own web origins count."""
+    environ[_APPLICATION] = application
+
+
+def noted_application(environ: Environ) -> KnownApplication | None:
+    """Return whom the answer to a request is for; None while it is not known."""
+    found: KnownApplication | None = environ.get(_APPLICATION)
+    return found
 
 
 def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool = False) -> Client:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from idp import tokens
-from idp.protocol.client_auth import Client
-from idp.protocol.errors import InvalidClientError, InvalidScopeError, InvalidTargetError
-from idp.protocol.forms import Form
+from idp.oauth.client_auth import Client
+from idp.oauth.errors import InvalidClientError, InvalidScopeError, InvalidTargetError
+from idp.oauth.forms import Form
 from idp.realms import KnownRealm
 from idp.settings import TOKEN_LIFETIME
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response
 from werkzeug.datastructures import Headers
 
-from idp.protocol.errors import NO_STORE
+from idp.oauth.errors import NO_STORE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

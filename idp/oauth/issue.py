@@ -1,0 +1,36 @@
+"""The steps that all grants share are here, where no grant can forget one (RFC 6749 §3.2)."""
+
+from typing import Any
+
+from idp.oauth.client_auth import authenticate_application, shows_credential
+from idp.oauth.errors import UnsupportedGrantTypeError
+from idp.oauth.forms import Form
+from idp.oauth.grants import GRANTS
+from idp.oauth.limits import count_token
+from idp.oauth.realm import open_realm
+from idp.realms import KnownRealm
+from idp.web.address import client_address
+from idp.web.body import Environ
+
+
+def answer_token(realm: str, environ: Environ, form: Form) -> dict[str, Any]:
+    """Return what the token endpoint answers to parameters, whatever form they came in.
+
+    :param environ: of the request that they came with: its headers may hold credentials.
+    :raises ProtocolError: it refuses (RFC 6749 §5.2).
+    """
+    return answer_grant(open_realm(realm), environ, form)
+
+
+def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, Any]:
+    """Return what a grant gives, see `answer_token`."""
+    grant = GRANTS.get(form.required("grant_type"))
+    if grant is None:
+        raise UnsupportedGrantTypeError("This grant type is not supported. Use client_credentials or token exchange.")
+    client = None
+    if grant.needs_client or shows_credential(environ, form):
+        client = authenticate_application(known, environ, form, single_use=grant.needs_client)
+    if client is not None:
+        count_token(known, client.application)
+    address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
+    return grant.answer(known, client, form, address)
