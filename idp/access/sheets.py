@@ -30,7 +30,7 @@ class ProjectSettings(Sheet):
     """The display name of a project."""
 
     display_name: DisplayName = Field(default="", title="Display name")
-    """Display name; empty for its name."""
+    """Empty for its name."""
 
 
 class ProjectSheet(ProjectSettings):

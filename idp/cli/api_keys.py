@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import add_update
 from idp.cli.grants import find_holder
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
@@ -16,7 +17,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
-from idp.cli.sheets import SheetCommand, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -32,6 +33,12 @@ def api_keys_group() -> None:
     2. give it to the program; `list` shows which are still in use, and since when the old one is unused
     3. the old one expires on its own
     """  # noqa: D301 (\b is what click needs here)
+
+
+add_update(
+    api_keys_group, "API key", "idp.apikeys:ApiKeySheet", ("get_key", "update_key"), "--role viewer --rate 60 idp_ak_1a2b3c4d",
+    without={"active", "expires_at"},
+)  # fmt: skip
 
 
 @api_keys_group.command("create", cls=SheetCommand)
@@ -181,15 +188,9 @@ def key_json(key: Any) -> dict[str, Any]:
     return {
         "uid": key.uid,
         "key": key.public_part,
-        "name": key.name,
+        **fields_json(apikeys.ApiKeySheet, key),
         "owner": str(apikeys.owner_of(key)),
-        "description": key.description,
         "state": key.status(now).value,
-        "expires_at": json_time(key.expires_at),
-        "roles": key.roles,
-        "projects": key.projects,
-        "addresses": key.addresses,
-        "rate_per_minute": key.rate_per_minute,
         "created_by": key.created_by,
         "created_at": json_time(key.created_at),
         "last_used_at": json_time(key.last_used_at),

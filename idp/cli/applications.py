@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idp.cli.changes import update_application
+from idp.cli.changes import add_update
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.secrets import secrets_group
 from idp.cli.session import (
@@ -37,7 +37,10 @@ def applications_group() -> None:
 
 
 applications_group.add_command(secrets_group)
-applications_group.add_command(update_application)
+add_update(
+    applications_group, "application", "idp.applications:ApplicationSheet", ("get_application", "update_application"),
+    "--token-type JWT --empty rate ci-bot", without={"enabled"},
+)  # fmt: skip
 
 
 @applications_group.command("create", cls=SheetCommand)

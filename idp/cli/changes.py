@@ -1,5 +1,7 @@
-"""`idp applications update` and `idp realms update`: what was set when they were made, set anew."""
+"""`update` of every noun: what was set when it was made, set anew."""
 
+import importlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,27 +13,41 @@ if TYPE_CHECKING:
     from idp.realms import Realm
 
 
-@click.command("update", cls=SheetCommand)
-@click.argument("name")
-@with_database
-@realm_option
-@sheet_options("idp.applications:ApplicationSheet", without={"enabled"}, empties=True)
-def update_application(realm: "Realm", name: str, empty: tuple[str, ...], **options: Any) -> None:
-    """Update the application NAME; options that you leave out keep their values.
+def add_update(
+    group: click.Group, noun: str, sheet: str, verbs: tuple[str, str], example: str, *, without: Collection[str] = ()
+) -> None:
+    """Add `update` to a group of commands: an option for each field of a sheet; what is left out keeps its value.
+
+    :param noun: what it updates, such as `user`.
+    :param sheet: module and class, such as `idp.users:UserSheet`.
+    :param verbs: functions of that module: what finds one in a realm by name, and what updates it to a sheet.
+    :param example: options and a name.
+    :param without: fields that another command sets.
+    """
+    command = f"idp {group.name} update"
+    about = f"""Update the {noun} NAME; options that you leave out keep their values.
 
     \b
-    Examples:
-      idp applications update --realm acme --token-type JWT ci-bot
-      idp applications update --realm acme --empty rate --empty audience ci-bot
-    """  # noqa: D301 (\b is what click needs here)
-    from idp import applications
-    from idp.db import commit
+    Example:
+      {command} --realm acme {example}
+    """
 
-    fields = changes(applications.ApplicationSheet, options, empty, command="idp applications update")
-    application = applications.get_application(realm, name)
-    applications.update_application(realm, application, applications.ApplicationSheet.of(application).changed(fields))
-    commit()
-    click.echo(f"Updated {name}: {named_options(fields)}.")
+    @group.command("update", cls=SheetCommand, help=about)
+    @click.argument("named", metavar="NAME")
+    @with_database
+    @realm_option
+    @sheet_options(sheet, without=without, empties=True)
+    def update(realm: "Realm", named: str, empty: tuple[str, ...], **options: Any) -> None:
+        from idp.db import commit
+
+        module, _, kind = sheet.partition(":")
+        domain = importlib.import_module(module)
+        found = getattr(domain, kind)
+        wanted = changes(found, options, empty, command=command)
+        row = getattr(domain, verbs[0])(realm, named)
+        getattr(domain, verbs[1])(realm, row, found.of(row).changed(wanted))
+        commit()
+        click.echo(f"Updated {noun} {named}: {named_options(wanted)}.")
 
 
 @click.command("update", cls=SheetCommand)
@@ -48,8 +64,8 @@ def update_realm(name: str, **options: Any) -> None:
     from idp import realms
     from idp.db import commit
 
-    fields = changes(realms.RealmSettings, options, command="idp realms update")
+    wanted = changes(realms.RealmSettings, options, command="idp realms update")
     realm = realms.lock_realm(name) or realms.get_realm(name)
-    realms.update_realm(realm, realms.RealmSettings.of(realm).changed(fields))
+    realms.update_realm(realm, realms.RealmSettings.of(realm).changed(wanted))
     commit()
-    click.echo(f"Updated {name}: {named_options(fields)}.")
+    click.echo(f"Updated realm {name}: {named_options(wanted)}.")

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import add_update
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
-from idp.cli.sheets import SheetCommand, given, sheet_options
+from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
 
 if TYPE_CHECKING:
     from idp.realms import Realm
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 @click.group("groups")
 def groups_group() -> None:
     """Create groups and manage their members."""
+
+
+add_update(groups_group, "group", "idp.users:GroupSheet", ("get_group", "update_group"), '--description "On call" modellers')
 
 
 @groups_group.command("create", cls=SheetCommand)
@@ -118,11 +122,12 @@ def delete(realm: "Realm", name: str) -> None:
 
 
 def _json(group: Any, count: int) -> dict[str, Any]:
+    from idp import users
+
     return {
         "uid": group.uid,
         "name": group.name,
-        "display_name": group.display_name,
-        "description": group.description,
+        **fields_json(users.GroupSheet, group),
         "members": count,
         "created_at": json_time(group.created_at),
     }

@@ -158,9 +158,8 @@ def create(
 @click.argument("keyset")
 @with_database
 @realm_option
-@click.option("--name", help="Its new name.")
 @click.option("--whole-organisation", is_flag=True, help="Make it available to the whole organisation from now on.")
-@sheet_options("idp.keysets:KeysetSheet", without={"name"})
+@sheet_options("idp.keysets:KeysetSheet")
 def update(
     realm: "Realm",
     keyset: str,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import add_update
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import json_option, json_time, reads_database, realm_option, show_json, with_database
 from idp.cli.sheets import SheetCommand, fields_json, given, sheet_options
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from idp.realms import Realm
 
 
-def _group(noun: str, explanation: str, where: str) -> click.Group:
+def _group(noun: str, explanation: str, where: str, example: str) -> click.Group:
     """Make the command group for roles or projects."""
     group = click.Group(f"{noun}s", help=explanation)
 
@@ -58,6 +59,10 @@ def _group(noun: str, explanation: str, where: str) -> click.Group:
             empty=f"There are no {noun}s. Create one with: idp {noun}s create",
         )  # fmt: skip
 
+    add_update(
+        group, noun, where, (f"get_{noun}", f"update_{noun}"), f'--description "What it is" {example}', without={"permissions"}
+    )
+
     @group.command("describe", help=f"Update the description of a {noun}.")
     @click.argument("name")
     @click.argument("description")
@@ -94,8 +99,8 @@ def _json(row: Any) -> dict[str, Any]:
     return document | ({"built_in": row.built_in} if is_role else {})
 
 
-roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", "idp.access:RoleSheet")
-projects_group = _group("project", "Projects: parts of a realm that group work and grants.", "idp.access:ProjectSheet")
+roles_group = _group("role", "Roles: what a token says its holder may do. Six are built in.", "idp.access:RoleSheet", "reviewer")
+projects_group = _group("project", "Projects: parts of a realm that group work and grants.", "idp.access:ProjectSheet", "vision")
 
 
 @roles_group.command("permit")

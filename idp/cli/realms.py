@@ -20,6 +20,7 @@ from idp.cli.session import (
     show_time,
     with_database,
 )
+from idp.cli.sheets import fields_json
 from idp.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -70,21 +71,11 @@ def show(name: str, as_json: bool) -> None:  # noqa: FBT001
     document = {
         "name": realm.name,
         "uid": realm.uid,
-        "display_name": realm.display_name,
-        "enabled": realm.enabled,
+        **fields_json(realms.RealmSheet, realm),
         "state": realm.state.value,
         "issuer": issuer,
         "contract_number": realm.contract_number,
         "discovery": f"{issuer}/.well-known/openid-configuration",
-        "signing_algorithm": realm.signing_algorithm,
-        "access_token_type": realm.access_token_type,
-        "key_rotation_days": realm.key_rotation_days,
-        "audit_days": realm.audit_days,
-        "session_hours": realm.session_hours,
-        "api_key_hours": realm.api_key_hours,
-        "personal_token_limit": realm.personal_token_limit,
-        "personal_token_seconds": realm.personal_token_seconds,
-        "personal_token_choice": realm.personal_token_choice,
         "users": len(users.list_users(realm)),
         "groups": len(users.list_groups(realm)),
         "applications": len(applications.list_applications(realm)),

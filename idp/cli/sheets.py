@@ -69,7 +69,7 @@ def _options_of(wanted: _Wanted) -> list[click.Option]:
     fields = [name for name in sheet.fields() if name not in wanted.without]
     options = [_option(sheet, name, wanted.former.get(name)) for name in fields]
     if wanted.empties:
-        names = [option_of(name).removeprefix("--") for name in fields if is_emptied(sheet, name)]
+        names = [_flag(name).removeprefix("--") for name in fields if is_emptied(sheet, name)]
         text = "An option that is to have no value any more, so that the default applies again; may be repeated."
         options.append(click.Option(["--empty"], multiple=True, type=click.Choice(names), help=text))
     return options
@@ -91,8 +91,8 @@ def changes(sheet: type[Sheet], options: dict[str, Any], empty: Collection[str] 
     """
     found = given(sheet, options)
     for name in sheet.fields():
-        if option_of(name).removeprefix("--") in empty:
-            check(name not in found, f"Use {option_of(name)} or --empty {option_of(name).removeprefix('--')}, not both.")
+        if _flag(name).removeprefix("--") in empty:
+            check(name not in found, f"Use {_flag(name)} or --empty {_flag(name).removeprefix('--')}, not both.")
             found[name] = sheet.model_fields[name].get_default(call_default_factory=True)
     check(found, f"Say what to change: see {command} --help.")
     return found
@@ -100,7 +100,7 @@ def changes(sheet: type[Sheet], options: dict[str, Any], empty: Collection[str] 
 
 def named_options(fields: Collection[str]) -> str:
     """Return what a command says that it has changed."""
-    return ", ".join(option_of(name).removeprefix("--") for name in fields)
+    return ", ".join(_flag(name).removeprefix("--") for name in fields)
 
 
 def fields_json(sheet: type[Sheet], row: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
@@ -124,6 +124,12 @@ def read_json(path: Path) -> Any:
         raise InvalidValueError(f"{path} is not JSON: it must hold a JWK set of public keys.") from None
 
 
+def _flag(field: str) -> str:
+    """Return the option of a field that may also be an argument, as the name is when something is created."""
+    option = option_of(field)
+    return option if option.startswith("--") else f"--{field.replace('_', '-')}"
+
+
 def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
@@ -131,7 +137,7 @@ def _value(value: Any) -> Any:
 
 
 def _option(sheet: type[Sheet], name: str, former: str | None = None) -> click.Option:
-    kind, option, text = kind_of(sheet.model_fields[name].annotation), option_of(name), meaning_of(sheet, name)
+    kind, option, text = kind_of(sheet.model_fields[name].annotation), _flag(name), meaning_of(sheet, name)
     if kind is bool:
         return click.Option([f"{option}/--no-{option.removeprefix('--')}", name], default=None, help=text)
     if get_origin(kind) is Literal:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.changes import add_update
 from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     check,
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 @click.group("users")
 def users_group() -> None:
     """Create, invite, list, disable and delete people and machine users."""
+
+
+add_update(
+    users_group, "user", "idp.users:UserSheet", ("get_user", "update_user"), "--first-name Ann ann@example.com",
+    without={"enabled"},
+)  # fmt: skip
 
 
 @users_group.command("create", cls=SheetCommand)

@@ -15,7 +15,7 @@ from idp.console.forms import Form, NumberField, TimeField, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import render
-from idp.console.sheet_forms import sheet_form, values_in
+from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
 from idp.errors import NotFoundError
@@ -34,12 +34,10 @@ class _KeyForm(Form):
     never = wtforms.BooleanField("Never expires")
 
 
-class KeyChangeForm(Form):
-    """What can be changed of a key."""
+_ELSEWHERE = {"active", "expires_at"}
+"""What other pages change of a key."""
 
-    name = text("Name", required=True, longest=64)
-    description = text("Description")
-
+KeyChangeForm = sheet_form(ApiKeySheet, without=_ELSEWHERE, name=text("Name", required=True, longest=64))
 
 KeyForm = sheet_form(ApiKeyNarrowing, base=_KeyForm)
 """A new key."""
@@ -129,7 +127,7 @@ def _show_plain(visit: Visit, made: dict[str, Any], done: str) -> str:
 def show_key(visit: Visit, uid: str) -> Response | str:
     """Show a key with its use and its successor; change what can be changed."""
     key = rules.api_keys.visible(visit.authority, uid)
-    form = KeyChangeForm(visit.posted, {"name": key.name, "description": key.description})
+    form = KeyChangeForm(visit.posted, stored_in(ApiKeySheet, key, without=_ELSEWHERE))
 
     def act() -> None:
         changed = rules.api_keys.writable(visit.authority, uid)

@@ -45,7 +45,7 @@ class GroupSettings(Sheet):
     """The display name of a group."""
 
     display_name: DisplayName = Field(default="", title="Display name")
-    """Display name; empty for its name."""
+    """Empty for its name."""
 
 
 class GroupSheet(GroupSettings):
