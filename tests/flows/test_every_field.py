@@ -124,7 +124,7 @@ FILED = [name for name in WITH_API if RESOURCES[name].is_filed]
 
 
 def test_resources_here_are_all_that_there_are_with_all_their_fields() -> None:
-    assert {sheet for _, sheet in SHEETS} == {each.sheet for each in RESOURCES.values()}
+    assert {sheet for _, sheet, _ in SHEETS} == {each.sheet for each in RESOURCES.values()}
     for name, each in RESOURCES.items():
         assert set(each.sheet.fields()) == each.values.keys() | each.elsewhere.keys(), name
         defaults = each.sheet()
