@@ -148,8 +148,13 @@ def _forker() -> socket.socket:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.forking", str(theirs.fileno())],
-            cwd=PROJECT, env=environment, pass_fds=[theirs.fileno()], stdin=nothing, stdout=nothing, start_new_session=True,
-        )  # fmt: skip
+            cwd=PROJECT,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=nothing,
+            stdout=nothing,
+            start_new_session=True,
+        )
     atexit.register(_end, ours, process)
     return ours
 

@@ -15,8 +15,12 @@ NODE_FOLDER = INTEROP
 OLD_RUNAPY = ("0.5.1", "0.8.0")
 """Clients of before that cannot be installed beside the one of today."""
 PACKAGES = {
-    "nginx": "nginx-light", "caddy": "caddy", "prometheus": "prometheus", "chromium": "chromium", "pgbouncer": "pgbouncer",
-}  # fmt: skip
+    "nginx": "nginx-light",
+    "caddy": "caddy",
+    "prometheus": "prometheus",
+    "chromium": "chromium",
+    "pgbouncer": "pgbouncer",
+}
 """Programs that the gateway, the console and the database are tried with, and Debian's packages of them."""
 
 

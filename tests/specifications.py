@@ -85,41 +85,110 @@ RULES = {
 }
 
 NOT_OFFERED = [
-    ("R1 to R6, R15, R16, R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82", "There is no authorization endpoint and no code yet: people sign in to the API and to the console, not into other applications. For the same reason discovery has no `authorization_endpoint`, and `response_types_supported` is empty, though RFC 8414 §3.2 has empty lists left out: clients cannot read the document without it."),
+    (
+        "R1 to R6, R15, R16, R19, R22, R25, R37 to R40, R66, R67, R70 to R72, R74 to R82",
+        "There is no authorization endpoint and no code yet: people sign in to the API and to the console, not into other applications. For the same reason discovery has no `authorization_endpoint`, and `response_types_supported` is empty, though RFC 8414 §3.2 has empty lists left out: clients cannot read the document without it.",
+    ),
     ("R10 to R13, R41, R42", "No refresh tokens are issued."),
-    ("R9, R103 to R105", "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) and pushed authorization requests are not offered."),
+    (
+        "R9, R103 to R105",
+        "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) and pushed authorization requests are not offered.",
+    ),
     ("R83", "No logout tokens are issued."),
     ("R111, R112, R118", "No second factors, no other identity providers and no authorization server for people yet."),
     ("R115", "People cannot change their own mail address; an administrator can, which makes open one-time codes void."),
     ("R119", "There are no consents to revoke; tokens, keys and sessions can be listed and ended by whose they are."),
-]  # fmt: skip
+]
 
 PARTLY = [
-    ("R18", "Pages of the console say `Referrer-Policy: same-origin` and not `no-referrer`: with that, browsers would send `Origin: null` with a form, which is what forms are told apart by."),
-    ("R24 (RFC 9700 §2.6)", "TLS is left to a proxy in front; `idp doctor` warns when the public URL is plain http and not loopback. The default listens on loopback only."),
-    ("R33", "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411 (a form in chunks: the server in front cannot tell one that was cut from a whole one; JSON in chunks is read), 415 and 503."),
-    ("R53", "A verifier that checks signatures by itself accepts a revoked token until it expires, at most ten hours; introspection knows within a second. A revoked *key* is gone from verifiers after `max-age`."),
+    (
+        "R18",
+        "Pages of the console say `Referrer-Policy: same-origin` and not `no-referrer`: with that, browsers would send `Origin: null` with a form, which is what forms are told apart by.",
+    ),
+    (
+        "R24 (RFC 9700 §2.6)",
+        "TLS is left to a proxy in front; `idp doctor` warns when the public URL is plain http and not loopback. The default listens on loopback only.",
+    ),
+    (
+        "R33",
+        "Errors are 400 as RFC 6749 §5.2 has it, but for 401 (failed client authentication), 403 (the realm is disabled), 404 (no such realm), 405, 411 (a form in chunks: the server in front cannot tell one that was cut from a whole one; JSON in chunks is read), 415 and 503.",
+    ),
+    (
+        "R53",
+        "A verifier that checks signatures by itself accepts a revoked token until it expires, at most ten hours; introspection knows within a second. A revoked *key* is gone from verifiers after `max-age`.",
+    ),
     ("R57", "JWT answers of introspection (RFC 9701) are not offered."),
-    ("R62", "After `idp keys revoke` the key that takes over signs at once: a verifier within its fetch cool-down may refuse the first tokens. That is the price of not accepting a leaked key."),
-    ("R110", "Answers are alike byte for byte, but for the reference number, and every sign-in compares one hash; medians of times were compared, no statistical test runs."),
-    ("R113, T89", "A session token that was refreshed cannot be refreshed again, and counts until its 900 seconds are over. The session begins with a sign-in and is never taken over from a cookie. The console's cookie is renewed while it is used; the one before works on for the rest of its 900 seconds, since a browser may miss the answer with the new one."),
-    ("R114", "A session token that an API checks by its signature alone is accepted there until it expires, at most 900 seconds; here, at the gateway and at introspection it is refused within a second. The token that the gateway hands to the API behind it lives 300 seconds."),
-    ("R122", "The API's cookie is called `Authorization`, as the contract has it, so it cannot have the prefix `__Host-`; it is as that asks. The console's cookies have it wherever the public URL is https. They are SameSite=Lax, so that a link in a mail leads to a page."),
-    ("T108", "Who may write users and groups can put an account of their own into a group that holds nothing, and then holds what somebody gives the group later. Its members are listed; look at them before giving it a role. Secrets, public keys and API keys that such people make do not grow so, and no codes go to mail addresses that they choose. A limited secret answers for the `resources` that its application is given later. A secret, a key or an address of before schema 0007 is taken for what it is."),
-    ("The audit trail", "A hash chain with signed checkpoints, and a mark under the master key, and what each machine has seen, show what was changed after it was sealed; docs/audit.md says what it cannot show. What a killed worker had gathered of token events in the last second is not in it."),
-    ("R106", "`POST /v1/tenants/{uid}/password/policy` and `PUT …/authTokenSettings` accept what there is and refuse anything else: the policy is the same for all."),
-    ("R107", "Contracts whose administrators choose or are shown passwords (`tempPassword`, `password` of a new user) are answered without: the person is mailed a link."),
-    ("R107, secrets shown once", "The answer to a create that carried an `Idempotency-Key`, secret included, is kept sealed for a day, for the same caller with the same roles."),
-    ("T75, T76", "No tenant can set a URL that the server calls. The operator sets one for checkpoints (`IDP_AUDIT_PUSH_WEBHOOK`) and one for traces, which may be addresses inside; redirects of the first are not followed and its answers are shown to nobody."),
+    (
+        "R62",
+        "After `idp keys revoke` the key that takes over signs at once: a verifier within its fetch cool-down may refuse the first tokens. That is the price of not accepting a leaked key.",
+    ),
+    (
+        "R110",
+        "Answers are alike byte for byte, but for the reference number, and every sign-in compares one hash; medians of times were compared, no statistical test runs.",
+    ),
+    (
+        "R113, T89",
+        "A session token that was refreshed cannot be refreshed again, and counts until its 900 seconds are over. The session begins with a sign-in and is never taken over from a cookie. The console's cookie is renewed while it is used; the one before works on for the rest of its 900 seconds, since a browser may miss the answer with the new one.",
+    ),
+    (
+        "R114",
+        "A session token that an API checks by its signature alone is accepted there until it expires, at most 900 seconds; here, at the gateway and at introspection it is refused within a second. The token that the gateway hands to the API behind it lives 300 seconds.",
+    ),
+    (
+        "R122",
+        "The API's cookie is called `Authorization`, as the contract has it, so it cannot have the prefix `__Host-`; it is as that asks. The console's cookies have it wherever the public URL is https. They are SameSite=Lax, so that a link in a mail leads to a page.",
+    ),
+    (
+        "T108",
+        "Who may write users and groups can put an account of their own into a group that holds nothing, and then holds what somebody gives the group later. Its members are listed; look at them before giving it a role. Secrets, public keys and API keys that such people make do not grow so, and no codes go to mail addresses that they choose. A limited secret answers for the `resources` that its application is given later. A secret, a key or an address of before schema 0007 is taken for what it is.",
+    ),
+    (
+        "The audit trail",
+        "A hash chain with signed checkpoints, and a mark under the master key, and what each machine has seen, show what was changed after it was sealed; docs/audit.md says what it cannot show. What a killed worker had gathered of token events in the last second is not in it.",
+    ),
+    (
+        "R106",
+        "`POST /v1/tenants/{uid}/password/policy` and `PUT …/authTokenSettings` accept what there is and refuse anything else: the policy is the same for all.",
+    ),
+    (
+        "R107",
+        "Contracts whose administrators choose or are shown passwords (`tempPassword`, `password` of a new user) are answered without: the person is mailed a link.",
+    ),
+    (
+        "R107, secrets shown once",
+        "The answer to a create that carried an `Idempotency-Key`, secret included, is kept sealed for a day, for the same caller with the same roles.",
+    ),
+    (
+        "T75, T76",
+        "No tenant can set a URL that the server calls. The operator sets one for checkpoints (`IDP_AUDIT_PUSH_WEBHOOK`) and one for traces, which may be addresses inside; redirects of the first are not followed and its answers are shown to nobody.",
+    ),
     ("T108", "An API key that ends can make an application, whose secret does not end with it. The trail names the key's owner."),
-    ("Limits", "Without a Valkey each worker allows its share of a rate, so a client whose connections meet one worker only gets that share. The sign-in limits are counted in the database, by all workers together."),
-    ("T84", "`X-Forwarded-For` counts from configured proxies only, but the HTTP server below cannot tell `X_Forwarded_For` from it: a proxy that passes headers with underscores on must drop those. nginx does by itself; docs/gateway.md says how others do."),
+    (
+        "Limits",
+        "Without a Valkey each worker allows its share of a rate, so a client whose connections meet one worker only gets that share. The sign-in limits are counted in the database, by all workers together.",
+    ),
+    (
+        "T84",
+        "`X-Forwarded-For` counts from configured proxies only, but the HTTP server below cannot tell `X_Forwarded_For` from it: a proxy that passes headers with underscores on must drop those. nginx does by itself; docs/gateway.md says how others do.",
+    ),
     ("T85", "`GET /v1/auth/refresh/{token}` carries a token in its path, as the contract has it; this server logs no paths."),
-    ("API keys", "The rate of a key is counted in the memory of each worker, which allows its share; a mail may go out twice when a worker is killed between the mail server's answer and the note of it."),
-    ("A grant's end date", "New tokens are without it from that second on, and introspection leaves it out; a token issued before carries it until it expires, at most ten hours."),
-    ("T28", "A body has 10 s, and 1 s while half of a worker's 1,024 connections wait for bodies; each costs an idle thread meanwhile. A flood of them still uses up the connections of a worker that faces the network bare; a proxy that buffers bodies does not let them through."),
-    ("T88", "Refusals cost the same statements, keyed hashes and signature checks whether the application, or the key, exists or not. The first wrong try of an application that a worker does not have in memory reads its rows, and an application with more than eight live secrets shows."),
-]  # fmt: skip
+    (
+        "API keys",
+        "The rate of a key is counted in the memory of each worker, which allows its share; a mail may go out twice when a worker is killed between the mail server's answer and the note of it.",
+    ),
+    (
+        "A grant's end date",
+        "New tokens are without it from that second on, and introspection leaves it out; a token issued before carries it until it expires, at most ten hours.",
+    ),
+    (
+        "T28",
+        "A body has 10 s, and 1 s while half of a worker's 1,024 connections wait for bodies; each costs an idle thread meanwhile. A flood of them still uses up the connections of a worker that faces the network bare; a proxy that buffers bodies does not let them through.",
+    ),
+    (
+        "T88",
+        "Refusals cost the same statements, keyed hashes and signature checks whether the application, or the key, exists or not. The first wrong try of an application that a worker does not have in memory reads its rows, and an application with more than eight live secrets shows.",
+    ),
+]
 
 
 def proofs() -> dict[str, list[str]]:

@@ -14,18 +14,27 @@ from tests.serving import Server
     ("url", "expected"),
     [
         ("postgres://ann@db.example/x", {"user": "ann", "host": "db.example", "dbname": "x"}),
-        ("postgresql+psycopg://ann:p%40%25w@[2001:db8::1]:6432/x", {"user": "ann", "password": "p@%w", "host": "2001:db8::1", "port": "6432", "dbname": "x"}),
-        ("postgresql://a:5432,[::1]:5433/x?target_session_attrs=read-write", {"host": "a,::1", "port": "5432,5433", "dbname": "x", "target_session_attrs": "read-write"}),
+        (
+            "postgresql+psycopg://ann:p%40%25w@[2001:db8::1]:6432/x",
+            {"user": "ann", "password": "p@%w", "host": "2001:db8::1", "port": "6432", "dbname": "x"},
+        ),
+        (
+            "postgresql://a:5432,[::1]:5433/x?target_session_attrs=read-write",
+            {"host": "a,::1", "port": "5432,5433", "dbname": "x", "target_session_attrs": "read-write"},
+        ),
         ("postgresql:///x?host=/run/postgresql", {"host": "/run/postgresql", "dbname": "x"}),
         ("postgresql://%2Frun%2Fpostgresql/x", {"host": "/run/postgresql", "dbname": "x"}),
-        ("postgresql://h/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&passfile=/run/pass", {"host": "h", "dbname": "x", "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "passfile": "/run/pass"}),
+        (
+            "postgresql://h/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&passfile=/run/pass",
+            {"host": "h", "dbname": "x", "sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "passfile": "/run/pass"},
+        ),
         ("postgresql://?service=realmgate", {"service": "realmgate"}),
         ("postgresql://h/x?host=@abstract/name", {"host": "@abstract/name", "dbname": "x"}),
         ("postgresql://", {}),
         ("postgresql://u:p%2Fq%3Fr%23s@h/x", {"user": "u", "password": "p/q?r#s", "host": "h", "dbname": "x"}),
         ("postgresql://u:p?q@h/x", {"user": "u", "password": "p?q", "host": "h", "dbname": "x"}),
     ],
-)  # fmt: skip
+)
 def test_libpq_is_told_what_the_url_says(url: str, expected: dict[str, str]) -> None:
     settings = Settings.load(database_url=url)
     assert database_url.libpq_parameters(settings.database_url) == expected

@@ -344,8 +344,20 @@ def _written() -> Iterator[None]:
 # -- how domains write -------------------------------------------------------------------------------------------------
 
 EDGES_AND_ABOVE = {
-    "api", "cli", "compat", "console", "copying", "gateway", "manifest", "migrations", "oauth", "protocol", "server", "settings", "setup.py",
-}  # fmt: skip
+    "api",
+    "cli",
+    "compat",
+    "console",
+    "copying",
+    "gateway",
+    "manifest",
+    "migrations",
+    "oauth",
+    "protocol",
+    "server",
+    "settings",
+    "setup.py",
+}
 """What has words of its own."""
 GAPS = {"realm", "Realm", "a_realm", "field"}
 

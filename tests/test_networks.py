@@ -26,9 +26,24 @@ FORMS = {
     "2001:db8::1:80": "2001:db8::1:80",
 }
 NONE = (
-    "", "unknown", "_hidden", '"_hidden:80"', "localhost", "192.0.2", "192.0.2.07", "192.0.2.7%eth0", "192.0.2.7:80:90", "[192.0.2.7",
-    "[]:80", "[::1]x", "::1%", "for=192.0.2.7", "192.0.2.0/24", "1" * 5_000, "\u0661.1.1.1",
-)  # fmt: skip
+    "",
+    "unknown",
+    "_hidden",
+    '"_hidden:80"',
+    "localhost",
+    "192.0.2",
+    "192.0.2.07",
+    "192.0.2.7%eth0",
+    "192.0.2.7:80:90",
+    "[192.0.2.7",
+    "[]:80",
+    "[::1]x",
+    "::1%",
+    "for=192.0.2.7",
+    "192.0.2.0/24",
+    "1" * 5_000,
+    "\u0661.1.1.1",
+)
 
 
 @pytest.mark.parametrize(("text", "address"), FORMS.items())
@@ -61,10 +76,16 @@ def test_unknown_hop_ends_the_search_at_the_proxy_that_passed_it_on() -> None:
 @pytest.mark.parametrize(
     ("written", "network"),
     {
-        "::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:192.0.2.7": "192.0.2.7/32", "::ffff:0:0/96": "0.0.0.0/0", "2001:DB8::/32": "2001:db8::/32",
-        "[::1]": "::1/128", "[fe80::7%eth0]": "fe80::7/128", " 192.0.2.7 ": "192.0.2.7/32", "::/0": "::/0",
+        "::ffff:10.0.0.0/104": "10.0.0.0/8",
+        "::ffff:192.0.2.7": "192.0.2.7/32",
+        "::ffff:0:0/96": "0.0.0.0/0",
+        "2001:DB8::/32": "2001:db8::/32",
+        "[::1]": "::1/128",
+        "[fe80::7%eth0]": "fe80::7/128",
+        " 192.0.2.7 ": "192.0.2.7/32",
+        "::/0": "::/0",
     }.items(),
-)  # fmt: skip
+)
 def test_networks_of_proxies_and_of_keys_are_read_alike(written: str, network: str) -> None:
     assert Settings.load(trusted_proxies=written).trusted_proxies == (network,)
     assert check_addresses([written]) == [network]

@@ -309,8 +309,10 @@ def show_application(application: Application) -> ApplicationResource:
 
 def _show_secret(secret: ApplicationSecret, every: Sequence[ApplicationSecret]) -> SecretResource:
     created: SecretMetadata = {
-        "uid": secret.uid, "name": secret.name, "creationTimestamp": time(secret.created_at),
-    }  # fmt: skip
+        "uid": secret.uid,
+        "name": secret.name,
+        "creationTimestamp": time(secret.created_at),
+    }
     return {
         "metadata": created,
         "spec": {

@@ -88,9 +88,14 @@ def list_events(authority: Authority, query: EventQuery) -> Page[Event]:
     """Search the audit trail, newest first. `count` is unknown, and always -1."""
     name = _trail(authority, query)
     listing = audit.event_listing(
-        name, tag=query.tag or None, actor=query.actor or None, target=query.target or None,
-        outcome=query.outcome or None, since=query.since, until=query.until,
-    )  # fmt: skip
+        name,
+        tag=query.tag or None,
+        actor=query.actor or None,
+        target=query.target or None,
+        outcome=query.outcome or None,
+        since=query.since,
+        until=query.until,
+    )
     found = page(authority.caller, query, listing, _shown, "-creationTimestamp")
     record_reading(name, "search")
     return found

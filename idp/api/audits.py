@@ -198,6 +198,10 @@ def _actor(realm: Realm, event: AuditEvent) -> AuditActor:
     if user is None:
         return {"actorType": "system", "serviceName": event.actor}
     shown: AuditUser = {
-        "uid": user.uid, "firstName": user.first_name, "lastName": user.last_name, "emailId": user.email, "org": realm.name,
-    }  # fmt: skip
+        "uid": user.uid,
+        "firstName": user.first_name,
+        "lastName": user.last_name,
+        "emailId": user.email,
+        "org": realm.name,
+    }
     return {"actorType": "user", "user": shown}

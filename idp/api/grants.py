@@ -332,7 +332,15 @@ def _table(realm: Realm, listing: Any) -> Iterator[str]:
 
 def _cells(item: ReviewItem, kind: str, name: str, via: str) -> tuple[str, ...]:
     return (
-        kind, name, via, item["role"]["name"], " ".join(item["permissions"]),
-        item["project"]["name"] if item["project"] else "", item["since"], item["until"] or "", item["givenBy"],
-        item["state"], item["lastUsedAt"] or "",
-    )  # fmt: skip
+        kind,
+        name,
+        via,
+        item["role"]["name"],
+        " ".join(item["permissions"]),
+        item["project"]["name"] if item["project"] else "",
+        item["since"],
+        item["until"] or "",
+        item["givenBy"],
+        item["state"],
+        item["lastUsedAt"] or "",
+    )

@@ -250,9 +250,14 @@ def list_keysets(authority: Authority, query: KeysetQuery) -> Page[KeysetResourc
     names = rules.keysets.listed(authority)
     project = rules.projects.visible(authority, query.project).name if query.project else ""
     listing = keysets.keyset_listing(
-        authority.realm, containing=query.name, category=query.category or "", entity=query.entity, project=project,
-        projects=names, default=query.isDefault,
-    )  # fmt: skip
+        authority.realm,
+        containing=query.name,
+        category=query.category or "",
+        entity=query.entity,
+        project=project,
+        projects=names,
+        default=query.isDefault,
+    )
     return page(authority.caller, query, listing, lambda row: show_keyset(row, None), query.orderBy)
 
 

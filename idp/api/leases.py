@@ -129,9 +129,13 @@ def list_leases(authority: Authority, query: LeaseQuery) -> Page[LeaseResource]:
         keyset.uid for keyset in keysets.find_keysets(authority.realm, query.keyset) if rules.keysets.sees(authority, keyset)
     ]
     listing = keysets.lease_listing(
-        authority.realm, keyset_uid=named[0] if len(named) == 1 else query.keyset, client_id=query.application,
-        state=query.state or "", projects=names, application_uid=own,
-    )  # fmt: skip
+        authority.realm,
+        keyset_uid=named[0] if len(named) == 1 else query.keyset,
+        client_id=query.application,
+        state=query.state or "",
+        projects=names,
+        application_uid=own,
+    )
     return page(authority.caller, query, listing, show_lease, query.orderBy)
 
 

@@ -74,18 +74,22 @@ def describe(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
             "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in _LIMIT_HEADERS.items()},
             "securitySchemes": {
                 "session": {
-                    "type": "apiKey", "in": "header", "name": "Authorization",
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
                     "description": "A session token, an access token for this server, or a personal token, without a prefix.",
                 },
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The same after `Bearer`."},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "apiKey", "description": "An API key."},
                 "cookie": {
-                    "type": "apiKey", "in": "cookie", "name": "Authorization",
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "Authorization",
                     "description": "The cookie set by signing in. With it, changes are accepted from pages of this origin only.",
                 },
             },
         },
-    }  # fmt: skip
+    }
 
 
 _INTRODUCTION = """
@@ -299,10 +303,18 @@ def _responses(method: str, shape: Shape, schemas: _Schemas) -> dict[str, Any]:
 
 def _error(status: int, text: str) -> dict[str, Any]:
     codes = {
-        400: "InvalidRequest", 401: "Unauthorized", 403: "Forbidden", 404: "ResourceNotFound", 409: "Conflict",
-        411: "InvalidRequest", 412: "PreconditionFailed", 422: "IdempotencyKeyReused", 429: "TooManyRequests",
-        500: "InternalError", 503: "Unavailable",
-    }  # fmt: skip
+        400: "InvalidRequest",
+        401: "Unauthorized",
+        403: "Forbidden",
+        404: "ResourceNotFound",
+        409: "Conflict",
+        411: "InvalidRequest",
+        412: "PreconditionFailed",
+        422: "IdempotencyKeyReused",
+        429: "TooManyRequests",
+        500: "InternalError",
+        503: "Unavailable",
+    }
     body = {"code": codes[status], "message": text, "ref": "5f0c1a528a4e", "details": {}}
     answer: dict[str, Any] = {
         "description": text,

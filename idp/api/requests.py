@@ -96,9 +96,14 @@ def signed_in(
 
     def decorate(view: View) -> View:
         shape = read_shape(
-            view, public=False, answers=answers, media_type=media_type, current=current, deprecation=deprecation,
+            view,
+            public=False,
+            answers=answers,
+            media_type=media_type,
+            current=current,
+            deprecation=deprecation,
             unlocked=unlocked,
-        )  # fmt: skip
+        )
 
         @functools.wraps(view)
         def called(**arguments: Any) -> Response:

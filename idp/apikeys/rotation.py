@@ -23,9 +23,15 @@ LONGEST_OVERLAP = timedelta(days=365)
 
 
 def rotate_key(
-    realm: Realm, key: ApiKey, *, overlap: timedelta, hours: int | None = None, may_exceed: bool = False, made_with: str = "",
+    realm: Realm,
+    key: ApiKey,
+    *,
+    overlap: timedelta,
+    hours: int | None = None,
+    may_exceed: bool = False,
+    made_with: str = "",
     frozen: Frozen | None,
-) -> NewKey:  # fmt: skip
+) -> NewKey:
     """Create a key like another, to replace it. Both work during the overlap; then the old one expires.
 
     :param overlap: as the holder likes; the old key never outlives its own expiry.
@@ -46,10 +52,16 @@ def rotate_key(
         raise InvalidValueError(f"An overlap must be 0 to {LONGEST_OVERLAP.days * 24} hours.")
     sheet = ApiKeySheet.of(key).changed({"expires_at": None, "active": True})
     new = create_key(
-        realm, owner_of(key), sheet, hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
-        never=hours is None and key.expires_at is None and may_exceed, may_exceed=may_exceed, replaces=key, made_with=made_with,
+        realm,
+        owner_of(key),
+        sheet,
+        hours=_life(realm, key, hours, may_exceed=may_exceed, made_with=made_with),
+        never=hours is None and key.expires_at is None and may_exceed,
+        may_exceed=may_exceed,
+        replaces=key,
+        made_with=made_with,
         frozen=frozen,
-    )  # fmt: skip
+    )
     ends = now + overlap
     key.expires_at = ends if key.expires_at is None else min(ends, key.expires_at)
     key.updated_at = now

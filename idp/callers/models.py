@@ -21,8 +21,8 @@ class CredentialKind(StrEnum):
     """A session token of somebody who signed in."""
     EXCHANGED = "exchanged"
     """A session token that an API key was exchanged for."""
-    ACCESS_TOKEN = "access_token"  # noqa: S105
-    PERSONAL_TOKEN = "personal_token"  # noqa: S105
+    ACCESS_TOKEN = "access_token"  # noqa: S105 (a name, and no secret)
+    PERSONAL_TOKEN = "personal_token"  # noqa: S105 (a name, and no secret)
     API_KEY = "api_key"
 
 

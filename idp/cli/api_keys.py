@@ -36,9 +36,13 @@ def api_keys_group() -> None:
 
 
 add_update(
-    api_keys_group, "API key", "idp.apikeys:ApiKeySheet", ("get_key", "update_key"), "--role viewer --rate 60 idp_ak_1a2b3c4d",
+    api_keys_group,
+    "API key",
+    "idp.apikeys:ApiKeySheet",
+    ("get_key", "update_key"),
+    "--role viewer --rate 60 idp_ak_1a2b3c4d",
     without={"active", "expires_at"},
-)  # fmt: skip
+)
 
 
 @api_keys_group.command("create", cls=SheetCommand)
@@ -55,8 +59,8 @@ def create(
     owner: str,
     name: str,
     hours: int | None,
-    never: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    never: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Create a key called NAME for OWNER: `user:<name>`, or the name of an application. It is shown once.
@@ -87,15 +91,19 @@ def create(
 @click.option("--owner", help="Only keys of this owner: `user:<name>`, or the name of an application.")
 @limit_option
 @json_option
-def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -> None:
     """List keys with age, expiry and last use; never their values."""
     from idp import apikeys
 
     holder = find_holder(realm, owner, groups=False) if owner else None
     show_listing(
-        apikeys.key_listing(realm, owner=holder), to_json=key_json, row=lambda key: _row(key_json(key)), as_json=as_json,
-        limit=limit, empty="There are no API keys. Create one with: idp api-keys create",
-    )  # fmt: skip
+        apikeys.key_listing(realm, owner=holder),
+        to_json=key_json,
+        row=lambda key: _row(key_json(key)),
+        as_json=as_json,
+        limit=limit,
+        empty="There are no API keys. Create one with: idp api-keys create",
+    )
 
 
 @api_keys_group.command("rotate")
@@ -107,7 +115,7 @@ def list_(realm: "Realm", owner: str | None, limit: int | None, as_json: bool) -
 )
 @click.option("--hours", type=int, help="Lifetime of the new key; by default that of the old one.")
 @json_option
-def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:  # noqa: FBT001
+def rotate(realm: "Realm", key: str, overlap_hours: float, hours: int | None, as_json: bool) -> None:
     """Create a successor to KEY (its uid, or the part that lists show), and show it once."""
     from idp import apikeys
     from idp.db import commit

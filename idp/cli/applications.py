@@ -38,9 +38,13 @@ def applications_group() -> None:
 
 applications_group.add_command(secrets_group)
 add_update(
-    applications_group, "application", "idp.applications:ApplicationSheet", ("get_application", "update_application"),
-    "--token-type JWT --empty rate ci-bot", without={"enabled"},
-)  # fmt: skip
+    applications_group,
+    "application",
+    "idp.applications:ApplicationSheet",
+    ("get_application", "update_application"),
+    "--token-type JWT --empty rate ci-bot",
+    without={"enabled"},
+)
 
 
 @applications_group.command("create", cls=SheetCommand)
@@ -66,7 +70,7 @@ def create(
     projects: tuple[str, ...],
     until: datetime | None,
     secret_expires: datetime | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Create an application called NAME, which is its client_id. Its secret is shown once.
@@ -121,15 +125,21 @@ def _project_grants(projects: tuple[str, ...], roles: tuple[str, ...]) -> list[t
 @click.option("--after", default="", help="Only names after this one, for the next page.")
 @limit_option
 @json_option
-def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", after: str, limit: int | None, as_json: bool) -> None:
     """List applications by name."""
     from idp import applications
 
     show_listing(
-        applications.application_listing(realm), to_json=_json, row=_row, as_json=as_json, limit=limit, order="name",
-        after=[after, _LAST_ID] if after else None, next_page=lambda last: f"--after {last.name}",
+        applications.application_listing(realm),
+        to_json=_json,
+        row=_row,
+        as_json=as_json,
+        limit=limit,
+        order="name",
+        after=[after, _LAST_ID] if after else None,
+        next_page=lambda last: f"--after {last.name}",
         empty="There are no applications. Create one with: idp applications create",
-    )  # fmt: skip
+    )
 
 
 def _row(application: Any) -> dict[str, str]:
@@ -162,7 +172,7 @@ def _json(application: Any) -> dict[str, Any]:
 @reads_database
 @realm_option
 @json_option
-def show(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
+def show(realm: "Realm", name: str, as_json: bool) -> None:
     """Show an application with its roles, project grants and secrets."""
     from idp import access, applications
     from idp.cli.grants import grant_json, grant_row
@@ -220,7 +230,7 @@ def enable(realm: "Realm", name: str) -> None:
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", name: str, yes: bool) -> None:
     """Delete an application with its secrets and grants. This cannot be undone; `disable` can."""
     from idp import applications
     from idp.db import commit

@@ -52,7 +52,7 @@ def list_(  # noqa: PLR0917 (click passes them by name)
     until: datetime | None,
     before: int | None,
     limit: int | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """List events, newest first."""
     from idp import audit
@@ -61,9 +61,16 @@ def list_(  # noqa: PLR0917 (click passes them by name)
         check(since is None or since < until, "--since must be before --until.")
     listing = audit.event_listing(realm, tag=tag, actor=actor, target=target, since=since, until=until)
     show_listing(
-        listing, to_json=_json, row=_row, empty="No events match.", as_json=as_json, limit=limit, descending=True,
-        after=None if before is None else [before], next_page=lambda last: f"--before {last.id}",
-    )  # fmt: skip
+        listing,
+        to_json=_json,
+        row=_row,
+        empty="No events match.",
+        as_json=as_json,
+        limit=limit,
+        descending=True,
+        after=None if before is None else [before],
+        next_page=lambda last: f"--before {last.id}",
+    )
     _record_reading(realm, "list")
 
 
@@ -121,8 +128,8 @@ def verify(
     file: TextLines | None,
     outside: Sequence[TextLines],
     key_file: TextLines | None,
-    part: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    part: bool,
+    as_json: bool,
 ) -> None:
     """Follow the hash chain, and name the first entry that was edited, deleted, inserted, reordered or cut off.
 
@@ -134,7 +141,7 @@ def verify(
       idp audit verify
       idp audit verify --realm acme --checkpoints /mnt/elsewhere/checkpoints.jsonl
       idp audit verify --export acme.jsonl --keys acme-keys.json
-    """  # noqa: D301
+    """  # noqa: D301 (\b is what click needs here)
     from idp import trail
 
     keys = _read_keys(key_file)

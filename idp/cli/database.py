@@ -64,7 +64,7 @@ _ignore = click.option(
 )
 @_ignore
 @json_option
-def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> None:  # noqa: FBT001
+def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> None:
     """Copy the database of IDP_DATABASE_URL into another, empty one: every row with its number, identity and secrets.
 
     Servers must be stopped: nobody can write while it runs, and what is written to the old database afterwards is not in the new
@@ -76,7 +76,7 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
       idp database copy --to postgresql://realmgate@db.example.com/realmgate?passfile=/run/secrets/pgpass --dry-run
       idp database copy --to postgresql://realmgate@db.example.com/realmgate?passfile=/run/secrets/pgpass
       idp database copy --to sqlite:////var/lib/realmgate/realmgate.db
-    """  # noqa: D301
+    """  # noqa: D301 (\b is what click needs here)
     from idp import copying
 
     settings = load_settings()
@@ -102,7 +102,7 @@ def copy(url: str, dry_run: bool, ignore_connections: bool, as_json: bool) -> No
 @database_group.command("compare")
 @_to
 @json_option
-def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
+def compare(url: str, as_json: bool) -> None:
     """Compare the database of IDP_DATABASE_URL with another one: counts and checksums of all tables. Changes nothing.
 
     Exits with 0 if both hold the same, and with 1 if not, naming the tables. What servers or commands write while
@@ -111,7 +111,7 @@ def compare(url: str, as_json: bool) -> None:  # noqa: FBT001
     \b
     Example:
       idp database compare --to sqlite:////var/lib/realmgate/realmgate.db
-    """  # noqa: D301
+    """  # noqa: D301 (\b is what click needs here)
     from idp import copying
 
     settings = load_settings()

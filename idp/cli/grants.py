@@ -38,7 +38,7 @@ def grants_group() -> None:
 @click.option("--project", help="The project to assign it on; by default the whole realm.")
 @sheet_options("idp.access:GrantSheet")
 @json_option
-def add(realm: "Realm", holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:  # noqa: FBT001
+def add(realm: "Realm", holder: str, role: str, project: str | None, until: datetime | None, as_json: bool) -> None:
     """Assign the role ROLE to HOLDER. Assigning it again changes the end date."""
     from idp import access
     from idp.db import commit
@@ -81,7 +81,7 @@ def list_(
     holder: str | None,
     project: str | None,
     limit: int | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """List grants: who holds which role, where, until when, and who assigned it."""
     from idp import access

@@ -27,7 +27,7 @@ add_update(groups_group, "group", "idp.users:GroupSheet", ("get_group", "update_
 @realm_option
 @sheet_options("idp.users:GroupSheet")
 @json_option
-def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
+def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:
     """Create a group called NAME."""
     from idp import users
     from idp.db import commit
@@ -45,7 +45,7 @@ def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  #
 @realm_option
 @limit_option
 @json_option
-def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:
     """List groups by name."""
     from idp import users
 
@@ -66,15 +66,19 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 @realm_option
 @limit_option
 @json_option
-def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def members(realm: "Realm", name: str, limit: int | None, as_json: bool) -> None:
     """List the members of the group NAME."""
     from idp import users
 
     show_listing(
-        users.member_listing(users.get_group(realm, name)), to_json=lambda user: {"uid": user.uid, "name": user.name},
-        row=lambda user: {"name": user.name, "uid": user.uid}, empty=f"Group {name} has no members.", as_json=as_json,
-        limit=limit, order="name",
-    )  # fmt: skip
+        users.member_listing(users.get_group(realm, name)),
+        to_json=lambda user: {"uid": user.uid, "name": user.name},
+        row=lambda user: {"name": user.name, "uid": user.uid},
+        empty=f"Group {name} has no members.",
+        as_json=as_json,
+        limit=limit,
+        order="name",
+    )
 
 
 @groups_group.command("add")

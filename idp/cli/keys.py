@@ -31,7 +31,7 @@ def keys_group() -> None:
 @reads_database
 @realm_option
 @json_option
-def list_(realm: "Realm", as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", as_json: bool) -> None:
     """List signing keys with their state and dates."""
     from idp import clock, keys
 
@@ -74,7 +74,7 @@ def _json(key: Any, now: Any) -> dict[str, Any]:
 @realm_option
 @click.option("--algorithm", type=click.Choice(SIGNING_ALGORITHMS), help="Only this algorithm; by default every key.")
 @json_option
-def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noqa: FBT001
+def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:
     """Announce new keys. They start signing once every verifier has had time to fetch them, so no token is refused."""
     from idp import clock, keys
     from idp.db import commit
@@ -95,7 +95,7 @@ def rotate(realm: "Realm", algorithm: str | None, as_json: bool) -> None:  # noq
 @realm_option
 @click.option("--reason", required=True, help="The reason, for the audit trail.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def revoke(realm: "Realm", kid: str, reason: str, yes: bool) -> None:  # noqa: FBT001
+def revoke(realm: "Realm", kid: str, reason: str, yes: bool) -> None:
     """Remove a key that may have leaked from the key set immediately.
 
     Every token it has signed is refused as soon as verifiers fetch the key set again, and another key signs from now on.

@@ -41,7 +41,7 @@ def keysets_group() -> None:
 
 @keysets_group.command("kinds")
 @json_option
-def kinds(as_json: bool) -> None:  # noqa: FBT001
+def kinds(as_json: bool) -> None:
     """List the supported categories and entities, and the keys of each."""
     from idp import keysets
 
@@ -61,14 +61,19 @@ def kinds(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--project", default="", help="Only keysets for this project.")
 @limit_option
 @json_option
-def list_(realm: "Realm", name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", name: str, category: str, project: str, limit: int | None, as_json: bool) -> None:
     """List keysets by name; never their values."""
     from idp import keysets
 
     show_listing(
-        keysets.keyset_listing(realm, containing=name, category=category, project=project), to_json=_json, row=_row,
-        empty="There are no keysets. Create one with: idp keysets create", as_json=as_json, limit=limit, order="name",
-    )  # fmt: skip
+        keysets.keyset_listing(realm, containing=name, category=category, project=project),
+        to_json=_json,
+        row=_row,
+        empty="There are no keysets. Create one with: idp keysets create",
+        as_json=as_json,
+        limit=limit,
+        order="name",
+    )
 
 
 def _row(row: Any) -> dict[str, str]:
@@ -132,7 +137,7 @@ def create(
     entity: str,
     name: str,
     keys: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Create a keyset called NAME, of CATEGORY and ENTITY (- for none); `idp keysets kinds` lists them."""
@@ -163,7 +168,7 @@ def create(
 def update(
     realm: "Realm",
     keyset: str,
-    whole_organisation: bool,  # noqa: FBT001
+    whole_organisation: bool,
     **options: Any,
 ) -> None:
     """Update KEYSET (uid or name); options that you leave out keep their values. For new values, use `replace`."""
@@ -206,7 +211,7 @@ def replace(realm: "Realm", keyset: str, keys: tuple[str, ...]) -> None:
 @reads_database
 @realm_option
 @json_option
-def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT001
+def versions(realm: "Realm", keyset: str, as_json: bool) -> None:
     """List the versions of KEYSET (uid or name), and who still leases them."""
     from idp import keysets
 
@@ -249,7 +254,7 @@ def versions(realm: "Realm", keyset: str, as_json: bool) -> None:  # noqa: FBT00
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def delete(realm: "Realm", keyset: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", keyset: str, yes: bool) -> None:
     """Delete KEYSET (uid or name) and its values. Its leases end."""
     from idp import keysets
     from idp.db import commit

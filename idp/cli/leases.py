@@ -29,9 +29,9 @@ def list_leases(
     realm: "Realm",
     keyset: str | None,
     application: str,
-    over: bool,  # noqa: FBT001
+    over: bool,
     limit: int | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """List active leases, newest first."""
     from idp import keysets

@@ -59,7 +59,7 @@ class _Reader:
         self,
         listing: "Listing",
         order: str,
-        descending: bool,  # noqa: FBT001
+        descending: bool,
         limit: int | None,
         convert: Callable[[Any], Mapping[str, Any]],
         next_page: Callable[[Any], str] | None,

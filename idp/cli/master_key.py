@@ -45,7 +45,7 @@ def master_key_group() -> None:
 @master_key_group.command("list")
 @with_database
 @json_option
-def list_(as_json: bool) -> None:  # noqa: FBT001
+def list_(as_json: bool) -> None:
     """List the keys of the file by their ids, and how much is encrypted with each."""
     from idp import vault
 
@@ -72,7 +72,7 @@ def add() -> None:
 @with_database
 @click.option("--to", "target", help="Use this key from the file instead of a new one.")
 @json_option
-def rotate(target: str | None, as_json: bool) -> None:  # noqa: FBT001
+def rotate(target: str | None, as_json: bool) -> None:
     """Re-encrypt everything with another master key, while servers keep running.
 
     It can be interrupted at any point: run it again, and it finishes that rotation before starting another.

@@ -37,7 +37,7 @@ def _group(noun: str, explanation: str, where: str, example: str) -> click.Group
     @realm_option
     @sheet_options(where, without={"permissions"})
     @json_option
-    def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
+    def create(realm: "Realm", name: str, as_json: bool, **options: Any) -> None:
         from idp.db import commit
 
         row = verb(f"create_{noun}")(realm, name, sheet().read(given(sheet(), options)))
@@ -52,12 +52,16 @@ def _group(noun: str, explanation: str, where: str, example: str) -> click.Group
     @realm_option
     @limit_option
     @json_option
-    def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+    def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:
         show_listing(
-            verb(f"{noun}_listing")(realm), to_json=_json, as_json=as_json, limit=limit, order="name",
+            verb(f"{noun}_listing")(realm),
+            to_json=_json,
+            as_json=as_json,
+            limit=limit,
+            order="name",
             row=lambda row: {"name": row.name, "description": one_line(row.description)},
             empty=f"There are no {noun}s. Create one with: idp {noun}s create",
-        )  # fmt: skip
+        )
 
     add_update(
         group, noun, where, (f"get_{noun}", f"update_{noun}"), f'--description "What it is" {example}', without={"permissions"}

@@ -45,8 +45,8 @@ def find_trouble(settings: "Settings") -> Trouble | None:
     """Ask the public URL for the discovery document of the operators' realm; None if this server answers."""
     issuer = settings.issuer("master")
     try:
-        # the settings allow http and https only
-        with urllib.request.urlopen(f"{issuer}/.well-known/openid-configuration", timeout=PATIENCE) as response:  # noqa: S310
+        url = f"{issuer}/.well-known/openid-configuration"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310 (the settings allow http and https only)
             return _check_document(settings.public_url, issuer, response.read(_LARGEST))
     except urllib.error.HTTPError as error:
         with error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @makes_keys
 @sheet_options("idp.realms:RealmSettings")
 @click.option("--pending", is_flag=True, help="Require `idp realms approve`; nothing in the realm works before that.")
-def create(name: str, pending: bool, **options: Any) -> None:  # noqa: FBT001
+def create(name: str, pending: bool, **options: Any) -> None:
     """Create a realm called NAME, with its signing keys and the built-in roles.
 
     \b
@@ -48,7 +48,7 @@ def approve(name: str) -> None:
 @click.argument("name")
 @with_database
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def deactivate(name: str, yes: bool) -> None:  # noqa: FBT001
+def deactivate(name: str, yes: bool) -> None:
     """Deactivate the realm NAME: every worker refuses its credentials within a second; `activate` undoes this."""
     from idp import realms
 
@@ -71,7 +71,7 @@ def activate(name: str) -> None:
 @click.argument("name")
 @with_database
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def delete(name: str, yes: bool) -> None:  # noqa: FBT001
+def delete(name: str, yes: bool) -> None:
     """Delete the realm NAME: it stops working immediately, and for 30 days `restore` can bring it back."""
     from idp import realms
 
@@ -94,7 +94,7 @@ def restore(name: str) -> None:
 @click.argument("name")
 @with_database
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def purge(name: str, yes: bool) -> None:  # noqa: FBT001
+def purge(name: str, yes: bool) -> None:
     """Permanently remove the deleted realm NAME before its 30 days are over: only its audit trail is kept.
 
     A running server does this on its own after 30 days. No other realm can ever have the name.

@@ -41,7 +41,7 @@ for _command in (*COMMANDS, update_realm):
 @limit_option
 @json_option
 @reads_database
-def list_(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(limit: int | None, as_json: bool) -> None:
     """List all realms by name."""
     from idp import realms, runtime
 
@@ -62,7 +62,7 @@ def list_(limit: int | None, as_json: bool) -> None:  # noqa: FBT001
 @click.argument("name")
 @json_option
 @reads_database
-def show(name: str, as_json: bool) -> None:  # noqa: FBT001
+def show(name: str, as_json: bool) -> None:
     """Show the settings of a realm, and how much is in it."""
     from idp import access, applications, realms, runtime, users
 
@@ -110,7 +110,7 @@ def _paths(files: tuple[Path, ...]) -> list[Path]:
 @_files
 @json_option
 @reads_database
-def plan(files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001
+def plan(files: tuple[Path, ...], as_json: bool) -> None:
     """Show what `apply` would change, without changing anything.
 
     FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR).
@@ -146,7 +146,7 @@ def _show_plan(realm: str, path: Path, changes: Sequence["Change"]) -> None:
 @click.option("--yes", is_flag=True, help="Delete what the files do not name, without asking for confirmation.")
 @json_option
 @with_database
-def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:  # noqa: FBT001
+def apply(files: tuple[Path, ...], yes: bool, as_json: bool) -> None:
     """Create or update realms to match their files, all or nothing.
 
     FILES are realm files; by default those of the realms folder (IDP_REALMS_DIR). Deleting asks first, or needs --yes.

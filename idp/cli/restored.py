@@ -33,9 +33,9 @@ from idp.text_files import TextLines
 def restored(
     outside: Sequence[TextLines],
     tails: Sequence[TextLines],
-    rotate_keys: bool,  # noqa: FBT001
-    yes: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    rotate_keys: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """End what a restored backup has brought back to life, and list what may have been revoked since the backup.
 

@@ -39,7 +39,7 @@ def secrets_group() -> None:
 @realm_option
 @sheet_options("idp.applications:SecretSheet")
 @json_option
-def add(realm: "Realm", application: str, name: str, as_json: bool, **options: Any) -> None:  # noqa: FBT001
+def add(realm: "Realm", application: str, name: str, as_json: bool, **options: Any) -> None:
     """Add another secret called NAME to APPLICATION, and show it once. The others keep working."""
     from idp import applications
     from idp.db import commit
@@ -59,7 +59,7 @@ def add(realm: "Realm", application: str, name: str, as_json: bool, **options: A
 @reads_database
 @realm_option
 @json_option
-def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", application: str, as_json: bool) -> None:
     """List the secrets of APPLICATION with their use, including retired ones."""
     from idp import applications
 
@@ -76,7 +76,7 @@ def list_(realm: "Realm", application: str, as_json: bool) -> None:  # noqa: FBT
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation, even if it was used recently.")
-def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:  # noqa: FBT001
+def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:
     """Retire the secret NAME of APPLICATION permanently; every worker refuses it within a second."""
     from idp import applications
     from idp.db import commit

@@ -42,7 +42,7 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     _show(app, report)
     close_app(app)  # connections are not shared with the workers
 
-    def listening(managed: bool) -> None:  # noqa: FBT001 (a callback)
+    def listening(managed: bool) -> None:
         settings.remember(here.data_dir, here.model_dump())
         with _printing():
             click.echo("\n".join(_greeting(here, managed=managed, is_first=_has_first_secret(report))))

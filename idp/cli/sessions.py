@@ -23,15 +23,20 @@ def sessions_group() -> None:
 @click.option("--all", "everything", is_flag=True, help="Include sessions that have ended.")
 @limit_option
 @json_option
-def list_(realm: "Realm", user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", user: str | None, everything: bool, limit: int | None, as_json: bool) -> None:
     """List sessions, newest first."""
     from idp import sessions, users
 
     owner = users.get_user(realm, user) if user else None
     show_listing(
-        sessions.session_listing(realm, user=owner, live=not everything), to_json=_json, row=_row, empty="Nobody is signed in.",
-        as_json=as_json, limit=limit, descending=True,
-    )  # fmt: skip
+        sessions.session_listing(realm, user=owner, live=not everything),
+        to_json=_json,
+        row=_row,
+        empty="Nobody is signed in.",
+        as_json=as_json,
+        limit=limit,
+        descending=True,
+    )
 
 
 def _json(found: tuple[Any, Any]) -> dict[str, Any]:

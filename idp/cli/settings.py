@@ -9,7 +9,7 @@ from idp.cli.config import config_option, load_settings
 @click.option("--markdown", is_flag=True, help="Print the reference page docs/settings.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @config_option
-def settings_command(markdown: bool, as_json: bool) -> None:  # noqa: FBT001
+def settings_command(markdown: bool, as_json: bool) -> None:
     """Explain the settings, with their values here and where each comes from.
 
     Options override environment variables, which override the file realmgate.toml, which overrides what the data folder remembers

@@ -38,8 +38,8 @@ def token(
     scope: str,
     audience: str | None,
     url: str | None,
-    claims: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    claims: bool,
+    as_json: bool,
 ) -> None:
     """Fetch an access token as an application would, and print it.
 

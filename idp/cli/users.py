@@ -30,9 +30,13 @@ def users_group() -> None:
 
 
 add_update(
-    users_group, "user", "idp.users:UserSheet", ("get_user", "update_user"), "--first-name Ann ann@example.com",
+    users_group,
+    "user",
+    "idp.users:UserSheet",
+    ("get_user", "update_user"),
+    "--first-name Ann ann@example.com",
     without={"enabled"},
-)  # fmt: skip
+)
 
 
 @users_group.command("create", cls=SheetCommand)
@@ -54,9 +58,9 @@ def create(
     machine: str | None,
     roles: tuple[str, ...],
     groups: tuple[str, ...],
-    password_stdin: bool,  # noqa: FBT001
-    no_invitation: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    password_stdin: bool,
+    no_invitation: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Create a person (--email) or a machine user (--machine).
@@ -100,7 +104,7 @@ def create(
 @realm_option
 @limit_option
 @json_option
-def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FBT001
+def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:
     """List users by name."""
     from idp import users
 
@@ -114,7 +118,7 @@ def list_(realm: "Realm", limit: int | None, as_json: bool) -> None:  # noqa: FB
 @reads_database
 @realm_option
 @json_option
-def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
+def show_(realm: "Realm", name: str, as_json: bool) -> None:
     """Show the user NAME (or uid) with its groups and roles."""
     from idp import access, users
 
@@ -144,7 +148,7 @@ def show_(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
 @with_database
 @realm_option
 @json_option
-def invite(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
+def invite(realm: "Realm", name: str, as_json: bool) -> None:
     """Invite the person NAME again. Earlier invitations stop working."""
     from idp.users import LinkPurpose
 
@@ -157,7 +161,7 @@ def invite(realm: "Realm", name: str, as_json: bool) -> None:  # noqa: FBT001
 @realm_option
 @click.option("--password-stdin", is_flag=True, help="Set the password read from standard input, immediately.")
 @json_option
-def reset_password(realm: "Realm", name: str, password_stdin: bool, as_json: bool) -> None:  # noqa: FBT001
+def reset_password(realm: "Realm", name: str, password_stdin: bool, as_json: bool) -> None:
     """Send the person NAME a one-time code to choose a new password, or set one."""
     from idp import users
     from idp.audit import Tag
@@ -197,7 +201,7 @@ def enable(realm: "Realm", name: str) -> None:
 @with_database
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def delete(realm: "Realm", name: str, yes: bool) -> None:  # noqa: FBT001
+def delete(realm: "Realm", name: str, yes: bool) -> None:
     """Delete the user NAME with its grants, sessions, keys and tokens."""
     from idp import apikeys, realms, users
     from idp.db import commit

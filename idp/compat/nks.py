@@ -77,7 +77,7 @@ def _in_org(view: Callable[..., Response]) -> Callable[..., Response]:
     """Have a call do without the number of its organisation: `_realm` has found it."""
 
     @functools.wraps(view)
-    def called(authority: Authority, org: int = 0, **parts: Any) -> Response:  # noqa: ARG001
+    def called(authority: Authority, org: int = 0, **parts: Any) -> Response:  # noqa: ARG001 (every view of the contract takes it)
         return view(authority, **parts)
 
     return called
@@ -364,9 +364,13 @@ def _shown_user(caller: Caller) -> dict[str, Any]:
     if isinstance(caller.subject, KnownApplication):
         name = first = caller.subject.client_id
     return {
-        "pk": _number_of(caller), "username": name, "email": email, "first_name": first, "last_name": last,
+        "pk": _number_of(caller),
+        "username": name,
+        "email": email,
+        "first_name": first,
+        "last_name": last,
         "full_name": f"{first} {last}".strip(),
-    }  # fmt: skip
+    }
 
 
 def _time(value: Any) -> str:

@@ -63,9 +63,14 @@ def list_keys(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     owners = {key.id: apikeys.owner_of(key) for key in rows}
     return render(
-        "console/keys/list.html", rows=rows, more=more, first=after is None, owners=owners,
-        new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "", title="API keys",
-    )  # fmt: skip
+        "console/keys/list.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        owners=owners,
+        new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
+        title="API keys",
+    )
 
 
 @page
@@ -75,9 +80,14 @@ def my_keys(visit: Visit) -> Response | str:
     found = apikeys.list_keys(visit.realm, owner=rules.api_keys.own_holder(visit.caller), after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
-        "console/keys/list.html", rows=rows, more=more, first=after is None, owners={},
-        new=page_url(f"{MINE}/new"), title="Manage keys",
-    )  # fmt: skip
+        "console/keys/list.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        owners={},
+        new=page_url(f"{MINE}/new"),
+        title="Manage keys",
+    )
 
 
 @page_with_secret
@@ -140,11 +150,18 @@ def show_key(visit: Visit, uid: str) -> Response | str:
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
     held = {each.role for each in rules.delegation.held_by(owner)}
     return form_page(
-        "console/keys/show.html", form, key=key, owner=owner, url=_url(visit, key.uid),
-        not_held=[role for role in key.roles if role not in held], successor=successor,
-        quiet=apikeys.quiet_since(key, clock.now()) if successor else None, back=_back(visit, key),
-        may=rules.api_keys.can_change(visit.authority, key), is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
-    )  # fmt: skip
+        "console/keys/show.html",
+        form,
+        key=key,
+        owner=owner,
+        url=_url(visit, key.uid),
+        not_held=[role for role in key.roles if role not in held],
+        successor=successor,
+        quiet=apikeys.quiet_since(key, clock.now()) if successor else None,
+        back=_back(visit, key),
+        may=rules.api_keys.can_change(visit.authority, key),
+        is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
+    )
 
 
 @page
@@ -163,9 +180,13 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
     if form.do(act):
         return _show_plain(visit, made, "Created a successor; the old key keeps working during the overlap")
     return form_page(
-        "console/form.html", form, title=f"Rotate {key.name}", submit="Create successor", back=(_url(visit, key.uid), key.name),
+        "console/form.html",
+        form,
+        title=f"Rotate {key.name}",
+        submit="Create successor",
+        back=(_url(visit, key.uid), key.name),
         intro="The successor carries what this key carries. Give it to the program, then wait until the old key is unused.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -177,9 +198,13 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
         rules.api_keys.set_active(visit.authority, uid, active=False)
 
     question = Confirmation(
-        f"Deactivate {key.name}", f"Deactivate key {key.public_part}…?", "Deactivate", (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys created with it keep working; to stop them too, revoke it."], undo="Activate it again.",
-    )  # fmt: skip
+        f"Deactivate {key.name}",
+        f"Deactivate key {key.public_part}…?",
+        "Deactivate",
+        (_url(visit, key.uid), key.name),
+        [use_of_key(key), "Keys created with it keep working; to stop them too, revoke it."],
+        undo="Activate it again.",
+    )
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=deactivated")
 
 
@@ -199,10 +224,13 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
         apikeys.revoke_key(visit.realm, key, reason)
 
     question = Confirmation(
-        f"Revoke {key.name}", f"Revoke key {key.public_part}… permanently?", "Revoke", (_url(visit, key.uid), key.name),
+        f"Revoke {key.name}",
+        f"Revoke key {key.public_part}… permanently?",
+        "Revoke",
+        (_url(visit, key.uid), key.name),
         [use_of_key(key), "Every token it was exchanged for, and every key created with it, stops working too, within a second."],
         asks_reason=True,
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=revoked")
 
 
@@ -216,9 +244,12 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
         apikeys.delete_key(visit.realm, key)
 
     question = Confirmation(
-        f"Delete {key.name}", f"Delete key {key.public_part}…?", "Delete", (_url(visit, key.uid), key.name),
+        f"Delete {key.name}",
+        f"Delete key {key.public_part}…?",
+        "Delete",
+        (_url(visit, key.uid), key.name),
         [use_of_key(key), "Keys created with it are revoked.", "Only the audit trail will remember it."],
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{back[0]}?done=deleted")
 
 

@@ -29,10 +29,17 @@ def list_events(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     response = render(
-        "console/realm/audit.html", rows=rows, more=more, first=before is None, filters=filters, subjects=subjects,
-        guarded=trail.is_guarded(), most=MOST_EXPORTED, trail=visit.realm.name,
+        "console/realm/audit.html",
+        rows=rows,
+        more=more,
+        first=before is None,
+        filters=filters,
+        subjects=subjects,
+        guarded=trail.is_guarded(),
+        most=MOST_EXPORTED,
+        trail=visit.realm.name,
         sealed=trail.newest_checkpoint(visit.realm.name),
-    )  # fmt: skip
+    )
     _record(visit, "search")
     return response
 
@@ -86,6 +93,13 @@ def _time(text: str) -> datetime | None:
 
 def _facts(event: AuditEvent) -> dict[str, Any]:
     return {
-        "id": event.id, "at": event.at.isoformat(), "realm": event.realm, "tag": event.tag, "actor": event.actor,
-        "target": event.target, "address": event.address, "outcome": event.outcome, "detail": event.detail,
-    }  # fmt: skip
+        "id": event.id,
+        "at": event.at.isoformat(),
+        "realm": event.realm,
+        "tag": event.tag,
+        "actor": event.actor,
+        "target": event.target,
+        "address": event.address,
+        "outcome": event.outcome,
+        "detail": event.detail,
+    }

@@ -26,9 +26,18 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     """
     every = max(1, len(labels) // 8)
     chart: Any = pygal.StackedBar(
-        width=900, height=260, js=[], disable_xml_declaration=True, show_legend=False, no_prefix=True,
-        show_minor_x_labels=False, x_labels_major=[*labels[::every]], margin=4, print_values=False, no_data_text="Nothing yet",
-    )  # fmt: skip
+        width=900,
+        height=260,
+        js=[],
+        disable_xml_declaration=True,
+        show_legend=False,
+        no_prefix=True,
+        show_minor_x_labels=False,
+        x_labels_major=[*labels[::every]],
+        margin=4,
+        print_values=False,
+        no_data_text="Nothing yet",
+    )
     chart.x_labels = labels
     highest = max((sum(values) for values in zip(*series.values(), strict=True)), default=0)
     chart.y_labels = _ticks(highest)

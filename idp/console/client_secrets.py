@@ -30,9 +30,13 @@ def new_secret(visit: Visit, name: str) -> Response | str:
     if form.do(act):
         return show_secret(visit, name, made[0], "Created another secret")
     return form_page(
-        "console/form.html", form, title=f"New secret for {name}", submit="Create", back=(application_url(visit, name), name),
+        "console/form.html",
+        form,
+        title=f"New secret for {name}",
+        submit="Create",
+        back=(application_url(visit, name), name),
         intro="The others keep working until you retire them.",
-    )  # fmt: skip
+    )
 
 
 @page

@@ -57,9 +57,14 @@ def _tokens(visit: Visit, user_id: int | None, *, own: bool, of: str = "") -> st
     found = personal_tokens.page_of_tokens(visit.realm.id, user_id=user_id, after=after or 0, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row[0].id)
     return render(
-        "console/keys/tokens.html", rows=rows, more=more, first=after is None, own=own, of=of,
+        "console/keys/tokens.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        own=own,
+        of=of,
         may=own or visit.can("personal-tokens:write"),
-    )  # fmt: skip
+    )
 
 
 @page_with_secret
@@ -79,11 +84,14 @@ def new_token(visit: Visit) -> Response | str:
     if form.do(act):
         return render("console/keys/token.html", token=made[0])
     return form_page(
-        "console/form.html", form, title="New personal token", submit="Create",
+        "console/form.html",
+        form,
+        title="New personal token",
+        submit="Create",
         back=(page_url("/console/my/personal-tokens"), "Personal tokens"),
         intro=f"For scripts. It acts as you, and is valid for at most {duration(realm.personal_token_seconds)}. "
         f"You can have {realm.personal_token_limit} of them, expired ones included.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -99,9 +107,12 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
             personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
 
     question = Confirmation(
-        "Delete a personal token", f"Delete the token of {user.name} created on {row.created_at:%Y-%m-%d %H:%M} UTC?",
-        "Delete", (back, "Personal tokens"), ["Scripts that use it are refused within a second."],
-    )  # fmt: skip
+        "Delete a personal token",
+        f"Delete the token of {user.name} created on {row.created_at:%Y-%m-%d %H:%M} UTC?",
+        "Delete",
+        (back, "Personal tokens"),
+        ["Scripts that use it are refused within a second."],
+    )
     return confirmed(visit, question, act, f"{back}?done=deleted")
 
 
@@ -123,10 +134,15 @@ def _sessions(visit: Visit, user: User | None, *, own: bool) -> str:
     found = sessions.list_sessions(visit.realm, user=user, before=after, limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row[0].id)
     return render(
-        "console/keys/sessions.html", rows=rows, more=more, first=after is None, own=own,
+        "console/keys/sessions.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        own=own,
         of="" if own or user is None else user.name,
-        may=own or visit.can("sessions:write"), current=visit.caller.credential_id,
-    )  # fmt: skip
+        may=own or visit.can("sessions:write"),
+        current=visit.caller.credential_id,
+    )
 
 
 @page
@@ -166,9 +182,13 @@ def change_password(visit: Visit) -> Response | str:
         sid = sessions.begin_session(realm, users.get_user(realm, name), agent=request.headers.get("User-Agent", ""))
         return sign_browser_in(see_other(page_url("/console/my/password?done=password")), home, sid)
     return form_page(
-        "console/form.html", form, title="Password", submit="Change my password", back=None,
+        "console/form.html",
+        form,
+        title="Password",
+        submit="Change my password",
+        back=None,
         intro="This ends every other session of your account and keeps this one.",
-    )  # fmt: skip
+    )
 
 
 def _user_asked_for(visit: Visit) -> User | None:

@@ -44,8 +44,13 @@ def review(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.id)
     roles = [role.name for role in access.list_roles(visit.realm)]
     return render(
-        "console/access/review.html", rows=rows, more=more, first=after is None, filters=filters, roles=roles,
-    )  # fmt: skip
+        "console/access/review.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        filters=filters,
+        roles=roles,
+    )
 
 
 @page
@@ -106,9 +111,13 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
     if form.do(act):
         return see_other(f"{url}?done=saved")
     return form_page(
-        "console/form.html", form, title="Change end date", submit="Save", back=(url, holder.name),
+        "console/form.html",
+        form,
+        title="Change end date",
+        submit="Save",
+        back=(url, holder.name),
         intro=f"{holder.name} holds {asked['role']} {_where(asked)}.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -124,7 +133,9 @@ def take(visit: Visit) -> Response | str:
         rules.grants.take(visit.authority, holder, asked["role"], project=asked["project"])
 
     question = Confirmation(
-        f"Remove {asked['role']}", f"Remove role {asked['role']} {_where(asked)} from {holder.name}?", "Remove",
+        f"Remove {asked['role']}",
+        f"Remove role {asked['role']} {_where(asked)} from {holder.name}?",
+        "Remove",
         (url, holder.name),
         [
             *(["It is your own role: you cannot assign yourself a role again that you no longer hold."] if is_own else []),
@@ -133,7 +144,7 @@ def take(visit: Visit) -> Response | str:
             "New tokens do not carry it; introspection, the gateway and this server no longer count it.",
         ],
         undo="" if is_own else "Assign it again.",
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{url}?done=taken")
 
 
@@ -218,7 +229,12 @@ def _filters() -> dict[str, Any]:
 
 def _cells(grant: Grant) -> tuple[str, ...]:
     return (
-        grant.holder_kind, grant.holder_name, grant.role.name, grant.project.name if grant.project else "",
-        grant.until.isoformat(timespec="seconds") if grant.until else "", grant.created_at.isoformat(timespec="seconds"),
-        grant.granted_by, grant.state(clock.now()).value,
-    )  # fmt: skip
+        grant.holder_kind,
+        grant.holder_name,
+        grant.role.name,
+        grant.project.name if grant.project else "",
+        grant.until.isoformat(timespec="seconds") if grant.until else "",
+        grant.created_at.isoformat(timespec="seconds"),
+        grant.granted_by,
+        grant.state(clock.now()).value,
+    )

@@ -95,9 +95,13 @@ def _described(group: Group, posted: Posted | None) -> Form:
 def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
     group = users.get_group(visit.realm, name)
     response = form_page(
-        "console/people/group.html", form, member_form=member_form, group=group, members=users.list_members(group),
+        "console/people/group.html",
+        form,
+        member_form=member_form,
+        group=group,
+        members=users.list_members(group),
         grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
-    )  # fmt: skip
+    )
     response.status_code = max(form.status, member_form.status)
     return response
 
@@ -119,7 +123,10 @@ def delete_group(visit: Visit, name: str) -> Response | str:
         users.delete_group(visit.realm, name)
 
     question = Confirmation(
-        f"Delete group {name}", f"Delete group {name}?", "Delete", (f"{base(visit.realm.name)}/groups/{name}", name),
+        f"Delete group {name}",
+        f"Delete group {name}?",
+        "Delete",
+        (f"{base(visit.realm.name)}/groups/{name}", name),
         [f"Its {members} members remain, and lose the roles that they held through it."],
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")

@@ -78,9 +78,14 @@ def list_keysets(visit: Visit) -> Response | str:
     found = listing.take("", descending=False, after=None if after is None else [after], limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
-        "console/keysets/list.html", rows=rows, more=more, first=after is None, search=search, titles=KIND_TITLES,
+        "console/keysets/list.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        search=search,
+        titles=KIND_TITLES,
         may=visit.can_somewhere("keysets:write"),
-    )  # fmt: skip
+    )
 
 
 @page
@@ -104,11 +109,14 @@ def new_keyset(visit: Visit) -> Response | str:
     if form.do(act):
         return see_other(f"{_url(visit, made['uid'])}?done=created")
     return form_page(
-        "console/form.html", form, title=f"New keyset: {entity or KIND_TITLES[category]}", submit="Create",
+        "console/form.html",
+        form,
+        title=f"New keyset: {entity or KIND_TITLES[category]}",
+        submit="Create",
         back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
         intro="Values are encrypted before they are stored. No page shows them again, not even this one if something has to be "
         "corrected: you then have to type them again. Applications lease them.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -129,13 +137,20 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
     versions = keysets.list_versions(keyset)
     leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
     return form_page(
-        "console/keysets/show.html", form, keyset=keyset, titles=KIND_TITLES, url=_url(visit, keyset.uid),
-        meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}), versions=versions,
-        held=keysets.holdings(keyset, versions), damaged=keysets.is_damaged(visit.realm, keyset),
-        leases=leases.take("", descending=True, after=None, limit=PAGE), live=leases.count(),
+        "console/keysets/show.html",
+        form,
+        keyset=keyset,
+        titles=KIND_TITLES,
+        url=_url(visit, keyset.uid),
+        meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}),
+        versions=versions,
+        held=keysets.holdings(keyset, versions),
+        damaged=keysets.is_damaged(visit.realm, keyset),
+        leases=leases.take("", descending=True, after=None, limit=PAGE),
+        live=leases.count(),
         may=rules.keysets.can_change(visit.authority, keyset),
         may_see_leases=rules.keysets.sees_leases(visit.authority, keyset),
-    )  # fmt: skip
+    )
 
 
 @page
@@ -152,10 +167,14 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
     if form.do(act):
         return see_other(f"{url}?done=replaced")
     return form_page(
-        "console/form.html", form, title=f"New values for {name}", submit="Replace", back=(url, name),
+        "console/form.html",
+        form,
+        title=f"New values for {name}",
+        submit="Replace",
+        back=(url, name),
         intro="The old values are removed, but active leases still have them: the keyset's page shows when no lease does, "
         "so that you can revoke them at their provider.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -168,7 +187,9 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
         keysets.delete_keyset(visit.realm, rules.keysets.writable(visit.authority, uid))
 
     question = Confirmation(
-        f"Delete {keyset.name}", f"Delete keyset {keyset.name} with its values?", "Delete",
+        f"Delete {keyset.name}",
+        f"Delete keyset {keyset.name} with its values?",
+        "Delete",
         (_url(visit, keyset.uid), keyset.name),
         [
             f"Its {count_of(live, 'active lease')} will end." if live else "No lease of it is active.",
@@ -176,7 +197,7 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
             "The values cannot be recovered.",
         ],
         typed=keyset.name,
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/keysets?done=deleted")
 
 
@@ -190,9 +211,14 @@ def list_leases(visit: Visit) -> Response | str:
     found = listing.take("", descending=True, after=None if after is None else [after], limit=PAGE + 1)
     rows, more = one_page(found, lambda row: row.id)
     return render(
-        "console/keysets/leases.html", rows=rows, more=more, first=after is None, search=application, over=over,
+        "console/keysets/leases.html",
+        rows=rows,
+        more=more,
+        first=after is None,
+        search=application,
+        over=over,
         may=visit.can_somewhere("keysets:write"),
-    )  # fmt: skip
+    )
 
 
 @page
@@ -206,14 +232,17 @@ def end_lease(visit: Visit, uid: str) -> Response | str:
 
     is_over = lease.state(clock.now()).value != "live"
     question = Confirmation(
-        f"End the lease of {lease.client_id}", f"End the lease of {lease.keyset_name} to {lease.client_id}?", "End lease",
+        f"End the lease of {lease.client_id}",
+        f"End the lease of {lease.keyset_name} to {lease.client_id}?",
+        "End lease",
         (back, "Leases"),
         [
             "An application that asks is told to stop using the values.",
             "It still has them: if it cannot be trusted, replace the values and revoke the old ones at their provider.",
         ],
-        asks_reason=True, blocked="This lease has already ended." if is_over else "",
-    )  # fmt: skip
+        asks_reason=True,
+        blocked="This lease has already ended." if is_over else "",
+    )
     return confirmed(visit, question, act, f"{back}?done=ended")
 
 

@@ -30,9 +30,14 @@ def one_page(found: Sequence[Row], place: Callable[[Row], Any]) -> tuple[Sequenc
 
 
 def download(
-    name: str, media_type: str, fetch: Callable[[int | None], Sequence[Any]], write: Callable[[Any], str], *, first: str = "",
+    name: str,
+    media_type: str,
+    fetch: Callable[[int | None], Sequence[Any]],
+    write: Callable[[Any], str],
+    *,
+    first: str = "",
     most: int,
-) -> Response:  # fmt: skip
+) -> Response:
     """Answer with a file, made batch by batch and sent as a whole.
 
     A reader who takes time then keeps no transaction open, and none of the server's threads.

@@ -39,11 +39,17 @@ def list_organisations(visit: Visit) -> Response | str:
     rows, more = one_page(found, lambda row: row.name)
     return render(
         "console/operators/list.html",
-        rows=rows, more=more, first=not after, search=search, state=state, after=after,
+        rows=rows,
+        more=more,
+        first=not after,
+        search=search,
+        state=state,
+        after=after,
         counts=realms.count_realms(),
-        totals=audit.activity_totals(clock.now() - timedelta(days=30)), may=rules.realms.can_operate(visit.caller),
+        totals=audit.activity_totals(clock.now() - timedelta(days=30)),
+        may=rules.realms.can_operate(visit.caller),
         grace=realms.GRACE,
-    )  # fmt: skip
+    )
 
 
 @page_with_keys
@@ -59,9 +65,13 @@ def new_organisation(visit: Visit) -> Response | str:
     if form.do(act):
         return see_other(f"{base(form.name.data or '')}?done=created")
     return form_page(
-        "console/form.html", form, title="New organisation", submit="Create", back=(page_url(LIST), "Organisations"),
+        "console/form.html",
+        form,
+        title="New organisation",
+        submit="Create",
+        back=(page_url(LIST), "Organisations"),
         intro="It gets its own issuer, signing keys and the built-in roles.",
-    )  # fmt: skip
+    )
 
 
 @page
@@ -92,10 +102,14 @@ def deactivate(visit: Visit) -> Response | str:
         realms.deactivate_realm(visit.realm)
 
     question = Confirmation(
-        f"Deactivate {name}", f"Deactivate {name} and all its credentials?", "Deactivate", (_list_url(), "Organisations"),
+        f"Deactivate {name}",
+        f"Deactivate {name} and all its credentials?",
+        "Deactivate",
+        (_list_url(), "Organisations"),
         _use(visit.realm),
-        undo="Activate it again, and everything works as before.", blocked=_blocked(name),
-    )  # fmt: skip
+        undo="Activate it again, and everything works as before.",
+        blocked=_blocked(name),
+    )
     return confirmed(visit, question, act, _list_url(done="deactivated"))
 
 
@@ -109,10 +123,15 @@ def delete(visit: Visit) -> Response | str:
         realms.delete_realm(visit.realm)
 
     question = Confirmation(
-        f"Delete {name}", f"Delete {name}?", "Delete", (_list_url(), "Organisations"), _use(visit.realm),
-        undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.", typed=name,
+        f"Delete {name}",
+        f"Delete {name}?",
+        "Delete",
+        (_list_url(), "Organisations"),
+        _use(visit.realm),
+        undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.",
+        typed=name,
         blocked=_blocked(name),
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, _list_url(done="deleted"))
 
 

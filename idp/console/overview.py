@@ -59,12 +59,17 @@ def show(visit: Visit) -> Response | str:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
     labels = [f"{begin:%H:%M}" if span == "day" else f"{begin:%m-%d}" for begin in begins]
     return render(
-        "console/realm/overview.html", span=span, labels=labels, done=done, refused=refused,
+        "console/realm/overview.html",
+        span=span,
+        labels=labels,
+        done=done,
+        refused=refused,
         done_chart=stacked_bars(labels, done, "Tokens, exchanges and calls over time"),
         refused_chart=stacked_bars(labels, refused, "Refusals over time"),
-        reasons=reasons.most_common(10), **_needs_a_look(visit, now),
+        reasons=reasons.most_common(10),
+        **_needs_a_look(visit, now),
         is_new=not applications.list_applications(visit.realm, limit=1),
-    )  # fmt: skip
+    )
 
 
 def _steps(now: datetime, span: str) -> list[datetime]:

@@ -134,9 +134,13 @@ def disable_user(visit: Visit, key: str) -> Response | str:
         users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": False}))
 
     question = Confirmation(
-        f"Disable {user.name}", f"Disable {user.name}?", "Disable", (_url(visit, uid), user.name), _what_stops(visit, user),
+        f"Disable {user.name}",
+        f"Disable {user.name}?",
+        "Disable",
+        (_url(visit, uid), user.name),
+        _what_stops(visit, user),
         undo="Enable the user again: API keys and tokens then work as before; the user has to sign in again.",
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{_url(visit, uid)}?done=disabled")
 
 
@@ -158,9 +162,13 @@ def delete_user(visit: Visit, key: str) -> Response | str:
         users.delete_user(visit.realm, user)
 
     question = Confirmation(
-        f"Delete {user.name}", f"Delete {user.name} and all that is theirs?", "Delete", (_url(visit, user.uid), user.name),
-        [*_what_stops(visit, user), "If you are not sure, disable the user first: that can be undone."], typed=user.name,
-    )  # fmt: skip
+        f"Delete {user.name}",
+        f"Delete {user.name} and all that is theirs?",
+        "Delete",
+        (_url(visit, user.uid), user.name),
+        [*_what_stops(visit, user), "If you are not sure, disable the user first: that can be undone."],
+        typed=user.name,
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/users?done=deleted")
 
 

@@ -80,8 +80,12 @@ def delete_project(visit: Visit, name: str) -> Response | str:
         access.delete_project(visit.realm, name)
 
     question = Confirmation(
-        f"Delete project {name}", f"Delete project {name}?", "Delete", (f"{base(visit.realm.name)}/projects/{name}", name),
-        ["Tokens already issued name it until they expire, for at most 10 hours."], typed=name,
+        f"Delete project {name}",
+        f"Delete project {name}?",
+        "Delete",
+        (f"{base(visit.realm.name)}/projects/{name}", name),
+        ["Tokens already issued name it until they expire, for at most 10 hours."],
+        typed=name,
         blocked=f"Roles on it are assigned ({count:,}). Remove them first: its page shows who holds them." if count else "",
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/projects?done=deleted")

@@ -106,9 +106,13 @@ def delete_api(visit: Visit, name: str) -> Response | str:
         protected_apis.delete_api(visit.realm, name)
 
     question = Confirmation(
-        f"Delete {name}", f"Delete protected API {name}?", "Delete", (_url(visit, name), name),
-        ["Every call to it through a proxy that asks this server is refused within a second."], typed=name,
-    )  # fmt: skip
+        f"Delete {name}",
+        f"Delete protected API {name}?",
+        "Delete",
+        (_url(visit, name), name),
+        ["Every call to it through a proxy that asks this server is refused within a second."],
+        typed=name,
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/apis?done=deleted")
 
 

@@ -73,8 +73,11 @@ def delete_role(visit: Visit, name: str) -> Response | str:
         access.delete_role(visit.realm, name)
 
     question = Confirmation(
-        f"Delete role {name}", f"Delete role {name}?", "Delete", (f"{base(visit.realm.name)}/roles/{name}", name),
+        f"Delete role {name}",
+        f"Delete role {name}?",
+        "Delete",
+        (f"{base(visit.realm.name)}/roles/{name}", name),
         ["API keys restricted to it no longer carry anything through it."],
         blocked="This role is still assigned. Remove it from everyone first: its page shows who holds it." if held else "",
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/roles?done=deleted")

@@ -62,9 +62,12 @@ class SignUpForm(Form):
     name = name_field("Appears in its URLs: lower-case letters, digits, - and _")
     display_name = text("Display name", longest=200)
     email = text(
-        "Your email address", "Its first administrator will sign in with it.", required=True, longest=254,
+        "Your email address",
+        "Its first administrator will sign in with it.",
+        required=True,
+        longest=254,
         render_kw={"autocomplete": "email", "inputmode": "email"},
-    )  # fmt: skip
+    )
 
 
 class ForgottenForm(Form):

@@ -22,8 +22,11 @@ def list_keys(visit: Visit) -> Response | str:
     now = clock.now()
     rows = [(key, key.state(now).value, next_step(visit.realm, key, now)) for key in reversed(keys.list_keys(visit.realm))]
     return render(
-        "console/realm/signing_keys.html", rows=rows, algorithms=SIGNING_ALGORITHMS, may=visit.can("keys:write"),
-    )  # fmt: skip
+        "console/realm/signing_keys.html",
+        rows=rows,
+        algorithms=SIGNING_ALGORITHMS,
+        may=visit.can("keys:write"),
+    )
 
 
 def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, datetime] | None:
@@ -60,13 +63,16 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
         keys.rotate_key(visit.realm, algorithm)
 
     question = Confirmation(
-        f"Rotate the {algorithm} key", f"Announce a successor to the {algorithm} key?", "Rotate", back,
+        f"Rotate the {algorithm} key",
+        f"Announce a successor to the {algorithm} key?",
+        "Rotate",
+        back,
         [
             f"The new key is in the key set for {wait} minutes before it starts signing, so no verifier meets an unknown key.",
             "The old key stays in the key set until the last token it signed has expired. Nothing breaks.",
         ],
         blocked=blocked,
-    )  # fmt: skip
+    )
     return confirmed(visit, question, act, f"{back[0]}?done=rotated")
 
 
@@ -83,12 +89,16 @@ def revoke_key(visit: Visit, kid: str) -> Response | str:
         keys.revoke_key(visit.realm, kid, reason)
 
     question = Confirmation(
-        f"Revoke key {kid}", f"Take the {key.algorithm} key {kid} out of the key set immediately?", "Revoke", back,
+        f"Revoke key {kid}",
+        f"Take the {key.algorithm} key {kid} out of the key set immediately?",
+        "Revoke",
+        back,
         [
             "Every token it has signed is refused by each verifier as soon as its copy of the key set expires.",
             "Applications have to fetch new tokens; people stay signed in to this console.",
             "Do this if the key may have leaked. To change keys without an interruption, rotate instead.",
         ],
-        asks_reason=True, typed="revoke",
-    )  # fmt: skip
+        asks_reason=True,
+        typed="revoke",
+    )
     return confirmed(visit, question, act, f"{back[0]}?done=revoked")

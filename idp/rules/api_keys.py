@@ -54,9 +54,15 @@ def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewK
             sheet = sheet.changed({"expires_at": limit})
         may_exceed = may_exceed or sheet.expires_at == limit
     new = apikeys.create_key(
-        authority.realm, owner, sheet, hours=wish.hours, never=wish.never, may_exceed=may_exceed, frozen=frozen,
+        authority.realm,
+        owner,
+        sheet,
+        hours=wish.hours,
+        never=wish.never,
+        may_exceed=may_exceed,
+        frozen=frozen,
         made_with=authority.caller.key,
-    )  # fmt: skip
+    )
     if limit is not None and (new.key.expires_at is None or new.key.expires_at > limit):
         raise DeniedError(f"A key cannot create one that outlives it: choose an expiry up to {limit:%Y-%m-%dT%H:%M:%SZ}.")
     return new

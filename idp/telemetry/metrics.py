@@ -98,7 +98,7 @@ def share_metrics(folder: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     # not by a thread that reads them: workers are forked meanwhile, see `idp.management.port`
     import prometheus_client.exposition  # noqa: PLC0415 (it looks for the folder when it is loaded)
-    import prometheus_client.multiprocess  # noqa: F401, PLC0415
+    import prometheus_client.multiprocess  # noqa: F401, PLC0415 (its import has the effect)
 
 
 def start_metrics() -> None:

@@ -34,10 +34,16 @@ def test_no_name_looks_like_a_uid(client: FlaskClient, admin: dict[str, str], op
     named = {"metadata": {"name": UID}}
     paths = ("roles", "projects", "groups", "teams", "applications", "applications/reporting/secrets")
     wishes = {
-        **{f"/v1/{path}": named for path in paths}, "/v1/realms": named, "/v1/users": {"spec": {"machineName": UID}},
-        "/v1/keysets": wish(UID.upper()), "/auth/v1/groups": {"name": UID}, "/auth/v1/projects": {"name": UID},
-        "/auth/v1/organizations": {"name": UID}, "/api/v1/apps": {"name": UID}, "/api/v1/org-unit/projects": {"name": UID},
-    }  # fmt: skip
+        **{f"/v1/{path}": named for path in paths},
+        "/v1/realms": named,
+        "/v1/users": {"spec": {"machineName": UID}},
+        "/v1/keysets": wish(UID.upper()),
+        "/auth/v1/groups": {"name": UID},
+        "/auth/v1/projects": {"name": UID},
+        "/auth/v1/organizations": {"name": UID},
+        "/api/v1/apps": {"name": UID},
+        "/api/v1/org-unit/projects": {"name": UID},
+    }
     for path, body in wishes.items():
         header = operator if path in {"/v1/realms", "/auth/v1/organizations"} else admin
         answer = client.post(path, json=body, headers=header)
@@ -152,9 +158,11 @@ def test_uid_means_that_thing_for_everything_that_has_a_name(
     client: FlaskClient, make: Factory, admin: dict[str, str], operator: dict[str, str]
 ) -> None:
     tables: dict[str, tuple[type[Identified], str]] = {
-        "roles": (Role, "/v1/roles"), "projects": (Project, "/v1/projects"), "groups": (Group, "/v1/groups"),
+        "roles": (Role, "/v1/roles"),
+        "projects": (Project, "/v1/projects"),
+        "groups": (Group, "/v1/groups"),
         "applications": (Application, "/v1/applications"),
-    }  # fmt: skip
+    }
     for noun, (table, path) in tables.items():
         meant, other = (client.post(path, json={"metadata": {"name": f"{noun}-{n}"}}, headers=admin).json["uid"] for n in "ab")
         call_it(make, table, other, meant)

@@ -429,13 +429,24 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
         application = applications.get_application(realm, "bot")
         lent = db.session.scalars(select(Lease)).one()
         return {
-            "realms": realm.uid, "tenants": realm.uid, "users": uid, "applications": bot.uid, "apiKeys": key.uid,
-            "groups": group.uid, "teams": group.uid, "grants": grant.uid, "roles": access.get_role(realm, "data-steward").uid,
-            "projects": access.get_project(realm, "vision").uid, "signingKeys": keys.list_keys(realm)[0].uid,
-            "keysets": lent.keyset_uid, "leases": lent.uid, "sessions": sessions.list_sessions(realm)[0][0].uid,
-            "secret": applications.list_secrets(application)[0].uid, "personalTokens": "5a1d1e7c-1111-4111-8111-111111111111",
+            "realms": realm.uid,
+            "tenants": realm.uid,
+            "users": uid,
+            "applications": bot.uid,
+            "apiKeys": key.uid,
+            "groups": group.uid,
+            "teams": group.uid,
+            "grants": grant.uid,
+            "roles": access.get_role(realm, "data-steward").uid,
+            "projects": access.get_project(realm, "vision").uid,
+            "signingKeys": keys.list_keys(realm)[0].uid,
+            "keysets": lent.keyset_uid,
+            "leases": lent.uid,
+            "sessions": sessions.list_sessions(realm)[0][0].uid,
+            "secret": applications.list_secrets(application)[0].uid,
+            "personalTokens": "5a1d1e7c-1111-4111-8111-111111111111",
             "audits": str(audit.list_events("acme", limit=1)[0].id),
-        }  # fmt: skip
+        }
 
     ids = make.do(gather)
     before = make.do(lambda _: len(audit.list_events("acme", limit=1000)))
@@ -586,9 +597,14 @@ def test_sign_up_makes_nothing_before_the_mail_is_verified(settings: Settings) -
         ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"enabeld": False}}, "spec.enabeld"),
         ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"web_origins": []}}, "spec.web_origins"),
         ("PATCH", "/v1/applications/reporting", {"spec": {"isActive": False}}, "spec.isActive"),
-        ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "end": 1}]}}, "spec.projects.end"),
+        (
+            "POST",
+            "/v1/applications",
+            {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "end": 1}]}},
+            "spec.projects.end",
+        ),
     ],
-)  # fmt: skip
+)
 def test_slip_in_a_name_is_no_open_door(
     client: FlaskClient, admin: dict[str, str], method: str, path: str, body: Any, member: str
 ) -> None:
@@ -600,11 +616,26 @@ def test_slip_in_a_name_is_no_open_door(
 @pytest.mark.parametrize(
     ("path", "spec", "member", "problem"),
     [
-        ("realms/acme", {"auditDays": 5}, "spec.auditDays", "5 is out of range: use 30 to 36500 days, or 0 to keep everything forever"),
-        ("applications/reporting", {"webOrigins": ["x"]}, "spec.webOrigins", "takes origins such as https://app.example.com, without a path, not 'x'."),
-        ("applications/reporting", {"ratePerSecond": 0}, "spec.ratePerSecond", "0 is out of range: use 1 to 1000000 tokens per second"),
+        (
+            "realms/acme",
+            {"auditDays": 5},
+            "spec.auditDays",
+            "5 is out of range: use 30 to 36500 days, or 0 to keep everything forever",
+        ),
+        (
+            "applications/reporting",
+            {"webOrigins": ["x"]},
+            "spec.webOrigins",
+            "takes origins such as https://app.example.com, without a path, not 'x'.",
+        ),
+        (
+            "applications/reporting",
+            {"ratePerSecond": 0},
+            "spec.ratePerSecond",
+            "0 is out of range: use 1 to 1000000 tokens per second",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_domain_refuses_is_called_as_bodies_have_it(
     client: FlaskClient, admin: dict[str, str], path: str, spec: Any, member: str, problem: str
 ) -> None:
@@ -658,9 +689,22 @@ def test_personal_tokens_are_made_and_deleted(client: FlaskClient, admin: dict[s
 
 
 CORPUS = (
-    "' OR 1=1 --", "'; DROP TABLE application; --", "%' OR '%'='", "\\", "\x00", "\r\nSet-Cookie: x=1", "\u2028", "${jndi:ldap://x}",
-    "{{7*7}}", "1) UNION SELECT 1--", "../../etc/passwd", "%", "_", "\ud7ff", "9" * 400,
-)  # fmt: skip
+    "' OR 1=1 --",
+    "'; DROP TABLE application; --",
+    "%' OR '%'='",
+    "\\",
+    "\x00",
+    "\r\nSet-Cookie: x=1",
+    "\u2028",
+    "${jndi:ldap://x}",
+    "{{7*7}}",
+    "1) UNION SELECT 1--",
+    "../../etc/passwd",
+    "%",
+    "_",
+    "\ud7ff",
+    "9" * 400,
+)
 
 
 @pytest.mark.spec("T103", "T104", "T106")

@@ -32,9 +32,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One application for all operations: what one leaves behind, the next one meets."""
     folder: Path = tmp_path_factory.mktemp("described")
     settings = Settings.load(
-        data_dir=folder, realms_dir=PROJECT / "realms", rate_api=0, rate_password_reset=0, rate_failures=1_000_000,
-        sign_up="approval", sign_in_limit_account=1_000_000, sign_in_limit_address=1_000_000,
-    )  # fmt: skip
+        data_dir=folder,
+        realms_dir=PROJECT / "realms",
+        rate_api=0,
+        rate_password_reset=0,
+        rate_failures=1_000_000,
+        sign_up="approval",
+        sign_in_limit_account=1_000_000,
+        sign_in_limit_address=1_000_000,
+    )
     close_app(setup.set_up(settings)[0])
     app = create_app(settings)
     make = Factory(app)

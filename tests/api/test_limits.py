@@ -67,9 +67,11 @@ def test_table_of_the_page(limited: Flask, ticks: Ticks) -> None:
     passed = client.get("/v1/grants", environ_base={"REMOTE_ADDR": "192.0.2.1"})
     assert passed.headers["RateLimit"] == '"api";r=49;t=1'
     resets = Counter(
-        client.post("/v1/auth/user/password/reset", json={"emailId": f"n{n}@example.test"}, environ_base={"REMOTE_ADDR": "192.0.2.9"})
-        .headers["RateLimit-Policy"] for n in range(12)
-    )  # fmt: skip
+        client.post(
+            "/v1/auth/user/password/reset", json={"emailId": f"n{n}@example.test"}, environ_base={"REMOTE_ADDR": "192.0.2.9"}
+        ).headers["RateLimit-Policy"]
+        for n in range(12)
+    )
     assert resets == {'"password-reset";q=10;w=5': 12}
 
 

@@ -147,13 +147,24 @@ def test_restore_during_a_purge_restores_nothing_half(
     [
         ("POST", "/auth/v1/login", {"username": "a@b.test", "password": "\ud800"}),
         ("POST", "/api/v1/token", {"grantType": "app_token", "appID": "x", "appSecret": "\udfff"}),
-        ("POST", "/v1/grants", {"spec": {"holder": {"kind": "user", "uid": "x"}, "role": "viewer", "until": "9999-12-31T23:59:59-23:59"}}),
-        ("POST", "/v1/applications", {"metadata": {"name": "x"}, "spec": {"projects": [{"projectUid": "x", "role": "y", "until": "9999-12-31T23:59:59-23:59"}]}}),
+        (
+            "POST",
+            "/v1/grants",
+            {"spec": {"holder": {"kind": "user", "uid": "x"}, "role": "viewer", "until": "9999-12-31T23:59:59-23:59"}},
+        ),
+        (
+            "POST",
+            "/v1/applications",
+            {
+                "metadata": {"name": "x"},
+                "spec": {"projects": [{"projectUid": "x", "role": "y", "until": "9999-12-31T23:59:59-23:59"}]},
+            },
+        ),
         ("POST", "/v1/applications/ci/secrets", {"metadata": {"name": "x"}, "spec": {"expiry": "9999-12-31T23:59:59-23:59"}}),
         ("GET", "/v1/audit/events?since=0001-01-01T00:00:00%2B23:59", None),
         ("POST", "/cloudapi/v6/um/groups/x/users", {"id": "\ud800"}),
     ],
-)  # fmt: skip
+)
 def test_odd_values_are_refused(client: FlaskClient, make: Factory, method: str, path: str, body: Any) -> None:
     make.user("root@example.test", roles=("administrator",))
     answer = client.open(path, method=method, json=body, headers=session_of(client, "root@example.test"))

@@ -91,8 +91,11 @@ def test_sign_in_sets_the_cookie_unless_told_not_to(client: FlaskClient, make: F
 
 
 FOREIGN = (
-    {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
-)  # fmt: skip
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+)
 
 
 def test_no_get_and_no_foreign_page_signs_a_browser_in(client: FlaskClient, make: Factory) -> None:
@@ -106,9 +109,11 @@ def test_no_get_and_no_foreign_page_signs_a_browser_in(client: FlaskClient, make
     for headers in FOREIGN:
         token = {"token": session_of(client)["Authorization"]}
         for path, sent in (
-            ("/v1/auth/authenticate", body), ("/v1/users/default/login", edge), ("/v1/auth/refresh", token),
+            ("/v1/auth/authenticate", body),
+            ("/v1/users/default/login", edge),
+            ("/v1/auth/refresh", token),
             ("/auth/v1/login", edge),
-        ):  # fmt: skip
+        ):
             assert "Set-Cookie" not in client.post(path, json=sent, headers=headers).headers, f"{path} {headers}"
     own = {"Origin": "http://localhost:8080", "Sec-Fetch-Site": "same-origin"}
     again = client.post("/v1/auth/refresh", json={"token": session_of(client)["Authorization"]}, headers=own)

@@ -201,9 +201,7 @@ def test_limit_of_an_ipv6_network_is_shared_by_its_addresses(
 def tried(app: Flask, address: str = "192.0.2.1", password: str = WRONG, **body: Any) -> int:
     """Try to sign in from an address, and return the status."""
     body = {"emailId": "ann@example.test", "password": password, "org": "acme"} | body
-    answer = app.test_client().post(
-        "/v1/auth/authenticate?setCookie=false", json=body, environ_base={"REMOTE_ADDR": address}
-    )  # fmt: skip
+    answer = app.test_client().post("/v1/auth/authenticate?setCookie=false", json=body, environ_base={"REMOTE_ADDR": address})
     return answer.status_code
 
 
@@ -258,9 +256,11 @@ def test_names_that_nobody_has_are_slowed_after_as_many_tries(strict: Flask, mak
     seen = {
         name: [tried(strict, address, emailId=name, org=orgs[number % len(orgs)]) for number in range(12)]
         for address, name in (
-            ("192.0.2.1", "ann@example.test"), ("192.0.2.2", "nobody@example.test"), ("192.0.2.3", "bob@example.test"),
+            ("192.0.2.1", "ann@example.test"),
+            ("192.0.2.2", "nobody@example.test"),
+            ("192.0.2.3", "bob@example.test"),
         )
-    }  # fmt: skip
+    }
     assert seen["ann@example.test"] == seen["nobody@example.test"] == seen["bob@example.test"]
     assert {401, 429} == set(seen["ann@example.test"])
 
@@ -380,8 +380,9 @@ def test_reset_without_organisation_is_of_the_accounts_that_somebody_has_made_th
     users.answer_reset_requests()
     commit()
     assert [(sent["to"], sent["values"]["organisation"]) for sent in outbox(context)] == [
-        ("ann@example.test", "acme"), ("new@example.test", "other-3"),
-    ]  # fmt: skip
+        ("ann@example.test", "acme"),
+        ("new@example.test", "other-3"),
+    ]
 
 
 def works_of(app: Flask) -> users.PasswordHashing:

@@ -199,7 +199,7 @@ EXPORTS: dict[str, tuple[Callable[[list[str], int], list[str]], Kind, bool]] = {
         Kind.INSERTED,
         False,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -465,8 +465,12 @@ def test_checkpoints_are_pushed_off_the_box(sealed: list[int], context: Flask, t
     newest = trail.newest_checkpoint("acme")
     assert newest is not None
     assert kept[-1] == {
-        "realm": "acme", "number": newest.number, "total": newest.total, "head": newest.head, "checkpoint": newest.checkpoint,
-    }  # fmt: skip
+        "realm": "acme",
+        "number": newest.number,
+        "total": newest.total,
+        "head": newest.head,
+        "checkpoint": newest.checkpoint,
+    }
     assert listeners["posts"][-1][1] == [json.dumps(kept[-1])]
     message = listeners["udp"].recv(65_536).decode()
     assert message.startswith("<109>1 ")

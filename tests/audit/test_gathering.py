@@ -42,8 +42,10 @@ def with_unknown_key(client: FlaskClient, address: str) -> None:
 
 def with_exchange(client: FlaskClient, address: str) -> None:
     form = {
-        "grant_type": EXCHANGE, "subject_token": "nonsense", "subject_token_type": "urn:realmgate:params:oauth:token-type:api-key",
-    }  # fmt: skip
+        "grant_type": EXCHANGE,
+        "subject_token": "nonsense",
+        "subject_token_type": "urn:realmgate:params:oauth:token-type:api-key",
+    }
     ask(client, "token", form, environ_base={"REMOTE_ADDR": address})
 
 

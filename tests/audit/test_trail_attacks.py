@@ -176,9 +176,14 @@ def set_the_schema_back(connection: Connection) -> None:
 
 
 ATTACKS: list[Callable[[Connection], None]] = [
-    forge, forge_with_a_key_of_ones_own, begin_anew, begin_anew_without_marks, cut_the_end, say_it_was_cut,
+    forge,
+    forge_with_a_key_of_ones_own,
+    begin_anew,
+    begin_anew_without_marks,
+    cut_the_end,
+    say_it_was_cut,
     hide_every_trail,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)

@@ -96,10 +96,11 @@ def bench_tokens(folder: Path, threads: int, rounds: int, seconds: float) -> dic
     """Measure the four kinds of answer, the bare route and the bare signatures, in turn."""
     server = set_up(folder, IDP_THREADS=str(threads))
     secrets = {
-        algorithm: server.create_application(f"bench-{algorithm.lower()}", "--algorithm", algorithm, "--role", "researcher",
-                                             "--project", "vision")["client_secret"]
+        algorithm: server.create_application(
+            f"bench-{algorithm.lower()}", "--algorithm", algorithm, "--role", "researcher", "--project", "vision"
+        )["client_secret"]
         for algorithm in ("RS256", "ES256")
-    }  # fmt: skip
+    }
     server.start()
     requests = {
         name: token_request(f"bench-{algorithm.lower()}", secrets[algorithm], scope) for name, (algorithm, scope) in KINDS.items()

@@ -55,9 +55,12 @@ def bench_lists(folder: Path, rounds: int, count_applications: int, count_realms
     close_app(app)
     slowest = max(each for pages in figures.values() for each in pages.values())
     return {
-        "applications": count_applications, "realms": count_realms, "pages_ms": figures, "slowest_page_ms": slowest,
+        "applications": count_applications,
+        "realms": count_realms,
+        "pages_ms": figures,
+        "slowest_page_ms": slowest,
         "one_more_realm_ms": round(statistics.median(times), 1),
-    }  # fmt: skip
+    }
 
 
 def _pages(client: Any, url: str, header: dict[str, str], rounds: int) -> dict[str, float]:
@@ -121,11 +124,19 @@ def bench_trail(folder: Path, count: int) -> dict[str, float]:
         for start in range(0, count, 20_000):
             rows = [
                 event_values(
-                    now + timedelta(milliseconds=number), "acme", Tag.TOKEN_ISSUE, f"application:a{number % 500}",
-                    f"token:{number:032x}", "192.0.2.7", "success", method="client_secret", secret="main", id_token=True,
+                    now + timedelta(milliseconds=number),
+                    "acme",
+                    Tag.TOKEN_ISSUE,
+                    f"application:a{number % 500}",
+                    f"token:{number:032x}",
+                    "192.0.2.7",
+                    "success",
+                    method="client_secret",
+                    secret="main",
+                    id_token=True,
                 )
                 for number in range(start, min(start + 20_000, count))
-            ]  # fmt: skip
+            ]
             db.session.execute(insert(AuditEvent), rows)
         commit()
         started = time.perf_counter()
@@ -143,9 +154,11 @@ def bench_trail(folder: Path, count: int) -> dict[str, float]:
         assert trail.count_unsealed() == 0
     close_app(app)
     return {
-        "events": count, "seal_seconds": round(sealed, 1), "seal_us_per_event": round(sealed / count * 1e6, 1),
+        "events": count,
+        "seal_seconds": round(sealed, 1),
+        "seal_us_per_event": round(sealed / count * 1e6, 1),
         "verify_seconds": round(verified, 1),
-    }  # fmt: skip
+    }
 
 
 _ABUSER = """

@@ -107,10 +107,22 @@ def add_keysets(settings: Settings, count: int) -> None:
                 uid = str(uuid.uuid4())
                 sealed_data_key, sealed = seal_values(realm.uid, uid, 1, VALUES)
                 sets.append(
-                    {"id": first + number, "uid": uid, "created_at": now, "updated_at": now, "realm_id": realm.id,
-                     "name": f"seed {number}", "description": "", "category": "provider", "entity": "aws", "is_default": False,
-                     "max_lease_seconds": 3600, "version": 1, "sealed_data_key": sealed_data_key}
-                )  # fmt: skip
+                    {
+                        "id": first + number,
+                        "uid": uid,
+                        "created_at": now,
+                        "updated_at": now,
+                        "realm_id": realm.id,
+                        "name": f"seed {number}",
+                        "description": "",
+                        "category": "provider",
+                        "entity": "aws",
+                        "is_default": False,
+                        "max_lease_seconds": 3600,
+                        "version": 1,
+                        "sealed_data_key": sealed_data_key,
+                    }
+                )
                 keys += [
                     {"keyset_id": first + number, "key_type": each, "fingerprint": "", "sealed_value": value}
                     for each, value in sealed

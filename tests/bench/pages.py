@@ -92,16 +92,30 @@ def _add_grants_and_events() -> None:
         .filter(Application.name.startswith("seed-"))
     )
     grants = [
-        {"realm_id": realm.id, "holder_kind": "application", "holder_id": number, "holder_name": name, "role_id": role,
-         "uid": str(uuid.uuid4()), "created_at": now, "granted_by": "seed"}
+        {
+            "realm_id": realm.id,
+            "holder_kind": "application",
+            "holder_id": number,
+            "holder_name": name,
+            "role_id": role,
+            "uid": str(uuid.uuid4()),
+            "created_at": now,
+            "granted_by": "seed",
+        }
         for number, name in seeded
-    ]  # fmt: skip
+    ]
     events = [
         event_values(
-            now - timedelta(seconds=number / 50), "acme", Tag.TOKEN_ISSUE, f"application:seed-{number}", f"token:{number}", "127.0.0.1", "success"
+            now - timedelta(seconds=number / 50),
+            "acme",
+            Tag.TOKEN_ISSUE,
+            f"application:seed-{number}",
+            f"token:{number}",
+            "127.0.0.1",
+            "success",
         )
         for number in range(COUNT_EVENTS)
-    ]  # fmt: skip
+    ]
     for table, rows in ((Grant, grants), (AuditEvent, events)):
         for start in range(0, len(rows), 10_000):
             db.session.execute(insert(table), rows[start : start + 10_000])

@@ -107,8 +107,13 @@ def _with_person(folder: Path, **settings: str) -> tuple[Measured, bytes]:
     from idp.users.passwords import HASHER
     from tests.bench.__main__ import settings_of
 
-    server = set_up(folder, IDP_SIGN_IN_LIMIT_ACCOUNT="1000000", IDP_SIGN_IN_LIMIT_ADDRESS="1000000",
-                    IDP_SIGN_IN_LIMIT_REALM="1000000", **settings)  # fmt: skip
+    server = set_up(
+        folder,
+        IDP_SIGN_IN_LIMIT_ACCOUNT="1000000",
+        IDP_SIGN_IN_LIMIT_ADDRESS="1000000",
+        IDP_SIGN_IN_LIMIT_REALM="1000000",
+        **settings,
+    )
     app = create_app(settings_of(server))
     with app.app_context():
         users.create_user(realms.get_realm("acme"), "bench@example.test", password_hash=HASHER.hash(PASSWORD))

@@ -28,20 +28,40 @@ def add_applications(settings: Settings, realm: str, count: int) -> None:
         pepper_id, secret_hash = vault.hash_secret(SECRET)
         now = clock.now()
         rows: list[dict[str, Any]] = [
-            {"realm_id": owner.id, "name": f"seed-{number}", "uid": str(uuid.uuid4()), "created_at": now, "updated_at": now,
-             "description": "", "enabled": True, "audience": [], "resources": [], "token_count": 0}
+            {
+                "realm_id": owner.id,
+                "name": f"seed-{number}",
+                "uid": str(uuid.uuid4()),
+                "created_at": now,
+                "updated_at": now,
+                "description": "",
+                "enabled": True,
+                "audience": [],
+                "resources": [],
+                "token_count": 0,
+            }
             for number in range(count)
-        ]  # fmt: skip
+        ]
         for start in range(0, count, 10_000):
             db.session.execute(insert(Application), rows[start : start + 10_000])
         commit()
         ids = [row.id for row in db.session.query(Application.id).filter_by(realm_id=owner.id)]
         secrets = [
-            {"application_id": each, "name": "main", "uid": str(uuid.uuid4()), "created_at": now, "public_part": "",
-             "pepper_id": pepper_id, "secret_hash": secret_hash, "single_use": False, "shown": True,
-             "last_used_address": "", "use_count": 0}
+            {
+                "application_id": each,
+                "name": "main",
+                "uid": str(uuid.uuid4()),
+                "created_at": now,
+                "public_part": "",
+                "pepper_id": pepper_id,
+                "secret_hash": secret_hash,
+                "single_use": False,
+                "shown": True,
+                "last_used_address": "",
+                "use_count": 0,
+            }
             for each in ids
-        ]  # fmt: skip
+        ]
         for start in range(0, len(secrets), 10_000):
             db.session.execute(insert(ApplicationSecret).prefix_with("OR IGNORE"), secrets[start : start + 10_000])
         commit()
@@ -89,12 +109,28 @@ def add_keys(settings: Settings, realm: str, application: str, count: int) -> No
         pepper_id, secret_hash = vault.hash_secret(SECRET)
         now = clock.now()
         rows: list[dict[str, Any]] = [
-            {"realm_id": owner.id, "application_id": holder.id, "name": "seed", "description": "", "uid": str(uuid.uuid4()),
-             "public_part": f"idp_ak_{number:08d}", "pepper_id": pepper_id, "secret_hash": secret_hash, "active": True,
-             "revoke_reason": "", "roles": [], "projects": [], "addresses": [], "created_by": "seed", "created_at": now,
-             "updated_at": now, "last_used_address": "", "use_count": 0}
+            {
+                "realm_id": owner.id,
+                "application_id": holder.id,
+                "name": "seed",
+                "description": "",
+                "uid": str(uuid.uuid4()),
+                "public_part": f"idp_ak_{number:08d}",
+                "pepper_id": pepper_id,
+                "secret_hash": secret_hash,
+                "active": True,
+                "revoke_reason": "",
+                "roles": [],
+                "projects": [],
+                "addresses": [],
+                "created_by": "seed",
+                "created_at": now,
+                "updated_at": now,
+                "last_used_address": "",
+                "use_count": 0,
+            }
             for number in range(count)
-        ]  # fmt: skip
+        ]
         for start in range(0, count, 10_000):
             db.session.execute(insert(ApiKey), rows[start : start + 10_000])
         commit()

@@ -68,8 +68,23 @@ def proportional_megabytes(processes: list[psutil.Process]) -> float:
 def bare_flask(threads: int) -> Iterator[tuple[int, list[psutil.Process]]]:
     """Serve the bare route, and yield its port and worker."""
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--http", "1", "--no-ws",
-               "--blocking-threads", str(threads), "--log-level", "error", "tests.bench.bare:app"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--port",
+        str(port),
+        "--http",
+        "1",
+        "--no-ws",
+        "--blocking-threads",
+        str(threads),
+        "--log-level",
+        "error",
+        "tests.bench.bare:app",
+    ]
     process = launch(command)
 
     def answers() -> bool:

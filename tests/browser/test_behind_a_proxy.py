@@ -28,9 +28,11 @@ class Place:
 
 PLACES = {
     "with the default port": Place("https://id.example.com:443", "https://id.example.com"),
-    "stripped": Place("https://strips.example.com/idp", "https://strips.example.com/idp", "location /idp/ {", "proxy_pass http://realmgate/;"),
+    "stripped": Place(
+        "https://strips.example.com/idp", "https://strips.example.com/idp", "location /idp/ {", "proxy_pass http://realmgate/;"
+    ),
     "not stripped": Place("https://keeps.example.com/idp/", "https://keeps.example.com/idp", "location /idp/ {"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

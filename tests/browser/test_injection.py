@@ -55,10 +55,28 @@ def test_markup_in_names_is_text(hostile: Console) -> None:
     base = "/console/realms/acme"
     uid = hostile.make.do(lambda realm: users.get_user(realm, "ann@example.test").uid)
     pages = [
-        "", "/applications", "/applications/ci-bot", "/applications/ci-bot/delete", "/users", f"/users/{uid}", f"/users/{uid}/delete", "/groups",
-        "/groups/hostile", "/roles", "/roles/hostile", "/projects", "/projects/hostile", "/access", "/api-keys", "/keysets", "/sessions", "/signing-keys", "/audit",
-        "/settings", "/access/give?holder=group:hostile",
-    ]  # fmt: skip
+        "",
+        "/applications",
+        "/applications/ci-bot",
+        "/applications/ci-bot/delete",
+        "/users",
+        f"/users/{uid}",
+        f"/users/{uid}/delete",
+        "/groups",
+        "/groups/hostile",
+        "/roles",
+        "/roles/hostile",
+        "/projects",
+        "/projects/hostile",
+        "/access",
+        "/api-keys",
+        "/keysets",
+        "/sessions",
+        "/signing-keys",
+        "/audit",
+        "/settings",
+        "/access/give?holder=group:hostile",
+    ]
     for path in pages:
         page.goto(base + path)
         is_clean(hostile, page, path)

@@ -126,7 +126,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "keyset": ("ann@example.test", keyset),
     "delete": ("ann@example.test", at("/console/realms/acme/applications/nightly-build/delete")),
     "organisations": ("root@example.test", at("/console/organisations")),
-}  # fmt: skip
+}
 
 
 def said_by(page: Page) -> str:

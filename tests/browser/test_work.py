@@ -58,10 +58,16 @@ def test_page_of_another_site_cannot_sign_a_browser_in(console: Console) -> None
     url = console.server.url
     sent = json.dumps({"emailId": "mallory@example.test", "password": PASSWORD, "org": "acme"})
     visitor = console.visitor()
-    visitor.route("http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=f"""
+    visitor.route(
+        "http://evil.example/",
+        lambda route: route.fulfill(
+            content_type="text/html",
+            body=f"""
         <a href="{url}/v1/auth/refresh/{token}">Look at this</a>
         <form method="post" enctype="text/plain" action="{url}/v1/auth/authenticate"><input type="hidden"
-          name='{sent[:-1]}, "x": "' value='"}}'><button>Win a prize</button></form>"""))  # fmt: skip
+          name='{sent[:-1]}, "x": "' value='"}}'><button>Win a prize</button></form>""",
+        ),
+    )
     for role, name in (("link", "Look at this"), ("button", "Win a prize")):
         visitor.goto("http://evil.example/")
         with visitor.expect_navigation(url=f"{url}/**"):

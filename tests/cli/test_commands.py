@@ -63,11 +63,18 @@ def test_every_listing_has_text_and_json(run: Run) -> None:
         "ci-bot",
     )
     for command in (
-        ["realms", "list"], ["realms", "show", "acme"], ["realms", "plan"], ["applications", "list", "--realm", "acme"],
-        ["applications", "show", "--realm", "acme", "ci-bot"], ["applications", "secrets", "list", "--realm", "acme", "ci-bot"],
-        ["roles", "list", "--realm", "acme"], ["projects", "list", "--realm", "acme"], ["grants", "list", "--realm", "acme"],
-        ["keys", "list", "--realm", "acme"], ["audit", "list"],
-    ):  # fmt: skip
+        ["realms", "list"],
+        ["realms", "show", "acme"],
+        ["realms", "plan"],
+        ["applications", "list", "--realm", "acme"],
+        ["applications", "show", "--realm", "acme", "ci-bot"],
+        ["applications", "secrets", "list", "--realm", "acme", "ci-bot"],
+        ["roles", "list", "--realm", "acme"],
+        ["projects", "list", "--realm", "acme"],
+        ["grants", "list", "--realm", "acme"],
+        ["keys", "list", "--realm", "acme"],
+        ["audit", "list"],
+    ):
         assert run(*command).strip()
         assert as_json(run(*command, "--json"))
 
@@ -140,9 +147,12 @@ def test_realms_are_made_approved_stopped_and_restored(run: Run) -> None:
     assert state() == "pending"
     assert "is pending" in run("realms", "activate", "globex", status=1)
     for verb, options, after in (
-        ("approve", (), "active"), ("deactivate", ("--yes",), "inactive"), ("activate", (), "active"),
-        ("delete", ("--yes",), "deleted"), ("restore", (), "inactive"),
-    ):  # fmt: skip
+        ("approve", (), "active"),
+        ("deactivate", ("--yes",), "inactive"),
+        ("activate", (), "active"),
+        ("delete", ("--yes",), "deleted"),
+        ("restore", (), "inactive"),
+    ):
         run("realms", verb, "globex", *options)
         assert state() == after, verb
     for verb in ("deactivate", "delete"):
@@ -202,10 +212,13 @@ def acts(run: Any) -> list[Any]:
         (["keys", "revoke", "--realm", "acme", "--reason", "x", "--yes", "nokey"], "has no key 'nokey'"),
         (["realms", "show", "nowhere"], "There is no realm 'nowhere'"),
         (["realms", "plan", "/nowhere.toml"], "/nowhere.toml:1: cannot be read"),
-        (["token", "--realm", "acme", "--client-id", "x", "--client-secret", "y", "--url", "http://127.0.0.1:1"], "No server listens on http://127.0.0.1:1 (connection refused)"),
+        (
+            ["token", "--realm", "acme", "--client-id", "x", "--client-secret", "y", "--url", "http://127.0.0.1:1"],
+            "No server listens on http://127.0.0.1:1 (connection refused)",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)  # fmt: skip
+)
 def test_refusals_are_one_sentence_and_status_1(run: Run, arguments: list[str], sentence: str) -> None:
     before = acts(run)
     output = run(*arguments, status=1)
@@ -218,12 +231,19 @@ def test_refusals_are_one_sentence_and_status_1(run: Run, arguments: list[str], 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nothing"], ["applications", "create"], ["applications", "create", "x"], ["keys", "rotate", "--realm", "acme", "--algorithm", "none"],
-     ["grants", "add", "--realm", "acme", "--until", "tomorrow", "a", "b"], ["grants", "add", "--realm", "acme", "--until", "2030-01-01T10:00", "a", "b"],
-     ["audit", "list", "--limit", "0"], ["audit", "list", "--before", "9" * 30],
-     ["grants", "add", "--realm", "acme", "--until", "0001-01-01T00:00:00+14:00", "a", "b"]],
+    [
+        ["nothing"],
+        ["applications", "create"],
+        ["applications", "create", "x"],
+        ["keys", "rotate", "--realm", "acme", "--algorithm", "none"],
+        ["grants", "add", "--realm", "acme", "--until", "tomorrow", "a", "b"],
+        ["grants", "add", "--realm", "acme", "--until", "2030-01-01T10:00", "a", "b"],
+        ["audit", "list", "--limit", "0"],
+        ["audit", "list", "--before", "9" * 30],
+        ["grants", "add", "--realm", "acme", "--until", "0001-01-01T00:00:00+14:00", "a", "b"],
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_usage_errors_are_status_2(run: Run, arguments: list[str]) -> None:
     assert "Usage:" in run(*arguments, status=2)
 

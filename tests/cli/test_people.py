@@ -22,8 +22,18 @@ def idp_with_input(server: Server, text: str, *arguments: str) -> subprocess.Com
 
 
 def test_person_is_made_with_a_password_from_standard_input(acme: Server) -> None:
-    command = ("users", "create", "--realm", "acme", "--email", "User@example.test", "--role", "administrator",
-               "--password-stdin", "--json")  # fmt: skip
+    command = (
+        "users",
+        "create",
+        "--realm",
+        "acme",
+        "--email",
+        "User@example.test",
+        "--role",
+        "administrator",
+        "--password-stdin",
+        "--json",
+    )
     done = idp_with_input(acme, PASSWORD + "\n", *command)
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)

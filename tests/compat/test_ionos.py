@@ -57,8 +57,11 @@ def test_a_password_that_is_shown_leaves_a_trace(client: FlaskClient, make: Fact
     recorded = audit.list_events("acme", tag="user:password:use")
     assert {(event.actor, event.target, event.outcome) for event in recorded} == {("user:ann@example.test",) * 2 + ("success",)}
     assert sorted((event.address, event.detail["purpose"], event.detail["count"]) for event in recorded) == [
-        ("127.0.0.1", "call", 1), ("127.0.0.1", "change", 1), ("192.0.2.8", "call", 1), ("192.0.2.9", "call", 3),
-    ]  # fmt: skip
+        ("127.0.0.1", "call", 1),
+        ("127.0.0.1", "change", 1),
+        ("192.0.2.8", "call", 1),
+        ("192.0.2.9", "call", 3),
+    ]
     counted = [
         each.count for each in audit.list_activity("acme", clock.now() - timedelta(hours=2)) if each.tag == Tag.PASSWORD_USE
     ]

@@ -31,9 +31,15 @@ def check_collection(body: dict[str, Any]) -> None:
 def test_users(client: FlaskClient, make: Factory, admin: dict[str, str], way: str) -> None:
     header = admin if way == "bearer" else basic()
     properties = {
-        "firstname": "New", "lastname": "Person", "email": "new@example.test", "administrator": False, "password": "x" * 12,
-        "forceSecAuth": False, "secAuthActive": False, "active": True,
-    }  # fmt: skip
+        "firstname": "New",
+        "lastname": "Person",
+        "email": "new@example.test",
+        "administrator": False,
+        "password": "x" * 12,
+        "forceSecAuth": False,
+        "secAuthActive": False,
+        "active": True,
+    }
     made = client.post(f"{UM}/users", json={"properties": properties}, headers=header)
     assert made.status_code == 202, made.text
     url = f"{UM}/users/{made.json['id']}"

@@ -26,8 +26,12 @@ NOT_SERVED = {
 """Operations that are not served, since what they are about is not here, and what they are answered."""
 
 USERS = {
-    "filter.firstname": "a", "filter.email": "example.test", "filter.administrator": [True, False], "limit": 2, "offset": 0,
-}  # fmt: skip
+    "filter.firstname": "a",
+    "filter.email": "example.test",
+    "filter.administrator": [True, False],
+    "limit": 2,
+    "offset": 0,
+}
 
 
 @pytest.fixture

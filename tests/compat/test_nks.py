@@ -61,8 +61,9 @@ def test_a_keyset_is_made_shown_changed_and_deleted(client: FlaskClient, root: d
     assert shown["org"] == int(base.split("/")[2])
     assert (shown["workspaces"], shown["is_default"], shown["created"][-1]) == ([], False, "Z")
     assert [(key["keyset"], key["key_type"], key["fingerprint"], key["user"]) for key in shown["keys"]] == [
-        (shown["pk"], "pub", "", shown["user"]), (shown["pk"], "pvt", "", shown["user"]),
-    ]  # fmt: skip
+        (shown["pk"], "pub", "", shown["user"]),
+        (shown["pk"], "pvt", "", shown["user"]),
+    ]
     assert all(isinstance(each, int) for each in (shown["pk"], shown["user"], *(key["pk"] for key in shown["keys"])))
     url = f"{base}/{shown['pk']}"
     assert client.get(url, headers=root).json == shown
@@ -181,23 +182,36 @@ def test_a_name_that_is_taken_is_a_wrong_field(client: FlaskClient, root: dict[s
 @pytest.mark.parametrize(
     ("data", "content_type"),
     [
-        (b"{", "application/json"), (b"[]", "application/json"), (b'{"name": "a", "name": "b"}', "application/json"),
-        (b'{"name": NaN}', "application/json"), (b"\xff", "application/json"), (b'{"name": "\\ud800"}', "application/json"),
-        (b"[" * 5_000, "application/json"), (b"name=x", "text/plain"), (b"<name>x</name>", "application/xml"),
+        (b"{", "application/json"),
+        (b"[]", "application/json"),
+        (b'{"name": "a", "name": "b"}', "application/json"),
+        (b'{"name": NaN}', "application/json"),
+        (b"\xff", "application/json"),
+        (b'{"name": "\\ud800"}', "application/json"),
+        (b"[" * 5_000, "application/json"),
+        (b"name=x", "text/plain"),
+        (b"<name>x</name>", "application/xml"),
         (b'{"keys": "' + b"x" * 2**20 + b'"}', "application/json"),
-        (b"name=%ff", "application/x-www-form-urlencoded"), (b"name=x&" * 200, "application/x-www-form-urlencoded"),
-        (b"x", "multipart/form-data"), (b"x", "multipart/form-data; boundary="), (b"x", "multipart/form-data; boundary=" + "b" * 71),
-        (b"no parts", "multipart/form-data; boundary=b"), (b"--b\r\n\r\n", "multipart/form-data; boundary=b"),
+        (b"name=%ff", "application/x-www-form-urlencoded"),
+        (b"name=x&" * 200, "application/x-www-form-urlencoded"),
+        (b"x", "multipart/form-data"),
+        (b"x", "multipart/form-data; boundary="),
+        (b"x", "multipart/form-data; boundary=" + "b" * 71),
+        (b"no parts", "multipart/form-data; boundary=b"),
+        (b"--b\r\n\r\n", "multipart/form-data; boundary=b"),
         (b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\ncut', "multipart/form-data; boundary=b"),
         (b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n\xff\r\n--b--', "multipart/form-data; boundary=b"),
-        (b'--b\r\nContent-Disposition: form-data; name="name"; filename="f"\r\n\r\nx\r\n--b--', "multipart/form-data; boundary=b"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="name"; filename="f"\r\n\r\nx\r\n--b--',
+            "multipart/form-data; boundary=b",
+        ),
         # a bomb: thousands of parts, and a part of thousands of header lines
         (b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n\r\n' * 1_100 + b"--b--", "multipart/form-data; boundary=b"),
         (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", "multipart/form-data; boundary=b"),
         (b"--b\r\n" + b"X-A: b\r\n" * 7_000 + b"\r\nx\r\n--b--", "multipart/form-data; boundary=b"),
         (b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + b"x" * 2**20, "multipart/form-data; boundary=b"),
     ],
-)  # fmt: skip
+)
 def test_bodies_that_cannot_be_read(
     client: FlaskClient, root: dict[str, str], base: str, make: Factory, data: bytes, content_type: str
 ) -> None:
@@ -217,9 +231,16 @@ def test_bodies_that_cannot_be_read(
 def test_a_form_says_all_that_json_can(client: FlaskClient, root: dict[str, str], base: str, make: Factory, kind: str) -> None:
     vision, speech = make.do(lambda realm: [access.get_project(realm, name).id for name in ("vision", "speech")])
     form = {
-        "name": "by form", "category": "provider", "entity": "aws", "is_default": "true", "workspaces": [str(vision), str(speech)],
-        "keys[0]key_type": "pub", "keys[0]key": "AKIA-canary-id", "keys[1][key_type]": "pvt", "keys[1].key": "canary-secret-of-aws",
-    }  # fmt: skip
+        "name": "by form",
+        "category": "provider",
+        "entity": "aws",
+        "is_default": "true",
+        "workspaces": [str(vision), str(speech)],
+        "keys[0]key_type": "pub",
+        "keys[0]key": "AKIA-canary-id",
+        "keys[1][key_type]": "pvt",
+        "keys[1].key": "canary-secret-of-aws",
+    }
     made = client.post(base, data=form, content_type=kind, headers=root)
     assert made.status_code == 201, made.text
     assert (made.json["workspaces"], made.json["is_default"]) == ([vision, speech], True)
@@ -283,10 +304,17 @@ def test_members_read_and_only_owners_and_administrators_write(
     boss = session_of(client, "boss@example.test", org="other")
     own = make.do(lambda realm: realm.id, "other")
     for method, path in (
-        ("GET", base), ("POST", base), ("GET", url), ("PATCH", url), ("DELETE", url),
-        ("GET", url.replace(base, f"/orgs/{own}/keysets")), ("DELETE", url.replace(base, f"/orgs/{own}/keysets")),
-        ("PATCH", url.replace(base, f"/orgs/{own}/keysets")), ("GET", f"/orgs/{2**70}"), ("GET", f"{base}/{2**70}"),
-    ):  # fmt: skip
+        ("GET", base),
+        ("POST", base),
+        ("GET", url),
+        ("PATCH", url),
+        ("DELETE", url),
+        ("GET", url.replace(base, f"/orgs/{own}/keysets")),
+        ("DELETE", url.replace(base, f"/orgs/{own}/keysets")),
+        ("PATCH", url.replace(base, f"/orgs/{own}/keysets")),
+        ("GET", f"/orgs/{2**70}"),
+        ("GET", f"{base}/{2**70}"),
+    ):
         refused = client.open(path, method=method, json=body() if method in {"POST", "PATCH"} else None, headers=boss)
         assert (refused.status_code, refused.json) == (404, {"detail": "Not found."}), (method, path, refused.text)
     foreign = client.post(f"/orgs/{own}/keysets", json=body(workspaces=[vision]), headers=boss)

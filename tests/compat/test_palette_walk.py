@@ -15,17 +15,38 @@ from tests.serving import PROJECT
 CONTRACT = Contract.load("palette")
 
 NOT_SERVED = {
-    "v1AuditsUidMsgUpdate", "V1OidcCallback", "V1SamlCallback", "V1SamlLogout", "V1SsoCallback", "V1UsersMfaDevicesNameGet",
-    "V1UsersMfaDevicesNameDelete", "V1UsersMfaRegisterDeviceFinish", "V1UsersMfaRegisterDeviceStart", "v1UsersStatusLoginMode",
-    "V1TenantUidDomainsGet", "V1TenantUidDomainsUpdate", "v1TenantUidLoginBannerGet", "v1TenantUidLoginBannerUpdate",
-    "V1TenantUidOidcConfigGet", "V1TenantUidOidcConfigUpdate", "V1TenantUidSamlConfigSpecGet", "V1TenantUidSamlConfigUpdate",
-    "V1TenantUidSsoAuthProvidersGet", "V1TenantUidSsoAuthProvidersUpdate",
-}  # fmt: skip
+    "v1AuditsUidMsgUpdate",
+    "V1OidcCallback",
+    "V1SamlCallback",
+    "V1SamlLogout",
+    "V1SsoCallback",
+    "V1UsersMfaDevicesNameGet",
+    "V1UsersMfaDevicesNameDelete",
+    "V1UsersMfaRegisterDeviceFinish",
+    "V1UsersMfaRegisterDeviceStart",
+    "v1UsersStatusLoginMode",
+    "V1TenantUidDomainsGet",
+    "V1TenantUidDomainsUpdate",
+    "v1TenantUidLoginBannerGet",
+    "v1TenantUidLoginBannerUpdate",
+    "V1TenantUidOidcConfigGet",
+    "V1TenantUidOidcConfigUpdate",
+    "V1TenantUidSamlConfigSpecGet",
+    "V1TenantUidSamlConfigUpdate",
+    "V1TenantUidSsoAuthProvidersGet",
+    "V1TenantUidSsoAuthProvidersUpdate",
+}
 """Operations that are answered 501."""
 
 NEXT_PASSWORD = "an even better horse battery"
-LISTED = {"filters": ["metadata.name=x", "metadata.uid=xANDmetadata.name=SANDBOX"], "orderBy": ["metadata.name=-1", "name"],
-          "limit": [0, 50], "offset": 0, "continue": "", "fields": "metadata.uid,metadata.name"}  # fmt: skip
+LISTED = {
+    "filters": ["metadata.name=x", "metadata.uid=xANDmetadata.name=SANDBOX"],
+    "orderBy": ["metadata.name=-1", "name"],
+    "limit": [0, 50],
+    "offset": 0,
+    "continue": "",
+    "fields": "metadata.uid,metadata.name",
+}
 
 
 @pytest.fixture
@@ -58,8 +79,10 @@ def _walk_sessions(walk: Walk, make: Factory) -> None:
 
 
 def _walk_keys(walk: Walk) -> None:
-    for body in ({"metadata": {"name": "key-{n}"}, "spec": {"userUid": "$tenant"}},
-                 {"metadata": {"name": "key-{n}"}, "spec": {"userUid": "$admin", "expiry": "2027-01-01T00:00:00.000Z"}}):  # fmt: skip
+    for body in (
+        {"metadata": {"name": "key-{n}"}, "spec": {"userUid": "$tenant"}},
+        {"metadata": {"name": "key-{n}"}, "spec": {"userUid": "$admin", "expiry": "2027-01-01T00:00:00.000Z"}},
+    ):
         walk.take("v1ApiKeysCreate", body=body, keep={"key": "uid"})
     walk.take("v1ApiKeysList")
     walk.take("v1ApiKeysUidGet", path={"uid": "$key"})
@@ -105,8 +128,9 @@ def _walk_users(walk: Walk) -> None:
 
 
 def _walk_held(walk: Walk, kind: str, at: dict[str, Any]) -> None:
-    walk.take("v1ProjectsCreate", body={"metadata": {"name": "held-{n}"}, "spec": {"users": [], "teams": []}},
-              keep={"project": "uid"})  # fmt: skip
+    walk.take(
+        "v1ProjectsCreate", body={"metadata": {"name": "held-{n}"}, "spec": {"users": [], "teams": []}}, keep={"project": "uid"}
+    )
     wanted = {"projectUids": ["$project"], "roles": ["$role"], "filterRefs": []}
     walk.take(f"{kind}ProjectRolesPut", path=at, body={"projects": [{"projectUid": "$project", "roles": ["$role"]}]})
     walk.take(f"{kind}ProjectRoles", path=at)
@@ -156,9 +180,17 @@ def _walk_projects(walk: Walk) -> None:
 
 
 def _walk_trail(walk: Walk) -> None:
-    query = {"startTime": "2024-01-01T00:00:00Z", "endTime": "2100-01-01T00:00:00Z", "userUid": "$admin", "tenantUid": "$tenant",
-             "projectUid": "$project", "resourceKind": "user", "resourceUid": "$admin", "continue": "",
-             "actionType": ["create", "update", "delete", "publish", "deploy", "activity", "action"]}  # fmt: skip
+    query = {
+        "startTime": "2024-01-01T00:00:00Z",
+        "endTime": "2100-01-01T00:00:00Z",
+        "userUid": "$admin",
+        "tenantUid": "$tenant",
+        "projectUid": "$project",
+        "resourceKind": "user",
+        "resourceUid": "$admin",
+        "continue": "",
+        "actionType": ["create", "update", "delete", "publish", "deploy", "activity", "action"],
+    }
     walk.take("v1AuditsList", query=query)
     events = walk.client.get("/v1/audits?actionType=create&limit=10", headers=walk.headers).json["items"]
     assert {each["spec"]["actionType"] for each in events} == {"create"}

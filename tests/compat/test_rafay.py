@@ -60,10 +60,30 @@ def test_life_of_an_organisation(client: FlaskClient, make: Factory, partner: di
     assert (made.status_code, made.json["slug"]) == (201, "globex-corporation")
     url = f"/auth/v1/organizations/{made.json['id']}/"
     expected = {
-        "id", "name", "description", "settings", "billing_address", "active", "approved", "type", "address_line1",
-        "address_line2", "city", "state", "country", "partner_id", "phone", "zipcode", "is_private", "is_totp_enabled",
-        "referer", "external_id", "created_at", "modified_at", "partner",
-    }  # fmt: skip
+        "id",
+        "name",
+        "description",
+        "settings",
+        "billing_address",
+        "active",
+        "approved",
+        "type",
+        "address_line1",
+        "address_line2",
+        "city",
+        "state",
+        "country",
+        "partner_id",
+        "phone",
+        "zipcode",
+        "is_private",
+        "is_totp_enabled",
+        "referer",
+        "external_id",
+        "created_at",
+        "modified_at",
+        "partner",
+    }
     shown = client.get(url, headers=partner).json
     assert expected <= shown.keys()
     assert (shown["active"], shown["approved"]) == (False, False)
@@ -181,9 +201,13 @@ def sent_code(app: Flask, template: str) -> str:
 
 
 SIGN_UP = {
-    "username": "boss@globex.test", "organization_name": "Globex", "first_name": "B", "last_name": "O", "password": PASSWORD,
+    "username": "boss@globex.test",
+    "organization_name": "Globex",
+    "first_name": "B",
+    "last_name": "O",
+    "password": PASSWORD,
     "role": "ADMIN",
-}  # fmt: skip
+}
 
 
 def test_sign_up_is_off_by_default(client: FlaskClient) -> None:

@@ -12,9 +12,15 @@ from tests.serving import PROJECT
 CONTRACT = Contract.load("rafay")
 
 NOT_SERVED = {
-    "sign_up_by_offer": 501, "create_role": 501, "put_role": 501, "delete_role": 501, "get_sso": 404, "create_sso": 501,
-    "put_sso": 501, "delete_sso": 501,
-}  # fmt: skip
+    "sign_up_by_offer": 501,
+    "create_role": 501,
+    "put_role": 501,
+    "delete_role": 501,
+    "get_sso": 404,
+    "create_sso": 501,
+    "put_sso": 501,
+    "delete_sso": 501,
+}
 """Operations that are not served, and what they are answered."""
 
 

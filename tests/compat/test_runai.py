@@ -19,9 +19,14 @@ def admin(client: FlaskClient, make: Factory) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "names",
-    [("grantType", "clientID", "clientSecret"), ("grantType", "clientId", "clientSecret"), ("grantType", "AppId", "AppSecret"),
-     ("granttype", "appID", "appSecret"), ("grant_type", "client_id", "client_secret")],
-)  # fmt: skip
+    [
+        ("grantType", "clientID", "clientSecret"),
+        ("grantType", "clientId", "clientSecret"),
+        ("grantType", "AppId", "AppSecret"),
+        ("granttype", "appID", "appSecret"),
+        ("grant_type", "client_id", "client_secret"),
+    ],
+)
 def test_token_call_matches_names_in_whatever_case(client: FlaskClient, make: Factory, names: tuple[str, str, str]) -> None:
     bot: Made = make.application()
     for kind in ("app_token", "client_credentials"):
@@ -148,9 +153,13 @@ def test_access_rules(client: FlaskClient, make: Factory, admin: dict[str, str])
     assert client.get(f"{API}/authorization/roles/{researcher['id']}", headers=admin).json == researcher
     vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
     body = {
-        "subjectId": "my-app", "subjectType": "app", "roleId": researcher["id"], "scopeId": vision, "scopeType": "project",
+        "subjectId": "my-app",
+        "subjectType": "app",
+        "roleId": researcher["id"],
+        "scopeId": vision,
+        "scopeType": "project",
         "clusterId": "7d3a5b8e-3ee7-4d8f-8d41-9b7de1a0a6cf",
-    }  # fmt: skip
+    }
     made = client.post(f"{API}/authorization/access-rules", json=body, headers=admin)
     assert made.status_code == 201, made.text
     assert isinstance(made.json["id"], int)
@@ -159,8 +168,22 @@ def test_access_rules(client: FlaskClient, make: Factory, admin: dict[str, str])
     listed = client.get(f"{API}/authorization/access-rules?filterBy=subjectId==my-app", headers=admin).json
     assert (listed["totalRecords"], listed["displayRecords"]) == (1, 1)
     rule = listed["accessRules"][0]
-    assert {"id", "subjectId", "subjectType", "roleId", "roleName", "scopeId", "scopeName", "scopeType", "tenantId",
-            "createdBy", "createdAt", "updatedAt", "deletedAt", "status"} == rule.keys()  # fmt: skip
+    assert {
+        "id",
+        "subjectId",
+        "subjectType",
+        "roleId",
+        "roleName",
+        "scopeId",
+        "scopeName",
+        "scopeType",
+        "tenantId",
+        "createdBy",
+        "createdAt",
+        "updatedAt",
+        "deletedAt",
+        "status",
+    } == rule.keys()
     assert (rule["subjectId"], rule["scopeId"], rule["createdBy"]) == ("my-app", vision, "admin@example.test")
     url = f"{API}/authorization/access-rules/{rule['id']}"
     assert client.get(url, headers=admin).json == rule
@@ -170,8 +193,11 @@ def test_access_rules(client: FlaskClient, make: Factory, admin: dict[str, str])
         client.post(f"{API}/authorization/access-rules", json=body | {"scopeType": "cluster"}, headers=admin).status_code == 400
     )
     assert client.get(f"{API}/authorization/permissions", headers=admin).json[0].keys() == {
-        "resourceType", "displayName", "groupId", "actions",
-    }  # fmt: skip
+        "resourceType",
+        "displayName",
+        "groupId",
+        "actions",
+    }
     assert client.get(f"{API}/authorization/me/access-rules", headers=admin).json["accessRules"]["totalRecords"] == 1
     assert client.get(f"{API}/authorization/me/access-rules/count", headers=admin).json == {"count": 1}
 
@@ -220,9 +246,10 @@ def test_batch_is_no_way_round_the_rules_of_giving_and_taking(client: FlaskClien
     assert (taken["succeeded"], taken["failed"][0]["code"]) == ([], 404)
     vision = make.do(lambda realm: access.get_project(realm, "vision").uid)
     payload = {
-        "roleId": held["roleId"], "subjects": [{"subjectId": "my-app", "subjectType": "app"}],
+        "roleId": held["roleId"],
+        "subjects": [{"subjectId": "my-app", "subjectType": "app"}],
         "scopes": [{"scopeId": vision, "scopeType": "project"}, {"scopeId": held["scopeId"], "scopeType": "tenant"}],
-    }  # fmt: skip
+    }
     given = client.post(f"{url}/batch-create", json={"payload": payload}, headers=lead).json
     assert (given["succeeded"], [each["code"] for each in given["failed"]]) == ([], [403, 403])
     assert client.get(f"{url}/count?filterBy=subjectId==my-app", headers=admin).json == {"count": 1}
@@ -266,10 +293,19 @@ def test_projects_and_the_rest(client: FlaskClient, make: Factory, admin: dict[s
 
 @pytest.mark.parametrize(
     ("filter_by", "names"),
-    [("name==b-2", ["b-2"]), ("name!=b-2", ["a-1", "b-1"]), ("name=@-1", ["a-1", "b-1"]), ("name!@-1", ["b-2"]),
-     ("name=^b", ["b-1", "b-2"]), ("name=$-2", ["b-2"]), ("name>=b-1", ["b-1", "b-2"]), ("name<=a-1", ["a-1"]),
-     ("name=^b,enabled==true", ["b-1", "b-2"]), ("enabled==false", [])],
-)  # fmt: skip
+    [
+        ("name==b-2", ["b-2"]),
+        ("name!=b-2", ["a-1", "b-1"]),
+        ("name=@-1", ["a-1", "b-1"]),
+        ("name!@-1", ["b-2"]),
+        ("name=^b", ["b-1", "b-2"]),
+        ("name=$-2", ["b-2"]),
+        ("name>=b-1", ["b-1", "b-2"]),
+        ("name<=a-1", ["a-1"]),
+        ("name=^b,enabled==true", ["b-1", "b-2"]),
+        ("enabled==false", []),
+    ],
+)
 def test_filters(client: FlaskClient, make: Factory, admin: dict[str, str], filter_by: str, names: list[str]) -> None:
     for name in ("b-2", "a-1", "b-1"):
         make.application(name)

@@ -60,11 +60,27 @@ ASKED: dict[str, set[str]] = {
 }
 
 REFUSED = (
-    "subject=ann", "subjectids=ann", "roleId=x", "includeDeleted=perhaps", "filterBy=name==x", "filterBy=subjectType=@us",
-    "filterBy=roleId=@1", "filterBy=createdAt==yesterday", "filterBy=createdAt=@2026", "sortBy=name", "sortOrder=up", "lastUpdated=x",
-    "filterBy=createdAt<=9999-12-31T23:59:59Z", "filterBy=createdAt<=0001-01-01T00:00:00%2B01:00", f"subjectIds={'a,' * 201}",
-    "limit=-1", "offset=x", "scopeType=project&scopeType=tenant", "search=a&search=b", "filterBy=subjectId",
-)  # fmt: skip
+    "subject=ann",
+    "subjectids=ann",
+    "roleId=x",
+    "includeDeleted=perhaps",
+    "filterBy=name==x",
+    "filterBy=subjectType=@us",
+    "filterBy=roleId=@1",
+    "filterBy=createdAt==yesterday",
+    "filterBy=createdAt=@2026",
+    "sortBy=name",
+    "sortOrder=up",
+    "lastUpdated=x",
+    "filterBy=createdAt<=9999-12-31T23:59:59Z",
+    "filterBy=createdAt<=0001-01-01T00:00:00%2B01:00",
+    f"subjectIds={'a,' * 201}",
+    "limit=-1",
+    "offset=x",
+    "scopeType=project&scopeType=tenant",
+    "search=a&search=b",
+    "filterBy=subjectId",
+)
 
 
 @pytest.fixture
@@ -183,9 +199,13 @@ def test_own_rules_come_in_pages_and_by_search(client: FlaskClient, make: Factor
     make.user("bob@example.test", roles=("viewer",))
     ann = session_of(client)
     for asked, wanted in (
-        ("", ["viewer", "auditor", "researcher"]), ("limit=1", ["viewer"]), ("limit=2&offset=1", ["auditor", "researcher"]),
-        ("search=vision", ["researcher"]), ("search=AUDIT", ["auditor"]), ("search=bob", []),
-    ):  # fmt: skip
+        ("", ["viewer", "auditor", "researcher"]),
+        ("limit=1", ["viewer"]),
+        ("limit=2&offset=1", ["auditor", "researcher"]),
+        ("search=vision", ["researcher"]),
+        ("search=AUDIT", ["auditor"]),
+        ("search=bob", []),
+    ):
         answer = client.get(f"{API}/authorization/me/access-rules?{asked}", headers=ann).json["accessRules"]
         assert [rule["roleName"] for rule in answer["accessRules"]] == wanted, asked
         assert answer["displayRecords"] == len(wanted)
@@ -196,11 +216,19 @@ def test_own_rules_come_in_pages_and_by_search(client: FlaskClient, make: Factor
 
 @pytest.mark.parametrize(
     ("asked", "names"),
-    [("search=ANN", {"ann"}), ("filterBy=username=@bob", {"bob"}), ("filter=username==bob@example.test", {"bob"}),
-     ("filterBy=isLocal==false", set()), ("filterBy=isLocal==true,username=^ann", {"ann"}), ("filterBy=lastLogin>=2000-01-01", {"ann"}),
-     ("filterBy=createdBy==admin@example.test", {"made"}), ("filterBy=lastUpdated<=2000-01-01", set()), ("search=nobody", set()),
-     ("filterBy=type==local", set())],
-)  # fmt: skip
+    [
+        ("search=ANN", {"ann"}),
+        ("filterBy=username=@bob", {"bob"}),
+        ("filter=username==bob@example.test", {"bob"}),
+        ("filterBy=isLocal==false", set()),
+        ("filterBy=isLocal==true,username=^ann", {"ann"}),
+        ("filterBy=lastLogin>=2000-01-01", {"ann"}),
+        ("filterBy=createdBy==admin@example.test", {"made"}),
+        ("filterBy=lastUpdated<=2000-01-01", set()),
+        ("search=nobody", set()),
+        ("filterBy=type==local", set()),
+    ],
+)
 def test_users(client: FlaskClient, make: Factory, admin: dict[str, str], asked: str, names: set[str]) -> None:
     make.user("ann@example.test")
     make.user("bob@example.test")
@@ -220,10 +248,17 @@ def test_projects(client: FlaskClient, admin: dict[str, str]) -> None:
     assert made["createdBy"] == "admin@example.test"
     every = client.get(f"{API}/org-unit/projects/count", headers=admin).json["count"]
     for asked, count in (
-        ("filterBy=name==dev", 1), ("search=crew", 1), ("search=nothing", 0), (f"filterBy=clusterId=={made['clusterId']}", every),
-        ("filterBy=clusterId==7d3a5b8e-3ee7-4d8f-8d41-9b7de1a0a6cf", 0), ("filterBy=phase==Ready", every), ("filterBy=phase!=Ready", 0),
-        ("filterBy=gpuAllocated>=0", 0), ("filterBy=parentId==1", 0), ("filterBy=createdBy==admin@example.test", 1),
-    ):  # fmt: skip
+        ("filterBy=name==dev", 1),
+        ("search=crew", 1),
+        ("search=nothing", 0),
+        (f"filterBy=clusterId=={made['clusterId']}", every),
+        ("filterBy=clusterId==7d3a5b8e-3ee7-4d8f-8d41-9b7de1a0a6cf", 0),
+        ("filterBy=phase==Ready", every),
+        ("filterBy=phase!=Ready", 0),
+        ("filterBy=gpuAllocated>=0", 0),
+        ("filterBy=parentId==1", 0),
+        ("filterBy=createdBy==admin@example.test", 1),
+    ):
         assert client.get(f"{API}/org-unit/projects/count?{asked}", headers=admin).json == {"count": count}, asked
         assert len(client.get(f"{API}/org-unit/projects?{asked}", headers=admin).json["projects"]) == count, asked
 
@@ -235,9 +270,13 @@ def test_access_keys_by_who_made_them(client: FlaskClient, make: Factory, admin:
     by_admin = client.post(f"{API}/access-keys", json={"name": "laptop"}, headers=admin).json["id"]
     for path, member in (("administration/access-keys", "accessKeys"), ("administration/user-applications", "")):
         for asked, wanted in (
-            ("createdBy=ann@example.test", {by_ann}), ("createdBy=admin@example.test", {by_admin}), ("createdBy=nobody", set()),
-            ("createdBy=", set()), (f"clientId={by_ann}", {by_ann}), (f"clientId={by_ann}&createdBy=admin@example.test", set()),
-        ):  # fmt: skip
+            ("createdBy=ann@example.test", {by_ann}),
+            ("createdBy=admin@example.test", {by_admin}),
+            ("createdBy=nobody", set()),
+            ("createdBy=", set()),
+            (f"clientId={by_ann}", {by_ann}),
+            (f"clientId={by_ann}&createdBy=admin@example.test", set()),
+        ):
             answer = client.get(f"{API}/{path}?{asked}", headers=admin).json
             assert {key["id"] for key in (answer[member] if member else answer)} == wanted, asked
     assert client.get(f"{API}/access-keys?createdBy=ann@example.test", headers=ann).status_code == 400

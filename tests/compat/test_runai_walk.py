@@ -51,11 +51,25 @@ def begin_walk(client: FlaskClient, make: Factory) -> Walk:
 
 def _walk_applications(walk: Walk) -> None:
     for create, read, listing, change, renew, delete, part in (
-        ("create_application", "get_application_by_id", "get_applications", "update_application_by_id",
-         "regenerate_application_secret", "delete_application_by_id", "appId"),
-        ("create_service_account", "get_service_account_by_id", "get_service_accounts", "update_service_account_by_id",
-         "regenerate_service_account_secret", "delete_service_account_by_id", "serviceAccountId"),
-    ):  # fmt: skip
+        (
+            "create_application",
+            "get_application_by_id",
+            "get_applications",
+            "update_application_by_id",
+            "regenerate_application_secret",
+            "delete_application_by_id",
+            "appId",
+        ),
+        (
+            "create_service_account",
+            "get_service_account_by_id",
+            "get_service_accounts",
+            "update_service_account_by_id",
+            "regenerate_service_account_secret",
+            "delete_service_account_by_id",
+            "serviceAccountId",
+        ),
+    ):
         walk.take(create, body={"name": "walked-{n}"}, keep={"app": "id", "client": "clientId"})
         path = {part: "$app"}
         walk.take(read, path=path)
@@ -72,20 +86,39 @@ def _walk_tokens(walk: Walk, *, form: bool) -> None:
         credentials = {"client_id": "$client", "client_secret": "$app-secret"}
         walk.take("grant_token_v2", body={"grant_type": "client_credentials"} | credentials, signed_in=False)
     else:
-        walk.take("grant_token", body={"grantType": "client_credentials", "clientID": "$client", "clientSecret": "$app-secret"},
-                  signed_in=False)  # fmt: skip
+        walk.take(
+            "grant_token",
+            body={"grantType": "client_credentials", "clientID": "$client", "clientSecret": "$app-secret"},
+            signed_in=False,
+        )
         walk.take("grant_token", body={"grantType": "app_token", "appID": "$client", "appSecret": "$app-secret"}, signed_in=False)
 
 
 def _walk_keys(walk: Walk) -> None:
     for create, read, listing, renew, everybodys, delete, delete_anybodys, part, at in (
-        ("create_access_key1", "get_access_key_by_id1", "get_access_keys", "regenerate_access_key_secret",
-         "get_access_keys_administration", "delete_access_key_by_id", "delete_access_key_by_id_administration",
-         "accessKeyId", "accessKeys.0.id"),
-        ("create_user_application", "get_user_application_by_id", "get_user_applications", "regenerate_user_application_secret",
-         "get_user_applications_administration", "delete_user_application_by_id",
-         "delete_user_application_by_id_administration", "appId", "0.id"),
-    ):  # fmt: skip
+        (
+            "create_access_key1",
+            "get_access_key_by_id1",
+            "get_access_keys",
+            "regenerate_access_key_secret",
+            "get_access_keys_administration",
+            "delete_access_key_by_id",
+            "delete_access_key_by_id_administration",
+            "accessKeyId",
+            "accessKeys.0.id",
+        ),
+        (
+            "create_user_application",
+            "get_user_application_by_id",
+            "get_user_applications",
+            "regenerate_user_application_secret",
+            "get_user_applications_administration",
+            "delete_user_application_by_id",
+            "delete_user_application_by_id_administration",
+            "appId",
+            "0.id",
+        ),
+    ):
         for delete_it in (delete, delete_anybodys):
             walk.take(create, body={"name": "walked-{n}"}, keep={"key": "id"})
             walk.take(read, path={part: "$key"})
@@ -98,9 +131,16 @@ def _walk_keys(walk: Walk) -> None:
 def _walk_users(walk: Walk) -> None:
     query = {
         "filter": "username==new@example.test",
-        "filterBy": ["username=@new", "createdBy==x", "lastLogin>=2023-01-01T00:00:00Z", "creationTime<=2023-01-01T00:00:00Z",
-                     "lastUpdated>=2023-01-01T00:00:00Z", "isLocal==true", "username=@new,isLocal==true"],
-    }  # fmt: skip
+        "filterBy": [
+            "username=@new",
+            "createdBy==x",
+            "lastLogin>=2023-01-01T00:00:00Z",
+            "creationTime<=2023-01-01T00:00:00Z",
+            "lastUpdated>=2023-01-01T00:00:00Z",
+            "isLocal==true",
+            "username=@new,isLocal==true",
+        ],
+    }
     walk.take("create_user", body={"email": "new-{n}@example.test"}, keep={"user": "id"})
     walk.take("get_user_by_id", path={"userId": "$user"})
     walk.take("get_users", query=query)
@@ -118,13 +158,23 @@ def _walk_rules(walk: Walk) -> None:
         walk.take("get_permitted_scopes", body={"resourceType": "project", "action": action})
     walk.take("create_service_account", body={"name": "holder-{n}"}, keep={"holder": "clientId"})
     filters = [f"{name}==x" for name in ("subjectId", "scopeId", "roleName", "scopeName", "createdBy")]
-    filters += ["subjectType==app", "roleId==1", "scopeType==project", "phase==Ready", "createdAt>=2023-01-01T00:00:00Z",
-                "deletedAt>=2023-01-01T00:00:00Z", "subjectId=@x,roleName=^y"]  # fmt: skip
+    filters += [
+        "subjectType==app",
+        "roleId==1",
+        "scopeType==project",
+        "phase==Ready",
+        "createdAt>=2023-01-01T00:00:00Z",
+        "deletedAt>=2023-01-01T00:00:00Z",
+        "subjectId=@x,roleName=^y",
+    ]
     query = {
-        "subjectType": ["user", "app", "service-account", "group"], "subjectIds": ["$holder", "a,b"],
-        "lastUpdated": "2021-12-14T16:04:15.099Z", "scopeType": ["system", "tenant", "cluster", "department", "project"],
-        "roleId": "$role", "filterBy": filters,
-    }  # fmt: skip
+        "subjectType": ["user", "app", "service-account", "group"],
+        "subjectIds": ["$holder", "a,b"],
+        "lastUpdated": "2021-12-14T16:04:15.099Z",
+        "scopeType": ["system", "tenant", "cluster", "department", "project"],
+        "roleId": "$role",
+        "filterBy": filters,
+    }
     for project in ("$project", "$other"):
         walk.take("create_project", body={"name": "walked-{n}"}, keep={"project" if project == "$project" else "other": "id"})
         scope = {"scopeId": project, "scopeType": "project"}

@@ -230,8 +230,11 @@ class Walk:
         payload = {"data": sent} if operation.form is not None else {} if sent is None else {"json": sent}
         return self.client.open(
             operation.path.format_map(_Parts(parts)),
-            method=operation.method, query_string=query, headers=headers, **payload,
-        )  # fmt: skip
+            method=operation.method,
+            query_string=query,
+            headers=headers,
+            **payload,
+        )
 
     def _filled(self, value: Any, number: int | None = None) -> Any:
         number = next(self.numbers) if number is None else number

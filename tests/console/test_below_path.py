@@ -62,7 +62,7 @@ class References(HTMLParser):
         self.found: list[str] = []
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.found += [
             value or "" for name, value in attrs if name in {"href", "src", "action", "formaction", "data-description"}
         ]

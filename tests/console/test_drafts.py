@@ -15,9 +15,14 @@ BASE = "/console/realms/acme"
 SECRET = "S3cret-that-is-kept-nowhere"
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 TYPED = {
-    "name": "typed-bot", "description": "does <things> & more", "roles": ["researcher", "viewer"], "audience": "https://a.example\r\nhttps://b.example",
-    "projects-0-project": "vision", "projects-0-role": "ml-engineer", "projects-0-until": "2099-01-02T03:04",
-}  # fmt: skip
+    "name": "typed-bot",
+    "description": "does <things> & more",
+    "roles": ["researcher", "viewer"],
+    "audience": "https://a.example\r\nhttps://b.example",
+    "projects-0-project": "vision",
+    "projects-0-role": "ml-engineer",
+    "projects-0-until": "2099-01-02T03:04",
+}
 
 
 def sign_in(surfer: Surfer, name: str = "ann@example.test") -> Surfer:
@@ -98,7 +103,7 @@ def test_form_of_an_earlier_session_is_put_back_at_once(app: Flask, ann: Surfer,
         ("/console/my/password", "Change my password", {"current": SECRET, "new": SECRET}, {}),
         ("applications/train-scheduler/delete", "Delete", {"typed": "train-scheduler"}, {}),
     ],
-)  # fmt: skip
+)
 def test_secrets_and_confirmations_are_kept_nowhere(
     app: Flask, ann: Surfer, url: str, button: str, typed: dict[str, str], kept: dict[str, str]
 ) -> None:

@@ -34,10 +34,14 @@ def test_an_application_is_made_on_one_page_and_its_secret_works(app: Flask, ann
     ann.open(f"{BASE}/new-application").send(
         "Create",
         {
-            "name": "ci-bot", "roles": ["researcher"], "audience": "https://jobs.example", "projects-0-project": "vision",
-            "projects-0-role": "ml-engineer", "projects-0-until": "2099-01-02T03:04",
+            "name": "ci-bot",
+            "roles": ["researcher"],
+            "audience": "https://jobs.example",
+            "projects-0-project": "vision",
+            "projects-0-role": "ml-engineer",
+            "projects-0-until": "2099-01-02T03:04",
         },
-    )  # fmt: skip
+    )
     assert ann.status == 200
     assert "http://localhost:8080/auth/realms/acme/protocol/openid-connect/token" in ann.text
     secret = shown_secret(ann)
@@ -226,7 +230,7 @@ def test_keys_are_made_for_oneself_and_on_behalf(app: Flask, ann: Surfer, make: 
 def test_a_key_is_rotated_deactivated_revoked_and_deleted(app: Flask, ann: Surfer, make: Factory) -> None:
     key = make.key("ann@example.test", hours=100)
     url = f"{BASE}/api-keys/{key.uid}"
-    works = lambda plain: app.test_client().post("/v1/auth/exchange", headers={"apiKey": plain}).status_code == 200  # noqa: E731
+    works = lambda plain: app.test_client().post("/v1/auth/exchange", headers={"apiKey": plain}).status_code == 200
     ann.open(f"{url}/rotate").send("Create successor", {"overlap": "24"})
     successor = shown_secret(ann, "idp_ak_")
     assert works(key.plain)
@@ -324,7 +328,7 @@ def test_operators_find_make_approve_stop_delete_and_restore_organisations(app: 
     operator.open("/console/organisations/new").send("Create", {"name": "globex", "display_name": "Globex", "pending": "y"})
     assert operator.url == "/console/realms/globex"
     made = make.application("bot", realm="globex")
-    ask = lambda: ask_token(app.test_client(), made, realm="globex").status_code  # noqa: E731
+    ask = lambda: ask_token(app.test_client(), made, realm="globex").status_code
     assert ask() != 200
     operator.open("/console/organisations?search=glob&state=pending").send("Approve globex")
     assert ask() == 200

@@ -21,9 +21,15 @@ FOREIGN = (
     {"Sec-Fetch-Site": "same-site"},
 )
 PARTS = {
-    "realm": "acme", "name": "ci-bot", "secret": "main", "key": "ann@example.test", "code": "idp_ol_x", "algorithm": "RS256",
-    "uid": "none", "kid": "none",
-}  # fmt: skip
+    "realm": "acme",
+    "name": "ci-bot",
+    "secret": "main",
+    "key": "ann@example.test",
+    "code": "idp_ol_x",
+    "algorithm": "RS256",
+    "uid": "none",
+    "kid": "none",
+}
 
 
 def posts(app: Flask) -> list[str]:
@@ -84,9 +90,14 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
     make.application("taken")
     ann.open("/console/realms/acme/new-application")
     typed = {
-        "name": "taken", "description": "does <things> & more", "roles": ["researcher", "viewer"], "audience": "https://a.example\nhttps://b.example",
-        "projects-0-project": "vision", "projects-0-role": "ml-engineer", "projects-0-until": "2099-01-02T03:04",
-    }  # fmt: skip
+        "name": "taken",
+        "description": "does <things> & more",
+        "roles": ["researcher", "viewer"],
+        "audience": "https://a.example\nhttps://b.example",
+        "projects-0-project": "vision",
+        "projects-0-role": "ml-engineer",
+        "projects-0-until": "2099-01-02T03:04",
+    }
     ann.send("Create", typed)
     assert ann.status == 409
     assert "already has an application &#39;taken&#39;" in ann.text
@@ -109,11 +120,21 @@ def test_another_row_is_added_without_a_script_and_nothing_is_lost(ann: Surfer) 
 @pytest.mark.parametrize(
     ("url", "button", "field", "change"),
     [
-        ("applications/ci-bot", "Save", "description", lambda realm: set_application(realm, applications.get_application(realm, "ci-bot"), description="theirs")),
+        (
+            "applications/ci-bot",
+            "Save",
+            "description",
+            lambda realm: set_application(realm, applications.get_application(realm, "ci-bot"), description="theirs"),
+        ),
         ("settings", "Save", "display_name", lambda realm: set_realm(realm, display_name="theirs")),
-        ("groups/modellers", "Save", "description", lambda realm: users.update_group(realm, users.get_group(realm, "modellers"), users.GroupSheet(description="theirs"))),
+        (
+            "groups/modellers",
+            "Save",
+            "description",
+            lambda realm: users.update_group(realm, users.get_group(realm, "modellers"), users.GroupSheet(description="theirs")),
+        ),
     ],
-)  # fmt: skip
+)
 def test_of_two_who_change_the_same_the_second_is_told(
     ann: Surfer, make: Factory, url: str, button: str, field: str, change
 ) -> None:  # type: ignore[no-untyped-def]

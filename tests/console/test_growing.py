@@ -176,7 +176,7 @@ def test_a_key_of_somebody_stronger_is_not_renamed(app: Flask, make: Factory) ->
         {"audience": "\ud800".encode("utf-8", "surrogatepass")},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_odd_values_are_refused_and_break_nothing(ann: Surfer, values: dict[str, object]) -> None:
     ann.open(f"{BASE}/new-application")
     token = dict(ann.form("Create").values)["form"]

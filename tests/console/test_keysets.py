@@ -14,9 +14,13 @@ from tests.keysets.lending import AWS_VALUES, borrower, take, token_of
 
 BASE = "/console/realms/acme"
 TYPED = {
-    "name": "prod aws", "description": "for builds", "projects": ["vision"], "max_lease_seconds": "600",
-    "value_pub": AWS_VALUES["pub"], "value_pvt": AWS_VALUES["pvt"],
-}  # fmt: skip
+    "name": "prod aws",
+    "description": "for builds",
+    "projects": ["vision"],
+    "max_lease_seconds": "600",
+    "value_pub": AWS_VALUES["pub"],
+    "value_pvt": AWS_VALUES["pvt"],
+}
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ from tests.factories import Factory
 
 BASE = "/console/realms/acme"
 QUERY = {
-    "rules-0-path": "/api/v1/query", "rules-0-methods": ["GET", "HEAD"], "rules-0-roles": "viewer, researcher",
+    "rules-0-path": "/api/v1/query",
+    "rules-0-methods": ["GET", "HEAD"],
+    "rules-0-roles": "viewer, researcher",
     "rules-0-project": "vision",
-}  # fmt: skip
+}
 
 
 def stored(app: Flask) -> tuple[str, list[dict[str, Any]]]:

@@ -33,7 +33,7 @@ def blocks(page: str, kind: str = "sh") -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("page", EXPECTED)
-def test_every_command_of_the_page_works(page: str, folder: Path, server: Server) -> None:  # noqa: F811
+def test_every_command_of_the_page_works(page: str, folder: Path, server: Server) -> None:
     server.stop()
     if page != "keysets.md":  # there, no proxy stands between
         server.settings["IDP_TRUSTED_PROXIES"] = "127.0.0.1"
@@ -86,7 +86,12 @@ def test_the_program_that_is_lent_a_credential_signs_as_the_cloud_expects() -> N
 
     program = runpy.run_path(str(DOCS / "examples" / "presign.py"))
     link = program["presign"](  # the example that the cloud's own documentation gives
-        "examplebucket", "us-east-1", "test.txt", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        datetime(2013, 5, 24, tzinfo=UTC), 86_400,
-    )  # fmt: skip
+        "examplebucket",
+        "us-east-1",
+        "test.txt",
+        "AKIAIOSFODNN7EXAMPLE",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        datetime(2013, 5, 24, tzinfo=UTC),
+        86_400,
+    )
     assert link.endswith("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")

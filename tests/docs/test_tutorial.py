@@ -44,8 +44,11 @@ def test_every_command_of_the_tutorial_works(folder: Path, server: Server) -> No
     script = "set -eu\n" + "\n".join(localised(text) for kind, text in BLOCKS if not kind.strip())
     api = subprocess.Popen(
         ["bash", "-c", localised(api_block).replace("\nISSUER", "\nexec env ISSUER")],
-        env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         wait_until(lambda: _answers(api_port), "the start of the example API")
         done = subprocess.run(

@@ -76,7 +76,7 @@ def database_url(postgres: Any, request: pytest.FixtureRequest) -> str:
 def pg_settings(tmp_path: Path, database_url: str) -> Settings:
     return Settings.load(
         data_dir=tmp_path / "data", realms_dir=PROJECT / "realms", database_url=database_url, rate_api=0, rate_failures=1_000_000
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="package")

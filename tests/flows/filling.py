@@ -19,7 +19,7 @@ from sqlalchemy import (
     null,
     select,
     type_coerce,
-)  # fmt: skip
+)
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from idp import vault

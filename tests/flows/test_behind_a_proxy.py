@@ -28,9 +28,12 @@ def realmgate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if not has_ipv6():
         pytest.skip("this machine has no IPv6, so a server on :: is not tried")
     settings = {
-        "IDP_HOST": "::", "IDP_PUBLIC_URL": f"https://{HOST.upper()}:443/idp/", "IDP_TRUSTED_PROXIES": "127.0.0.1",
-        "IDP_BODY_TIMEOUT": "1", "IDP_MANAGEMENT_PORT": str(free_port()),
-    }  # fmt: skip
+        "IDP_HOST": "::",
+        "IDP_PUBLIC_URL": f"https://{HOST.upper()}:443/idp/",
+        "IDP_TRUSTED_PROXIES": "127.0.0.1",
+        "IDP_BODY_TIMEOUT": "1",
+        "IDP_MANAGEMENT_PORT": str(free_port()),
+    }
     server = Server(tmp_path_factory.mktemp("realmgate"), settings=settings)
     server.start()
     yield server

@@ -196,7 +196,7 @@ def test_copy_that_is_killed_anywhere_goes_on(full: Settings, request: Any, tmp_
 def test_unfinished_copy_is_neither_served_nor_copied(
     settings: Settings,
     tmp_path: Path,
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = sqlite_at(tmp_path / "copy.db")
@@ -429,7 +429,7 @@ def test_what_is_no_empty_target_or_no_sound_source_is_refused(
 @pytest.mark.parametrize("act", ["copy", "compare"])
 @pytest.mark.parametrize("url", ["mysql://u:{}@h/x", "postgresql://u:{}@127.0.0.1:1/x", "postgresql://u:{}/x@h"])
 def test_password_of_the_target_is_nowhere(
-    run: Run,  # noqa: F811
+    run: Run,
     url: str,
     act: str,
 ) -> None:

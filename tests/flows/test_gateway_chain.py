@@ -45,8 +45,13 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "prometheus.yml").write_text(
         f"scrape_configs:\n- job_name: self\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['127.0.0.1:{port}']\n"
     )
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-               f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]  # fmt: skip
+    command = [
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: _has_samples(port), "the first sample of Prometheus")
@@ -180,8 +185,20 @@ def test_other_methods_and_paths_are_forbidden_with_a_token_too(proxy: Ask, show
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         for path, rest in GROUPS.items():
             assert proxy(path + rest, header, method).status in {403, 405}, (method, path)
-    for path in ("/", "/metrics", "/api/v1/labels", "/api/v1/targets", "/api/v1/status/config", "/-/reload", "/graph", "/api/v1/querying",
-                 "/api/v1/query/../targets", "/api/v1/query/%2e%2e/targets", "/api/v1//query", "/api/v1/query%2f..%2ftargets"):  # fmt: skip
+    for path in (
+        "/",
+        "/metrics",
+        "/api/v1/labels",
+        "/api/v1/targets",
+        "/api/v1/status/config",
+        "/-/reload",
+        "/graph",
+        "/api/v1/querying",
+        "/api/v1/query/../targets",
+        "/api/v1/query/%2e%2e/targets",
+        "/api/v1//query",
+        "/api/v1/query%2f..%2ftargets",
+    ):
         assert proxy(path, header).status in {400, 403, 404}, path
 
 
@@ -280,9 +297,20 @@ def test_who_holds_as_much_as_fits_passes(
 
 
 ANOTHER_REQUEST = (
-    "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Prefix",
-    "X-Original-Method", "X-Original-URI", "X-Original-URL", "X-Original-Host", "X-Original-For", "X-Original-Proto", "X-Rewrite-URL",
-)  # fmt: skip
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Forwarded-Method",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Prefix",
+    "X-Original-Method",
+    "X-Original-URI",
+    "X-Original-URL",
+    "X-Original-Host",
+    "X-Original-For",
+    "X-Original-Proto",
+    "X-Rewrite-URL",
+)
 ORIGIN = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port")
 
 

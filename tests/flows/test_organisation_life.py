@@ -114,14 +114,16 @@ def test_from_sign_up_to_purge(server: Server, make: Factory, generated: Any) ->
     boss = sign_in("boss@globex.test", "globex", PASSWORD)
     project = use("projects.projects_create_project", boss, body=models.NewProject(metadata=models.Named(name="dev"))).uid
     made = use(
-        "applications.applications_create_application", boss, idempotency_key="one",
+        "applications.applications_create_application",
+        boss,
+        idempotency_key="one",
         body=models.NewApplication(
             metadata=models.Named(name="bot"),
             spec=models.NewApplicationSpec(
                 roles=["viewer"], projects=[models.ProjectGrant(project_uid=project, role="researcher")]
             ),
         ),
-    )  # fmt: skip
+    )
     person = use("users.users_create_user", boss, body=models.UserBody(spec=models.UserSpec(machine_name="robot"))).uid
     key = use("api_keys.api_keys_create_key", boss, body=models.KeyBody(spec=models.KeySpec(user_uid=person))).api_key
     form = {"grant_type": "client_credentials", "client_id": "bot", "client_secret": made.client_secret}

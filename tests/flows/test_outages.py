@@ -296,7 +296,7 @@ def test_start_says_why_the_database_cannot_be_used(postgres: Any, tmp_path: Pat
         as_role["full"]: "it has no connection left for us",
         as_role["weak"]: "the user is not allowed to do that there (permission denied)",
         database_url + "&sslmode=nonsense": "invalid sslmode value",
-    }  # fmt: skip
+    }
     for url, cause in causes.items():
         said = run(tmp_path, url, "setup")
         assert f"The database cannot be used: {cause}" in said, said

@@ -45,8 +45,10 @@ def test_published_python_snippet_gets_a_token(served: Server, bot: dict[str, st
 
     payload = (
         "grant_type=client_credentials&scope=openid&response_type=id_token&client_id="
-        + bot["client_id"] + "&client_secret=" + bot["client_secret"]
-    )  # fmt: skip
+        + bot["client_id"]
+        + "&client_secret="
+        + bot["client_secret"]
+    )
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     response = requests.request("POST", served.endpoint("token"), headers=headers, data=payload, timeout=PATIENCE)
     assert response.status_code // 100 == 2
@@ -87,8 +89,10 @@ def test_another_process_accepts_the_access_token(served: Server, api: str, job_
     token = served.token(job_bot).json["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}
     assert send(f"{api}/whoami", headers=bearer).json == {
-        "application": "job-bot", "roles": ["viewer"], "projects": {"vision": ["ml-engineer"]},
-    }  # fmt: skip
+        "application": "job-bot",
+        "roles": ["viewer"],
+        "projects": {"vision": ["ml-engineer"]},
+    }
     assert send(f"{api}/projects/vision/jobs", {}, bearer).json == {"submitted_by": "job-bot", "project": "vision"}
 
 

@@ -18,9 +18,11 @@ from tests.serving import Server, free_port, send, wait_until
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {
-        "IDP_TRUSTED_PROXIES": "127.0.0.1", "IDP_MANAGEMENT_PORT": str(free_port()), "IDP_SIGN_IN_LIMIT_ADDRESS": "1000000",
+        "IDP_TRUSTED_PROXIES": "127.0.0.1",
+        "IDP_MANAGEMENT_PORT": str(free_port()),
+        "IDP_SIGN_IN_LIMIT_ADDRESS": "1000000",
         "IDP_RATE_FAILURES": "3",
-    }  # fmt: skip
+    }
     server = Server(tmp_path_factory.mktemp("strangers"), settings=settings)
     server.start()
     yield server

@@ -46,9 +46,14 @@ def make(behind: FlaskClient) -> Factory:
 
 
 def check(
-    client: FlaskClient, headers: dict[str, str] | None = None, method: str = "GET", uri: str = "/api/v1/query?query=up", api: str = "metrics",
-    realm: str = "acme", **environ: str,
-) -> TestResponse:  # fmt: skip
+    client: FlaskClient,
+    headers: dict[str, str] | None = None,
+    method: str = "GET",
+    uri: str = "/api/v1/query?query=up",
+    api: str = "metrics",
+    realm: str = "acme",
+    **environ: str,
+) -> TestResponse:
     url = f"/gateway/check/{realm}/{api}"
     return client.get(url, headers=headers, environ_overrides={"QUERY_STRING": f"method={method}&uri={uri}", **environ})
 
@@ -368,7 +373,7 @@ def test_upstream_token_is_good_for_the_api_and_nothing_else(
     class Keys:
         def __init__(self, *_args: Any, **_options: Any) -> None: ...
 
-        def find(self, kid: str, alg: str, *, fetch: bool) -> list[Any]:  # noqa: ARG002
+        def find(self, kid: str, alg: str, *, fetch: bool) -> list[Any]:
             from idp.jose import import_key
 
             return [import_key(jwk) for jwk in document["keys"] if (jwk["kid"], jwk["alg"]) == (kid, alg)]

@@ -16,9 +16,20 @@ ROOT = Path(__file__).parents[2]
 EDGES = ("api", "compat", "console", "gateway", "protocol", "web")
 OFFERS = frozenset({"can", "can_somewhere"})
 DECISIONS = frozenset(
-    {"covers", "granting_until", "held", "held_roles", "may", "may_grant", "may_somewhere", "permissions_on", "projects_with",
-     "require", "require_somewhere"}
-)  # fmt: skip
+    {
+        "covers",
+        "granting_until",
+        "held",
+        "held_roles",
+        "may",
+        "may_grant",
+        "may_somewhere",
+        "permissions_on",
+        "projects_with",
+        "require",
+        "require_somewhere",
+    }
+)
 """Names of what compares permissions, which are the rules' to use."""
 
 HANDED_ON = {

@@ -23,68 +23,98 @@ def ask(url: str, method: str = "GET", body: dict[str, Any] | None = None) -> As
 
 ACTS: Mapping[str, Mapping[str, Ask]] = {
     "list applications": {
-        "api": ask("/v1/applications"), "console": ask(f"{PAGES}/applications"), "runai": ask("/api/v1/service-accounts"),
+        "api": ask("/v1/applications"),
+        "console": ask(f"{PAGES}/applications"),
+        "runai": ask("/api/v1/service-accounts"),
     },
     "see an application": {
-        "api": ask("/v1/applications/{application}"), "console": ask(f"{PAGES}/applications/vision-bot"),
+        "api": ask("/v1/applications/{application}"),
+        "console": ask(f"{PAGES}/applications/vision-bot"),
         "runai": ask("/api/v1/service-accounts/{application}"),
     },
     "see an application of the realm": {
-        "api": ask("/v1/applications/{other}"), "console": ask(f"{PAGES}/applications/other-bot"),
+        "api": ask("/v1/applications/{other}"),
+        "console": ask(f"{PAGES}/applications/other-bot"),
         "runai": ask("/api/v1/service-accounts/{other}"),
     },
     "create an application": {
-        "api": ask("/v1/applications", "POST", {"metadata": {"name": "made-api"}}), "console": ask(f"{PAGES}/new-application"),
+        "api": ask("/v1/applications", "POST", {"metadata": {"name": "made-api"}}),
+        "console": ask(f"{PAGES}/new-application"),
         "runai": ask("/api/v1/service-accounts", "POST", {"name": "made-runai"}),
     },
     "list users": {
-        "api": ask("/v1/users"), "console": ask(f"{PAGES}/users"), "rafay": ask("/auth/v1/users/"), "runai": ask("/api/v1/users"),
+        "api": ask("/v1/users"),
+        "console": ask(f"{PAGES}/users"),
+        "rafay": ask("/auth/v1/users/"),
+        "runai": ask("/api/v1/users"),
         "ionos": ask("/cloudapi/v6/um/users"),
     },
     "see a user": {
-        "api": ask("/v1/users/{user}"), "console": ask(f"{PAGES}/users/{{user}}"), "rafay": ask("/auth/v1/users/{user}/"),
-        "runai": ask("/api/v1/users/{user}"), "ionos": ask("/cloudapi/v6/um/users/{user}"),
+        "api": ask("/v1/users/{user}"),
+        "console": ask(f"{PAGES}/users/{{user}}"),
+        "rafay": ask("/auth/v1/users/{user}/"),
+        "runai": ask("/api/v1/users/{user}"),
+        "ionos": ask("/cloudapi/v6/um/users/{user}"),
     },
     "add a user": {
-        "api": ask("/v1/users", "POST", {"spec": {"emailId": "api@example.test"}}), "console": ask(f"{PAGES}/new-user"),
+        "api": ask("/v1/users", "POST", {"spec": {"emailId": "api@example.test"}}),
+        "console": ask(f"{PAGES}/new-user"),
         "runai": ask("/api/v1/users", "POST", {"email": "runai@example.test"}),
-        "ionos": ask("/cloudapi/v6/um/users", "POST", {
-            "properties": {"email": "ionos@example.test", "firstname": "I", "lastname": "O", "administrator": False},
-        }),
+        "ionos": ask(
+            "/cloudapi/v6/um/users",
+            "POST",
+            {
+                "properties": {"email": "ionos@example.test", "firstname": "I", "lastname": "O", "administrator": False},
+            },
+        ),
     },
     "sign a user out": {
-        "api": ask("/v1/users/{user}/sessions", "DELETE"), "runai": ask("/api/v1/users/{user}/logout", "POST", {}),
+        "api": ask("/v1/users/{user}/sessions", "DELETE"),
+        "runai": ask("/api/v1/users/{user}/logout", "POST", {}),
     },
     "list groups": {
-        "api": ask("/v1/groups"), "console": ask(f"{PAGES}/groups"), "rafay": ask("/auth/v1/groups/"),
+        "api": ask("/v1/groups"),
+        "console": ask(f"{PAGES}/groups"),
+        "rafay": ask("/auth/v1/groups/"),
         "ionos": ask("/cloudapi/v6/um/groups"),
     },
     "see a group": {
-        "api": ask("/v1/groups/{group}"), "console": ask(f"{PAGES}/groups/modellers"), "rafay": ask("/auth/v1/groups/{group}/"),
+        "api": ask("/v1/groups/{group}"),
+        "console": ask(f"{PAGES}/groups/modellers"),
+        "rafay": ask("/auth/v1/groups/{group}/"),
         "ionos": ask("/cloudapi/v6/um/groups/{group}"),
     },
     "create a group": {
-        "api": ask("/v1/groups", "POST", {"metadata": {"name": "made-api"}}), "console": ask(f"{PAGES}/new-group"),
+        "api": ask("/v1/groups", "POST", {"metadata": {"name": "made-api"}}),
+        "console": ask(f"{PAGES}/new-group"),
         "rafay": ask("/auth/v1/groups/", "POST", {"name": "made-rafay"}),
         "ionos": ask("/cloudapi/v6/um/groups", "POST", {"properties": {"name": "made-ionos"}}),
     },
     "list roles": {
-        "api": ask("/v1/roles"), "console": ask(f"{PAGES}/roles"), "rafay": ask("/auth/v1/roles"),
+        "api": ask("/v1/roles"),
+        "console": ask(f"{PAGES}/roles"),
+        "rafay": ask("/auth/v1/roles"),
         "runai": ask("/api/v1/authorization/roles"),
     },
     "create a role": {
-        "api": ask("/v1/roles", "POST", {"metadata": {"name": "made-api"}}), "console": ask(f"{PAGES}/new-role"),
+        "api": ask("/v1/roles", "POST", {"metadata": {"name": "made-api"}}),
+        "console": ask(f"{PAGES}/new-role"),
     },
     "list projects": {
-        "api": ask("/v1/projects"), "console": ask(f"{PAGES}/projects"), "rafay": ask("/auth/v1/projects/"),
+        "api": ask("/v1/projects"),
+        "console": ask(f"{PAGES}/projects"),
+        "rafay": ask("/auth/v1/projects/"),
         "runai": ask("/api/v1/org-unit/projects"),
     },
     "see a project": {
-        "api": ask("/v1/projects/{project}"), "console": ask(f"{PAGES}/projects/vision"),
-        "rafay": ask("/auth/v1/projects/{project}/"), "runai": ask("/api/v1/org-unit/projects/{project}"),
+        "api": ask("/v1/projects/{project}"),
+        "console": ask(f"{PAGES}/projects/vision"),
+        "rafay": ask("/auth/v1/projects/{project}/"),
+        "runai": ask("/api/v1/org-unit/projects/{project}"),
     },
     "create a project": {
-        "api": ask("/v1/projects", "POST", {"metadata": {"name": "made-api"}}), "console": ask(f"{PAGES}/new-project"),
+        "api": ask("/v1/projects", "POST", {"metadata": {"name": "made-api"}}),
+        "console": ask(f"{PAGES}/new-project"),
         "rafay": ask("/auth/v1/projects/", "POST", {"name": "made-rafay"}),
         "runai": ask("/api/v1/org-unit/projects", "POST", {"name": "made-runai"}),
     },
@@ -94,27 +124,36 @@ ACTS: Mapping[str, Mapping[str, Ask]] = {
         "runai": ask("/api/v1/org-unit/projects/{project}", "PUT", {"description": "by runai"}),
     },
     "delete a project": {
-        "api": ask("/v1/projects/{empty}", "DELETE"), "console": ask(f"{PAGES}/projects/empty-console/delete"),
-        "rafay": ask("/auth/v1/projects/{empty-rafay}/", "DELETE"), "runai": ask("/api/v1/org-unit/projects/{empty-runai}", "DELETE"),
+        "api": ask("/v1/projects/{empty}", "DELETE"),
+        "console": ask(f"{PAGES}/projects/empty-console/delete"),
+        "rafay": ask("/auth/v1/projects/{empty-rafay}/", "DELETE"),
+        "runai": ask("/api/v1/org-unit/projects/{empty-runai}", "DELETE"),
     },
     "list grants": {
-        "api": ask("/v1/grants"), "console": ask(f"{PAGES}/access"), "runai": ask("/api/v1/authorization/access-rules"),
+        "api": ask("/v1/grants"),
+        "console": ask(f"{PAGES}/access"),
+        "runai": ask("/api/v1/authorization/access-rules"),
     },
     "list everybody's API keys": {
-        "api": ask("/v1/apiKeys?scope=all"), "console": ask(f"{PAGES}/api-keys"),
+        "api": ask("/v1/apiKeys?scope=all"),
+        "console": ask(f"{PAGES}/api-keys"),
         "runai": ask("/api/v1/administration/access-keys"),
     },
     "read the audit trail": {
-        "api": ask("/v1/audit/events"), "console": ask(f"{PAGES}/audit"), "rafay": ask("/auth/v1/audit"),
+        "api": ask("/v1/audit/events"),
+        "console": ask(f"{PAGES}/audit"),
+        "rafay": ask("/auth/v1/audit"),
     },
     "see the settings": {
-        "api": ask("/v1/realms/acme"), "console": ask(f"{PAGES}/settings"), "runai": ask("/api/v1/security/settings"),
+        "api": ask("/v1/realms/acme"),
+        "console": ask(f"{PAGES}/settings"),
+        "runai": ask("/api/v1/security/settings"),
     },
     "list signing keys": {"api": ask("/v1/signingKeys"), "console": ask(f"{PAGES}/signing-keys")},
     "list everybody's sessions": {"api": ask("/v1/sessions?scope=all"), "console": ask(f"{PAGES}/sessions")},
     "list everybody's personal tokens": {"api": ask("/v1/personalTokens"), "console": ask(f"{PAGES}/personal-tokens")},
     "list keysets": {"api": ask("/v1/keysets"), "console": ask(f"{PAGES}/keysets")},
-}  # fmt: skip
+}
 """Acts by the edges that have them. A console's page that makes something asks as its form does."""
 
 

@@ -32,8 +32,8 @@ time.time = now
 jwt.api_jwt.datetime = SimpleNamespace(now=now_in)  # type: ignore[misc, assignment]
 
 sys.path.insert(0, folder)
-import mozilla_settings  # noqa: E402
-import settings as page  # noqa: E402
+import mozilla_settings  # noqa: E402 (once Django is set up)
+import settings as page  # noqa: E402 (once Django is set up)
 
 rest_framework = page.REST_FRAMEWORK | {"DEFAULT_AUTHENTICATION_CLASSES": [authentication]}
 settings.configure(

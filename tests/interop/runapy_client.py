@@ -82,10 +82,14 @@ def generated(url: str, client_id: str, secret: str) -> dict[str, Any]:
         made = models.AccessRulesBatchCreateResponse.from_dict(iam.access_rules.access_rules_batch_create(payload).data)
         found = models.GetAccessRules200Response.from_dict(
             iam.access_rules.get_access_rules(
-                subject_ids=[user.username, "nobody"], filter_by=["roleName==viewer", "createdAt>=2023-01-01T00:00:00Z"],
-                include_deleted=False, sort_by="subjectId", sort_order="desc", limit=10,
+                subject_ids=[user.username, "nobody"],
+                filter_by=["roleName==viewer", "createdAt>=2023-01-01T00:00:00Z"],
+                include_deleted=False,
+                sort_by="subjectId",
+                sort_order="desc",
+                limit=10,
             ).data
-        )  # fmt: skip
+        )
         counted = iam.access_rules.count_access_rules(filter_by=[f"scopeId=={project['id']}"], search="RUNAPY").data
         ids = [str(rule.id) for rule in made.succeeded]
         taken = models.AccessRuleDeletionBatchResponse.from_dict(

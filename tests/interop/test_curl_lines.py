@@ -22,10 +22,25 @@ NAME = "curl@example.test"
 @pytest.fixture(scope="module", autouse=True)
 def person(served: Server) -> None:
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("idp")), "users", "create", "--realm", "acme", "--email", NAME, "--role", "administrator",
-         "--password-stdin"],
-        input=PASSWORD, env=served.environment, cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).with_name("idp")),
+            "users",
+            "create",
+            "--realm",
+            "acme",
+            "--email",
+            NAME,
+            "--role",
+            "administrator",
+            "--password-stdin",
+        ],
+        input=PASSWORD,
+        env=served.environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -20,10 +20,25 @@ NAME = "ionos@example.test"
 @pytest.fixture(scope="module", autouse=True)
 def person(served: Server) -> None:
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("idp")), "users", "create", "--realm", "acme", "--email", NAME, "--role", "administrator",
-         "--password-stdin"],
-        input=PASSWORD, env=served.environment, cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).with_name("idp")),
+            "users",
+            "create",
+            "--realm",
+            "acme",
+            "--email",
+            NAME,
+            "--role",
+            "administrator",
+            "--password-stdin",
+        ],
+        input=PASSWORD,
+        env=served.environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -88,10 +103,20 @@ def test_node_sdk(served: Server) -> None:
     assert node is not None
     done = subprocess.run(
         [node, "ionos.mjs", f"{served.url}/cloudapi/v6", NAME, PASSWORD],
-        cwd=NODE_FOLDER, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+        cwd=NODE_FOLDER,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "members": [True], "groups": ["Node Example"], "others": [], "groups_of_user": 1, "owns": [], "shares": [],
-        "unknown": 422, "gone": 404,
-    }  # fmt: skip
+        "members": [True],
+        "groups": ["Node Example"],
+        "others": [],
+        "groups_of_user": 1,
+        "owns": [],
+        "shares": [],
+        "unknown": 422,
+        "gone": 404,
+    }

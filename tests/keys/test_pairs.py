@@ -124,9 +124,17 @@ def by_chores(app: Flask) -> None:
 
 
 WAYS = (
-    by_api, rotate_by_api, revoke_by_api, by_rafays_contract, by_page, rotate_by_page, revoke_by_page,
-    verify_by_api, verify_by_page, by_chores,
-)  # fmt: skip
+    by_api,
+    rotate_by_api,
+    revoke_by_api,
+    by_rafays_contract,
+    by_page,
+    rotate_by_page,
+    revoke_by_page,
+    verify_by_api,
+    verify_by_page,
+    by_chores,
+)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

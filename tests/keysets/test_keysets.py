@@ -110,12 +110,20 @@ def test_turbonomic_takes_one_scope_only(client: FlaskClient, root: dict[str, st
 @pytest.mark.parametrize(
     "value",
     [
-        "", "ssh-ed25519", "ssh-ed25519 AAAA", "not a key at all", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn\n",
-        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7 cut", WEAK_KEY, 'command="x" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI', "ssh-dss AAAAB3NzaC1kc3MAAACBAA==",
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "not a key at all",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn\n",
+        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7 cut",
+        WEAK_KEY,
+        'command="x" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI',
+        "ssh-dss AAAAB3NzaC1kc3MAAACBAA==",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO9xRJOwhjd7c0qMkKUixYpXrfI/yUx/92HOS67dBtcm a\nssh-ed25519 AAAA b",
-        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIO9xRJOwhjd7c0qMkKUixYpXrfI/yUx/92HOS67dBtcm", "\N{GRINNING FACE} \N{GRINNING FACE}",
+        "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIO9xRJOwhjd7c0qMkKUixYpXrfI/yUx/92HOS67dBtcm",
+        "\N{GRINNING FACE} \N{GRINNING FACE}",
     ],
-)  # fmt: skip
+)
 def test_an_ssh_key_that_is_none_is_refused(client: FlaskClient, root: dict[str, str], value: str) -> None:
     body = wish(keys=[{"type": "pub", "value": value}], category="user_ssh", entity="")
     answer = client.post("/v1/keysets", json=body, headers=root)
@@ -219,9 +227,12 @@ def test_who_may_not_write_reads_and_another_realm_sees_nothing(client: FlaskCli
     assert client.get(f"/v1/keysets/{uid}", headers=auditor).status_code == 200
     change = {"metadata": {"name": "mine"}}
     for method, path, body in (
-        ("POST", "/v1/keysets", wish("x")), ("PATCH", f"/v1/keysets/{uid}", change), ("PUT", f"/v1/keysets/{uid}", change),
-        ("DELETE", f"/v1/keysets/{uid}", None), ("POST", f"/v1/keysets/{uid}/versions", {"spec": {"keys": AWS}}),
-    ):  # fmt: skip
+        ("POST", "/v1/keysets", wish("x")),
+        ("PATCH", f"/v1/keysets/{uid}", change),
+        ("PUT", f"/v1/keysets/{uid}", change),
+        ("DELETE", f"/v1/keysets/{uid}", None),
+        ("POST", f"/v1/keysets/{uid}/versions", {"spec": {"keys": AWS}}),
+    ):
         assert client.open(path, method=method, json=body, headers=auditor).status_code == 403, (method, path)
     make.user("nobody@example.test", roles=("viewer",))
     viewer = session_of(client, "nobody@example.test")

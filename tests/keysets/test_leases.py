@@ -253,9 +253,12 @@ def test_leases_die_with_the_keyset_and_with_its_move(
     third = take(client, bot, lent).json["uid"]
     client.delete(f"/v1/keysets/{lent}", headers=root)
     assert state_of(client, bot, third) | {"endedAt": ""} == {
-        "state": "ended", "expiresAt": state_of(client, bot, third)["expiresAt"], "endedAt": "",
-        "endReason": "the keyset was deleted", "endedBy": "system",
-    }  # fmt: skip
+        "state": "ended",
+        "expiresAt": state_of(client, bot, third)["expiresAt"],
+        "endedAt": "",
+        "endReason": "the keyset was deleted",
+        "endedBy": "system",
+    }
     assert state_of(client, bot, second)["state"] == "ended"
     assert take(client, bot, lent).status_code == 404
 
@@ -372,9 +375,14 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
     first, second = take(client, bot, lent).json["uid"], take(client, bot, other).json["uid"]
     client.delete(f"/v1/leases/{first}", headers=bot)
     for query, found in (
-        ("", [second, first]), ("state=live", [second]), ("state=over", [first]), (f"keyset={lent}", [first]),
-        ("application=deployer", [second, first]), ("application=x", []), ("orderBy=creationTimestamp", [first, second]),
-    ):  # fmt: skip
+        ("", [second, first]),
+        ("state=live", [second]),
+        ("state=over", [first]),
+        (f"keyset={lent}", [first]),
+        ("application=deployer", [second, first]),
+        ("application=x", []),
+        ("orderBy=creationTimestamp", [first, second]),
+    ):
         listed = client.get(f"/v1/leases?{query}", headers=root).json["items"]
         assert [item["metadata"]["uid"] for item in listed] == found, query
 
@@ -382,11 +390,15 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
 @pytest.mark.parametrize(
     "damage",
     [
-        ("UPDATE keyset_key SET sealed_value = CAST(substr(sealed_value, 1, 20) || 'x' || substr(sealed_value, 22) AS BLOB) "
-        "WHERE key_type = 'pvt' AND keyset_id = 1"),
+        (
+            "UPDATE keyset_key SET sealed_value = CAST(substr(sealed_value, 1, 20) || 'x' || substr(sealed_value, 22) AS BLOB) "
+            "WHERE key_type = 'pvt' AND keyset_id = 1"
+        ),
         "UPDATE keyset_key SET sealed_value = x'' WHERE key_type = 'pvt' AND keyset_id = 1",
-        ("UPDATE keyset_key SET sealed_value = (SELECT sealed_value FROM keyset_key WHERE keyset_id = 2 AND key_type = 'pvt') "
-        "WHERE keyset_id = 1 AND key_type = 'pvt'"),
+        (
+            "UPDATE keyset_key SET sealed_value = (SELECT sealed_value FROM keyset_key WHERE keyset_id = 2 AND key_type = 'pvt') "
+            "WHERE keyset_id = 1 AND key_type = 'pvt'"
+        ),
         "UPDATE keyset_key SET key_type = CASE key_type WHEN 'pub' THEN 'pvt1' ELSE 'pub1' END WHERE keyset_id = 1",
         "UPDATE keyset SET sealed_data_key = (SELECT sealed_data_key FROM keyset WHERE id = 2) WHERE id = 1",
         "UPDATE keyset SET sealed_data_key = substr(sealed_data_key, 1, 30) || 'x' || substr(sealed_data_key, 32) WHERE id = 1",
@@ -397,12 +409,14 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
         "UPDATE keyset_key SET sealed_value = 'text' WHERE key_type = 'pvt' AND keyset_id = 1",
         "UPDATE keyset SET category = 'storage' WHERE id = 1",
         "UPDATE keyset SET version = 7 WHERE id = 1",
-        ("UPDATE keyset_key SET key_type = CASE id WHEN 1 THEN 'x' ELSE 'pub' END WHERE keyset_id = 1; "
-        "UPDATE keyset_key SET key_type = 'pvt' WHERE key_type = 'x'"),  # the two values change places
+        (
+            "UPDATE keyset_key SET key_type = CASE id WHEN 1 THEN 'x' ELSE 'pub' END WHERE keyset_id = 1; "
+            "UPDATE keyset_key SET key_type = 'pvt' WHERE key_type = 'x'"
+        ),  # the two values change places
         "UPDATE keyset SET uid = '3f0c1a52-8a4e-4f7e-9d55-6a4c6f1f2b10' WHERE id = 1",
         "DELETE FROM keyset_key WHERE key_type = 'pvt' AND keyset_id = 1",
     ],
-)  # fmt: skip
+)
 def test_damage_is_of_one_keyset_and_a_new_version_mends_it(
     client: FlaskClient, root: dict[str, str], lent: str, bot: dict[str, str], make: Factory, damage: str
 ) -> None:

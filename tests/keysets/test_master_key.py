@@ -72,8 +72,9 @@ def test_everything_is_sealed_anew_and_opens_everywhere(
     old, new = rotate(make.app)
     with make.app.app_context():
         assert [(each.id, each.is_current, each.values > 0) for each in vault.list_master_keys()] == [
-            (new, True, True), (old, False, False),
-        ]  # fmt: skip
+            (new, True, True),
+            (old, False, False),
+        ]
     for each in (client, other):  # with what they have in memory, and what they have not
         assert take(each, bot, "set 2").json["values"] == AWS_VALUES
         assert take(each, bot, "set 5").json["values"] == AWS_VALUES

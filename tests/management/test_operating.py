@@ -48,9 +48,14 @@ def collector() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory, collector: Any) -> Iterator[Server]:
     settings = {
-        "IDP_WORKERS": "2", "IDP_MANAGEMENT_PORT": str(free_port()), "IDP_ACCESS_LOG": "true", "IDP_OTLP_ENDPOINT": collector[0],
-        "IDP_AUDIT_SEAL_SECONDS": "0.2", "OTEL_BSP_SCHEDULE_DELAY": "200", "IDP_TRUSTED_PROXIES": "127.0.0.1",
-    }  # fmt: skip
+        "IDP_WORKERS": "2",
+        "IDP_MANAGEMENT_PORT": str(free_port()),
+        "IDP_ACCESS_LOG": "true",
+        "IDP_OTLP_ENDPOINT": collector[0],
+        "IDP_AUDIT_SEAL_SECONDS": "0.2",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "IDP_TRUSTED_PROXIES": "127.0.0.1",
+    }
     server = Server(tmp_path_factory.mktemp("operated"), settings=settings)
     server.start()
     yield server

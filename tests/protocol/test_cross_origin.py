@@ -112,10 +112,22 @@ def test_origins_are_kept_as_browsers_write_them(make: Factory) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [["*"], ["https://*.example"], ["null"], ["https://app.example/path"], ["app.example"], ["ftp://app.example"], ["https://u@app.example"],
-     ["https://app.example?x"], [APP, "https://APP.example"], [""], [f"https://{'a' * 300}.example"], [f"https://a{n}.example" for n in range(51)]],
+    [
+        ["*"],
+        ["https://*.example"],
+        ["null"],
+        ["https://app.example/path"],
+        ["app.example"],
+        ["ftp://app.example"],
+        ["https://u@app.example"],
+        ["https://app.example?x"],
+        [APP, "https://APP.example"],
+        [""],
+        [f"https://{'a' * 300}.example"],
+        [f"https://a{n}.example" for n in range(51)],
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_origin_is_refused(make: Factory, wrong: list[str]) -> None:
     with pytest.raises(InvalidValueError, match="web_origins: "):
         make.application("page", web_origins=wrong)

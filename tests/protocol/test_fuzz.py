@@ -14,8 +14,18 @@ from idp.oauth.forms import parse_body
 from tests.factories import FORM, Factory
 
 TOKEN = "/auth/realms/acme/protocol/openid-connect/token"
-NAMES = ["grant_type", "client_id", "client_secret", "scope", "resource", "audience", "client_assertion",
-         "client_assertion_type", "token", "token_type_hint"]  # fmt: skip
+NAMES = [
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "scope",
+    "resource",
+    "audience",
+    "client_assertion",
+    "client_assertion_type",
+    "token",
+    "token_type_hint",
+]
 VALUES = st.one_of(
     st.text(max_size=60),
     st.sampled_from(
@@ -37,12 +47,26 @@ def call(app: Flask, path: str, body: bytes, **environ: str) -> int:
     """Call the application as a server would, with whatever in the environment."""
     statuses: list[str] = []
     base: dict[str, Any] = {
-        "REQUEST_METHOD": "POST", "PATH_INFO": path, "QUERY_STRING": "", "SERVER_NAME": "localhost", "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "SCRIPT_NAME": "", "CONTENT_TYPE": FORM,
-        "CONTENT_LENGTH": str(len(body)), "HTTP_HOST": "localhost", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
-        "wsgi.input_terminated": True, "wsgi.errors": io.StringIO(), "wsgi.multithread": False, "wsgi.multiprocess": False,
-        "wsgi.run_once": False, "wsgi.version": (1, 0),
-    }  # fmt: skip
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "SCRIPT_NAME": "",
+        "CONTENT_TYPE": FORM,
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "localhost",
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.version": (1, 0),
+    }
     b"".join(app.wsgi_app(base | environ, lambda status, headers, error=None: statuses.append(status)))  # type: ignore[arg-type]
     return int(statuses[0][:3])
 

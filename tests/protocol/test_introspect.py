@@ -71,11 +71,27 @@ def test_what_is_no_active_access_token_is_inactive_and_nothing_more(client: Fla
     token: str = answer["access_token"]
     header, payload, signature = token.split(".")
     variants = [
-        "", "x", "..", "a.b.c", answer["id_token"], token[:-1], token[1:], token + "=", token + " ", token.swapcase(),
-        f"{header}.{payload}.", f"{header}.{payload}", f"{header}.{payload}.{signature}.", token.replace(".", "\n"),
-        f"{header}.{payload}.{signature[:-2]}", f"{payload}.{header}.{signature}", f"{header}.{payload[:-4]}.{signature}",
-        compact(read_unverified(token).header, read_unverified(token).claims), "x" * 20_000, "." * 1_000,
-    ]  # fmt: skip
+        "",
+        "x",
+        "..",
+        "a.b.c",
+        answer["id_token"],
+        token[:-1],
+        token[1:],
+        token + "=",
+        token + " ",
+        token.swapcase(),
+        f"{header}.{payload}.",
+        f"{header}.{payload}",
+        f"{header}.{payload}.{signature}.",
+        token.replace(".", "\n"),
+        f"{header}.{payload}.{signature[:-2]}",
+        f"{payload}.{header}.{signature}",
+        f"{header}.{payload[:-4]}.{signature}",
+        compact(read_unverified(token).header, read_unverified(token).claims),
+        "x" * 20_000,
+        "." * 1_000,
+    ]
     for variant in variants:
         shown = introspect(client, made, variant)
         if variant.strip():

@@ -49,10 +49,14 @@ def test_well_known_urls_give_the_same_document(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        REALM, f"{REALM}/.well-known/openid-configuration", f"{REALM}/.well-known/oauth-authorization-server",
-        f"/.well-known/oauth-authorization-server{REALM}", f"{REALM}/protocol/openid-connect/certs", "/v1/openapi.json",
+        REALM,
+        f"{REALM}/.well-known/openid-configuration",
+        f"{REALM}/.well-known/oauth-authorization-server",
+        f"/.well-known/oauth-authorization-server{REALM}",
+        f"{REALM}/protocol/openid-connect/certs",
+        "/v1/openapi.json",
     ],
-)  # fmt: skip
+)
 def test_pages_of_any_origin_may_read_public_documents(client: FlaskClient, path: str) -> None:
     origin = {"Origin": "https://app.example"}
     answer = client.get(path, headers=origin)

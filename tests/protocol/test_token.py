@@ -271,9 +271,12 @@ def test_warm_token_runs_no_sql(client: FlaskClient, make: Factory) -> None:
     event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     for _ in range(10):
         assert ask_token(client, made, scope="openid").status_code == 200
-        assert client.post(
-            "/auth/realms/acme/protocol/openid-connect/token",
-            data={"grant_type": "client_credentials"},
-            headers={"Authorization": basic(made.client_id, made.secret)},
-        ).status_code == 200  # fmt: skip
+        assert (
+            client.post(
+                "/auth/realms/acme/protocol/openid-connect/token",
+                data={"grant_type": "client_credentials"},
+                headers={"Authorization": basic(made.client_id, made.secret)},
+            ).status_code
+            == 200
+        )
     assert statements == []

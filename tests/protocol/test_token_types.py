@@ -19,9 +19,11 @@ def typ_of(token: str) -> Any:
 
 
 def test_type_of_the_application_wins_over_the_realms(client: FlaskClient, make: Factory) -> None:
-    plain, old, new = make.application("plain"), make.application("old", access_token_type="JWT"), make.application(
-        "new", access_token_type="at+jwt"
-    )  # fmt: skip
+    plain, old, new = (
+        make.application("plain"),
+        make.application("old", access_token_type="JWT"),
+        make.application("new", access_token_type="at+jwt"),
+    )
     applications = (plain, old, new)
     assert [typ_of(ask_token(client, each).json["access_token"]) for each in applications] == ["at+jwt", "JWT", "at+jwt"]
     make.do(lambda realm: set_realm(realm, access_token_type="JWT"))

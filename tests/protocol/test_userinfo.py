@@ -16,8 +16,10 @@ def test_bearer_is_told_who_the_token_was_issued_to(client: FlaskClient, make: F
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json == {
-        "sub": made.uid, "preferred_username": f"service-account-{made.client_id}", "client_id": made.client_id,
-    }  # fmt: skip
+        "sub": made.uid,
+        "preferred_username": f"service-account-{made.client_id}",
+        "client_id": made.client_id,
+    }
 
 
 def test_token_without_the_scope_is_403(client: FlaskClient, make: Factory) -> None:

@@ -19,10 +19,25 @@ AUDIENCE = "https://jobs.acme.example"
 def person(served: Server) -> dict[str, str]:
     """Return a session token, a personal token, and one of an exchanged key, of somebody with the role viewer."""
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("idp")), "users", "create", "--realm", "acme", "--email", "verified@example.test",
-         "--role", "viewer", "--password-stdin"],
-        input=PASSWORD, env=served.environment, cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).with_name("idp")),
+            "users",
+            "create",
+            "--realm",
+            "acme",
+            "--email",
+            "verified@example.test",
+            "--role",
+            "viewer",
+            "--password-stdin",
+        ],
+        input=PASSWORD,
+        env=served.environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     body = json.dumps({"emailId": "verified@example.test", "password": PASSWORD}).encode()
     session = send(f"{served.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"}).json["Authorization"]

@@ -14,7 +14,7 @@ from tests.verifier.test_verifier import AUDIENCE, Issuer, issuer  # noqa: F401 
 
 
 @pytest.fixture
-def api(issuer: Issuer) -> Any:  # noqa: F811
+def api(issuer: Issuer) -> Any:
     app = Flask("api")
     verifier = Verifier(issuer.url, AUDIENCE)
 
@@ -40,7 +40,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_good_token_comes_through(api: Any, issuer: Issuer) -> None:  # noqa: F811
+def test_good_token_comes_through(api: Any, issuer: Issuer) -> None:
     for scheme in ("Bearer", "bearer", "BEARER"):
         answer = api.get("/open", headers={"Authorization": f"{scheme} {issuer.token()}"})
         assert (answer.status_code, answer.json) == (200, {"client": "ci-bot"})
@@ -66,7 +66,7 @@ def test_malformed_header_is_400(api: Any, value: str) -> None:
 
 
 @pytest.mark.spec("R45")
-def test_bad_token_is_401_and_says_why(api: Any, issuer: Issuer) -> None:  # noqa: F811
+def test_bad_token_is_401_and_says_why(api: Any, issuer: Issuer) -> None:
     answer = api.get("/open", headers=bearer(issuer.token(exp=1)))
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token", error_description="')
@@ -74,20 +74,20 @@ def test_bad_token_is_401_and_says_why(api: Any, issuer: Issuer) -> None:  # noq
 
 
 @pytest.mark.spec("R45")
-def test_missing_role_is_403(api: Any, issuer: Issuer) -> None:  # noqa: F811
+def test_missing_role_is_403(api: Any, issuer: Issuer) -> None:
     answer = api.get("/editors", headers=bearer(issuer.token()))
     assert (answer.status_code, answer.json["error"]) == (403, "insufficient_scope")
     assert api.get("/editors", headers=bearer(issuer.token(realm_access={"roles": ["editor"]}))).status_code == 200
 
 
-def test_role_must_be_held_on_the_very_project(api: Any, issuer: Issuer) -> None:  # noqa: F811
+def test_role_must_be_held_on_the_very_project(api: Any, issuer: Issuer) -> None:
     assert api.get("/projects/vision", headers=bearer(issuer.token())).status_code == 200
     assert api.get("/projects/speech", headers=bearer(issuer.token())).status_code == 403
     on_realm = issuer.token(realm_access={"roles": ["researcher"]}, projects=[])
     assert api.get("/projects/vision", headers=bearer(on_realm)).status_code == 403
 
 
-def test_no_keys_is_503(api: Any, issuer: Issuer) -> None:  # noqa: F811
+def test_no_keys_is_503(api: Any, issuer: Issuer) -> None:
     issuer.status = 500
     answer = api.get("/open", headers=bearer(issuer.token()))
     assert answer.status_code == 503
@@ -122,7 +122,7 @@ async def hello(scope: Any, _receive: Any, send: Any) -> None:
 
 
 @pytest.mark.spec("R45", "R46")
-def test_asgi_lets_good_tokens_through_and_no_others(issuer: Issuer) -> None:  # noqa: F811
+def test_asgi_lets_good_tokens_through_and_no_others(issuer: Issuer) -> None:
     app = BearerMiddleware(hello, Verifier(issuer.url, AUDIENCE), open_paths=["/health"])
     good = f"Bearer {issuer.token()}"
     assert call(app, good)[::2] == (200, "ci-bot")
@@ -138,7 +138,7 @@ def test_asgi_lets_good_tokens_through_and_no_others(issuer: Issuer) -> None:  #
 PREFLIGHT = {"origin": "https://app.example", "access_control_request_method": "PUT"}
 
 
-def test_asgi_lets_preflights_through_where_it_is_told_to(issuer: Issuer) -> None:  # noqa: F811
+def test_asgi_lets_preflights_through_where_it_is_told_to(issuer: Issuer) -> None:
     verifier = Verifier(issuer.url, AUDIENCE)
     app = BearerMiddleware(hello, verifier, preflights=True)
     assert call(app, method="OPTIONS", **PREFLIGHT)[::2] == (200, None)
@@ -150,7 +150,7 @@ def test_asgi_lets_preflights_through_where_it_is_told_to(issuer: Issuer) -> Non
 
 @pytest.mark.parametrize(("preflights", "status"), [(True, 200), (False, 401)])
 def test_flask_view_that_takes_options_itself_gets_preflights_where_told(
-    issuer: Issuer,  # noqa: F811
+    issuer: Issuer,
     preflights: bool,
     status: int,
 ) -> None:
@@ -168,14 +168,14 @@ def test_flask_view_that_takes_options_itself_gets_preflights_where_told(
     assert client.options("/").status_code == 401
 
 
-def test_asgi_checks_roles_and_says_when_it_cannot_check(issuer: Issuer) -> None:  # noqa: F811
+def test_asgi_checks_roles_and_says_when_it_cannot_check(issuer: Issuer) -> None:
     assert call(BearerMiddleware(hello, Verifier(issuer.url, AUDIENCE), roles=["editor"]), f"Bearer {issuer.token()}")[0] == 403
     issuer.status = 500
     status, headers, _ = call(BearerMiddleware(hello, Verifier(issuer.url, AUDIENCE)), f"Bearer {issuer.token()}")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
-def test_names_may_be_given_as_one_text(issuer: Issuer) -> None:  # noqa: F811
+def test_names_may_be_given_as_one_text(issuer: Issuer) -> None:
     token = f"Bearer {issuer.token()}"
     verifier = Verifier(issuer.url, AUDIENCE, id_token_audience="ci-bot")
     assert verifier.verify(issuer.token(header={"typ": "JWT"}, typ="ID", aud="ci-bot")).client_id == "ci-bot"
@@ -183,7 +183,7 @@ def test_names_may_be_given_as_one_text(issuer: Issuer) -> None:  # noqa: F811
     assert call(BearerMiddleware(hello, verifier, roles="editor"), token)[0] == 403
 
 
-def test_misspelt_project_argument_is_noticed_at_once(issuer: Issuer) -> None:  # noqa: F811
+def test_misspelt_project_argument_is_noticed_at_once(issuer: Issuer) -> None:
     with pytest.raises(ValueError, match="has no argument 'porject'"):
 
         @require_token(Verifier(issuer.url, AUDIENCE), project_argument="porject")

@@ -67,10 +67,18 @@ class Issuer:
     def claims(self, **changes: Any) -> dict[str, Any]:
         now = int(time.time())
         claims = {
-            "iss": self.url, "sub": "1f0e", "aud": AUDIENCE, "client_id": "ci-bot", "azp": "ci-bot", "iat": now, "nbf": now,
-            "exp": now + 60, "jti": "j", "realm_access": {"roles": ["viewer"]},
+            "iss": self.url,
+            "sub": "1f0e",
+            "aud": AUDIENCE,
+            "client_id": "ci-bot",
+            "azp": "ci-bot",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 60,
+            "jti": "j",
+            "realm_access": {"roles": ["viewer"]},
             "projects": [{"uid": "u", "name": "vision", "roles": ["researcher"]}],
-        } | changes  # fmt: skip
+        } | changes
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, key: Any = None, header: dict[str, Any] | None = None, **changes: Any) -> str:
@@ -284,19 +292,41 @@ def test_altered_tokens_are_refused_with_one_reason_and_no_claims(issuer: Issuer
 @pytest.mark.parametrize(
     "make",
     [
-        lambda token: "", lambda token: ".", lambda token: "..", lambda token: "a.b.c", lambda token: token + ".",
-        lambda token: "." + token, lambda token: token.rpartition(".")[0], lambda token: token.rpartition(".")[0] + ".",
-        lambda token: token + "=", lambda token: token + "A", lambda token: " " + token, lambda token: token + "\n",
-        lambda token: token.replace(".", ".."), lambda token: token.replace(".", "%2e"), lambda token: token * 2,
-        lambda token: "." * 1_000_000, lambda token: "A" * 10_000_000, lambda token: "é" + token, lambda token: "\0" + token,
-        lambda token: token.replace(".", ".=", 1), lambda token: json.dumps({"payload": token}),
-        lambda token: compact(b"[" * 5_000, {}), lambda token: compact({}, b"[" * 5_000), lambda token: compact(b"\xff", {}),
-        lambda token: compact([], {}), lambda token: compact("x", {}), lambda token: compact({}, []), lambda token: compact(b"null", b"null"),
-        lambda token: compact(b'{"alg":"ES256","alg":"none","kid":"ec-1","typ":"at+jwt"}', {}), lambda token: compact(b'{"alg":NaN}', {}),
-        lambda token: compact(b'{"alg":"\\ud800"}', {}), lambda token: compact({"alg": "ES256"}, b'{"exp":1e999}'),
+        lambda token: "",
+        lambda token: ".",
+        lambda token: "..",
+        lambda token: "a.b.c",
+        lambda token: token + ".",
+        lambda token: "." + token,
+        lambda token: token.rpartition(".")[0],
+        lambda token: token.rpartition(".")[0] + ".",
+        lambda token: token + "=",
+        lambda token: token + "A",
+        lambda token: " " + token,
+        lambda token: token + "\n",
+        lambda token: token.replace(".", ".."),
+        lambda token: token.replace(".", "%2e"),
+        lambda token: token * 2,
+        lambda token: "." * 1_000_000,
+        lambda token: "A" * 10_000_000,
+        lambda token: "é" + token,
+        lambda token: "\0" + token,
+        lambda token: token.replace(".", ".=", 1),
+        lambda token: json.dumps({"payload": token}),
+        lambda token: compact(b"[" * 5_000, {}),
+        lambda token: compact({}, b"[" * 5_000),
+        lambda token: compact(b"\xff", {}),
+        lambda token: compact([], {}),
+        lambda token: compact("x", {}),
+        lambda token: compact({}, []),
+        lambda token: compact(b"null", b"null"),
+        lambda token: compact(b'{"alg":"ES256","alg":"none","kid":"ec-1","typ":"at+jwt"}', {}),
+        lambda token: compact(b'{"alg":NaN}', {}),
+        lambda token: compact(b'{"alg":"\\ud800"}', {}),
+        lambda token: compact({"alg": "ES256"}, b'{"exp":1e999}'),
         lambda token: compact({"alg": "ES256"}, b'{"exp":' + b"9" * 5_000 + b"}"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_token_is_refused_quickly_by_our_own_error(
     issuer: Issuer, verifier: Verifier, make: Callable[[str], str]
 ) -> None:
@@ -346,10 +376,20 @@ def test_header_of_jwt_is_an_access_token_only_if_a_claim_says_so(issuer: Issuer
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"audience": ""}, {"audience": []}, {"audience": [AUDIENCE, ""]}, {"leeway": 61}, {"leeway": -1}, {"algorithms": ["none"]},
-     {"algorithms": []}, {"algorithms": ["HS256"]}, {"issuer": "file:///etc/passwd"}, {"jwks_uri": "ftp://x/"}],
+    [
+        {"audience": ""},
+        {"audience": []},
+        {"audience": [AUDIENCE, ""]},
+        {"leeway": 61},
+        {"leeway": -1},
+        {"algorithms": ["none"]},
+        {"algorithms": []},
+        {"algorithms": ["HS256"]},
+        {"issuer": "file:///etc/passwd"},
+        {"jwks_uri": "ftp://x/"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_unsafe_set_up_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Verifier(**({"issuer": "https://id.example", "audience": AUDIENCE} | arguments))
@@ -420,10 +460,18 @@ def test_known_keys_outlive_a_short_outage_and_not_a_long_one(issuer: Issuer) ->
 @pytest.mark.spec("R59", "T75")
 @pytest.mark.parametrize(
     "document",
-    [{"issuer": "https://evil.example", "jwks_uri": "x"}, {"issuer": "{url}"}, {"issuer": "{url}", "jwks_uri": "file:///etc/passwd"},
-     {"issuer": "{url}/", "jwks_uri": "{url}/certs"}, {"jwks_uri": "{url}/certs"}, {"issuer": "{url}", "jwks_uri": 1}, ["x"], "x"],
+    [
+        {"issuer": "https://evil.example", "jwks_uri": "x"},
+        {"issuer": "{url}"},
+        {"issuer": "{url}", "jwks_uri": "file:///etc/passwd"},
+        {"issuer": "{url}/", "jwks_uri": "{url}/certs"},
+        {"jwks_uri": "{url}/certs"},
+        {"issuer": "{url}", "jwks_uri": 1},
+        ["x"],
+        "x",
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_discovery_that_is_wrong_is_not_believed(issuer: Issuer, verifier: Verifier, document: Any) -> None:
     issuer.document = json.loads(json.dumps(document).replace("{url}", issuer.url))
     with pytest.raises(KeySetUnavailableError):
@@ -475,8 +523,16 @@ def test_dates_that_are_null_are_refused(issuer: Issuer, verifier: Verifier, nam
         verifier.verify(token)
 
 
-@pytest.mark.parametrize("answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}", b"",
-                                    b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000, b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+        b"",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    ],
+)
 def test_broken_answers_of_the_issuer_are_a_fault_of_its_own(answer: bytes) -> None:
     import socket
 

@@ -13,12 +13,32 @@ from idp.rules import Authority
 _PROPERTIES = ("contractNumber", "owner", "status", "regDomain")
 
 _LIMITS = (
-    "coresPerServer", "coresPerContract", "coresProvisioned", "ramPerServer", "ramPerContract", "ramProvisioned",
-    "hddLimitPerVolume", "hddLimitPerContract", "hddVolumeProvisioned", "ssdLimitPerVolume", "ssdLimitPerContract",
-    "ssdVolumeProvisioned", "dasVolumeProvisioned", "reservableIps", "reservedIpsOnContract", "reservedIpsInUse",
-    "k8sClusterLimitTotal", "k8sClustersProvisioned", "nlbLimitTotal", "nlbProvisioned", "natGatewayLimitTotal",
-    "natGatewayProvisioned", "securityGroupsPerVdc", "securityGroupsPerResource", "rulesPerSecurityGroup",
-)  # fmt: skip
+    "coresPerServer",
+    "coresPerContract",
+    "coresProvisioned",
+    "ramPerServer",
+    "ramPerContract",
+    "ramProvisioned",
+    "hddLimitPerVolume",
+    "hddLimitPerContract",
+    "hddVolumeProvisioned",
+    "ssdLimitPerVolume",
+    "ssdLimitPerContract",
+    "ssdVolumeProvisioned",
+    "dasVolumeProvisioned",
+    "reservableIps",
+    "reservedIpsOnContract",
+    "reservedIpsInUse",
+    "k8sClusterLimitTotal",
+    "k8sClustersProvisioned",
+    "nlbLimitTotal",
+    "nlbProvisioned",
+    "natGatewayLimitTotal",
+    "natGatewayProvisioned",
+    "securityGroupsPerVdc",
+    "securityGroupsPerResource",
+    "rulesPerSecurityGroup",
+)
 """Of resources, of which there are none here. Generated clients refuse a contract without them."""
 
 

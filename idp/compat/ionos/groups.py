@@ -24,12 +24,32 @@ from idp.users import Group, GroupSheet, User
 from idp.web.answers import answer
 
 PRIVILEGES = (
-    "createDataCenter", "createSnapshot", "reserveIp", "accessActivityLog", "createPcc", "s3Privilege", "createBackupUnit",
-    "createInternetAccess", "createK8sCluster", "createFlowLog", "accessAndManageMonitoring", "accessAndManageCertificates",
-    "manageDBaaS", "accessAndManageDns", "manageRegistry", "manageDataplatform", "accessAndManageLogging", "accessAndManageCdn",
-    "accessAndManageVpn", "accessAndManageApiGateway", "accessAndManageKaas", "accessAndManageNetworkFileStorage",
-    "accessAndManageAiModelHub", "accessAndManageIamResources", "createNetworkSecurityGroups",
-)  # fmt: skip
+    "createDataCenter",
+    "createSnapshot",
+    "reserveIp",
+    "accessActivityLog",
+    "createPcc",
+    "s3Privilege",
+    "createBackupUnit",
+    "createInternetAccess",
+    "createK8sCluster",
+    "createFlowLog",
+    "accessAndManageMonitoring",
+    "accessAndManageCertificates",
+    "manageDBaaS",
+    "accessAndManageDns",
+    "manageRegistry",
+    "manageDataplatform",
+    "accessAndManageLogging",
+    "accessAndManageCdn",
+    "accessAndManageVpn",
+    "accessAndManageApiGateway",
+    "accessAndManageKaas",
+    "accessAndManageNetworkFileStorage",
+    "accessAndManageAiModelHub",
+    "accessAndManageIamResources",
+    "createNetworkSecurityGroups",
+)
 
 _PROTECTED = "secAuthProtection"
 """Of groups as the resources of a user: none takes a second factor."""
@@ -43,9 +63,12 @@ def _listing(realm: Realm, member: User | None = None) -> Listing | None:
     sent, order = sent_filters(), argument("orderBy")
     holding = {_role_of(each): flag(each, sent[each]) for each in PRIVILEGES if each in sent}
     listing = users.group_listing(
-        realm, shown_with=sent.get("name", ""), holding=holding, member=member,
+        realm,
+        shown_with=sent.get("name", ""),
+        holding=holding,
+        member=member,
         by_role=_role_of(order) if order in PRIVILEGES else "",
-    )  # fmt: skip
+    )
     return None if _PROTECTED in sent and flag(_PROTECTED, sent[_PROTECTED]) else listing
 
 

@@ -56,7 +56,7 @@ def list_resources_of_kind(authority: Authority, kind: str) -> Response:
     return _nothing(f"um/resources/{kind}", _PROPERTIES)
 
 
-def get_resource(authority: Authority, kind: str, uid: str) -> NoReturn:  # noqa: ARG001
+def get_resource(authority: Authority, kind: str, uid: str) -> NoReturn:  # noqa: ARG001 (every view of the contract takes it)
     """Say that a resource is not there."""
     rules.users.check_listing(authority)
     raise NotFoundError("There is no resource with this id (not found): resources are not served here.")
@@ -69,7 +69,7 @@ def shares_of_group(authority: Authority, uid: str) -> Response:
     return _nothing(f"um/groups/{uid}/shares", _SHARE_PROPERTIES)
 
 
-def any_share(authority: Authority, uid: str, resource: str) -> NoReturn:  # noqa: ARG001
+def any_share(authority: Authority, uid: str, resource: str) -> NoReturn:  # noqa: ARG001 (every view of the contract takes it)
     """Say that a share is not there."""
     find_group(authority, uid)
     raise NotFoundError("There is no share with this id (not found): resources and their shares are not served here.")
@@ -85,7 +85,7 @@ def keys_of_user(authority: Authority, uid: str) -> Response:
     return _nothing(f"um/users/{uid}/s3keys", _KEY_PROPERTIES)
 
 
-def any_key(authority: Authority, uid: str, key: str) -> NoReturn:  # noqa: ARG001
+def any_key(authority: Authority, uid: str, key: str) -> NoReturn:  # noqa: ARG001 (every view of the contract takes it)
     """Say that an object storage key is not there."""
     rules.users.visible(authority, uid)
     raise NotFoundError("There is no key with this id (not found): object storage and its keys are not served here.")

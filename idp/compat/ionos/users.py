@@ -36,10 +36,14 @@ def user_listing(realm: Realm, *, kind: UserKind | None = None) -> Listing | Non
     sent = sent_filters()
     enabled = flag("active", sent["active"]) if "active" in sent else None
     listing = users.user_listing(
-        realm, kind=kind, enabled=enabled, parts={own: sent[name] for name, own in _TEXTS.items() if name in sent},
+        realm,
+        kind=kind,
+        enabled=enabled,
+        parts={own: sent[name] for name, own in _TEXTS.items() if name in sent},
         times={own: span(name, sent[name]) for name, own in _TIMES.items() if name in sent},
-        holding={ADMINISTRATOR: flag(ADMINISTRATOR, sent[ADMINISTRATOR])} if ADMINISTRATOR in sent else {}, by_role=ADMINISTRATOR,
-    )  # fmt: skip
+        holding={ADMINISTRATOR: flag(ADMINISTRATOR, sent[ADMINISTRATOR])} if ADMINISTRATOR in sent else {},
+        by_role=ADMINISTRATOR,
+    )
     asks_for_none = any(flag(name, sent[name]) for name in _NEVER if name in sent) or _ABSENT in sent
     return None if asks_for_none else listing
 

@@ -26,10 +26,14 @@ def sign_up() -> Response:
     named = realms.called("realm", text_of(body, "organization_name"))
     row = organisations.sign_up(
         SignUpWish(
-            named.name, text_of(body, "username"), named.shown, text_of(body, "first_name", ""), text_of(body, "last_name", ""),
+            named.name,
+            text_of(body, "username"),
+            named.shown,
+            text_of(body, "first_name", ""),
+            text_of(body, "last_name", ""),
         ),
         address(),
-    )  # fmt: skip
+    )
     return answer({"id": row.uid, "organization": named.name, "status": "verification mailed"}, 201)
 
 

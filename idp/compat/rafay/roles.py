@@ -41,7 +41,7 @@ def list_providers(authority: Authority) -> Response:
     return listed([], 0, MOST, 0)
 
 
-def get_provider(authority: Authority, uid: str) -> NoReturn:  # noqa: ARG001
+def get_provider(authority: Authority, uid: str) -> NoReturn:  # noqa: ARG001 (every view of the contract takes it)
     """Say that an identity provider is not there."""
     rules.realms.check_reading(authority)
     raise NotFoundError("There is no identity provider with this id (not found): they are not served here.")

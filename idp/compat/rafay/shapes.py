@@ -30,8 +30,12 @@ LISTED = ("q", "name", "order", "orderby", "limit", "offset")
 """Parameters of lists."""
 
 _SWITCHES = (
-    "psps_enabled", "custom_psps_enabled", "default_blueprints_enabled", "enable_drift_webhook", "system_templates_enabled",
-)  # fmt: skip
+    "psps_enabled",
+    "custom_psps_enabled",
+    "default_blueprints_enabled",
+    "enable_drift_webhook",
+    "system_templates_enabled",
+)
 """Of clusters, which are not managed here; clients send them back as they got them."""
 
 PARTNER = {"id": "realmgate", "name": "Realmgate", "settings": {"visible_roles": sorted(ROLE_NAMES)}}

@@ -82,9 +82,11 @@ def login() -> Response:
         raise ForeignOriginError("A page of another origin cannot sign this browser in.")
     body = json_body()
     signed = users.check_sign_in(
-        text_of(body, "username"), text_of(body, "password", longest=100_000),
-        realm=_organization(text_of(body, "organization", "")), address=address(),
-    )  # fmt: skip
+        text_of(body, "username"),
+        text_of(body, "password", longest=100_000),
+        realm=_organization(text_of(body, "organization", "")),
+        address=address(),
+    )
     token = sessions.start_session(signed.realm, signed.user, agent=request.headers.get("User-Agent", ""))
     response = answer({"username": signed.user.name, "expires_in": token.expires_in})
     settings = runtime.current().settings

@@ -56,9 +56,7 @@ def _terms(realm: Realm) -> dict[str, Term]:
     }
 
 
-@takes(
-    *LISTED, *_EXACT, "subjectIdFilter", "lastUpdated", "includeDeleted", "search", many=(*CONDITIONS, "subjectIds")
-)  # fmt: skip
+@takes(*LISTED, *_EXACT, "subjectIdFilter", "lastUpdated", "includeDeleted", "search", many=(*CONDITIONS, "subjectIds"))
 def list_rules(authority: Authority) -> Response:
     """List who holds which role where."""
     rows, count, *_ = page(_listing(authority), _terms(authority.realm), default=50)

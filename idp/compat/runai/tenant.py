@@ -16,7 +16,7 @@ _SETTINGS: dict[str, Shape] = {
 """None of these can be set here."""
 
 
-def list_providers(authority: Authority) -> Response:  # noqa: ARG001
+def list_providers(authority: Authority) -> Response:  # noqa: ARG001 (every view of the contract takes it)
     """Say that nobody signs in by another identity provider here."""
     return answer([])
 

@@ -85,8 +85,10 @@ def test_api_takes_what_is_for_it(api: str, programs: Path, served: Server, clie
 def test_client_fetches_a_token_and_calls(api: str, programs: Path, served: Server, bot: dict[str, str], client: Client) -> None:
     client("golang.org/x/oauth2", version_of("golang.org/x/oauth2", programs), "fetches a token with clientcredentials")
     environment = os.environ | {
-        "ISSUER": served.issuer(), "CLIENT_ID": bot["client_id"], "CLIENT_SECRET": bot["client_secret"],
-    }  # fmt: skip
+        "ISSUER": served.issuer(),
+        "CLIENT_ID": bot["client_id"],
+        "CLIENT_SECRET": bot["client_secret"],
+    }
     done = subprocess.run(
         [programs / "bin" / "call", f"{api}/reports"], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
