@@ -292,7 +292,7 @@ def _prepare_postgresql(engine: Engine) -> None:
     packet. They go with the BEGIN, which so is ours and not the driver's: it costs no further way to the server.
     """
     wait = int(WAIT_FOR_LOCK * 1000)
-    begin = f"BEGIN; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}"
+    ours = f"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}"
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -300,7 +300,10 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        # what only reads has several statements make one thing up, which are to see it as of one moment; SQLite's always do
+        is_reading = connection.get_execution_options().get("read_only", False)
+        level = " ISOLATION LEVEL REPEATABLE READ" if is_reading else ""
+        connection.exec_driver_sql(f"BEGIN{level}; {ours}")
 
 
 def without_transaction(engine: Engine) -> Engine:
@@ -344,7 +347,7 @@ def _waiting(connection: Connection, seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading() -> Iterator[Session]:
-    """A session for reads that must not wait for writers, on a transaction of its own.
+    """A session for reads that must not wait for writers, on a transaction of its own, in which all are as of one moment.
 
     :raises StorageUnavailableError: the database does not answer.
     """
@@ -353,7 +356,7 @@ def reading() -> Iterator[Session]:
 
 
 def only_read() -> None:
-    """Have the unit of work keep no writer waiting: it will only read. One that has begun stays as it is."""
+    """Have the unit of work keep no writer waiting: it will only read, as of one moment. One that has begun stays as it is."""
     if not db.session().in_transaction():
         db.session.connection(execution_options={"read_only": True})
 

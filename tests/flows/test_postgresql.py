@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, migrations, setup
+from idp import applications, keysets, migrations, realms, runtime, setup
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.cli import main
 from idp.db import commit, db
+from idp.keysets.known import known_keysets
 from idp.settings import Settings
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair
+from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair, session_of
 from tests.flows.conftest import set_up_machines
 from tests.serving import Server, send, wait_until
 from tests.test_written import find_by_what_they_are_called
@@ -200,3 +201,41 @@ def test_trail_is_cut_and_stays_whole_and_nothing_else_is_removed(make: Factory,
             with pytest.raises(SQLAlchemyError, match="append-only"):
                 db.session.execute(text(statement))
             db.session.rollback()
+
+
+@pytest.mark.parametrize("read", ["lend", "show"])
+def test_what_is_read_in_several_statements_is_of_one_moment(make: Factory, read: str) -> None:
+    old, new = [("token", "old")], [("token", "new")]
+
+    def keep(realm: realms.Realm) -> str:
+        return keysets.create_keyset(realm, "vcs", "github", keysets.KeysetSheet(name="repos"), old).uid
+
+    def replace(realm: realms.Realm) -> None:
+        keysets.replace_values(realm, keysets.find_keysets(realm, "repos")[0], new)
+
+    make.do(keep)
+    make.user(roles=("administrator",))
+    client = make.app.test_client()
+    header, replaced = session_of(client), threading.Event()
+
+    def between(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "sealed_data_key" in statement and "FROM keyset \n" in statement and not replaced.is_set():
+            replaced.set()
+            thread = threading.Thread(target=make.do, args=(replace,))
+            thread.start()
+            thread.join()
+
+    with make.app.app_context():
+        engine = db.engine
+        event.listen(engine, "after_cursor_execute", between)
+        try:
+            if read == "lend":
+                realm = realms.known_realm(runtime.current(), "acme")
+                assert realm is not None
+                (known,) = known_keysets(realm, "repos")
+                assert known.open(realm) == {"token": "old"}
+            else:
+                assert client.get("/v1/keysets/repos", headers=header).json["status"] == {"damaged": False}
+        finally:
+            event.remove(engine, "after_cursor_execute", between)
+    assert replaced.is_set()
