@@ -8,7 +8,7 @@ console's forms and docs/fields.md are read off them. A field that is added here
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
@@ -29,6 +29,9 @@ class Sheet(BaseModel):
         validate_by_alias=False,
         json_schema_serialization_defaults_required=True,
     )
+
+    kept: ClassVar[frozenset[str]] = frozenset()
+    """Fields that have a value for good once they have one, though they may begin without."""
 
     @classmethod
     def fields(cls) -> tuple[str, ...]:
@@ -76,9 +79,10 @@ def meaning_of(sheet: type[Sheet], field: str) -> str:
     return f"{found.title}. {text}".strip()
 
 
-def is_emptied(sheet: type[Sheet], field: str) -> bool:
+def is_emptied(sheet: type[BaseModel], field: str) -> bool:
     """Tell whether a field can be without a value, so that null empties it: then its default is what stands for that."""
-    return sheet.model_fields[field].get_default(call_default_factory=True) in (None, "", [])
+    kept: frozenset[str] = getattr(sheet, "kept", frozenset())
+    return field not in kept and sheet.model_fields[field].get_default(call_default_factory=True) in (None, "", [])
 
 
 def checked_by(check: Callable[[Any], Any]) -> AfterValidator:

@@ -33,6 +33,9 @@ SHEETS: tuple[tuple[str, type[Sheet], str], ...] = (
 )
 """Title, sheet, and the commands that set it; those that have none are set in realm files and in the console."""
 
+NOT_IN_BODIES = {("Secrets of applications", "single_use")}
+"""What the REST API shows and does not set."""
+
 INTRODUCTION = """# Fields
 
 What can be set of each resource. The first column is the name in realm files and in `idp realms export`, the second the member
@@ -54,7 +57,7 @@ def _section(title: str, sheet: type[Sheet], group: str) -> str:
         field = sheet.model_fields[name]
         default = field.get_default(call_default_factory=True)
         kind, meaning = _kind(field.annotation), meaning_of(sheet, name)
-        member = f"`{field.alias}`" if group else "-"
+        member = f"`{field.alias}`" if group and (title, name) not in NOT_IN_BODIES else "-"
         option = f"`{option_of(name).replace('The name', 'NAME')}`" if {option_of(name), name} & options else "-"
         cells = [f"`{name}`", member, option, kind, _written(default), meaning]
         rows.append(" | ".join(cells))

@@ -296,7 +296,7 @@ def change_keyset(authority: Authority, body: KeysetChange, uid: str) -> None:
     """Update a keyset: name, description, projects, whether it is the default, longest lease."""
     keyset = _changeable(authority, uid)
     described = {"name": body.metadata.name, "description": describe(body.metadata.annotations)}
-    changes = changes_in(body.spec, KeysetSheet, described, kept={"projects"})
+    changes = changes_in(body.spec, KeysetSheet, described)
     _change(authority, keyset, body, KeysetSheet.of(keyset).changed(_named(authority, changes)))
 
 

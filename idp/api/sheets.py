@@ -1,6 +1,6 @@
 """What bodies have of a sheet: created, replaced and changed with one meaning of null, and shown."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, create_model
@@ -22,15 +22,25 @@ SpecType = TypeVar("SpecType", bound=Spec)
 
 def optional(spec: type[SpecType]) -> type[SpecType]:
     """Make a class one of a change (PATCH, RFC 7396): a member that is left out keeps its value, and null empties it."""
-    members: dict[str, Any] = {name: _optional(field) for name, field in spec.model_fields.items()}
+    members: dict[str, Any] = {
+        name: _optional(field, is_kept=not is_emptied(spec, name)) for name, field in spec.model_fields.items()
+    }
     made = create_model(spec.__name__, __base__=Spec, __doc__=spec.__doc__, __module__=spec.__module__, **members)
     made.read_only = spec.read_only
     return made  # type: ignore[return-value]  # it has the members of the class that it is made from
 
 
-def _optional(field: FieldInfo) -> tuple[Any, Any]:
+def _optional(field: FieldInfo, *, is_kept: bool) -> tuple[Any, Any]:
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    return kind | None, Field(default=None, alias=field.alias, description=field.description)
+    extra = _without_null if is_kept else None
+    return kind | None, Field(default=None, alias=field.alias, description=field.description, json_schema_extra=extra)
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """Describe a member of a change that null does not empty: it is refused there, in words of its own."""
+    (kind,) = [each for each in schema.pop("anyOf") if each != {"type": "null"}]
+    del schema["default"]
+    schema.update(kind)
 
 
 def values_of(spec: Spec, sheet: type[Sheet]) -> dict[str, Any]:
@@ -38,21 +48,19 @@ def values_of(spec: Spec, sheet: type[Sheet]) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in sheet.fields() if name in type(spec).model_fields}
 
 
-def changes_in(
-    spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = None, *, kept: Collection[str] = ()
-) -> dict[str, Any]:
+def changes_in(spec: Spec, sheet: type[Sheet], more: Mapping[str, Any] | None = None, *, where: str = "spec.") -> dict[str, Any]:
     """Return the fields of a sheet that a change names, with their values; what is left out keeps its value.
 
     :param more: others, from elsewhere in the body; None for what is left out.
-    :param kept: fields that null does not empty here.
+    :param where: what the members stand in.
     :raises InvalidMembersError: null for what cannot be empty.
     """
     given = {name: getattr(spec, name) for name in sheet.fields() if name in spec.model_fields_set}
-    never = [name for name, value in given.items() if value is None and (name in kept or not is_emptied(sheet, name))]
+    never = [name for name, value in given.items() if value is None and not is_emptied(sheet, name)]
     if never:
         fields = type(spec).model_fields
         raise InvalidMembersError(
-            [(wire_name(name, fields[name]), "cannot be null; leave out what should not change") for name in never],
+            [(f"{where}{wire_name(name, fields[name])}", "cannot be null; leave out what should not change") for name in never],
             as_sent=True,
         )
     emptied = {name: sheet.model_fields[name].get_default(call_default_factory=True) for name in given}

@@ -204,7 +204,8 @@ def change_user(authority: Authority, body: UserChange, uid: str) -> None:
     """Update a user; disabling one ends every session and stops every key and token."""
     asked: UserSpecChange = body if body.spec is None else body.spec
     user = rules.users.manageable(authority, uid)
-    rules.users.update(authority, uid, UserSheet.of(user).changed(changes_in(asked, UserSheet, kept={"email"})))
+    changes = changes_in(asked, UserSheet, where="" if body.spec is None else "spec.")
+    rules.users.update(authority, uid, UserSheet.of(user).changed(changes))
 
 
 @signed_in(current=get_user)

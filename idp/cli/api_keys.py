@@ -42,6 +42,7 @@ add_update(
     ("get_key", "update_key"),
     "--role viewer --rate 60 idp_ak_1a2b3c4d",
     without={"active", "expires_at"},
+    argument="KEY",
 )
 
 

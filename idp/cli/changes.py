@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 def add_update(
-    group: click.Group, noun: str, sheet: str, verbs: tuple[str, str], example: str, *, without: Collection[str] = ()
+    group: click.Group,
+    noun: str,
+    sheet: str,
+    verbs: tuple[str, str],
+    example: str,
+    *,
+    without: Collection[str] = (),
+    argument: str = "NAME",
 ) -> None:
     """Add `update` to a group of commands: an option for each field of a sheet; what is left out keeps its value.
 
@@ -23,9 +30,10 @@ def add_update(
     :param verbs: functions of that module: what finds one in a realm by name, and what updates it to a sheet.
     :param example: options and a name.
     :param without: fields that another command sets.
+    :param argument: what it is found by.
     """
     command = f"idp {group.name} update"
-    about = f"""Update the {noun} NAME; options that you leave out keep their values.
+    about = f"""Update the {noun} {argument}; options that you leave out keep their values.
 
     \b
     Example:
@@ -33,7 +41,7 @@ def add_update(
     """
 
     @group.command("update", cls=SheetCommand, help=about)
-    @click.argument("named", metavar="NAME")
+    @click.argument("named", metavar=argument)
     @with_database
     @realm_option
     @sheet_options(sheet, without=without, empties=True)

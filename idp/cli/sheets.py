@@ -147,5 +147,7 @@ def _option(sheet: type[Sheet], name: str, former: str | None = None) -> click.O
     if get_origin(kind) is dict:
         file = click.Path(exists=True, dir_okay=False, path_type=Path)
         return click.Option([option, name], type=file, help=f"File with: {text[:1].lower()}{text[1:]}")
+    if kind is datetime:
+        text = f"{text.removesuffix('.')}, such as 2027-06-30 or 2027-06-30T12:00:00Z."
     names = [option, former, name] if former else [option, name]
     return click.Option(names, type={int: int, datetime: Time()}.get(kind, str), help=text)

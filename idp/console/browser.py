@@ -31,7 +31,7 @@ Posted = MultiDict[str, str]
 View = Callable[..., Response | str]
 
 SESSION_COOKIE, VISITOR_COOKIE = "realmgate-session", "realmgate-visitor"
-_MOST_FIELDS = 1_000
+_MOST_FIELDS = 2_000
 _FIELD_NAME = re.compile(r"[a-z_]{1,40}(?:-[0-9]{1,3}-[a-z_]{1,40})?", re.ASCII)
 _VISITOR_LIFETIME = 3600
 """Seconds for which a form can be filled in before somebody has signed in."""

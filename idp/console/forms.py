@@ -202,12 +202,6 @@ def text(label: str, description: str = "", *, required: bool = False, longest: 
     return wtforms.StringField(label, rules, description=description, filters=[_stripped], **options)
 
 
-def whole_number(label: str, description: str = "", *, least: int = 0) -> NumberField:
-    """Return a field for a number."""
-    rules = [validators.InputRequired(), validators.NumberRange(min=least)]
-    return NumberField(label, rules, description=description)
-
-
 def password(label: str, description: str = "", autocomplete: str = "current-password") -> wtforms.PasswordField:
     """Return a field whose value is never sent back."""
     return wtforms.PasswordField(

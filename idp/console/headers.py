@@ -1,6 +1,6 @@
 """What a browser may do with a page of the console: nothing that the page does not need (R17, R18, R122).
 
-What holds for every answer of the server is in `wire/headers.py`.
+What holds for every answer of the server is in `web/headers.py`.
 """
 
 from flask import Flask, Response, request

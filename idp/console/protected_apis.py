@@ -12,7 +12,13 @@ from idp.console.forms import ChecksField, Form, choices, name_field, text
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in
+from idp.errors import InvalidValueError
 from idp.protected_apis import METHODS, MOST_RULES, ProtectedApiSheet
+
+MOST_EDITED = 100
+"""Rules that one form carries; an API with more is changed by its realm file."""
+
+TOO_MANY = f"A page takes at most {MOST_EDITED} rules. Use a realm file for more."
 
 EMPTY_ROWS = 2
 """Rows for further rules that a page offers."""
@@ -31,19 +37,24 @@ class RuleRow(wtforms.Form):
 class _Rules(Form):
     rules = wtforms.FieldList(wtforms.FormField(RuleRow), max_entries=MOST_RULES)
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # rows that were left empty are no rules: neither counted in what is said of one, nor different from what is stored
+        self.rules.entries = [row for row in self.rules.entries if any(row.form.data.values())]
+        if self.conflicts.get("rules") == self.rules.data:
+            del self.conflicts["rules"]
+
     def offer_rows(self) -> None:
         """Show empty rows for further rules, to begin with and whenever more are asked for."""
         if self.is_sent or self.is_restored:
             return
-        for _ in range(min(EMPTY_ROWS, MOST_RULES - len(self.rules))):
+        for _ in range(min(EMPTY_ROWS, MOST_EDITED - len(self.rules))):
             self.rules.append_entry()
 
     @property
     def sheet(self) -> ProtectedApiSheet:
-        """What was typed; rows that were left empty are no rules."""
-        rows = [{name: value or "" for name, value in row.form.data.items()} for row in self.rules]
-        typed = [_rule(row) for row in rows if any(row.values())]
-        return ProtectedApiSheet.read({"audience": self.data["audience"], "rules": typed})
+        """What was typed."""
+        return ProtectedApiSheet.read({"audience": self.data["audience"], "rules": [_rule(row.form.data) for row in self.rules]})
 
 
 def _audience() -> wtforms.StringField:
@@ -73,6 +84,8 @@ def new_api(visit: Visit) -> Response | str:
     _read_more(visit, form)
 
     def act() -> None:
+        if len(form.rules) > MOST_EDITED:
+            raise InvalidValueError(TOO_MANY)
         protected_apis.create_api(visit.realm, form.name.data or "", form.sheet)
 
     if form.do(act):
@@ -89,6 +102,8 @@ def show_api(visit: Visit, name: str) -> Response | str:
 
     def act() -> None:
         rules.protected_apis.check_changing(visit.authority)
+        if len(form.rules) > MOST_EDITED:
+            raise InvalidValueError(TOO_MANY)
         protected_apis.put_api(visit.realm, name, form.sheet)
 
     if form.do(act):
@@ -124,11 +139,12 @@ def _read_more(visit: Visit, form: Any) -> None:
 
 def _shown(visit: Visit, form: Any, *, name: str) -> Response:
     form.offer_rows()
-    projects = [project.name for project in access.list_projects(visit.realm)[:300]]
+    projects = [each.name for each in access.list_projects(visit.realm) if rules.projects.sees(visit.authority, each)][:300]
     check = f"{runtime.current().settings.public_url}/gateway/check/{visit.realm.name}/{name}"
     may = rules.protected_apis.can_change(visit.authority)
+    fits = len(form.rules) <= MOST_EDITED
     return form_page(
-        "console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_RULES
+        "console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_EDITED, fits=fits
     )
 
 
@@ -137,7 +153,8 @@ def _row(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"methods": row["methods"] or [], "roles": row["roles"].replace(",", " ").split(), "open": bool(row["open"])}
+    typed = {name: row[name] or "" for name in ("path", "project")}
+    return typed | {"methods": row["methods"] or [], "roles": (row["roles"] or "").replace(",", " ").split(), "open": row["open"]}
 
 
 def _url(visit: Visit, name: str | None) -> str:

@@ -57,13 +57,20 @@ def stored_in(sheet: type[Sheet], row: Any, *, without: Collection[str] = ()) ->
 
 
 def values_in(sheet: type[Sheet], form: Form) -> dict[str, Any]:
-    """Return the fields of a sheet that a form has, with what was typed; what was left empty, as the sheet has it."""
-    typed = {name: form.data[name] for name in sheet.fields() if name in form.data}
+    """Return the fields of a sheet that were sent, with what was typed; what was left empty, as the sheet has it.
+
+    A field that was not sent at all is not one that was emptied, but for boxes, of which only those that are ticked are sent.
+    """
+    typed = {name: form.data[name] for name in sheet.fields() if name in form.data and _is_sent(form[name])}
     return {name: _value(sheet.model_fields[name], value) for name, value in typed.items()}
 
 
 def _value(field: FieldInfo, value: Any) -> Any:
     return field.get_default(call_default_factory=True) if value in ("", None) else value
+
+
+def _is_sent(field: wtforms.Field) -> bool:
+    return isinstance(field, wtforms.BooleanField | wtforms.SelectMultipleField) or bool(field.raw_data)
 
 
 def _is_choice(field: FieldInfo) -> bool:

@@ -29,6 +29,8 @@ def _each_once(names: list[str]) -> list[str]:
 class KeysetSettings(Sheet):
     """Whom a keyset is for, and for how long it is lent."""
 
+    kept = frozenset({"projects"})
+
     projects: Annotated[list[str], Field(max_length=MOST_PROJECTS), AfterValidator(_each_once)] = Field(
         default=[], title="Only for these projects"
     )

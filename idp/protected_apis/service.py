@@ -11,7 +11,7 @@ from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_below, is_plain
 from idp.protected_apis.sheet import ProtectedApiSheet
-from idp.realms import Realm, check_name
+from idp.realms import Realm, check_name, lock_realm
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MOST_RULES = 200
@@ -22,6 +22,7 @@ def create_api(realm: Realm, name: str, sheet: ProtectedApiSheet) -> ProtectedAp
 
     :raises ConflictError: there is one of this name.
     """
+    lock_realm(realm.name)  # nobody makes it between here and there
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} already has a protected API {name!r}.", realm=realm.name, name=name))
     return put_api(realm, name, sheet)

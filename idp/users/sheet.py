@@ -22,6 +22,8 @@ PersonName = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
 class UserSettings(Sheet):
     """What a user is called, and how long their keys live."""
 
+    kept = frozenset({"email"})
+
     email: Annotated[str, Field(max_length=254), checked_by(lambda text: text and check_address(text))] = Field(
         default="", title="Email address", alias="emailId"
     )

@@ -1,6 +1,7 @@
 """How often one address may call an edge: for each resource by itself, so that a program that floods one keeps its others.
 
-The resource is the first part of the path after the version. Tokens and exchanged keys have limits of their own.
+The resource is the first part of the path after the version that is not an id, which whoever calls could choose; all that is not
+there is one. Tokens and exchanged keys have limits of their own.
 """
 
 from flask import Flask, Response, g, request
@@ -30,7 +31,8 @@ def register_limits(app: Flask) -> None:
             return
         process = runtime.current()
         settings = process.settings
-        resource = path[len(prefix) :].lstrip("/").partition("/")[0]
+        rule = request.url_rule.rule if request.url_rule is not None else ""
+        resource = next((part for part in rule[len(prefix) :].split("/") if part and "<" not in part), "")
         if path in RESETS:
             name, per_second, resource = "password-reset", settings.rate_password_reset, "mail"
         else:

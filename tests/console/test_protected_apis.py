@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp import protected_apis, realms
+from idp import access, protected_apis, realms
 from tests.console.surfing import Surfer
-from tests.factories import Factory
+from tests.factories import Factory, set_api
 
 BASE = "/console/realms/acme"
 QUERY = {
@@ -107,3 +107,41 @@ def test_only_who_may_change_the_realm_changes_it(app: Flask, ann: Surfer, make:
         headers = {"Origin": eve.origin, "Sec-Fetch-Site": "same-origin"}
         assert eve.client.post(url, data={"audience": "https://evil.example"}, headers=headers).status_code in {400, 403}
     assert stored(app) == before
+
+
+def test_a_page_edits_a_hundred_rules_and_shows_more(app: Flask, ann: Surfer, make: Factory) -> None:
+    rules = [{"methods": list(protected_apis.METHODS), "path": f"/a{number}", "roles": ["viewer"]} for number in range(101)]
+    make.do(lambda realm: set_api(realm, "billing", audience="https://old.example", rules=rules[:100]))
+    ann.open(f"{BASE}/apis/billing").send("Save", {"audience": "https://new.example"})
+    assert (ann.status, stored(app)[0], len(stored(app)[1])) == (200, "https://new.example", 100)
+    ann.open(f"{BASE}/apis/billing").send("Save", {"rules-100-path": "/one-more", "rules-100-methods": ["GET"]})
+    assert (ann.status, "at most 100 rules" in ann.text) == (400, True)
+    make.do(lambda realm: set_api(realm, "billing", audience="https://old.example", rules=rules))
+    text = ann.open(f"{BASE}/apis/billing").text
+    assert ("/a100" in text, "use a realm file" in text, ">Save<" in text) == (True, True, False)
+
+
+def test_refusals_count_rules_as_the_page_shows_them_and_conflicts_name_what_differs(ann: Surfer, make: Factory) -> None:
+    empty = {"rules-0-path": "", "rules-0-methods": [], "rules-0-roles": "", "rules-0-project": ""}
+    create(
+        ann, **empty, **{"rules-1-path": "/good", "rules-1-methods": ["GET"], "rules-3-path": "/bad/", "rules-3-methods": ["GET"]}
+    )
+    assert ann.status == 400
+    assert "Rule 2: path" in ann.text
+    assert 'aria-label="Rule 2"' in ann.text
+    assert 'aria-label="Rule 3"' not in ann.text
+    create(ann)
+    ann.open(f"{BASE}/apis/billing")
+    rules = [{"methods": ["GET", "HEAD"], "path": "/api/v1/query", "roles": ["researcher", "viewer"], "project": "vision"}]
+    make.do(lambda realm: set_api(realm, "billing", audience="https://other.example", rules=rules))
+    ann.send("Save", {"rules-0-roles": "researcher viewer"})
+    assert (ann.status, "Currently stored: <code>https://other.example" in ann.text) == (409, True)
+    assert "Currently stored: <code>GET" not in ann.text
+
+
+def test_projects_are_named_to_those_who_may_see_them(app: Flask, ann: Surfer, make: Factory) -> None:
+    create(ann)
+    make.do(lambda realm: access.create_role(realm, "reader", access.RoleSheet(permissions=["realm:read"])))
+    make.user("eve@example.test", roles=("reader",))
+    assert '<option value="speech">' in ann.open(f"{BASE}/apis/billing").text
+    assert "<option" not in Surfer(app).sign_in("eve@example.test").open(f"{BASE}/apis/billing").text

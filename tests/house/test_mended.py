@@ -5,7 +5,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp import access, users
+from idp.realms import Realm
 from idp.settings import Settings
+from tests.console.surfing import Surfer
 from tests.factories import Factory, session_of
 
 
@@ -14,7 +16,9 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_api": 1})
 
 
-@pytest.mark.parametrize("url", ["/auth/v1/tokens/x{}", "/v1/k8s/x{}", "/v1/users/x{}", "/cloudapi/v6/um/users/x{}"])
+@pytest.mark.parametrize(
+    "url", ["/auth/v1/tokens/x{}", "/v1/k8s/x{}", "/v1/users/x{}", "/cloudapi/v6/um/users/x{}", "/orgs/{}/keysets", "/v1/x{}"]
+)
 def test_ids_that_callers_choose_share_the_limit_of_their_resource(client: FlaskClient, url: str) -> None:
     answers = [client.get(url.format(number)).status_code for number in range(12)]
     assert 429 in answers
@@ -72,7 +76,7 @@ class TestKeys:
         make.user("eve@example.test", projects=(("vision", "editor"),))
         client.post("/v1/roles", json={"metadata": {"name": "create-data-center"}}, headers=admin)
 
-        def grant(realm):  # type: ignore[no-untyped-def]
+        def grant(realm: Realm) -> tuple[str, str]:
             group = users.get_group(realm, "modellers")
             access.grant_role(realm, users.group_holder(group), "create-data-center")
             return group.uid, users.get_user(realm, "admin@example.test").uid
@@ -88,3 +92,55 @@ class TestKeys:
                 who: client.get(url, headers=header).json["properties"][name] for who, header in (("eve", eve), ("own", own))
             }
             assert shown == {"eve": False, "own": True}, url
+
+    def test_a_contract_tells_nobody_else_by_filters_or_order(
+        self, app: Flask, client: FlaskClient, make: Factory, admin: dict[str, str]
+    ) -> None:
+        make.user("eve@example.test", projects=(("vision", "editor"),))
+        eve = {"Authorization": f"Bearer {session_of(client, 'eve@example.test')['Authorization']}"}
+        boss = {"Authorization": f"Bearer {admin['Authorization']}"}
+        for query in ("users?filter.administrator=true", "users?orderBy=administrator", "groups?filter.createDataCenter=true"):
+            answers = [app.test_client().get(f"/cloudapi/v6/um/{query}", headers=each).status_code for each in (eve, boss)]
+            assert answers == [403, 200], query
+
+    def test_who_may_not_see_privileges_takes_none_by_sending_back_what_they_saw(
+        self, app: Flask, client: FlaskClient, make: Factory, admin: dict[str, str]
+    ) -> None:
+        permissions = ["users:read", "users:write", "grants:write"]
+        make.do(lambda realm: access.create_role(realm, "helper", access.RoleSheet(permissions=permissions)))
+        make.user("eve@example.test", roles=("helper",))
+        eve = {"Authorization": f"Bearer {session_of(client, 'eve@example.test')['Authorization']}"}
+        make.do(lambda realm: access.create_role(realm, "create-data-center"))
+
+        def grant(realm: Realm) -> str:
+            group = users.get_group(realm, "modellers")
+            access.grant_role(realm, users.group_holder(group), "create-data-center")
+            return group.uid
+
+        url = f"/cloudapi/v6/um/groups/{make.do(grant)}"
+        cloud = app.test_client()
+        shown = cloud.get(url, headers=eve).json
+        assert shown["properties"]["createDataCenter"] is False
+        assert cloud.put(url, json={"properties": shown["properties"] | {"name": "Crew"}}, headers=eve).status_code == 202
+        boss = {"Authorization": f"Bearer {admin['Authorization']}"}
+        properties = cloud.get(url, headers=boss).json["properties"]
+        assert (properties["name"], properties["createDataCenter"]) == ("Crew", True)
+        del properties["createDataCenter"]
+        assert cloud.put(url, json={"properties": properties}, headers=boss).status_code == 202
+        assert cloud.get(url, headers=boss).json["properties"]["createDataCenter"] is False
+
+    def test_what_a_form_leaves_out_is_not_emptied(self, app: Flask, make: Factory, admin: dict[str, str]) -> None:
+        make.user()
+        key = make.key(roles=["researcher"], addresses=["10.0.0.0/8"], rate_per_minute=5)
+        surfer = Surfer(app).sign_in("admin@example.test").open(f"/console/realms/acme/api-keys/{key.uid}")
+        sent = {name: value for name, value in surfer.form("Save").values if name in {"form", "seen", "kept"}}
+        answer = surfer.client.post(
+            f"/console/realms/acme/api-keys/{key.uid}",
+            data=sent | {"name": "renamed"},
+            headers={"Origin": surfer.origin, "Sec-Fetch-Site": "same-origin"},
+        )
+        assert answer.status_code == 303
+        shown = app.test_client().get(f"/v1/apiKeys/{key.uid}", headers=admin).json
+        spec = shown["spec"]
+        assert shown["metadata"]["name"] == "renamed"
+        assert (spec["roles"], spec["addresses"], spec["ratePerMinute"]) == (["researcher"], ["10.0.0.0/8"], 5)

@@ -391,7 +391,8 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
     "damage",
     [
         (
-            "UPDATE keyset_key SET sealed_value = CAST(substr(sealed_value, 1, 20) || 'x' || substr(sealed_value, 22) AS BLOB) "
+            "UPDATE keyset_key SET sealed_value = CAST(substr(sealed_value, 1, 20) || "
+            "CASE substr(sealed_value, 21, 1) WHEN x'78' THEN 'y' ELSE 'x' END || substr(sealed_value, 22) AS BLOB) "
             "WHERE key_type = 'pvt' AND keyset_id = 1"
         ),
         "UPDATE keyset_key SET sealed_value = x'' WHERE key_type = 'pvt' AND keyset_id = 1",
@@ -401,7 +402,10 @@ def test_lists_of_leases_are_filtered(client: FlaskClient, root: dict[str, str],
         ),
         "UPDATE keyset_key SET key_type = CASE key_type WHEN 'pub' THEN 'pvt1' ELSE 'pub1' END WHERE keyset_id = 1",
         "UPDATE keyset SET sealed_data_key = (SELECT sealed_data_key FROM keyset WHERE id = 2) WHERE id = 1",
-        "UPDATE keyset SET sealed_data_key = substr(sealed_data_key, 1, 30) || 'x' || substr(sealed_data_key, 32) WHERE id = 1",
+        (
+            "UPDATE keyset SET sealed_data_key = substr(sealed_data_key, 1, 30) || "
+            "CASE substr(sealed_data_key, 31, 1) WHEN 'x' THEN 'y' ELSE 'x' END || substr(sealed_data_key, 32) WHERE id = 1"
+        ),
         "UPDATE keyset SET sealed_data_key = 'v1.nokey.AAAA' WHERE id = 1",
         "UPDATE keyset SET sealed_data_key = '' WHERE id = 1",
         # a byte that is not UTF-8, and a text where bytes should be

@@ -18,7 +18,6 @@ from idp.compat.ionos.users import properties_of_body, show_user
 from idp.compat.parameters import argument, takes
 from idp.errors import NotFoundError
 from idp.paging import Listing
-from idp.realms import Realm
 from idp.rules import Authority
 from idp.users import Group, GroupSheet, User
 from idp.web.answers import answer
@@ -58,9 +57,14 @@ _ORDERS = {"name": "shown"} | dict.fromkeys(PRIVILEGES, "role")
 _FILTERS = filter_names("name", *PRIVILEGES)
 
 
-def _listing(realm: Realm, member: User | None = None) -> Listing | None:
-    """Return the groups that the filters of a request ask for; None where they ask for what no group here has."""
-    sent, order = sent_filters(), argument("orderBy")
+def _listing(authority: Authority, member: User | None = None) -> Listing | None:
+    """Return the groups that the filters of a request ask for; None where they ask for what no group here has.
+
+    :raises DeniedError: they are told apart by what they hold, which the caller may not see.
+    """
+    sent, order, realm = sent_filters(), argument("orderBy"), authority.realm
+    if order in PRIVILEGES or sent.keys() & set(PRIVILEGES):
+        rules.grants.check_listing(authority, "")
     holding = {_role_of(each): flag(each, sent[each]) for each in PRIVILEGES if each in sent}
     listing = users.group_listing(
         realm,
@@ -78,7 +82,7 @@ def groups_of_user(authority: Authority, uid: str) -> Response:
     user = rules.users.visible(authority, uid)
     orders = _ORDERS | {_PROTECTED: "id"}
     return collection(
-        f"um/users/{uid}/groups", _listing(authority.realm, user), orders, lambda row: show_group(authority, row), default="shown"
+        f"um/users/{uid}/groups", _listing(authority, user), orders, lambda row: show_group(authority, row), default="shown"
     )
 
 
@@ -86,7 +90,7 @@ def groups_of_user(authority: Authority, uid: str) -> Response:
 def list_groups(authority: Authority) -> Response:
     """List groups."""
     rules.groups.check_listing(authority)
-    return collection("um/groups", _listing(authority.realm), _ORDERS, lambda row: show_group(authority, row), default="shown")
+    return collection("um/groups", _listing(authority), _ORDERS, lambda row: show_group(authority, row), default="shown")
 
 
 def create_group(authority: Authority) -> Response:
@@ -110,7 +114,8 @@ def put_group(authority: Authority, uid: str) -> Response:
     group = rules.groups.manageable(authority, find_group(authority, uid))
     shown = {"display_name": text_of(wanted, "name", group.display_name or group.name)}
     users.update_group(authority.realm, group, GroupSheet.of(group).changed(shown))
-    _set_privileges(authority, group, dict.fromkeys(PRIVILEGES, False) | wanted)
+    left_out = dict.fromkeys(PRIVILEGES, False) if rules.grants.sees_all(authority) else {}
+    _set_privileges(authority, group, left_out | wanted)
     return answer(show_group(authority, group), 202)
 
 
@@ -124,7 +129,7 @@ def delete_group(authority: Authority, uid: str) -> Response:
 def users_of_group(authority: Authority, uid: str) -> Response:
     """List the users in a group."""
     group = find_group(authority, uid)
-    every = people.user_listing(authority.realm)
+    every = people.user_listing(authority)
     listing = users.member_listing(group, every) if every is not None else None
     return collection(f"um/groups/{uid}/users", listing, people.ORDERS, lambda row: show_user(authority, row))
 
@@ -157,7 +162,10 @@ def _role_of(privilege: str) -> str:
 
 
 def _set_privileges(authority: Authority, group: Group, wanted: dict[str, Any]) -> None:
-    """Give a group the roles that privileges stand for, which are made at their first use, and take them."""
+    """Give a group the roles that privileges stand for, which are made at their first use, and take them.
+
+    Who may not see what is held takes nothing: to them every privilege is false, and that is what they send back.
+    """
     holder = users.group_holder(group)
     held = _held(group)
     for privilege in PRIVILEGES:
@@ -166,7 +174,7 @@ def _set_privileges(authority: Authority, group: Group, wanted: dict[str, Any]) 
             if role not in {each.name for each in access.list_roles(authority.realm)}:
                 rules.roles.create(authority, role, RoleSheet.read({"description": f"Privilege {privilege}"}))
             rules.grants.give(authority, holder, role)
-        elif flag is False and role in held:
+        elif flag is False and role in held and rules.grants.sees_all(authority):
             rules.grants.take(authority, holder, role)
 
 

@@ -9,7 +9,7 @@ from idp import access, clock, rules, runtime, users
 from idp.access import GrantState
 from idp.compat.calls import flag_of, json_body, text_of
 from idp.compat.ionos.lists import PAGED, PREFIX, collection, filter_names, flag, sent_filters, span
-from idp.compat.parameters import takes
+from idp.compat.parameters import argument, takes
 from idp.errors import InvalidValueError
 from idp.paging import Listing
 from idp.realms import Realm
@@ -31,9 +31,14 @@ ORDERS = _TEXTS | _TIMES | {"active": "enabled", ADMINISTRATOR: "role"} | dict.f
 FILTERS = filter_names(*_TEXTS, *_TIMES, *_NEVER, _ABSENT, "active", ADMINISTRATOR)
 
 
-def user_listing(realm: Realm, *, kind: UserKind | None = None) -> Listing | None:
-    """Return the users that the filters of a request ask for; None where they ask for what nobody here has."""
-    sent = sent_filters()
+def user_listing(authority: Authority, *, kind: UserKind | None = None) -> Listing | None:
+    """Return the users that the filters of a request ask for; None where they ask for what nobody here has.
+
+    :raises DeniedError: they are told apart by what they hold, which the caller may not see.
+    """
+    sent, realm = sent_filters(), authority.realm
+    if ADMINISTRATOR in sent or argument("orderBy") == ADMINISTRATOR:
+        rules.grants.check_listing(authority, "")
     enabled = flag("active", sent["active"]) if "active" in sent else None
     listing = users.user_listing(
         realm,
@@ -52,9 +57,7 @@ def user_listing(realm: Realm, *, kind: UserKind | None = None) -> Listing | Non
 def list_users(authority: Authority) -> Response:
     """List users."""
     rules.users.check_listing(authority)
-    return collection(
-        "um/users", user_listing(authority.realm, kind=UserKind.PERSON), ORDERS, lambda row: show_user(authority, row)
-    )
+    return collection("um/users", user_listing(authority, kind=UserKind.PERSON), ORDERS, lambda row: show_user(authority, row))
 
 
 def create_user(authority: Authority) -> Response:
@@ -86,6 +89,8 @@ def put_user(authority: Authority, uid: str) -> Response:
     if active is not None:
         fields["enabled"] = active
     rules.users.update(authority, user.uid, UserSheet.of(user).changed(fields))
+    if administrator is False and not _sees_role(authority, user):
+        administrator = None  # it was read as false, and is sent back
     if administrator is not None and administrator != _is_administrator(authority.realm, user):
         change = rules.grants.give if administrator else rules.grants.take
         change(authority, users.holder_of(user), ADMINISTRATOR)
@@ -114,9 +119,13 @@ def _is_administrator(realm: Realm, user: User) -> bool:
     return grant is not None and grant.state(clock.now()) is GrantState.LIVE
 
 
+def _sees_role(authority: Authority, user: User) -> bool:
+    return authority.is_self(user.uid) or rules.grants.sees_all(authority)
+
+
 def show_user(authority: Authority, user: User) -> dict[str, Any]:
     """Return a user as the contract has one. Who is an administrator, those are told who may see what everybody holds."""
-    is_shown = authority.is_self(user.uid) or rules.grants.sees_all(authority)
+    is_shown = _sees_role(authority, user)
     times: Mapping[str, str | None] = {
         "createdDate": time(user.created_at),
         "lastModifiedDate": time(user.updated_at),
