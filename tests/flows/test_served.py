@@ -139,7 +139,7 @@ def test_retired_secret_and_disabled_application_are_refused_by_every_worker_at_
     application = two_workers.create_application("rotating")
     assert statuses(two_workers, application) == {200}
     second = json.loads(two_workers.idp("applications", "secrets", "add", "--realm", "acme", "--json", "rotating", "next"))
-    assert statuses(two_workers, second) == {200}
+    wait_until(lambda: statuses(two_workers, second) == {200}, "the new secret")
     two_workers.idp("applications", "secrets", "retire", "--realm", "acme", "--yes", "rotating", "main")
     wait_until(lambda: 200 not in statuses(two_workers, application), "the refusal of the retired secret")
     assert statuses(two_workers, second) == {200}
