@@ -3,7 +3,7 @@
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface, SessionMixin
 
-from idp import api, compat, console, gateway, management, protocol
+from idp import api, compat, console, gateway, management, protocol, sign_in
 from idp.opening import close_app, open_app
 from idp.settings import Settings
 from idp.web.below_path import mount_below
@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> Flask:
     compat.register(app)
     gateway.register(app)
     console.register(app)
+    sign_in.register(app)
     management.register(app)
     register_limits(app)
     app.wsgi_app = SafeAnswers(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]

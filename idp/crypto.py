@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from idp.errors import IdpError, Kind
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SECRET_PATTERN = re.compile(r"idp_(?:cs|ak|ol)_[0-9A-Za-z]{8}[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
-"""Every secret the server makes: prefix, 8 characters that may be shown, 256 random bits, CRC-32 of all before it.
-`cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link."""
+SECRET_PATTERN = re.compile(r"idp_(?:(?:cs|ak|ol)_[0-9A-Za-z]{8}|rt_[0-9A-Za-z]{28})[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
+"""Every secret the server makes: prefix, characters that may be shown, 256 bits that nobody can guess, CRC-32 of all before it.
+`cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link, `rt` a refresh token."""
 
 
 class MasterKeyError(IdpError):
@@ -37,6 +37,14 @@ def base62(number: int, width: int) -> str:
         number, rest = divmod(number, 62)
         digits.append(BASE62[rest])
     return "".join(reversed(digits))
+
+
+def number_in(text: str) -> int:
+    """Return the number that `base62` has written."""
+    number = 0
+    for character in text:
+        number = number * 62 + BASE62.index(character)
+    return number
 
 
 def random_id() -> str:

@@ -11,8 +11,8 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 OWN_PATHS = frozenset(
     {
-        ".well-known", "api", "auth", "cloudapi", "console", "docs", "gateway", "health", "orgs", "rest-auth",
-        "userprofile", "v1",
+        ".well-known", "api", "auth", "cloudapi", "console", "device", "docs", "gateway", "health", "orgs",
+        "rest-auth", "sign-in", "userprofile", "v1",
     }
 )  # fmt: skip # a list of words
 """How the paths of the server's own URLs begin."""

@@ -20,6 +20,7 @@ from idp import (
     apikeys,
     applications,
     audit,
+    authorizations,
     clock,
     kept_answers,
     keys,
@@ -234,6 +235,9 @@ def rotate_keys_and_tidy() -> None:
     applications.forget_expired_assertions()
     tokens.forget_expired_revocations()
     sessions.forget_old_sessions()
+    authorizations.forget_old()
+    authorizations.forget_pushed()
+    authorizations.forget_devices()
     keysets.tidy_leases()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()

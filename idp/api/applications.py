@@ -106,6 +106,7 @@ class ApplicationMade(TypedDict):
     uid: str
     clientId: str
     clientSecret: str
+    """Empty for an application that keeps no secret."""
 
 
 class ApplicationSpecShown(ApplicationSettings):

@@ -2,6 +2,7 @@
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.checks import check_audiences, check_jwks, check_origins
+from idp.applications.kinds import GRANTS_OF_KIND, Kind
 from idp.applications.known import (
     KnownApplication,
     KnownSecret,
@@ -12,6 +13,7 @@ from idp.applications.known import (
     recall_application,
 )
 from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
+from idp.applications.redirects import PROJECT_SCOPE, SCOPES, is_private, is_registered
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -46,11 +48,15 @@ from idp.applications.sheet import NEW_SECRET, ApplicationSettings, ApplicationS
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
+    "GRANTS_OF_KIND",
     "NEW_SECRET",
+    "PROJECT_SCOPE",
+    "SCOPES",
     "Application",
     "ApplicationSecret",
     "ApplicationSettings",
     "ApplicationSheet",
+    "Kind",
     "KnownApplication",
     "KnownSecret",
     "NewSecret",
@@ -77,6 +83,8 @@ __all__ = [
     "get_application",
     "holder_of",
     "is_claimed",
+    "is_private",
+    "is_registered",
     "known_application",
     "known_origins",
     "limit_public_keys",

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, limited_to, read_held_roles
 from idp.applications.checks import algorithms_of
+from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import HAS_ORIGINS
 from idp.db import reading
@@ -61,6 +62,19 @@ class KnownApplication:
     """Empty for the realm's."""
     access_token_type: str
     """Empty for the realm's."""
+    kind: Kind
+    title: str
+    """What people are told it is called."""
+    redirect_uris: frozenset[str]
+    post_logout_redirect_uris: frozenset[str]
+    backchannel_logout_uri: str
+    """Empty for none."""
+    grants: frozenset[str]
+    """The grants that it may use."""
+    scopes: frozenset[str]
+    """Scopes that it may ask people for; empty for all."""
+    asks_consent: bool
+    pushes_requests: bool
     web_origins: frozenset[str]
     """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
@@ -148,6 +162,15 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
             access_token_type=row.access_token_type or "",
+            kind=Kind(row.kind),
+            title=row.display_name or row.name,
+            redirect_uris=frozenset(row.redirect_uris),
+            post_logout_redirect_uris=frozenset(row.post_logout_redirect_uris),
+            backchannel_logout_uri=row.backchannel_logout_uri or "",
+            grants=allowed_grants(Kind(row.kind), row.grant_types),
+            scopes=frozenset(row.scopes),
+            asks_consent=row.consent,
+            pushes_requests=row.pushed_requests,
             web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),

@@ -4,10 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
+from idp.applications.kinds import Kind
 from idp.db import Base, Identified
 
 
@@ -31,6 +32,20 @@ class Application(Identified, Base):
     """Header `typ` of its access tokens; None means the realm's."""
     web_origins: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """Origins whose pages may read what the protocol's endpoints answer about it (Fetch standard, CORS protocol)."""
+    kind: Mapped[str] = mapped_column(String(10), default=Kind.MACHINE.value, server_default=Kind.MACHINE.value)
+    display_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """Where people may be sent back to, byte for byte (RFC 9700 §2.1)."""
+    post_logout_redirect_uris: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(String(1000))
+    grant_types: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """Grants that it may use; empty for those of its kind."""
+    scopes: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """Scopes that it may ask people for; empty for all."""
+    consent: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether people are asked before it learns of them."""
+    pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it must push its authorization requests (RFC 9126)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
@@ -42,6 +57,11 @@ class Application(Identified, Base):
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
     """The actor who created it, as in the audit trail; empty if it is older than schema 0009."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it can keep no secret."""
+        return Kind(self.kind).is_public
 
 
 class SecretState(StrEnum):

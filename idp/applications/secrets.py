@@ -57,6 +57,8 @@ def add_secret(
         raise ConflictError(f"Application {application.name!r} has a live secret {name!r}: choose another name, or retire it.")
     plain = crypto.make_secret("cs") if plain_secret is None else _checked(plain_secret)
     pepper_id, secret_hash = vault.hash_secret(plain)
+    if application.is_public:
+        raise ConflictError(f"Application {application.name!r} is of the kind {application.kind}, which keeps no secret.")
     secret = ApplicationSecret(
         application_id=application.id,
         name=name,

@@ -9,7 +9,9 @@ from sqlalchemy import String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
+from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
+from idp.applications.redirects import is_private
 from idp.applications.sheet import ApplicationSheet
 from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
@@ -47,6 +49,7 @@ def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_AP
     :raises InvalidValueError: the name is not usable.
     """
     check_client_id(name)
+    _check_kind(sheet)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} already has an application {name!r}.", realm=realm.name, name=name), field="name")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **sheet.model_dump())
@@ -76,6 +79,7 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     changed = sheet.differing(application)
     if not changed:
         return
+    _check_kind(sheet)
     if not application.web_origins:
         _leave_room_for_origins(realm, changed.get("web_origins", ()))
     had_origins = bool(application.web_origins)
@@ -87,6 +91,22 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
     _announce(realm, application, origins=had_origins or bool(application.web_origins))
+
+
+def _check_kind(sheet: ApplicationSheet) -> None:
+    """See that an application is set up as what it is.
+
+    :raises InvalidValueError: it has what its kind does not.
+    """
+    kind = Kind(sheet.kind)
+    if kind is Kind.MACHINE and sheet.redirect_uris:
+        raise InvalidValueError("People sign in to applications of the kind web, native or browser only.", field="kind")
+    if kind is not Kind.NATIVE and any(map(is_private, (*sheet.redirect_uris, *sheet.post_logout_redirect_uris))):
+        raise InvalidValueError("Only an application of the kind native can have a scheme of its own.", field="redirect_uris")
+    if kind.is_public and allowed_grants(kind, sheet.grant_types) != allowed_grants(kind, sheet.grant_types) | set(
+        sheet.grant_types
+    ):
+        raise InvalidValueError("An application that keeps no secret cannot act for itself.", field="grant_types")
 
 
 def settle_audience(realm: Realm, application: Application, issuer: str) -> None:

@@ -1,12 +1,14 @@
 """What can be set of an application."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field
 
 from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
-from idp.realms import AccessTokenType, Algorithm, Description
+from idp.applications.kinds import GrantName, KindName
+from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
+from idp.realms import AccessTokenType, Algorithm, Description, DisplayName
 from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
@@ -27,6 +29,32 @@ class ApplicationSettings(Sheet):
     """Signature algorithm of its tokens; by default that of the organisation."""
     access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
     """Header `typ` of its access tokens; by default that of the organisation. `JWT` is for APIs that refuse RFC 9068."""
+    kind: KindName = Field(default="machine", title="Kind")
+    """`machine` acts for itself; people sign in to `web` (has a secret), `native` and `browser` (have none)."""
+    display_name: DisplayName = Field(default="", title="Display name")
+    """What people are told it is called when they sign in to it; empty for its name."""
+    redirect_uris: Annotated[list[str], Field(max_length=MOST_URIS), AfterValidator(check_redirect_uris)] = Field(
+        default=[], title="Redirect URIs"
+    )
+    """Where people are sent back to after they have signed in. Compared byte for byte, but for the port of a loopback address."""
+    post_logout_redirect_uris: Annotated[list[str], Field(max_length=MOST_URIS), AfterValidator(check_redirect_uris)] = Field(
+        default=[], title="Redirect URIs after signing out"
+    )
+    """Where people may be sent back to after they have signed out."""
+    backchannel_logout_uri: Annotated[str, Field(max_length=LONGEST_URI), AfterValidator(check_logout_uri)] | None = Field(
+        default=None, title="Back-channel logout URI"
+    )
+    """Where it is told that a person has signed out (OpenID Connect Back-Channel Logout)."""
+    grant_types: Annotated[list[GrantName], Field(max_length=len(get_args(GrantName)))] = Field(
+        default=[], title="Grants", alias="grants"
+    )
+    """The OAuth grants that it may use; empty for those of its kind."""
+    scopes: Annotated[list[str], Field(max_length=MOST_SCOPES), AfterValidator(check_scopes)] = Field(default=[], title="Scopes")
+    """The scopes that it may ask people for; empty for all."""
+    consent: bool = Field(default=False, title="Ask people for consent")
+    """Whether people are asked before it learns who they are. Leave it off for applications of the organisation itself."""
+    pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
+    """Whether it must push its authorization requests (RFC 9126)."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
     )

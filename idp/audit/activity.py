@@ -21,8 +21,8 @@ LONGEST_REASON = 120
 
 COUNTED = frozenset(
     {
-        Tag.TOKEN_ISSUE, Tag.TOKEN_EXCHANGE, Tag.TOKEN_REFUSE, Tag.API_KEY_USE, Tag.API_KEY_EXCHANGE, Tag.API_KEY_REFUSE,
-        Tag.SESSION_START, Tag.PASSWORD_USE, Tag.SIGN_IN_REFUSE,
+        Tag.TOKEN_ISSUE, Tag.TOKEN_CODE, Tag.TOKEN_REFRESH, Tag.TOKEN_EXCHANGE, Tag.TOKEN_REFUSE, Tag.API_KEY_USE,
+        Tag.API_KEY_EXCHANGE, Tag.API_KEY_REFUSE, Tag.SESSION_START, Tag.PASSWORD_USE, Tag.SIGN_IN_REFUSE,
     }
 )  # fmt: skip # a list of words
 """The acts that come in numbers. What administrators do is in the trail itself."""
@@ -104,7 +104,9 @@ def forget_old_activity() -> None:
 
 def activity_totals(since: datetime) -> dict[str, int]:
     """Return by realm how many tokens were issued and keys exchanged since then."""
-    issued = (Tag.TOKEN_ISSUE.value, Tag.TOKEN_EXCHANGE.value, Tag.API_KEY_EXCHANGE.value)
+    issued = tuple(
+        each.value for each in (Tag.TOKEN_ISSUE, Tag.TOKEN_CODE, Tag.TOKEN_REFRESH, Tag.TOKEN_EXCHANGE, Tag.API_KEY_EXCHANGE)
+    )
     query = (
         select(ActivityCount.realm, func.sum(ActivityCount.count))
         .where(ActivityCount.hour >= since, ActivityCount.tag.in_(issued))

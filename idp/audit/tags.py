@@ -81,6 +81,16 @@ class Tag(StrEnum):
 
     PROTECTED_API_UPDATE = "admin:protected-api:update"
 
+    AUTHORIZATION_BEGIN = "user:authorization:begin"
+    AUTHORIZATION_END = "user:authorization:end"
+    AUTHORIZATION_REPLAY = "client:authorization:replay"
+    CONSENT_GIVE = "user:consent:give"
+    CONSENT_TAKE_BACK = "user:consent:take-back"
+    DEVICE_APPROVE = "user:device:approve"
+    DEVICE_REFUSE = "user:device:refuse"
+
+    TOKEN_CODE = "client:token:sign-in"
+    TOKEN_REFRESH = "client:token:refresh"
     TOKEN_EXCHANGE = "client:token:exchange"
 
     KEYSET_CREATE = "admin:keyset:create"

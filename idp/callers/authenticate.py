@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from idp import access, apikeys, clock, keys, personal_tokens, sessions, tokens
+from idp import access, apikeys, authorizations, clock, crypto, keys, personal_tokens, sessions, tokens
 from idp.access import HeldRole
 from idp.apikeys import CheckedKey
 from idp.audit import Tag
@@ -17,7 +17,7 @@ from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
 from idp.sessions import BrowserSession
-from idp.users import KnownUser, lock_user
+from idp.users import KnownUser, known_user, lock_user, uid_of
 
 MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
@@ -176,6 +176,8 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
 
     Roles and projects are those that the token names *and* its subject still holds.
     """
+    if crypto.is_well_formed(token, "rt"):
+        return _introspect_refresh_token(realm, token)
     try:
         if unverified_kind(token) not in {Kind.SESSION, Kind.PERSONAL}:
             return tokens.inspect_token(realm, token)
@@ -188,6 +190,26 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     if caller.kind is CredentialKind.EXCHANGED and tokens.is_revoked_by_now(realm, claims):
         return None
     return tokens.still_held(caller.held_roles, claims)
+
+
+def _introspect_refresh_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
+    found = authorizations.find_active(realm, token)
+    user = known_user(realm, uid_of(found.user_id)) if found is not None else None
+    known = authorizations.known_authorization(realm, found.uid) if found is not None else None
+    if found is None or user is None or known is None or not user.enabled or not known.lives_after(user.signed_out_at):
+        return None
+    return {
+        "iss": realm.issuer,
+        "sub": user.uid,
+        "aud": realm.issuer,
+        "client_id": known.client_id,
+        "scope": found.scope,
+        "iat": int(found.rotated_at.timestamp()),
+        "exp": int(found.expires_at.timestamp()),
+        "preferred_username": user.name,
+        "grant_id": found.uid,
+        "token_type": "refresh_token",
+    }
 
 
 def _by_personal_token(process: Runtime, token: str, address: str) -> Caller:

@@ -1,6 +1,6 @@
 """What an application can have revoked at the revocation endpoint: whatever it was issued, and never in silence (RFC 7009 §2)."""
 
-from idp import apikeys, crypto, personal_tokens, realms, tokens
+from idp import apikeys, authorizations, crypto, personal_tokens, realms, tokens
 from idp.applications import KnownApplication
 from idp.jose import InvalidTokenError, Kind, unverified_kind
 from idp.realms import KnownRealm
@@ -11,7 +11,7 @@ _REASON = "revoked by its application"
 
 
 def revoke_credential(realm: KnownRealm, credential: str, *, by: KnownApplication) -> None:
-    """Revoke an access token, an API key, or the session token that a key was exchanged for, of the application that asks.
+    """Revoke a token that an application was issued, an API key of its own, or the session token that a key was exchanged for.
 
     One that is unknown or dead is success (RFC 7009 §2.2).
 
@@ -20,6 +20,8 @@ def revoke_credential(realm: KnownRealm, credential: str, *, by: KnownApplicatio
     """
     if crypto.is_well_formed(credential, "ak"):
         _revoke_key(realm, credential, by)
+    elif crypto.is_well_formed(credential, "rt"):
+        _revoke_refresh_token(realm, credential, by)
     elif unverified_kind(credential) is Kind.SESSION:
         _revoke_session_token(realm, credential, by)
     elif personal_tokens.is_personal_token(credential) and _is_live_personal_token(realm.runtime, credential):
@@ -40,6 +42,16 @@ def _revoke_key(realm: KnownRealm, plain_key: str, by: KnownApplication) -> None
     key = apikeys.get_key(owner, checked.key.uid)
     if key.revoked_at is None:
         apikeys.revoke_key(owner, key, _REASON)
+
+
+def _revoke_refresh_token(realm: KnownRealm, token: str, by: KnownApplication) -> None:
+    """End what a refresh token belongs to, with its access tokens (RFC 7009 §2.1)."""
+    found = authorizations.find_refreshed(realm, token)
+    if found is None:
+        return
+    if found[0].application_id != by.id:
+        raise ForeignTokenError("The token was issued to another application.")
+    authorizations.end(realm.name, found[0], authorizations.End.REVOKED)
 
 
 def _revoke_session_token(realm: KnownRealm, token: str, by: KnownApplication) -> None:

@@ -94,7 +94,7 @@ def create(
     issuer = runtime.current().settings.issuer(realm.name)
     applications.settle_audience(realm, application, issuer)
     plain = None
-    if sheet.jwks is None:
+    if sheet.jwks is None and not application.is_public:
         _, plain = applications.add_secret(realm, application, "main", applications.SecretSheet(expires_at=secret_expires))
     commit()
     if as_json:
@@ -102,6 +102,9 @@ def create(
         show_json({key: value for key, value in made.items() if value is not None})
         return
     click.echo(f"Created application {application.name} in realm {realm.name} (uid {application.uid}).")
+    if application.is_public:
+        click.echo(f"It keeps no secret: people sign in to it. Its configuration: {issuer}/.well-known/openid-configuration")
+        return
     if plain is None:
         click.echo("It authenticates with private_key_jwt, using the keys you gave.")
         return

@@ -10,6 +10,7 @@ from idp.console import (
     applications,
     audit_trail,
     client_secrets,
+    connections,
     credentials,
     grants,
     groups,
@@ -24,7 +25,7 @@ from idp.console import (
     sign_in,
     signing_keys,
 )
-from idp.console.assets import serve_asset
+from idp.console.assets import ASSETS
 from idp.console.errors import answer_error
 from idp.console.headers import PREFIX, add_headers
 from idp.console.render import set_up_templates
@@ -35,7 +36,7 @@ __all__ = ["register"]
 _REALM = "/console/realms/<realm>"
 
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("GET", "/console/assets/<digest>/<name>", serve_asset),
+    ("GET", "/console/assets/<digest>/<name>", ASSETS.serve),
     ("GET", "/", sign_in.to_front),
     ("GET", "/console", sign_in.to_front),
     ("GET", "/console/", sign_in.front),
@@ -65,6 +66,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", f"{_REALM}/users/<key>/disable", people.disable_user),
     ("POST", f"{_REALM}/users/<key>/enable", people.enable_user),
     ("GET POST", f"{_REALM}/users/<key>/delete", people.delete_user),
+    ("POST", f"{_REALM}/users/<key>/applications/<name>/disconnect", connections.disconnect_user),
     ("GET", f"{_REALM}/groups", groups.list_groups),
     ("GET POST", f"{_REALM}/new-group", groups.new_group),
     ("GET POST", f"{_REALM}/groups/<name>", groups.show_group),
@@ -118,6 +120,8 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", "/console/my/personal-tokens/new", credentials.new_token),
     ("GET", "/console/my/sessions", credentials.my_sessions),
     ("POST", "/console/my/sessions/end-all", credentials.sign_out_everywhere),
+    ("GET", connections.MINE, connections.my_connections),
+    ("POST", f"{connections.MINE}/<name>/disconnect", connections.disconnect_own),
     ("GET POST", "/console/my/password", credentials.change_password),
     ("GET", organisations.LIST, organisations.list_organisations),
     ("GET POST", f"{organisations.LIST}/new", organisations.new_organisation),

@@ -29,6 +29,14 @@ _AUDIENCE = (
 )
 
 
+_KINDS = {
+    "": "Machine: acts for itself, with a secret or a key",
+    "web": "Web: people sign in to it, and its server keeps a secret",
+    "native": "Native: people sign in to it on their own device; it keeps no secret",
+    "browser": "Browser: people sign in to it, and it runs in their browser; it keeps no secret",
+}
+
+
 class ProjectRow(wtforms.Form):
     """A project that a new application is to work in."""
 
@@ -57,6 +65,8 @@ class NewApplicationForm(Form):
     """A new application, on one page."""
 
     name = name_field("Its client_id")
+    kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
+    redirect_uris = LinesField("Redirect URIs", "Where people are sent back to after they have signed in to it. One a line.")
     description = text("Description", "What it is, for whoever reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
@@ -106,6 +116,8 @@ def new_application(visit: Visit) -> Response | str:
         made.update(name=application.name, plain=plain)
 
     if form.do(act):
+        if not made["plain"]:
+            return see_other(f"{application_url(visit, made['name'])}?done=created")
         return show_secret(visit, made["name"], made["plain"], "Created")
     projects = [project.name for project in access.list_projects(visit.realm)[:300]]
     return form_page("console/applications/new.html", form, projects=projects, most=MOST_ROWS)

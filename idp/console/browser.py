@@ -2,15 +2,12 @@
 
 import contextlib
 import functools
-import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from flask import Response, g, request
-from werkzeug.datastructures import MultiDict
 
 from idp import audit, callers, keys, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
@@ -23,18 +20,15 @@ from idp.errors import IdpError, NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
 from idp.settings import SESSION_TOKEN_LIFETIME
+from idp.web import cookies
 from idp.web.address import client_address
-from idp.web.body import BodyError, read_body
-from idp.web.credentials import check_origin
+from idp.web.cookies import set_cookie, sets, shown_cookie
+from idp.web.posted import Posted, read_posted
 
-Posted = MultiDict[str, str]
 View = Callable[..., Response | str]
 
-SESSION_COOKIE, VISITOR_COOKIE = "realmgate-session", "realmgate-visitor"
-_MOST_FIELDS = 2_000
-_FIELD_NAME = re.compile(r"[a-z_]{1,40}(?:-[0-9]{1,3}-[a-z_]{1,40})?", re.ASCII)
-_VISITOR_LIFETIME = 3600
-"""Seconds for which a form can be filled in before somebody has signed in."""
+SESSION_COOKIE = "realmgate-session"
+"""Shows the session that the console goes on with: the one of some realm that the browser is signed in to."""
 
 
 class StaleFormError(IdpError):
@@ -94,18 +88,18 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
     def visited(realm: str = "", **arguments: Any) -> Response | str:
         process = runtime.current()
         process.feed.confirm()
-        cookie = _shown_cookie(SESSION_COOKIE)
+        cookie = shown_cookie(SESSION_COOKIE)
         try:
             session = sessions.open_session(process, cookie)
-            renewed = sessions.renew_session(session) if session.is_due else ""
+            renewed = (session.realm.name, sessions.renew_session(session) if session.is_due else "")
         except sessions.SessionOverError:
-            return _to_sign_in()
+            return _take_over_session() or _to_sign_in()
         caller = callers.authenticate_browser(session, address())
         name = _realm_name(caller, realm)
         context = f"form of session {session.sid}"
         g.renewed = renewed  # for the error page too
         if request.method == "POST":
-            posted = _read_pairs()
+            posted = read_posted()
             try:
                 _check_token(posted, context)
             except StaleFormError:
@@ -143,8 +137,8 @@ def open_page(view: View) -> View:
     @functools.wraps(view)
     def visited(**arguments: Any) -> Response | str:
         runtime.current().feed.confirm()
-        visitor = _shown_cookie(VISITOR_COOKIE)
-        posted = _read_pairs() if request.method == "POST" else None
+        visitor = cookies.visitor()
+        posted = read_posted() if request.method == "POST" else None
         if posted is not None:
             try:
                 _check_token(posted, _visitor_context(visitor))
@@ -152,15 +146,11 @@ def open_page(view: View) -> View:
                 return _open_again(posted, "")
         else:
             _take_draft("")
-        if len(visitor) != 43:
-            visitor = secrets.token_urlsafe(32)
         g.form_context = _visitor_context(visitor)
         with audit.acting_as(audit.Actor("unauthenticated", address())):
             answer = view(posted, **arguments)
         response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
-        if not _sets(response, VISITOR_COOKIE):
-            _set_cookie(response, VISITOR_COOKIE, visitor, _VISITOR_LIFETIME)
-        return _drop_draft(response)
+        return _drop_draft(cookies.keep_visitor(response, visitor))
 
     return visited
 
@@ -195,73 +185,39 @@ def address() -> str:
     return client_address(request.environ, runtime.current().settings.trusted_proxies)
 
 
-def cookie_name(name: str) -> str:
-    """Return what a cookie is called: over HTTPS so that no other host can plant it (R122).
-
-    Browsers let no cookie with that name be for a part of a host only (RFC 6265bis §4.1.3.2). Below a path it must not be sent to
-    the other servers of the host, and says at least that it came over HTTPS.
-    """
-    if not _is_https():
-        return name
-    return f"__Secure-{name}" if runtime.current().settings.public_path else f"__Host-{name}"
-
-
-def _shown_cookie(name: str) -> str:
-    """Return the value of a cookie; empty if there is none, or over HTTPS a second one, which somebody else has planted.
-
-    Over HTTP there may be one of another server at another path of this machine; that of the longest path comes first.
-    """
-    values = request.cookies.getlist(cookie_name(name))
-    return values[0] if len(values) == 1 or (values and not _is_https()) else ""
-
-
-def end_former_session() -> None:
-    """End the session that the browser shows, in the current transaction: another takes its place (R113)."""
-    with contextlib.suppress(sessions.SessionOverError):
-        former = sessions.open_session(runtime.current(), _shown_cookie(SESSION_COOKIE))
-        realm = realms.get_realm(former.realm.name)
-        sessions.end_session(realm, sessions.get_session(realm, former.sid))
+def end_former_session(realm: str) -> None:
+    """End the session that the browser has in a realm, in the current transaction: another takes its place (R113)."""
+    for name in (SESSION_COOKIE, cookies.session_cookie(realm)):
+        with contextlib.suppress(sessions.SessionOverError):
+            former = sessions.open_session(runtime.current(), shown_cookie(name))
+            if former.realm.name == realm:
+                row = realms.get_realm(realm)
+                sessions.end_session(row, sessions.get_session(row, former.sid))
 
 
 def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
     """Give the browser the cookie of a new session, and take away what it had before (T89)."""
-    _set_cookie(response, VISITOR_COOKIE, "", 0)
-    return set_session_cookie(response, sessions.seal_session(realm, sid))
+    set_cookie(response, cookies.VISITOR_COOKIE, "", 0)
+    return _show_session(response, realm, sessions.seal_session(realm, sid))
 
 
-def sign_browser_out(response: Response) -> Response:
+def sign_browser_out(response: Response, realm: str) -> Response:
     """Take the cookie away, what was kept of a form, and what the back button would show."""
-    _set_cookie(response, drafts.COOKIE, "", 0)
+    set_cookie(response, drafts.COOKIE, "", 0)
     response.headers["Clear-Site-Data"] = '"cache"'
-    return set_session_cookie(response, "")
+    return _show_session(response, realm, "")
 
 
 def keep_session(response: Response) -> Response:
     """Give the browser the new cookie of its session, if it is time for one and the answer has none."""
-    renewed: str = g.get("renewed", "")
-    return set_session_cookie(response, renewed) if renewed and not _sets(response, SESSION_COOKIE) else response
+    realm, renewed = g.get("renewed", ("", ""))
+    return _show_session(response, realm, renewed) if renewed and not sets(response, SESSION_COOKIE) else response
 
 
-def set_session_cookie(response: Response, value: str) -> Response:
-    """Set the cookie that shows the session, or take it away with an empty one."""
-    _set_cookie(response, SESSION_COOKIE, value, SESSION_TOKEN_LIFETIME if value else 0)
-    return response
-
-
-def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
-    # Lax: a link in a mail leads to the page, signed in; what changes something is posted, and has the form's token
-    response.set_cookie(
-        cookie_name(name), value, max_age=seconds, path=page_url("") or "/", secure=_is_https(), httponly=True, samesite="Lax"
-    )
-
-
-def _sets(response: Response, name: str) -> bool:
-    prefix = f"{cookie_name(name)}="
-    return any(value.startswith(prefix) for value in response.headers.getlist("Set-Cookie"))
-
-
-def _is_https() -> bool:
-    return runtime.current().settings.public_url.startswith("https:")
+def _show_session(response: Response, realm: str, cookie: str) -> Response:
+    """Set the cookies that show the session of a realm, to the console and to applications, or take them away."""
+    set_cookie(response, SESSION_COOKIE, cookie, SESSION_TOKEN_LIFETIME if cookie else 0)
+    return cookies.give_session(response, realm, cookie)
 
 
 def _visitor_context(visitor: str) -> str:
@@ -277,23 +233,6 @@ def _use_up(form: str) -> None:
         ratelimit.reserve_attempt([(f"form {form}", 1)], SESSION_TOKEN_LIFETIME)
     except ratelimit.TooManyAttemptsError:
         raise StaleFormError from None
-
-
-def _read_pairs() -> Posted:
-    """Return the form that was sent, if no page of another origin has had it sent.
-
-    :raises ForeignOriginError: one has.
-    :raises BodyError: it is no form.
-    """
-    check_origin(request.environ, runtime.current().settings.public_url)
-    body = read_body(request.environ)
-    if request.mimetype != "application/x-www-form-urlencoded":
-        raise BodyError("Send the form as application/x-www-form-urlencoded.")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
-    except ValueError:
-        raise BodyError("The form is not UTF-8, or has too many fields.") from None
-    return MultiDict((name, value) for name, value in pairs if _FIELD_NAME.fullmatch(name))
 
 
 def _check_token(posted: Posted, context: str) -> None:
@@ -316,7 +255,7 @@ def _open_again(posted: Posted, user: str) -> Response:
     if not draft:
         raise StaleFormError
     response = Response(status=303, headers={"Location": page_url(_this_page())})
-    _set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
+    set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
     return response
 
 
@@ -336,7 +275,7 @@ def _take_draft(user: str) -> None:
 
     :param user: uid of who looks at the page; empty for somebody who has not signed in.
     """
-    cookie = _shown_cookie(drafts.COOKIE)
+    cookie = shown_cookie(drafts.COOKIE)
     draft = drafts.open_draft(cookie)
     is_here = draft is not None and draft.user == user and draft.url == _this_page()
     g.draft = draft if is_here else None
@@ -344,8 +283,8 @@ def _take_draft(user: str) -> None:
 
 
 def _drop_draft(response: Response) -> Response:
-    if g.get("draft_is_over", False) and not _sets(response, drafts.COOKIE):
-        _set_cookie(response, drafts.COOKIE, "", 0)
+    if g.get("draft_is_over", False) and not sets(response, drafts.COOKIE):
+        set_cookie(response, drafts.COOKIE, "", 0)
     return response
 
 
@@ -378,19 +317,32 @@ def _no_realm(name: str) -> NotFoundError:
 
 def _to_sign_in() -> Response:
     """Send somebody to sign in, and back to the page afterwards, with what was typed there if it can be kept."""
-    was_signed_in = bool(_shown_cookie(SESSION_COOKIE))
+    was_signed_in = bool(shown_cookie(SESSION_COOKIE))
     draft = _draft_of_lost_form() if request.method == "POST" else ""
     done = "kept" if draft else "over" if was_signed_in or request.method == "POST" else ""
     asked = {"next": _this_page() if _has_page() else "", "done": done}
     query = urlencode({name: value for name, value in asked.items() if value})
     response = Response(status=303, headers={"Location": page_url(f"/console/sign-in?{query}" if query else "/console/sign-in")})
     if draft:
-        _set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
-    return set_session_cookie(response, "") if was_signed_in else response
+        set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
+    if was_signed_in:
+        set_cookie(response, SESSION_COOKIE, "", 0)
+    return response
+
+
+def _take_over_session() -> Response | None:
+    """Go on with the session that the browser has at applications, if it has one only and the console none (one for all)."""
+    has_cookie = cookies.cookie_name(SESSION_COOKIE) in request.cookies
+    live = [] if request.method != "GET" or has_cookie else cookies.live_sessions()
+    if len(live) != 1:
+        return None
+    response = Response(status=303, headers={"Location": page_url(_this_page())})
+    set_cookie(response, SESSION_COOKIE, sessions.seal_session(live[0].realm.name, live[0].sid), SESSION_TOKEN_LIFETIME)
+    return response
 
 
 def _draft_of_lost_form() -> str:
     try:
-        return _draft_of(_read_pairs(), None)
+        return _draft_of(read_posted(), None)
     except IdpError:
         return ""  # it is no form, or no page of ours has sent it: nothing of it is kept

@@ -160,7 +160,7 @@ def sign_out_everywhere(visit: Visit) -> Response:
     user = users.find_user_by_uid(visit.realm, visit.caller.subject.uid)
     if user is not None:
         users.sign_out_everywhere(visit.realm, user)
-    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")))
+    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")), visit.caller.realm.name)
 
 
 @page

@@ -12,10 +12,11 @@ from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
-from idp.console.browser import Posted, current_draft
+from idp.console.browser import current_draft
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidMembersError, Remedy, Words
 from idp.web.errors import classify
+from idp.web.posted import Posted
 
 SEEN = "seen"
 """Hidden field: what was stored when the form was opened."""

@@ -3,7 +3,7 @@
 from flask import Response
 
 from idp import rules, users
-from idp.console.browser import Posted, Visit, current_draft, page
+from idp.console.browser import Visit, current_draft, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, name_field, text
 from idp.console.navigation import base
@@ -12,6 +12,7 @@ from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import NotFoundError
 from idp.users import Group, GroupSheet
+from idp.web.posted import Posted
 
 GroupForm = sheet_form(GroupSheet)
 NewGroupForm = sheet_form(GroupSheet, name=name_field())

@@ -48,6 +48,7 @@ _OWN_PAGES = (
     ("Manage keys", "/console/my/keys"),
     ("Personal tokens", "/console/my/personal-tokens"),
     ("Sessions", "/console/my/sessions"),
+    ("Connected applications", "/console/my/applications"),
     ("Password", "/console/my/password"),
 )
 

@@ -24,6 +24,7 @@ KEYS_SOON = timedelta(days=7)
 
 _DONE = {
     "Tokens for applications": {Tag.TOKEN_ISSUE},
+    "Tokens of people at applications": {Tag.TOKEN_CODE, Tag.TOKEN_REFRESH},
     "Exchanges": {Tag.TOKEN_EXCHANGE, Tag.API_KEY_EXCHANGE},
     "Calls with API keys": {Tag.API_KEY_USE},
 }

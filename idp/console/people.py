@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import access, apikeys, personal_tokens, rules, runtime, sessions, users
+from idp import access, apikeys, authorizations, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
@@ -109,6 +109,7 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
         "keys": apikeys.list_keys(visit.realm, owner=users.holder_of(user)) if rules.api_keys.sees_all(visit.authority) else [],
         "sessions": sessions.list_sessions(visit.realm, user=user) if rules.sessions.sees_all(visit.authority) else [],
         "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if sees_tokens else [],
+        "connections": authorizations.list_connections(user.id) if rules.connections.sees_all(visit.authority) else [],
         "url": _url(visit, user.uid),
         "mail_is_sent": bool(runtime.current().settings.smtp_host),
     }

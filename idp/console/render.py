@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from idp import callers, clock, runtime
 from idp.access import Grant
-from idp.console.assets import asset_url
+from idp.console.assets import ASSETS
 from idp.console.browser import current_draft, current_visit, draft_promise, form_token
 from idp.console.navigation import base, sections
 from idp.console.urls import page_url
@@ -31,6 +31,7 @@ NOTICES = {
     "deactivated": "Deactivated. It can be activated again at any time.",
     "activated": "Activated. It works again.",
     "ended": "Ended.",
+    "disconnected": "Disconnected. The application is refused within a second.",
     "replaced": "Replaced. New leases receive the new values.",
     "invited": "The invitation is on its way by email.",
     "reset": "An email with a link to choose a new password is on its way.",
@@ -75,7 +76,7 @@ def set_up_templates(app: Flask) -> None:
         "part": part,
         "address": address,
     }
-    environment.globals |= {"asset": asset_url, "page_url": page_url, "form_token": form_token}
+    environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
     environment.globals |= {"draft_promise": draft_promise, "url_with": url_with}
 
     @app.context_processor

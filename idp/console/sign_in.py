@@ -6,7 +6,6 @@ from flask import Response, request
 
 from idp import callers, organisations, runtime, sessions, users
 from idp.console.browser import (
-    Posted,
     Visit,
     address,
     end_former_session,
@@ -23,6 +22,7 @@ from idp.db import commit
 from idp.organisations import SignUpWish
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
+from idp.web.posted import Posted
 
 _OWN_PAGE = re.compile(r"/console(?!.*(?:\.\.|//))/[A-Za-z0-9_\-/?=&%.+:@]*")
 
@@ -144,8 +144,9 @@ def sign_out(visit: Visit) -> Response:
     """End this session."""
     realm = get_realm(visit.caller.realm.name)
     sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
+    name = realm.name
     commit()
-    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")))
+    return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")), name)
 
 
 def to_front() -> Response:
@@ -214,6 +215,6 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:
-    end_former_session()
     name = realm.name
+    end_former_session(name)
     return name, sessions.begin_session(realm, user, agent=request.headers.get("User-Agent", ""))

@@ -85,7 +85,7 @@ class _Applier:
     def ensure_secret(self, name: str) -> None:
         """Make a secret for an application that has never had one, since the file names none for it."""
         application = self._application(name)
-        if not applications.list_secrets(application):
+        if not application.is_public and not applications.list_secrets(application):
             self._add_secret(application, "main", None)
 
     def _application(self, name: str) -> Application:

@@ -20,6 +20,9 @@ from idp.web.credentials import decode_basic
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 """Methods that `authenticate_application` accepts; discovery is generated from this."""
 
+PUBLIC = "none"
+"""The method of applications that can keep no secret, where it is accepted: they name themselves (RFC 6749 §2.1)."""
+
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_SECRET = 512
 _TWO_CREDENTIALS = "The request carries two different client credentials. Send one."
@@ -67,17 +70,31 @@ def noted_application(environ: Environ) -> KnownApplication | None:
     return found
 
 
-def authenticate_application(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool = False) -> Client:
+def authenticate_application(
+    realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool = False, public: bool = False
+) -> Client:
     """Authenticate by exactly one of the three methods; the same id and secret in header and body are one credential.
 
     :param single_use: accept a secret that works once; the caller must then call `use_up_secret`.
+    :param public: accept an application that can keep no secret, and names itself.
     :raises InvalidRequestError: two different credentials, or an assertion without its type.
     :raises InvalidClientError: none, or an invalid one; the same for every cause.
     :raises RateExceededError: an invalid one, after too many others. A correct one is accepted regardless of earlier failures.
     """
-    client = _authenticate(realm, environ, form, single_use=single_use)
+    client = _public_client(realm, environ, form) if public else None
+    client = client or _authenticate(realm, environ, form, single_use=single_use)
     note_application(environ, client.application)
     return client
+
+
+def _public_client(realm: KnownRealm, environ: Environ, form: Form) -> Client | None:
+    """Return the application that a request names, if it shows no credential and is one that has none."""
+    if "HTTP_AUTHORIZATION" in environ or "client_secret" in form or "client_assertion" in form:
+        return None
+    application = applications.known_application(realm, form.text("client_id"))
+    if application is None or not application.enabled or not application.kind.is_public:
+        return None
+    return Client(application, None, client_address(environ, realm.runtime.settings.trusted_proxies))
 
 
 def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool) -> Client:
@@ -91,7 +108,8 @@ def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use
     recalled = applications.recall_application(realm, client_id)
     application = recalled or applications.read_application(realm, client_id)
     secret = _match(application, plain_secrets)
-    if application is not None and application.enabled and secret is not None and (single_use or not secret.single_use):
+    proves = application is not None and application.enabled and not application.kind.is_public
+    if application is not None and proves and secret is not None and (single_use or not secret.single_use):
         return Client(application.limited_to(secret.frozen), secret, address)
     _equalise(realm, recalled)
     raise _count_and_refuse(realm, application, client_id, address, "secret")

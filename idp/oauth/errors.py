@@ -78,6 +78,72 @@ class InvalidGrantError(ProtocolError):
     error = "invalid_grant"
 
 
+class UnauthorizedClientError(ProtocolError):
+    """The client may not use this grant (RFC 6749 §5.2)."""
+
+    error = "unauthorized_client"
+
+
+class UnsupportedResponseTypeError(ProtocolError):
+    """Another response than a code was asked for (RFC 6749 §4.1.2.1)."""
+
+    error = "unsupported_response_type"
+
+
+class PersonDeniedError(ProtocolError):
+    """The person has refused (RFC 6749 §4.1.2.1)."""
+
+    error = "access_denied"
+
+
+class LoginRequiredError(ProtocolError):
+    """The person would have to sign in, and no page may be shown (OpenID Connect Core §3.1.2.6)."""
+
+    error = "login_required"
+
+
+class ConsentRequiredError(ProtocolError):
+    """The person would have to agree, and no page may be shown (OpenID Connect Core §3.1.2.6)."""
+
+    error = "consent_required"
+
+
+class RequestNotSupportedError(ProtocolError):
+    """The parameter request is not supported (OpenID Connect Core §3.1.2.6)."""
+
+    error = "request_not_supported"
+
+
+class RequestUriNotSupportedError(ProtocolError):
+    """The parameter request_uri is supported for pushed requests only (OpenID Connect Core §3.1.2.6)."""
+
+    error = "request_uri_not_supported"
+
+
+class InvalidRequestUriError(ProtocolError):
+    """There is no such pushed request, or it is over (RFC 9101 §7)."""
+
+    error = "invalid_request_uri"
+
+
+class AuthorizationPendingError(ProtocolError):
+    """Nobody has decided yet about a device (RFC 8628 §3.5)."""
+
+    error = "authorization_pending"
+
+
+class DeviceTooFastError(ProtocolError):
+    """The device asks too often (RFC 8628 §3.5)."""
+
+    error = "slow_down"
+
+
+class ExpiredDeviceCodeError(ProtocolError):
+    """The device code has expired (RFC 8628 §3.5)."""
+
+    error = "expired_token"
+
+
 class UnsupportedGrantTypeError(ProtocolError):
     """The grant type is not supported (RFC 6749 §5.2)."""
 

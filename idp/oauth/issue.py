@@ -3,7 +3,7 @@
 from typing import Any
 
 from idp.oauth.client_auth import authenticate_application, shows_credential
-from idp.oauth.errors import UnsupportedGrantTypeError
+from idp.oauth.errors import UnauthorizedClientError, UnsupportedGrantTypeError
 from idp.oauth.forms import Form
 from idp.oauth.grants import GRANTS
 from idp.oauth.limits import count_token
@@ -26,11 +26,15 @@ def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, A
     """Return what a grant gives, see `answer_token`."""
     grant = GRANTS.get(form.required("grant_type"))
     if grant is None:
-        raise UnsupportedGrantTypeError("This grant type is not supported. Use client_credentials or token exchange.")
+        raise UnsupportedGrantTypeError(
+            "This grant type is not supported. Discovery lists those that are: grant_types_supported."
+        )
     client = None
     if grant.needs_client or shows_credential(environ, form):
-        client = authenticate_application(known, environ, form, single_use=grant.needs_client)
+        client = authenticate_application(known, environ, form, single_use=grant.needs_client, public=grant.for_people)
     if client is not None:
-        count_token(known, client.application)
+        count_token(known, client.application, client.address)
+        if grant.name not in client.application.grants:
+            raise UnauthorizedClientError("The application may not use this grant. Add it to the application's grants.")
     address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
     return grant.answer(known, client, form, address)

@@ -26,24 +26,28 @@ def count_failure(realm: KnownRealm, client_id: str, address: str) -> None:
     ratelimit.limiter(realm.runtime).use(Use(rate, what))
 
 
-def count_token(realm: KnownRealm, application: KnownApplication) -> None:
-    """Count a token of an application.
+def count_token(realm: KnownRealm, application: KnownApplication, address: str) -> None:
+    """Count a token of an application; of one that cannot prove who it is, by itself for each network that it calls from.
 
     :raises RateExceededError: it fetches too many, or its realm does.
     """
-    uses: list[Use] | None = application.derived.get(_USES)
-    if uses is None:
-        uses = application.derived[_USES] = _uses(realm, application)
-    ratelimit.limiter(realm.runtime).spend(uses)
+    if application.kind.is_public:
+        uses = _uses(realm, application, f"{application.uid} {ratelimit.network_of(address)}")
+        ratelimit.limiter(realm.runtime).spend(uses)
+        return
+    found: list[Use] | None = application.derived.get(_USES)
+    if found is None:
+        found = application.derived[_USES] = _uses(realm, application, application.uid)
+    ratelimit.limiter(realm.runtime).spend(found)
 
 
-def _uses(realm: KnownRealm, application: KnownApplication) -> list[Use]:
+def _uses(realm: KnownRealm, application: KnownApplication, counted: str) -> list[Use]:
     """Return what a token counts for, made once for as long as the application stays as it is."""
     settings = realm.runtime.settings
     own = application.rate_per_second if application.rate_per_second is not None else settings.rate_application
     of_realm = settings.rate_realm
     uses = [
-        Use(Rate("application", own, BURST * own), application.uid),
+        Use(Rate("application", own, BURST * own), counted),
         Use(Rate("realm", of_realm, BURST * of_realm), realm.uid),
     ]
     return [use for use in uses if use.rate.per_second > 0]

@@ -4,10 +4,12 @@ from flask import Flask, request
 
 from idp.oauth.errors import answer_error
 from idp.protocol.cross_origin import add_endpoint
+from idp.protocol.device import authorize_device
 from idp.protocol.discovery import discovery
 from idp.protocol.express import answer_token_request
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
+from idp.protocol.pushed import push_request
 from idp.protocol.realm import realm_document
 from idp.protocol.revoke import revoke
 from idp.protocol.token import token
@@ -34,5 +36,7 @@ def register(app: Flask) -> None:
     add_endpoint(app, f"{base}/token/introspect", introspect, ["POST"])
     add_endpoint(app, f"{base}/userinfo", userinfo, ["GET", "POST"])
     add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
+    add_endpoint(app, f"{base}/ext/par/request", push_request, ["POST"])
+    add_endpoint(app, f"{base}/auth/device", authorize_device, ["POST"])
     register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
     add_fast_path(app, "/auth/realms/", answer_token_request, "POST")

@@ -7,8 +7,9 @@ from flask import Response
 
 from idp import tokens
 from idp.algorithms import SIGNING_ALGORITHMS
-from idp.applications import ASSERTION_ALGORITHMS
-from idp.oauth.client_auth import CLIENT_AUTH_METHODS
+from idp.applications import ASSERTION_ALGORITHMS, SCOPES
+from idp.oauth.authorize import CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
+from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm
 from idp.realms import KnownRealm
@@ -19,8 +20,7 @@ MAX_AGE = 3600
 def metadata(realm: KnownRealm) -> dict[str, Any]:
     """Return the metadata of a realm.
 
-    What a realm does not have is absent, not empty (RFC 8414 §3.2), but for `response_types_supported`: it must be there (RFC
-    8414 §2, OpenID Connect Discovery §3), and clients cannot read the document without it.
+    What a realm does not have is absent, not empty (RFC 8414 §3.2).
     """
     base = f"{realm.issuer}/protocol/openid-connect"
     document: dict[str, Any] = {
@@ -30,15 +30,31 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "introspection_endpoint": f"{base}/token/introspect",
         "revocation_endpoint": f"{base}/revoke",
         "userinfo_endpoint": f"{base}/userinfo",
-        "response_types_supported": [],  # nobody signs in to other applications here yet
+        "authorization_endpoint": f"{base}/auth",
+        "pushed_authorization_request_endpoint": f"{base}/ext/par/request",
+        "require_pushed_authorization_requests": realm.pushes_requests,
+        "device_authorization_endpoint": f"{base}/auth/device",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "end_session_endpoint": f"{base}/logout",
+        "response_types_supported": list(RESPONSE_TYPES),
+        "response_modes_supported": list(RESPONSE_MODES),
+        "prompt_values_supported": list(PROMPTS),
+        "code_challenge_methods_supported": list(CHALLENGE_METHODS),
+        "acr_values_supported": [tokens.ACR],
+        "authorization_response_iss_parameter_supported": True,
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
         "grant_types_supported": list(GRANTS),
-        "scopes_supported": ["openid"],
+        "scopes_supported": list(SCOPES),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
     for endpoint in ("token", "introspection", "revocation"):
-        document[f"{endpoint}_endpoint_auth_methods_supported"] = list(CLIENT_AUTH_METHODS)
+        public = () if endpoint == "introspection" else (PUBLIC,)
+        document[f"{endpoint}_endpoint_auth_methods_supported"] = [*CLIENT_AUTH_METHODS, *public]
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(ASSERTION_ALGORITHMS)
     return document
 

@@ -24,10 +24,12 @@ def introspect(realm: str) -> Response:
     if claims is None or not _concerns(client.application, claims):
         return no_store({"active": False})
     shown = {name: claims[name] for name in tokens.INTROSPECTED_CLAIMS if name in claims}
-    return no_store({"active": True, "token_type": "Bearer", "username": claims["preferred_username"], **shown})
+    kind = claims.get("token_type", "Bearer")
+    return no_store({"active": True, "token_type": kind, "username": claims["preferred_username"], **shown})
 
 
 def _concerns(application: KnownApplication, claims: dict[str, Any]) -> bool:
     """Tell whether the token was issued to the application, or is meant for it as a resource server (T64, T65)."""
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-    return claims["sub"] == application.uid or not application.resources.isdisjoint(audience)
+    is_own = application.uid == claims["sub"] or ("grant_id" in claims and claims["client_id"] == application.client_id)
+    return is_own or not application.resources.isdisjoint(audience)

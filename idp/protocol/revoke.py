@@ -17,7 +17,7 @@ def revoke(realm: str) -> Response:
     """
     known = open_realm(realm)
     form = parse_form(request.environ)
-    client = authenticate_application(known, request.environ, form)
+    client = authenticate_application(known, request.environ, form, public=True)
     try:
         with audit.acting_as(audit.Actor(f"application:{client.application.client_id}", client.address)):
             callers.revoke_credential(known, form.required("token"), by=client.application)

@@ -9,11 +9,12 @@ from idp.oauth.answers import no_store
 from idp.oauth.client_auth import note_application
 from idp.oauth.errors import InsufficientScopeError, InvalidTokenError
 from idp.oauth.realm import open_realm
+from idp.users import known_user
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 
 def userinfo(realm: str) -> Response:
-    """Tell the bearer of an access token who it was issued to. Roles are in the token itself.
+    """Tell the bearer of an access token who it was issued to: of a person, what its scope says.
 
     The token is sent in the header (RFC 6750 §2.1); cookies are ignored.
     """
@@ -26,6 +27,9 @@ def userinfo(realm: str) -> Response:
     note_application(request.environ, known_application(known, claims["client_id"]))
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
+    person = known_user(known, claims["sub"]) if "grant_id" in claims else None
+    if person is not None:
+        return no_store(tokens.tell_of_person(known, person, claims["scope"], frozenset(claims.get("userinfo", ()))))
     return no_store({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
 
 

@@ -57,6 +57,12 @@ class Realm(Identified, Base):
     """Lifetime of personal tokens in seconds."""
     personal_token_choice: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether people may choose a shorter lifetime themselves."""
+    person_token_seconds: Mapped[int] = mapped_column(default=900, server_default="900")
+    """Lifetime in seconds of the tokens that applications get for people who sign in to them."""
+    refresh_idle_hours: Mapped[int] = mapped_column(default=336, server_default="336")
+    refresh_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")
+    refresh_overlap_seconds: Mapped[int] = mapped_column(default=10, server_default="10")
+    pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
     pending: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it waits for an operator's approval."""
     deleted_at: Mapped[datetime | None]

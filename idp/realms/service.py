@@ -160,6 +160,11 @@ class KnownRealm:
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool
+    person_token_seconds: int
+    refresh_idle_seconds: int
+    refresh_seconds: int
+    refresh_overlap_seconds: int
+    pushes_requests: bool
 
     @property
     def general_audience(self) -> str:
@@ -200,6 +205,11 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 personal_token_limit=realm.personal_token_limit,
                 personal_token_seconds=realm.personal_token_seconds,
                 personal_token_choice=realm.personal_token_choice,
+                person_token_seconds=realm.person_token_seconds,
+                refresh_idle_seconds=realm.refresh_idle_hours * 3600,
+                refresh_seconds=realm.refresh_hours * 3600,
+                refresh_overlap_seconds=realm.refresh_overlap_seconds,
+                pushes_requests=realm.pushed_requests,
                 runtime=process,
             )
 

@@ -45,6 +45,24 @@ class RealmSettings(Sheet):
     """From when they are created."""
     personal_token_choice: bool = Field(default=False, title="People may choose a shorter lifetime for a personal token")
     """Otherwise each lives as long as the setting says."""
+    person_token_seconds: Annotated[int, Between(60, 3600, "seconds")] = Field(
+        default=900, title="Lifetime of people's tokens at applications, in seconds"
+    )
+    """Of the access and ID tokens that applications get for people who sign in to them."""
+    refresh_idle_hours: Annotated[int, Between(1, 87_600, "hours")] = Field(
+        default=336, title="Hours after which an unused refresh token expires"
+    )
+    """From its last use on."""
+    refresh_hours: Annotated[int, Between(1, 87_600, "hours")] = Field(
+        default=2160, title="Hours after which people sign in to an application again"
+    )
+    """No matter how often its refresh token is used."""
+    refresh_overlap_seconds: Annotated[int, Between(1, 60, "seconds", zero="for none")] = Field(
+        default=10, title="Seconds in which a refresh token may be used again"
+    )
+    """By a client that has lost the answer, which gets the same again. Used later, it was stolen, and all of its line ends."""
+    pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
+    """Whether all applications must push their authorization requests (RFC 9126)."""
 
 
 class RealmSheet(RealmSettings):

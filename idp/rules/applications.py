@@ -33,6 +33,8 @@ class NewApplication:
 def create(authority: Authority, wish: NewApplication) -> tuple[Application, str]:
     """Make an application with what it is to hold, and its first secret, which is returned and shown now or never.
 
+    One that can keep no secret gets none.
+
     :raises DeniedError: the caller may not make applications, or not give one of the roles.
     """
     authority.require(WRITE)
@@ -49,6 +51,8 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
     )
     if wish.sheet.jwks is not None:
         applications.limit_public_keys(application, frozen_for(authority, holder))
+    if application.is_public:
+        return application, ""
     return application, add_secret(authority, application, FIRST_SECRET)[1]
 
 

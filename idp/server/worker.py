@@ -13,6 +13,7 @@ from idp import apikeys, applications, audit, clock, mail, realms, setup, tokens
 from idp.app import create_app
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
+from idp.oauth.backchannel import deliver_notices
 from idp.outages import explain_any
 from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
@@ -47,7 +48,8 @@ _log = logging.getLogger(__name__)
 class Chores:
     """The threads that write usage, rotate keys that are due, remove what has expired, send mail, and seal the audit trail.
 
-    Mail has a thread of its own, and so has sealing with its checkpoints: whoever they are sent to may take their time.
+    Mail has a thread of its own, and so have notices to applications, and sealing with its checkpoints: whoever they are sent to
+    may take their time.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -55,19 +57,21 @@ class Chores:
         self._rounds = 0
         self._chores = Loop("chores", WRITE_USAGE_EVERY, self._do_chores)
         self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
+        self._herald = Loop("herald", SEND_MAIL_EVERY, lambda: self._guarded(deliver_notices))
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
         )
 
     def start(self) -> None:
         """Begin."""
-        for loop in (self._chores, self._postman, self._sealer):
+        for loop in (self._chores, self._postman, self._herald, self._sealer):
             loop.start()
 
     def finish(self) -> None:
         """End the threads and write what is left. Called when the worker has answered its last request."""
         self._chores.finish(patience=10)
         self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
+        self._herald.finish(patience=1)  # so is a notice
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)

@@ -15,7 +15,7 @@ from idp.crypto import DamagedError, MasterKeyError
 from idp.db import commit, db
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
-from idp.sessions.known import known_session
+from idp.sessions.known import KnownSession, known_session
 from idp.sessions.models import UserSession
 from idp.sessions.service import SessionOverError, is_alive
 from idp.settings import SESSION_TOKEN_LIFETIME
@@ -35,6 +35,7 @@ class BrowserSession:
     realm: KnownRealm
     user: KnownUser
     sid: str
+    known: KnownSession
     expires_at: float
     """When the cookie ends (seconds since 1970)."""
 
@@ -66,7 +67,7 @@ def open_session(process: Runtime, cookie: str) -> BrowserSession:
     user = known_user(realm, session.user_uid) if session is not None else None
     if session is None or user is None or not is_alive(session.started_at, session.expires_at, user):
         raise SessionOverError
-    return BrowserSession(realm, user, session.uid, content["exp"])
+    return BrowserSession(realm, user, session.uid, session, content["exp"])
 
 
 def renew_session(session: BrowserSession) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
 
-from idp import audit, clock, realms, runtime
+from idp import audit, authorizations, clock, realms, runtime
 from idp.crypto import random_id
 from idp.db import commit, db
 from idp.errors import IdpError, NotFoundError, Sentence
@@ -120,6 +120,7 @@ def _judge_replay(realm: KnownRealm, sid: str, user: KnownUser, now: datetime) -
     row.ended_at = now
     audit.record(audit.Tag.SESSION_REPLAY, realm.name, f"session:{sid}", outcome="refused", user=user.name)
     publish_session(realm.name, sid)
+    authorizations.end_of_session(realm.id, realm.name, sid)
     commit()
 
 
@@ -152,6 +153,7 @@ def end_session(realm: Realm, row: UserSession) -> None:
         row.ended_at = clock.now()
         audit.record(audit.Tag.SESSION_END, realm.name, f"session:{row.uid}")
         publish_session(realm.name, row.uid)
+        authorizations.end_of_session(realm.id, realm.name, row.uid)
 
 
 def get_session(realm: Realm, sid: str) -> UserSession:

@@ -203,6 +203,10 @@ class Fields(BaseSettings):
     mail_from: str = "Realmgate <realmgate@localhost>"
     """Sender of emails."""
 
+    outbound_private: bool = False
+    """Whether applications may be told at addresses of this machine and of private networks that somebody has signed out.
+    Otherwise whoever registers an application could have this server call what only this server can reach."""
+
     access_log: bool = False
     """Whether each request is logged: method, path without secrets, status, milliseconds."""
 

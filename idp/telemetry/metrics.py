@@ -17,6 +17,7 @@ _COUNTERS = {
     "realmgate_rate_limited": ("Requests refused because a rate limit was reached.", ("limit",)),
     "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
+    "realmgate_logout_notices": ("Notices to applications that somebody has signed out.", ("outcome",)),
     "realmgate_late_bodies": ("Requests ended because their body did not arrive in time.", ()),
     "realmgate_overload": ("Requests refused because all threads were busy.", ()),
     "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is not a trusted proxy.", ()),

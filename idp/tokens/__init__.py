@@ -6,6 +6,7 @@ from idp.tokens.claim_list import (
     KEYS_SESSION,
     PERSONAL,
     PERSONS_SESSION,
+    SCOPED_CLAIMS,
     USERINFO_CLAIMS,
     Statement,
     Subject,
@@ -31,23 +32,37 @@ from idp.tokens.inspect import (
 )
 from idp.tokens.issue import IssuedTokens, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
-from idp.tokens.narrowing import ScopeError, TargetError, may_manage, projects_among, requested_scopes
+from idp.tokens.narrowing import (
+    ScopeError,
+    TargetError,
+    may_manage,
+    persons_roles,
+    persons_scopes,
+    persons_target,
+    projects_among,
+    requested_scopes,
+)
+from idp.tokens.people import ACR, PersonsTokens, SignedInPerson, issue_for_person, tell_of_person
 from idp.tokens.token_roles import TokenRoles, roles_for_token
 from idp.tokens.usage import Usage, usage
 
 __all__ = [
+    "ACR",
     "ADVERTISED_CLAIMS",
     "GATEWAY_CLIENT",
     "INTROSPECTED_CLAIMS",
     "KEYS_SESSION",
     "PERSONAL",
     "PERSONS_SESSION",
+    "SCOPED_CLAIMS",
     "USERINFO_CLAIMS",
     "ForeignTokenError",
     "IssuedTokens",
     "NotRevocableError",
+    "PersonsTokens",
     "RevokedToken",
     "ScopeError",
+    "SignedInPerson",
     "Statement",
     "Subject",
     "SubjectTokenError",
@@ -65,17 +80,22 @@ __all__ = [
     "is_before_restore",
     "is_revoked",
     "is_revoked_by_now",
+    "issue_for_person",
     "issue_tokens",
     "issue_upstream_token",
     "live_subject",
     "may_manage",
     "meaning_of",
     "open_token_of",
+    "persons_roles",
+    "persons_scopes",
+    "persons_target",
     "projects_among",
     "requested_scopes",
     "revoke_token",
     "roles_for_token",
     "still_held",
+    "tell_of_person",
     "usage",
     "write_claims",
     "write_revocation",

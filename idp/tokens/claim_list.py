@@ -34,6 +34,8 @@ class Form:
     """What to say when it does not fit in a header; `{projects}` stands for the number of projects in it."""
     typ: str | None = None
     """The value of its claim `typ`."""
+    scoped: Mapping[str, str] = field(default_factory=dict)
+    """Claims that it says only if a scope was granted, and which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,12 @@ class Statement:
     key: str | None = None
     auth_method: str | None = None
     auth_time: int | None = None
+    acr: str | None = None
+    nonce: str | None = None
+    grant_id: str | None = None
+    """The authorization that a person's token is of."""
+    named: frozenset[str] = frozenset()
+    """Claims that were asked for by name, beside those of the scopes."""
     issued_at: int | None = None
     """Where the claims are worked out again for each token; else the times are added when it is signed."""
     expires_at: int | None = None
@@ -71,6 +79,16 @@ class Statement:
         """Its subject, where that is known."""
         assert self.subject is not None
         return self.subject
+
+    @property
+    def person(self) -> KnownUser | None:
+        """Its subject, if that is a user."""
+        return self.subject if isinstance(self.subject, KnownUser) else None
+
+    def says(self, claim: str) -> bool:
+        """Tell whether a claim of its form is due: it takes no scope, or that was granted, or it was asked for by name."""
+        scope = self.form.scoped.get(claim)
+        return scope is None or claim in self.named or scope in self.scope.split()
 
 
 Value = Callable[[Statement], Any]
@@ -109,6 +127,27 @@ def _identity(said: Statement) -> dict[str, Any]:
         "role": "administrator" if "administrator" in said.held.roles else "user",
         "privileges": sorted(permissions_on(said.whose.held_roles)),
     }
+
+
+def _full_name(said: Statement) -> str | None:
+    person = said.person
+    return f"{person.first_name} {person.last_name}".strip() or None if person is not None else None
+
+
+def _of_person(value: Callable[[KnownUser], Any]) -> Value:
+    """Return what reads something of a person; what is empty is left out (OpenID Connect Core §5.3.2)."""
+
+    def read(said: Statement) -> Any:
+        person = said.person
+        found = value(person) if person is not None else None
+        return None if found == "" else found
+
+    return read
+
+
+def _methods(said: Statement) -> list[str] | None:
+    """Return how somebody has signed in, in the words of RFC 8176."""
+    return ["pwd"] if said.auth_method == "password" else None
 
 
 def _when_signed(_: Statement) -> None:
@@ -157,8 +196,29 @@ CLAIMS = (
         lambda said: said.auth_method,
         passed_on=True,
     ),
+    Claim("nonce", "What the application sent along, to see that the answer is to its own request.", lambda said: said.nonce),
+    Claim("acr", "How surely its subject is known; `1` for a password.", lambda said: said.acr),
+    Claim("amr", "How its subject signed in (RFC 8176).", _methods),
+    Claim("name", "Full name.", _full_name),
+    Claim("given_name", "First name.", _of_person(lambda person: person.first_name)),
+    Claim("family_name", "Last name.", _of_person(lambda person: person.last_name)),
+    Claim("email", "Email address.", _of_person(lambda person: person.email)),
+    Claim(
+        "email_verified",
+        "Whether its subject has followed a link that was sent to that address.",
+        _of_person(lambda person: person.email_verified if person.email else None),
+    ),
+    Claim("updated_at", "When what is known of its subject was last changed.", _of_person(lambda person: int(person.updated_at))),
+    Claim("groups", "The groups that its subject is in.", _of_person(lambda person: list(person.groups))),
     Claim("typ", "What Keycloak's adapters expect to find.", lambda said: said.form.typ, advertised=False),
-    Claim("auth_time", "When its subject signed in.", lambda said: said.auth_time, advertised=False),
+    Claim("auth_time", "When its subject signed in.", lambda said: said.auth_time),
+    Claim(
+        "grant_id",
+        "The sign-in to an application that it belongs to, and ends with. For this server alone.",
+        lambda said: said.grant_id,
+        advertised=False,
+        passed_on=True,
+    ),
     Claim("key", "The public part of the API key that it was exchanged for.", lambda said: said.key, advertised=False),
     Claim(
         "origin",
@@ -172,6 +232,12 @@ CLAIMS = (
         lambda said: said.limit,
         advertised=False,
         passed_on=True,
+    ),
+    Claim(
+        "userinfo",
+        "Claims that userinfo tells beside those of the scope. For this server alone.",
+        lambda said: sorted(said.named) or None,
+        advertised=False,
     ),
     Claim("client", "Always `USER`, as the clients of personal tokens expect.", lambda _: "USER", advertised=False),
     Claim("identity", "Who it is about, in the form that the clients of personal tokens expect.", _identity, advertised=False),
@@ -209,11 +275,50 @@ ID = Form(
 EXCHANGED = Form(
     "exchanged access token",
     _names(
-        "iss sub preferred_username realm_access sid auth_method limited typ aud azp client_id projects act origin scope "
-        "iat nbf exp jti"
+        "iss sub preferred_username realm_access sid auth_method limited grant_id typ aud azp client_id projects act origin "
+        "scope iat nbf exp jti"
     ),
     "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
+)
+SCOPED_CLAIMS = {
+    "name": "profile",
+    "given_name": "profile",
+    "family_name": "profile",
+    "preferred_username": "profile",
+    "updated_at": "profile",
+    "email": "email",
+    "email_verified": "email",
+    "groups": "groups",
+    "realm_access": "roles",
+    "projects": "roles",
+}
+"""Claims of people, and the scope that asks for each (OpenID Connect Core §5.4)."""
+
+PERSONS_ACCESS = Form(
+    "person's access token",
+    _names(
+        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects scope sid grant_id userinfo "
+        "auth_time acr amr iat nbf exp jti"
+    ),
+    "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
+    typ="Bearer",
+)
+PERSONS_ID = Form(
+    "person's ID token",
+    _names(
+        "iss sub azp typ aud sid auth_time acr amr nonce name given_name family_name preferred_username updated_at "
+        "email email_verified groups realm_access projects iat nbf exp jti at_hash"
+    ),
+    "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
+    typ="ID",
+    scoped=SCOPED_CLAIMS,
+)
+PERSONS_INFO = Form(
+    "answer of userinfo",
+    _names("sub name given_name family_name preferred_username updated_at email email_verified groups realm_access projects"),
+    "",
+    scoped=SCOPED_CLAIMS,
 )
 UPSTREAM = Form(
     "gateway's token",
@@ -236,10 +341,11 @@ PERSONAL = Form(
     _names("iss sub aud iat exp jti client preferred_username identity realm_access projects"),
     "Grants on {projects} projects do not fit in a personal token. Use an API key for some of them.",
 )
-FORMS = (ACCESS, ID, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
+FORMS = (ACCESS, ID, PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
 
 INTROSPECTED_CLAIMS = _names(
-    "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects act sid auth_method"
+    "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects act sid "
+    "auth_method auth_time acr amr"
 )
 """What introspection tells of a token of any kind (RFC 7662 §2.2), in the order of its answer."""
 

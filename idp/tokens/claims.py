@@ -29,6 +29,8 @@ def claims_of(said: Statement) -> dict[str, Any]:
     """Return the claims of a token, in the order of its form."""
     found = {}
     for name in said.form.names:
+        if not said.says(name):
+            continue
         claim = BY_NAME[name]
         value = said.exchanged.get(name) if said.exchanged and claim.passed_on else claim.value(said)
         if value is not None:

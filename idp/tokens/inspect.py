@@ -10,6 +10,7 @@ from idp import access, audit, clock, feed, keys
 from idp.access import HeldRole
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import KnownApplication, known_application
+from idp.authorizations import known_authorization
 from idp.db import db, insert_if_new, reading
 from idp.errors import IdpError
 from idp.jose import InvalidTokenError, Key, Kind, OpenedToken, check_times, import_key, kind_of, open_token, types_of
@@ -18,7 +19,7 @@ from idp.settings import CLOCK_LEEWAY
 from idp.tokens.claim_list import SERVICE_ACCOUNT, Subject
 from idp.tokens.models import RevokedToken
 from idp.tokens.token_roles import roles_for_token
-from idp.users import known_user
+from idp.users import KnownUser, known_user
 
 
 class ForeignTokenError(IdpError):
@@ -90,7 +91,20 @@ def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
         subject = known_application(realm, name.removeprefix(SERVICE_ACCOUNT))
     else:
         subject = known_user(realm, claims["sub"])
-    return subject if subject is not None and subject.enabled and subject.uid == claims["sub"] else None
+    if subject is None or not subject.enabled or subject.uid != claims["sub"]:
+        return None
+    return subject if _is_still_authorized(realm, subject, claims) else None
+
+
+def _is_still_authorized(realm: KnownRealm, subject: Subject, claims: dict[str, Any]) -> bool:
+    """Tell whether a person's token at an application still stands for something: their sign-in there, and the application."""
+    if "grant_id" not in claims:
+        return True
+    found = known_authorization(realm, claims["grant_id"])
+    application = known_application(realm, found.client_id) if found is not None else None
+    if found is None or application is None or not isinstance(subject, KnownUser):
+        return False
+    return application.enabled and found.user_id == subject.id and found.lives_after(subject.signed_out_at)
 
 
 def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:

@@ -4,15 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from idp.applications import KnownApplication
+from idp.applications import PROJECT_SCOPE, SCOPES, KnownApplication
 from idp.errors import IdpError
 from idp.realms import KnownRealm
 from idp.tokens.token_roles import TokenRoles
 
 LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
-
-PROJECT_SCOPE = "project:"
 
 _IGNORED_SCOPES = frozenset(
     {
@@ -82,7 +80,7 @@ def requested_scopes(scope: str, *known: str) -> list[str]:
     :param known: values that mean something here, beside `project:<name>`.
     :raises ScopeError: a value is unknown or malformed; the text names the first unknown one.
     """
-    asked = [each for each in dict.fromkeys(_split(scope)) if each not in _IGNORED_SCOPES]
+    asked = [each for each in dict.fromkeys(_split(scope)) if each in known or each not in _IGNORED_SCOPES]
     if unknown := [each for each in asked if each not in known and not each.startswith(PROJECT_SCOPE)]:
         # RFC 6749 §3.3 and §5.2: a scope has no character that error_description could not have
         named = unknown[0] if len(unknown[0]) <= _LONGEST_NAMED else f"{unknown[0][:_LONGEST_NAMED]}..."
@@ -104,6 +102,39 @@ def _split(scope: str) -> Sequence[str]:
     if not all(_SCOPE_TOKEN.fullmatch(each) for each in asked):
         raise ScopeError("The scope contains characters that are not allowed. Separate its values with single spaces.")
     return asked
+
+
+def persons_scopes(application: KnownApplication, scope: str) -> list[str]:
+    """Return what of a `scope` parameter an application may ask a person for.
+
+    :raises ScopeError: a value is unknown or malformed, or the application may not ask for it.
+    """
+    asked = requested_scopes(scope, *SCOPES)
+    if application.scopes and not application.scopes.issuperset(asked):
+        raise ScopeError("The application may not ask for one of these scopes. Add it to the application's scopes.")
+    return asked
+
+
+def persons_roles(held: TokenRoles, scopes: Sequence[str]) -> TokenRoles:
+    """Return which roles of a person a token carries: those on the realm and on all projects with the scope `roles`, those on one
+    project with `project:<name>`, and none otherwise.
+
+    :raises ScopeError: the person has no role on a project that is asked for.
+    """
+    projects = projects_among(scopes)
+    if not projects <= held.project_names:
+        raise ScopeError("The person has no role on one of the requested projects.")
+    with_roles = "roles" in scopes
+    named = [each for each in held.projects if each["name"] in projects or (with_roles and not projects)]
+    return TokenRoles(held.on_realm if with_roles else {"roles": []}, named, held.valid_until)
+
+
+def persons_target(realm: KnownRealm, application: KnownApplication, resource: str) -> str | tuple[str, ...]:
+    """Return what a person's access token is for: the resource that is asked for, or the application's audience (RFC 8707 §2).
+
+    :raises TargetError: the application may not address it.
+    """
+    return _target(realm, application, resource, "") or application.audience
 
 
 def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:

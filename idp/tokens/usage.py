@@ -30,10 +30,16 @@ class _Issue(NamedTuple):
     client_id: str
     application_id: int
     secret: KnownSecret | None
+    method: str
+    """How the application has shown who it is."""
     address: str
     jti: str
     id_token: bool
     tag: Tag
+
+
+_LABELS = {Tag.TOKEN_EXCHANGE: "exchange", Tag.TOKEN_CODE: "authorization_code", Tag.TOKEN_REFRESH: "refresh_token"}
+"""What metrics call the grants, beside `client_credentials`."""
 
 
 class Usage:
@@ -58,7 +64,8 @@ class Usage:
     ) -> None:
         """Note that tokens were issued, or with another tag how."""
         now = clock.timestamp()
-        issue = _Issue(now, realm, application.client_id, application.id, secret, address, jti, id_token, tag)
+        method = "none" if application.kind.is_public else "client_secret" if secret else "private_key_jwt"
+        issue = _Issue(now, realm, application.client_id, application.id, secret, method, address, jti, id_token, tag)
         with self._lock:
             if len(self._issues) < MOST_WAITING:
                 self._issues.append(issue)
@@ -143,7 +150,7 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
     audit.count_events(events)
     commit()
     for tag, number in Counter(issue.tag for issue in issues).items():
-        count("realmgate_tokens_issued", number, "exchange" if tag is Tag.TOKEN_EXCHANGE else "client_credentials")
+        count("realmgate_tokens_issued", number, _LABELS.get(tag, "client_credentials"))
     refused = sum(event["detail"]["count"] for event in events if event["tag"] == Tag.TOKEN_REFUSE.value)
     count("realmgate_refusals", refused, "client")
 
@@ -157,7 +164,7 @@ def _issue_event(issue: _Issue) -> dict[str, Any]:
         f"token:{issue.jti}",
         issue.address,
         "success",
-        method="client_secret" if issue.secret else "private_key_jwt",
+        method=issue.method,
         secret=issue.secret.name if issue.secret else None,
         id_token=issue.id_token,
     )

@@ -51,6 +51,7 @@ from idp.users.service import (
     set_password,
     shown_name,
     sign_out_everywhere,
+    uid_of,
     update_user,
     user_listing,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "set_password",
     "shown_name",
     "sign_out_everywhere",
+    "uid_of",
     "update_group",
     "update_user",
     "use_password",

@@ -24,6 +24,11 @@ class KnownUser:
     """Sessions that began then or before are over (seconds since 1970)."""
     password_changed_at: float
     """Personal tokens that were made before are worth nothing (seconds since 1970)."""
+    first_name: str
+    last_name: str
+    email: str
+    email_verified: bool
+    updated_at: float
     groups: tuple[str, ...]
     held_roles: tuple[HeldRole, ...]
     derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -55,6 +60,11 @@ def _read(realm: KnownRealm, uid: str) -> KnownUser | None:
             enabled=user.enabled,
             signed_out_at=user.signed_out_at.timestamp() if user.signed_out_at else 0.0,
             password_changed_at=user.password_changed_at.timestamp() if user.password_changed_at else 0.0,
+            first_name=user.first_name,
+            last_name=user.last_name,
+            email=user.email,
+            email_verified=user.email_verified,
+            updated_at=user.updated_at.timestamp(),
             groups=tuple(sorted(group.name for group in groups)),
             held_roles=tuple(held_roles),
         )

@@ -126,6 +126,7 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     realm = db.session.get_one(Realm, user.realm_id)
     if not user.enabled or not realm.enabled:
         raise LinkError
+    user.email_verified = user.email != "" and _address_of(user) == user.email  # links to another address are void
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
         set_password(realm, user, password_hash, _TAGS[purpose])
     return user

@@ -37,6 +37,8 @@ class User(Identified, Base):
     """Where emails are sent, as it was entered; empty for none."""
     email_limited: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether somebody who could not assign every role has chosen this address: then no one-time codes are sent there."""
+    email_verified: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether somebody has followed a link that was sent to this address."""
     first_name: Mapped[str] = mapped_column(String(100), default="")
     last_name: Mapped[str] = mapped_column(String(100), default="")
     enabled: Mapped[bool] = mapped_column(default=True)

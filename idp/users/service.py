@@ -91,7 +91,7 @@ def update_user(realm: Realm, user: User, sheet: UserSheet) -> None:
     if changed.get("enabled") is False or "email" in changed:
         void_links(user)  # an open one went to the old address
     if "email" in changed:
-        user.email_limited = False  # that was about the address of before
+        user.email_limited = user.email_verified = False  # that was about the address of before
     user.updated_at = clock.now()
     audit.record(audit.Tag.USER_UPDATE, realm.name, f"user:{user.name}", uid=user.uid, **changed)
     publish_user(realm.name, user.uid)
@@ -193,6 +193,11 @@ def find_user(realm: Realm, named: str) -> User | None:
 def find_user_by_name(realm: Realm, name: str) -> User | None:
     """Return a user by name, or None."""
     return db.session.scalar(_by_name(realm, canonical(name)))
+
+
+def uid_of(user_id: int) -> str:
+    """Return the uid of a user by row number; empty if there is none."""
+    return db.session.scalar(select(User.uid).where(User.id == user_id)) or ""
 
 
 def find_user_by_uid(realm: Realm, uid: str) -> User | None:

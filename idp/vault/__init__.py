@@ -3,7 +3,7 @@
 from idp.vault.master_key import KeyUse, add_master_key, list_master_keys, promote_master_key, retire_master_key
 from idp.vault.models import Pepper
 from idp.vault.sealed import Rewrapping, count_not_under, count_under, register_sealed, rewrap, sealed_columns
-from idp.vault.service import ensure_pepper, hash_secret, open_all_peppers, pepper, seal, secret_matches, unseal
+from idp.vault.service import ensure_pepper, hash_secret, newest_pepper, open_all_peppers, pepper, seal, secret_matches, unseal
 
 __all__ = [
     "KeyUse",
@@ -15,6 +15,7 @@ __all__ = [
     "ensure_pepper",
     "hash_secret",
     "list_master_keys",
+    "newest_pepper",
     "open_all_peppers",
     "pepper",
     "promote_master_key",

@@ -51,10 +51,17 @@ def hash_secret(plain_secret: str) -> tuple[str, bytes]:
 
     :returns: the pepper's id and the 32-byte hash.
     """
+    pepper_id = newest_pepper()
+    return pepper_id, crypto.keyed_hash(pepper(pepper_id), plain_secret)
+
+
+def newest_pepper() -> str:
+    """Return the id of the pepper that new secrets are hashed under."""
     newest = db.session.scalars(select(Pepper).order_by(Pepper.created_at.desc())).first()
     if newest is None:
         raise MasterKeyError("This database has no pepper yet. Run: idp serve, or idp setup")
-    return newest.id, crypto.keyed_hash(_open(newest.id, newest.sealed), plain_secret)
+    _open(newest.id, newest.sealed)
+    return newest.id
 
 
 def secret_matches(plain_secret: str, pepper_id: str, secret_hash: bytes) -> bool:

@@ -152,15 +152,39 @@ def hide_every_trail(connection: Connection) -> None:
 def set_the_schema_back(connection: Connection) -> None:
     """Have the next start take the trails as it finds them, as at the upgrade to the version that has marks."""
     begin_anew(connection)
-    for table in ("audit_mark", "audit_cut"):
+    of_people = ("app_authorization", "burnt_code", "consent", "pushed_request", "device_request", "logout_notice")
+    for table in ("audit_mark", "audit_cut", *of_people):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
     for table, columns in {
         "audit_sealing": ["cutting"],
-        "realm": ["audit_days", "tokens_from", "access_token_type"],
-        "application": ["jwks_frozen", "created_by", "access_token_type", "web_origins"],
+        "realm": [
+            "audit_days",
+            "tokens_from",
+            "access_token_type",
+            "person_token_seconds",
+            "refresh_idle_hours",
+            "refresh_hours",
+            "refresh_overlap_seconds",
+            "pushed_requests",
+        ],
+        "application": [
+            "jwks_frozen",
+            "created_by",
+            "access_token_type",
+            "web_origins",
+            "kind",
+            "display_name",
+            "redirect_uris",
+            "post_logout_redirect_uris",
+            "grant_types",
+            "scopes",
+            "backchannel_logout_uri",
+            "consent",
+            "pushed_requests",
+        ],
         "application_secret": ["frozen"],
-        "user_account": ["email_limited", "created_by"],
+        "user_account": ["email_limited", "created_by", "email_verified"],
         "role": ["created_by"],
         "project": ["created_by", "display_name"],
         "user_group": ["display_name"],

@@ -151,8 +151,8 @@ def test_nothing_in_any_page_leads_out_of_the_path(mounted: Flask, make: Factory
 
 
 def test_assets_name_no_place_of_their_own() -> None:
-    for name in assets._FILES:
-        content = assets._asset(name).content.decode()
+    for name in assets.ASSETS._files:
+        content = assets.ASSETS._asset(name).content.decode()
         assert set(re.findall(r"url\(['\"]?([^'\")]{5})", content)) <= {"data:"}, name
         assert not re.findall(r"['\"`]/(?:console|docs|v1|auth|gateway)", content), name
 

@@ -192,6 +192,17 @@ def test_discovery_and_userinfo_name_what_they_always_did(client: FlaskClient, m
         "act",
         "sid",
         "auth_method",
+        "nonce",
+        "acr",
+        "amr",
+        "name",
+        "given_name",
+        "family_name",
+        "email",
+        "email_verified",
+        "updated_at",
+        "groups",
+        "auth_time",
     ]
     made = make.application("known", audience=[ISSUER])
     token = ask_token(client, made, scope="openid").json["access_token"]

@@ -154,8 +154,8 @@ def test_body_type_may_have_parameters_and_any_case(client: FlaskClient, make: F
         assert ask(client, "token", body, content_type=content_type).status_code == 200
 
 
-@pytest.mark.spec("R36", "R8", "AUTHLIB-1", "AUTHLIB-2", "AUTHLIB-3")
-@pytest.mark.parametrize("grant_type", ["password", "authorization_code", "refresh_token", "x", "client_credentials "])
+@pytest.mark.spec("R36", "R8")
+@pytest.mark.parametrize("grant_type", ["password", "x", "client_credentials "])
 def test_unknown_grant_is_named_so(client: FlaskClient, make: Factory, grant_type: str) -> None:
     answer = ask(client, "token", {"grant_type": grant_type, **make.application().form})
     assert (answer.status_code, answer.json["error"]) == (400, "unsupported_grant_type")

@@ -6,7 +6,10 @@ from typing import Any
 
 from idp.oauth.client_auth import Client
 from idp.oauth.forms import Form
+from idp.oauth.grants.authorization_code import authorization_code
 from idp.oauth.grants.client_credentials import client_credentials
+from idp.oauth.grants.device_code import DEVICE_GRANT, device_code
+from idp.oauth.grants.refresh_token import refresh_token
 from idp.oauth.grants.token_exchange import GRANT_TYPE, token_exchange
 from idp.realms import KnownRealm
 
@@ -17,12 +20,19 @@ class Grant:
 
     answer: Callable[[KnownRealm, Client | None, Form, str], dict[str, Any]]
     """Takes the realm, the client, the parameters and the client's address."""
+    name: str
+    """What it is called among the grants of an application."""
     needs_client: bool = True
     """Whether the client must authenticate; where it need not, one that shows a credential must still show a right one."""
+    for_people: bool = False
+    """Whether it is for people who sign in to the client, which then may be one that keeps no secret."""
 
 
 GRANTS: dict[str, Grant] = {
-    "client_credentials": Grant(client_credentials),
-    GRANT_TYPE: Grant(token_exchange, needs_client=False),
+    "client_credentials": Grant(client_credentials, "client_credentials"),
+    "authorization_code": Grant(authorization_code, "authorization_code", for_people=True),
+    "refresh_token": Grant(refresh_token, "refresh_token", for_people=True),
+    DEVICE_GRANT: Grant(device_code, "device_code", for_people=True),
+    GRANT_TYPE: Grant(token_exchange, "token_exchange", needs_client=False),
 }
 """Grant types of the token endpoint; discovery is made from this."""

@@ -1,0 +1,15 @@
+"""The parameter resource."""
+
+from idp import tokens
+from idp.oauth.authorize.request import AuthorizationRequest
+from idp.oauth.errors import InvalidTargetError
+
+
+def resource(request: AuthorizationRequest) -> None:
+    """See that the application may address it (RFC 8707 §2)."""
+    asked = request.text("resource")
+    try:
+        tokens.persons_target(request.realm, request.application, asked)
+    except tokens.TargetError as error:
+        raise InvalidTargetError(str(error)) from error
+    request.resource = asked

@@ -1,0 +1,98 @@
+"""Refreshing the tokens of a person (RFC 6749 §6): each refresh token works once, and one used again ends them all."""
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
+
+from idp import authorizations, tokens
+from idp.audit import Tag
+from idp.authorizations import Authorization, RefusedError
+from idp.db import commit
+from idp.oauth.client_auth import Client
+from idp.oauth.errors import InvalidClientError
+from idp.oauth.forms import Form
+from idp.oauth.glue import GrantClient, RealmGrant, run_grant
+from idp.oauth.people import answer_for, find_person
+from idp.realms import KnownRealm
+from idp.tokens import SignedInPerson
+from idp.users import KnownUser, uid_of
+
+
+def refresh_token(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:  # noqa: ARG001 (of all grants)
+    """Return new tokens for a refresh token, once it is durable that it has been used.
+
+    :raises InvalidGrantError: it does not work, or is another client's.
+    """
+    if client is None:
+        raise InvalidClientError(realm.name)
+    answer = run_grant(_RefreshGrant, realm, client, form)
+    commit()
+    return answer
+
+
+class _Presented:
+    """A refresh token that a client has sent, as Authlib asks about it."""
+
+    def __init__(self, row: Authorization, generation: int) -> None:
+        self.row, self.generation = row, generation
+
+    def check_client(self, client: GrantClient) -> bool:
+        """Tell whether it is the client's (R42)."""
+        return self.row.application_id == client.known.id
+
+    def get_scope(self) -> str:
+        """Return what was granted."""
+        return self.row.scope
+
+
+class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def authenticate_refresh_token(self, refresh_token: str) -> _Presented | None:
+        """Return what a refresh token is of; None for what is none of this realm."""
+        found = authorizations.find_refreshed(self.realm, refresh_token)
+        return _Presented(*found) if found is not None else None
+
+    def _validate_token_scope(self, token: _Presented) -> None:
+        """See that no more is asked for than was granted (R41)."""
+        if not set(self._asked()).issubset(token.row.scope.split()):
+            raise InvalidScopeError
+
+    def _asked(self) -> list[str]:
+        try:
+            return tokens.persons_scopes(self.grant_client.application, self.request.form.text("scope"))
+        except tokens.ScopeError as error:
+            raise InvalidScopeError from error
+
+    def authenticate_user(self, refresh_token: _Presented) -> KnownUser:
+        """Return whose it is, if that still holds."""
+        row = refresh_token.row
+        person = find_person(self.realm, uid_of(row.user_id), begun_at=row.created_at.timestamp(), sid="")
+        if person is None:
+            raise InvalidGrantError
+        return person
+
+    def issue_token(self, user: KnownUser, refresh_token: _Presented) -> dict[str, Any]:
+        """Use the refresh token up, and return the new tokens."""
+        row, scopes = refresh_token.row, self._asked() or refresh_token.row.scope.split()
+        try:
+            successor = authorizations.rotate(self.realm, row, refresh_token.generation)
+        except RefusedError as error:
+            raise InvalidGrantError from error
+        person = SignedInPerson(
+            user=user,
+            sid=row.session_uid,
+            auth_time=int(row.auth_time.timestamp()),
+            auth_method=row.auth_method,
+            grant_id=row.uid,
+            scopes=scopes,
+            resource=row.resource,
+            named_in_id_token=row.named.get("id_token", ()),
+            named_in_userinfo=row.named.get("userinfo", ()),
+        )
+        ends = row.expires_at.timestamp()
+        return answer_for(self.realm, self.grant_client, person, self.request.form, successor, ends, Tag.TOKEN_REFRESH)
+
+    def revoke_old_credential(self, refresh_token: _Presented) -> None:
+        """Do nothing: it was used up before anything was issued for it."""

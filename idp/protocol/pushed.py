@@ -1,0 +1,42 @@
+"""Pushed authorization requests (RFC 9126): what a browser would carry, sent beforehand by the application itself."""
+
+import json
+
+from flask import Response, request
+
+from idp import authorizations
+from idp.db import commit
+from idp.oauth.authorize import AuthorizationRequest, Parameters, UnsafeRequestError, check_request
+from idp.oauth.client_auth import authenticate_application
+from idp.oauth.errors import NO_STORE, InvalidRequestError, UnauthorizedClientError
+from idp.oauth.forms import parse_form
+from idp.oauth.limits import count_token
+from idp.oauth.realm import open_realm
+
+_CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+
+
+def push_request(realm: str) -> Response:
+    """Check an authorization request as if it had come by the browser, keep it, and answer what stands for it.
+
+    :raises InvalidRequestError: it is not right, or is one that was pushed already (RFC 9126 §2.1).
+    """
+    known = open_realm(realm)
+    form = parse_form(request.environ)
+    client = authenticate_application(known, request.environ, form, public=True)
+    count_token(known, client.application, client.address)
+    if "authorization_code" not in client.application.grants:
+        raise UnauthorizedClientError("People cannot sign in to this application.")
+    if "request_uri" in form:
+        raise InvalidRequestError("request_uri is what this answers, and cannot be sent here.")
+    values = {name: value for name, value in form.items() if name not in _CREDENTIALS}
+    values["client_id"] = client.application.client_id
+    asked = AuthorizationRequest(realm=known, unverified=Parameters(values), pushed="now")
+    try:
+        check_request(asked)
+    except UnsafeRequestError as error:
+        raise InvalidRequestError("The redirect_uri is not one that the application has registered.") from error
+    request_uri = authorizations.push(known, client.application.id, values)
+    commit()
+    body = json.dumps({"request_uri": request_uri, "expires_in": authorizations.PUSHED_LIFETIME})
+    return Response(body, 201, NO_STORE, mimetype="application/json")
