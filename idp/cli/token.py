@@ -19,8 +19,8 @@ class TokenRefusedError(IdpError):
 
 
 @click.command()
-@click.option("--realm", required=True, envvar="IDP_REALM", help="Name of the realm.  [env: IDP_REALM]")
-@click.option("--client-id", required=True, help="The application's name.")
+@click.option("--realm", envvar="IDP_REALM", help="Name of the realm.  [env: IDP_REALM]")
+@click.option("--client-id", help="The application's name; without it, the token of whoever has signed in by `idp login`.")
 @click.option(
     "--client-secret",
     envvar="IDP_CLIENT_SECRET",
@@ -32,8 +32,8 @@ class TokenRefusedError(IdpError):
 @click.option("--claims", is_flag=True, help="Print the claims of the access token instead of the token.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole response.")
 def token(
-    realm: str,
-    client_id: str,
+    realm: str | None,
+    client_id: str | None,
     client_secret: str | None,
     scope: str,
     audience: str | None,
@@ -41,15 +41,24 @@ def token(
     claims: bool,
     as_json: bool,
 ) -> None:
-    """Fetch an access token as an application would, and print it.
+    """Print an access token: of whoever has signed in by `idp login`, or with --client-id fetched as that application would.
 
     \b
     Example:
       curl -H "Authorization: Bearer $(idp token --realm acme --client-id ci-bot)" https://api.example.com/
+      curl -H "Authorization: Bearer $(idp token)" https://api.example.com/
     """  # noqa: D301 (\b is what click needs here)
     from idp.cli.config import load_settings
+    from idp.cli.session import check
     from idp.jose import read_unverified
 
+    if client_id is None:
+        from idp.cli import signed_in
+
+        own = signed_in.fresh(signed_in.load()).access_token
+        click.echo(json.dumps(read_unverified(own).claims, indent=2) if claims else own)
+        return
+    check(realm, "--client-id needs --realm, the realm that the application is in.")
     base = url or load_settings().public_url
     if client_secret is None:
         client_secret = click.prompt("Client secret", hide_input=True, err=True)
