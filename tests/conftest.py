@@ -108,12 +108,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_template(template: Path, data_dir: Path) -> None:
-    """Copy the template, with signing keys that are a minute old: nothing depends on how long the tests have been running."""
+    """Copy the template, with keys and events that are a minute old: nothing depends on how long the tests have been running."""
     shutil.copytree(template, data_dir)
     begin = (clock.this_second() - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
     with contextlib.closing(sqlite3.connect(data_dir / "realmgate.db")) as connection, connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("UPDATE signing_key SET created_at = ?, active_from = ?", (begin, begin))
+        kept = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_event'"
+        ).fetchall()
+        for name, _ in kept:
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE audit_event SET at = ?", (begin,))
+        for _, sql in kept:
+            connection.execute(sql)
 
 
 @pytest.fixture
