@@ -2,7 +2,7 @@
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.checks import check_audiences, check_jwks, check_origins
-from idp.applications.kinds import GRANTS_OF_KIND, Kind
+from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind
 from idp.applications.known import (
     KnownApplication,
     KnownSecret,
@@ -48,6 +48,7 @@ from idp.applications.sheet import NEW_SECRET, ApplicationSettings, ApplicationS
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
+    "FOR_PEOPLE",
     "GRANTS_OF_KIND",
     "NEW_SECRET",
     "PROJECT_SCOPE",

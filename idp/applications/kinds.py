@@ -29,6 +29,9 @@ KindName = Literal["machine", "web", "native", "browser"]
 
 _FOR_MACHINES: tuple[GrantName, ...] = ("client_credentials", "token_exchange")
 
+FOR_PEOPLE = frozenset({"authorization_code", "refresh_token", "device_code"})
+"""Grants by which an application acts for people."""
+
 GRANTS_OF_KIND: dict[Kind, tuple[GrantName, ...]] = {
     Kind.MACHINE: _FOR_MACHINES,
     Kind.WEB: ("authorization_code", "refresh_token"),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 MOST_URIS = 50
 LONGEST_URI = 1_000
@@ -54,6 +54,8 @@ def _check_redirect_uri(uri: str) -> None:
             f"takes https URLs, http ones of this machine, and schemes with a dot such as com.example.app:/done, "
             f"without wildcard, fragment or user name, not {shown}."
         )
+    if web is not None and not _can_be_called(uri):
+        raise ValueError(f"takes ports up to 65535 and addresses that there are, not {shown}.")
     if web is not None and web[1] == "http" and web[2] not in _THIS_MACHINE:
         raise ValueError(f"takes http for 127.0.0.1, [::1] and localhost only; use https instead of {shown}.")
     path = web[4] if web is not None else private[1] if private is not None else ""
@@ -62,6 +64,15 @@ def _check_redirect_uri(uri: str) -> None:
     query = uri.partition("?")[2]
     if taken := sorted({name for name, _ in parse_qsl(query, keep_blank_values=True)} & RESPONSE_PARAMETERS):
         raise ValueError(f"takes no query with {taken[0]}, which the answer carries itself, as {shown} has.")
+
+
+def _can_be_called(uri: str) -> bool:
+    """Tell whether host and port of a URL can be what they say."""
+    try:
+        parts = urlsplit(uri)
+        return parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def check_logout_uri(uri: str) -> str:

@@ -35,6 +35,7 @@ from idp.authorizations.service import (
     find_refreshed,
     forget_old,
     get,
+    move,
     rotate,
 )
 
@@ -76,6 +77,7 @@ __all__ = [
     "has_agreed",
     "known_authorization",
     "list_connections",
+    "move",
     "notices",
     "push",
     "read_authorization",

@@ -42,7 +42,7 @@ def list_connections(user_id: int) -> Sequence[Connection]:
         .group_by(Authorization.application_id)
         .subquery()
     )
-    agreed = select(Consent).where(Consent.user_id == user_id).subquery()
+    agreed = select(Consent).where(Consent.user_id == user_id, Consent.given_at.is_not(None)).subquery()
     query = (
         select(
             application.c.id,

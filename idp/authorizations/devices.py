@@ -8,7 +8,8 @@ from sqlalchemy import delete, select, update
 
 from idp import audit, clock, crypto
 from idp.authorizations.models import DeviceRequest
-from idp.db import commit, db, reading
+from idp.db import commit, db, insert_if_new, reading
+from idp.errors import IdpError, Kind
 from idp.realms import KnownRealm
 
 LIFETIME = 600
@@ -22,6 +23,13 @@ LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 _LENGTH = 8
 _LONGEST_INTERVAL = 60
+_TRIES = 5
+
+
+class BusyError(IdpError):
+    """No free code was found."""
+
+    kind, retry_after = Kind.UNAVAILABLE, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +43,24 @@ class NewDevice:
 def add_device(realm: KnownRealm, application_id: int, *, scope: str, resource: str, address: str) -> NewDevice:
     """Have a device wait, and return its codes: one that it keeps, with 256 random bits, and one that a person types."""
     device_code = secrets.token_urlsafe(32)
-    user_code = "".join(secrets.choice(LETTERS) for _ in range(_LENGTH))
-    row = DeviceRequest(
-        realm_id=realm.id,
-        application_id=application_id,
-        code_hash=hash_device_code(device_code),
-        user_code=user_code,
-        scope=scope,
-        resource=resource,
-        address=address,
-        interval=INTERVAL,
-        expires_at=clock.now() + timedelta(seconds=LIFETIME),
-    )
-    db.session.add(row)
-    db.session.flush()
-    return NewDevice(device_code, user_code)
+    expires_at = clock.now() + timedelta(seconds=LIFETIME)
+    for _ in range(_TRIES):
+        user_code = "".join(secrets.choice(LETTERS) for _ in range(_LENGTH))
+        made = insert_if_new(
+            DeviceRequest,
+            realm_id=realm.id,
+            application_id=application_id,
+            code_hash=hash_device_code(device_code),
+            user_code=user_code,
+            scope=scope,
+            resource=resource,
+            address=address,
+            interval=INTERVAL,
+            expires_at=expires_at,
+        )
+        if made:  # nobody else waits with the same letters
+            return NewDevice(device_code, user_code)
+    raise BusyError("Too many devices are waiting. Try again in a few minutes.")
 
 
 def hash_device_code(device_code: str) -> str:
@@ -89,7 +100,7 @@ def decide(realm: str, row: DeviceRequest, user_id: int, *, approved: bool, auth
     claim = update(DeviceRequest).where(
         DeviceRequest.id == row.id, DeviceRequest.approved.is_(None), DeviceRequest.expires_at > clock.now()
     )
-    values = {"user_id": user_id, "approved": approved, "auth_time": auth_time}
+    values = {"user_id": user_id, "approved": approved, "auth_time": auth_time, "decided_at": clock.now()}
     if db.session.execute(claim.values(**values)).rowcount != 1:  # type: ignore[attr-defined]
         return False
     audit.record(audit.Tag.DEVICE_APPROVE if approved else audit.Tag.DEVICE_REFUSE, realm, f"device:{row.uid}", scope=row.scope)
@@ -117,4 +128,4 @@ def asks_too_often(row: DeviceRequest) -> bool:
 
 def forget_devices() -> None:
     """Remove devices that nobody waits for any more; that a code was redeemed, its authorization knows."""
-    db.session.execute(delete(DeviceRequest).where(DeviceRequest.expires_at < clock.now() - timedelta(days=1)))
+    db.session.execute(delete(DeviceRequest).where(DeviceRequest.expires_at < clock.now() - timedelta(minutes=10)))

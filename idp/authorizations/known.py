@@ -16,12 +16,13 @@ class KnownAuthorization:
 
     user_id: int
     client_id: str
-    begun_at: float
+    application_uid: str
+    auth_time: float
     expires_at: float
 
     def lives_after(self, signed_out_at: float) -> bool:
         """Tell whether it still counts of a person who signed out everywhere at a time (seconds since 1970)."""
-        return signed_out_at < self.begun_at and clock.timestamp() < self.expires_at
+        return signed_out_at < self.auth_time and clock.timestamp() < self.expires_at
 
 
 def known_authorization(realm: KnownRealm, uid: str) -> KnownAuthorization | None:
@@ -37,10 +38,16 @@ def read_authorization(realm: KnownRealm, uid: str) -> KnownAuthorization | None
     with reading() as session:
         application = Base.metadata.tables["application"]
         row = session.execute(
-            select(Authorization.user_id, application.c.name, Authorization.created_at, Authorization.expires_at)
+            select(
+                Authorization.user_id,
+                application.c.name,
+                application.c.uid,
+                Authorization.auth_time,
+                Authorization.expires_at,
+            )
             .join(application, application.c.id == Authorization.application_id)
             .where(Authorization.realm_id == realm.id, Authorization.uid == uid, Authorization.ended_at.is_(None))
         ).first()
         if row is None:
             return None
-        return KnownAuthorization(row.user_id, row.name, row.created_at.timestamp(), row.expires_at.timestamp())
+        return KnownAuthorization(row.user_id, row.name, row.uid, row.auth_time.timestamp(), row.expires_at.timestamp())

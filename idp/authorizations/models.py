@@ -26,7 +26,9 @@ class Authorization(Identified, Base):
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """Of the code that it came from: there is one authorization for a code, so whoever writes the row has redeemed it."""
     session_uid: Mapped[str] = mapped_column(String(36), default="", index=True)
-    """The session of the browser; empty for one that began at a device."""
+    """The session of the browser, also once that has signed in anew; empty for one that began at a device."""
+    sid: Mapped[str] = mapped_column(String(36), default="")
+    """The session that it began in, which its tokens name."""
     scope: Mapped[str] = mapped_column(String(2000), default="")
     resource: Mapped[str] = mapped_column(String(255), default="")
     named: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
@@ -67,7 +69,9 @@ class Consent(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"))
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), index=True)
     scopes: Mapped[list[str]] = mapped_column(JSON, default=list)
-    given_at: Mapped[datetime] = mapped_column(default=clock.now)
+    given_at: Mapped[datetime | None] = mapped_column(default=clock.now)
+    taken_back_at: Mapped[datetime | None]
+    """When it was taken back last: codes of before are worth nothing."""
 
 
 class PushedRequest(Base):
@@ -105,6 +109,7 @@ class DeviceRequest(Identified, Base):
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
     """Who has decided; None while nobody has."""
     approved: Mapped[bool | None]
+    decided_at: Mapped[datetime | None]
     auth_time: Mapped[datetime | None]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

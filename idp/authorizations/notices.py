@@ -32,7 +32,7 @@ class DueNotice:
 def enqueue(ended: Iterable[Authorization]) -> None:
     """Note whom to tell of authorizations that have just ended: each application that wants to be told, once for a session."""
     application, user = Base.metadata.tables["application"], Base.metadata.tables["user_account"]
-    for row in {(each.application_id, each.session_uid): each for each in ended}.values():
+    for row in {(each.application_id, each.sid): each for each in ended}.values():
         wants = select(application.c.backchannel_logout_uri).where(application.c.id == row.application_id)
         if db.session.scalar(wants):
             subject = db.session.scalar(select(user.c.uid).where(user.c.id == row.user_id)) or ""
@@ -40,7 +40,7 @@ def enqueue(ended: Iterable[Authorization]) -> None:
                 realm_id=row.realm_id,
                 application_id=row.application_id,
                 subject=subject,
-                session_uid=row.session_uid,
+                session_uid=row.sid,
                 due_at=clock.now(),
             )
             db.session.add(notice)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 
 from idp import audit, clock, crypto, feed, vault
 from idp.authorizations import refresh
-from idp.authorizations.models import Authorization, BurntCode
+from idp.authorizations.models import Authorization, BurntCode, Consent
 from idp.authorizations.notices import enqueue
 from idp.db import Base, commit, db, insert_if_new
 from idp.errors import IdpError, NotFoundError
@@ -32,6 +32,8 @@ class End(StrEnum):
     PERSON = "person"
     """The person took it back."""
     ADMINISTRATOR = "administrator"
+    DISABLED = "disabled"
+    """The application or the realm was."""
 
 
 class RefusedError(IdpError):
@@ -63,6 +65,8 @@ class Beginning:
     """Whether it has refresh tokens."""
     expires_at: datetime
     address: str
+    agreed_at: datetime
+    """When the code was given, or the device allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
         realm_id=realm.id,
         code_hash=hash_code(beginning.code_id),
         session_uid=beginning.session,
+        sid=beginning.session,
         pepper_id=vault.newest_pepper() if beginning.is_refreshed else None,
         seed=os.urandom(32),
         **{name: getattr(beginning, name) for name in fields},
@@ -95,8 +100,30 @@ def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
     if db.session.get(BurntCode, row.code_hash) is not None or not insert_if_new(Authorization, **values):
         end_of_code(realm, beginning.code_id)
         raise RefusedError
+    if not _still_holds(beginning):
+        db.session.rollback()
+        raise RefusedError
     audit.record(audit.Tag.AUTHORIZATION_BEGIN, realm.name, f"authorization:{row.uid}", scope=row.scope)
     return Begun(row.uid, refresh.write(row, 0) if row.pepper_id is not None else "")
+
+
+def _still_holds(beginning: Beginning) -> bool:
+    """Tell whether what a code was given for holds now: nobody signs out, or takes it back, until this is committed."""
+    user, session = Base.metadata.tables["user_account"], Base.metadata.tables["user_session"]
+    person = db.session.execute(
+        select(user.c.enabled, user.c.signed_out_at).where(user.c.id == beginning.user_id).with_for_update(read=True)
+    ).first()
+    if person is None or not person.enabled or (person.signed_out_at is not None and beginning.auth_time <= person.signed_out_at):
+        return False
+    if beginning.session:
+        live = select(session.c.id).where(session.c.uid == beginning.session, session.c.ended_at.is_(None))
+        if db.session.scalar(live.with_for_update(read=True)) is None:
+            return False
+    taken_back = select(Consent.taken_back_at).where(
+        Consent.user_id == beginning.user_id, Consent.application_id == beginning.application_id
+    )
+    since = db.session.scalar(taken_back)
+    return since is None or since < beginning.agreed_at
 
 
 def burn(realm: KnownRealm, code_id: str) -> None:
@@ -200,6 +227,14 @@ def end_of_session(realm_id: int, realm: str, sid: str) -> None:
     enqueue(ended)
 
 
+def move(realm_id: int, former: str, sid: str) -> None:
+    """Have what a person signed in to from a browser hang on the session that they have begun there anew."""
+    moving = update(Authorization).where(
+        Authorization.realm_id == realm_id, Authorization.session_uid == former, Authorization.ended_at.is_(None)
+    )
+    db.session.execute(moving.values(session_uid=sid))
+
+
 def _end_of_users(keys: Sequence[str]) -> None:
     """End what people signed in to before they signed out everywhere, in whatever way they did.
 
@@ -209,7 +244,7 @@ def _end_of_users(keys: Sequence[str]) -> None:
     """
     user = Base.metadata.tables["user_account"]
     for realm, _, uid in (key.partition("/") for key in keys):
-        over = (user.c.uid == uid) & user.c.signed_out_at.is_not(None) & (Authorization.created_at <= user.c.signed_out_at)
+        over = (user.c.uid == uid) & user.c.signed_out_at.is_not(None) & (Authorization.auth_time <= user.c.signed_out_at)
         query = select(Authorization).join(user, user.c.id == Authorization.user_id)
         ended = db.session.scalars(query.where(over, Authorization.ended_at.is_(None))).all()
         for row in ended:
@@ -217,7 +252,33 @@ def _end_of_users(keys: Sequence[str]) -> None:
         enqueue(ended)
 
 
+def _end_of_disabled(keys: Sequence[str]) -> None:
+    """End what people signed in to at applications that are disabled now: it does not come back when those do.
+
+    :param keys: realm and name of applications of which something has changed.
+    """
+    application, realm = Base.metadata.tables["application"], Base.metadata.tables["realm"]
+    for name, _, client_id in (key.partition("/") for key in keys):
+        of_realm = select(realm.c.id).where(realm.c.name == name).scalar_subquery()
+        over = select(application.c.id).where(application.c.realm_id == of_realm, application.c.enabled.is_(False))
+        if client_id != "*":
+            over = over.where(application.c.name == client_id)
+        for row in _live(Authorization.application_id.in_(over)):
+            end(name, row, End.DISABLED)
+
+
+def _end_of_realms(names: Sequence[str]) -> None:
+    realm = Base.metadata.tables["realm"]
+    for name in names:
+        over = select(realm.c.id).where(realm.c.name == name, realm.c.enabled.is_(False)).scalar_subquery()
+        ending = update(Authorization).where(Authorization.realm_id == over, Authorization.ended_at.is_(None))
+        db.session.execute(ending.values(ended_at=clock.now(), ended_by=End.DISABLED.value))
+        feed.publish("authorization", f"{name}/*")
+
+
 feed.react("user", _end_of_users)
+feed.react("application", _end_of_disabled)
+feed.react("realm", _end_of_realms)
 
 
 def end_of_pair(realm: str, user_id: int, application_id: int, by: End) -> None:

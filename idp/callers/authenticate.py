@@ -206,7 +206,7 @@ def _introspect_refresh_token(realm: KnownRealm, token: str) -> dict[str, Any] |
         "scope": found.scope,
         "iat": int(found.rotated_at.timestamp()),
         "exp": int(found.expires_at.timestamp()),
-        "preferred_username": user.name,
+        **({"preferred_username": user.name} if "profile" in found.scope.split() else {}),
         "grant_id": found.uid,
         "token_type": "refresh_token",
     }
@@ -262,6 +262,8 @@ def _by_session_token(realm: KnownRealm, opened: _Opened, address: str, *, count
 
 def _by_access_token(realm: KnownRealm, opened: _Opened, address: str, audiences: set[str]) -> Caller:
     claims = opened.claims
+    if "grant_id" in claims and not tokens.carries_roles(claims.get("scope", "")):
+        raise CredentialError  # an application that was only told who somebody is does not act for them
     subject = tokens.live_subject(realm, claims)
     if not has_audience(claims, audiences) or subject is None or tokens.is_revoked(realm, claims):
         raise CredentialError

@@ -54,6 +54,11 @@ class Caller:
     """Those of the token, if it is one."""
 
     @property
+    def is_delegated(self) -> bool:
+        """Whether an application calls for a person who has signed in to it."""
+        return "grant_id" in self.claims
+
+    @property
     def user(self) -> KnownUser:
         """The user who calls.
 

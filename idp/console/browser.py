@@ -1,6 +1,5 @@
 """What every page does before and after its own: whose browser it is, is the form its own, what the answer may do."""
 
-import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,13 +21,10 @@ from idp.rules import Authority
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.web import cookies
 from idp.web.address import client_address
-from idp.web.cookies import set_cookie, sets, shown_cookie
+from idp.web.cookies import CONSOLE_COOKIE, set_cookie, sets, shown_cookie
 from idp.web.posted import Posted, read_posted
 
 View = Callable[..., Response | str]
-
-SESSION_COOKIE = "realmgate-session"
-"""Shows the session that the console goes on with: the one of some realm that the browser is signed in to."""
 
 
 class StaleFormError(IdpError):
@@ -88,7 +84,7 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
     def visited(realm: str = "", **arguments: Any) -> Response | str:
         process = runtime.current()
         process.feed.confirm()
-        cookie = shown_cookie(SESSION_COOKIE)
+        cookie = shown_cookie(CONSOLE_COOKIE)
         try:
             session = sessions.open_session(process, cookie)
             renewed = (session.realm.name, sessions.renew_session(session) if session.is_due else "")
@@ -185,16 +181,6 @@ def address() -> str:
     return client_address(request.environ, runtime.current().settings.trusted_proxies)
 
 
-def end_former_session(realm: str) -> None:
-    """End the session that the browser has in a realm, in the current transaction: another takes its place (R113)."""
-    for name in (SESSION_COOKIE, cookies.session_cookie(realm)):
-        with contextlib.suppress(sessions.SessionOverError):
-            former = sessions.open_session(runtime.current(), shown_cookie(name))
-            if former.realm.name == realm:
-                row = realms.get_realm(realm)
-                sessions.end_session(row, sessions.get_session(row, former.sid))
-
-
 def sign_browser_in(response: Response, realm: str, sid: str) -> Response:
     """Give the browser the cookie of a new session, and take away what it had before (T89)."""
     set_cookie(response, cookies.VISITOR_COOKIE, "", 0)
@@ -211,13 +197,12 @@ def sign_browser_out(response: Response, realm: str) -> Response:
 def keep_session(response: Response) -> Response:
     """Give the browser the new cookie of its session, if it is time for one and the answer has none."""
     realm, renewed = g.get("renewed", ("", ""))
-    return _show_session(response, realm, renewed) if renewed and not sets(response, SESSION_COOKIE) else response
+    return _show_session(response, realm, renewed) if renewed and not sets(response, CONSOLE_COOKIE) else response
 
 
 def _show_session(response: Response, realm: str, cookie: str) -> Response:
     """Set the cookies that show the session of a realm, to the console and to applications, or take them away."""
-    set_cookie(response, SESSION_COOKIE, cookie, SESSION_TOKEN_LIFETIME if cookie else 0)
-    return cookies.give_session(response, realm, cookie)
+    return cookies.give_session(response, realm, cookie, console=True)
 
 
 def _visitor_context(visitor: str) -> str:
@@ -317,7 +302,7 @@ def _no_realm(name: str) -> NotFoundError:
 
 def _to_sign_in() -> Response:
     """Send somebody to sign in, and back to the page afterwards, with what was typed there if it can be kept."""
-    was_signed_in = bool(shown_cookie(SESSION_COOKIE))
+    was_signed_in = bool(shown_cookie(CONSOLE_COOKIE))
     draft = _draft_of_lost_form() if request.method == "POST" else ""
     done = "kept" if draft else "over" if was_signed_in or request.method == "POST" else ""
     asked = {"next": _this_page() if _has_page() else "", "done": done}
@@ -326,18 +311,18 @@ def _to_sign_in() -> Response:
     if draft:
         set_cookie(response, drafts.COOKIE, draft, drafts.LIFETIME)
     if was_signed_in:
-        set_cookie(response, SESSION_COOKIE, "", 0)
+        set_cookie(response, CONSOLE_COOKIE, "", 0)
     return response
 
 
 def _take_over_session() -> Response | None:
     """Go on with the session that the browser has at applications, if it has one only and the console none (one for all)."""
-    has_cookie = cookies.cookie_name(SESSION_COOKIE) in request.cookies
+    has_cookie = cookies.cookie_name(CONSOLE_COOKIE) in request.cookies
     live = [] if request.method != "GET" or has_cookie else cookies.live_sessions()
     if len(live) != 1:
         return None
     response = Response(status=303, headers={"Location": page_url(_this_page())})
-    set_cookie(response, SESSION_COOKIE, sessions.seal_session(live[0].realm.name, live[0].sid), SESSION_TOKEN_LIFETIME)
+    set_cookie(response, CONSOLE_COOKIE, sessions.seal_session(live[0].realm.name, live[0].sid), SESSION_TOKEN_LIFETIME)
     return response
 
 

@@ -8,7 +8,6 @@ from idp import callers, organisations, runtime, sessions, users
 from idp.console.browser import (
     Visit,
     address,
-    end_former_session,
     open_page,
     page,
     sign_browser_in,
@@ -22,6 +21,7 @@ from idp.db import commit
 from idp.organisations import SignUpWish
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
+from idp.web import cookies
 from idp.web.posted import Posted
 
 _OWN_PAGE = re.compile(r"/console(?!.*(?:\.\.|//))/[A-Za-z0-9_\-/?=&%.+:@]*")
@@ -143,8 +143,9 @@ def forgotten(posted: Posted | None) -> Response | str:
 def sign_out(visit: Visit) -> Response:
     """End this session."""
     realm = get_realm(visit.caller.realm.name)
-    sessions.end_session(realm, sessions.get_session(realm, visit.caller.credential_id))
     name = realm.name
+    for sid in {visit.caller.credential_id, *cookies.sids_in(name)}:
+        sessions.end_session(realm, sessions.get_session(realm, sid))
     commit()
     return sign_browser_out(see_other(page_url("/console/sign-in?done=signed-out")), name)
 
@@ -216,5 +217,5 @@ def _choose(posted: Posted | None, code: str, purpose: LinkPurpose, title: str, 
 
 def _begin(realm: Realm, user: User) -> tuple[str, str]:
     name = realm.name
-    end_former_session(name)
-    return name, sessions.begin_session(realm, user, agent=request.headers.get("User-Agent", ""))
+    agent, former = request.headers.get("User-Agent", ""), cookies.sids_in(name)
+    return name, sessions.begin_session(realm, user, agent=agent, former=former)

@@ -10,6 +10,7 @@ from idp.authorizations import notices
 from idp.authorizations.notices import DueNotice
 from idp.crypto import random_id
 from idp.db import db
+from idp.errors import StorageUnavailableError
 from idp.realms import KnownRealm, Realm
 from idp.telemetry import count
 
@@ -29,7 +30,14 @@ def deliver_notices(limit: int = 20) -> int:
         notice = notices.claim()
         if notice is None:
             break
-        told += _deliver(notice)
+        try:
+            told += _deliver(notice)
+        except StorageUnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 (one that cannot be told stands in the way of no other)
+            _log.exception("a notice could not be sent")
+            db.session.rollback()
+            notices.put_off(notice)
     return told
 
 

@@ -31,7 +31,7 @@ def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, A
         )
     client = None
     if grant.needs_client or shows_credential(environ, form):
-        client = authenticate_application(known, environ, form, single_use=grant.needs_client, public=grant.for_people)
+        client = authenticate_application(known, environ, form, single_use=grant.uses_up_secrets, public=grant.for_people)
     if client is not None:
         count_token(known, client.application, client.address)
         if grant.name not in client.application.grants:

@@ -11,6 +11,10 @@ TRY_AGAIN_EVERY = 6.0
 """Seconds between two failures of an application that are answered as such, once it has failed too often from one address."""
 
 _LONGEST_NAME = 64
+
+_REMEMBERED = Rate("remembered-request", 5, 100)
+"""Pushed requests and devices of one network, for an application that anybody can name."""
+
 _USES = "uses of a token"
 
 
@@ -32,13 +36,24 @@ def count_token(realm: KnownRealm, application: KnownApplication, address: str) 
     :raises RateExceededError: it fetches too many, or its realm does.
     """
     if application.kind.is_public:
-        uses = _uses(realm, application, f"{application.uid} {ratelimit.network_of(address)}")
+        # its realm's share is for those who can prove who they are: a stranger can name this one
+        uses = _uses(realm, application, f"{application.uid} {ratelimit.network_of(address)}")[:1]
         ratelimit.limiter(realm.runtime).spend(uses)
         return
     found: list[Use] | None = application.derived.get(_USES)
     if found is None:
         found = application.derived[_USES] = _uses(realm, application, application.uid)
     ratelimit.limiter(realm.runtime).spend(found)
+
+
+def count_request(realm: KnownRealm, application: KnownApplication, address: str) -> None:
+    """Count a request that the database has to remember for a while; of strangers, by far fewer than tokens.
+
+    :raises RateExceededError: there are too many.
+    """
+    count_token(realm, application, address)
+    if application.kind.is_public and realm.runtime.settings.rate_application:
+        ratelimit.limiter(realm.runtime).use(Use(_REMEMBERED, f"{application.uid} {ratelimit.network_of(address)}"))
 
 
 def _uses(realm: KnownRealm, application: KnownApplication, counted: str) -> list[Use]:

@@ -1,5 +1,6 @@
 """What grants for people have in common: who the person is, and the answer with their tokens (OpenID Connect Core §3.1.3.3)."""
 
+from dataclasses import replace
 from typing import Any
 
 from idp import tokens
@@ -38,6 +39,8 @@ def answer_for(
     if person.resource and form.text("resource") not in {"", person.resource}:
         # RFC 8707 §2.2: a subset of what was granted
         raise InvalidTargetError("The resource is not the one that was asked for when the person signed in.")
+    allowed = client.application.scopes  # which may have become fewer
+    person = replace(person, scopes=[scope for scope in person.scopes if not allowed or scope in allowed])
     try:
         issued = tokens.issue_for_person(realm, client.application, person, resource=form.text("resource"), until=ends)
     except tokens.TargetError as error:

@@ -8,7 +8,7 @@ from idp.oauth.answers import no_store
 from idp.oauth.client_auth import authenticate_application
 from idp.oauth.errors import InvalidScopeError, InvalidTargetError, UnauthorizedClientError
 from idp.oauth.forms import parse_form
-from idp.oauth.limits import count_token
+from idp.oauth.limits import count_request
 from idp.oauth.realm import open_realm
 
 
@@ -17,12 +17,12 @@ def authorize_device(realm: str) -> Response:
     known = open_realm(realm)
     form = parse_form(request.environ)
     client = authenticate_application(known, request.environ, form, public=True)
-    count_token(known, client.application, client.address)
+    count_request(known, client.application, client.address)
     if "device_code" not in client.application.grants:
         raise UnauthorizedClientError("The application may not use this grant. Add device_code to the application's grants.")
     try:
         scopes = tokens.persons_scopes(client.application, form.text("scope"))
-        tokens.persons_target(known, client.application, form.text("resource"))
+        tokens.persons_target(client.application, form.text("resource"))
     except tokens.ScopeError as error:
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:

@@ -25,7 +25,8 @@ def introspect(realm: str) -> Response:
         return no_store({"active": False})
     shown = {name: claims[name] for name in tokens.INTROSPECTED_CLAIMS if name in claims}
     kind = claims.get("token_type", "Bearer")
-    return no_store({"active": True, "token_type": kind, "username": claims["preferred_username"], **shown})
+    username = {"username": claims["preferred_username"]} if "preferred_username" in claims else {}
+    return no_store({"active": True, "token_type": kind, **username, **shown})
 
 
 def _concerns(application: KnownApplication, claims: dict[str, Any]) -> bool:

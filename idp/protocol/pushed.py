@@ -6,14 +6,15 @@ from flask import Response, request
 
 from idp import authorizations
 from idp.db import commit
-from idp.oauth.authorize import AuthorizationRequest, Parameters, UnsafeRequestError, check_request
+from idp.oauth.authorize import PARAMETERS, AuthorizationRequest, Parameters, UnsafeRequestError, check_request
 from idp.oauth.client_auth import authenticate_application
 from idp.oauth.errors import NO_STORE, InvalidRequestError, UnauthorizedClientError
 from idp.oauth.forms import parse_form
-from idp.oauth.limits import count_token
+from idp.oauth.limits import count_request
 from idp.oauth.realm import open_realm
 
-_CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+LONGEST_REQUEST = 8_000
+"""Characters of all parameters that are kept."""
 
 
 def push_request(realm: str) -> Response:
@@ -24,12 +25,14 @@ def push_request(realm: str) -> Response:
     known = open_realm(realm)
     form = parse_form(request.environ)
     client = authenticate_application(known, request.environ, form, public=True)
-    count_token(known, client.application, client.address)
+    count_request(known, client.application, client.address)
     if "authorization_code" not in client.application.grants:
         raise UnauthorizedClientError("People cannot sign in to this application.")
     if "request_uri" in form:
         raise InvalidRequestError("request_uri is what this answers, and cannot be sent here.")
-    values = {name: value for name, value in form.items() if name not in _CREDENTIALS}
+    values = {name: value for name, value in form.items() if name in PARAMETERS}
+    if sum(map(len, values.values())) > LONGEST_REQUEST:
+        raise InvalidRequestError(f"The request is longer than {LONGEST_REQUEST} characters.")
     values["client_id"] = client.application.client_id
     asked = AuthorizationRequest(realm=known, unverified=Parameters(values), pushed="now")
     try:

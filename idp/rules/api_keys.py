@@ -40,6 +40,7 @@ def create(authority: Authority, owner_uid: str | None, wish: NewApiKey) -> NewK
     :raises DeniedError: the caller may not.
     :raises NotFoundError: there is no such user or application.
     """
+    _refuse_delegated(authority)
     may_exceed = can_exceed_limits(authority)
     if owner_uid is None or owner_uid == authority.caller.subject.uid:
         owner = _own(authority)
@@ -174,6 +175,7 @@ def writable(authority: Authority, uid: str) -> ApiKey:
     :raises DeniedError: the caller may see it, and may not change it.
     """
     key = visible(authority, uid)
+    _refuse_delegated(authority)
     if not is_own(authority.caller, key):
         authority.require(WRITE)
     elif not (
@@ -184,6 +186,15 @@ def writable(authority: Authority, uid: str) -> ApiKey:
     ):
         raise DeniedError("Your own keys can be changed after signing in, or each by itself, but not by a token or another key.")
     return key
+
+
+def _refuse_delegated(authority: Authority) -> None:
+    """See that an application that somebody has signed in to makes no credential that outlives that.
+
+    :raises DeniedError: one calls.
+    """
+    if authority.caller.is_delegated:
+        raise DeniedError("An application that somebody has signed in to cannot make or change API keys. Sign in here.")
 
 
 def check_change(authority: Authority, key: ApiKey) -> None:

@@ -38,6 +38,7 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
     :raises DeniedError: the caller may not make applications, or not give one of the roles.
     """
     authority.require(WRITE)
+    _check_signing_in(authority, wish.sheet)
     _check_claims(authority, {wish.name, *wish.sheet.resources})
     application = applications.create_application(authority.realm, wish.name, wish.sheet)
     holder = applications.holder_of(application)
@@ -131,6 +132,7 @@ def manageable(authority: Authority, name: str) -> Application:
     """
     authority.require(WRITE)
     application = applications.get_application(authority.realm, name)
+    _check_signing_in(authority, ApplicationSheet.of(application))
     if not covers(authority, applications.holder_of(application)):
         raise DeniedError(
             "This application has permissions that the caller does not have: only a caller with all of them can manage it, "
@@ -145,6 +147,7 @@ def update(authority: Authority, name: str, sheet: ApplicationSheet) -> Applicat
     :raises DeniedError: the caller may not, or not let it answer for an audience that it has not answered for.
     """
     application = manageable(authority, name)
+    _check_signing_in(authority, sheet)
     _check_claims(authority, set(sheet.resources) - set(application.resources))
     known_before = application.jwks
     applications.update_application(authority.realm, application, sheet)
@@ -152,6 +155,34 @@ def update(authority: Authority, name: str, sheet: ApplicationSheet) -> Applicat
         # who signs with a key of somebody's choice acts as the application, as who has a secret does
         applications.limit_public_keys(application, frozen_for(authority, applications.holder_of(application)))
     return application
+
+
+HARMLESS_SCOPES = frozenset({"openid", "profile", "email", "groups", "offline_access"})
+"""What an application can ask people for without being able to act for them."""
+
+
+def _check_signing_in(authority: Authority, sheet: ApplicationSheet) -> None:
+    """See that nobody gets hold of what others can do by an application that those others sign in to.
+
+    Whoever chooses where people are sent, or has the secret of where they are, acts with whatever they let it have. So that is
+    for those who have everything themselves; for others, an application that asks people first, and can learn who they are only.
+
+    :raises DeniedError: the caller is no administrator of the realm, or only for a while.
+    """
+    for_people = (
+        applications.Kind(sheet.kind) is not applications.Kind.MACHINE or set(sheet.grant_types) & applications.FOR_PEOPLE
+    )
+    issuer = authority.caller.realm.runtime.settings.issuer(authority.realm.name)
+    is_harmless = sheet.consent and sheet.scopes and HARMLESS_SCOPES.issuperset(sheet.scopes) and issuer not in sheet.audience
+    if not for_people or is_harmless or owns_realm(authority):
+        return
+    raise DeniedError(
+        Sentence(
+            "Only an administrator of the {realm} can manage an application that people sign in to, unless it asks them for "
+            "consent and may ask for nothing but the scopes {scopes}.",
+            scopes=", ".join(sorted(HARMLESS_SCOPES)),
+        )
+    )
 
 
 def _check_claims(authority: Authority, audiences: set[str]) -> None:

@@ -1,6 +1,6 @@
 """Sessions of people, and the session tokens that stand for them, or for an exchanged key."""
 
-from idp.sessions.browser import BrowserSession, open_session, renew_session, seal_session
+from idp.sessions.browser import BrowserSession, open_session, realm_of_cookie, renew_session, seal_session
 from idp.sessions.known import KnownSession, known_session
 from idp.sessions.models import UserSession
 from idp.sessions.service import (
@@ -35,6 +35,7 @@ __all__ = [
     "list_sessions",
     "make_template",
     "open_session",
+    "realm_of_cookie",
     "refresh_session",
     "renew_session",
     "seal_session",

@@ -51,6 +51,17 @@ def seal_session(realm: str, sid: str) -> str:
     return vault.seal(json.dumps(content).encode(), context=_CONTEXT)
 
 
+def realm_of_cookie(cookie: str) -> str:
+    """Return the realm that a cookie is of, whether its session has ended or not.
+
+    :raises SessionOverError: it is no cookie of ours.
+    """
+    try:
+        return str(json.loads(vault.unseal(cookie, context=_CONTEXT))["realm"]) if len(cookie) < _LONGEST_COOKIE else ""
+    except (DamagedError, MasterKeyError) as error:
+        raise SessionOverError from error
+
+
 def open_session(process: Runtime, cookie: str) -> BrowserSession:
     """Return the session that a cookie names.
 

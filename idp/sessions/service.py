@@ -1,6 +1,6 @@
 """The life cycle of a session: started by a sign-in, refreshed by its newest token, ended manually, by idleness, by its limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
@@ -56,9 +56,18 @@ def start_session(realm: Realm, user: User, *, auth_method: str = "password", ag
     return _issue(known_realm, owner, sid, auth_method, now, expires_at, jti)
 
 
-def begin_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "") -> str:
-    """Start a session that no token is asked for, as a browser's is, commit it, and return its id."""
+def begin_session(realm: Realm, user: User, *, auth_method: str = "password", agent: str = "", former: Iterable[str] = ()) -> str:
+    """Start a session that no token is asked for, as a browser's is, commit it, and return its id.
+
+    :param former: ids of the sessions that the browser has had in the realm, which end (R113). What the same person has signed in
+        to from them goes on, and ends with the new one; what somebody else has, ends with theirs.
+    """
     sid = _begin(realm, user, auth_method, agent).uid
+    for each in set(former):
+        row = get_session(realm, each)
+        if row.user_id == user.id:
+            authorizations.move(realm.id, each, sid)
+        end_session(realm, row)
     commit()
     return sid
 

@@ -59,10 +59,10 @@ def confirm_logout(realm: str) -> Response:
 
 
 def _finish(known: KnownRealm, session: BrowserSession | None, onward: str) -> Response:
-    if session is not None:
-        row = realms.lock_realm(known.name)
-        if row is not None:
-            sessions.end_session(row, sessions.get_session(row, session.sid))
+    row = realms.lock_realm(known.name) if session is not None else None
+    if row is not None:
+        for sid in cookies.sids_in(known.name):
+            sessions.end_session(row, sessions.get_session(row, sid))
         commit()
     response = redirect(onward) if onward else show("signed_out", realm=known)
     response.headers["Clear-Site-Data"] = '"cache"'

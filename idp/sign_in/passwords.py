@@ -19,11 +19,8 @@ def begin_session(known: KnownRealm, posted: Posted) -> BrowserSession:
     :raises IdpError: they are wrong, or too many were; see `users.check_sign_in`.
     """
     done = users.check_sign_in(posted.get("name", "").strip(), posted.get("password", ""), realm=known.name, address=address())
-    former = cookies.session_in(known.name)
-    if former is not None and former.user.uid != done.user.uid:
-        # somebody else has taken the place; the same person's tokens elsewhere stay what they are
-        sessions.end_session(done.realm, sessions.get_session(done.realm, former.sid))
-    sid = sessions.begin_session(done.realm, done.user, agent=request.headers.get("User-Agent", ""))
+    agent, former = request.headers.get("User-Agent", ""), cookies.sids_in(known.name)
+    sid = sessions.begin_session(done.realm, done.user, agent=agent, former=former)
     runtime.current().feed.confirm()
     return sessions.open_session(runtime.current(), sessions.seal_session(known.name, sid))
 

@@ -35,6 +35,7 @@ from idp.tokens.models import RevokedToken
 from idp.tokens.narrowing import (
     ScopeError,
     TargetError,
+    carries_roles,
     may_manage,
     persons_roles,
     persons_scopes,
@@ -71,6 +72,7 @@ __all__ = [
     "TokenTooLargeError",
     "Usage",
     "actors_of",
+    "carries_roles",
     "check_request",
     "close_claims",
     "curl_command",

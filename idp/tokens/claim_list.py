@@ -303,6 +303,7 @@ PERSONS_ACCESS = Form(
     ),
     "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",
+    scoped={"preferred_username": "profile"},
 )
 PERSONS_ID = Form(
     "person's ID token",

@@ -85,7 +85,7 @@ def live_subject(realm: KnownRealm, claims: dict[str, Any]) -> Subject | None:
         application = known_application(realm, actor["client_id"])
         if application is None or not application.enabled or application.uid != actor["sub"]:
             return None
-    name: str = claims["preferred_username"]
+    name: str = "" if "grant_id" in claims else claims["preferred_username"]
     subject: Subject | None
     if name.startswith(SERVICE_ACCOUNT):
         subject = known_application(realm, name.removeprefix(SERVICE_ACCOUNT))
@@ -104,7 +104,8 @@ def _is_still_authorized(realm: KnownRealm, subject: Subject, claims: dict[str, 
     application = known_application(realm, found.client_id) if found is not None else None
     if found is None or application is None or not isinstance(subject, KnownUser):
         return False
-    return application.enabled and found.user_id == subject.id and found.lives_after(subject.signed_out_at)
+    is_its_own = application.enabled and application.uid == found.application_uid
+    return is_its_own and found.user_id == subject.id and found.lives_after(subject.signed_out_at)
 
 
 def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:

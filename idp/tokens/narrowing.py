@@ -129,12 +129,19 @@ def persons_roles(held: TokenRoles, scopes: Sequence[str]) -> TokenRoles:
     return TokenRoles(held.on_realm if with_roles else {"roles": []}, named, held.valid_until)
 
 
-def persons_target(realm: KnownRealm, application: KnownApplication, resource: str) -> str | tuple[str, ...]:
+def carries_roles(scope: str) -> bool:
+    """Tell whether a person has let an application act for them, with some of their roles at least."""
+    return any(each == "roles" or each.startswith(PROJECT_SCOPE) for each in scope.split())
+
+
+def persons_target(application: KnownApplication, resource: str) -> str | tuple[str, ...]:
     """Return what a person's access token is for: the resource that is asked for, or the application's audience (RFC 8707 §2).
 
     :raises TargetError: the application may not address it.
     """
-    return _target(realm, application, resource, "") or application.audience
+    if resource and resource not in application.audience:
+        raise TargetError("The application is not allowed to address this target. Add it to the application's audience.")
+    return resource or application.audience
 
 
 def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:

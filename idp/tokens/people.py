@@ -65,7 +65,7 @@ def issue_for_person(
     signer, jti = signer_for(realm, application, now), random_id()
     access = replace(
         _statement(realm, application, person, PERSONS_ACCESS),
-        audience=persons_target(realm, application, resource or person.resource),
+        audience=persons_target(application, resource or person.resource),
         client_id=application.client_id,
         named=frozenset(person.named_in_userinfo),
     )

@@ -7,12 +7,15 @@ import secrets
 from flask import Response, request
 
 from idp import runtime
-from idp.sessions import BrowserSession, SessionOverError, open_session, renew_session, seal_session
+from idp.sessions import BrowserSession, SessionOverError, open_session, realm_of_cookie, renew_session, seal_session
 from idp.settings import SESSION_TOKEN_LIFETIME
 from idp.web.calls import begin_writing
 
 MOST_SESSIONS = 20
 """Realms that a browser is looked at for being signed in to."""
+
+CONSOLE_COOKIE = "realmgate-session"
+"""Shows the session that the console goes on with: the one of some realm that the browser is signed in to."""
 
 VISITOR_COOKIE = "realmgate-visitor"
 VISITOR_LIFETIME = 3600
@@ -87,6 +90,16 @@ def session_in(realm: str) -> BrowserSession | None:
     return found if found.realm.name == realm else None
 
 
+def sids_in(realm: str) -> set[str]:
+    """Return the ids of the sessions that the browser has in a realm: one, unless its cookies have got out of step."""
+    found = set()
+    for name in (session_cookie(realm), CONSOLE_COOKIE):
+        with contextlib.suppress(SessionOverError):
+            session = open_session(runtime.current(), shown_cookie(name))
+            found |= {session.sid} if session.realm.name == realm else set()
+    return found
+
+
 def live_sessions() -> list[BrowserSession]:
     """Return the sessions that the browser has, one for each realm where it has one."""
     begins = cookie_name("realmgate-session-")
@@ -97,10 +110,23 @@ def live_sessions() -> list[BrowserSession]:
     return [session for session in found if cookie_name(session_cookie(session.realm.name)) in request.cookies]
 
 
-def give_session(response: Response, realm: str, cookie: str) -> Response:
-    """Give a browser the cookie that shows its session in a realm; with an empty one take it away."""
-    set_cookie(response, session_cookie(realm), cookie, SESSION_TOKEN_LIFETIME if cookie else 0)
+def give_session(response: Response, realm: str, cookie: str, *, console: bool = False) -> Response:
+    """Give a browser the cookie that shows its session in a realm; with an empty one take it away.
+
+    :param console: whether the console goes on with it, whatever it went on with before. It does too where that was of the realm.
+    """
+    seconds = SESSION_TOKEN_LIFETIME if cookie else 0
+    set_cookie(response, session_cookie(realm), cookie, seconds)
+    if console or _console_is_in(realm):
+        set_cookie(response, CONSOLE_COOKIE, cookie, seconds)
     return response
+
+
+def _console_is_in(realm: str) -> bool:
+    try:
+        return realm_of_cookie(shown_cookie(CONSOLE_COOKIE)) == realm
+    except SessionOverError:
+        return False
 
 
 def begin_in_browser(response: Response, realm: str, sid: str) -> Response:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from idp.settings import Settings
-from tests.bench import api, keysets, pages, people, seed
+from tests.bench import api, keysets, pages, people, seed, sign_in
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, proportional_megabytes, set_up
 from tests.serving import PROJECT, Server
@@ -304,6 +304,7 @@ def table(result: dict[str, Any]) -> str:
     rows.append(("slowest page of the console, ms", result["pages"]["slowest_ms"], "at most 200"))
     rows += api.rows(result)
     rows += people.rows(result, result["count_keys"])
+    rows += sign_in.rows(result)
     rows += keysets.rows(result)
     lines += ["", *(f"{name:52} {value!s:>16}   {goal}" for name, value, goal in rows), "", "threads in a worker:"]
     lines += [
@@ -321,7 +322,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,pages,lists,operating,abuse,trail,leases,keysets",
+        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -339,6 +340,11 @@ def main() -> None:
             ("keys", "keys and gateway", lambda: people.bench_keys(folder / "keys", rounds, seconds / 2, applications)),
             ("sign_ins", "sign-ins", lambda: people.bench_sign_ins(folder / "sign-ins", rounds, seconds)),
             ("crowd", "1,000 sign-ins at once", lambda: people.bench_crowd(folder / "crowd", 1_000)),
+            (
+                "sign_in",
+                "sign-in to applications",
+                lambda: sign_in.bench_sign_in(folder / "sign-in", rounds, seconds, applications * 10),
+            ),
             ("lists", "lists of the API", lambda: api.bench_lists(folder / "lists", rounds, applications, realms_count)),
             ("operating", "limits and metrics", lambda: api.bench_operating(folder / "operating", rounds, seconds / 2)),
             ("abuse", "an abusive client", lambda: api.bench_abuse(folder / "abuse", rounds, seconds)),

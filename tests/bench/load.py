@@ -40,10 +40,10 @@ class _Connection:
     def receive(self) -> bool:
         """Read what has come; tell whether the answer is whole.
 
-        :raises RuntimeError: it is no 200 or 201, or the connection was closed.
+        :raises RuntimeError: it is no 200, 201 or 303, or the connection was closed.
         """
         self._answer += self.socket.recv(65_536)
-        if not self._answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+        if not self._answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201", b"HTTP/1.1 303")):
             raise RuntimeError(f"the server answered {self._answer[:400]!r}")
         head, blank, body = self._answer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]

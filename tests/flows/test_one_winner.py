@@ -38,7 +38,8 @@ class Person:
 
     def __init__(self, server: Server) -> None:
         self.server, self.verifier = server, secrets.token_urlsafe(40)
-        self._opener = urllib.request.build_opener(_Stay, urllib.request.HTTPCookieProcessor(CookieJar()))
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(_Stay, urllib.request.HTTPCookieProcessor(self.cookies))
 
     def open(self, url: str, **form: str) -> tuple[int, str, str]:
         """Return status, text and where it leads; a form is sent as a page of the server would."""

@@ -7,11 +7,12 @@ from idp.oauth.authorize.checks.prompt import PROMPTS
 from idp.oauth.authorize.checks.response_mode import RESPONSE_MODES
 from idp.oauth.authorize.checks.response_type import RESPONSE_TYPES
 from idp.oauth.authorize.codes import Code, open_code
-from idp.oauth.authorize.request import AuthorizationRequest, Parameters, UnsafeRequestError, read_parameters
+from idp.oauth.authorize.request import PARAMETERS, AuthorizationRequest, Parameters, UnsafeRequestError, read_parameters
 from idp.oauth.authorize.step import Step, next_step
 
 __all__ = [
     "CHALLENGE_METHODS",
+    "PARAMETERS",
     "PROMPTS",
     "RESPONSE_MODES",
     "RESPONSE_TYPES",

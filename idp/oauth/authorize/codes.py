@@ -43,12 +43,12 @@ class Code:
     id_token: list[str]
     """Claims that were asked for by name, in the ID token."""
     userinfo: list[str]
-    expires_at: float
+    made_at: float
 
     @property
     def is_over(self) -> bool:
         """Whether it has expired."""
-        return clock.timestamp() >= self.expires_at
+        return clock.now().timestamp() >= self.made_at + LIFETIME
 
 
 def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
@@ -69,7 +69,7 @@ def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
         resource=request.resource,
         id_token=sorted(request.named_in_id_token),
         userinfo=sorted(request.named_in_userinfo),
-        expires_at=clock.timestamp() + LIFETIME,
+        made_at=clock.now().timestamp(),
     )
     return vault.seal(json.dumps(asdict(code), separators=(",", ":")).encode(), context=_CONTEXT)
 

@@ -13,6 +13,15 @@ LONGEST_VALUE = 4_000
 
 MOST_PARAMETERS = 100
 
+PARAMETERS = frozenset(
+    {
+        "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
+        "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "claims", "resource", "request",
+        "ui_locales", "acr_values", "display", "claims_locales",
+    }
+)  # fmt: skip # a list of words
+"""Those that mean something; all others are ignored."""
+
 
 class UnsafeRequestError(IdpError):
     """A request that nobody may be redirected for: its client or its redirect URI is not right (RFC 6749 §4.1.2.1)."""

@@ -24,12 +24,14 @@ class Grant:
     """What it is called among the grants of an application."""
     needs_client: bool = True
     """Whether the client must authenticate; where it need not, one that shows a credential must still show a right one."""
+    uses_up_secrets: bool = False
+    """Whether it takes secrets that work once, and uses them up."""
     for_people: bool = False
     """Whether it is for people who sign in to the client, which then may be one that keeps no secret."""
 
 
 GRANTS: dict[str, Grant] = {
-    "client_credentials": Grant(client_credentials, "client_credentials"),
+    "client_credentials": Grant(client_credentials, "client_credentials", uses_up_secrets=True),
     "authorization_code": Grant(authorization_code, "authorization_code", for_people=True),
     "refresh_token": Grant(refresh_token, "refresh_token", for_people=True),
     DEVICE_GRANT: Grant(device_code, "device_code", for_people=True),

@@ -104,6 +104,7 @@ class _CodeGrant(RealmGrant, AuthorizationCodeGrant):  # type: ignore[misc]  # A
             is_refreshed=include_refresh_token,
             expires_at=datetime.fromtimestamp(ends, UTC),
             address=client.address,
+            agreed_at=datetime.fromtimestamp(code.made_at, UTC),
         )
         try:
             begun = authorizations.begin(self.realm, beginning)

@@ -111,6 +111,7 @@ class _DeviceGrant(RealmGrant, DeviceCodeGrant):  # type: ignore[misc]  # Authli
             is_refreshed=include_refresh_token,
             expires_at=datetime.fromtimestamp(ends, UTC),
             address=client.address,
+            agreed_at=row.decided_at or row.created_at,
         )
         try:
             begun = authorizations.begin(self.realm, beginning)

@@ -68,7 +68,7 @@ class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Aut
     def authenticate_user(self, refresh_token: _Presented) -> KnownUser:
         """Return whose it is, if that still holds."""
         row = refresh_token.row
-        person = find_person(self.realm, uid_of(row.user_id), begun_at=row.created_at.timestamp(), sid="")
+        person = find_person(self.realm, uid_of(row.user_id), begun_at=row.auth_time.timestamp(), sid="")
         if person is None:
             raise InvalidGrantError
         return person
@@ -82,7 +82,7 @@ class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Aut
             raise InvalidGrantError from error
         person = SignedInPerson(
             user=user,
-            sid=row.session_uid,
+            sid=row.sid,
             auth_time=int(row.auth_time.timestamp()),
             auth_method=row.auth_method,
             grant_id=row.uid,

@@ -9,7 +9,7 @@ def resource(request: AuthorizationRequest) -> None:
     """See that the application may address it (RFC 8707 §2)."""
     asked = request.text("resource")
     try:
-        tokens.persons_target(request.realm, request.application, asked)
+        tokens.persons_target(request.application, asked)
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     request.resource = asked
