@@ -81,7 +81,6 @@ class Tag(StrEnum):
 
     PROTECTED_API_UPDATE = "admin:protected-api:update"
 
-    AUTHORIZATION_BEGIN = "user:authorization:begin"
     AUTHORIZATION_END = "user:authorization:end"
     AUTHORIZATION_REPLAY = "client:authorization:replay"
     CONSENT_GIVE = "user:consent:give"

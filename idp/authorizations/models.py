@@ -50,15 +50,6 @@ class Authorization(Identified, Base):
     address: Mapped[str] = mapped_column(String(64), default="")
 
 
-class BurntCode(Base):
-    """A code that was sent by another application than it was issued to, and so works no more (RFC 9700 §4.5)."""
-
-    __tablename__ = "burnt_code"
-
-    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    burnt_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
-
-
 class Consent(Base):
     """What a person has agreed that an application learns of them and does for them."""
 

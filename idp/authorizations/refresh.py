@@ -9,7 +9,6 @@ import uuid
 from dataclasses import dataclass
 
 from idp import crypto, vault
-from idp.authorizations.models import Authorization
 
 _KIND = "rt"
 _PREFIX = len("idp_rt_")
@@ -25,12 +24,11 @@ class Presented:
     generation: int
 
 
-def write(row: Authorization, generation: int) -> str:
+def write(uid: str, seed: bytes, pepper_id: str, generation: int) -> str:
     """Return the refresh token of an authorization with a number."""
-    assert row.pepper_id is not None
-    identity = crypto.base62(uuid.UUID(row.uid).int, _UID)
+    identity = crypto.base62(uuid.UUID(uid).int, _UID)
     number = crypto.base62(generation, _NUMBER)
-    proof = crypto.keyed_hash(vault.pepper(row.pepper_id), f"refresh {identity} {number} {row.seed.hex()}")
+    proof = crypto.keyed_hash(vault.pepper(pepper_id), f"refresh {identity} {number} {seed.hex()}")
     body = f"idp_{_KIND}_{identity}{number}{crypto.base62(int.from_bytes(proof), 43)}"
     return body + crypto.checksum(body)
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import audit, clock, crypto, feed, vault
 from idp.authorizations import refresh
-from idp.authorizations.models import Authorization, BurntCode, Consent
+from idp.authorizations.models import Authorization, Consent
 from idp.authorizations.notices import enqueue
-from idp.db import Base, commit, db, insert_if_new
+from idp.db import Base, commit, db
 from idp.errors import IdpError, NotFoundError
 from idp.realms import KnownRealm
 
@@ -81,54 +84,87 @@ class Begun:
 def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
     """Redeem a code for an authorization. Of several who try, on every worker and node, one does: one statement decides.
 
-    The caller commits before anything that was issued for it is sent.
+    The caller commits before anything that was issued for it is sent. What is recorded of it is that tokens were issued.
 
     :raises RefusedError: it was redeemed before. That authorization ends with this, which is committed (RFC 9700 §4.5).
     """
-    fields = ("user_id", "application_id", "scope", "resource", "named", "auth_time", "auth_method", "expires_at", "address")
-    row = Authorization(
-        uid=str(uuid.uuid4()),
-        realm_id=realm.id,
-        code_hash=hash_code(beginning.code_id),
-        session_uid=beginning.session,
-        sid=beginning.session,
-        pepper_id=vault.newest_pepper() if beginning.is_refreshed else None,
-        seed=os.urandom(32),
-        **{name: getattr(beginning, name) for name in fields},
-    )
-    values = {name: value for name, value in vars(row).items() if not name.startswith("_")}
-    if db.session.get(BurntCode, row.code_hash) is not None or not insert_if_new(Authorization, **values):
+    uid, seed = str(uuid.uuid4()), os.urandom(32)
+    pepper_id = vault.newest_pepper() if beginning.is_refreshed else None
+    row = {
+        "uid": uid,
+        "realm_id": realm.id,
+        "session_uid": beginning.session,
+        "sid": beginning.session,
+        "pepper_id": pepper_id,
+        "seed": seed,
+        "code_hash": hash_code(beginning.code_id),
+        **{name: getattr(beginning, name) for name in _FIELDS},
+    }
+    if not _insert(row):
         end_of_code(realm, beginning.code_id)
         raise RefusedError
     if not _still_holds(beginning):
         db.session.rollback()
         raise RefusedError
-    audit.record(audit.Tag.AUTHORIZATION_BEGIN, realm.name, f"authorization:{row.uid}", scope=row.scope)
-    return Begun(row.uid, refresh.write(row, 0) if row.pepper_id is not None else "")
+    return Begun(uid, refresh.write(uid, seed, pepper_id, 0) if pepper_id is not None else "")
+
+
+_FIELDS = ("user_id", "application_id", "scope", "resource", "named", "auth_time", "auth_method", "expires_at", "address")
+
+
+@cache
+def _inserting(dialect: str) -> Any:
+    """Return the statement that redeems a code: built once, for each redemption."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Authorization).on_conflict_do_nothing().returning(Authorization.id)
+
+
+def _insert(row: dict[str, Any]) -> bool:
+    now = clock.now()
+    beginning = {"created_at": now, "rotated_at": now, "generation": 0, "ended_at": None, "ended_by": ""}
+    connection = db.session.connection()
+    return connection.execute(_inserting(connection.dialect.name), [beginning | row]).first() is not None
+
+
+@cache
+def _holding(*, in_session: bool) -> Any:
+    """Return the statement that locks who has signed in, and their session, and tells how they are."""
+    user, session = Base.metadata.tables["user_account"], Base.metadata.tables["user_session"]
+    taken_back = select(Consent.taken_back_at).where(
+        Consent.user_id == bindparam("user_id"), Consent.application_id == bindparam("application_id")
+    )
+    query = select(user.c.enabled, user.c.signed_out_at, taken_back.scalar_subquery().label("taken_back_at"))
+    query = query.where(user.c.id == bindparam("user_id"))
+    if in_session:
+        query = query.join(session, session.c.user_id == user.c.id).where(
+            session.c.uid == bindparam("session"), session.c.ended_at.is_(None)
+        )
+    return query.with_for_update(read=True, of=[user, session] if in_session else user)
 
 
 def _still_holds(beginning: Beginning) -> bool:
     """Tell whether what a code was given for holds now: nobody signs out, or takes it back, until this is committed."""
-    user, session = Base.metadata.tables["user_account"], Base.metadata.tables["user_session"]
-    person = db.session.execute(
-        select(user.c.enabled, user.c.signed_out_at).where(user.c.id == beginning.user_id).with_for_update(read=True)
-    ).first()
-    if person is None or not person.enabled or (person.signed_out_at is not None and beginning.auth_time <= person.signed_out_at):
+    values = {"user_id": beginning.user_id, "application_id": beginning.application_id, "session": beginning.session}
+    row = db.session.connection().execute(_holding(in_session=bool(beginning.session)), values).first()
+    if row is None or not row.enabled or (row.signed_out_at is not None and beginning.auth_time <= row.signed_out_at):
         return False
-    if beginning.session:
-        live = select(session.c.id).where(session.c.uid == beginning.session, session.c.ended_at.is_(None))
-        if db.session.scalar(live.with_for_update(read=True)) is None:
-            return False
-    taken_back = select(Consent.taken_back_at).where(
-        Consent.user_id == beginning.user_id, Consent.application_id == beginning.application_id
-    )
-    since = db.session.scalar(taken_back)
-    return since is None or since < beginning.agreed_at
+    return row.taken_back_at is None or row.taken_back_at < beginning.agreed_at
 
 
-def burn(realm: KnownRealm, code_id: str) -> None:
-    """Have a code work no more, and end what it gave, if it was redeemed: another application has sent it. Commits that."""
-    insert_if_new(BurntCode, code_hash=hash_code(code_id), burnt_at=clock.now())
+def burn(realm: KnownRealm, code_id: str, user_id: int, application_uid: str) -> None:
+    """Have a code work no more, and end what it gave, if it was redeemed: another application has sent it. Commits that.
+
+    :param user_id: who had signed in.
+    :param application_uid: the application that it was issued to.
+    """
+    application = Base.metadata.tables["application"]
+    application_id = db.session.scalar(select(application.c.id).where(application.c.uid == application_uid))
+    now = clock.now()
+    row = {"uid": str(uuid.uuid4()), "realm_id": realm.id, "user_id": user_id, "application_id": application_id}
+    over = {"ended_at": now, "ended_by": End.REUSE.value, "expires_at": now, "auth_time": now, "auth_method": "", "named": {}}
+    empty = {"session_uid": "", "sid": "", "scope": "", "resource": "", "address": "", "pepper_id": None, "seed": b""}
+    if application_id is not None:
+        _insert(row | over | empty | {"code_hash": hash_code(code_id)})
     end_of_code(realm, code_id)
     commit()
 
@@ -147,54 +183,96 @@ def hash_code(code_id: str) -> str:
     return crypto.keyed_hash(b"code", code_id).hex()
 
 
-def find_refreshed(realm: KnownRealm, token: str) -> tuple[Authorization, int] | None:
-    """Return the authorization that a refresh token of this server is of, with the token's number; None for any other text."""
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """The authorization that a refresh token of this server is of, as it is now."""
+
+    id: int
+    uid: str
+    user_uid: str
+    application_id: int
+    sid: str
+    scope: str
+    resource: str
+    named: dict[str, list[str]]
+    auth_time: datetime
+    auth_method: str
+    pepper_id: str
+    seed: bytes = field(repr=False)
+    generation: int
+    rotated_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    presented: int
+    """The number of the token that was shown."""
+
+    def is_over(self, realm: KnownRealm) -> bool:
+        """Tell whether none of its refresh tokens works any more."""
+        now, idle = clock.now(), timedelta(seconds=realm.refresh_idle_seconds)
+        return self.ended_at is not None or now >= self.expires_at or now >= self.rotated_at + idle
+
+
+@cache
+def _finding() -> Any:
+    user, columns = Base.metadata.tables["user_account"], [getattr(Authorization, name) for name in _READ]
+    query = select(*columns, user.c.uid.label("user_uid")).join(user, user.c.id == Authorization.user_id)
+    return query.where(Authorization.uid == bindparam("uid"), Authorization.realm_id == bindparam("realm_id"))
+
+
+_READ = (
+    "id", "uid", "application_id", "sid", "scope", "resource", "named", "auth_time", "auth_method", "pepper_id", "seed",
+    "generation", "rotated_at", "expires_at", "ended_at",
+)  # fmt: skip # a list of columns
+
+
+def find_refreshed(realm: KnownRealm, token: str) -> Refreshed | None:
+    """Return what a refresh token of this server is of, whether it works or not; None for any other text."""
     presented = refresh.read(token)
     if presented is None:
         return None
-    query = select(Authorization).where(Authorization.uid == presented.uid, Authorization.realm_id == realm.id)
-    row = db.session.scalar(query.execution_options(populate_existing=True))
+    row = db.session.connection().execute(_finding(), {"uid": presented.uid, "realm_id": realm.id}).first()
     if row is None or row.pepper_id is None:
         return None
-    genuine = crypto.same(refresh.write(row, presented.generation).encode(), token.encode())
-    return (row, presented.generation) if genuine else None
-
-
-def find_active(realm: KnownRealm, token: str) -> Authorization | None:
-    """Return the authorization whose newest refresh token this is, if it would work now."""
-    found = find_refreshed(realm, token)
-    if found is None or found[0].generation != found[1] or _is_over(realm, found[0]):
+    genuine = refresh.write(row.uid, row.seed, row.pepper_id, presented.generation)
+    if not crypto.same(genuine.encode(), token.encode()):
         return None
-    return found[0]
+    return Refreshed(**dict(zip(row._fields, row, strict=True)), presented=presented.generation)
 
 
-def _is_over(realm: KnownRealm, row: Authorization) -> bool:
-    now, idle = clock.now(), timedelta(seconds=realm.refresh_idle_seconds)
-    return row.ended_at is not None or now >= row.expires_at or now >= row.rotated_at + idle
+def find_active(realm: KnownRealm, token: str) -> Refreshed | None:
+    """Return what a refresh token is of, if it is the newest one and would work now."""
+    found = find_refreshed(realm, token)
+    return found if found is not None and found.generation == found.presented and not found.is_over(realm) else None
 
 
-def rotate(realm: KnownRealm, row: Authorization, generation: int) -> str:
+@cache
+def _rotating() -> Any:
+    row = Authorization
+    return (
+        update(row)
+        .where(row.id == bindparam("row"), row.generation == bindparam("presented"), row.ended_at.is_(None))
+        .values(generation=bindparam("next"), rotated_at=bindparam("now"))
+    )
+
+
+def rotate(realm: KnownRealm, found: Refreshed) -> str:
     """Use a refresh token up, and return the next one. Of several who try, one does (T54).
 
     A client that has lost the answer gets the same next token for a while. After that, it was stolen, or its successor was.
 
-    :param generation: the number of the token that was presented.
     :raises RefusedError: it does not work. If it was used again, all of its line ends with this, which is committed (R11).
     """
-    now = clock.now()
-    if _is_over(realm, row):
+    if found.is_over(realm):
         raise RefusedError
-    claim = update(Authorization).where(
-        Authorization.id == row.id, Authorization.generation == generation, Authorization.ended_at.is_(None)
-    )
-    claimed = db.session.execute(claim.values(generation=generation + 1, rotated_at=now)).rowcount == 1  # type: ignore[attr-defined]
-    if not claimed:
-        db.session.refresh(row)
-        if not _may_repeat(realm, row, generation):
+    successor = found.presented + 1
+    values = {"row": found.id, "presented": found.presented, "next": successor, "now": clock.now()}
+    if db.session.connection().execute(_rotating(), values).rowcount != 1:
+        row = db.session.get_one(Authorization, found.id, populate_existing=True)
+        if not _may_repeat(realm, row, found.presented):
             if row.ended_at is None:
                 _end_replayed(realm.name, row)
             raise RefusedError
-    return refresh.write(row, generation + 1)
+    return refresh.write(found.uid, found.seed, found.pepper_id, successor)
 
 
 def _may_repeat(realm: KnownRealm, row: Authorization, generation: int) -> bool:
@@ -311,4 +389,3 @@ def forget_old() -> None:
     """Remove what was over long ago."""
     over = clock.now() - KEEP
     db.session.execute(delete(Authorization).where(Authorization.expires_at < over))
-    db.session.execute(delete(BurntCode).where(BurntCode.burnt_at < over))

@@ -10,6 +10,7 @@ from idp.callers.authenticate import (
     identify_browser_again,
     introspect,
     realm_of_token,
+    remember_access_token,
 )
 from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
 from idp.callers.holders import (
@@ -46,6 +47,7 @@ __all__ = [
     "read_holders",
     "realm_of_token",
     "redeem_first_secret",
+    "remember_access_token",
     "revoke_credential",
     "uid_of_holder",
 ]

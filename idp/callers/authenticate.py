@@ -17,7 +17,8 @@ from idp.keys import KeyRing
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
 from idp.sessions import BrowserSession
-from idp.users import KnownUser, known_user, lock_user, uid_of
+from idp.tokens import Subject
+from idp.users import KnownUser, known_user, lock_user
 
 MOST_OPENED = 10_000
 """Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
@@ -171,6 +172,21 @@ def authenticate_token(process: Runtime, token: str, address: str, *, audience: 
         raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
 
 
+def remember_access_token(realm: KnownRealm, token: str) -> tuple[Subject, dict[str, Any]] | None:
+    """Return whose access token of this realm it is, and what it says, from memory; None if it does not count.
+
+    Whether it was revoked is at most a second old (R53). What its subject holds by now is not looked at.
+    """
+    try:
+        opened = _recall(realm.runtime, token) or _open(realm.runtime, token)
+    except InvalidTokenError:
+        return None
+    if opened.session or opened.realm != realm.name:
+        return None
+    subject = tokens.live_subject(realm, opened.claims)
+    return None if subject is None or tokens.is_revoked(realm, opened.claims) else (subject, opened.claims)
+
+
 def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     """Return the claims of an active token of this realm, of any kind, or None (RFC 7662 §2.2).
 
@@ -194,7 +210,7 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
 
 def _introspect_refresh_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     found = authorizations.find_active(realm, token)
-    user = known_user(realm, uid_of(found.user_id)) if found is not None else None
+    user = known_user(realm, found.user_uid) if found is not None else None
     known = authorizations.known_authorization(realm, found.uid) if found is not None else None
     if found is None or user is None or known is None or not user.enabled or not known.lives_after(user.signed_out_at):
         return None

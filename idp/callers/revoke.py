@@ -49,9 +49,9 @@ def _revoke_refresh_token(realm: KnownRealm, token: str, by: KnownApplication) -
     found = authorizations.find_refreshed(realm, token)
     if found is None:
         return
-    if found[0].application_id != by.id:
+    if found.application_id != by.id:
         raise ForeignTokenError("The token was issued to another application.")
-    authorizations.end(realm.name, found[0], authorizations.End.REVOKED)
+    authorizations.end(realm.name, authorizations.get(realm.id, found.uid), authorizations.End.REVOKED)
 
 
 def _revoke_session_token(realm: KnownRealm, token: str, by: KnownApplication) -> None:

@@ -6,7 +6,7 @@ from idp.oauth.errors import answer_error
 from idp.protocol.cross_origin import add_endpoint
 from idp.protocol.device import authorize_device
 from idp.protocol.discovery import discovery
-from idp.protocol.express import answer_token_request
+from idp.protocol.express import answer_at_once
 from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.pushed import push_request
@@ -31,12 +31,12 @@ def register(app: Flask) -> None:
     add_public_document(app, f"/.well-known/oauth-authorization-server{prefix}", discovery, "discovery of RFC 8414")
     add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
     add_public_document(app, f"{base}/certs", jwks)
-    # the fast path takes POST before Flask does; the rule is what answers the other methods, with 405 and `Allow`
+    # the fast path takes these before Flask does; the rules are what answers the other methods, with 405 and `Allow`
     add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
     add_endpoint(app, f"{base}/token/introspect", introspect, ["POST"])
-    add_endpoint(app, f"{base}/userinfo", userinfo, ["GET", "POST"])
+    add_endpoint(app, f"{base}/userinfo", lambda realm: userinfo(realm, request.environ), ["GET", "POST"], "userinfo")
     add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
     add_endpoint(app, f"{base}/ext/par/request", push_request, ["POST"])
     add_endpoint(app, f"{base}/auth/device", authorize_device, ["POST"])
     register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
-    add_fast_path(app, "/auth/realms/", answer_token_request, "POST")
+    add_fast_path(app, "/auth/realms/", answer_at_once, "GET", "POST")

@@ -1,23 +1,32 @@
-"""The token endpoint's way past Flask's routing and request context, which cost a fifth of an ES256 answer.
+"""The way of token requests and of UserInfo past Flask's routing and request context, which cost a fifth of an ES256 answer.
 
-Everything else of the endpoint is the same for whoever calls it; see docs/benchmarks.md for what this is worth.
+Everything else of the endpoints is the same for whoever calls them; see docs/benchmarks.md for what this is worth.
 """
 
 import re
+from collections.abc import Callable
 
 from flask import Response
 
 from idp.protocol.cross_origin import answer
 from idp.protocol.token import token
+from idp.protocol.userinfo import userinfo
 from idp.web.body import Environ
 
-_TOKEN_PATH = re.compile(r"/auth/realms/([^/]+)/protocol/openid-connect/token")
+_PATH = re.compile(r"/auth/realms/([^/]+)/protocol/openid-connect/(token|userinfo)")
+
+_ANSWERS: dict[tuple[str, str], Callable[[str, Environ], Response]] = {
+    ("POST", "token"): token,
+    ("GET", "userinfo"): userinfo,
+    ("POST", "userinfo"): userinfo,
+}
 
 
-def answer_token_request(environ: Environ) -> Response | None:
-    """Return the answer to a request for a token; None for any other request."""
-    match = _TOKEN_PATH.fullmatch(environ["PATH_INFO"])
-    if match is None:
+def answer_at_once(environ: Environ) -> Response | None:
+    """Return the answer to a request for a token or for UserInfo; None for any other request."""
+    match = _PATH.fullmatch(environ["PATH_INFO"])
+    view = _ANSWERS.get((environ["REQUEST_METHOD"], match[2])) if match is not None else None
+    if match is None or view is None:
         return None
     realm = match[1]
-    return answer(environ, realm, lambda: token(realm, environ))
+    return answer(environ, realm, lambda: view(realm, environ))

@@ -1,40 +1,42 @@
 """UserInfo (OpenID Connect Core §5.3): who a token with the scope `openid` was issued to."""
 
-from flask import Response, request
+from flask import Response
 
-from idp import tokens
+from idp import callers, tokens
 from idp.applications import known_application
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.oauth.answers import no_store
 from idp.oauth.client_auth import note_application
 from idp.oauth.errors import InsufficientScopeError, InvalidTokenError
 from idp.oauth.realm import open_realm
-from idp.users import known_user
+from idp.users import KnownUser
+from idp.web.body import Environ
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 
 
-def userinfo(realm: str) -> Response:
+def userinfo(realm: str, environ: Environ) -> Response:
     """Tell the bearer of an access token who it was issued to: of a person, what its scope says.
 
     The token is sent in the header (RFC 6750 §2.1); cookies are ignored.
     """
     known = open_realm(realm)
-    shown = _shown()
-    claims = tokens.inspect_token(known, shown.value) if shown.shown is Shown.TOKEN and not shown.by_cookie else None
-    if claims is None:
+    shown = _shown(environ)
+    is_token = shown.shown is Shown.TOKEN and not shown.by_cookie
+    found = callers.remember_access_token(known, shown.value) if is_token else None
+    if found is None:
         sentence = ID_TOKEN_SHOWN if unverified_kind(shown.value) is Kind.ID else ""
         raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie, sentence=sentence)
-    note_application(request.environ, known_application(known, claims["client_id"]))
+    subject, claims = found
+    note_application(environ, known_application(known, claims["client_id"]))
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
-    person = known_user(known, claims["sub"]) if "grant_id" in claims else None
-    if person is not None:
-        return no_store(tokens.tell_of_person(known, person, claims["scope"], frozenset(claims.get("userinfo", ()))))
+    if isinstance(subject, KnownUser) and "grant_id" in claims:
+        return no_store(tokens.tell_of_person(known, subject, claims["scope"], frozenset(claims.get("userinfo", ()))))
     return no_store({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
 
 
-def _shown() -> Credentials:
+def _shown(environ: Environ) -> Credentials:
     try:
-        return read_credentials(request.environ)
+        return read_credentials(environ)
     except MalformedCredentialError as error:
         raise InvalidTokenError(is_shown=True) from error

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Response, request
 
 from idp import authorizations, crypto, realms, runtime
-from idp.db import commit, only_read
+from idp.db import commit
 from idp.errors import IdpError
 from idp.oauth import open_realm
 from idp.oauth.authorize import (
@@ -52,7 +52,6 @@ def authorize(realm: str) -> Response:
             # browsers send no cookie along with a form of another site, but with where its answer leads (R74)
             return redirect(url)
     else:
-        only_read()
         pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
     session = cookies.session_in(known.name)
     return _go_on(_begin(known, read_parameters(pairs), session), session)

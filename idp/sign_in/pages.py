@@ -4,9 +4,10 @@ import functools
 import json
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from idp import audit, clock, runtime, vault
@@ -18,6 +19,9 @@ from idp.web.assets import Assets
 from idp.web.calls import address
 from idp.web.credentials import ForeignOriginError
 from idp.web.errors import classify, log_unexpected
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 PREFIX = "/sign-in"
 """Below which the forms of these pages are sent."""
@@ -62,9 +66,18 @@ def show(template: str, status: int = 200, **values: Any) -> Response:
     return Response(shown, status, _HEADERS, mimetype="text/html")
 
 
+class _Redirect(Response):
+    """An answer whose URL is whole as it is: werkzeug would take it apart, and put it together from the request."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 (werkzeug passes it)
+        """Return the headers as they are."""
+        return self.headers
+
+
 def redirect(location: str) -> Response:
     """Lead on to a URL; nobody there is told where from (R16, R18)."""
-    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    headers = {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "Content-Length": "0"}
+    return _Redirect(status=303, headers=headers)
 
 
 def seal_flow(content: dict[str, Any], context: str) -> str:

@@ -11,6 +11,9 @@ from idp.db import db, reading
 from idp.vault.models import Pepper
 from idp.vault.sealed import register_sealed
 
+_NEWEST = "newest-pepper"
+"""Where a process keeps the id of the pepper for new secrets."""
+
 
 def seal(plain: bytes, *, context: str) -> str:
     """Encrypt under the current master key; see `master_keys.MasterKeys.seal`."""
@@ -56,12 +59,16 @@ def hash_secret(plain_secret: str) -> tuple[str, bytes]:
 
 
 def newest_pepper() -> str:
-    """Return the id of the pepper that new secrets are hashed under."""
-    newest = db.session.scalars(select(Pepper).order_by(Pepper.created_at.desc())).first()
-    if newest is None:
-        raise MasterKeyError("This database has no pepper yet. Run: idp serve, or idp setup")
-    _open(newest.id, newest.sealed)
-    return newest.id
+    """Return the id of the pepper that new secrets are hashed under: the newest when this process first asked."""
+    process = runtime.current()
+    known: str | None = process.extensions.get(_NEWEST)
+    if known is None:
+        newest = db.session.scalars(select(Pepper).order_by(Pepper.created_at.desc())).first()
+        if newest is None:
+            raise MasterKeyError("This database has no pepper yet. Run: idp serve, or idp setup")
+        _open(newest.id, newest.sealed)
+        known = process.extensions[_NEWEST] = newest.id
+    return known
 
 
 def secret_matches(plain_secret: str, pepper_id: str, secret_hash: bytes) -> bool:

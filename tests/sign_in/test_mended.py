@@ -12,11 +12,13 @@ from flask import Flask
 
 from idp import access, applications, authorizations, outbound, realms, users
 from idp import sessions as session_domain
+from idp.app import close_app, create_app
 from idp.applications import ApplicationSheet, SecretSheet
 from idp.authorizations import LogoutNotice, notices
 from idp.db import commit, db
 from idp.errors import InvalidMembersError
 from idp.oauth.backchannel import deliver_notices
+from idp.settings import Settings
 from tests.factories import Factory, Made, claims_of, session_of, set_api, set_application, set_realm, set_user
 from tests.sign_in.conftest import DONE, ORIGIN, PASSWORD, Browser, told
 
@@ -82,7 +84,7 @@ def test_nor_by_an_application_that_is_there(web: Browser, maker: dict[str, str]
 
 @pytest.mark.spec("R9", "T52")
 def test_application_that_was_told_who_somebody_is_does_not_act_for_them(
-    app: Flask, web: Browser, make: Factory, ann: str
+    app: Flask, web: Browser, make: Factory, ann: str, settings: Settings
 ) -> None:
     assert told(web.ask(resource=ISSUER))["error"] == "invalid_target", "nobody gets at this server by asking for it"
     metrics = "https://metrics.example"
@@ -93,10 +95,12 @@ def test_application_that_was_told_who_somebody_is_does_not_act_for_them(
     for path in ("/v1/users/info", f"/v1/users/{ann}", "/v1/sessions", "/v1/apiKeys", "/auth/v1/tokens"):
         assert app.test_client().get(path, headers=bearer(token)).status_code == 401, path
     check = "/gateway/check/acme/metrics?method=POST&uri=/x"
-    assert app.test_client().get(check, headers=bearer(token)).status_code == 401
+    proxied = create_app(settings.model_copy(update={"trusted_proxies": ("127.0.0.1/32",)}))
+    assert proxied.test_client().get(check, headers=bearer(token)).status_code == 401
     with_roles = web.redeem(told(web.ask(scope="openid roles"))["code"]).json["access_token"]
     assert app.test_client().get("/v1/users/info", headers=bearer(with_roles)).status_code == 200
-    assert app.test_client().get(check, headers=bearer(with_roles)).status_code == 200
+    assert proxied.test_client().get(check, headers=bearer(with_roles)).status_code == 200
+    close_app(proxied)
 
 
 def test_it_makes_no_credential_that_outlives_it(app: Flask, web: Browser, make: Factory) -> None:

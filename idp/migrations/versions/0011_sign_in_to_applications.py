@@ -45,12 +45,6 @@ def upgrade() -> None:
     for column in ("user_id", "application_id", "session_uid", "expires_at"):
         op.create_index(f"ix_app_authorization_{column}", "app_authorization", [column])
     op.create_table(
-        "burnt_code",
-        sa.Column("code_hash", sa.String(length=64), primary_key=True),
-        sa.Column("burnt_at", _MOMENT, nullable=False),
-    )
-    op.create_index("ix_burnt_code_burnt_at", "burnt_code", ["burnt_at"])
-    op.create_table(
         "consent",
         sa.Column("id", sa.Integer(), primary_key=True),
         *_references("consent", "user_account", "application"),

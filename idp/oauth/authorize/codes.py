@@ -5,7 +5,7 @@ it holds, only this server can read; that it is redeemed once, the row that is t
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from idp import clock, vault
 from idp.crypto import DamagedError, MasterKeyError, random_id
@@ -51,6 +51,9 @@ class Code:
         return clock.now().timestamp() >= self.made_at + LIFETIME
 
 
+_NAMES = tuple(each.name for each in fields(Code))
+
+
 def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
     """Return a new code for what was checked and agreed."""
     code = Code(
@@ -71,7 +74,9 @@ def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
         userinfo=sorted(request.named_in_userinfo),
         made_at=clock.now().timestamp(),
     )
-    return vault.seal(json.dumps(asdict(code), separators=(",", ":")).encode(), context=_CONTEXT)
+    return vault.seal(
+        json.dumps({name: getattr(code, name) for name in _NAMES}, separators=(",", ":")).encode(), context=_CONTEXT
+    )
 
 
 def open_code(realm: KnownRealm, code: str) -> Code | None:
@@ -80,6 +85,6 @@ def open_code(realm: KnownRealm, code: str) -> Code | None:
         content = json.loads(vault.unseal(code, context=_CONTEXT)) if len(code) <= _LONGEST else None
     except (DamagedError, MasterKeyError):
         return None
-    if content is None or content.keys() != {each.name for each in fields(Code)} or content["realm"] != realm.name:
+    if content is None or content.keys() != set(_NAMES) or content["realm"] != realm.name:
         return None
     return Code(**content)

@@ -21,7 +21,7 @@ from idp.oauth.glue import GrantClient, RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
-from idp.users import KnownUser
+from idp.users import KnownUser, known_user
 
 
 def authorization_code(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:  # noqa: ARG001 (of all grants)
@@ -74,7 +74,9 @@ class _CodeGrant(RealmGrant, AuthorizationCodeGrant):  # type: ignore[misc]  # A
         if found is None:
             return None
         if found.application != client.known.uid:
-            authorizations.burn(self.realm, found.id)
+            person = known_user(self.realm, found.user)
+            if person is not None:
+                authorizations.burn(self.realm, found.id, person.id, found.application)
             return None
         if found.is_over:
             authorizations.end_of_code(self.realm, found.id)

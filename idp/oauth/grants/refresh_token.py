@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 
 from idp import authorizations, tokens
 from idp.audit import Tag
-from idp.authorizations import Authorization, RefusedError
+from idp.authorizations import Refreshed, RefusedError
 from idp.db import commit
 from idp.oauth.client_auth import Client
 from idp.oauth.errors import InvalidClientError
@@ -16,7 +16,7 @@ from idp.oauth.glue import GrantClient, RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
-from idp.users import KnownUser, uid_of
+from idp.users import KnownUser
 
 
 def refresh_token(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:  # noqa: ARG001 (of all grants)
@@ -34,16 +34,16 @@ def refresh_token(realm: KnownRealm, client: Client | None, form: Form, address:
 class _Presented:
     """A refresh token that a client has sent, as Authlib asks about it."""
 
-    def __init__(self, row: Authorization, generation: int) -> None:
-        self.row, self.generation = row, generation
+    def __init__(self, found: Refreshed) -> None:
+        self.found = found
 
     def check_client(self, client: GrantClient) -> bool:
         """Tell whether it is the client's (R42)."""
-        return self.row.application_id == client.known.id
+        return self.found.application_id == client.known.id
 
     def get_scope(self) -> str:
         """Return what was granted."""
-        return self.row.scope
+        return self.found.scope
 
 
 class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Authlib has no types
@@ -52,11 +52,11 @@ class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Aut
     def authenticate_refresh_token(self, refresh_token: str) -> _Presented | None:
         """Return what a refresh token is of; None for what is none of this realm."""
         found = authorizations.find_refreshed(self.realm, refresh_token)
-        return _Presented(*found) if found is not None else None
+        return _Presented(found) if found is not None else None
 
     def _validate_token_scope(self, token: _Presented) -> None:
         """See that no more is asked for than was granted (R41)."""
-        if not set(self._asked()).issubset(token.row.scope.split()):
+        if not set(self._asked()).issubset(token.found.scope.split()):
             raise InvalidScopeError
 
     def _asked(self) -> list[str]:
@@ -67,17 +67,17 @@ class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Aut
 
     def authenticate_user(self, refresh_token: _Presented) -> KnownUser:
         """Return whose it is, if that still holds."""
-        row = refresh_token.row
-        person = find_person(self.realm, uid_of(row.user_id), begun_at=row.auth_time.timestamp(), sid="")
+        found = refresh_token.found
+        person = find_person(self.realm, found.user_uid, begun_at=found.auth_time.timestamp(), sid="")
         if person is None:
             raise InvalidGrantError
         return person
 
     def issue_token(self, user: KnownUser, refresh_token: _Presented) -> dict[str, Any]:
         """Use the refresh token up, and return the new tokens."""
-        row, scopes = refresh_token.row, self._asked() or refresh_token.row.scope.split()
+        row, scopes = refresh_token.found, self._asked() or refresh_token.found.scope.split()
         try:
-            successor = authorizations.rotate(self.realm, row, refresh_token.generation)
+            successor = authorizations.rotate(self.realm, row)
         except RefusedError as error:
             raise InvalidGrantError from error
         person = SignedInPerson(
