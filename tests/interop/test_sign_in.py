@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from tests.browser.conftest import PATIENCE, browser  # noqa: F401 (a fixture)
 from tests.factories import PASSWORD
 from tests.interop.apis import Realm
 from tests.interop.pages import write_files
-from tests.prepare import INTEROP
+from tests.prepare import INTEROP, node_clients_missing
 from tests.serving import Server, free_port, send, wait_until
 
 ISSUER = "https://id.example.com/auth/realms/acme"
@@ -49,10 +48,10 @@ def _answers(port: int) -> bool:
         return False
 
 
-def register(realm: Realm, name: str, port: int) -> str:
+def register(realm: Realm, name: str, port: int, path: str = "/signed-in") -> str:
     """Register the application of a page, and return its secret."""
     own = f"http://localhost:{port}"
-    spec = {"kind": "web", "redirectUris": [f"{own}/signed-in"], "postLogoutRedirectUris": [f"{own}/"]}
+    spec = {"kind": "web", "redirectUris": [f"{own}{path}"], "postLogoutRedirectUris": [f"{own}/"]}
     return realm.create(name, spec)["client_secret"]
 
 
@@ -86,11 +85,53 @@ def test_flask_and_authlib(browser: Browser, served: Server, realm_of_apis: Real
         go_through(browser.new_context().new_page(), port, person)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.skipif(node_clients_missing() is not None, reason=node_clients_missing() or "")
 def test_node_and_openid_client(browser: Browser, served: Server, realm_of_apis: Realm, person: str, tmp_path: Path) -> None:
     port = free_port()
     secret = register(realm_of_apis, "shop-node", port)
     write_files("node", tmp_path, {ISSUER: served.issuer(), "'shop', process": "'shop-node', process"})
     (tmp_path / "node_modules").symlink_to(INTEROP / "node_modules")
     with running(["node", "shop.mjs"], tmp_path, port, CLIENT_SECRET=secret, PORT=str(port)):
+        go_through(browser.new_context().new_page(), port, person)
+
+
+@pytest.mark.skipif(node_clients_missing() is not None, reason=node_clients_missing() or "")
+def test_page_and_oidc_client_ts(browser: Browser, served: Server, realm_of_apis: Realm, person: str, tmp_path: Path) -> None:
+    """Its page is of another origin, so it reads the token endpoint as a browser lets it (CORS)."""
+    port = free_port()
+    own = f"http://localhost:{port}"
+    spec = {"kind": "browser", "redirectUris": [f"{own}/"], "postLogoutRedirectUris": [f"{own}/"], "webOrigins": [own]}
+    assert realm_of_apis.create("shop-page", spec)["client_secret"] == ""
+    write_files("browser", tmp_path, {ISSUER: served.issuer(), "'shop'": "'shop-page'"})
+    (tmp_path / "node_modules").symlink_to(INTEROP / "node_modules")
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "localhost"]
+    with running(command, tmp_path, port):
+        page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{own}/")
+        page.click("text=Sign in")
+        page.fill("#name", person)
+        page.fill("#password", PASSWORD)
+        page.click("button")
+        page.wait_for_selector(f"text=Hello {person}")
+        assert page.url == f"{own}/"
+        page.click("text=Renew")
+        page.wait_for_selector("text=Renewed.")
+        page.click("text=Sign out")
+        page.wait_for_selector("button:has-text('Sign in')")
+        page.click("text=Sign in")
+        page.wait_for_selector("#password")
+
+
+def test_django_and_mozilla_django_oidc(
+    browser: Browser, served: Server, realm_of_apis: Realm, person: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    secret = register(realm_of_apis, "shop-django", port, "/oidc/callback/")
+    own_id = {'OIDC_RP_CLIENT_ID="shop"': 'OIDC_RP_CLIENT_ID="shop-django"'}
+    write_files("django-sign-in", tmp_path, {ISSUER: served.issuer()} | own_id)
+    settings = {"CLIENT_SECRET": secret, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "shop.py", "migrate", "--verbosity=0"], cwd=tmp_path, env=os.environ | settings, check=True)
+    command = [sys.executable, "shop.py", "runserver", f"localhost:{port}", "--noreload", "--skip-checks"]
+    with running(command, tmp_path, port, **settings):
         go_through(browser.new_context().new_page(), port, person)

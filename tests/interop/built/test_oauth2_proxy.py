@@ -6,13 +6,16 @@ import json
 import os
 import re
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests.factories import PASSWORD
 from tests.interop.built import PAGES, write_files
 from tests.interop.built.golang import go, needs_go, running
 from tests.interop.built.issuer import issuing
@@ -193,3 +196,38 @@ def test_proxy_has_to_be_restarted_after_the_revocation_of_a_key(serve: Serve, s
         assert ask(url, token).status == 200
     with serve({"realms/acme": "realms/master"}) as url:
         assert ask(url, token).status == 401
+
+
+def test_people_sign_in_through_it(
+    program: Path, module: str, served: Server, upstream: str, client: Client, tmp_path: Path
+) -> None:
+    client("oauth2-proxy", module.rpartition("@")[2], "signs people in, in Chromium")
+    name, port = "dashboard-person@example.test", free_port()
+    done = served.run("users", "create", "--realm", "acme", "--email", name, "--password-stdin", typed=PASSWORD)
+    assert done.returncode == 0, done.stderr
+    own = f"http://localhost:{port}"
+    made = served.create_application("dashboard", "--kind", "web", "--redirect-uri", f"{own}/oauth2/callback")
+    write_files(
+        "oauth2-proxy",
+        tmp_path,
+        {"https://id.example.com": served.url, "localhost:4180": f"localhost:{port}", "127.0.0.1:9090": upstream},
+    )
+    (tmp_path / "client-secret").write_text(made["client_secret"])
+    (tmp_path / "cookie-secret").write_bytes(base64.urlsafe_b64encode(secrets.token_bytes(32)))
+    command = ["sh", "-c", f"cd {tmp_path} && exec {program} --config people.cfg"]
+    with (
+        running(command, os.environ, lambda: send(f"{own}/ping").status == 200, tmp_path / "log"),
+        sync_playwright() as playwright,
+    ):
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = browser.new_page()
+        page.goto(f"{own}/reports")
+        page.fill("#name", name)
+        page.fill("#password", PASSWORD)
+        page.click("button")
+        page.wait_for_url(f"{own}/reports")
+        passed = json.loads(page.inner_text("body"))
+        browser.close()
+    assert passed["X-Forwarded-Email"] == name
+    assert passed["X-Forwarded-Preferred-Username"] == name
