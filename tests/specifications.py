@@ -16,6 +16,7 @@ RULES = {
     "R6": "RFC 9700 §2.1.1: a wrong verifier is refused and burns nothing",
     "R7": "RFC 9700 §2.1.2: no token in the front channel",
     "R8": "RFC 9700 §2.4: no password grant",
+    "R9": "RFC 9700 §2.3: access tokens name their audience and do no more than was asked for (no sender constraint yet)",
     "R10": "RFC 9700 §4.14.2: refresh tokens of public clients are rotated",
     "R11": "RFC 9700 §4.14.2: a refresh token used again ends its whole line",
     "R12": "RFC 9700 §4.14.2: a refresh token is bound to scope and resource",

@@ -13,6 +13,7 @@ from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm
 from idp.realms import KnownRealm
+from idp.web.languages import languages
 
 MAX_AGE = 3600
 
@@ -46,6 +47,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "ui_locales_supported": list(languages()),
         "grant_types_supported": list(GRANTS),
         "scopes_supported": list(SCOPES),
         "subject_types_supported": ["public"],

@@ -123,6 +123,7 @@ def _sign_in_page(asked: AuthorizationRequest, *, name: str = "", problem: str =
     response = show(
         "sign_in",
         status,
+        ui_locales=asked.text("ui_locales"),
         realm=asked.realm,
         application=asked.application,
         flow=seal_flow(asked.written() | {"visitor": _mark(visitor)}, _of_realm(asked.realm.name)),
@@ -135,12 +136,20 @@ def _sign_in_page(asked: AuthorizationRequest, *, name: str = "", problem: str =
 
 def _choice_page(asked: AuthorizationRequest, session: BrowserSession) -> Response:
     flow = seal_flow(asked.written(), _of_session(asked.realm.name, session))
-    return show("choose", realm=asked.realm, application=asked.application, user=session.user, flow=flow)
+    return show(
+        "choose",
+        ui_locales=asked.text("ui_locales"),
+        realm=asked.realm,
+        application=asked.application,
+        user=session.user,
+        flow=flow,
+    )
 
 
 def _consent_page(asked: AuthorizationRequest, session: BrowserSession) -> Response:
     return show(
         "consent",
+        ui_locales=asked.text("ui_locales"),
         realm=asked.realm,
         application=asked.application,
         user=session.user,

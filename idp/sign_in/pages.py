@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, render_template
+from flask import Response, render_template, request
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
@@ -19,6 +19,7 @@ from idp.web.assets import Assets
 from idp.web.calls import address
 from idp.web.credentials import ForeignOriginError
 from idp.web.errors import classify, log_unexpected
+from idp.web.languages import choose_language
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -46,7 +47,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Cache-Control": "no-store",
-    "Vary": "Cookie",
+    "Vary": "Cookie, Accept-Language",
 }
 
 FLOW_LIFETIME = 3600
@@ -60,10 +61,23 @@ class StaleFlowError(IdpError):
         super().__init__("This page was open for too long, or in another browser. Go back to the application and start again.")
 
 
-def show(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page."""
-    shown = render_template(f"sign_in/{template}.html", asset=ASSETS.url, path=runtime.current().settings.public_path, **values)
-    return Response(shown, status, _HEADERS, mimetype="text/html")
+def show(template: str, status: int = 200, *, ui_locales: str = "", **values: Any) -> Response:
+    """Return a page, in a language that the application or the browser asks for."""
+    language = choose_language(ui_locales or request.args.get("ui_locales", ""))
+    for sentence in ("problem", "message"):
+        if sentence in values:
+            values[sentence] = language.plain(values[sentence])
+    path = runtime.current().settings.public_path
+    shown = render_template(
+        f"sign_in/{template}.html",
+        asset=ASSETS.url,
+        path=path,
+        language=language.code,
+        _=language.say,
+        in_days=language.days,
+        **values,
+    )
+    return Response(shown, status, _HEADERS | {"Content-Language": language.code}, mimetype="text/html")
 
 
 class _Redirect(Response):

@@ -26,16 +26,21 @@ _CLAIMS = {
 }
 
 
-def meaning_of_scopes(scopes: Sequence[str], claims: Collection[str]) -> list[str]:
+Wish = tuple[str, dict[str, str]]
+"""A text in English, and its values."""
+
+
+def meaning_of_scopes(scopes: Sequence[str], claims: Collection[str]) -> list[Wish]:
     """Return in words what is asked for, each once.
 
     :param claims: that are asked for by name.
     """
-    said = [_SCOPES[scope] for scope in scopes if scope in _SCOPES]
-    said += [
-        f"Your roles on the project {scope.removeprefix(PROJECT_SCOPE)}, to act with them for you"
-        for scope in scopes
-        if scope.startswith(PROJECT_SCOPE)
+    said = [_SCOPES[scope] for scope in scopes if scope in _SCOPES] + [
+        _CLAIMS[claim] for claim in sorted(claims) if claim in _CLAIMS
     ]
-    said += [_CLAIMS[claim] for claim in sorted(claims) if claim in _CLAIMS]
-    return ["Who you are: an ID that stays the same", *dict.fromkeys(said)]
+    projects = [scope.removeprefix(PROJECT_SCOPE) for scope in scopes if scope.startswith(PROJECT_SCOPE)]
+    return [
+        ("Who you are: an ID that stays the same", {}),
+        *((text, {}) for text in dict.fromkeys(said)),
+        *(("Your roles on the project {project}, to act with them for you", {"project": project}) for project in projects),
+    ]
