@@ -1,5 +1,6 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
+from idp.realms.branding import Branding
 from idp.realms.called import Called, called, check_called, is_shown_as, shown_name
 from idp.realms.lifecycle import (
     GRACE,
@@ -44,6 +45,7 @@ __all__ = [
     "NEW_REALM",
     "AccessTokenType",
     "Algorithm",
+    "Branding",
     "Called",
     "Description",
     "DisplayName",

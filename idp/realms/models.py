@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, false
+from sqlalchemy import JSON, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
@@ -63,6 +63,12 @@ class Realm(Identified, Base):
     refresh_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")
     refresh_overlap_seconds: Mapped[int] = mapped_column(default=10, server_default="10")
     pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
+    brand_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
+    brand_logo: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """As a data: URL."""
+    help_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    privacy_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    terms_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
     pending: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it waits for an operator's approval."""
     deleted_at: Mapped[datetime | None]

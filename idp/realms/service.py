@@ -8,6 +8,7 @@ from sqlalchemy import select
 from idp import audit, clock, feed
 from idp.db import db, is_meant, reading
 from idp.errors import A_REALM, ConflictError, NotFoundError, Sentence
+from idp.realms.branding import Branding
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.names import NAME_PATTERN, check_name
 from idp.realms.sheet import RealmSettings, RealmSheet
@@ -63,6 +64,8 @@ def update_realm(realm: Realm, sheet: RealmSettings) -> None:
     for key, value in changed.items():
         setattr(realm, key, value)
     realm.updated_at = clock.now()
+    if changed.get("brand_logo"):
+        changed["brand_logo"] = f"a picture, {Branding(logo=realm.brand_logo).logo_digest}"  # which would fill the trail
     audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
     announce_realm(realm)
 
@@ -165,6 +168,7 @@ class KnownRealm:
     refresh_seconds: int
     refresh_overlap_seconds: int
     pushes_requests: bool
+    branding: Branding = field(repr=False)
 
     @property
     def general_audience(self) -> str:
@@ -210,6 +214,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 refresh_seconds=realm.refresh_hours * 3600,
                 refresh_overlap_seconds=realm.refresh_overlap_seconds,
                 pushes_requests=realm.pushed_requests,
+                branding=Branding(realm.brand_color, realm.brand_logo, realm.help_url, realm.privacy_url, realm.terms_url),
                 runtime=process,
             )
 

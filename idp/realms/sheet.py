@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from idp.realms.branding import check_colour, check_link, check_logo
 from idp.realms.names import DisplayName
 from idp.sheets import Between, Sheet
 
@@ -12,6 +13,8 @@ LEAST_AUDIT_DAYS = 30
 
 Algorithm = Literal["RS256", "ES256"]
 AccessTokenType = Literal["at+jwt", "JWT"]
+
+Link = Annotated[str, Field(max_length=500), AfterValidator(check_link)]
 
 
 class RealmSettings(Sheet):
@@ -63,6 +66,17 @@ class RealmSettings(Sheet):
     """By a client that has lost the answer, which gets the same again. Used later, it was stolen, and all of its line ends."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether all applications must push their authorization requests (RFC 9126)."""
+
+    brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Color")
+    """Of buttons and links on the sign-in pages, such as #14539a; readable on white. On dark screens it is made lighter."""
+    brand_logo: Annotated[str, Field(max_length=28_000), AfterValidator(check_logo)] = Field(default="", title="Logo")
+    """For the sign-in pages: a PNG, JPEG or WebP picture of at most 20,000 bytes, as data:image/png;base64,..."""
+    help_url: Link = Field(default="", title="Link to help")
+    """Shown on the sign-in pages, as the next two are."""
+    privacy_url: Link = Field(default="", title="Link to the privacy policy")
+    """An https URL."""
+    terms_url: Link = Field(default="", title="Link to the terms of use")
+    """An https URL."""
 
 
 class RealmSheet(RealmSettings):

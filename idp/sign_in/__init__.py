@@ -5,7 +5,7 @@ from flask import Blueprint, Flask
 from idp.sign_in.authorize import agree, authorize, choose, sign_in
 from idp.sign_in.device import decide, enter_code, sign_in_for_device
 from idp.sign_in.logout import confirm_logout, logout
-from idp.sign_in.pages import ASSETS, PREFIX, answer_error, answered
+from idp.sign_in.pages import ASSETS, PREFIX, answer_error, answered, logo
 from idp.web.edges import Edge, Limit, register_edge
 
 __all__ = ["register"]
@@ -28,4 +28,5 @@ def register(app: Flask) -> None:
     ):
         app.add_url_rule(path, f"sign_in {path}", answered(view), methods=methods)
     app.add_url_rule(f"{PREFIX}/assets/<digest>/<name>", "sign_in asset", ASSETS.serve)
+    app.add_url_rule(f"{PREFIX}/logos/<realm>/<digest>", "sign_in logo", logo)
     register_edge(app, Edge("sign-in", (f"{PREFIX}/", "/device"), Limit.ITS_OWN, answer_error))

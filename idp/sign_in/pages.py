@@ -1,21 +1,25 @@
 """Pages as they are sent: what a browser may do with them, and errors in words for people."""
 
+import base64
 import functools
+import hashlib
 import json
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template, request
+from markupsafe import Markup
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from idp import audit, clock, runtime, vault
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import db
 from idp.errors import IdpError
 from idp.oauth.errors import ProtocolError
-from idp.web.assets import Assets
+from idp.realms import Branding, known_realm
+from idp.web.assets import FOR_A_YEAR, Assets
 from idp.web.calls import address
 from idp.web.credentials import ForeignOriginError
 from idp.web.errors import classify, log_unexpected
@@ -68,16 +72,42 @@ def show(template: str, status: int = 200, *, ui_locales: str = "", **values: An
         if sentence in values:
             values[sentence] = language.plain(values[sentence])
     path = runtime.current().settings.public_path
+    branding: Branding = values["realm"].branding if "realm" in values else Branding()
     shown = render_template(
         f"sign_in/{template}.html",
         asset=ASSETS.url,
         path=path,
+        branding=branding,
+        style=Markup(branding.style),  # noqa: S704 (of colours that were checked)
         language=language.code,
         _=language.say,
         in_days=language.days,
         **values,
     )
-    return Response(shown, status, _HEADERS | {"Content-Language": language.code}, mimetype="text/html")
+    own = {"Content-Language": language.code, "Content-Security-Policy": _policy(branding.style)}
+    return Response(shown, status, _HEADERS | own, mimetype="text/html")
+
+
+def _policy(style: str) -> str:
+    """Return what a page may load: of style sheets in it, none but the realm's colours."""
+    if not style:
+        return _HEADERS["Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _HEADERS["Content-Security-Policy"].replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
+
+
+def logo(realm: str, digest: str) -> Response:
+    """Answer with the logo of a realm, under a URL that changes with it."""
+    known = known_realm(runtime.current(), realm)
+    if known is None or not known.branding.logo or known.branding.logo_digest != digest:
+        raise NotFound
+    media_type, content = known.branding.picture()
+    headers = {
+        "Cache-Control": FOR_A_YEAR,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return Response(content, headers=headers, mimetype=media_type)
 
 
 class _Redirect(Response):

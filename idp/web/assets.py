@@ -11,7 +11,8 @@ from werkzeug.exceptions import NotFound
 
 from idp import runtime
 
-_FOR_A_YEAR = "public, max-age=31536000, immutable"
+FOR_A_YEAR = "public, max-age=31536000, immutable"
+"""For what has another URL when it is another: the header Cache-Control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Assets:
         if name not in self._files or self._asset(name).digest != digest:
             raise NotFound
         found = self._asset(name)
-        headers = {"Cache-Control": _FOR_A_YEAR, "Vary": "Accept-Encoding"}
+        headers = {"Cache-Control": FOR_A_YEAR, "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             return Response(found.compressed, headers=headers | {"Content-Encoding": "gzip"}, content_type=found.media_type)
         return Response(found.content, headers=headers, content_type=found.media_type)

@@ -167,6 +167,11 @@ def set_the_schema_back(connection: Connection) -> None:
             "refresh_hours",
             "refresh_overlap_seconds",
             "pushed_requests",
+            "brand_color",
+            "brand_logo",
+            "help_url",
+            "privacy_url",
+            "terms_url",
         ],
         "application": [
             "jwks_frozen",

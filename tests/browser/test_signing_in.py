@@ -10,10 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Console, shoot
-from tests.factories import BASE, PASSWORD
+from tests.factories import BASE, PASSWORD, set_realm
 from tests.sign_in.conftest import challenge_of
 
 VERIFIER = "v" * 43
+LOGO = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
 
 class Application(http.server.ThreadingHTTPServer):
@@ -145,6 +146,25 @@ def test_axe_finds_no_violation_and_nothing_is_too_wide(furnished: Console, appl
         )
         assert sum(sizes) < 30_000, name
     assert said == [], "\n\n".join(said)
+    assert furnished.violations == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_of_a_realm_can_be_read(furnished: Console, application: Application, scheme: str) -> None:
+    own = {"brand_color": "#0b6e4f", "brand_logo": LOGO, "help_url": "https://a.example", "terms_url": "https://b.example"}
+    furnished.make.do(lambda realm: set_realm(realm, **own))
+    page = furnished.visitor(color_scheme=scheme, viewport={"width": 360, "height": 740})
+    try:
+        page.goto(url(furnished, application, ui_locales="de"))
+        page.wait_for_function("document.images[0].naturalWidth == 1")
+        shoot(page, f"signing in branded {scheme}")
+        shown = page.evaluate("getComputedStyle(document.querySelector('button')).backgroundColor")
+        assert (shown == "rgb(11, 110, 79)") is (scheme == "light")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    finally:
+        furnished.make.do(lambda realm: set_realm(realm, **dict.fromkeys(own, "")))
     assert furnished.violations == []
 
 

@@ -116,6 +116,12 @@ def _add_columns() -> None:
         ("refresh_overlap_seconds", "10"),
     ):
         op.add_column("realm", sa.Column(column, sa.Integer(), server_default=default, nullable=False))
+    for column, kind in (
+        ("brand_color", sa.String(length=7)),
+        ("brand_logo", sa.Text()),
+        *((name, sa.String(length=500)) for name in ("help_url", "privacy_url", "terms_url")),
+    ):
+        op.add_column("realm", sa.Column(column, kind, server_default="", nullable=False))
     op.add_column("realm", sa.Column("pushed_requests", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("application", sa.Column("kind", sa.String(length=10), server_default="machine", nullable=False))
     op.add_column("application", sa.Column("display_name", sa.String(length=200), server_default="", nullable=False))
