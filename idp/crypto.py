@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from idp.errors import IdpError, Kind
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SECRET_PATTERN = re.compile(r"idp_(?:(?:cs|ak|ol)_[0-9A-Za-z]{8}|rt_[0-9A-Za-z]{28})[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
+SECRET_PATTERN = re.compile(r"idp_(?:(?:cs|ak|ol|it|ra)_[0-9A-Za-z]{8}|rt_[0-9A-Za-z]{28})[0-9A-Za-z]{43}[0-9A-Za-z]{6}")
 """Every secret the server makes: prefix, characters that may be shown, 256 bits that nobody can guess, CRC-32 of all before it.
-`cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link, `rt` a refresh token."""
+`cs` is a client secret, `ak` an API key, `ol` the secret of a one-time link, `rt` a refresh token,
+`it` registers applications, `ra` changes one that has registered itself."""
 
 
 class MasterKeyError(IdpError):

@@ -32,6 +32,7 @@ from idp import (
     organisations,
     ratelimit,
     realms,
+    registrations,
     runtime,
     sessions,
     tokens,
@@ -238,6 +239,7 @@ def rotate_keys_and_tidy() -> None:
     authorizations.forget_old()
     authorizations.forget_pushed()
     authorizations.forget_devices()
+    registrations.remove_abandoned()
     keysets.tidy_leases()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()

@@ -2,7 +2,7 @@
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.checks import check_audiences, check_jwks, check_origins
-from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind
+from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind, allowed_grants
 from idp.applications.known import (
     KnownApplication,
     KnownSecret,
@@ -13,7 +13,7 @@ from idp.applications.known import (
     recall_application,
 )
 from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
-from idp.applications.redirects import PROJECT_SCOPE, SCOPES, is_private, is_registered
+from idp.applications.redirects import PROJECT_SCOPE, SCOPES, check_scopes, is_private, is_registered
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -30,6 +30,7 @@ from idp.applications.service import (
     application_listing,
     cannot_administer,
     check_client_id,
+    check_kind,
     create_application,
     delete_application,
     find_application,
@@ -65,6 +66,7 @@ __all__ = [
     "SecretState",
     "UsedAssertion",
     "add_secret",
+    "allowed_grants",
     "application_listing",
     "cannot_administer",
     "change_expiry",
@@ -72,7 +74,9 @@ __all__ = [
     "check_audiences",
     "check_client_id",
     "check_jwks",
+    "check_kind",
     "check_origins",
+    "check_scopes",
     "count_expiring",
     "create_application",
     "delete_application",

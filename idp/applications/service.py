@@ -49,7 +49,7 @@ def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_AP
     :raises InvalidValueError: the name is not usable.
     """
     check_client_id(name)
-    _check_kind(sheet)
+    check_kind(sheet)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} already has an application {name!r}.", realm=realm.name, name=name), field="name")
     application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **sheet.model_dump())
@@ -79,7 +79,7 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     changed = sheet.differing(application)
     if not changed:
         return
-    _check_kind(sheet)
+    check_kind(sheet)
     if not application.web_origins:
         _leave_room_for_origins(realm, changed.get("web_origins", ()))
     had_origins = bool(application.web_origins)
@@ -93,7 +93,7 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     _announce(realm, application, origins=had_origins or bool(application.web_origins))
 
 
-def _check_kind(sheet: ApplicationSheet) -> None:
+def check_kind(sheet: ApplicationSheet) -> None:
     """See that an application is set up as what it is.
 
     :raises InvalidValueError: it has what its kind does not.

@@ -40,6 +40,9 @@ class Tag(StrEnum):
     APPLICATION_UPDATE = "admin:application:update"
     APPLICATION_DELETE = "admin:application:delete"
 
+    REGISTRATION_TOKEN_CREATE = "admin:registration-token:create"
+    REGISTRATION_TOKEN_REVOKE = "admin:registration-token:revoke"
+
     SECRET_CREATE = "admin:secret:create"
     SECRET_UPDATE = "admin:secret:update"
     SECRET_RETIRE = "admin:secret:retire"

@@ -26,7 +26,7 @@ _LONGEST_INTERVAL = 60
 _TRIES = 5
 
 
-class BusyError(IdpError):
+class NoFreeCodeError(IdpError):
     """No free code was found."""
 
     kind, retry_after = Kind.UNAVAILABLE, 60
@@ -60,7 +60,7 @@ def add_device(realm: KnownRealm, application_id: int, *, scope: str, resource: 
         )
         if made:  # nobody else waits with the same letters
             return NewDevice(device_code, user_code)
-    raise BusyError("Too many devices are waiting. Try again in a few minutes.")
+    raise NoFreeCodeError("Too many devices are waiting. Try again in a few minutes.")
 
 
 def hash_device_code(device_code: str) -> str:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "setup": "idp.cli.serve:setup_command",
     "realms": "idp.cli.realms:realms_group",
     "applications": "idp.cli.applications:applications_group",
+    "registration-tokens": "idp.cli.registration_tokens:registration_tokens_group",
     "roles": "idp.cli.names:roles_group",
     "projects": "idp.cli.names:projects_group",
     "users": "idp.cli.users:users_group",

@@ -169,10 +169,22 @@ class UnsupportedTokenTypeError(ProtocolError):
 
 
 class AccessDeniedError(ProtocolError):
-    """The realm is disabled."""
+    """The realm is disabled, or does not offer this."""
 
     error = "access_denied"
     status = 403
+
+
+class InvalidClientMetadataError(ProtocolError):
+    """What an application says of itself is not usable (RFC 7591 §3.2.2)."""
+
+    error = "invalid_client_metadata"
+
+
+class InvalidRedirectUriError(ProtocolError):
+    """A redirect URI of an application that registers itself is not usable (RFC 7591 §3.2.2)."""
+
+    error = "invalid_redirect_uri"
 
 
 class InvalidTokenError(ProtocolError):

@@ -11,6 +11,9 @@ from idp.protocol.introspect import introspect
 from idp.protocol.jwks import jwks
 from idp.protocol.pushed import push_request
 from idp.protocol.realm import realm_document
+from idp.protocol.registration import PATH as REGISTRATION
+from idp.protocol.registration import configure
+from idp.protocol.registration import register as register_application
 from idp.protocol.revoke import revoke
 from idp.protocol.token import token
 from idp.protocol.userinfo import userinfo
@@ -38,5 +41,8 @@ def register(app: Flask) -> None:
     add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
     add_endpoint(app, f"{base}/ext/par/request", push_request, ["POST"])
     add_endpoint(app, f"{base}/auth/device", authorize_device, ["POST"])
+    # no page of a browser registers applications
+    app.add_url_rule(f"{prefix}/{REGISTRATION}", "registration", register_application, methods=["POST"])
+    app.add_url_rule(f"{prefix}/{REGISTRATION}/<client_id>", "registered", configure, methods=["GET", "PUT", "DELETE"])
     register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
     add_fast_path(app, "/auth/realms/", answer_at_once, "GET", "POST")

@@ -12,6 +12,7 @@ from idp.oauth.authorize import CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES, RESP
 from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm
+from idp.protocol.registration import PATH as REGISTRATION_PATH
 from idp.realms import KnownRealm
 from idp.web.languages import languages
 
@@ -54,6 +55,8 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
+    if realm.has_registration:
+        document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
     for endpoint in ("token", "introspection", "revocation"):
         public = () if endpoint == "introspection" else (PUBLIC,)
         document[f"{endpoint}_endpoint_auth_methods_supported"] = [*CLIENT_AUTH_METHODS, *public]

@@ -168,6 +168,7 @@ class KnownRealm:
     refresh_seconds: int
     refresh_overlap_seconds: int
     pushes_requests: bool
+    has_registration: bool
     branding: Branding = field(repr=False)
 
     @property
@@ -214,6 +215,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 refresh_seconds=realm.refresh_hours * 3600,
                 refresh_overlap_seconds=realm.refresh_overlap_seconds,
                 pushes_requests=realm.pushed_requests,
+                has_registration=realm.registration,
                 branding=Branding(realm.brand_color, realm.brand_logo, realm.help_url, realm.privacy_url, realm.terms_url),
                 runtime=process,
             )

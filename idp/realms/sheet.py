@@ -67,6 +67,8 @@ class RealmSettings(Sheet):
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether all applications must push their authorization requests (RFC 9126)."""
 
+    registration: bool = Field(default=False, title="Applications may register themselves")
+    """With a token that an administrator has created for that (RFC 7591)."""
     brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Color")
     """Of buttons and links on the sign-in pages, such as #14539a; readable on white. On dark screens it is made lighter."""
     brand_logo: Annotated[str, Field(max_length=28_000), AfterValidator(check_logo)] = Field(default="", title="Logo")

@@ -9,15 +9,16 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from sqlalchemy import select
 
-from idp import access, applications, audit, users
+from idp import access, applications, audit, registrations, users
 from idp.api import ROUTES
 from idp.api.operations import Deprecation, shape_of
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.keysets import Lease
+from idp.registrations import RegistrationTokenSheet
 from idp.settings import Settings
 from tests.described import _validator, description
-from tests.factories import Factory, at_once, session_of
+from tests.factories import Factory, at_once, session_of, set_realm
 from tests.keysets.lending import borrower, keep, take, token_of
 
 WHERE = "/v1/{}/{}"
@@ -425,6 +426,7 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
         from idp import keys, sessions
 
         group = users.create_group(realm, "secret-group")
+        set_realm(realm, registration=True)
         grant = access.list_grants(realm, project="vision")[0]
         application = applications.get_application(realm, "bot")
         lent = db.session.scalars(select(Lease)).one()
@@ -444,6 +446,7 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
             "leases": lent.uid,
             "sessions": sessions.list_sessions(realm)[0][0].uid,
             "secret": applications.list_secrets(application)[0].uid,
+            "registrationTokens": registrations.create_token(realm, RegistrationTokenSheet())[0].uid,
             "personalTokens": "5a1d1e7c-1111-4111-8111-111111111111",
             "audits": str(audit.list_events("acme", limit=1)[0].id),
         }

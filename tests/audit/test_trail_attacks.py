@@ -152,7 +152,15 @@ def hide_every_trail(connection: Connection) -> None:
 def set_the_schema_back(connection: Connection) -> None:
     """Have the next start take the trails as it finds them, as at the upgrade to the version that has marks."""
     begin_anew(connection)
-    of_people = ("app_authorization", "consent", "pushed_request", "device_request", "logout_notice")
+    of_people = (
+        "app_authorization",
+        "consent",
+        "pushed_request",
+        "device_request",
+        "logout_notice",
+        "registration",
+        "registration_token",
+    )
     for table in ("audit_mark", "audit_cut", *of_people):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
@@ -167,6 +175,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "refresh_hours",
             "refresh_overlap_seconds",
             "pushed_requests",
+            "registration",
             "brand_color",
             "brand_logo",
             "help_url",

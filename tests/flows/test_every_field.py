@@ -74,6 +74,7 @@ RESOURCES = {
             "refresh_hours": 50,
             "refresh_overlap_seconds": 3,
             "pushed_requests": True,
+            "registration": True,
             "brand_color": "#7a1f5c",
             "brand_logo": "data:image/png;base64,iVBORw0KGgo=",
             "help_url": "https://acme.example/help",

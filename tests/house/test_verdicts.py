@@ -8,7 +8,7 @@ from flask import Flask
 
 from idp import access, realms, users
 from tests.console.surfing import Surfer
-from tests.factories import Factory, session_of
+from tests.factories import Factory, session_of, set_realm
 
 PERSON = "eve@example.test"
 PAGES = "/console/realms/acme"
@@ -41,6 +41,14 @@ ACTS: Mapping[str, Mapping[str, Ask]] = {
         "api": ask("/v1/applications", "POST", {"metadata": {"name": "made-api"}}),
         "console": ask(f"{PAGES}/new-application"),
         "runai": ask("/api/v1/service-accounts", "POST", {"name": "made-runai"}),
+    },
+    "list registration tokens": {
+        "api": ask("/v1/registrationTokens"),
+        "console": ask(f"{PAGES}/registration-tokens"),
+    },
+    "create a registration token": {
+        "api": ask("/v1/registrationTokens", "POST", {"spec": {}}),
+        "console": ask(f"{PAGES}/registration-tokens/new"),
     },
     "list users": {
         "api": ask("/v1/users"),
@@ -166,6 +174,7 @@ def names(make: Factory) -> dict[str, str]:
     def fill(realm: realms.Realm) -> None:
         for name in ("empty", "empty-rafay", "empty-runai", "empty-console"):
             found[name] = access.create_project(realm, name).uid
+        set_realm(realm, registration=True)
         found["project"] = access.get_project(realm, "vision").uid
         found["group"] = users.get_group(realm, "modellers").uid
 

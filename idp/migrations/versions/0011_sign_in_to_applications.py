@@ -93,6 +93,26 @@ def upgrade() -> None:
     for column in ("application_id", "user_id", "expires_at"):
         op.create_index(f"ix_device_request_{column}", "device_request", [column])
     op.create_table(
+        "registration_token",
+        *_identity(),
+        sa.Column("realm_id", sa.Integer(), sa.ForeignKey("realm.id", name="fk_registration_token_realm_id"), nullable=False),
+        sa.Column("description", sa.String(length=500), nullable=False),
+        sa.Column("public_part", sa.String(length=20), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("kinds", sa.JSON(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.Column("revoked_at", _MOMENT),
+        sa.Column("created_by", sa.String(length=200), nullable=False),
+        sa.UniqueConstraint("uid", name="uq_registration_token_uid"),
+        sa.UniqueConstraint("token_hash", name="uq_registration_token_token_hash"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_registration_token_realm_id", "registration_token", ["realm_id"])
+    _create_registration()
+    op.create_table(
         "logout_notice",
         sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("realm_id", sa.Integer(), sa.ForeignKey("realm.id", name="fk_logout_notice_realm_id"), nullable=False),
@@ -106,6 +126,23 @@ def upgrade() -> None:
     )
     for column in ("application_id", "due_at"):
         op.create_index(f"ix_logout_notice_{column}", "logout_notice", [column])
+
+
+def _create_registration() -> None:
+    of_token = sa.ForeignKey("registration_token.id", name="fk_registration_token_id", ondelete="CASCADE")
+    op.create_table(
+        "registration",
+        sa.Column("id", sa.Integer(), primary_key=True),
+        *_references("registration", "application"),
+        sa.Column("token_id", sa.Integer(), of_token, nullable=False),
+        sa.Column("access_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.UniqueConstraint("application_id", name="uq_registration_application_id"),
+        sa.UniqueConstraint("access_hash", name="uq_registration_access_hash"),
+        sqlite_autoincrement=True,
+    )
+    for column in ("token_id", "created_at"):
+        op.create_index(f"ix_registration_{column}", "registration", [column])
 
 
 def _add_columns() -> None:
@@ -122,7 +159,8 @@ def _add_columns() -> None:
         *((name, sa.String(length=500)) for name in ("help_url", "privacy_url", "terms_url")),
     ):
         op.add_column("realm", sa.Column(column, kind, server_default="", nullable=False))
-    op.add_column("realm", sa.Column("pushed_requests", sa.Boolean(), server_default=sa.false(), nullable=False))
+    for column in ("pushed_requests", "registration"):
+        op.add_column("realm", sa.Column(column, sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("application", sa.Column("kind", sa.String(length=10), server_default="machine", nullable=False))
     op.add_column("application", sa.Column("display_name", sa.String(length=200), server_default="", nullable=False))
     for column in ("redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes"):

@@ -1,0 +1,103 @@
+"""Registration tokens, with which applications register themselves: created and shown once, listed, revoked."""
+
+import wtforms
+from flask import Response
+from wtforms import validators
+
+from idp import applications, clock, registrations, rules
+from idp.console.browser import Visit, page, page_with_secret
+from idp.console.dialogs import Confirmation, confirmed, form_page
+from idp.console.forms import ChecksField, choices
+from idp.console.lists import PAGE, after_number, one_page
+from idp.console.navigation import base
+from idp.console.render import count_of, render
+from idp.console.sheet_forms import sheet_form, values_in
+from idp.errors import InvalidValueError
+from idp.registrations import RegistrationTokenSheet
+
+_KINDS = {
+    "web": "Web: its server keeps a secret",
+    "native": "Native: on somebody's own device",
+    "browser": "Browser: a page in somebody's browser",
+}
+
+
+def _title(field: str) -> str:
+    return RegistrationTokenSheet.model_fields[field].title or ""
+
+
+TokenForm = sheet_form(
+    RegistrationTokenSheet,
+    kinds=ChecksField(_title("kinds"), choices=choices(_KINDS, _KINDS)),
+    scopes=ChecksField(_title("scopes"), choices=choices(applications.SCOPES)),
+    limit=wtforms.IntegerField(_title("limit"), [validators.InputRequired()], description="How many can be registered with it."),
+)
+
+
+@page
+def list_tokens(visit: Visit) -> Response | str:
+    """List registration tokens, newest first, with what has become of them."""
+    rules.registrations.check_reading(visit.authority)
+    after = after_number()
+    listing = registrations.token_listing(visit.realm)
+    found = listing.take("", descending=True, after=None if after is None else [after], limit=PAGE + 1)
+    rows, more = one_page(found, lambda row: row.id)
+    return render(
+        "console/registrations/list.html",
+        rows=[(row, row.state(clock.now()).value) for row in rows],
+        more=more,
+        first=after is None,
+        may=rules.registrations.can_change(visit.authority),
+    )
+
+
+@page_with_secret
+def new_token(visit: Visit) -> Response | str:
+    """Create a registration token, and show it."""
+    rules.registrations.check_changing(visit.authority)
+    if not visit.realm.registration:
+        raise registrations.RegistrationOffError
+    usual = RegistrationTokenSheet()
+    form = TokenForm(visit.posted, {"kinds": usual.kinds, "scopes": usual.scopes, "limit": usual.limit})
+    made: list[str] = []
+
+    def act() -> None:
+        sheet = RegistrationTokenSheet.read(values_in(RegistrationTokenSheet, form))
+        made.append(rules.registrations.create(visit.authority, sheet)[1])
+
+    if form.do(act):
+        return render("console/registrations/token.html", token=made[0])
+    return form_page(
+        "console/form.html",
+        form,
+        title="New registration token",
+        submit="Create",
+        back=(f"{base(visit.realm.name)}/registration-tokens", "Registration tokens"),
+        intro="Whoever has it registers applications here without an account. People are always asked for consent before "
+        "they sign in to one of them. Applications that are not used within a week are removed.",
+    )
+
+
+@page
+def revoke_token(visit: Visit, uid: str) -> Response | str:
+    """Revoke a registration token, once that is confirmed."""
+    rules.registrations.check_changing(visit.authority)
+    row = rules.registrations.visible(visit.authority, uid)
+    back = (f"{base(visit.realm.name)}/registration-tokens", "Registration tokens")
+    if row.revoked_at is not None:
+        raise InvalidValueError("This registration token was revoked before.")
+
+    def act() -> None:
+        rules.registrations.revoke(visit.authority, uid)
+
+    question = Confirmation(
+        "Revoke a registration token",
+        f"Revoke the registration token {row.public_part}…?",
+        "Revoke",
+        back,
+        [
+            "Nothing can be registered with it any more.",
+            f"What was registered with it stays: {count_of(row.used, 'application')}.",
+        ],
+    )
+    return confirmed(visit, question, act, f"{back[0]}?done=revoked")
