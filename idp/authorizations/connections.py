@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select, union
 
 from idp import clock
 from idp.authorizations.models import Authorization, Consent
@@ -19,6 +19,7 @@ class Connection:
     """What a person lets an application do."""
 
     application_id: int
+    uid: str
     client_id: str
     title: str
     scopes: Sequence[str]
@@ -46,6 +47,7 @@ def list_connections(user_id: int) -> Sequence[Connection]:
     query = (
         select(
             application.c.id,
+            application.c.uid,
             application.c.name,
             application.c.display_name,
             live.c.since,
@@ -55,7 +57,7 @@ def list_connections(user_id: int) -> Sequence[Connection]:
         )
         .outerjoin(live, live.c.application_id == application.c.id)
         .outerjoin(agreed, agreed.c.application_id == application.c.id)
-        .where(or_(live.c.application_id.is_not(None), agreed.c.id.is_not(None)))
+        .where(application.c.id.in_(union(select(live.c.application_id), select(agreed.c.application_id))))
         .order_by(application.c.name)
         .limit(MOST)
     )
@@ -63,6 +65,7 @@ def list_connections(user_id: int) -> Sequence[Connection]:
     return [
         Connection(
             row.id,
+            row.uid,
             row.name,
             row.display_name or row.name,
             sorted(asked.get(row.id, set()) | set(row.scopes or ())),

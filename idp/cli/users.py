@@ -14,6 +14,7 @@ from idp.cli.session import (
     reads_database,
     realm_option,
     show_json,
+    show_table,
     show_time,
     with_database,
 )
@@ -141,6 +142,59 @@ def show_(realm: "Realm", name: str, as_json: bool) -> None:
     held = [grant.role.name + (f" on {grant.project.name}" if grant.project else "") for grant in grants]
     for key, value in (document | {"grants": held}).items():
         click.echo(f"{key:18} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@users_group.command("connections")
+@click.argument("name")
+@reads_database
+@realm_option
+@json_option
+def connections(realm: "Realm", name: str, as_json: bool) -> None:
+    """List the applications that the person NAME has signed in to, or has agreed to."""
+    from idp import authorizations, users
+
+    found = authorizations.list_connections(users.get_user(realm, name).id)
+    if as_json:
+        show_json(
+            [
+                {
+                    "application": each.client_id,
+                    "scopes": list(each.scopes),
+                    "signed_in_since": json_time(each.since),
+                    "last_used_at": json_time(each.used_at),
+                    "agreed_at": json_time(each.agreed_at),
+                }
+                for each in found
+            ]
+        )
+        return
+    rows = [
+        {
+            "application": each.client_id,
+            "scopes": " ".join(each.scopes),
+            "signed in since": show_time(each.since),
+            "last used": show_time(each.used_at),
+            "agreed": show_time(each.agreed_at),
+        }
+        for each in found
+    ]
+    show_table(rows, f"{name} is not signed in to any application.")
+
+
+@users_group.command("disconnect")
+@click.argument("name")
+@click.argument("application")
+@with_database
+@realm_option
+def disconnect(realm: "Realm", name: str, application: str) -> None:
+    """End what APPLICATION does for the person NAME, and take back what they have agreed to."""
+    from idp import applications, authorizations, users
+    from idp.db import commit
+
+    user, row = users.get_user(realm, name), applications.get_application(realm, application)
+    authorizations.take_back(realm.name, user.id, row.id, row.name, authorizations.End.ADMINISTRATOR)
+    commit()
+    click.echo(f"Disconnected {row.name} from {user.name}.")
 
 
 @users_group.command("invite")

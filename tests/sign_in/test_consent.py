@@ -1,10 +1,15 @@
 """Consent: asked for, remembered for each application, and taken back (R119)."""
 
+import json
+
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
+from idp.cli import main
+from idp.settings import Settings
 from tests.console.surfing import Surfer
-from tests.factories import PASSWORD, Factory
+from tests.factories import PASSWORD, Factory, session_of
 from tests.sign_in.conftest import DONE, ORIGIN, Browser, told
 
 
@@ -131,3 +136,45 @@ def test_account_is_chosen(web: Browser, make: Factory) -> None:
     assert web.open(tokens["id_token"]).claims["sub"] != web.made.uid
     assert "bob@example.test" in web.ask(prompt="select_account").text
     assert "Password" in Browser(web.app, web.made).ask(prompt="select_account").text, "nobody is there to choose"
+
+
+def test_connections_are_listed_and_ended_by_the_api(asking: Browser, make: Factory, ann: str) -> None:
+    make.user("root@example.test", roles=("administrator",))
+    make.user("eve@example.test")
+    client = asking.app.test_client()
+    own, root, eve = (session_of(client, f"{name}@example.test") for name in ("ann", "root", "eve"))
+    url = f"/v1/users/{ann}/connectedApplications"
+    assert client.get(url, headers=own).json == {"items": []}
+    tokens = asking.redeem(told(asking.send(asking.sign_in(asking.ask(scope="openid email")), decision="agree"))["code"]).json
+    for header in (own, root):
+        (item,) = client.get(url, headers=header).json["items"]
+        assert (item["metadata"]["name"], item["spec"]["scopes"]) == ("quiz", ["email", "openid"])
+        assert item["spec"]["displayName"] == "Quiz <b>Night</b>"
+        assert item["status"]["agreedAt"]
+    assert client.get(url, headers=eve).status_code in {403, 404}
+    assert client.delete(f"{url}/quiz", headers=eve).status_code in {403, 404}
+    assert client.delete(f"{url}/nothing", headers=own).status_code == 404
+    assert asking.userinfo(tokens["access_token"]).status_code == 200
+    assert client.delete(f"{url}/{item['metadata']['uid']}", headers=own).status_code == 204
+    assert asking.userinfo(tokens["access_token"]).status_code == 401
+    assert client.get(url, headers=own).json == {"items": []}
+    assert client.delete(f"{url}/quiz", headers=own).status_code == 404
+
+
+def test_connections_are_listed_and_ended_by_the_command(
+    asking: Browser, settings: Settings, ann: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDP_DATA_DIR", str(settings.data_dir))
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(main, ["users", *arguments, "--realm", "acme"])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "not signed in to any" in run("connections", ann)
+    tokens = asking.redeem(told(asking.send(asking.sign_in(asking.ask()), decision="agree"))["code"]).json
+    assert "quiz" in run("connections", "ann@example.test")
+    assert json.loads(run("connections", ann, "--json"))[0]["scopes"] == ["openid"]
+    assert "Disconnected quiz" in run("disconnect", ann, "quiz")
+    assert asking.refresh(tokens["refresh_token"]).json["error"] == "invalid_grant"
+    assert json.loads(run("connections", ann, "--json")) == []
