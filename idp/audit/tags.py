@@ -54,6 +54,9 @@ class Tag(StrEnum):
     USER_INVITE = "admin:user:invite"
     USER_ACTIVATE = "user:account:activate"
 
+    ADDRESS_CHANGE_START = "user:email:change-start"
+    ADDRESS_VERIFY = "user:email:verify"
+
     PASSWORD_CHANGE = "user:password:change"
     PASSWORD_RESET = "user:password:reset"
     PASSWORD_USE = "user:password:use"

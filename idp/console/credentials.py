@@ -6,7 +6,7 @@ from wtforms import validators
 from idp import personal_tokens, rules, sessions, users
 from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
-from idp.console.forms import Form, NumberField, password
+from idp.console.forms import Form, NumberField, password, text
 from idp.console.lists import PAGE, after_number, one_page
 from idp.console.navigation import base
 from idp.console.render import duration, render
@@ -30,6 +30,19 @@ class WrongPasswordError(users.SignInError):
 
     def __init__(self) -> None:
         IdpError.__init__(self, "The current password is wrong.")
+
+
+class AddressForm(Form):
+    """One's own email address."""
+
+    email = text(
+        "Email address",
+        "A link goes there. Until you follow it, nothing changes.",
+        required=True,
+        longest=254,
+        render_kw={"autocomplete": "email", "inputmode": "email"},
+    )
+    current = password("Password")
 
 
 class TokenForm(Form):
@@ -188,6 +201,37 @@ def change_password(visit: Visit) -> Response | str:
         submit="Change my password",
         back=None,
         intro="This ends every other session of your account and keeps this one.",
+    )
+
+
+@page
+def change_address(visit: Visit) -> Response | str:
+    """Verify one's email address, or change it: with one's password, and by a link that goes to the address."""
+    subject, home = visit.caller.subject, visit.caller.realm.name
+    name = subject.name if isinstance(subject, KnownUser) else ""
+    user = users.get_user(get_realm(home), name)
+    form = AddressForm(visit.posted, {"email": user.email})
+    stored = f"{user.email or 'none'}{', verified' if user.email_verified else ', not verified' if user.email else ''}"
+
+    def act() -> None:
+        db.session.rollback()  # nobody waits while a password is compared
+        purpose = users.PasswordPurpose.ADDRESS
+        try:
+            used = users.use_password(name, form.current.data or "", realm=home, address=address(), purpose=purpose)
+        except users.SignInError:
+            raise WrongPasswordError from None
+        realm = get_realm(home)
+        users.request_address(realm, users.get_user(realm, used.uid), (form.email.data or "").strip())
+
+    if form.do(act):
+        return see_other(page_url("/console/my/email?done=address"))
+    return form_page(
+        "console/form.html",
+        form,
+        title="Email address",
+        submit="Send the link",
+        back=None,
+        intro=f"Your email address: {stored}. Emails about your account go there. The name that you sign in with stays {name}.",
     )
 
 

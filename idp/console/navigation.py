@@ -49,6 +49,7 @@ _OWN_PAGES = (
     ("Personal tokens", "/console/my/personal-tokens"),
     ("Sessions", "/console/my/sessions"),
     ("Connected applications", "/console/my/applications"),
+    ("Email address", "/console/my/email"),
     ("Password", "/console/my/password"),
 )
 

@@ -39,6 +39,8 @@ NOTICES = {
     "approved": "Approved. It can be used now.",
     "restored": "Restored, but not active yet.",
     "password": "Your password has been changed, and all your other sessions have ended.",
+    "address": "A link is on its way to the address. Follow it within a day.",
+    "address-verified": "The email address is verified.",
     "waiting": "Created. The invitation waits in the outbox because no mail server is configured.",
     "signed-out": "You have signed out.",
     "signed-up": "Your organisation has been created. Sign in as its administrator.",

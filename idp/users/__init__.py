@@ -1,5 +1,6 @@
 """Users of a realm: people, who sign in with a password, machine users, who hold keys, and groups of both."""
 
+from idp.users.addresses import asked_address, confirm_address, request_address
 from idp.users.groups import (
     add_member,
     create_group,
@@ -85,11 +86,13 @@ __all__ = [
     "account_of_link",
     "add_member",
     "answer_reset_requests",
+    "asked_address",
     "canonical",
     "change_password",
     "check_password",
     "check_sign_in",
     "check_user_name",
+    "confirm_address",
     "count_mail",
     "create_group",
     "create_user",
@@ -126,6 +129,7 @@ __all__ = [
     "redeem_link",
     "remove_member",
     "replace_password",
+    "request_address",
     "request_reset",
     "send_link",
     "set_password",

@@ -105,7 +105,7 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     :raises InvalidValueError: the password is not good enough; the code can be used again.
     :raises BusyError: too many others are choosing or checking one.
     """
-    link = _find(code, purpose)
+    link = find_link(code, purpose)
     if link is None:
         raise LinkError
     user = db.session.get_one(User, link.user_id)
@@ -142,7 +142,7 @@ class LinkedAccount:
 
 def account_of_link(code: str, purpose: LinkPurpose) -> LinkedAccount | None:
     """Return whose password a one-time code chooses; None if it cannot be used any more."""
-    link = _find(code, purpose)
+    link = find_link(code, purpose)
     if link is None:
         return None
     query = select(User.name, Realm.name).join(Realm, Realm.id == User.realm_id).where(User.id == link.user_id)
@@ -151,7 +151,8 @@ def account_of_link(code: str, purpose: LinkPurpose) -> LinkedAccount | None:
     return LinkedAccount(*row) if row is not None else None
 
 
-def _find(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
+def find_link(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
+    """Return the open link of a one-time code, or None."""
     if not crypto.is_well_formed(code, "ol"):
         return None
     query = select(OneTimeLink).where(OneTimeLink.public_part == crypto.public_part(code), OneTimeLink.used_at.is_(None))

@@ -79,10 +79,12 @@ class Membership(Base):
 
 
 class LinkPurpose(StrEnum):
-    """What a one-time link is for. A link for one purpose does not work for the other (T49)."""
+    """What a one-time link is for. A link for one purpose works for no other (T49)."""
 
     INVITATION = "invitation"
     RESET = "reset"
+    ADDRESS = "address"
+    """Verifies an email address."""
 
 
 class OneTimeLink(Base):
@@ -102,6 +104,8 @@ class OneTimeLink(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
     purpose: Mapped[str] = mapped_column(String(20))
+    email: Mapped[str] = mapped_column(String(254), default="", server_default="")
+    """The address that it verifies; empty for the other purposes."""
     public_part: Mapped[str] = mapped_column(String(20))
     pepper_id: Mapped[str] = mapped_column(ForeignKey("pepper.id"))
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

@@ -32,6 +32,7 @@ class MailKind(StrEnum):
     SIGN_UP = "sign-up"
     RESET = "reset"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 (a kind of mail)
+    ADDRESS_CHANGED = "address-changed"
     KEY_EXPIRY = "api-key-expiry"
     KEY_LEAKED = "api-key-leaked"
 

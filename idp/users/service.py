@@ -15,7 +15,7 @@ from idp.paging import Listing
 from idp.realms import Realm, publish_user
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
-from idp.users.recipients import MailKind, may_mail, name_in_mails
+from idp.users.recipients import MailKind, may_mail, name_in_mails, owns_address
 from idp.users.sheet import UserSheet
 
 FIELDS: dict[str, Any] = {
@@ -84,6 +84,8 @@ def update_user(realm: Realm, user: User, sheet: UserSheet) -> None:
     changed = sheet.differing(user)
     if not changed:
         return
+    if "email" in changed:
+        tell_former_address(realm, user, changed["email"])
     for key, value in changed.items():
         setattr(user, key, value)
     if changed.get("enabled") is False:
@@ -128,6 +130,25 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
         values = {"organisation": realm.name, "name": name_in_mails(user), "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
         mail.enqueue(realm.name, f"password-changed:{user.uid}:{now.timestamp()}", "password-changed", user.email, **values)
     publish_user(realm.name, user.uid)
+
+
+def tell_former_address(realm: Realm, user: User, address: str) -> None:
+    """Tell the address of before that another has taken its place. Part of the change, and before it.
+
+    One that nobody has verified may be a stranger's, or a slip: it is told nothing of the account.
+    """
+    if not user.email or not (user.email_verified or owns_address(user)) or not may_mail(MailKind.ADDRESS_CHANGED, user):
+        return
+    now = clock.now()
+    values = {"organisation": realm.name, "name": name_in_mails(user), "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
+    occasion = f"address-changed:{user.uid}:{now.timestamp()}"
+    mail.enqueue(realm.name, occasion, "address-changed", user.email, **values, address=_hint(address) or "none")
+
+
+def _hint(address: str) -> str:
+    """Return what the address of before is told of the new one: enough to know one's own."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}…{at}{domain}" if address else ""
 
 
 def void_links(user: User, purpose: LinkPurpose | None = None) -> None:

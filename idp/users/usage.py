@@ -24,6 +24,8 @@ class PasswordPurpose(StrEnum):
     """A call that shows it, by Basic."""
     CHANGE = "change"
     """To choose another."""
+    ADDRESS = "address"
+    """To verify an email address, or change it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,7 @@ def set_the_schema_back(connection: Connection) -> None:
         ],
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by", "email_verified"],
+        "one_time_link": ["email"],
         "role": ["created_by"],
         "project": ["created_by", "display_name"],
         "user_group": ["display_name"],
