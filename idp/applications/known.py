@@ -75,6 +75,7 @@ class KnownApplication:
     """Scopes that it may ask people for; empty for all."""
     asks_consent: bool
     pushes_requests: bool
+    signs_userinfo: bool
     web_origins: frozenset[str]
     """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
@@ -171,6 +172,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             scopes=frozenset(row.scopes),
             asks_consent=row.consent,
             pushes_requests=row.pushed_requests,
+            signs_userinfo=row.signed_userinfo,
             web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),

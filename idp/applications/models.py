@@ -44,6 +44,8 @@ class Application(Identified, Base):
     """Scopes that it may ask people for; empty for all."""
     consent: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether people are asked before it learns of them."""
+    signed_userinfo: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether UserInfo answers it with a signed JWT."""
     pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it must push its authorization requests (RFC 9126)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -53,6 +53,8 @@ class ApplicationSettings(Sheet):
     """The scopes that it may ask people for; empty for all."""
     consent: bool = Field(default=False, title="Ask people for consent")
     """Whether people are asked before it learns who they are. Leave it off for applications of the organisation itself."""
+    signed_userinfo: bool = Field(default=False, title="Signed UserInfo")
+    """Whether UserInfo answers it with a signed JWT instead of JSON (OpenID Connect Core §5.3.2)."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether it must push its authorization requests (RFC 9126)."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(

@@ -24,7 +24,7 @@ GRANTS = {"authorization_code": "authorization_code", "refresh_token": "refresh_
 NOT_SUPPORTED = (
     "jwks_uri", "sector_identifier_uri", "software_statement", "id_token_encrypted_response_alg",
     "id_token_encrypted_response_enc", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
-    "userinfo_signed_response_alg", "request_object_signing_alg", "request_object_encryption_alg",
+    "request_object_signing_alg", "request_object_encryption_alg",
     "request_object_encryption_enc", "request_uris", "default_max_age", "frontchannel_logout_uri",
     "tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens",
 )  # fmt: skip # a list of words
@@ -50,6 +50,7 @@ class ClientMetadata(BaseModel):
     scope: str | None = Field(default=None, max_length=2_000)
     jwks: dict[str, Any] | None = None
     id_token_signed_response_alg: Algorithm | None = None
+    userinfo_signed_response_alg: Algorithm | None = None
     subject_type: Literal["public"] = "public"
     post_logout_redirect_uris: list[str] = Field(default=[], max_length=50)
     backchannel_logout_uri: str | None = None
@@ -62,6 +63,11 @@ class ClientMetadata(BaseModel):
         if self.token_endpoint_auth_method != PUBLIC:
             return Kind.WEB
         return Kind.NATIVE if self.application_type == "native" else Kind.BROWSER
+
+    @property
+    def signing_algorithm(self) -> Algorithm | None:
+        """What its tokens are signed with, and UserInfo if it is signed; None for the realm's."""
+        return self.id_token_signed_response_alg or self.userinfo_signed_response_alg
 
     @property
     def has_secret(self) -> bool:
@@ -91,6 +97,8 @@ def read_metadata(sent: Mapping[str, Any]) -> ClientMetadata:
         raise InvalidClientMetadataError("A native application keeps no secret: use token_endpoint_auth_method none.")
     if "authorization_code" in metadata.grant_types and not metadata.redirect_uris:
         raise InvalidRedirectUriError("redirect_uris needs at least one URI.")
+    if metadata.userinfo_signed_response_alg not in {None, metadata.signing_algorithm}:
+        raise InvalidClientMetadataError("userinfo_signed_response_alg has to be id_token_signed_response_alg.")
     if (metadata.token_endpoint_auth_method == "private_key_jwt") != (metadata.jwks is not None):  # noqa: S105 (a method)
         raise InvalidClientMetadataError("jwks goes with token_endpoint_auth_method private_key_jwt.")
     return metadata
@@ -118,7 +126,8 @@ def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description:
         "scopes": list(scopes),
         "consent": True,
         "pushed_requests": metadata.require_pushed_authorization_requests,
-        "signing_algorithm": metadata.id_token_signed_response_alg,
+        "signing_algorithm": metadata.signing_algorithm,
+        "signed_userinfo": metadata.userinfo_signed_response_alg is not None,
         "web_origins": _origins(metadata),
         "jwks": metadata.jwks,
     }
@@ -162,6 +171,7 @@ def describe(application: Application, algorithm: str, *, has_secret: bool) -> d
         "scope": " ".join(application.scopes),
         "jwks": application.jwks,
         "id_token_signed_response_alg": application.signing_algorithm or algorithm,
+        "userinfo_signed_response_alg": (application.signing_algorithm or algorithm) if application.signed_userinfo else None,
         "subject_type": "public",
         "post_logout_redirect_uris": application.post_logout_redirect_uris or None,
         "backchannel_logout_uri": application.backchannel_logout_uri,

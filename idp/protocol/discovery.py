@@ -53,6 +53,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "scopes_supported": list(SCOPES),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
     if realm.has_registration:

@@ -1,14 +1,18 @@
 """UserInfo (OpenID Connect Core §5.3): who a token with the scope `openid` was issued to."""
 
+import json
+from typing import Any
+
 from flask import Response
 
-from idp import callers, tokens
-from idp.applications import known_application
+from idp import callers, clock, keys, tokens
+from idp.applications import KnownApplication, known_application
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.oauth.answers import no_store
 from idp.oauth.client_auth import note_application
-from idp.oauth.errors import InsufficientScopeError, InvalidTokenError
+from idp.oauth.errors import NO_STORE, InsufficientScopeError, InvalidTokenError
 from idp.oauth.realm import open_realm
+from idp.realms import KnownRealm
 from idp.users import KnownUser
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
@@ -27,12 +31,21 @@ def userinfo(realm: str, environ: Environ) -> Response:
         sentence = ID_TOKEN_SHOWN if unverified_kind(shown.value) is Kind.ID else ""
         raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie, sentence=sentence)
     subject, claims = found
-    note_application(environ, known_application(known, claims["client_id"]))
+    application = known_application(known, claims["client_id"])
+    note_application(environ, application)
     if "openid" not in claims.get("scope", "").split():
         raise InsufficientScopeError
     if isinstance(subject, KnownUser) and "grant_id" in claims:
-        return no_store(tokens.tell_of_person(known, subject, claims["scope"], frozenset(claims.get("userinfo", ()))))
+        told = tokens.tell_of_person(known, subject, claims["scope"], frozenset(claims.get("userinfo", ())))
+        return _signed(known, application, told) if application is not None and application.signs_userinfo else no_store(told)
     return no_store({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
+
+
+def _signed(realm: KnownRealm, application: KnownApplication, told: dict[str, Any]) -> Response:
+    """Answer with a JWT for the application alone (OpenID Connect Core §5.3.2), typed as no token is (RFC 8725 §3.11)."""
+    written = json.dumps(told | {"iss": realm.issuer, "aud": application.client_id}, separators=(",", ":"))
+    signer = keys.key_ring(realm).signer(application.algorithm or realm.signing_algorithm, clock.timestamp())
+    return Response(signer.sign("userinfo+jwt", written), 200, NO_STORE, mimetype="application/jwt")
 
 
 def _shown(environ: Environ) -> Credentials:

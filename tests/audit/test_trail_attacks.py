@@ -196,6 +196,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "backchannel_logout_uri",
             "consent",
             "pushed_requests",
+            "signed_userinfo",
         ],
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by", "email_verified"],

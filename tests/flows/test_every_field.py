@@ -105,6 +105,7 @@ RESOURCES = {
             "scopes": ["openid", "email"],
             "consent": True,
             "pushed_requests": True,
+            "signed_userinfo": True,
             "web_origins": ["https://app.example"],
             "jwks": key_pair()[1],
             "rate_per_second": 7,

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from idp.applications import SCOPES
 from tests.conftest import FrozenClock
-from tests.factories import Factory
+from tests.factories import Factory, set_application
 from tests.sign_in.conftest import DONE, Browser, told
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
@@ -83,6 +83,29 @@ def test_userinfo_get_and_post_header_and_body(web: Browser, ann: str) -> None:
         answer = web.client.open(f"{web.base}userinfo", method=method, headers=shown)
         assert (answer.status_code, answer.mimetype, answer.json["sub"]) == (200, "application/json", ann)
     assert web.client.post(f"{web.base}userinfo", data={"access_token": token}).status_code == 401, "a warning of the suite"
+
+
+@pytest.mark.spec("R77")
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_userinfo_signed(web: Browser, make: Factory, ann: str, algorithm: str) -> None:
+    make.change(lambda realm, row: set_application(realm, row, signed_userinfo=True, signing_algorithm=algorithm), "shop")
+    tokens = web.tokens(scope="openid email")
+    answer = web.userinfo(tokens["access_token"])
+    assert answer.mimetype == "application/jwt"
+    assert answer.headers["Cache-Control"] == "no-store"
+    opened = web.open(answer.text, typ="userinfo+jwt")
+    assert opened.header["alg"] == algorithm
+    who = {"sub": ann, "email": "ann@example.test", "email_verified": False}
+    assert opened.claims == who | {"iss": ISSUER, "aud": "shop"}
+    client = web.app.test_client()
+    for shown in (answer.text, answer.text.replace("=", "")):
+        header = {"Authorization": f"Bearer {shown}"}
+        assert client.get("/v1/users/info", headers=header).status_code == 401, "it is no token"
+        assert web.userinfo(shown).status_code == 401
+    assert not web.introspect(answer.text)["active"]
+    assert web.ask(prompt="none", id_token_hint=answer.text).headers["Location"].count("error=") == 1
+    make.change(lambda realm, row: set_application(realm, row, signed_userinfo=False), "shop")
+    assert web.userinfo(tokens["access_token"]).json == who
 
 
 @pytest.mark.spec("R66")

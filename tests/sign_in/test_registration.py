@@ -122,6 +122,8 @@ def test_registered_application_signs_people_in_with_their_consent(
         ("web", {"token_endpoint_auth_method": "client_secret_post"}),
         ("native", {"token_endpoint_auth_method": "none", "application_type": "native", "redirect_uris": ["http://127.0.0.1/x"]}),
         ("browser", {"token_endpoint_auth_method": "none"}),
+        ("web", {"userinfo_signed_response_alg": "ES256"}),
+        ("web", {"userinfo_signed_response_alg": "RS256", "id_token_signed_response_alg": "RS256"}),
         ("web", {"token_endpoint_auth_method": "private_key_jwt", "jwks": key_pair()[1]}),
     ],
 )
@@ -227,6 +229,8 @@ def test_token_of_another_realm_is_none(app: Flask, client: FlaskClient, make: F
         ({"jwks": key_pair()[1]}, "invalid_client_metadata"),
         ({"id_token_signed_response_alg": "none"}, "invalid_client_metadata"),
         ({"id_token_signed_response_alg": "HS256"}, "invalid_client_metadata"),
+        ({"userinfo_signed_response_alg": "none"}, "invalid_client_metadata"),
+        ({"userinfo_signed_response_alg": "RS256", "id_token_signed_response_alg": "ES256"}, "invalid_client_metadata"),
         ({"subject_type": "pairwise"}, "invalid_client_metadata"),
         ({"client_name": "x" * 201}, "invalid_client_metadata"),
         ({"client_name": "a\nb"}, "invalid_client_metadata"),

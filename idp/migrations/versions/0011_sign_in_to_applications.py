@@ -166,7 +166,7 @@ def _add_columns() -> None:
     for column in ("redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes"):
         op.add_column("application", sa.Column(column, sa.JSON(), server_default="[]", nullable=False))
     op.add_column("application", sa.Column("backchannel_logout_uri", sa.String(length=1000)))
-    for column in ("consent", "pushed_requests"):
+    for column in ("consent", "pushed_requests", "signed_userinfo"):
         op.add_column("application", sa.Column(column, sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("one_time_link", sa.Column("email", sa.String(length=254), server_default="", nullable=False))
     op.add_column("user_account", sa.Column("email_verified", sa.Boolean(), server_default=sa.false(), nullable=False))
