@@ -113,6 +113,7 @@ RULES = {
     "R110": "ASVS 6.3.8: who has an account cannot be told from answers",
     "R113": "ASVS 7.2: a new session token at every sign-in; idle and absolute limits",
     "R114": "ASVS 7.4: sessions end at the server, and can be listed and ended",
+    "R115": "ASVS 7.5.1: the password is asked for again before an email address changes",
     "R116": "ASVS 7.6.2: a session begins by an explicit act only",
     "R117": "ASVS 9: self-contained tokens",
     "R118": "ASVS 10.4: redirect match, codes, grants per client, PKCE, refresh",
@@ -129,7 +130,6 @@ NOT_OFFERED = [
     ("R79", "Request objects are refused, each with its own error; parameters can be pushed instead."),
     ("R80", "`sub` is public: the same person is the same to every application of a realm."),
     ("R111, R112", "No second factors and no other identity providers yet."),
-    ("R115", "People cannot change their own mail address; an administrator can, which makes open one-time codes void."),
 ]
 
 PARTLY = [
@@ -192,7 +192,7 @@ PARTLY = [
     ),
     (
         "R77",
-        "UserInfo is JSON; a signed answer is not offered. A POST with the token in the body is refused: the header is the one way.",
+        "A POST to UserInfo with the token in the body is refused: the header is the one way.",
     ),
     (
         "T75, T76",

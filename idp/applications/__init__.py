@@ -13,7 +13,7 @@ from idp.applications.known import (
     recall_application,
 )
 from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
-from idp.applications.redirects import PROJECT_SCOPE, SCOPES, check_scopes, is_private, is_registered
+from idp.applications.redirects import PROJECT_SCOPE, SCOPES, check_redirect_uris, check_scopes, is_private, is_registered
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -27,10 +27,10 @@ from idp.applications.secrets import (
     use_up,
 )
 from idp.applications.service import (
+    HAS_ORIGINS,
     application_listing,
     cannot_administer,
     check_client_id,
-    check_kind,
     create_application,
     delete_application,
     find_application,
@@ -51,6 +51,7 @@ __all__ = [
     "ASSERTION_ALGORITHMS",
     "FOR_PEOPLE",
     "GRANTS_OF_KIND",
+    "HAS_ORIGINS",
     "NEW_SECRET",
     "PROJECT_SCOPE",
     "SCOPES",
@@ -74,8 +75,8 @@ __all__ = [
     "check_audiences",
     "check_client_id",
     "check_jwks",
-    "check_kind",
     "check_origins",
+    "check_redirect_uris",
     "check_scopes",
     "count_expiring",
     "create_application",

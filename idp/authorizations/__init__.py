@@ -2,7 +2,7 @@
 
 from idp.authorizations import notices
 from idp.authorizations.connections import Connection, list_connections
-from idp.authorizations.consents import agree, has_agreed, take_back
+from idp.authorizations.consents import agree, forget_consents, has_agreed, take_back
 from idp.authorizations.devices import (
     INTERVAL,
     add_device,
@@ -72,6 +72,7 @@ __all__ = [
     "find_pushed",
     "find_refreshed",
     "find_waiting",
+    "forget_consents",
     "forget_devices",
     "forget_old",
     "forget_pushed",

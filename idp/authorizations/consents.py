@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from idp import audit, clock
 from idp.authorizations.models import Consent
@@ -37,6 +37,12 @@ def take_back(realm: str, user_id: int, application_id: int, client_id: str, by:
     row.scopes, row.given_at, row.taken_back_at = [], None, clock.now()
     end_of_pair(realm, user_id, application_id, by)
     audit.record(audit.Tag.CONSENT_TAKE_BACK, realm, f"application:{client_id}", by=by.value)
+
+
+def forget_consents(application_id: int) -> None:
+    """Have everybody asked again about an application that is not what they have agreed to any more."""
+    agreed = update(Consent).where(Consent.application_id == application_id, Consent.given_at.is_not(None))
+    db.session.execute(agreed.values(scopes=[], given_at=None))
 
 
 def _row(user_id: int, application_id: int) -> Consent:

@@ -65,6 +65,8 @@ def restored(
                 "restored_to": json_time(report.restored_to),
                 "sessions_ended": report.sessions,
                 "links_ended": report.links,
+                "sign_ins_ended": report.sign_ins,
+                "registration_tokens_revoked": report.registrations,
                 "mails_dropped": report.mails,
                 "keys_replaced": report.keys,
                 "events_lost": report.lost,
@@ -82,7 +84,8 @@ def restored(
 def _show(report: Any, acts: Sequence[dict[str, Any]], doubtful: Sequence[Any]) -> None:
     click.echo(f"The backup ends at {show_time(report.restored_to)}. Everything done after that is lost.")
     click.echo(
-        f"Ended: {report.sessions} sessions, {report.links} one-time codes, all earlier tokens. Emails discarded: {report.mails}."
+        f"Ended: {report.sessions} sessions, {report.sign_ins} sign-ins to applications, {report.links} one-time codes, "
+        f"{report.registrations} registration tokens, all earlier tokens. Emails discarded: {report.mails}."
     )
     if report.keys:
         click.echo(

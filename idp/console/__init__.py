@@ -48,7 +48,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", "/console/sign-up/<code>", sign_in.verify_sign_up),
     ("GET POST", "/console/invitation/<code>", sign_in.invitation),
     ("GET POST", "/console/reset/<code>", sign_in.reset),
-    ("GET POST", "/console/confirm-address/<code>", sign_in.confirm_address),
+    ("GET POST", "/console/confirm-address/<code>", credentials.confirm_address),
     ("GET POST", "/console/forgotten", sign_in.forgotten),
     ("GET", _REALM, overview.show),
     ("GET", f"{_REALM}/applications", applications.list_applications),

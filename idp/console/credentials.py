@@ -221,7 +221,7 @@ def change_address(visit: Visit) -> Response | str:
         except users.SignInError:
             raise WrongPasswordError from None
         realm = get_realm(home)
-        users.request_address(realm, users.get_user(realm, used.uid), (form.email.data or "").strip())
+        users.request_address(realm, used.uid, used.password_hash, (form.email.data or "").strip())
 
     if form.do(act):
         return see_other(page_url("/console/my/email?done=address"))
@@ -232,6 +232,29 @@ def change_address(visit: Visit) -> Response | str:
         submit="Send the link",
         back=None,
         intro=f"Your email address: {stored}. Emails about your account go there. The name that you sign in with stays {name}.",
+    )
+
+
+@page
+def confirm_address(visit: Visit, code: str) -> Response | str:
+    """Verify the address that this link went to, as who has asked for it: anybody else who follows it changes nothing."""
+    user_id = visit.caller.user.id
+    form, asked = Form(visit.posted), users.asked_address(user_id, code)
+    if visit.posted is None and not asked:
+        raise users.LinkError
+
+    def act() -> None:
+        users.confirm_address(user_id, code)
+
+    if form.do(act):
+        return see_other(page_url("/console/my/email?done=address-verified"))
+    return form_page(
+        "console/form.html",
+        form,
+        title="Verify your email address",
+        submit="Verify",
+        back=None,
+        intro=f"Use {asked} for your account {visit.caller.user.name}." if asked else "",
     )
 
 

@@ -127,29 +127,6 @@ def reset(posted: Posted | None, code: str) -> Response | str:
 
 
 @open_page
-def confirm_address(posted: Posted | None, code: str) -> Response | str:
-    """Verify the email address that this link went to, once that is confirmed: a program that opens links confirms nothing."""
-    form, asked = Form(posted), users.asked_address(code)
-    if posted is None and not asked:
-        raise users.LinkError
-
-    def act() -> None:
-        users.confirm_address(code)
-        commit()
-
-    if form.do(act):
-        return see_other(page_url("/console/sign-in?done=address-verified"))
-    return form_page(
-        "console/form.html",
-        form,
-        title="Verify your email address",
-        submit="Verify",
-        back=None,
-        intro=f"Use {asked} for the account that has asked for it.",
-    )
-
-
-@open_page
 def forgotten(posted: Posted | None) -> Response | str:
     """Ask for a link to choose a new password. The answer does not tell whether there is such an account (T85)."""
     form = ForgottenForm(posted)

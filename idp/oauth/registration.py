@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from idp.applications import Application, ApplicationSheet, Kind, allowed_grants
+from idp.applications import Application, ApplicationSheet, Kind, allowed_grants, check_redirect_uris
 from idp.errors import InvalidMembersError
-from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
+from idp.oauth.client_auth import PUBLIC
 from idp.oauth.errors import InvalidClientMetadataError, InvalidRedirectUriError
 from idp.oauth.grants.device_code import DEVICE_GRANT
 from idp.realms import Algorithm
@@ -115,6 +115,7 @@ def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description:
     scopes = token.scopes if metadata.scope is None else [each for each in token.scopes if each in metadata.scope.split()]
     if not scopes:
         raise InvalidClientMetadataError(f"The registration token allows the scopes {' '.join(token.scopes)}.")
+    _check_uris(metadata)
     values = {
         "description": description,
         "kind": metadata.kind.value,
@@ -146,19 +147,32 @@ def _origins(metadata: ClientMetadata) -> list[str]:
     return list(dict.fromkeys(f"{each.scheme}://{each.netloc}" for each in parts))
 
 
+def _check_uris(metadata: ClientMetadata) -> None:
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        try:
+            check_redirect_uris(getattr(metadata, name))
+        except ValueError as error:
+            raise _refusal(name, str(error)) from None
+
+
 def _refusal(name: str, reason: str) -> InvalidClientMetadataError | InvalidRedirectUriError:
     kind = InvalidRedirectUriError if name in {"redirect_uris", "post_logout_redirect_uris"} else InvalidClientMetadataError
-    return kind(_NOT_SAID.sub("?", f"{name} {reason}")[:500])
+    return kind(in_description(f"{name} {reason}"))
 
 
-def describe(application: Application, algorithm: str, *, has_secret: bool) -> dict[str, Any]:
+def in_description(text: str) -> str:
+    """Return a sentence with nothing in it that a description cannot have."""
+    return _NOT_SAID.sub("?", text)[:500]
+
+
+def describe(application: Application, algorithm: str, method: str) -> dict[str, Any]:
     """Return what is registered of an application, as the protocol names it (RFC 7591 §3.2.1).
 
     :param algorithm: of the realm, where it has chosen none.
+    :param method: how it authenticates.
     """
     kind = Kind(application.kind)
     grants: Collection[str] = allowed_grants(kind, application.grant_types)
-    method = CLIENT_AUTH_METHODS[0] if has_secret else PUBLIC if kind.is_public else "private_key_jwt"
     described = {
         "client_id": application.name,
         "client_id_issued_at": int(application.created_at.timestamp()),

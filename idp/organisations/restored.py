@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 
-from idp import audit, clock, keys, mail, realms, trail
+from idp import audit, clock, keys, mail, realms, registrations, trail
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditEvent, Tag
+from idp.authorizations import Authorization, DeviceRequest, End, PushedRequest
 from idp.db import db
 from idp.keys import KeyState
 from idp.organisations.models import SignUp
@@ -31,6 +32,7 @@ ENDING = frozenset(
         Tag.PASSWORD_CHANGE, Tag.PASSWORD_RESET, Tag.PERSONAL_TOKEN_DELETE, Tag.GRANT_UPDATE, Tag.GRANT_DELETE, Tag.ROLE_UPDATE,
         Tag.GROUP_UPDATE, Tag.GROUP_DELETE, Tag.KEY_REVOKE, Tag.KEYSET_REPLACE, Tag.KEYSET_DELETE, Tag.KEYSET_UPDATE,
         Tag.PROTECTED_API_UPDATE, Tag.REALM_UPDATE, Tag.REALM_DEACTIVATE, Tag.REALM_DELETE,
+        Tag.REGISTRATION_TOKEN_REVOKE, Tag.ADDRESS_VERIFY, Tag.AUTHORIZATION_END, Tag.CONSENT_TAKE_BACK,
     }
 )  # fmt: skip # a list of words
 """Acts by which something stops working, or means something else."""
@@ -57,6 +59,10 @@ class RestoreReport:
     sessions: int = 0
     links: int = 0
     mails: int = 0
+    sign_ins: int = 0
+    """Sign-ins of people to applications, with their refresh tokens."""
+    registrations: int = 0
+    """Registration tokens."""
     keys: int = 0
     """Signing keys that were replaced."""
     lost: dict[str, int] = field(default_factory=dict)
@@ -77,6 +83,11 @@ def end_what_was_restored(*, replace_keys: bool, outside: Iterable[Checkpoint] =
         report.links += _touch(update(table).where(table.used_at.is_(None)).values(used_at=now))
     report.links += _touch(delete(ResetRequest))
     report.mails = mail.drop_waiting()
+    report.registrations = registrations.end_all()
+    live = update(Authorization).where(Authorization.ended_at.is_(None))
+    report.sign_ins = _touch(live.values(ended_at=now, ended_by=End.ADMINISTRATOR.value))
+    for remembered in (PushedRequest, DeviceRequest):
+        _touch(delete(remembered))
     for realm in realms.list_realms():
         realm.tokens_from = now
         if replace_keys:

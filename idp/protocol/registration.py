@@ -1,26 +1,34 @@
 """Applications register themselves (RFC 7591), and read, change and remove what they have registered (RFC 7592)."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, request
 
 from idp import applications, audit, clock, ratelimit, registrations
-from idp.applications import Application, ApplicationSheet
-from idp.db import commit
-from idp.errors import InvalidValueError
+from idp.applications import Application
+from idp.db import commit, db
+from idp.errors import ConflictError, InvalidValueError
 from idp.oauth.errors import NO_STORE, AccessDeniedError, InvalidClientMetadataError, InvalidTokenError
 from idp.oauth.realm import open_realm
-from idp.oauth.registration import ClientMetadata, describe, read_metadata, sheet_of
+from idp.oauth.registration import ClientMetadata, describe, in_description, read_metadata, sheet_of
 from idp.ratelimit import Rate, Use
-from idp.realms import KnownRealm, get_realm
-from idp.registrations import BadTokenError, Registered, RegistrationToken
+from idp.realms import KnownRealm
+from idp.registrations import BadTokenError, OwnMaster, Registered, RegistrationToken
 from idp.web.address import client_address
-from idp.web.body import BodyError, read_json
+from idp.web.body import BodyError, read_body, read_json
 from idp.web.credentials import MalformedCredentialError, Shown, read_credentials
 
 PATH = "clients-registrations/openid-connect"
 """Below the issuer, where clients of other servers look for it too."""
+
+LARGEST = 16_384
+"""Bytes of what an application says of itself: all of it is kept, and goes into the audit trail."""
+
+_CHANGES = Rate("registration-change", 1 / 360, 10)
+"""Changes that an application makes to itself: ten in an hour."""
 
 _RATE = Rate("registration", 0.5, 30)
 """Requests of one network."""
@@ -36,10 +44,9 @@ def register(realm: str) -> Response:
     except BadTokenError as error:
         raise InvalidTokenError(is_shown=True, sentence=str(error)) from error
     commit()
-    told = _told(known, made.application, made.access_token, has_secret=bool(made.secret))
+    told = _told(known, made.application, metadata.token_endpoint_auth_method, made.access_token)
     if made.secret:
         told |= {"client_secret": made.secret, "client_secret_expires_at": 0}
-        told["token_endpoint_auth_method"] = metadata.token_endpoint_auth_method
     return _answer(told, 201)
 
 
@@ -47,8 +54,8 @@ def _register(realm: KnownRealm, token: RegistrationToken) -> tuple[Registered, 
     metadata = read_metadata(_body())
     description = f"Registered itself{f' with: {token.description}' if token.description else ''}"[:500]
     sheet = sheet_of(metadata, token, description=description)
-    with audit.acting_as(audit.Actor(f"registration-token:{token.uid}", _address(realm))):
-        return registrations.register(realm, token, _checked(sheet), secret=metadata.has_secret), metadata
+    with audit.acting_as(audit.Actor(f"registration-token:{token.uid}", _address(realm))), _refusals():
+        return registrations.register(realm, token, sheet, metadata.token_endpoint_auth_method), metadata
 
 
 def configure(realm: str, client_id: str) -> Response:
@@ -56,22 +63,27 @@ def configure(realm: str, client_id: str) -> Response:
     known = _open(realm)
     access_token = _bearer()
     try:
-        application, token = registrations.find_registered(known, client_id, access_token)
+        own = registrations.find_registered(known, client_id, access_token)
     except BadTokenError as error:
         raise InvalidTokenError(is_shown=True, sentence=str(error)) from error
+    application = own.application
     with audit.acting_as(audit.Actor(f"application:{application.name}", _address(known))):
         if request.method == "DELETE":
-            applications.delete_application(get_realm(known.name), application)
+            registrations.remove(known, own)
             commit()
             return Response(status=204, headers=NO_STORE)
         if request.method == "PUT":
-            _replace(known, application, token)
+            _replace(known, own)
             commit()
-    return _answer(_told(known, application, access_token, has_secret=registrations.has_secret(application)), 200)
+    told = _told(known, application, own.registration.method, access_token)
+    db.session.rollback()
+    return _answer(told, 200)
 
 
-def _replace(realm: KnownRealm, application: Application, token: RegistrationToken) -> None:
+def _replace(realm: KnownRealm, own: OwnMaster) -> None:
     """Set all of what an application has registered anew; what it leaves out, it has no longer (RFC 7592 §2.2)."""
+    application = own.application
+    ratelimit.limiter(realm.runtime).use(Use(_CHANGES, application.uid))
     sent = _body()
     if sent.get("client_id") != application.name:
         raise InvalidClientMetadataError("client_id has to be that of the application.")
@@ -79,10 +91,11 @@ def _replace(realm: KnownRealm, application: Application, token: RegistrationTok
     if secret is not None and not _is_secret_of(realm, application, secret):
         raise InvalidClientMetadataError("client_secret has to be that of the application, or be left out.")
     metadata = read_metadata(sent)
-    if metadata.has_secret != registrations.has_secret(application):
-        raise InvalidClientMetadataError("How the application authenticates cannot change: register another.")
-    sheet = sheet_of(metadata, token, description=application.description)
-    applications.update_application(get_realm(realm.name), application, _checked(sheet))
+    if (metadata.token_endpoint_auth_method, metadata.kind.value) != (own.registration.method, application.kind):
+        raise InvalidClientMetadataError("How the application authenticates, and its kind, cannot change: register another.")
+    sheet = sheet_of(metadata, own.token, description=application.description)
+    with _refusals():
+        registrations.replace(realm, own, sheet)
 
 
 def _is_secret_of(realm: KnownRealm, application: Application, secret: object) -> bool:
@@ -92,12 +105,13 @@ def _is_secret_of(realm: KnownRealm, application: Application, secret: object) -
     )
 
 
-def _checked(sheet: ApplicationSheet) -> ApplicationSheet:
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Say what a domain refuses as the protocol does."""
     try:
-        applications.check_kind(sheet)
-    except InvalidValueError as error:
-        raise InvalidClientMetadataError(str(error)) from error
-    return sheet
+        yield
+    except (ConflictError, InvalidValueError) as error:
+        raise InvalidClientMetadataError(in_description(str(error))) from error
 
 
 def _open(realm: str) -> KnownRealm:
@@ -128,13 +142,15 @@ def _bearer() -> str:
 
 def _body() -> dict[str, Any]:
     try:
+        if len(read_body(request.environ)) > LARGEST:
+            raise InvalidClientMetadataError(f"The metadata is larger than {LARGEST} bytes.")
         return read_json(request.environ)
     except BodyError as error:
         raise InvalidClientMetadataError(str(error)) from error
 
 
-def _told(realm: KnownRealm, application: Application, access_token: str, *, has_secret: bool) -> dict[str, Any]:
-    return describe(application, realm.signing_algorithm, has_secret=has_secret) | {
+def _told(realm: KnownRealm, application: Application, method: str, access_token: str) -> dict[str, Any]:
+    return describe(application, realm.signing_algorithm, method) | {
         "registration_client_uri": f"{realm.issuer}/{PATH}/{application.name}",
         "registration_access_token": access_token,
     }

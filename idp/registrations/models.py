@@ -58,6 +58,10 @@ class Registration(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), unique=True)
     token_id: Mapped[int] = mapped_column(ForeignKey("registration_token.id", ondelete="CASCADE"), index=True)
+    method: Mapped[str] = mapped_column(String(30))
+    """How it authenticates, for good (RFC 7591 §2, `token_endpoint_auth_method`)."""
+    seen_at: Mapped[datetime]
+    """When it has changed itself last. An application that somebody else has changed since is no longer its own master."""
     access_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """Of its registration access token."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)

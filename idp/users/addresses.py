@@ -2,30 +2,39 @@
 
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import and_, func, or_, select, update
 
 from idp import audit, clock, crypto, mail, vault
 from idp.db import db
 from idp.errors import ConflictError, InvalidValueError
 from idp.mail import check_address
+from idp.ratelimit import take_places
 from idp.realms import Realm, publish_user
 from idp.users.links import LinkError, find_link
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
-from idp.users.recipients import MailKind, count_mail
-from idp.users.service import lock_user, tell_former_address, void_links
+from idp.users.names import canonical
+from idp.users.recipients import WINDOW, MailKind, count_mail
+from idp.users.service import find_user_by_uid, lock_user, tell_former_address, void_links
 
 LIFETIME = timedelta(days=1)
 
+MOST_REQUESTS = 5
+"""Links that one person asks for in an hour."""
 
-def request_address(realm: Realm, user: User, address: str) -> None:
+
+def request_address(realm: Realm, uid: str, password_hash: str, address: str) -> None:
     """Send a link to an address; who follows it makes it the verified address of a user, also if it is theirs already.
 
-    The caller has seen a proof that it is the user who asks, such as their password.
+    The caller has seen the password that belongs to the hash: if that has changed since, nothing is sent.
 
     :raises InvalidValueError: that is no address.
     :raises ConflictError: it is verified already, or is of a user who gets no emails.
     :raises TooManyAttemptsError: as many emails have gone there as may.
     """
+    found = find_user_by_uid(realm, uid)
+    user = lock_user(found.id) if found is not None else None
+    if user is None or user.password_hash != password_hash:
+        raise ConflictError("The account has changed meanwhile. Try again.")
     if user.kind != UserKind.PERSON.value or not user.enabled:
         raise ConflictError(f"{user.name!r} is no person who can sign in.")
     if not address:
@@ -33,7 +42,8 @@ def request_address(realm: Realm, user: User, address: str) -> None:
     checked = check_address(address)
     if checked == user.email and user.email_verified:
         raise ConflictError("This email address is verified already.")
-    count_mail(MailKind.INVITATION, checked)  # a stranger's, for all that is known
+    take_places([(f"address of {user.uid}", MOST_REQUESTS)], WINDOW)
+    count_mail(MailKind.ADDRESS, checked, user)
     void_links(user, LinkPurpose.ADDRESS)
     plain = crypto.make_secret("ol")
     pepper_id, secret_hash = vault.hash_secret(plain)
@@ -55,15 +65,17 @@ def request_address(realm: Realm, user: User, address: str) -> None:
     audit.record(audit.Tag.ADDRESS_CHANGE_START, realm.name, f"user:{user.name}", uid=user.uid, email=checked)
 
 
-def confirm_address(code: str) -> User:
+def confirm_address(user_id: int, code: str) -> User:
     """Make the address that a one-time code was sent to that of its user. Of several at once, one does (T61).
 
-    :raises LinkError: the code does not work.
+    :param user_id: who is signed in: a link that somebody else has asked for does nothing, whoever follows it.
+    :raises LinkError: the code does not work, or is another's.
+    :raises ConflictError: another account has this address, by name or verified.
     """
     link = find_link(code, LinkPurpose.ADDRESS)
-    if link is None:
+    if link is None or link.user_id != user_id:
         raise LinkError
-    user_id, address = link.user_id, link.email
+    address = link.email
     lock_user(user_id)  # first the user, then the link, as every other act on both
     claim = update(OneTimeLink).where(
         OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
@@ -74,6 +86,8 @@ def confirm_address(code: str) -> User:
     realm = db.session.get_one(Realm, user.realm_id)
     if not user.enabled or not realm.enabled:
         raise LinkError
+    if _is_taken(realm, user, address):
+        raise ConflictError("Another account has this email address.")
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
         if address != user.email:
             tell_former_address(realm, user, address)
@@ -85,7 +99,12 @@ def confirm_address(code: str) -> User:
     return user
 
 
-def asked_address(code: str) -> str:
-    """Return the address that a one-time code verifies; empty if it cannot be used any more."""
+def _is_taken(realm: Realm, user: User, address: str) -> bool:
+    same = or_(User.name == canonical(address), and_(func.lower(User.email) == address.lower(), User.email_verified))
+    return db.session.scalar(select(User.id).where(User.realm_id == realm.id, User.id != user.id, same).limit(1)) is not None
+
+
+def asked_address(user_id: int, code: str) -> str:
+    """Return the address that a one-time code of a user verifies; empty if it cannot be used any more, or is another's."""
     link = find_link(code, LinkPurpose.ADDRESS)
-    return link.email if link is not None else ""
+    return link.email if link is not None and link.user_id == user_id else ""

@@ -32,6 +32,7 @@ class MailKind(StrEnum):
     SIGN_UP = "sign-up"
     RESET = "reset"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105 (a kind of mail)
+    ADDRESS = "address"
     ADDRESS_CHANGED = "address-changed"
     KEY_EXPIRY = "api-key-expiry"
     KEY_LEAKED = "api-key-leaked"
@@ -44,12 +45,20 @@ def count_mail(kind: MailKind, address: str, about: User | None = None) -> None:
     :raises TooManyAttemptsError: as many have gone there in an hour as may; the mail must not be written.
     """
     mailbox = _mailbox(address)
+    if kind is MailKind.ADDRESS:
+        # an account of its own: nobody keeps an invitation from a stranger by giving their address
+        _take([(f"mail {kind} to {mailbox}", MOST_OF_A_KIND)])
+        return
     if kind in {MailKind.INVITATION, MailKind.SIGN_UP} or about is None:
         limits = [(f"mail {kind} to {mailbox}", MOST_OF_A_KIND), (f"mail to {mailbox}", MOST)]
     else:
         limits = [(f"mail {kind} of realm {about.realm_id} to {mailbox}", MOST_OF_A_KIND)]
         if not owns_address(about):
             limits.append((f"mail reset to {mailbox}" if kind is MailKind.RESET else f"mail to {mailbox}", MOST))
+    _take(limits)
+
+
+def _take(limits: list[tuple[str, int]]) -> None:
     try:
         take_places(limits, WINDOW)
     except TooManyAttemptsError as error:

@@ -9,11 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from idp import applications, audit, clock, registrations
+from idp import access, applications, audit, clock, crypto, registrations
 from idp.algorithms import SIGNING_ALGORITHMS
-from idp.db import db
+from idp.db import commit, db
 from idp.oauth.registration import NOT_SUPPORTED
-from idp.registrations import ABANDONED_AFTER, Registration, RegistrationTokenSheet
+from idp.organisations.restored import end_what_was_restored
+from idp.registrations import ABANDONED_AFTER, Registration, RegistrationTokenSheet, service
 from idp.setup import rotate_keys_and_tidy
 from tests.factories import BASE, Factory, Made, key_pair, set_application, set_realm
 from tests.sign_in.conftest import DONE, Browser, told
@@ -269,18 +270,19 @@ def test_application_changes_itself_and_nothing_more(client: FlaskClient, make: 
     answer = made(register(client, token))
     url, headers = own(answer)
     name = answer["client_id"]
-    make.change(lambda realm, row: set_application(realm, row, consent=False, scopes=["openid", "roles"]), name)
     changed = client.put(url, json=WEB | {"client_id": name, "client_name": "Other", "scope": "openid roles"}, headers=headers)
     assert changed.status_code == 200, changed.text
     assert (changed.json["client_name"], changed.json["scope"]) == ("Other", "openid")
     row = stored(make, name)
-    assert (row["display_name"], row["consent"], row["scopes"]) == ("Other", True, ["openid"]), "people are asked again"
+    assert (row["display_name"], row["consent"], row["scopes"]) == ("Other", True, ["openid"])
     for body in (
         WEB,
         WEB | {"client_id": "another"},
         WEB | {"client_id": name, "client_secret": "wrong"},
         WEB | {"client_id": name, "client_secret": 7},
         WEB | {"client_id": name, "token_endpoint_auth_method": "none"},
+        WEB | {"client_id": name, "token_endpoint_auth_method": "private_key_jwt", "jwks": key_pair()[1]},
+        WEB | {"client_id": name, "client_name": "x" * 20_000},
         WEB | {"client_id": name, "redirect_uris": ["http://evil.example"]},
     ):
         assert client.put(url, json=body, headers=headers).status_code == 400, body
@@ -358,3 +360,106 @@ def test_secrets_are_stored_as_hashes(app: Flask, client: FlaskClient, token: st
     for secret in (token, answer["client_secret"], answer["registration_access_token"]):
         assert secret not in dump
         assert secret[20:60] not in dump
+
+
+ADOPTIONS: dict[str, Any] = {
+    "changed": lambda realm, row: set_application(realm, row, description="Looked at", scopes=["openid"], rate_per_second=1),
+    "disabled": lambda realm, row: set_application(realm, row, enabled=False),
+    "made a machine": lambda realm, row: set_application(realm, row, kind="machine", redirect_uris=[]),
+    "without a secret": lambda realm, row: applications.retire_secret(realm, row, "main"),
+    "given a role": lambda realm, row: access.grant_role(realm, applications.holder_of(row), "viewer"),
+}
+
+
+@pytest.mark.parametrize("adoption", ADOPTIONS)
+def test_what_an_administrator_has_touched_is_theirs(
+    app: Flask, client: FlaskClient, make: Factory, token: str, adoption: str
+) -> None:
+    answer = made(register(client, token))
+    name, (url, headers) = answer["client_id"], own(answer)
+    make.change(ADOPTIONS[adoption], name)
+    before = stored(make, name)
+    assert client.get(url, headers=headers).status_code == 401
+    assert client.put(url, json=WEB | {"client_id": name, "client_name": "Mine"}, headers=headers).status_code == 401
+    assert client.delete(url, headers=headers).status_code == 401
+    assert stored(make, name) == before
+
+    def age(realm: Any) -> None:
+        assert realm
+        db.session.query(Registration).update({"created_at": clock.now() - ABANDONED_AFTER - timedelta(minutes=1)})
+
+    make.do(age)
+    with app.app_context():
+        rotate_keys_and_tidy()
+    assert name in names(make), "nor is it removed"
+
+
+def test_people_are_asked_again_about_another_name_or_place(
+    app: Flask, client: FlaskClient, make: Factory, token: str, ann: str
+) -> None:
+    assert ann
+    answer = made(register(client, token, token_endpoint_auth_method="none"))
+    name, (url, headers) = answer["client_id"], own(answer)
+    browser = Browser(app, Made(name, "", ""), public=True)
+    assert "code" in told(browser.send(browser.sign_in(browser.ask()), decision="agree"))
+    assert "code" in told(browser.ask(prompt="none"))
+    same = WEB | {"client_id": name, "token_endpoint_auth_method": "none"}
+    assert client.put(url, json=same, headers=headers).status_code == 200
+    assert "code" in told(browser.ask(prompt="none")), "nothing that people were told has changed"
+    other = "https://other.example/x"
+    assert client.put(url, json=same | {"redirect_uris": [DONE, other]}, headers=headers).status_code == 200
+    asked = told(browser.ask(prompt="none", redirect_uri=other), other)
+    assert asked["error"] == "consent_required"
+
+
+@pytest.mark.parametrize("uri", ["https://[x", "https://[1.2]/", "https://a\u2100b.example/", "https://\x00"])
+def test_odd_addresses_of_a_browser_application(client: FlaskClient, token: str, uri: str) -> None:
+    answer = register(client, token, token_endpoint_auth_method="none", redirect_uris=[uri])
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_redirect_uri")
+
+
+def test_odd_client_ids(client: FlaskClient, token: str) -> None:
+    answer = made(register(client, token))
+    for shown in (answer["registration_access_token"], crypto.make_secret("ra")):
+        for odd in ("x%00", "%00", "x" * 3_000, "%F0%9F%92%A9", "..%2f"):
+            assert client.get(f"{URL}/{odd}", headers=bearer(shown)).status_code in {401, 404}
+
+
+def test_strangers_leave_places_to_administrators(
+    client: FlaskClient, make: Factory, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_WITH_ORIGINS", 2)
+    browser = {"token_endpoint_auth_method": "none"}
+    for _ in range(2):
+        made(register(client, token, **browser))
+    refused = register(client, token, **browser)
+    assert (refused.status_code, refused.json["error"]) == (400, "invalid_client_metadata")
+    made(register(client, token))
+    make.application("own", kind="browser", redirect_uris=[DONE], web_origins=["https://own.example"], secret=False, roles=())
+
+
+def test_application_changes_itself_ten_times_an_hour(client: FlaskClient, token: str) -> None:
+    answer = made(register(client, token))
+    url, headers = own(answer)
+    body = WEB | {"client_id": answer["client_id"]}
+    said = [client.put(url, json=body | {"client_name": str(number)}, headers=headers).status_code for number in range(12)]
+    assert said == [200] * 10 + [429] * 2
+
+
+def test_of_many_removals_at_once_one_succeeds(app: Flask, client: FlaskClient, make: Factory, token: str) -> None:
+    url, headers = own(made(register(client, token)))
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: app.test_client().delete(url, headers=headers).status_code, range(6)))
+    assert sorted(answers) == [204] + [401] * 5
+    deletions = make.do(lambda realm: [e for e in audit.list_events(realm.name) if e.tag == audit.Tag.APPLICATION_DELETE])
+    assert len(deletions) == 1
+
+
+def test_restored_backup_registers_nothing(app: Flask, client: FlaskClient, token: str) -> None:
+    url, headers = own(made(register(client, token)))
+    with app.app_context():
+        report = end_what_was_restored(replace_keys=False)
+        commit()
+    assert report.registrations == 1
+    assert register(client, token).status_code == 401
+    assert client.get(url, headers=headers).status_code == 401

@@ -135,6 +135,8 @@ def _create_registration() -> None:
         sa.Column("id", sa.Integer(), primary_key=True),
         *_references("registration", "application"),
         sa.Column("token_id", sa.Integer(), of_token, nullable=False),
+        sa.Column("method", sa.String(length=30), nullable=False),
+        sa.Column("seen_at", _MOMENT, nullable=False),
         sa.Column("access_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.UniqueConstraint("application_id", name="uq_registration_application_id"),
