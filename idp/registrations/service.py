@@ -234,7 +234,7 @@ def _lock(realm: KnownRealm) -> Realm:
     """Return the realm, in which from here on nobody else makes, changes or removes anything before the commit."""
     row = lock_realm(realm.name)
     if row is None:
-        raise BadTokenError("There is no such realm any more.")
+        raise BadTokenError("The registration token does not work any more.")
     return row
 
 
