@@ -76,6 +76,8 @@ class KnownApplication:
     asks_consent: bool
     pushes_requests: bool
     signs_userinfo: bool
+    privacy_url: str
+    terms_url: str
     web_origins: frozenset[str]
     """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
@@ -173,6 +175,8 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             asks_consent=row.consent,
             pushes_requests=row.pushed_requests,
             signs_userinfo=row.signed_userinfo,
+            privacy_url=row.privacy_url,
+            terms_url=row.terms_url,
             web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),

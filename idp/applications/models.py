@@ -42,6 +42,8 @@ class Application(Identified, Base):
     """Grants that it may use; empty for those of its kind."""
     scopes: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """Scopes that it may ask people for; empty for all."""
+    privacy_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    terms_url: Mapped[str] = mapped_column(String(500), default="", server_default="")
     consent: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether people are asked before it learns of them."""
     signed_userinfo: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
 from idp.applications.kinds import GrantName, KindName
 from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
-from idp.realms import AccessTokenType, Algorithm, Description, DisplayName
+from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link
 from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
@@ -51,6 +51,10 @@ class ApplicationSettings(Sheet):
     """The OAuth grants that it may use; empty for those of its kind."""
     scopes: Annotated[list[str], Field(max_length=MOST_SCOPES), AfterValidator(check_scopes)] = Field(default=[], title="Scopes")
     """The scopes that it may ask people for; empty for all."""
+    privacy_url: Link = Field(default="", title="Link to its privacy policy")
+    """Shown to people who are asked for consent: an https URL."""
+    terms_url: Link = Field(default="", title="Link to its terms of use")
+    """Shown beside it."""
     consent: bool = Field(default=False, title="Ask people for consent")
     """Whether people are asked before it learns who they are. Leave it off for applications of the organisation itself."""
     signed_userinfo: bool = Field(default=False, title="Signed UserInfo")

@@ -30,6 +30,9 @@ NOT_SUPPORTED = (
 )  # fmt: skip # a list of words
 """Refused, since to pass over them would leave out what the application relies on. Others are ignored (RFC 7591 §2)."""
 
+_MEMBERS = {"privacy_url": "policy_uri", "terms_url": "tos_uri", "display_name": "client_name"}
+"""What the protocol calls fields of ours that it calls otherwise."""
+
 _NOT_SAID = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 """What cannot be in a description (RFC 6749 §5.2)."""
 
@@ -40,6 +43,8 @@ class ClientMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
     redirect_uris: list[str] = Field(default=[], max_length=50)
+    policy_uri: str = ""
+    tos_uri: str = ""
     token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = (
         "client_secret_basic"  # noqa: S105 (a method)
     )
@@ -120,6 +125,8 @@ def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description:
         "description": description,
         "kind": metadata.kind.value,
         "display_name": metadata.client_name,
+        "privacy_url": metadata.policy_uri,
+        "terms_url": metadata.tos_uri,
         "redirect_uris": metadata.redirect_uris,
         "post_logout_redirect_uris": metadata.post_logout_redirect_uris,
         "backchannel_logout_uri": metadata.backchannel_logout_uri,
@@ -136,6 +143,7 @@ def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description:
         return ApplicationSheet.read(values)
     except InvalidMembersError as error:
         name, reason = error.members[0]
+        name = _MEMBERS.get(name, name)
         raise _refusal(name.partition(".")[0], reason) from None
 
 
@@ -177,6 +185,8 @@ def describe(application: Application, algorithm: str, method: str) -> dict[str,
         "client_id": application.name,
         "client_id_issued_at": int(application.created_at.timestamp()),
         "client_name": application.display_name or None,
+        "policy_uri": application.privacy_url or None,
+        "tos_uri": application.terms_url or None,
         "redirect_uris": application.redirect_uris,
         "token_endpoint_auth_method": method,
         "grant_types": [named for named, ours in GRANTS.items() if ours in grants],

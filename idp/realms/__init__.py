@@ -1,6 +1,6 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
-from idp.realms.branding import Branding
+from idp.realms.branding import Branding, Link
 from idp.realms.called import Called, called, check_called, is_shown_as, shown_name
 from idp.realms.lifecycle import (
     GRACE,
@@ -50,6 +50,7 @@ __all__ = [
     "Description",
     "DisplayName",
     "KnownRealm",
+    "Link",
     "PurgedRealm",
     "Realm",
     "RealmSettings",

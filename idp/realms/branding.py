@@ -5,6 +5,9 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 CARD, DARK_CARD = "#ffffff", "#1e242d"
 """What stands behind the text of these pages, by day and by night, as their style sheet has it."""
@@ -98,6 +101,10 @@ def by_night(colour: str) -> str:
 def on(colour: str) -> str:
     """Return what text on a colour has to be: black or white, whichever can be read better."""
     return max("#000000", "#ffffff", key=lambda text: contrast(text, colour))
+
+
+Link = Annotated[str, Field(max_length=500), AfterValidator(check_link)]
+"""A link that people are shown; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

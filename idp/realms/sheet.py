@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from idp.realms.branding import check_colour, check_link, check_logo
+from idp.realms.branding import Link, check_colour, check_logo
 from idp.realms.names import DisplayName
 from idp.sheets import Between, Sheet
 
@@ -13,8 +13,6 @@ LEAST_AUDIT_DAYS = 30
 
 Algorithm = Literal["RS256", "ES256"]
 AccessTokenType = Literal["at+jwt", "JWT"]
-
-Link = Annotated[str, Field(max_length=500), AfterValidator(check_link)]
 
 
 class RealmSettings(Sheet):

@@ -197,6 +197,8 @@ def set_the_schema_back(connection: Connection) -> None:
             "consent",
             "pushed_requests",
             "signed_userinfo",
+            "privacy_url",
+            "terms_url",
         ],
         "application_secret": ["frozen"],
         "user_account": ["email_limited", "created_by", "email_verified"],

@@ -106,6 +106,8 @@ RESOURCES = {
             "consent": True,
             "pushed_requests": True,
             "signed_userinfo": True,
+            "privacy_url": "https://app.example/privacy",
+            "terms_url": "https://app.example/terms",
             "web_origins": ["https://app.example"],
             "jwks": key_pair()[1],
             "rate_per_second": 7,

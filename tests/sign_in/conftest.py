@@ -74,7 +74,7 @@ class Browser:
 
     def sign_in(self, page: TestResponse, name: str = "ann@example.test", password: str = PASSWORD) -> TestResponse:
         """Sign in on a page that asks for it."""
-        assert "Password" in page.text, page.text
+        assert 'id="password"' in page.text, page.text
         return self.send(page, name=name, password=password)
 
     def signed_in(self, **changes: Any) -> dict[str, str]:

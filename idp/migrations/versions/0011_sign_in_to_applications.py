@@ -167,6 +167,8 @@ def _add_columns() -> None:
     op.add_column("application", sa.Column("display_name", sa.String(length=200), server_default="", nullable=False))
     for column in ("redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes"):
         op.add_column("application", sa.Column(column, sa.JSON(), server_default="[]", nullable=False))
+    for column in ("privacy_url", "terms_url"):
+        op.add_column("application", sa.Column(column, sa.String(length=500), server_default="", nullable=False))
     op.add_column("application", sa.Column("backchannel_logout_uri", sa.String(length=1000)))
     for column in ("consent", "pushed_requests", "signed_userinfo"):
         op.add_column("application", sa.Column(column, sa.Boolean(), server_default=sa.false(), nullable=False))
