@@ -35,23 +35,28 @@ def running(command: Sequence[str], folder: Path, port: int, **settings: str) ->
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | settings
     with output.open("w") as out, subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out) as process:
         try:
-            wait_until(lambda: _answers(port), f"an answer of {command}")
+            wait_until(lambda: _answers(process, port, output), f"an answer of {command}")
             yield
         finally:
             process.terminate()
 
 
-def _answers(port: int) -> bool:
+def _answers(process: subprocess.Popen[bytes], port: int, output: Path) -> bool:
+    assert process.poll() is None, f"it ended:\n{output.read_text()}"
     try:
         return send(f"http://localhost:{port}/").status == 200
     except OSError:
         return False
 
 
-def register(realm: Realm, name: str, port: int, path: str = "/signed-in") -> str:
-    """Register the application of a page, and return its secret."""
+def register(realm: Realm, name: str, port: int, path: str = "/signed-in", *, after: str = "/") -> str:
+    """Register the application of a page, and return its secret.
+
+    :param path: where the application takes codes.
+    :param after: where people land who have signed out.
+    """
     own = f"http://localhost:{port}"
-    spec = {"kind": "web", "redirectUris": [f"{own}{path}"], "postLogoutRedirectUris": [f"{own}/"]}
+    spec = {"kind": "web", "redirectUris": [f"{own}{path}"], "postLogoutRedirectUris": [f"{own}{after}"]}
     return realm.create(name, spec)["client_secret"]
 
 
@@ -93,6 +98,25 @@ def test_node_and_openid_client(browser: Browser, served: Server, realm_of_apis:
     (tmp_path / "node_modules").symlink_to(INTEROP / "node_modules")
     with running(["node", "shop.mjs"], tmp_path, port, CLIENT_SECRET=secret, PORT=str(port)):
         go_through(browser.new_context().new_page(), port, person)
+
+
+@pytest.mark.skipif(node_clients_missing() is not None, reason=node_clients_missing() or "")
+def test_express_and_express_openid_connect(
+    browser: Browser, served: Server, realm_of_apis: Realm, person: str, tmp_path: Path
+) -> None:
+    """Its page for those signed in sends whoever is not to sign in, and back."""
+    port = free_port()
+    secret = register(realm_of_apis, "shop-express", port, "/callback", after="")
+    write_files("express-sign-in", tmp_path, {ISSUER: served.issuer(), "clientID: 'shop'": "clientID: 'shop-express'"})
+    (tmp_path / "node_modules").symlink_to(INTEROP / "node_modules")
+    with running(["node", "shop.mjs"], tmp_path, port, CLIENT_SECRET=secret, PORT=str(port)):
+        page = browser.new_context().new_page()
+        go_through(page, port, person)
+        page.goto(f"http://localhost:{port}/orders")
+        page.fill("#name", person)
+        page.fill("#password", PASSWORD)
+        page.click("button")
+        page.wait_for_selector("text=The orders of")
 
 
 @pytest.mark.skipif(node_clients_missing() is not None, reason=node_clients_missing() or "")

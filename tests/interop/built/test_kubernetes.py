@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import textwrap
@@ -11,15 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
-from tests.factories import claims_of
+from tests.factories import PASSWORD, claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
+from tests.interop.built.browsing import page  # noqa: F401 (a fixture)
 from tests.interop.built.issuer import issuing
 from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
 from tests.prepare import program_missing
 from tests.proxies import example, make_certificate, start_nginx, stop
-from tests.serving import Answer, Server, free_port, send
+from tests.serving import Answer, Server, free_port, send, wait_until
 
 pytestmark = [needs_go, pytest.mark.skipif(program_missing("nginx") is not None, reason=str(program_missing("nginx")))]
 
@@ -27,6 +30,7 @@ HOST = "localhost"
 """Name of the server in certificates: Kubernetes wants an issuer of https."""
 FOR_IT = ("--audience", "https://kubernetes.acme.example")
 PROGRAM = Path(__file__).parent / "kubernetes"
+PERSON = "eva@acme.example"
 
 Client = Callable[[str, str, str], None]
 
@@ -227,3 +231,98 @@ def test_kubectl_fetches_a_token(program: Path, folder: Path, front: Path, deplo
     assert json.loads(found.stdout)["Name"] == "realmgate:service-account-deployer"
     assert refused.returncode != 0
     assert "jq: error" in refused.stderr
+
+
+KUBELOGIN = ("github.com/int128/kubelogin", "v1.36.3")
+
+
+@pytest.fixture(scope="module")
+def kubelogin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of kubelogin, built."""
+    folder = tmp_path_factory.mktemp("kubelogin")
+    module, version = KUBELOGIN
+    (folder / "go.mod").write_text(f"module example\n\ngo 1.25\n\nrequire {module} {version}\n")
+    go(folder, "build", "-o", "bin/", module)
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def person(realmgate: Server) -> str:
+    """Somebody with a password, who is a researcher."""
+    done = realmgate.run("users", "create", "--realm", "acme", "--email", PERSON, "--password-stdin", typed=PASSWORD)
+    assert done.returncode == 0, done.stderr
+    realmgate.idp("grants", "add", "--realm", "acme", f"user:{PERSON}", "researcher")
+    return PERSON
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize("way", ["in the browser", "with a code"])
+def test_kubectl_signs_people_in(
+    program: Path,
+    folder: Path,
+    front: Path,
+    realmgate: Server,
+    kubelogin: Path,
+    person: str,
+    page: Page,  # noqa: F811 (a fixture)
+    way: str,
+    client: Client,
+    tmp_path: Path,
+) -> None:
+    client("kubelogin, with kubectl", KUBELOGIN[1], f"signs people in {way}, in Chromium; roles as groups")
+    port, server = free_port(), f"{HOST}:{free_port()}"
+    name = "kubectl" if way == "in the browser" else "kubectl-code"
+    redirect = ("--redirect-uri", f"http://localhost:{port}") if way == "in the browser" else ()
+    realmgate.create_application(name, "--kind", "native", *FOR_IT, *redirect)
+    more = ["--skip-open-browser"] if way == "in the browser" else ["--grant-type=device-code", "--skip-open-browser"]
+    replaced = {
+        "kubernetes.example.com": server,
+        "client-id=kubectl": f"client-id={name}",
+        "127.0.0.1:8000": f"127.0.0.1:{port}",
+        "- get-token\n": "".join(f"- {argument}\n          " for argument in ["get-token", *more]).rstrip(" "),
+    }
+    text = (folder / "kubeconfig-people").read_text()
+    for old, new in replaced.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "kubeconfig").write_text(text)
+    shutil.copy(front / "realmgate.pem", tmp_path / "kubernetes.pem")
+    environment = os.environ | {
+        "SSL_CERT_FILE": str(front / "realmgate.pem"),
+        "HOME": str(tmp_path),
+        "PATH": f"{kubelogin}:{os.environ['PATH']}",
+    }
+    get = ["kubectl", "--kubeconfig", "kubeconfig", "get", "--raw", "/"]
+    command = [program / "authentication", folder / "authentication.yaml", server]
+    certificate = [front / "realmgate.pem", front / "realmgate.key"]
+    ready = ["curl", "--silent", "--fail", "--cacert", str(front / "realmgate.pem"), f"https://{server}/healthz"]
+
+    def ask() -> dict[str, object]:
+        done = subprocess.run(get, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    with running(
+        [str(each) for each in command + certificate],
+        os.environ,
+        lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0,
+        tmp_path / "authentication.log",
+    ):
+        said, printed = tmp_path / "said", tmp_path / "printed"
+        with said.open("w") as out, printed.open("w") as err, subprocess.Popen(get, cwd=tmp_path, env=environment, stdout=out, stderr=err) as waiting:
+            try:
+                match = wait_until(lambda: re.search(r"https?://\S+", printed.read_text()), "an address to open")
+                page.goto(match[0])
+                if way == "with a code":  # the address has the code in it, and decides nothing by itself
+                    page.click("button")
+                page.fill("#name", person)
+                page.fill("#password", PASSWORD)
+                page.click("button")
+                if way == "with a code":
+                    page.click("button:has-text('Allow')")
+                assert waiting.wait(60) == 0, printed.read_text()
+            finally:
+                waiting.terminate()
+        found = json.loads(said.read_text())
+        assert (found["Name"], found["Groups"]) == (f"realmgate:{person}", ["realmgate:researcher"])
+        assert ask()["Name"] == found["Name"], "without being asked again"
