@@ -41,12 +41,14 @@ def _maven(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def running(jar: Path, *, port: str, address: str) -> Iterator[str]:
+def running(jar: Path, *, port: str, address: str, number: int = 0, answers: str = "/open") -> Iterator[str]:
     """Run a program that serves HTTP on loopback, and yield its URL once it answers.
 
     :param port: the program's own name for the setting, as for the address.
+    :param number: the port itself; one that is free by default.
+    :param answers: a path that is answered 200 once it serves.
     """
-    number = free_port()
+    number = number or free_port()
     process = subprocess.Popen(
         ["java", "-Xmx256m", f"-D{port}={number}", f"-D{address}=127.0.0.1", "-jar", str(jar)],
         stdout=subprocess.PIPE,
@@ -59,7 +61,7 @@ def running(jar: Path, *, port: str, address: str) -> Iterator[str]:
     reader.start()
     url = f"http://127.0.0.1:{number}"
     try:
-        wait_until(lambda: _answers(process, url, output), f"the start of {jar.name}", 4 * PATIENCE)
+        wait_until(lambda: _answers(process, url + answers, output), f"the start of {jar.name}", 4 * PATIENCE)
         yield url
     finally:
         process.terminate()
@@ -71,7 +73,7 @@ def running(jar: Path, *, port: str, address: str) -> Iterator[str]:
 def _answers(process: subprocess.Popen[str], url: str, output: list[str]) -> bool:
     assert process.poll() is None, "the program ended:\n" + "".join(output)
     try:
-        return send(f"{url}/open").status == 200
+        return send(url).status == 200
     except OSError:
         return False
 
