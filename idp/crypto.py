@@ -33,11 +33,17 @@ class DamagedError(IdpError):
 
 def base62(number: int, width: int) -> str:
     """Write a number in base62, left-padded with zeros to `width` characters."""
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 62)
-        digits.append(BASE62[rest])
-    return "".join(reversed(digits))
+    pieces = []
+    while number:  # ten digits of a long number at a time, since those fit a machine word, two at a time then
+        number, ten = divmod(number, _TEN)
+        for _ in range(5):
+            ten, two = divmod(ten, 3844)
+            pieces.append(_PAIRS[two])
+    return "".join(reversed(pieces))[-width:].rjust(width, "0")
+
+
+_TEN = 62**10
+_PAIRS = [left + right for left in BASE62 for right in BASE62]
 
 
 def number_in(text: str) -> int:

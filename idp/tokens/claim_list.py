@@ -85,11 +85,6 @@ class Statement:
         """Its subject, if that is a user."""
         return self.subject if isinstance(self.subject, KnownUser) else None
 
-    def says(self, claim: str) -> bool:
-        """Tell whether a claim of its form is due: it takes no scope, or that was granted, or it was asked for by name."""
-        scope = self.form.scoped.get(claim)
-        return scope is None or claim in self.named or scope in self.scope.split()
-
 
 Value = Callable[[Statement], Any]
 

@@ -26,10 +26,12 @@ class TokenTooLargeError(IdpError):
 
 
 def claims_of(said: Statement) -> dict[str, Any]:
-    """Return the claims of a token, in the order of its form."""
+    """Return the claims of a token, in the order of its form: one that takes a scope if that was granted, or it was named."""
     found = {}
+    scoped, granted = said.form.scoped, said.scope.split()
     for name in said.form.names:
-        if not said.says(name):
+        scope = scoped.get(name)
+        if scope is not None and scope not in granted and name not in said.named:
             continue
         claim = BY_NAME[name]
         value = said.exchanged.get(name) if said.exchanged and claim.passed_on else claim.value(said)
