@@ -42,6 +42,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/console", sign_in.to_front),
     ("GET", "/console/", sign_in.front),
     ("GET POST", "/console/sign-in", sign_in.sign_in),
+    ("GET POST", "/console/choose", sign_in.choose),
     ("POST", "/console/sign-out", sign_in.sign_out),
     ("GET POST", "/console/first-start", sign_in.first_start),
     ("GET POST", "/console/sign-up", sign_in.sign_up),

@@ -316,10 +316,15 @@ def _to_sign_in() -> Response:
 
 
 def _take_over_session() -> Response | None:
-    """Go on with the session that the browser has at applications, if it has one only and the console none (one for all)."""
+    """Go on with a session that the browser has at applications, where the console has none (one for all).
+
+    Of several it has to be chosen.
+    """
     has_cookie = cookies.cookie_name(CONSOLE_COOKIE) in request.cookies
     live = [] if request.method != "GET" or has_cookie else cookies.live_sessions()
-    if len(live) != 1:
+    if len(live) > 1:
+        return Response(status=303, headers={"Location": page_url(f"/console/choose?{urlencode({'next': _this_page()})}")})
+    if not live:
         return None
     response = Response(status=303, headers={"Location": page_url(_this_page())})
     set_cookie(response, CONSOLE_COOKIE, sessions.seal_session(live[0].realm.name, live[0].sid), SESSION_TOKEN_LIFETIME)

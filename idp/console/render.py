@@ -17,6 +17,7 @@ from idp.console.urls import page_url
 from idp.db import is_uid
 from idp.public_url import origin_of
 from idp.users import User
+from idp.web import cookies
 
 NOTICES = {
     "created": "Created.",
@@ -92,6 +93,7 @@ def set_up_templates(app: Flask) -> None:
             "sections": sections(visit) if visit is not None else [],
             "notice": NOTICES.get(request.args.get("done", ""), ""),
             "is_restored": current_draft() is not None,
+            "has_several_sessions": len(cookies.session_names()) > 1,
             "path": page_url(request.path),
             "public_origin": origin_of(public_url),
             "now": clock.now(),

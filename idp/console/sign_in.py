@@ -16,6 +16,7 @@ from idp.console.browser import (
 from idp.console.dialogs import form_page, see_other
 from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
+from idp.console.render import render
 from idp.console.urls import page_url
 from idp.db import commit
 from idp.organisations import SignUpWish
@@ -90,10 +91,26 @@ def sign_in(posted: Posted | None) -> Response | str:
         signed.append(_begin(done.realm, done.user))
 
     if form.do(act):
-        (name, sid), wanted = signed[0], request.args.get("next", "")
-        onward = wanted if _OWN_PAGE.fullmatch(wanted) else "/console/"
-        return sign_browser_in(see_other(page_url(onward)), name, sid)
+        return sign_browser_in(see_other(_onward()), *signed[0])
     return form_page("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
+
+
+def _onward() -> str:
+    """Return where one wanted to be before one had to sign in."""
+    wanted = request.args.get("next", "")
+    return page_url(wanted if _OWN_PAGE.fullmatch(wanted) else "/console/")
+
+
+@open_page
+def choose(posted: Posted | None) -> Response | str:
+    """Choose the organisation to go on in, of those that the browser is signed in to."""
+    live = cookies.live_sessions()
+    for session in live:
+        if posted is not None and posted.get("organisation") == session.realm.name:
+            return sign_browser_in(see_other(_onward()), session.realm.name, session.sid)
+    if not live:
+        return see_other(page_url("/console/sign-in"))
+    return render("console/sign_in/organisation.html", live=live, wanted=request.args.get("next", ""))
 
 
 @open_page

@@ -100,11 +100,16 @@ def sids_in(realm: str) -> set[str]:
     return found
 
 
+def session_names() -> list[str]:
+    """Return the names of the cookies that show sessions: one for each realm where the browser has one, or had."""
+    begins = cookie_name("realmgate-session-")
+    return sorted(name for name in request.cookies if name.startswith(begins))[:MOST_SESSIONS]
+
+
 def live_sessions() -> list[BrowserSession]:
     """Return the sessions that the browser has, one for each realm where it has one."""
-    begins = cookie_name("realmgate-session-")
     found = []
-    for name in sorted(name for name in request.cookies if name.startswith(begins))[:MOST_SESSIONS]:
+    for name in session_names():
         with contextlib.suppress(SessionOverError):
             found.append(open_session(runtime.current(), request.cookies[name]))
     return [session for session in found if cookie_name(session_cookie(session.realm.name)) in request.cookies]

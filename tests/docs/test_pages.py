@@ -1,5 +1,6 @@
 """The how-to pages on keys, exchange, the gateway and personal tokens work word by word, each on a server of its own."""
 
+import base64
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from idp import crypto
-from tests.docs.test_tutorial import folder, server  # noqa: F401 (fixtures)
+from tests.docs.test_tutorial import folder, server, surroundings  # noqa: F401 (fixtures)
 from tests.serving import PATIENCE, PROJECT, Server
 
 DOCS = PROJECT / "docs"
@@ -23,8 +24,11 @@ EXPECTED = {
         "none is damaged",
     ],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
+    "sign-in.md": ['"registration_access_token":', '"user_code":', "created application idp"],
     "personal-tokens.md": ['"success":true', '"active":true'],
 }
+LOGO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"""The reader's own, which a page speaks of."""
 
 
 def blocks(page: str, kind: str = "sh") -> list[str]:
@@ -40,10 +44,12 @@ def test_every_command_of_the_page_works(page: str, folder: Path, server: Server
     server.start()
     first = blocks("api-keys.md")[:1] if page == "personal-tokens.md" else []  # where that page says Ann gets her password
     script = "set -eu\n. .venv/bin/activate\n" + "\n".join(first + blocks(page))
-    script = script.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
+    script = script.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("https://id.example.com", server.url)
+    logo = folder / "logo.png"
+    logo.write_bytes(base64.b64decode(LOGO))
     done = subprocess.run(
         ["bash", "-c", script],
-        env=server.environment,
+        env=surroundings(server),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -54,6 +60,7 @@ def test_every_command_of_the_page_works(page: str, folder: Path, server: Server
     said = done.stdout.replace('": "', '":"').replace('": true', '":true').lower()
     for expected in EXPECTED[page]:
         assert expected.lower() in said, expected
+    logo.unlink()
     assert sorted(path.name for path in folder.iterdir()) == [".venv", "docs", "idp", "realms", "var"]
 
 

@@ -47,6 +47,35 @@ def test_each_realm_has_a_session_of_its_own(app: Flask, web: Browser, make: Fac
     assert wrong.status_code == 401, "and nobody signs in to a realm that they are not of"
 
 
+def test_console_asks_in_which_of_several_organisations_to_go_on(app: Flask, web: Browser, make: Factory) -> None:
+    make.realm("other")
+    make.user("bob@example.test", realm="other", roles=("administrator",))
+    made = make.application("shop", realm="other", kind="web", redirect_uris=[DONE], roles=())
+    other = Browser(app, made, realm="other", client=None)  # type: ignore[arg-type]
+    web.signed_in()
+    other.client = web.client
+    assert "code" in told(other.sign_in(other.ask(), name="bob@example.test"))
+    surfer = Surfer(app)
+    surfer.client = web.client
+    surfer.open("/console/my/sessions")
+    assert surfer.url == "/console/choose"
+    assert "Acme Research" in surfer.text
+    assert "ann@example.test" in surfer.text
+    surfer.send("other", {"organisation": "other"})
+    assert surfer.url == "/console/my/sessions", "where one wanted to be"
+    assert "Signed in to other" in surfer.text
+    surfer.open("/console/choose").send("Acme Research", {"organisation": "acme"})
+    assert "Signed in to Acme Research" in surfer.text
+    assert "Switch organisation" in surfer.text
+    surfer.open("/console/choose").send("other", {"organisation": "master"})
+    assert surfer.url == "/console/choose", "nobody goes on where they have not signed in"
+    stranger = Surfer(app)
+    stranger.open("/console/choose")
+    assert stranger.url == "/console/sign-in"
+    forged = surfer.client.post("/console/choose", data={"organisation": "other"}, headers={"Origin": "https://evil.example"})
+    assert forged.status_code == 403, "nor is anybody sent elsewhere by another page"
+
+
 @pytest.mark.spec("R113", "T89")
 def test_cookies_change_when_somebody_signs_in(web: Browser) -> None:
     page = web.ask()
