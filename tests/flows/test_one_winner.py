@@ -1,6 +1,7 @@
 """Codes, refresh tokens and device codes work once: of fifty who try at the same time, at two workers, on both databases."""
 
 import json
+import os
 import re
 import secrets
 import threading
@@ -20,7 +21,8 @@ from tests.serving import PATIENCE, Answer, Server, send
 from tests.sign_in.conftest import challenge_of
 
 PARALLEL = 50
-ROUNDS = 4
+ROUNDS = int(os.environ.get("RACES", "4"))
+"""More with `RACES=200 make test ARGS=tests/flows/test_one_winner.py`, which takes minutes."""
 DONE = "https://app.example/done"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 SETTINGS = {"IDP_WORKERS": "2", "IDP_RATE_APPLICATION": "0", "IDP_RATE_REALM": "0", "IDP_SIGN_IN_LIMIT_ADDRESS": "100000"}
