@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import uuid
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,19 @@ def test_master_key_file_may_be_read_by_a_group_of_the_process_and_by_no_other(
             master_keys.load_master_keys(path)
     else:
         assert master_keys.load_master_keys(path).by_id
+
+
+def test_uids_of_one_time_are_ordered_by_it_and_differ() -> None:
+    uids = [crypto.ordered_uid(1_700_000_000 + each / 1_000) for each in range(100)]
+    assert uids == sorted(uids)
+    again = {crypto.ordered_uid(1_700_000_000) for _ in range(100)}
+    assert len(again) == 100
+    assert {(uuid.UUID(uid).version, uuid.UUID(uid).variant) for uid in again} == {(7, uuid.RFC_4122)}
+
+
+@given(st.integers(min_value=0, max_value=(1 << 256) - 1), st.integers(min_value=43, max_value=60))
+def test_base62_is_read_back_and_as_wide_as_asked_for(number: int, width: int) -> None:
+    written = crypto.base62(number, width)
+    assert len(written) == width
+    assert crypto.number_in(written) == number
+    assert crypto.base62(number, 6) == written[-6:]

@@ -1,7 +1,6 @@
 """The life of an authorization: begun with a code, carried on by refresh tokens, ended by whoever has a say in it."""
 
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -88,7 +87,7 @@ def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
 
     :raises RefusedError: it was redeemed before. That authorization ends with this, which is committed (RFC 9700 §4.5).
     """
-    uid, seed = str(uuid.uuid4()), os.urandom(32)
+    uid, seed = crypto.ordered_uid(clock.now().timestamp()), os.urandom(32)
     pepper_id = vault.newest_pepper() if beginning.is_refreshed else None
     row = {
         "uid": uid,
@@ -160,7 +159,7 @@ def burn(realm: KnownRealm, code_id: str, user_id: int, application_uid: str) ->
     application = Base.metadata.tables["application"]
     application_id = db.session.scalar(select(application.c.id).where(application.c.uid == application_uid))
     now = clock.now()
-    row = {"uid": str(uuid.uuid4()), "realm_id": realm.id, "user_id": user_id, "application_id": application_id}
+    row = {"uid": crypto.ordered_uid(now.timestamp()), "realm_id": realm.id, "user_id": user_id, "application_id": application_id}
     over = {"ended_at": now, "ended_by": End.REUSE.value, "expires_at": now, "auth_time": now, "auth_method": "", "named": {}}
     empty = {"session_uid": "", "sid": "", "scope": "", "resource": "", "address": "", "pepper_id": None, "seed": b""}
     if application_id is not None:
@@ -179,8 +178,12 @@ def end_of_code(realm: KnownRealm, code_id: str) -> None:
 
 
 def hash_code(code_id: str) -> str:
-    """Return what is stored of the id of a code."""
-    return crypto.keyed_hash(b"code", code_id).hex()
+    """Return what is stored of the id of a code: the time that it begins with, and a hash of it."""
+    return code_id[:_TIME] + crypto.keyed_hash(b"code", code_id).hex()[_TIME:]
+
+
+_TIME = 13
+"""Characters of an ordered uid that tell its time."""
 
 
 @dataclass(frozen=True, slots=True)

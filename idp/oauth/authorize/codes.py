@@ -7,8 +7,8 @@ it holds, only this server can read; that it is redeemed once, the row that is t
 import json
 from dataclasses import dataclass, fields
 
-from idp import clock, vault
-from idp.crypto import DamagedError, MasterKeyError, random_id
+from idp import clock, crypto, vault
+from idp.crypto import DamagedError, MasterKeyError
 from idp.oauth.authorize.request import AuthorizationRequest
 from idp.realms import KnownRealm
 from idp.sessions import BrowserSession
@@ -56,8 +56,9 @@ _NAMES = tuple(each.name for each in fields(Code))
 
 def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
     """Return a new code for what was checked and agreed."""
+    now = clock.now().timestamp()
     code = Code(
-        id=random_id(),
+        id=crypto.ordered_uid(now),
         realm=request.realm.name,
         application=request.application.uid,
         user=session.user.uid,
@@ -72,7 +73,7 @@ def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
         resource=request.resource,
         id_token=sorted(request.named_in_id_token),
         userinfo=sorted(request.named_in_userinfo),
-        made_at=clock.now().timestamp(),
+        made_at=now,
     )
     return vault.seal(
         json.dumps({name: getattr(code, name) for name in _NAMES}, separators=(",", ":")).encode(), context=_CONTEXT

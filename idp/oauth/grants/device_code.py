@@ -101,7 +101,7 @@ class _DeviceGrant(RealmGrant, DeviceCodeGrant):  # type: ignore[misc]  # Authli
         beginning = Beginning(
             user_id=user.id,
             application_id=client.application.id,
-            code_id=f"device {row.uid}",
+            code_id=row.uid,
             session="",
             scope=scope,
             resource=row.resource,
