@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 from authlib.oauth2.rfc6749 import AuthorizationServer, BaseGrant, ClientMixin, OAuth2Error, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from idp.db import commit
 from idp.oauth.client_auth import Client
 from idp.oauth.errors import (
     AuthorizationPendingError,
     DeviceTooFastError,
     ExpiredDeviceCodeError,
+    InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
@@ -116,11 +118,14 @@ class RealmGrant(BaseGrant):  # type: ignore[misc]  # Authlib has no types
         """Do nothing: what is kept of a token was stored before it was made."""
 
 
-def run_grant(grant: type[RealmGrant], realm: KnownRealm, client: Client, form: Form) -> dict[str, Any]:
-    """Return what a grant answers. The caller commits before it is sent.
+def run_grant(grant: type[RealmGrant], realm: KnownRealm, client: Client | None, form: Form) -> dict[str, Any]:
+    """Return what a grant answers, once what it has used up is durable.
 
-    :raises ProtocolError: it refuses.
+    :raises InvalidClientError: the client has not said who it is.
+    :raises ProtocolError: the grant refuses.
     """
+    if client is None:
+        raise InvalidClientError(realm.name)
     running = grant(GrantRequest(realm, form), GrantServer(client))
     for extension in grant.extensions:
         extension(running)
@@ -130,4 +135,5 @@ def run_grant(grant: type[RealmGrant], realm: KnownRealm, client: Client, form: 
     except OAuth2Error as error:
         kind = _ERRORS.get(error.error, InvalidGrantError)
         raise kind(_SAID.get(error.error) or error.get_error_description().replace("'", "")) from error
+    commit()
     return answer

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select
 
 from idp import audit, clock, crypto, mail, vault
 from idp.db import db
@@ -10,7 +10,7 @@ from idp.errors import ConflictError, InvalidValueError
 from idp.mail import check_address
 from idp.ratelimit import take_places
 from idp.realms import Realm, publish_user
-from idp.users.links import LinkError, find_link
+from idp.users.links import LinkError, find_link, use_link
 from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
 from idp.users.names import canonical
 from idp.users.recipients import WINDOW, MailKind, count_mail
@@ -76,16 +76,7 @@ def confirm_address(user_id: int, code: str) -> User:
     if link is None or link.user_id != user_id:
         raise LinkError
     address = link.email
-    lock_user(user_id)  # first the user, then the link, as every other act on both
-    claim = update(OneTimeLink).where(
-        OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
-    )
-    if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
-        raise LinkError
-    user = db.session.get_one(User, user_id)
-    realm = db.session.get_one(Realm, user.realm_id)
-    if not user.enabled or not realm.enabled:
-        raise LinkError
+    user, realm = use_link(link)
     if _is_taken(realm, user, address):
         raise ConflictError("Another account has this email address.")
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):

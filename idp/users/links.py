@@ -115,17 +115,7 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     hashing = password_hashing(runtime.current())
     with hashing.slot():
         password_hash = hashing.hash(password)
-    user_id = link.user_id
-    lock_user(user_id)  # first the user, then the link, as every other act on both
-    claim = update(OneTimeLink).where(
-        OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
-    )
-    if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
-        raise LinkError
-    user = db.session.get_one(User, user_id)
-    realm = db.session.get_one(Realm, user.realm_id)
-    if not user.enabled or not realm.enabled:
-        raise LinkError
+    user, realm = use_link(link)
     user.email_verified = user.email != "" and _address_of(user) == user.email  # links to another address are void
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
         set_password(realm, user, password_hash, _TAGS[purpose])
@@ -163,6 +153,25 @@ def find_link(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
                 session.expunge(link)
                 return link
     return None
+
+
+def use_link(link: OneTimeLink) -> tuple[User, Realm]:
+    """Use an open link up, and return whose it is, locked until the commit. Of several at once, one does (T61).
+
+    :raises LinkError: it was used or has expired meanwhile, or the user or the realm is disabled.
+    """
+    user_id = link.user_id
+    lock_user(user_id)  # first the user, then the link, as every other act on both
+    claim = update(OneTimeLink).where(
+        OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > clock.now()
+    )
+    if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
+        raise LinkError
+    user = db.session.get_one(User, user_id)
+    realm = db.session.get_one(Realm, user.realm_id)
+    if not user.enabled or not realm.enabled:
+        raise LinkError
+    return user, realm
 
 
 def request_reset(name: str, realm: str | None, address: str) -> None:

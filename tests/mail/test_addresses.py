@@ -1,42 +1,22 @@
 """People verify and change their email address themselves; the address of before is told, and nobody else's is taken."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
 from idp import audit, clock, mail, users
-from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.errors import ConflictError
 from idp.realms import Realm
-from idp.settings import Settings
 from idp.users import LinkPurpose, OneTimeLink, UserSheet
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, at_once
-from tests.mail.test_mail import Mailbox
+from tests.mail.conftest import Mailbox
 
 MINE = "/console/my/email"
 LINK = re.compile(r"/console/confirm-address/(idp_ol_\w+)")
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
-    box.controller.start()
-    yield box
-    box.controller.stop()
-
-
-@pytest.fixture
-def app(settings: Settings, mailbox: Mailbox) -> Iterator[Flask]:
-    """The application with a mail server."""
-    update = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.controller.port, "smtp_security": "none"}
-    app = create_app(settings.model_copy(update=update | {"mail_from": "Realmgate <id@acme.example>"}))
-    yield app
-    close_app(app)
 
 
 @pytest.fixture

@@ -1,16 +1,9 @@
 """Mail: written in the transaction that causes it, sent once by a real mail server, tried again, never in the way."""
 
-import email
-import email.policy
 import json
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -23,43 +16,8 @@ from idp.mail import MailMessage
 from idp.settings import Settings
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, at_once, session_of, set_realm
-from tests.serving import Server, free_port, send, wait_until
-
-
-class Mailbox:
-    """A mail server on loopback that keeps what it is given, and can refuse."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.mails: list[tuple[list[str], Any]] = []
-        self.refusal = ""
-        self.reached = threading.Event()
-        self.controller = Controller(self, hostname="127.0.0.1", port=port or free_port())
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd calls it so)
-        self.reached.set()
-        if self.refusal:
-            return self.refusal
-        content = envelope.content
-        assert isinstance(content, bytes)
-        self.mails.append((list(envelope.rcpt_tos), email.message_from_bytes(content, policy=email.policy.default)))
-        return "250 OK"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
-    box.controller.start()
-    yield box
-    box.controller.stop()
-
-
-@pytest.fixture
-def app(settings: Settings, mailbox: Mailbox) -> Iterator[Flask]:
-    """The application with a mail server."""
-    update = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.controller.port, "smtp_security": "none"}
-    app = create_app(settings.model_copy(update=update | {"mail_from": "Realmgate <id@acme.example>"}))
-    yield app
-    close_app(app)
+from tests.mail.conftest import Mailbox
+from tests.serving import Server, send, wait_until
 
 
 def enqueue(occasion: str = "test:1", to: str = "ann@example.test", **values: str) -> None:

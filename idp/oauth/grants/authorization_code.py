@@ -12,10 +12,8 @@ from idp import authorizations, clock, crypto
 from idp.audit import Tag
 from idp.authorizations import Beginning, RefusedError
 from idp.crypto import b64url
-from idp.db import commit
 from idp.oauth.authorize import Code, open_code
 from idp.oauth.client_auth import Client
-from idp.oauth.errors import InvalidClientError
 from idp.oauth.forms import Form
 from idp.oauth.glue import GrantClient, RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
@@ -29,11 +27,7 @@ def authorization_code(realm: KnownRealm, client: Client | None, form: Form, add
 
     :raises InvalidGrantError: the code does not work, or is another client's.
     """
-    if client is None:
-        raise InvalidClientError(realm.name)
-    answer = run_grant(_CodeGrant, realm, client, form)
-    commit()
-    return answer
+    return run_grant(_CodeGrant, realm, client, form)
 
 
 class _Presented:

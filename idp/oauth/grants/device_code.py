@@ -9,9 +9,7 @@ from authlib.oauth2.rfc8628 import DeviceCodeGrant, ExpiredTokenError
 from idp import authorizations, clock
 from idp.audit import Tag
 from idp.authorizations import Beginning, DeviceRequest, RefusedError
-from idp.db import commit
 from idp.oauth.client_auth import Client
-from idp.oauth.errors import InvalidClientError
 from idp.oauth.forms import Form
 from idp.oauth.glue import RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
@@ -29,11 +27,7 @@ def device_code(realm: KnownRealm, client: Client | None, form: Form, address: s
     :raises DeviceTooFastError: the same, and the device asks too often.
     :raises InvalidGrantError: the code does not work, or is another client's.
     """
-    if client is None:
-        raise InvalidClientError(realm.name)
-    answer = run_grant(_DeviceGrant, realm, client, form)
-    commit()
-    return answer
+    return run_grant(_DeviceGrant, realm, client, form)
 
 
 class _Presented:
