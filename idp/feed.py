@@ -28,6 +28,9 @@ CONFIRM_AFTER = 0.2
 CONFIRM_AT_LAST = 0.8
 """Seconds after which a request waits for the confirmation, instead of leaving it to a neighbouring thread."""
 
+LONGEST_WAIT = 4.0
+"""Seconds that a request waits for a neighbouring thread that is asking; see docs/operating.md for all such limits."""
+
 KEEP = timedelta(days=1)
 """How long rows of the feed are kept. A worker that missed more than that drops all it knows."""
 
@@ -194,24 +197,46 @@ class Feed:
         age = asked - self._confirmed
         if age < CONFIRM_AFTER:
             return
-        if not self._lock.acquire(blocking=age >= CONFIRM_AT_LAST):
+        if age < CONFIRM_AT_LAST and not self._lock.acquire(blocking=False):
             return  # a neighbouring thread is asking already
+        if age >= CONFIRM_AT_LAST:
+            self._wait_for_turn()
         try:
-            self._ask(asked, age)
+            if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
+                self._ask(asked, must=age >= CONFIRM_AT_LAST)
         finally:
             self._lock.release()
 
-    def _ask(self, asked: float, age: float) -> None:
+    def confirm_now(self) -> None:
+        """See to it that memory has all that was committed before this call. Threads that wait for that share one question.
+
+        :raises StorageUnavailableError: the database cannot be asked.
+        """
+        asked = time.monotonic()
+        self._wait_for_turn()
+        try:
+            if self._confirmed < asked:
+                self._ask(asked, must=True)
+        finally:
+            self._lock.release()
+
+    def _wait_for_turn(self) -> None:
+        """Wait for a neighbouring thread that is asking.
+
+        :raises StorageUnavailableError: it gets no answer.
+        """
+        if not self._lock.acquire(timeout=LONGEST_WAIT):
+            raise StorageUnavailableError(cause="the database does not answer")
+
+    def _ask(self, asked: float, *, must: bool) -> None:
         started = time.monotonic()
-        if started - self._confirmed < CONFIRM_AFTER:
-            return
         if self._failed_at > asked:  # the neighbour that was waited for had no luck
             raise StorageUnavailableError(cause=self._failure)
         try:
             self._catch_up()
         except (SQLAlchemyError, StorageUnavailableError) as error:
             self._give_up(error)
-            if age >= CONFIRM_AT_LAST:
+            if must:
                 raise StorageUnavailableError(cause=self._failure) from error
         else:
             self._confirmed = started

@@ -1,5 +1,6 @@
 """The change feed: a worker's memory is true, and loses no more than it must."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -132,6 +133,53 @@ def test_memory_is_asked_about_five_times_a_second_at_the_most(app: Flask, monke
         now[0] += 0.01
         mine.confirm()
     assert 4 <= len(asked) <= 5
+
+
+def test_what_was_committed_before_the_call_is_known_after_it(app: Flask, neighbour: Flask) -> None:
+    mine = look(app)
+    for _ in range(20):  # however short ago the last confirmation was
+        mine.cache("token").load("acme/jti", lambda: True)
+        publish(neighbour, "token", "acme/jti")
+        with app.app_context():
+            mine.confirm_now()
+        assert mine.cache("token").get("acme/jti") is None
+
+
+def test_threads_that_wait_share_one_question(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = look(app)
+    questions: list[str] = []
+    in_question, may_go_on, here = threading.Event(), threading.Event(), threading.Semaphore(0)
+    wait_for_turn = mine._wait_for_turn
+
+    def catch_up() -> None:
+        questions.append(threading.current_thread().name)
+        in_question.set()
+        assert may_go_on.wait(60)
+
+    def arrive() -> None:
+        here.release()
+        wait_for_turn()
+
+    monkeypatch.setattr(mine, "_catch_up", catch_up)
+    monkeypatch.setattr(mine, "_wait_for_turn", arrive)
+    first = threading.Thread(target=mine.confirm_now)
+    first.start()
+    assert in_question.wait(60)
+    waiting = [threading.Thread(target=mine.confirm_now) for _ in range(20)]
+    for thread in waiting:
+        thread.start()
+    assert all(here.acquire(timeout=60) for _ in range(21))
+    may_go_on.set()
+    for thread in [first, *waiting]:
+        thread.join(60)
+    assert len(questions) == 2, "one that was under way when they came may have missed something; one after that has not"
+
+
+def test_neighbour_that_gets_no_answer_keeps_nobody_waiting(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = look(app)
+    monkeypatch.setattr(feed, "LONGEST_WAIT", 0.05)
+    with mine._lock, app.app_context(), pytest.raises(StorageUnavailableError):
+        mine.confirm_now()
 
 
 def test_full_cache_is_safe_with_many_threads() -> None:

@@ -36,7 +36,7 @@ def register(app: Flask) -> None:
     add_public_document(app, f"{base}/certs", jwks)
     # the fast path takes these before Flask does; the rules are what answers the other methods, with 405 and `Allow`
     add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
-    add_endpoint(app, f"{base}/token/introspect", introspect, ["POST"])
+    add_endpoint(app, f"{base}/token/introspect", lambda realm: introspect(realm, request.environ), ["POST"], "introspect")
     add_endpoint(app, f"{base}/userinfo", lambda realm: userinfo(realm, request.environ), ["GET", "POST"], "userinfo")
     add_endpoint(app, f"{base}/revoke", revoke, ["POST"])
     add_endpoint(app, f"{base}/ext/par/request", push_request, ["POST"])

@@ -1,4 +1,4 @@
-"""The way of token requests and of UserInfo past Flask's routing and request context, which cost a fifth of an ES256 answer.
+"""The way of token requests, introspection and UserInfo past Flask's routing and request context: a fifth of an ES256 answer.
 
 Everything else of the endpoints is the same for whoever calls them; see docs/benchmarks.md for what this is worth.
 """
@@ -9,21 +9,23 @@ from collections.abc import Callable
 from flask import Response
 
 from idp.protocol.cross_origin import answer
+from idp.protocol.introspect import introspect
 from idp.protocol.token import token
 from idp.protocol.userinfo import userinfo
 from idp.web.body import Environ
 
-_PATH = re.compile(r"/auth/realms/([^/]+)/protocol/openid-connect/(token|userinfo)")
+_PATH = re.compile(r"/auth/realms/([^/]+)/protocol/openid-connect/(token|token/introspect|userinfo)")
 
 _ANSWERS: dict[tuple[str, str], Callable[[str, Environ], Response]] = {
     ("POST", "token"): token,
+    ("POST", "token/introspect"): introspect,
     ("GET", "userinfo"): userinfo,
     ("POST", "userinfo"): userinfo,
 }
 
 
 def answer_at_once(environ: Environ) -> Response | None:
-    """Return the answer to a request for a token or for UserInfo; None for any other request."""
+    """Return the answer to a request for or about a token, or for UserInfo; None for any other request."""
     match = _PATH.fullmatch(environ["PATH_INFO"])
     view = _ANSWERS.get((environ["REQUEST_METHOD"], match[2])) if match is not None else None
     if match is None or view is None:

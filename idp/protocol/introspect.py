@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from idp import callers, tokens
 from idp.applications import KnownApplication
@@ -10,16 +10,17 @@ from idp.oauth.answers import no_store
 from idp.oauth.client_auth import authenticate_application
 from idp.oauth.forms import parse_form
 from idp.oauth.realm import open_realm
+from idp.web.body import Environ
 
 
-def introspect(realm: str) -> Response:
+def introspect(realm: str, environ: Environ) -> Response:
     """Describe a token to the application that it was issued to or is meant for; `{"active": false}` to others.
 
     `token_type_hint` is not needed and ignored (RFC 7662 §2.1).
     """
     known = open_realm(realm)
-    form = parse_form(request.environ)
-    client = authenticate_application(known, request.environ, form)
+    form = parse_form(environ)
+    client = authenticate_application(known, environ, form)
     claims = callers.introspect(known, form.required("token"))
     if claims is None or not _concerns(client.application, claims):
         return no_store({"active": False})

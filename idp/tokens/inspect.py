@@ -56,14 +56,15 @@ def open_token_of(realm: KnownRealm, token: str, kinds: Collection[Kind], *, lat
 def inspect_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
     """Return the claims of an active access token of this realm, or None (RFC 7662 §2.2 and §4).
 
-    Roles and projects are those that the token names *and* the application still holds.
+    Roles and projects are those that the token names *and* the application still holds. What was revoked before this counts.
     """
+    realm.runtime.feed.confirm_now()
     try:
         claims = open_token_of(realm, token, {Kind.ACCESS}).claims
     except InvalidTokenError:
         return None
     subject = live_subject(realm, claims)
-    if subject is None or is_revoked_by_now(realm, claims):
+    if subject is None or is_revoked(realm, claims):
         return None
     return still_held(access.limited_to(claims.get("limited"), subject.held_roles), claims)
 
@@ -111,8 +112,8 @@ def _is_still_authorized(realm: KnownRealm, subject: Subject, claims: dict[str, 
 def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
     """Tell whether a token, or one of those that it was exchanged for on the way, was revoked.
 
-    That it was not is remembered, so another worker may take up to a second to learn of a revocation. Introspection, whose
-    answers are compared with a revocation's, always asks the database.
+    That it was not is remembered, so another worker may take up to a second to learn of a revocation. Whose answers are compared
+    with a revocation's has the memory confirmed first (`Feed.confirm_now`).
     """
     if is_before_restore(realm, claims):
         return True
@@ -122,11 +123,6 @@ def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
         if cache.get(key) is None and cache.load(key, lambda jti=jti: _unless_revoked(realm, jti)) is None:  # type: ignore[misc]
             return True
     return False
-
-
-def is_revoked_by_now(realm: KnownRealm, claims: dict[str, Any]) -> bool:
-    """Tell the same by asking the database."""
-    return is_before_restore(realm, claims) or any(_unless_revoked(realm, jti) is None for jti in lineage_of(claims))
 
 
 def is_before_restore(realm: KnownRealm, claims: dict[str, Any]) -> bool:
