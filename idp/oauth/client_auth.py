@@ -1,7 +1,7 @@
 """Authenticating the application that makes a request (RFC 6749 §2.3, RFC 7523 §2.2)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -105,14 +105,30 @@ def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use
             raise InvalidRequestError(_TWO_CREDENTIALS)
         return _by_assertion(realm, form, address)
     client_id, plain_secrets = _id_and_secrets(header, form)
-    recalled = applications.recall_application(realm, client_id)
-    application = recalled or applications.read_application(realm, client_id)
-    secret = _match(application, plain_secrets)
-    proves = application is not None and application.enabled and not application.kind.is_public
-    if application is not None and proves and secret is not None and (single_use or not secret.single_use):
-        return Client(application.limited_to(secret.frozen), secret, address)
-    _equalise(realm, recalled)
+    application = None
+    for application in _as_known(realm, client_id):
+        secret = _match(application, plain_secrets)
+        proves = application is not None and application.enabled and not application.kind.is_public
+        if application is not None and proves and secret is not None and (single_use or not secret.single_use):
+            return Client(application.limited_to(secret.frozen), secret, address)
     raise _count_and_refuse(realm, application, client_id, address, "secret")
+
+
+def _as_known(realm: KnownRealm, client_id: str) -> Iterator[KnownApplication | None]:
+    """Return an application as memory has it and, where that has become out of date a moment ago, as it is: twice at the most.
+
+    So a secret that was made by another worker counts at once. Whoever is refused, that costs one read and one look at the feed:
+    the time taken does not tell which client_ids exist (T88).
+    """
+    recalled = applications.recall_application(realm, client_id)
+    yield recalled or applications.read_application(realm, client_id)
+    realm.runtime.feed.confirm_now()
+    if recalled is None:
+        return
+    if applications.recall_application(realm, client_id) is recalled:
+        applications.read_application(realm, "")
+    else:
+        yield applications.known_application(realm, client_id)
 
 
 def shows_credential(environ: Environ, form: Form) -> bool:
@@ -126,33 +142,32 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     if form.text("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
     assertion, client_id = form["client_assertion"], form.text("client_id")
-    application = recalled = None
-    claimed = client_id
+    application, claimed = None, client_id
     try:
         unverified_client_id = read_unverified(assertion).claims.get("sub")
         if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
             raise InvalidTokenError("sub of the assertion is not the client_id.")
         claimed = unverified_client_id
-        recalled = applications.recall_application(realm, claimed)
-        application = recalled or applications.read_application(realm, claimed)
-        token_endpoint = f"{realm.issuer}/protocol/openid-connect/token"
-        proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
     except InvalidTokenError as error:
-        _log.info("client assertion refused: %s", error)
-        _equalise(realm, recalled)
-        raise _count_and_refuse(realm, application, claimed, address, f"assertion: {error}") from error
-    commit()
-    return Client(proven.limited_to(proven.jwks_frozen), None, address)
+        raise _refuse_assertion(realm, None, claimed, address, error) from error
+    token_endpoint = f"{realm.issuer}/protocol/openid-connect/token"
+    refusal = InvalidTokenError("")
+    for application in _as_known(realm, claimed):
+        try:
+            proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
+        except InvalidTokenError as error:
+            refusal = error
+            continue
+        commit()
+        return Client(proven.limited_to(proven.jwks_frozen), None, address)
+    raise _refuse_assertion(realm, application, claimed, address, refusal) from refusal
 
 
-def _equalise(realm: KnownRealm, recalled: KnownApplication | None) -> None:
-    """Have a refusal cost one read, whoever is refused.
-
-    An unknown client_id has just cost one. A wrong credential of an application in memory costs one too, so that the time
-    taken does not tell which client_ids exist (T88).
-    """
-    if recalled is not None:
-        applications.read_application(realm, "")
+def _refuse_assertion(
+    realm: KnownRealm, application: KnownApplication | None, claimed: str, address: str, error: InvalidTokenError
+) -> InvalidClientError:
+    _log.info("client assertion refused: %s", error)
+    return _count_and_refuse(realm, application, claimed, address, f"assertion: {error}")
 
 
 def _count_and_refuse(

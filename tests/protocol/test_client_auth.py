@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from idp import applications, clock
+from idp import applications, clock, feed
+from idp.app import close_app, create_app
 from idp.applications import ASSERTION_ALGORITHMS
 from idp.realms import publish_application
+from idp.settings import Settings
 from tests.conftest import FrozenClock
 from tests.factories import (
     Factory,
@@ -221,6 +223,29 @@ def test_every_failure_costs_the_same_hashes_and_signatures(
     hashes.clear()
     assert ask_token(client, made).status_code == 200
     assert len(hashes) == 1, "who shows the right secret pays for nothing else"
+
+
+@pytest.mark.spec("R53")
+def test_what_another_worker_made_a_moment_ago_counts(
+    client: FlaskClient, make: Factory, settings: Settings, pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make.application()
+    assert ask_token(client, made).status_code == 200, "now it is in memory"
+    for name in ("CONFIRM_AFTER", "CONFIRM_AT_LAST"):
+        monkeypatch.setattr(feed, name, 600)
+    neighbour = create_app(settings)
+    there = Factory(neighbour)
+    secret = there.change(lambda realm, each: applications.add_secret(realm, each, "next")[1])
+    form = {"grant_type": "client_credentials", "client_id": made.client_id}
+    assert ask(client, "token", form | {"client_secret": secret}).status_code == 200
+    key, jwks = pairs["ES256"]
+    there.change(lambda realm, each: set_application(realm, each, jwks=jwks))
+    assert ask(client, "token", assertion_form(assertion(key, made.client_id, ISSUER))).status_code == 200
+    there.change(disable)
+    assert ask(client, "token", form | {"client_secret": "wrong"}).status_code == 401, "it has looked, and knows by now"
+    there.change(lambda realm, each: set_application(realm, each, enabled=True))
+    assert ask_token(client, made).status_code == 200
+    close_app(neighbour)
 
 
 @pytest.mark.parametrize("alg", ASSERTION_ALGORITHMS)
