@@ -19,7 +19,7 @@ class Announcement:
     def __init__(self, settings: Settings, say: Callable[[], None]) -> None:
         """Take what is to be said, by `say`; whatever that raises stops nothing."""
         self._settings, self._say = settings, say
-        self._over = threading.Event()
+        self._over, self._made = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="announcement", daemon=True)
 
     def start(self) -> None:
@@ -30,9 +30,14 @@ class Announcement:
         """Wait no longer."""
         self._over.set()
 
+    def is_made(self) -> bool:
+        """Tell whether a worker has answered."""
+        return self._made.is_set()
+
     def _run(self) -> None:
         while not self._over.wait(_ASK_EVERY):
             if ask_worker(self._settings, "/health/live")[0] == 200:
+                self._made.set()
                 notify_service_manager("READY=1\nSTATUS=Serving.")
                 with contextlib.suppress(Exception):
                     self._say()

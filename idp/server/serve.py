@@ -10,13 +10,13 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
 
 from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
 from idp.scratch import scratch_folder
 from idp.server.announce import Announcement
 from idp.server.front import CONNECTIONS
+from idp.server.supervision import PatientServer
 from idp.settings import VARIABLE, Settings
 from idp.telemetry import share_metrics
 
@@ -51,8 +51,10 @@ def _serve(settings: Settings, on_listening: Callable[[bool], None], metrics: Pa
     management = _management(settings, metrics)
     if management is not None:
         share_metrics(metrics)
-    server = Server(
+    announcement = Announcement(settings, lambda: on_listening(management is not None))
+    server = PatientServer(
         "idp.server.worker:load",
+        has_answered=announcement.is_made,
         factory=True,
         interface=Interfaces.WSGI,
         address=settings.host,
@@ -69,7 +71,6 @@ def _serve(settings: Settings, on_listening: Callable[[bool], None], metrics: Pa
         log_level=LogLevels.error,
         log_dictconfig=_logging(settings.log_level),
     )
-    announcement = Announcement(settings, lambda: on_listening(management is not None))
     server.on_startup(announcement.start)
     if management is not None:
         server.on_startup(management.start)

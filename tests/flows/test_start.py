@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.serving import IDP, PATIENCE, PROJECT, Server, free_port, send, wait_until
@@ -113,3 +114,27 @@ def test_start_whose_workers_cannot_begin_ends_with_an_error(set_up: Server, tmp
         launch_limited, env=set_up.environment, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode != 0
+
+
+def test_server_outlives_workers_that_are_killed_again_and_again(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", settings={"IDP_WORKERS": "2"})
+    server.start()
+    wait_until(lambda: "Realmgate is running" in "".join(server.output), "the greeting")
+    assert server.process is not None
+    first = psutil.Process(server.process.pid)
+
+    def others_are_at_work(killed: set[int]) -> bool:
+        workers = {each.pid for each in first.children()}
+        try:
+            return len(workers - killed) == 2 and send(f"{server.issuer()}/protocol/openid-connect/certs").status == 200
+        except OSError:
+            return False
+
+    for _ in range(3):
+        killed = {each.pid for each in first.children()}
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda killed=killed: others_are_at_work(killed), "two other workers")  # type: ignore[misc]
+    assert server.process.poll() is None
+    server.stop()
+    assert "a worker has ended after" in "".join(server.output)

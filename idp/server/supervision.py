@@ -1,0 +1,62 @@
+"""Replacing workers that have died: at once, and later and later while they die young."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from granian.server import Server
+
+YOUNG = 60.0
+"""Seconds: a worker that dies sooner is counted with the one before it, and not as a mishap of its own."""
+
+LONGEST_PAUSE = 15.0
+"""Seconds between two tries to begin a worker, at the most."""
+
+_log = logging.getLogger(__name__)
+
+
+def _end_at_once() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is, Granian decides by the interpreter
+    """Granian's server, which would end itself when one worker dies twice within seconds. This one stays.
+
+    Only while no worker has ever answered does it end, as what keeps all of them from beginning will not pass by itself.
+    """
+
+    def __init__(self, *arguments: Any, has_answered: Callable[[], bool], **options: Any) -> None:
+        """Take what Granian's takes.
+
+        :param has_answered: tells whether a worker has ever answered a request.
+        """
+        super().__init__(*arguments, **options)
+        # a worker that is told to end while it loads is to end: it would inherit a handler that only notes it for the first process
+        os.register_at_fork(after_in_child=_end_at_once)
+        self._has_answered = has_answered
+        self._died_young: dict[int, int] = {}
+
+    def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        """Begin workers in the place of others: those that have died, or without harm of all (with a delay)."""
+        places = list(workers)
+        if not delay and self._has_answered():
+            pause = max((self._pause(place) for place in places), default=0.0)
+            # a signal ends it, and so does the death of another worker, which then is in no worse a case
+            if pause and self.main_loop_interrupt.wait(pause) and self.interrupt_signal:
+                return
+        super()._respawn_workers(places, spawn_target, target_loader, delay)
+        if self._has_answered():
+            self.respawned_wrks.clear()  # by which Granian finds that a worker has died twice
+
+    def _pause(self, place: int) -> float:
+        """Return for how long to wait before a worker begins in a place, and say that the last one there has died."""
+        age = time.monotonic() - self.wrks[place].birth
+        deaths = self._died_young.get(place, 0) + 1 if age < YOUNG else 1
+        self._died_young[place] = deaths
+        pause = 0.0 if deaths == 1 else min(0.25 * 2 ** (deaths - 2), LONGEST_PAUSE)
+        _log.warning("a worker has ended after %.1f s; the next one begins in %g s", age, pause)
+        return pause
