@@ -35,7 +35,7 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         :param has_answered: tells whether a worker has ever answered a request.
         """
         super().__init__(*arguments, **options)
-        # a worker that is told to end while it loads is to end: it would inherit a handler that only notes it for the first process
+        # a worker that is told to end while it loads is to end: the handler that it inherits would only note it
         os.register_at_fork(after_in_child=_end_at_once)
         self._has_answered = has_answered
         self._died_young: dict[int, int] = {}
