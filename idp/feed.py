@@ -6,6 +6,7 @@ has not seen, and drops what they name and nothing else. No thread and no messag
 was stopped or cut off cannot serve what is out of date: it confirms first, or refuses.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -264,7 +265,7 @@ class Feed:
             self._data_version = -1
         connection = self._connection
         if connection.dialect.name == "sqlite":
-            version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+            version = _data_version(connection)
             if version == self._data_version:
                 return
             self._data_version = version
@@ -300,3 +301,12 @@ class Feed:
         if connection is not None:
             connection.invalidate()
             connection.close()
+
+
+def _data_version(connection: Connection) -> int:
+    """Return what SQLite counts the commits of others with: asked past SQLAlchemy, which takes ten times as long for it."""
+    try:
+        version: int = connection.connection.driver_connection.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[union-attr]
+    except sqlite3.Error:
+        version = connection.exec_driver_sql("PRAGMA data_version").scalar_one()  # or fails, as all that asks a database does
+    return version

@@ -57,6 +57,7 @@ def bench_keys(folder: Path, rounds: int, seconds: float, count_keys: int) -> di
                 TOKEN, f"grant_type={GRANT}&subject_token={key}&subject_token_type={API_KEY}".encode()
             ),
             "key exchange, /v1/auth/exchange": post("/v1/auth/exchange", b"", f"apiKey: {key}\r\n"),
+            "introspection": post(f"{TOKEN}/introspect", f"{secret}&token={access}".encode()),
             "gateway check, bearer token": get(check, f"Authorization: Bearer {access}"),
             "gateway check, API key": get(check, f"apiKey: {key}"),
         }
@@ -80,6 +81,7 @@ def bench_keys(folder: Path, rounds: int, seconds: float, count_keys: int) -> di
         "microseconds": {name: round(statistics.median(times)) for name, times in measured.items()},
         "exchange_over_token": ratio("key exchange, token endpoint", token),
         "exchange_v1_over_token": ratio("key exchange, /v1/auth/exchange", token),
+        "introspection_over_token": ratio("introspection", token),
         "gateway_bearer_over_bare_route": ratio("gateway check, bearer token", "bare Flask route"),
         "gateway_key_over_bare_route": ratio("gateway check, API key", "bare Flask route"),
         f"exchange_{count_keys}_over_few_keys": ratio("exchange among many keys", "key exchange, token endpoint"),

@@ -363,7 +363,7 @@ def test_neighbours_of_a_question_without_an_answer_do_not_ask_again(pg_make: Fa
     def wait_for_the_lock() -> bool:
         frames = sys._current_frames()
         at = [frames[thread.ident] for thread in threads if thread.ident in frames]
-        return sum(frame.f_code.co_name == "confirm" and frame.f_locals.get("age") is not None for frame in at) == 7
+        return sum(frame.f_code.co_name == "_wait_for_turn" for frame in at) == 7
 
     wait_until(wait_for_the_lock, "the others to come to the lock")
     away.wait(0.3)  # from reading the clock to the lock
