@@ -121,7 +121,9 @@ def test_markup_in_parameters_is_text(hostile: Console) -> None:
         "/console/": ("x",),
     }
     for number, payload in enumerate(PAYLOADS):
-        for path, names in (always | (now_and_then if number % 5 == 0 else {})).items():
+        # each payload on one of the pages that take most, and every fifth on all: what escapes them is the same everywhere
+        often = dict([list(always.items())[number % len(always)]])
+        for path, names in (always | now_and_then if number % 5 == 0 else often).items():
             page.goto(f"{path.rstrip('?')}?{urlencode(dict.fromkeys(names, payload))}")
             is_clean(hostile, page, f"{path} {payload}")
         stranger.goto(f"/console/sign-in?{urlencode({'organisation': payload, 'next': payload, 'done': payload})}")
