@@ -6,6 +6,7 @@ next one, and a start that finds everything changes nothing.
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from idp import (
     audit,
     authorizations,
     clock,
+    clock_trust,
     kept_answers,
     keys,
     keysets,
@@ -42,6 +44,7 @@ from idp import (
 )
 from idp.applications import NewSecret
 from idp.callers import ADMINISTRATOR
+from idp.clock_trust import ClockError
 from idp.db import commit, db, make_engine_apart, storage_errors
 from idp.errors import IdpError
 from idp.manifest import RealmFileError
@@ -55,6 +58,8 @@ FIRST_WITH_MARKS = "0006"
 
 FIRST_WITH_AUDIENCES = "0007"
 """The schema since which tokens are for this server only if their application says so."""
+
+_log = logging.getLogger(__name__)
 
 
 class SetupError(IdpError):
@@ -109,7 +114,7 @@ def _complete(settings: Settings, report: SetupReport) -> None:
     report.new_secrets = applications.renew_unshown_secrets(FIRST_SECRET_LIFETIME)
     _refuse_to_serve_nothing(report)
     commit()
-    rotate_keys_and_tidy()
+    do_what_is_due()
 
 
 def make_data_dir(path: Path) -> None:
@@ -227,8 +232,19 @@ def _refuse_to_serve_nothing(report: SetupReport) -> None:
         raise SetupError("\n".join(map(str, report.problems)))
 
 
+def do_what_is_due() -> None:
+    """Do what is due by date, as far as this machine's clock can be trusted with that. Every worker may call it."""
+    try:
+        is_believed = clock_trust.is_believed()
+    except ClockError as error:
+        _log.error("%s", error)
+        return
+    if is_believed:
+        rotate_keys_and_tidy()
+
+
 def rotate_keys_and_tidy() -> None:
-    """Do what is due by date: announce successors to signing keys, and remove what has expired. Every worker may call it."""
+    """Announce successors to signing keys, and remove what has expired, by this machine's clock."""
     with audit.acting_as(audit.SYSTEM):
         keys.rotate_due_keys()
         apikeys.send_notices()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from flask import Flask, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import ratelimit, runtime
+from idp import clock_trust, ratelimit, runtime
 from idp.errors import IdpError
 from idp.outages import explain_any
 from idp.telemetry import dead_loops
@@ -89,7 +89,11 @@ def _check_threads() -> None:
         raise IdpError(f"{', '.join(dead)} died; start the server anew")
 
 
-_CHECKS: Mapping[str, Callable[[], None]] = {"database": _check_database, "threads": _check_threads}
+_CHECKS: Mapping[str, Callable[[], None]] = {
+    "database": _check_database,
+    "clock": clock_trust.recall_check,
+    "threads": _check_threads,
+}
 """What has to be well, by the name that it has in the answer. A check raises what is the matter."""
 
 

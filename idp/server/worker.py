@@ -9,7 +9,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, applications, audit, clock, mail, realms, setup, tokens, trail, users
+from idp import apikeys, applications, audit, clock, clock_trust, mail, realms, setup, tokens, trail, users
 from idp.app import create_app
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
@@ -64,6 +64,7 @@ class Chores:
 
     def start(self) -> None:
         """Begin."""
+        self._guarded(clock_trust.is_believed)  # which begins to watch
         for loop in (self._chores, self._postman, self._herald, self._sealer):
             loop.start()
 
@@ -80,10 +81,10 @@ class Chores:
         self._flush()
         self._rounds += 1
         if self._rounds % TIDY_EVERY == 0:
-            self._guarded(setup.rotate_keys_and_tidy)
+            self._guarded(setup.do_what_is_due)
             self._guarded(_measure_state)
         if self._rounds % CUT_EVERY == 0:
-            self._guarded(trail.cut_old_events)
+            self._guarded(_cut_old_events)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)
@@ -108,6 +109,11 @@ class Chores:
             except Exception:  # noqa: BLE001 (what is left to be done is done all the same)
                 db.session.rollback()
                 _log.exception("a chore failed")
+
+
+def _cut_old_events() -> None:
+    if clock_trust.is_believed():
+        trail.cut_old_events()
 
 
 def _measure_state() -> None:

@@ -28,6 +28,7 @@ _GAUGES = {
     "realmgate_audit_events_unsealed": "Events of the audit trail that are not yet in a hash chain.",
     "realmgate_mail_waiting": "Emails in the outbox.",
     "realmgate_background_threads_dead": "Background threads that have ended unexpectedly.",
+    "realmgate_clock_ahead_seconds": "By how much this machine's clock is ahead of the database's.",
     "realmgate_realms": "Organisations.",
     "realmgate_secrets_expiring": "Client secrets that expire within seven days.",
     "realmgate_api_keys_expiring": "API keys that expire within seven days.",

@@ -66,7 +66,10 @@ def test_primary_that_takes_no_writes_is_an_outage_and_passes_by_itself(postgres
                 assert (answer.status, answer.json["code"], answer.headers["Retry-After"]) == (503, "Unavailable", "5")
                 assert server.token(application).status in {200, 503}
                 assert not is_ready(server)
-            assert send(f"{server.url}/health/ready").json == {"status": "DOWN", "checks": {"database": "DOWN", "threads": "UP"}}
+            assert send(f"{server.url}/health/ready").json == {
+                "status": "DOWN",
+                "checks": {"database": "DOWN", "clock": "UP", "threads": "UP"},
+            }
             assert send(f"{server.url}/health/live").status == 200
             refused = server.token(application)
             assert (refused.status, refused.json["error"]) == (503, "temporarily_unavailable")

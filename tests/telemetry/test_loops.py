@@ -39,7 +39,10 @@ def test_thread_that_ends_unasked_makes_the_server_unready(client: FlaskClient) 
     try:
         wait_until(lambda: loop.is_dead, "the end of the thread")
         answer = client.get("/health/ready")
-        assert (answer.status_code, answer.json) == (503, {"status": "DOWN", "checks": {"database": "UP", "threads": "DOWN"}})
+        assert (answer.status_code, answer.json) == (
+            503,
+            {"status": "DOWN", "checks": {"database": "UP", "clock": "UP", "threads": "DOWN"}},
+        )
     finally:
         loop.finish(patience=0)
     assert client.get("/health/ready").status_code == 200

@@ -1,0 +1,122 @@
+"""What has expired is removed by a clock that can be trusted, and by no other."""
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+
+from idp import clock, clock_trust, runtime, setup
+from idp.clock_trust import ClockError
+from idp.db import commit, db
+from idp.feed import Change
+from idp.tokens.models import RevokedToken
+from tests.conftest import FrozenClock
+from tests.factories import Factory, Made, ask, ask_token
+
+
+def revoke_one(client: FlaskClient, make: Factory) -> tuple[Made, str]:
+    """Return an application, and a token of it that has been revoked."""
+    made = make.application()
+    token: str = ask_token(client, made).json["access_token"]
+    assert ask(client, "revoke", made.form | {"token": token}).status_code == 200
+    return made, token
+
+
+def count_revoked(app: Flask) -> int:
+    with app.app_context():
+        return int(db.session.scalar(select(func.count()).select_from(RevokedToken)) or 0)
+
+
+def is_ready(app: Flask) -> tuple[int, str]:
+    answer = app.test_client().get("/health/ready")
+    return answer.status_code, answer.json["checks"]["clock"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=11), timedelta(minutes=10), timedelta(days=400), timedelta(hours=-11)])
+def test_node_with_another_clock_than_the_database_removes_nothing(
+    pg_make: Factory, frozen_clock: FrozenClock, caplog: pytest.LogCaptureFixture, ahead: timedelta
+) -> None:
+    app = pg_make.app
+    revoke_one(app.test_client(), pg_make)
+    assert is_ready(app) == (200, "UP")
+    frozen_clock.advance(seconds=ahead.total_seconds())
+    with app.app_context(), caplog.at_level(logging.ERROR):
+        setup.do_what_is_due()
+    assert count_revoked(app) == 1
+    assert (
+        f"{abs(ahead.total_seconds()):.0f} seconds {'ahead of' if ahead > timedelta() else 'behind'} the database's"
+        in caplog.text
+    )
+    assert is_ready(app) == (503, "DOWN")
+
+
+@pytest.mark.parametrize("ahead", [-30, 30])
+def test_clocks_that_differ_a_little_are_right_enough(pg_make: Factory, frozen_clock: FrozenClock, ahead: int) -> None:
+    frozen_clock.advance(seconds=ahead)
+    with pg_make.app.app_context():
+        assert clock_trust.is_believed()
+    assert is_ready(pg_make.app) == (200, "UP")
+
+
+def test_long_question_makes_no_difference(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is of some moment between question and answer."""
+    now = clock.now()
+    times = iter([now - timedelta(minutes=5), now + timedelta(minutes=5)])
+    monkeypatch.setattr(clock, "now", lambda: next(times))
+    with pg_make.app.app_context():
+        clock_trust.check_clock()
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What counts the seconds that nobody sets; the test moves it on."""
+    passed = [1_000_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    monkeypatch.setattr(time, "clock_gettime", lambda _: passed[0])
+    return passed
+
+
+def test_clock_that_is_set_while_the_server_runs_is_not_believed_for_an_hour(
+    app: Flask, client: FlaskClient, make: Factory, frozen_clock: FrozenClock, steady: list[float]
+) -> None:
+    revoke_one(client, make)
+    with app.app_context():
+        assert clock_trust.is_believed()
+        frozen_clock.advance(days=400)
+        setup.do_what_is_due()
+        assert count_revoked(app) == 1
+        for seconds in (60, clock_trust.SECOND_LOOK - 61):
+            steady[0] += seconds
+            frozen_clock.advance(seconds=seconds)
+            assert not clock_trust.is_believed()
+        frozen_clock.advance(days=-400)  # somebody has put it right
+        assert not clock_trust.is_believed()
+        steady[0] += clock_trust.SECOND_LOOK
+        frozen_clock.advance(seconds=clock_trust.SECOND_LOOK)
+        assert clock_trust.is_believed()
+        setup.do_what_is_due()
+    assert count_revoked(app) == 1, "by the right clock it has not expired"
+
+
+def test_after_a_long_rest_what_has_expired_is_looked_at_twice(
+    app: Flask, frozen_clock: FrozenClock, steady: list[float]
+) -> None:
+    with app.app_context():
+        db.session.execute(update(Change).values(at=clock.now() - timedelta(days=2)))
+        commit()
+        runtime.current().extensions.pop("clock-watch", None)
+        assert not clock_trust.is_believed()
+        steady[0] += clock_trust.SECOND_LOOK
+        frozen_clock.advance(seconds=clock_trust.SECOND_LOOK)
+        assert clock_trust.is_believed()
+
+
+def test_error_says_what_to_do(pg_make: Factory, frozen_clock: FrozenClock) -> None:
+    frozen_clock.advance(minutes=2)
+    with pg_make.app.app_context(), pytest.raises(ClockError, match="Set the clock, and keep it right by NTP"):
+        clock_trust.check_clock()
