@@ -40,6 +40,7 @@ from idp.database_url import libpq_parameters
 from idp.errors import StorageUnavailableError
 from idp.pool import BoundedPool
 from idp.settings import Settings
+from idp.stuck import Watch
 
 WAIT_FOR_LOCK = 5
 """Seconds that a statement waits for another writer, or for the database server, before it gives up."""
@@ -293,6 +294,8 @@ def _prepare_postgresql(engine: Engine) -> None:
     """
     wait = int(WAIT_FOR_LOCK * 1000)
     ours = f"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}"
+
+    Watch(engine, WAIT_FOR_LOCK)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

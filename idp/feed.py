@@ -32,6 +32,12 @@ CONFIRM_AT_LAST = 0.8
 LONGEST_WAIT = 4.0
 """Seconds that a request waits for a neighbouring thread that is asking; see docs/operating.md for all such limits."""
 
+AWAY_AFTER = 1.0
+"""Seconds without an answer after which the database counts as away for those who can do without it."""
+
+AWAY_FOR = 1.0
+"""Seconds after a failure for which it does."""
+
 KEEP = timedelta(days=1)
 """How long rows of the feed are kept. A worker that missed more than that drops all it knows."""
 
@@ -182,7 +188,8 @@ class Feed:
         self._data_version = -1
         self._cursor = -1
         self._confirmed = 0.0
-        self._failed_at, self._failure = 0.0, ""
+        self._asking_since = 0.0
+        self._failed_at, self._failure = float("-inf"), ""
 
     def cache(self, kind: str) -> Cache[Any]:
         """Return the memory of one kind, made at its first use."""
@@ -221,6 +228,22 @@ class Feed:
         finally:
             self._lock.release()
 
+    def confirm_unless_away(self) -> float:
+        """Confirm what is in memory, unless the database does not answer just now; return how many seconds old it is.
+
+        Nobody waits here for longer than a database takes that is there.
+        """
+        asked = time.monotonic()
+        if asked - self._confirmed < CONFIRM_AFTER or asked - self._failed_at < AWAY_FOR:
+            return asked - self._confirmed
+        if self._lock.acquire(timeout=max(0.0, AWAY_AFTER - (asked - self._asking_since))):
+            try:
+                if self._confirmed < asked and self._failed_at < asked:
+                    self._ask(asked, must=False)
+            finally:
+                self._lock.release()
+        return time.monotonic() - self._confirmed
+
     def _wait_for_turn(self) -> None:
         """Wait for a neighbouring thread that is asking.
 
@@ -230,7 +253,7 @@ class Feed:
             raise StorageUnavailableError(cause="the database does not answer")
 
     def _ask(self, asked: float, *, must: bool) -> None:
-        started = time.monotonic()
+        started = self._asking_since = time.monotonic()
         if self._failed_at > asked:  # the neighbour that was waited for had no luck
             raise StorageUnavailableError(cause=self._failure)
         try:

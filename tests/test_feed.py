@@ -182,6 +182,52 @@ def test_neighbour_that_gets_no_answer_keeps_nobody_waiting(app: Flask, monkeypa
         mine.confirm_now()
 
 
+def test_documents_do_without_a_database_that_is_away(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, now, asked = look(app), [1000.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    mine._confirmed = 990.0
+
+    def away() -> None:
+        asked.append(now[0])
+        raise StorageUnavailableError(cause="away")
+
+    monkeypatch.setattr(mine, "_catch_up", away)
+    assert mine.confirm_unless_away() == 10
+    now[0] += 0.5
+    assert mine.confirm_unless_away() == 10.5, "and it is not asked again for every document"
+    assert asked == [1000]
+    now[0] += 1
+    mine.confirm_unless_away()
+    assert asked == [1000, 1001.5]
+    now[0] += 2
+    with mine._lock:  # a neighbour has been waiting for an answer for longer than a database takes
+        mine._asking_since = now[0] - 2
+        assert mine.confirm_unless_away() == 13.5
+    monkeypatch.setattr(mine, "_catch_up", lambda: asked.append(now[0]))
+    assert mine.confirm_unless_away() == 0
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(3_600, 200), (0, 503)])
+def test_operator_says_for_how_long(
+    settings: Settings, template: object, monkeypatch: pytest.MonkeyPatch, allowed: int, status: int
+) -> None:
+    app = create_app(settings.model_copy(update={"stale_documents": allowed}))
+    client, path = app.test_client(), "/auth/realms/acme/protocol/openid-connect/certs"
+    assert client.get(path).status_code == 200
+    mine = look(app)
+
+    def away() -> None:
+        raise StorageUnavailableError(cause="away")
+
+    monkeypatch.setattr(mine, "_catch_up", away)
+    mine._confirmed -= 60
+    assert client.get(path).status_code == status
+    mine._confirmed -= 3_600
+    assert client.get(path).status_code == 503
+    assert client.post(path.replace("certs", "token"), data={"grant_type": "client_credentials"}).status_code == 503
+    close_app(app)
+
+
 def test_full_cache_is_safe_with_many_threads() -> None:
     import sys
     from threading import Thread

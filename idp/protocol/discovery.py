@@ -11,7 +11,7 @@ from idp.applications import ASSERTION_ALGORITHMS, SCOPES
 from idp.oauth.authorize import CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
-from idp.oauth.realm import open_realm
+from idp.oauth.realm import open_realm_document
 from idp.protocol.registration import PATH as REGISTRATION_PATH
 from idp.realms import KnownRealm
 from idp.web.languages import languages
@@ -67,5 +67,5 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
 
 def discovery(realm: str) -> Response:
     """Answer the metadata under each of its well-known URLs."""
-    document = json.dumps(metadata(open_realm(realm)))
+    document = json.dumps(metadata(open_realm_document(realm)))
     return Response(document, 200, {"Cache-Control": f"max-age={MAX_AGE}"}, mimetype="application/json")

@@ -5,12 +5,12 @@ import json
 from flask import Response
 
 from idp import clock, keys
-from idp.oauth.realm import open_realm
+from idp.oauth.realm import open_realm_document
 
 
 def realm_document(realm: str) -> Response:
     """Return what Keycloak's adapters ask a realm for: its name, its public key, its token URL."""
-    known = open_realm(realm)
+    known = open_realm_document(realm)
     base = f"{known.issuer}/protocol/openid-connect"
     kid = keys.key_ring(known).signer("RS256", clock.timestamp()).kid
     document = {

@@ -18,12 +18,16 @@ from idp.outages import explain_any
 from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
 from idp.settings import Settings
+from idp.stuck import end_stuck_statements
 from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.trail import BATCH
 from idp.web.address import is_trusted
 from idp.web.below_path import BelowPath
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks for statements that the database does not answer."""
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two checks of the outbox."""
@@ -58,6 +62,7 @@ class Chores:
         self._chores = Loop("chores", WRITE_USAGE_EVERY, self._do_chores)
         self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
         self._herald = Loop("herald", SEND_MAIL_EVERY, lambda: self._guarded(deliver_notices))
+        self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
         )
@@ -65,7 +70,7 @@ class Chores:
     def start(self) -> None:
         """Begin."""
         self._guarded(clock_trust.is_believed)  # which begins to watch
-        for loop in (self._chores, self._postman, self._herald, self._sealer):
+        for loop in (self._watchman, self._chores, self._postman, self._herald, self._sealer):
             loop.start()
 
     def finish(self) -> None:
@@ -76,6 +81,7 @@ class Chores:
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)
+        self._watchman.finish(patience=1)
 
     def _do_chores(self) -> None:
         self._flush()

@@ -97,9 +97,13 @@ class Fields(BaseSettings):
     `X-Forwarded-Proto` says whether a request came over HTTPS, without which no keyset values are sent. From anyone
     else, these headers are ignored. Default: none."""
 
-    key_set_max_age: int = Field(default=300, ge=1, le=86_400)
+    key_set_max_age: int = Field(default=300, ge=3, le=86_400)
     """Seconds that verifiers may cache a realm's key set. A new signing key is announced for twice this time before
-    it starts signing, so that no verifier meets an unknown key."""
+    it starts signing, so that no verifier meets an unknown key. Less than 3 would leave workers no time to learn of it."""
+
+    stale_documents: int = Field(default=3_600, ge=0, le=604_800)
+    """Seconds for which the key set, discovery and the realm document are answered from memory while the database does not
+    answer, so that verifiers go on working. A key that is revoked meanwhile by another node stays in them. 0 for not at all."""
 
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
     """Applications (and users, API keys, keysets) that each worker keeps in memory, ready to answer without the database

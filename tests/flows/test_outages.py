@@ -2,10 +2,13 @@
 
 import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import text
@@ -182,6 +185,53 @@ def test_locked_table_is_not_ready_in_time_for_who_asks(pg_make: Factory) -> Non
         connection.exec_driver_sql("LOCK TABLE attempt_count IN EXCLUSIVE MODE")
         wait_until(lambda: client.get("/health/ready").status_code == 503, "the end of readiness")
     wait_until(lambda: client.get("/health/ready").status_code == 200, "the recovery")
+
+
+@contextlib.contextmanager
+def stopped(postgres: Any) -> Iterator[None]:
+    """Have PostgreSQL accept everything and answer nothing: its processes are stopped, its machine is well."""
+    first = psutil.Process(int((Path(postgres.pgdata) / "postmaster.pid").read_text().split()[0]))
+    processes = [first, *first.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def test_database_that_accepts_and_does_not_answer(postgres: Any, tmp_path: Path, database_url: str) -> None:
+    """Public documents come from memory, everything else is 503 after seconds, and all goes on by itself afterwards."""
+    server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": database_url, "IDP_WORKERS": "2"}).start()
+    application = server.create_application("bot")
+    documents = [f"{server.issuer()}/.well-known/openid-configuration", server.endpoint("certs"), server.issuer()]
+
+    def ask(what: int) -> tuple[int, float]:
+        began = time.monotonic()
+        answer = server.token(application) if what % 4 == 3 else send(documents[what % 4])
+        return answer.status, time.monotonic() - began
+
+    try:
+        for what in range(40):  # so that both workers know all of it
+            assert ask(what)[0] == 200
+        with stopped(postgres):
+            wait_until(lambda: server.token(application).status == 503, "the end of tokens")
+            answers: list[tuple[int, int, float]] = []
+            threads = [threading.Thread(target=lambda what=what: answers.append((what, *ask(what)))) for what in range(60)]  # type: ignore[misc]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE)
+            assert len(answers) == 60
+            assert {status for what, status, _ in answers if what % 4 != 3} == {200}, "key set, discovery, realm document"
+            assert {status for what, status, _ in answers if what % 4 == 3} == {503}
+            assert not is_ready(server)
+        wait_until(lambda: {server.token(application).status for _ in range(10)} == {200}, "the recovery")
+        wait_until(lambda: is_ready(server), "the return of readiness")
+    finally:
+        server.stop()
+    assert "connections were cut" in "".join(server.output)
 
 
 def test_probes_write_once_a_second_and_one_row(pg_make: Factory) -> None:

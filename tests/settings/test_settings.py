@@ -57,7 +57,7 @@ def test_empty_value_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IDP_DATABASE_CONNECTIONS", "4", "5"),
         ("IDP_TRUSTED_PROXIES", "proxy.example", "takes addresses or networks"),
         ("IDP_TRUSTED_PROXIES", "10.0.0.1/8", "takes addresses or networks"),
-        ("IDP_KEY_SET_MAX_AGE", "0", "1"),
+        ("IDP_KEY_SET_MAX_AGE", "2", "3"),
         ("IDP_LOG_LEVEL", "chatty", "takes debug, info, warning or error"),
     ],
 )
