@@ -20,7 +20,7 @@ def open_realm(name: str) -> KnownRealm:
 
 def open_realm_document(name: str) -> KnownRealm:
     """Return the realm whose public documents a URL names: from memory while the database does not answer, for as long as
-    the operator allows. They are public, and verifiers everywhere go on working by them.
+    the operator allows. They are public, and verifiers everywhere keep working by them.
 
     :raises StorageUnavailableError: memory has it not, or has not been confirmed for too long.
     :raises UnknownRealmError: there is none.
