@@ -12,7 +12,10 @@ from idp.db import db, reading
 from idp.realms import KnownRealm
 
 LIFETIME = 90
-"""Seconds (RFC 9126 §2.2): long enough to sign in."""
+"""Seconds within which a request is begun with (RFC 9126 §2.2)."""
+
+LONGEST_PAGE = timedelta(hours=1)
+"""For how long somebody may look at the page to sign in that a pushed request has led to, before it is taken up."""
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 
@@ -51,8 +54,8 @@ def take_up(request_uri: str) -> bool:
 
 
 def forget_pushed() -> None:
-    """Remove what was never taken up."""
-    db.session.execute(delete(PushedRequest).where(PushedRequest.expires_at < clock.now()))
+    """Remove what was never taken up, and is by nobody any more."""
+    db.session.execute(delete(PushedRequest).where(PushedRequest.expires_at < clock.now() - LONGEST_PAGE))
 
 
 def _hash(reference: str) -> str:

@@ -29,7 +29,7 @@ from idp.oauth.errors import PersonDeniedError, ProtocolError
 from idp.oauth.forms import FORM
 from idp.realms import KnownRealm
 from idp.sessions import BrowserSession
-from idp.sign_in.pages import PREFIX, StaleFlowError, is_old, open_flow, redirect, seal_flow, show
+from idp.sign_in.pages import LONGEST_URL, PREFIX, StaleFlowError, is_old, open_flow, redirect, seal_flow, show
 from idp.sign_in.passwords import begin_session, with_retry
 from idp.sign_in.words import meaning_of_scopes
 from idp.web import cookies
@@ -39,8 +39,6 @@ from idp.web.credentials import is_foreign
 from idp.web.errors import classify
 from idp.web.posted import Posted, read_posted
 
-_LONGEST_URL = 6_000
-
 
 def authorize(realm: str) -> Response:
     """Answer an authorization request, GET and POST alike."""
@@ -48,7 +46,7 @@ def authorize(realm: str) -> Response:
     if request.method == "POST":
         pairs = _posted_pairs()
         url = f"{known.issuer}/protocol/openid-connect/auth?{urlencode(pairs)}"
-        if is_foreign(request.environ, runtime.current().settings.public_url) and len(url) < _LONGEST_URL:
+        if is_foreign(request.environ, runtime.current().settings.public_url) and len(url) < LONGEST_URL:
             # browsers send no cookie along with a form of another site, but with where its answer leads (R74)
             return redirect(url)
     else:

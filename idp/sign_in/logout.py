@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from flask import Response, request
 
-from idp import realms, sessions
+from idp import realms, runtime, sessions
 from idp.applications import KnownApplication, is_registered, known_application
 from idp.db import commit
 from idp.jose import InvalidTokenError
@@ -16,9 +16,10 @@ from idp.oauth.forms import FORM
 from idp.oauth.hints import Hint, open_hint
 from idp.realms import KnownRealm
 from idp.sessions import BrowserSession
-from idp.sign_in.pages import open_flow, redirect, seal_flow, show
+from idp.sign_in.pages import LONGEST_URL, open_flow, redirect, seal_flow, show
 from idp.web import cookies
 from idp.web.body import BodyError, read_body
+from idp.web.credentials import is_foreign
 from idp.web.posted import read_posted
 
 
@@ -39,7 +40,13 @@ class _Wish:
 def logout(realm: str) -> Response:
     """Sign out at once where the session's own ID token is shown; ask otherwise (R82)."""
     known = open_realm(realm)
-    wish = _wish(known, dict(read_parameters(_pairs()).values))
+    pairs = _pairs()
+    if request.method == "POST" and is_foreign(request.environ, runtime.current().settings.public_url):
+        # browsers send no cookie along with a form of another site, but with where its answer leads (R74)
+        url = f"{known.issuer}/protocol/openid-connect/logout"
+        whole = f"{url}?{urlencode(pairs)}"
+        return redirect(whole if len(whole) < LONGEST_URL else url)  # without the hint, the person is asked
+    wish = _wish(known, dict(read_parameters(pairs).values))
     session = cookies.session_in(known.name)
     if session is None or wish.is_of(session):
         return _finish(known, session, wish.onward)

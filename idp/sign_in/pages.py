@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 PREFIX = "/sign-in"
 """Below which the forms of these pages are sent."""
 
+LONGEST_URL = 6_000
+"""Characters of a URL that a form of another site is turned into."""
+
 _OWN = files("idp.sign_in") / "static"
 
 ASSETS = Assets(

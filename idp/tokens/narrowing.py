@@ -121,9 +121,14 @@ def persons_roles(held: TokenRoles, scopes: Sequence[str]) -> TokenRoles:
 
     :raises ScopeError: the person has no role on a project that is asked for.
     """
-    projects = projects_among(scopes)
-    if not projects <= held.project_names:
+    if not projects_among(scopes) <= held.project_names:
         raise ScopeError("The person has no role on one of the requested projects.")
+    return persons_roles_left(held, scopes)
+
+
+def persons_roles_left(held: TokenRoles, scopes: Sequence[str]) -> TokenRoles:
+    """Return what is left by now of the roles that a token carries: of a project that is lost nothing, and no other instead."""
+    projects = projects_among(scopes)
     with_roles = "roles" in scopes
     named = [each for each in held.projects if each["name"] in projects or (with_roles and not projects)]
     return TokenRoles(held.on_realm if with_roles else {"roles": []}, named, held.valid_until)

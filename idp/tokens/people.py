@@ -11,7 +11,7 @@ from idp.realms import KnownRealm
 from idp.tokens.claim_list import PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, Form, Statement
 from idp.tokens.claims import claims_of, close_claims, write_claims
 from idp.tokens.issue import access_token_type, at_hash, signer_for
-from idp.tokens.narrowing import persons_roles, persons_target
+from idp.tokens.narrowing import persons_roles, persons_roles_left, persons_target
 from idp.tokens.token_roles import roles_for_token
 from idp.users import KnownUser
 
@@ -89,7 +89,7 @@ def tell_of_person(realm: KnownRealm, user: KnownUser, scope: str, named: frozen
 
     :param named: claims that were asked for by name.
     """
-    held = persons_roles(roles_for_token(user.held_roles, clock.timestamp()), scope.split())
+    held = persons_roles_left(roles_for_token(user.held_roles, clock.timestamp()), scope.split())
     return claims_of(Statement(form=PERSONS_INFO, realm=realm, subject=user, held=held, audience="", scope=scope, named=named))
 
 

@@ -41,6 +41,23 @@ def test_rp_initiated_logout(web: Browser, method: str) -> None:
     assert is_out(web)
 
 
+@pytest.mark.spec("R74", "R82")
+@pytest.mark.parametrize("is_long", [False, True])
+def test_form_of_another_site_comes_without_cookies_and_leads_to_where_they_are(web: Browser, app: Flask, is_long: bool) -> None:
+    """Or somebody would be told that they have signed out, who has not."""
+    query = {"id_token_hint": web.tokens()["id_token"], "post_logout_redirect_uri": BYE, "state": "x" * (6_000 if is_long else 1)}
+    elsewhere = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+    answer = app.test_client().post(f"{web.base}logout", data=query, headers=elsewhere)
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (303, False)
+    page = web.client.get(answer.headers["Location"].removeprefix("http://localhost:8080"))
+    if is_long:
+        assert "Sign out?" in page.text
+        assert not is_out(web), "without the hint, the person is asked"
+        return
+    assert told(page, BYE) == {"state": "x"}
+    assert is_out(web)
+
+
 @pytest.mark.spec("R82", "T44")
 @pytest.mark.parametrize(
     "uri", ["https://app.example/other", f"{BYE}?query=added", f"{BYE}/", "https://evil.example/", "javascript:alert(1)"]

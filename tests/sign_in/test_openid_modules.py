@@ -299,6 +299,7 @@ def test_server_client_secret_post_and_basic(web: Browser) -> None:
 @pytest.mark.parametrize(("name", "error"), [("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")])
 def test_request_objects_are_refused_by_name(web: Browser, name: str, error: str) -> None:
     assert told(web.ask(**{name: "https://app.example/object"}))["error"] == error
+    assert told(web.ask(**{name: "x" * 5_000}))["error"] == error, "however long it is"
 
 
 def test_claims_essential(web: Browser) -> None:

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from idp.setup import rotate_keys_and_tidy
 from tests.conftest import FrozenClock
 from tests.factories import Factory, set_application, set_realm
 from tests.sign_in.conftest import DONE, Browser, told
@@ -45,6 +46,14 @@ def test_of_two_pages_of_one_request_one_gets_a_code(web: Browser) -> None:
     assert "code" in told(web.sign_in(first))
     answer = web.sign_in(second)
     assert web.client.get(answer.headers["Location"].removeprefix("http://localhost:8080")).status_code == 400
+
+
+def test_somebody_may_take_their_time_to_sign_in(app: Flask, web: Browser, frozen_clock: FrozenClock) -> None:
+    page = go(web, push(web).json["request_uri"])
+    frozen_clock.advance(minutes=20)
+    with app.app_context():
+        rotate_keys_and_tidy()
+    assert "code" in told(web.sign_in(page))
 
 
 @pytest.mark.spec("R102")

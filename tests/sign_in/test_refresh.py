@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from idp import applications, authorizations, sessions, users
+from idp import access, applications, authorizations, realms, sessions, users
 from tests.conftest import FrozenClock
 from tests.factories import Factory, password_hash, set_application, set_realm, set_user
 from tests.sign_in.conftest import DONE, Browser, told
@@ -235,6 +235,21 @@ def test_roles_are_in_a_token_only_where_they_were_asked_for(web: Browser, make:
     assert (one["realm_access"], [project["name"] for project in one["projects"]]) == ({"roles": []}, ["vision"])
     answer = web.redeem(told(web.ask(scope="openid project:speech"))["code"])
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_scope")
+
+
+def test_userinfo_of_who_has_lost_a_project_tells_of_nothing_instead(web: Browser, make: Factory, ann: str) -> None:
+    token = web.tokens(scope="openid roles project:vision")["access_token"]
+    before = web.userinfo(token).json
+
+    def take(realm: realms.Realm) -> None:
+        access.grant_role(realm, users.holder_of(users.get_user(realm, ann)), "researcher", project="speech")
+        access.remove_grant(realm, users.holder_of(users.get_user(realm, ann)), "researcher", project="vision")
+
+    make.do(take)
+    answer = web.userinfo(token)
+    assert (answer.status_code, answer.json["sub"]) == (200, before["sub"])
+    assert "speech" not in answer.text
+    assert "vision" not in answer.text
 
 
 @pytest.mark.spec("T52")

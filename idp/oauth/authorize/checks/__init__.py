@@ -30,8 +30,8 @@ CHECKS: tuple[Check, ...] = (
     # from here on the client is told
     response_mode,
     each_once,
-    lengths,
     request_object,
+    lengths,
     pushed,
     response_type,
     code_challenge,
