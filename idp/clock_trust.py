@@ -2,7 +2,7 @@
 
 What has expired is removed, and keys are replaced, by the time of day. A clock that is ahead would make a revoked token active
 again, let an assertion be used twice, and throw away what others still use. So the database is asked, whose clock all nodes
-share; and where the database is a file, which has no clock of its own, a clock that was set is not believed at once.
+share; and since its clock may be this one, a clock that was set is not believed at once.
 """
 
 import logging
@@ -22,8 +22,8 @@ from idp.telemetry import set_gauge
 SECOND_LOOK = 3_600.0
 """Seconds from when a clock was set until what cannot be undone is done by it."""
 
-LONGEST_REST = timedelta(days=1)
-"""How old the newest change in a file may be at a start: after a longer rest, too, what has expired is looked at twice."""
+LONGEST_REST = timedelta(hours=1)
+"""How old the newest change may be at a start: after a longer rest, too, what has expired is looked at twice."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,12 +69,12 @@ def _seconds_ahead() -> float:
 
 
 class ClockWatch:
-    """Watches the clock of the machine that a file is on."""
+    """Watches whether this machine's clock is set while the server runs."""
 
     def __init__(self) -> None:
         """Begin with what the clock shows now."""
         self._lock = threading.Lock()
-        self._offset = _offset()
+        self._offset = _first_offset[0] if _first_offset else _offset()
         self._believed_from = time.monotonic() + SECOND_LOOK if _has_rested() else 0.0
 
     def is_believed(self) -> bool:
@@ -97,8 +97,6 @@ def is_believed() -> bool:
     :raises ClockError: it differs from the database's.
     """
     check_clock()
-    if db.engine.dialect.name != "sqlite":
-        return True
     return watch_clock().is_believed()
 
 
@@ -109,6 +107,14 @@ def watch_clock() -> ClockWatch:
         extensions.setdefault("clock-watch", ClockWatch())
     watch: ClockWatch = extensions["clock-watch"]
     return watch
+
+
+_first_offset: list[float] = []
+
+
+def remember_clock() -> None:
+    """Have the workers that begin from now on, in the place of others too, go by the clock of now."""
+    _first_offset[:] = [_offset()]
 
 
 def _offset() -> float:

@@ -30,7 +30,7 @@ CONFIRM_AT_LAST = 0.8
 """Seconds after which a request waits for the confirmation, instead of leaving it to a neighbouring thread."""
 
 LONGEST_WAIT = 4.0
-"""Seconds that a request waits for a neighbouring thread that is asking; see docs/operating.md for all such limits."""
+"""Seconds from when a thread has begun to ask, for which others wait for its answer; see docs/operating.md."""
 
 AWAY_AFTER = 1.0
 """Seconds without an answer after which the database counts as away for those who can do without it."""
@@ -231,7 +231,7 @@ class Feed:
     def confirm_unless_away(self) -> float:
         """Confirm what is in memory, unless the database does not answer just now; return how many seconds old it is.
 
-        Nobody waits here for longer than a database takes that is there.
+        One thread asks, and learns that it is away; the others hardly wait for that.
         """
         asked = time.monotonic()
         if asked - self._confirmed < CONFIRM_AFTER or asked - self._failed_at < AWAY_FOR:
@@ -245,11 +245,12 @@ class Feed:
         return time.monotonic() - self._confirmed
 
     def _wait_for_turn(self) -> None:
-        """Wait for a neighbouring thread that is asking.
+        """Wait for a neighbouring thread that is asking: while the database is known to be away, hardly.
 
         :raises StorageUnavailableError: it gets no answer.
         """
-        if not self._lock.acquire(timeout=LONGEST_WAIT):
+        left = LONGEST_WAIT - (time.monotonic() - self._asking_since) if self._failed_at < self._confirmed else 0.0
+        if not self._lock.acquire(timeout=max(AWAY_AFTER, left)):
             raise StorageUnavailableError(cause="the database does not answer")
 
     def _ask(self, asked: float, *, must: bool) -> None:
@@ -268,7 +269,7 @@ class Feed:
     def expire(self) -> None:
         """Have the next `confirm` ask, however short ago the last one was: also when a neighbour is asking just now."""
         with self._lock:
-            self._confirmed = 0.0
+            self._confirmed = min(self._confirmed, time.monotonic() - CONFIRM_AT_LAST)
 
     def close(self) -> None:
         """Give the connection back. The next `confirm` opens another."""

@@ -105,8 +105,7 @@ def _hold_still(caller: Caller, realm: str) -> None:
     lock_realm(realm)
     if isinstance(caller.subject, KnownUser):
         lock_user(caller.subject.id)  # a change of the password, say, has taken place, or waits
-    caller.realm.runtime.feed.expire()
-    caller.realm.runtime.feed.confirm()
+    caller.realm.runtime.feed.confirm_now()
 
 
 def authenticate_browser(session: BrowserSession, address: str) -> Caller:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from idp import access, audit, clock, feed
 from idp.audit import Tag
@@ -16,6 +16,7 @@ from idp.keysets.models import Keyset, KeysetProject, KeysetVersion, Lease
 from idp.keysets.permits import last_end, permitting, working
 from idp.paging import Listing
 from idp.realms import Realm, check_text
+from idp.stuck import allow_seconds
 
 KEEP = timedelta(days=90)
 """How long leases that are over are listed."""
@@ -74,8 +75,7 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
 def _end(realm: str, which: ColumnElement[bool], reason: str) -> int:
     """End live leases, and record how many of each application's keysets that were."""
     now = clock.now()
-    if db.engine.dialect.name == "postgresql":
-        db.session.execute(text("SET LOCAL statement_timeout = '60s'"))  # there may be many
+    allow_seconds(db.session.connection(), 60)  # there may be many
     end = update(Lease).where(_of(realm), _live(now), which).values(ended_at=now, end_reason=reason, ended_by="system")
     ended = db.session.execute(
         end.returning(Lease.client_id, Lease.keyset_uid, Lease.keyset_name).execution_options(synchronize_session=False)

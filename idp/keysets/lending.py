@@ -116,8 +116,7 @@ def take_lease(
         if taken is not None:
             count("realmgate_leases_taken", 1)
             return taken
-        realm.runtime.feed.expire()  # what was in memory has just changed
-        realm.runtime.feed.confirm()
+        realm.runtime.feed.confirm_now()  # what was in memory has just changed
     raise StorageUnavailableError("The keyset keeps being changed. Try again in a few seconds.")
 
 

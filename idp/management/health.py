@@ -75,8 +75,7 @@ def ready() -> Response:
 def _check_database() -> None:
     """See that the database confirms what is in memory, and takes writes: a standby and a full disk can be read for days."""
     process = runtime.current()
-    process.feed.expire()
-    process.feed.confirm()
+    process.feed.confirm_now()
     process.extensions["write-proof"].demand()
 
 

@@ -117,8 +117,8 @@ def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use
 def _as_known(realm: KnownRealm, client_id: str) -> Iterator[KnownApplication | None]:
     """Return an application as memory has it and, where that has become out of date a moment ago, as it is: twice at the most.
 
-    So a secret that was made by another worker counts at once. Whoever is refused, that costs one read and one look at the feed:
-    the time taken does not tell which client_ids exist (T88).
+    So a secret that was made by another worker counts at once. Whoever is refused, that costs one read and one look at the feed,
+    so that the time taken does not tell which client_ids exist (T88): but for one that has changed in this very moment.
     """
     recalled = applications.recall_application(realm, client_id)
     yield recalled or applications.read_application(realm, client_id)

@@ -1,6 +1,7 @@
 """Finding the realm of a request."""
 
 from idp import realms, runtime
+from idp.errors import StorageUnavailableError
 from idp.feed import CONFIRM_AT_LAST
 from idp.oauth.errors import AccessDeniedError, UnknownRealmError
 from idp.realms import KnownRealm
@@ -28,7 +29,7 @@ def open_realm_document(name: str) -> KnownRealm:
     """
     process = runtime.current()
     if process.feed.confirm_unless_away() > max(process.settings.stale_documents, CONFIRM_AT_LAST):
-        process.feed.confirm()
+        raise StorageUnavailableError(cause="memory has not been confirmed for too long")
     return _find(process, name)
 
 

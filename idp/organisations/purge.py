@@ -4,7 +4,7 @@ A realm may hold a hundred thousand applications, so it goes piece by piece, eac
 interrupted is taken up again by the next one.
 """
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp import audit, clock, realms, trail
@@ -23,6 +23,7 @@ from idp.protected_apis import ProtectedApi
 from idp.realms import GRACE, PurgedRealm, Realm, RealmState
 from idp.registrations import RegistrationToken
 from idp.sessions import UserSession
+from idp.stuck import allow_seconds
 from idp.tokens import RevokedToken
 from idp.users import Group, Membership, OneTimeLink, User
 
@@ -89,8 +90,7 @@ def _deleted(name: str) -> Realm:
     if realm.state is not RealmState.DELETED:
         sentence = "{Realm} is {state}: only a deleted {what} can be purged."
         raise ConflictError(Sentence(sentence, realm=name, state=realm.state.value, what=Sentence("{realm}")))
-    if db.engine.dialect.name == "postgresql":
-        db.session.execute(text("SET LOCAL statement_timeout = '60s'"))
+    allow_seconds(db.session.connection(), 60)
     return realm
 
 

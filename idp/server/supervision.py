@@ -44,13 +44,22 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         """Begin workers in the place of others: those that have died, or without harm of all (with a delay)."""
         places = list(workers)
         if not delay and self._has_answered():
-            pause = max((self._pause(place) for place in places), default=0.0)
-            # a signal ends it, and so does the death of another worker, which then is in no worse a case
-            if pause and self.main_loop_interrupt.wait(pause) and self.interrupt_signal:
+            self._wait(max((self._pause(place) for place in places), default=0.0))
+            if self.interrupt_signal:
                 return
         super()._respawn_workers(places, spawn_target, target_loader, delay)
         if self._has_answered():
             self.respawned_wrks.clear()  # by which Granian finds that a worker has died twice
+
+    def _wait(self, pause: float) -> None:
+        """Wait, unless the server is told to end. What else has happened meanwhile is looked at afterwards."""
+        end = time.monotonic() + pause
+        while not self.interrupt_signal and (left := end - time.monotonic()) > 0:
+            self.main_loop_interrupt.clear()
+            if not self.interrupt_signal:
+                self.main_loop_interrupt.wait(left)
+        if self.interrupt_signal or self.interrupt_children or self.reload_signal:
+            self.main_loop_interrupt.set()
 
     def _pause(self, place: int) -> float:
         """Return for how long to wait before a worker begins in a place, and say that the last one there has died."""

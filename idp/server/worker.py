@@ -69,8 +69,9 @@ class Chores:
 
     def start(self) -> None:
         """Begin."""
+        self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
-        for loop in (self._watchman, self._chores, self._postman, self._herald, self._sealer):
+        for loop in (self._chores, self._postman, self._herald, self._sealer):
             loop.start()
 
     def finish(self) -> None:

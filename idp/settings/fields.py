@@ -103,7 +103,8 @@ class Fields(BaseSettings):
 
     stale_documents: int = Field(default=3_600, ge=0, le=604_800)
     """Seconds for which the key set, discovery and the realm document are answered from memory while the database does not
-    answer, so that verifiers keep working. A key that is revoked meanwhile by another node stays in them. 0 for not at all."""
+    answer, so that verifiers keep working. A key that another node revokes or makes meanwhile is not known to them. 0 for
+    not at all."""
 
     cache_size: int = Field(default=20_000, ge=10, le=10_000_000)
     """Applications (and users, API keys, keysets) that each worker keeps in memory, ready to answer without the database

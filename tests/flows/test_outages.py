@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from idp import runtime
+from idp import runtime, stuck
 from idp.db import db
 from idp.errors import StorageUnavailableError
 from idp.outages import explain, is_unavailable
@@ -217,6 +217,7 @@ def test_database_that_accepts_and_does_not_answer(postgres: Any, tmp_path: Path
             assert ask(what)[0] == 200
         with stopped(postgres):
             wait_until(lambda: server.token(application).status == 503, "the end of tokens")
+            assert not is_ready(server), "and a probe takes nothing out of memory"
             answers: list[tuple[int, int, float]] = []
             threads = [threading.Thread(target=lambda what=what: answers.append((what, *ask(what)))) for what in range(60)]  # type: ignore[misc]
             for thread in threads:
@@ -232,6 +233,30 @@ def test_database_that_accepts_and_does_not_answer(postgres: Any, tmp_path: Path
     finally:
         server.stop()
     assert "connections were cut" in "".join(server.output)
+
+
+def test_statement_that_may_take_its_time_is_not_cut(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending many leases, and purging: these have told the server so, and the watch."""
+    monkeypatch.setattr(stuck, "LATER", -4.9)  # so that it would cut after a tenth of a second
+    with pg_make.app.app_context():
+        stuck.allow_seconds(db.session.connection(), 60)
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.wait(0.05):
+                stuck.end_stuck_statements()
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            db.session.execute(text("SELECT pg_sleep(0.6)"))
+            db.session.commit()
+            with pytest.raises(DBAPIError):
+                db.session.execute(text("SELECT pg_sleep(30)"))  # what is allowed ends with its transaction
+        finally:
+            done.set()
+            looking.join()
+            db.session.rollback()
 
 
 def test_probes_write_once_a_second_and_one_row(pg_make: Factory) -> None:

@@ -69,8 +69,7 @@ def _by_password(credentials: Credentials, contract: str | None, address: str) -
     used = users.use_password(credentials.name, credentials.value, realm=contract, address=address, purpose=PasswordPurpose.CALL)
     realms.lock_realm(used.realm)
     row = users.lock_user(used.user_id)
-    process.feed.expire()
-    process.feed.confirm()
+    process.feed.confirm_now()
     realm = known_realm(process, used.realm)
     user = users.known_user(realm, row.uid) if realm is not None and realm.enabled and row is not None else None
     if realm is None or row is None or user is None or row.password_hash != used.password_hash or not row.enabled:
