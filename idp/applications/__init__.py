@@ -13,7 +13,15 @@ from idp.applications.known import (
     recall_application,
 )
 from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
-from idp.applications.redirects import PROJECT_SCOPE, SCOPES, check_redirect_uris, check_scopes, is_private, is_registered
+from idp.applications.redirects import (
+    PROJECT_SCOPE,
+    SCOPES,
+    can_be_used,
+    check_redirect_uris,
+    check_scopes,
+    is_private,
+    is_registered,
+)
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
@@ -69,6 +77,7 @@ __all__ = [
     "add_secret",
     "allowed_grants",
     "application_listing",
+    "can_be_used",
     "cannot_administer",
     "change_expiry",
     "check_assertion",

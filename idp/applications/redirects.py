@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 MOST_URIS = 50
@@ -98,6 +99,16 @@ def check_scopes(values: Sequence[str]) -> list[str]:
         if value not in SCOPES and not named:
             raise ValueError(f"takes {', '.join(SCOPES)} and project:<name>, not {value[:80]!r}.")
     return list(values)
+
+
+@lru_cache(maxsize=4_096)
+def can_be_used(uri: str) -> bool:
+    """Tell whether people may be sent to a URI: what is registered was looked at then, and is again when it is used."""
+    try:
+        _check_redirect_uri(uri)
+    except ValueError:
+        return False
+    return True
 
 
 def is_registered(registered: frozenset[str], uri: str) -> bool:

@@ -155,6 +155,36 @@ def test_of_fifty_at_once_one_wins(person: Person) -> None:
 
 
 @pytest.mark.spec("T55")
+def test_kill_in_the_middle_of_redemptions_gives_nothing_twice(person: Person) -> None:
+    """Whoever was answered has used the code up; whoever was not may try once more, and signs in again if that comes too late."""
+    codes = [person.code() for _ in range(30)]
+    answered: dict[str, int] = {}
+    first = threading.Event()
+
+    def redeem(code: str) -> None:
+        try:
+            status = person.redeem(code).status
+        except OSError:
+            return
+        answered[code] = status
+        if status == 200:
+            first.set()
+
+    threads = [threading.Thread(target=redeem, args=(code,)) for code in codes]
+    for thread in threads:
+        thread.start()
+    assert first.wait(PATIENCE)
+    person.server.kill()
+    for thread in threads:
+        thread.join(PATIENCE)
+    person.server.start()
+    for code in codes:
+        again = person.redeem(code)
+        assert again.status in ({400} if answered.get(code) == 200 else {200, 400}), answered.get(code)
+        assert person.redeem(code).json["error"] == "invalid_grant"
+
+
+@pytest.mark.spec("T55")
 def test_what_was_used_is_known_after_a_kill(person: Person) -> None:
     """Whatever a `kill -9` comes between, nothing is issued twice: the person signs in again."""
     code = person.code()

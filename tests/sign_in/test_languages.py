@@ -1,15 +1,19 @@
 """The pages speak the language that the application or the browser asks for."""
 
+import ast
 import re
 from importlib.resources import files
+from pathlib import Path
 from string import Formatter
 
 import pytest
 from flask import Flask
 
+import idp
+from idp.oauth.errors import UnknownRealmError
 from idp.sign_in import device, words
 from idp.web.languages import languages
-from tests.factories import PASSWORD, Factory
+from tests.factories import PASSWORD, Factory, set_realm
 from tests.sign_in.conftest import DONE, Browser
 
 TEMPLATES = files("idp.sign_in") / "templates" / "sign_in"
@@ -33,6 +37,27 @@ def test_catalogue_has_every_text_of_the_pages(code: str) -> None:
 
 def _values(text: str) -> set[str | None]:
     return {name for _text, name, _spec, _conversion in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("code", sorted(set(languages()) - {"en"}))
+def test_catalogue_has_every_sentence_that_refuses_a_request(code: str) -> None:
+    """Those that the person is told, since nobody can be redirected."""
+    said = set(languages()[code].said)
+    sentences = {
+        argument.value
+        for path in Path(idp.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UnsafeRequestError"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }
+    assert len(sentences) > 3
+    assert sentences | {str(UnknownRealmError())} <= said
+
+
+def test_disabled_realm_is_said_in_the_language(web: Browser, make: Factory) -> None:
+    make.do(lambda realm: set_realm(realm, enabled=False))
+    assert "Diese Organisation ist gesperrt" in web.ask(ui_locales="de").text
 
 
 def test_no_word_of_a_page_stands_outside_of_the_catalogues() -> None:

@@ -60,10 +60,10 @@ def test_response_type_missing(web: Browser) -> None:
     assert told(web.ask(response_type=None))["error"] == "invalid_request"
 
 
-@pytest.mark.spec("R7", "R121")
+@pytest.mark.spec("R7", "R121", "AUTHLIB-9")
 @pytest.mark.parametrize("kind", ["token", "id_token", "code id_token", "code token", "none", "'", "é", "code code"])
 def test_other_response_types_are_refused(web: Browser, kind: str) -> None:
-    """R7: no token travels through the browser; and odd ones raise nothing (AUTHLIB-9)."""
+    """No token travels through the browser, and odd ones raise nothing."""
     answer = told(web.ask(response_type=kind))
     assert (answer["error"], answer["state"], answer["iss"]) == ("unsupported_response_type", "a state", ISSUER)
 

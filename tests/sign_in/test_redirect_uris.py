@@ -6,8 +6,9 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 
-from idp.applications import is_registered
+from idp.applications import Application, is_registered
 from idp.errors import InvalidMembersError
+from idp.realms import publish_application
 from tests.factories import Factory, set_application
 from tests.sign_in.conftest import DONE, Browser, told
 
@@ -158,6 +159,36 @@ VARIANTS = [
     "é",
     "x" * 5000,
 ]
+
+
+def mutated(uri: str) -> list[str]:
+    """Return what looks like a URI, and is another: something put in, encoded, doubled or in another letter case at each place."""
+    put_in = ("/", "\\", "@", "%2f", "%00", "\t", ".", "\N{ZERO WIDTH SPACE}")
+    found = [f"{uri[:place]}{each}{uri[place:]}" for place in range(len(uri) + 1) for each in put_in]
+    found += [f"{uri[:place]}%{ord(letter):02x}{uri[place + 1 :]}" for place, letter in enumerate(uri)]
+    found += [f"{uri[:place]}{letter.swapcase()}{uri[place + 1 :]}" for place, letter in enumerate(uri) if letter.isalpha()]
+    return [each for each in dict.fromkeys(found) if each != uri]
+
+
+def test_corpus_is_large(web: Browser) -> None:
+    """The rest of it, without another thing that is wrong: what comes after the address is looked at only once that is right."""
+    corpus = mutated(DONE)
+    assert len({*corpus, *VARIANTS, *REFUSED}) >= 300
+    for uri in corpus:
+        answer = web.ask(redirect_uri=uri)
+        assert (answer.status_code, "Location" in answer.headers) == (400, False), uri
+
+
+@pytest.mark.spec("T40")
+@pytest.mark.parametrize("uri", [each for each in REFUSED if each and len(each) < 1_000 and "\x00" not in each])
+def test_what_was_registered_before_it_was_refused_is_refused_when_it_is_used(web: Browser, make: Factory, uri: str) -> None:
+    def put(_: object, row: Application) -> None:
+        row.redirect_uris = [uri]
+        publish_application("acme", row.name)
+
+    make.change(put, "shop")
+    answer = web.ask(redirect_uri=uri)
+    assert (answer.status_code, "Location" in answer.headers) == (400, False)
 
 
 @pytest.mark.spec("R1", "R2", "R40", "T33", "T34", "T35", "T36", "T37", "T38")

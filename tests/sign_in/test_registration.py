@@ -205,6 +205,7 @@ def test_token_of_another_realm_is_none(app: Flask, client: FlaskClient, make: F
     assert answer.status_code == 401
 
 
+@pytest.mark.spec("AUTHLIB-8")
 @pytest.mark.parametrize(
     ("said", "error"),
     [

@@ -1,6 +1,6 @@
 """The parameter redirect_uri."""
 
-from idp.applications import Kind, is_private, is_registered
+from idp.applications import Kind, can_be_used, is_private, is_registered
 from idp.oauth.authorize.request import AuthorizationRequest, UnsafeRequestError
 
 
@@ -15,6 +15,6 @@ def redirect_uri(request: AuthorizationRequest) -> None:
         unverified = next(iter(application.redirect_uris))
     registered = is_registered(application.redirect_uris, unverified) and "redirect_uri" not in request.unverified.repeated
     # what is registered was checked when it was; a scheme that the kind of before could have is not one of this kind
-    if not registered or (is_private(unverified) and application.kind is not Kind.NATIVE):
+    if not registered or not can_be_used(unverified) or (is_private(unverified) and application.kind is not Kind.NATIVE):
         raise UnsafeRequestError("The redirect_uri is not one that the application has registered. Tell whoever sent you here.")
     request.redirect_uri = unverified
