@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from idp import clock, runtime
 from idp.db import db, reading
-from idp.errors import IdpError
+from idp.errors import IdpError, Kind
 from idp.feed import Change
 from idp.settings import CLOCK_LEEWAY
 from idp.telemetry import set_gauge
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 class ClockError(IdpError):
     """The clock of this machine is not the database's."""
+
+    kind, retry_after = Kind.UNAVAILABLE, 60
 
 
 def check_clock() -> None:
