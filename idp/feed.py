@@ -6,6 +6,7 @@ has not seen, and drops what they name and nothing else. No thread and no messag
 was stopped or cut off cannot serve what is out of date: it confirms first, or refuses.
 """
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -51,6 +52,8 @@ class ChangeClock(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     value: Mapped[int] = mapped_column(BigId)
+    mark: Mapped[int] = mapped_column(BigId, server_default="0")
+    """That of the last transaction that counted."""
 
 
 class Change(Base):
@@ -62,9 +65,12 @@ class Change(Base):
     kind: Mapped[str]
     key: Mapped[str]
     at: Mapped[datetime] = mapped_column(index=True)
+    mark: Mapped[int] = mapped_column(BigId, server_default="0")
+    """Chosen by chance for each transaction: numbers repeat after a fail-over to a server that had not yet heard of the last ones
+    or after a restored backup, and marks do not."""
 
 
-_COUNTED = select(func.max(ChangeClock.value))
+_COUNTED = select(func.max(ChangeClock.value), func.max(ChangeClock.mark))
 _COUNTED_WHERE_WRITTEN = _COUNTED.add_columns(func.current_setting("transaction_read_only"))
 
 
@@ -101,10 +107,12 @@ def _write_changes(session: Session) -> None:
             act(keys)
     session.flush()
     changes = session.info.pop("changes")
-    taken = update(ChangeClock).values(value=ChangeClock.value + len(changes)).returning(ChangeClock.value)
+    mark = secrets.randbits(62)
+    taken = update(ChangeClock).values(value=ChangeClock.value + len(changes), mark=mark).returning(ChangeClock.value)
     last = session.execute(taken).scalar_one()
     first = last - len(changes) + 1
-    rows = [{"id": first + n, "kind": kind, "key": key, "at": clock.now()} for n, (kind, key) in enumerate(changes)]
+    now = clock.now()
+    rows = [{"id": first + n, "kind": kind, "key": key, "at": now, "mark": mark} for n, (kind, key) in enumerate(changes)]
     session.execute(insert(Change), rows)
     session.execute(delete(Change).where(Change.at < clock.now() - KEEP))
     session.info["written"] = list(changes)
@@ -187,6 +195,8 @@ class Feed:
         self._connection: Connection | None = None
         self._data_version = -1
         self._cursor = -1
+        self._mark: int | None = None
+        self._row_mark: int | None = None
         self._confirmed = 0.0
         self._asking_since = 0.0
         self._failed_at, self._failure = float("-inf"), ""
@@ -293,27 +303,31 @@ class Feed:
             if version == self._data_version:
                 return
             self._data_version = version
-            self._drop(connection, connection.execute(_COUNTED).scalar_one() or 0)
+            self._drop(connection, *connection.execute(_COUNTED).one())
             return
         with connection.begin():
-            clock_value, read_only = connection.execute(_COUNTED_WHERE_WRITTEN).one()
+            clock_value, mark, read_only = connection.execute(_COUNTED_WHERE_WRITTEN).one()
             if read_only == "on":  # a standby, or a primary that was set aside: changes are made elsewhere
                 raise StorageUnavailableError(cause=READ_ONLY)
-            self._drop(connection, clock_value or 0)
+            self._drop(connection, clock_value, mark)
 
-    def _drop(self, connection: Connection, clock_value: int) -> None:
-        """Read the rows not seen yet and drop what they name; everything when rows are missing."""
-        if clock_value == self._cursor:
+    def _drop(self, connection: Connection, clock_value: int | None, mark: int | None) -> None:
+        """Read the rows not seen yet and drop what they name; everything unless they follow those that were seen."""
+        clock_value = clock_value or 0
+        if (clock_value, mark) == (self._cursor, self._mark):
             return
-        query = select(Change.id, Change.kind, Change.key).where(Change.id > self._cursor, Change.id <= clock_value)
-        rows = connection.execute(query).all()
-        if self._cursor < 0 or len(rows) != clock_value - self._cursor:
-            # the first look, rows already cleared away, or a database restored from a backup
+        since = self._cursor if self._cursor >= 0 else clock_value
+        query = select(Change.id, Change.kind, Change.key, Change.mark).where(Change.id.between(since, clock_value))
+        rows = connection.execute(query.order_by(Change.id)).all()
+        marks = {row.id: row.mark for row in rows}
+        news = [row for row in rows if row.id > self._cursor]
+        if self._cursor < 0 or len(news) != clock_value - self._cursor or marks.get(self._cursor) != self._row_mark or not news:
+            # the first look, rows already cleared away, a database restored from a backup, or a server that has not heard of all
             for cache in list(self._caches.values()):
                 cache.clear()
         else:
-            self.apply((row.kind, row.key) for row in rows)
-        self._cursor = clock_value
+            self.apply((row.kind, row.key) for row in news)
+        self._cursor, self._mark, self._row_mark = clock_value, mark, marks.get(clock_value)
 
     def apply(self, changes: Iterable[tuple[str, str]]) -> None:
         """Drop what changes name, and nothing else."""

@@ -14,6 +14,7 @@ from idp import (
     keys,
     keysets,
     mail,
+    nodes,
     organisations,
     personal_tokens,
     protected_apis,
@@ -34,7 +35,7 @@ from idp.runtime import Runtime
 from idp.settings import Settings
 
 DOMAINS = (
-    access, apikeys, applications, audit, kept_answers, keys, keysets, mail, organisations, personal_tokens,
+    access, apikeys, applications, audit, kept_answers, keys, keysets, mail, nodes, organisations, personal_tokens,
     protected_apis, ratelimit, realms, sessions, tokens, trail, users, vault,
 )  # fmt: skip # a list of words
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that

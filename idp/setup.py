@@ -31,6 +31,7 @@ from idp import (
     manifest,
     master_keys,
     migrations,
+    nodes,
     organisations,
     ratelimit,
     realms,
@@ -53,6 +54,9 @@ from idp.settings import Settings
 
 FIRST_SECRET_LIFETIME = timedelta(hours=24)
 FORGET_LINKS_AFTER = timedelta(days=30)
+TIDY_EVERY = 60
+"""Seconds between two looks for what is due by date."""
+
 FIRST_WITH_MARKS = "0006"
 """The schema since which it is kept how far each audit trail has come."""
 
@@ -232,14 +236,17 @@ def _refuse_to_serve_nothing(report: SetupReport) -> None:
         raise SetupError("\n".join(map(str, report.problems)))
 
 
-def do_what_is_due() -> None:
-    """Do what is due by date, as far as this machine's clock can be trusted with that. Every worker may call it."""
+def do_what_is_due(*, in_turn: bool = False) -> None:
+    """Do what is due by date, as far as this machine's clock can be trusted with that. Every worker may call it.
+
+    :param in_turn: leave it to others if one of them has begun it less than a minute ago.
+    """
     try:
         is_believed = clock_trust.is_believed()
     except ClockError as error:
         _log.error("%s", error)
         return
-    if is_believed:
+    if is_believed and (not in_turn or nodes.take_turn("tidying", TIDY_EVERY - 1)):
         rotate_keys_and_tidy()
 
 

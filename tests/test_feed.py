@@ -86,6 +86,22 @@ def test_restored_backup_drops_everything(app: Flask, neighbour: Flask) -> None:
     assert look(app).cache("realm").get("acme") is None
 
 
+@pytest.mark.parametrize("later", [0, 1, 3])
+def test_server_that_has_not_heard_of_the_last_changes_drops_everything(app: Flask, neighbour: Flask, later: int) -> None:
+    """An asynchronous fail-over: the numbers of changes that were lost are given again, to others."""
+    publish(neighbour, "realm", "first")
+    publish(neighbour, "realm", "lost")
+    look(app).cache("application").load("acme/a", lambda: "known")
+    with neighbour.app_context():
+        db.session.execute(text("DELETE FROM change WHERE id = (SELECT max(value) FROM change_clock)"))
+        db.session.execute(text("UPDATE change_clock SET value = value - 1, mark = (SELECT max(mark) FROM change)"))
+        commit()
+    publish(neighbour, "application", "acme/a")  # gets the number of what was lost
+    for number in range(later):
+        publish(neighbour, "application", f"acme/later-{number}")
+    assert look(app).cache("application").get("acme/a") is None
+
+
 def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
     cache: Cache[str] = Cache(10)
 

@@ -161,8 +161,23 @@ def test_database_of_a_later_version_stops_the_start(tmp_path: Path) -> None:
     app, _ = set_up(settings)
     with app.app_context(), db.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE schema_floor SET oldest = '9998'"))
     with pytest.raises(IdpError, match="schema 9999, which this version does not know"):
         set_up(settings)
+
+
+def test_database_of_the_next_version_that_serves_this_one_is_served_as_it_is(tmp_path: Path) -> None:
+    from sqlalchemy import text
+
+    settings = fresh(tmp_path)
+    app, _ = set_up(settings)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))  # which says that it serves this one's
+        connection.execute(text("ALTER TABLE application ADD COLUMN colour VARCHAR DEFAULT 'red' NOT NULL"))
+    again, report = set_up(settings)
+    assert not report.created_realms
+    with again.app_context(), db.engine.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
 
 
 def test_broken_realm_file_stops_a_first_start_with_nothing_to_serve_and_the_mended_one_goes_on(tmp_path: Path) -> None:

@@ -165,12 +165,14 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
         stack.enter_context(app.app_context())
         with db.engine.execution_options(read_only=True).connect() as connection:
             migrations.refuse_unfinished(connection)
-            drift = migrations.drift(connection)
+            is_later = migrations.is_later_that_serves(connection)
+            drift = [] if is_later else migrations.drift(connection)
         if drift:
             said = f"The schema differs from this version in {len(drift)} places."
             yield "FAIL", f"{said} Make a backup, then run `idp setup`, which upgrades an older one."
             return
-        yield "ok", "The database answers, and its schema is up to date."
+        state = "is that of a later version, on which this one works" if is_later else "is up to date"
+        yield "ok", f"The database answers, and its schema {state}."
         db.session.connection(execution_options={"read_only": True})
         vault.open_all_peppers()
         now = clock.now()

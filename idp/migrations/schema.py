@@ -8,7 +8,8 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, String, delete, insert, inspect, select, text
+from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.db import Base
 from idp.errors import IdpError
@@ -17,6 +18,22 @@ UNFINISHED_COPY = "unfinished_copy"
 """Table that a database has as long as it is an unfinished copy of another one."""
 
 _SETUP_LOCK = 7_207_201_912
+
+
+OLDEST_SERVED = "0012"
+"""Oldest schema whose version works on a database that has this version's: nodes of both serve it while they are replaced.
+
+A migration only adds, then: what the former version does not know of, it must be able to leave alone (defaults of the database,
+references that end with what they refer to), and what it uses is removed by the migration after. See docs/architecture.md.
+"""
+
+
+class SchemaFloor(Base):
+    """The oldest schema whose version works on this database; one row."""
+
+    __tablename__ = "schema_floor"
+
+    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class SchemaError(IdpError):
@@ -43,22 +60,36 @@ def revision(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> str | None:
-    """Bring the schema up to date, in the transaction of the connection.
+    """Bring the schema up to date, in the transaction of the connection. One that a later version has made is left as it is.
 
     :returns: the schema that there was; None if there was none.
-    :raises SchemaError: the database was made by a later version, or is an unfinished copy.
+    :raises SchemaError: a later version has made it that does not serve this one, or it is an unfinished copy.
     """
     refuse_unfinished(connection)
     current = revision(connection)
     config = alembic_config()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if is_later_that_serves(connection):
+        return current
     if current is not None and current not in known:
         raise SchemaError(
             f"The database has schema {current}, which this version does not know. Start the version that created it, or later."
         )
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
+    if current != newest():
+        connection.execute(delete(SchemaFloor))
+        connection.execute(insert(SchemaFloor).values(oldest=OLDEST_SERVED))
     return current
+
+
+def is_later_that_serves(connection: Connection) -> bool:
+    """Tell whether a database has the schema of a later version, which has said that this version works on it."""
+    current = revision(connection)
+    if current is None or current <= newest() or not inspect(connection).has_table(SchemaFloor.__tablename__):
+        return False
+    oldest = connection.scalar(select(SchemaFloor.oldest))
+    return oldest is not None and oldest <= newest()
 
 
 def refuse_unfinished(connection: Connection) -> None:

@@ -25,6 +25,9 @@ STRICTER = 2
 """By how much each process lowers every rate while the shared counters cannot be reached: what one has let pass, the others
 do not know."""
 
+FORGOTTEN = 0.5
+"""Seconds by which shared counters may say that a bucket is fuller than they have said before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -96,9 +99,12 @@ class _Bucket:
 
     def __init__(self, rate: Rate, share: float) -> None:
         self.rate = rate
-        self.each = 1 / (rate.per_second * share)
-        self.room = self.each * max(1, math.ceil(rate.burst * share))
         self.full_at = 0.0
+        self.take_share(share)
+
+    def take_share(self, share: float) -> None:
+        self.each = 1 / (self.rate.per_second * share)
+        self.room = self.each * max(1, math.ceil(self.rate.burst * share))
 
 
 class MemoryCounters:
@@ -112,14 +118,39 @@ class MemoryCounters:
         self.share = share
         self._buckets: dict[str, _Bucket] = {}
 
+    def take_share(self, share: float) -> None:
+        """Count another share of every rate from now on. What was used stays used."""
+        if share != self.share:
+            self.share = share
+            for bucket in list(self._buckets.values()):
+                bucket.take_share(share)
+
+    def recall(self, uses: Sequence[Use]) -> list[float]:
+        """Return the moment, on the steady clock, at which the bucket of each use will be full as far as is known."""
+        now = time.monotonic()
+        return [self._bucket(use, now).full_at for use in uses]
+
+    def remember(self, uses: Sequence[Use], until_full: Sequence[float], known: Sequence[float]) -> bool:
+        """Take over what others have counted, to go on from there.
+
+        :param until_full: for each use the seconds until its bucket is full again, as they say.
+        :param known: what `recall` has said before they were asked.
+        :returns: False, and nothing is taken over, if they have forgotten what was known.
+        """
+        now = time.monotonic()
+        if any(full_at - now > seconds + FORGOTTEN for full_at, seconds in zip(known, until_full, strict=True)):
+            return False
+        for use, seconds in zip(uses, until_full, strict=True):
+            bucket = self._bucket(use, now)
+            bucket.full_at = max(bucket.full_at, now + seconds)
+        return True
+
     def use(self, uses: Sequence[Use]) -> list[float] | Refusal:
         """Count all uses or none, and return for each the seconds until its bucket is full again."""
         now = time.monotonic()
         found: list[float] = []
         for use in uses:
-            bucket = self._buckets.get(use.key)
-            if bucket is None or (bucket.rate is not use.rate and bucket.rate != use.rate):
-                bucket = self._new(use, now)
+            bucket = self._bucket(use, now)
             full = max(now, bucket.full_at)
             wait = full + bucket.each * (use.cost or 1) - now - bucket.room
             if wait > 1e-9:
@@ -129,6 +160,12 @@ class MemoryCounters:
             if use.cost:
                 self._buckets[use.key].full_at = now + until_full
         return found
+
+    def _bucket(self, use: Use, now: float) -> _Bucket:
+        bucket = self._buckets.get(use.key)
+        if bucket is None or (bucket.rate is not use.rate and bucket.rate != use.rate):
+            return self._new(use, now)
+        return bucket
 
     def _new(self, use: Use, now: float) -> _Bucket:
         """Make the bucket of a use, or give it another rate; drop those that have run their time when there are too many."""
@@ -149,11 +186,18 @@ class Limiter:
     """The rates of one process: shared with the others where there is a Valkey, its share of them where there is none."""
 
     def __init__(self, process: Runtime) -> None:
-        share = 1 / process.settings.workers
+        self._workers = process.settings.workers
+        share = 1 / self._workers
         self._memory = MemoryCounters(share)
         self._strict = MemoryCounters(share / STRICTER)
         url = process.settings.valkey_url
         self._shared = SharedCounters(url) if url else None
+
+    def share_among(self, workers: int) -> None:
+        """Count in memory the share of one of so many processes, on whatever nodes; at least those of this one."""
+        share = 1 / max(workers, self._workers)
+        self._memory.take_share(share)
+        self._strict.take_share(share / STRICTER)
 
     def use(self, use: Use) -> Standing | None:
         """Count a use, and return how it stands with its rate after that; None when it has no limit.
@@ -194,11 +238,17 @@ class Limiter:
     def _count(self, uses: Sequence[Use]) -> tuple[list[float] | Refusal, float]:
         if self._shared is None:
             return self._memory.use(uses), self._memory.share
+        known = self._strict.recall(uses)
         try:
             found = self._shared.use([(use.key, use.rate.per_second, use.rate.burst, use.cost) for use in uses])
         except StoreError:
             return self._strict.use(uses), self._strict.share
-        return (Refusal(found[0], found[1]) if isinstance(found, tuple) else found), 1.0
+        if isinstance(found, tuple):
+            return Refusal(found[0], found[1]), 1.0
+        if not self._strict.remember(uses, found, known):
+            self._shared.leave_alone("it has forgotten what it counted")
+            return self._strict.use(uses), self._strict.share
+        return found, 1.0
 
     def close(self) -> None:
         """Give the connections to Valkey back."""

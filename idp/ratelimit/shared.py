@@ -1,6 +1,7 @@
 """Rates counted in Valkey, so that all processes of all nodes count together.
 
-Valkey holds nothing whose loss does harm: when it cannot be asked, or answers late or nonsense, the caller counts in memory.
+Valkey holds nothing whose loss does harm: when it cannot be asked, is full, has forgotten what it counted, or answers late or
+nonsense, the caller counts in memory.
 """
 
 import logging
@@ -28,7 +29,16 @@ for i, key in ipairs(KEYS) do
   local each = 1 / tonumber(ARGV[3 * i - 2])
   local room = each * tonumber(ARGV[3 * i - 1])
   local cost = tonumber(ARGV[3 * i])
-  local full = math.max(tonumber(redis.call('GET', key) or '0') or 0, now)
+  local held = redis.pcall('GET', key)
+  if type(held) == 'table' then
+    redis.call('DEL', key)
+  end
+  local full = type(held) == 'string' and tonumber(held) or 0
+  if not (full > now) then
+    full = now
+  elseif full > now + room then
+    full = now + room
+  end
   local wait = full + each * math.max(cost, 1) - now - room
   if wait > 0.000001 then
     return {'refused', i - 1, tostring(wait)}
@@ -74,9 +84,13 @@ class SharedCounters:
                 return int(answer[1]), float(answer[2])
             return [float(each) for each in answer[1:]]
         except (ValkeyError, OSError, ValueError, TypeError, IndexError) as error:
-            self._away_until = time.monotonic() + LEAVE_ALONE
-            _log.warning("rates are counted in memory, and stricter, for Valkey cannot be asked: %s", type(error).__name__)
+            self.leave_alone(f"it cannot be asked: {type(error).__name__}")
             raise StoreError from error
+
+    def leave_alone(self, reason: str) -> None:
+        """Ask Valkey no more for a moment, and say why."""
+        self._away_until = time.monotonic() + LEAVE_ALONE
+        _log.warning("rates are counted in memory, and stricter, for Valkey is of no use: %s", reason)
 
     def close(self) -> None:
         """Give the connections back."""

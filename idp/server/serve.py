@@ -11,7 +11,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import clock_trust
+from idp import clock_trust, nodes
 from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
 from idp.scratch import scratch_folder
@@ -45,6 +45,7 @@ def run(settings: Settings, on_listening: Callable[[bool], None]) -> None:
     for name, value in settings.model_dump(mode="json").items():
         os.environ[f"IDP_{name.upper()}"] = ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
     clock_trust.remember_clock()
+    nodes.begin_node()
     with scratch_folder(settings.data_dir) as scratch:
         _serve(settings, on_listening, scratch)
 

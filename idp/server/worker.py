@@ -9,7 +9,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, applications, audit, clock, clock_trust, mail, realms, setup, tokens, trail, users
+from idp import apikeys, applications, audit, clock, clock_trust, mail, nodes, ratelimit, realms, setup, tokens, trail, users
 from idp.app import create_app
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
@@ -40,9 +40,6 @@ EXPIRING_SOON = timedelta(days=7)
 MOST_SEALINGS = 500
 """Batches that are sealed between two looks at whether checkpoints are to be pushed."""
 
-TIDY_EVERY = 60
-"""Seconds between two looks for what is due by date."""
-
 CUT_EVERY = 3_600
 """Seconds between two looks at whether events of the audit trail are older than they are kept."""
 
@@ -71,6 +68,7 @@ class Chores:
         """Begin."""
         self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
+        self._guarded(self._announce)
         for loop in (self._chores, self._postman, self._herald, self._sealer):
             loop.start()
 
@@ -82,16 +80,24 @@ class Chores:
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)
+        self._guarded(nodes.leave)
         self._watchman.finish(patience=1)
 
     def _do_chores(self) -> None:
         self._flush()
         self._rounds += 1
-        if self._rounds % TIDY_EVERY == 0:
-            self._guarded(setup.do_what_is_due)
+        if self._rounds % nodes.ANNOUNCE_EVERY == 0:
+            self._guarded(self._announce)
+        if self._rounds % setup.TIDY_EVERY == 0:
+            self._guarded(_do_what_is_due)
             self._guarded(_measure_state)
         if self._rounds % CUT_EVERY == 0:
             self._guarded(_cut_old_events)
+
+    def _announce(self) -> None:
+        process = self._app.extensions["realmgate"]
+        workers = nodes.announce(process.settings.workers)
+        ratelimit.limiter(process).share_among(workers)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)
@@ -118,8 +124,12 @@ class Chores:
                 _log.exception("a chore failed")
 
 
+def _do_what_is_due() -> None:
+    setup.do_what_is_due(in_turn=True)
+
+
 def _cut_old_events() -> None:
-    if clock_trust.is_believed():
+    if clock_trust.is_believed() and nodes.take_turn("cutting the audit trail", CUT_EVERY - 60):
         trail.cut_old_events()
 
 

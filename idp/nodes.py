@@ -1,0 +1,112 @@
+"""The nodes that serve one database: how many there are, and what one of their workers does for all.
+
+Both go by the database's clock, which they share. SQLite has one node only, whose clock it is.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Interval, String, delete, func, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp import clock
+from idp.db import Base, commit, db
+
+ANNOUNCE_EVERY = 20
+"""Seconds between two signs of life of a worker's node."""
+
+LIVES_FOR = timedelta(seconds=70)
+"""How long after its last sign of life a node counts."""
+
+
+class Node(Base):
+    """A running server: one that gave a sign of life, and has not said that it ends."""
+
+    __tablename__ = "node"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    workers: Mapped[int]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Turn(Base):
+    """When something that one worker does for all was last begun."""
+
+    __tablename__ = "turn"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    begun_at: Mapped[datetime]
+
+
+_this_node: list[str] = []
+
+
+def begin_node() -> None:
+    """Have the workers that begin from now on be those of one node."""
+    _this_node[:] = [str(uuid.uuid4())]
+
+
+def announce(workers: int) -> int:
+    """Give this node's sign of life, and commit; return how many workers there are on all nodes.
+
+    :param workers: how many there are on this one.
+    """
+    if not _this_node:
+        begin_node()
+    now = _now()
+    statement = _insert(Node).values(id=_this_node[0], workers=workers, seen_at=now)
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Node.id],
+            set_={"workers": workers, "seen_at": now},
+            where=Node.seen_at < _ago(timedelta(seconds=ANNOUNCE_EVERY / 2)),  # another worker of this node has just done it
+        )
+    )
+    db.session.execute(delete(Node).where(Node.seen_at < _ago(LIVES_FOR)))
+    count: int = db.session.scalar(select(func.coalesce(func.sum(Node.workers), 0))) or 0
+    commit()
+    return max(count, workers)
+
+
+def leave() -> None:
+    """Say that this node ends, and commit. Workers of it that go on say so themselves the next time."""
+    if _this_node:
+        db.session.execute(delete(Node).where(Node.id == _this_node[0]))
+        commit()
+
+
+def take_turn(name: str, every: float) -> bool:
+    """Claim something that one worker is to do for all, and commit. One statement decides.
+
+    :param every: seconds for which nobody else gets it.
+    """
+    now = _now()
+    statement = (
+        _insert(Turn)
+        .values(name=name, begun_at=now)
+        .on_conflict_do_update(
+            index_elements=[Turn.name], set_={"begun_at": now}, where=Turn.begun_at <= _ago(timedelta(seconds=every))
+        )
+        .returning(Turn.name)
+    )
+    is_ours = db.session.execute(statement).first() is not None
+    commit()
+    return is_ours
+
+
+def _is_postgresql() -> bool:
+    return db.engine.dialect.name == "postgresql"
+
+
+def _insert(table: type[Base]) -> Any:
+    return postgresql.insert(table) if _is_postgresql() else sqlite.insert(table)
+
+
+def _now() -> Any:
+    return func.clock_timestamp() if _is_postgresql() else clock.now()
+
+
+def _ago(time: timedelta) -> Any:
+    return func.clock_timestamp() - literal(time, Interval) if _is_postgresql() else clock.now() - time
