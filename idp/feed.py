@@ -74,12 +74,14 @@ _COUNTED = select(func.max(ChangeClock.value), func.max(ChangeClock.mark))
 _COUNTED_WHERE_WRITTEN = _COUNTED.add_columns(func.current_setting("transaction_read_only"))
 
 
-def publish(kind: str, key: str) -> None:
+def publish(kind: str, key: str, *, is_new: bool = False) -> None:
     """Tell every worker, once the current transaction is committed, that `key` of the `kind` memory is out of date.
 
     A key that ends in `*` names all keys with that beginning.
+
+    :param is_new: whether the current transaction has made what the key names, so that nothing can hang on it yet.
     """
-    db.session.info.setdefault("changes", {})[(kind, key)] = None
+    db.session.info.setdefault("changes", {}).setdefault((kind, key), is_new)
 
 
 _REACTIONS: dict[str, list[Callable[[Sequence[str]], None]]] = {}
@@ -90,7 +92,7 @@ def react(kind: str, act: Callable[[Sequence[str]], None]) -> None:
 
     For what must not outlive what it hangs on, in a domain that the one that is changed does not know.
 
-    :param act: takes the keys that were published.
+    :param act: takes the keys that were published, without those of what is new.
     """
     _REACTIONS.setdefault(kind, []).append(act)
 
@@ -102,7 +104,7 @@ def _write_changes(session: Session) -> None:
         return
     session.flush()
     for kind, acts in _REACTIONS.items():
-        keys = [key for published, key in session.info["changes"] if published == kind]
+        keys = [key for (published, key), is_new in session.info["changes"].items() if published == kind and not is_new]
         for act in acts if keys else ():
             act(keys)
     session.flush()
@@ -114,8 +116,12 @@ def _write_changes(session: Session) -> None:
     now = clock.now()
     rows = [{"id": first + n, "kind": kind, "key": key, "at": now, "mark": mark} for n, (kind, key) in enumerate(changes)]
     session.execute(insert(Change), rows)
-    session.execute(delete(Change).where(Change.at < clock.now() - KEEP))
     session.info["written"] = list(changes)
+
+
+def forget_old_changes() -> None:
+    """Remove rows that every worker has seen, or has been without for so long that it drops all it knows."""
+    db.session.execute(delete(Change).where(Change.at < clock.now() - KEEP))
 
 
 @event.listens_for(Session, "after_commit")

@@ -24,6 +24,7 @@ from idp import (
     authorizations,
     clock,
     clock_trust,
+    feed,
     kept_answers,
     keys,
     keysets,
@@ -271,6 +272,7 @@ def rotate_keys_and_tidy() -> None:
     organisations.forget_old_sign_ups()
     kept_answers.forget_old_answers()
     trail.forget_clear_destinations()
+    feed.forget_old_changes()
     commit()
     with audit.acting_as(audit.SYSTEM):
         organisations.purge_due_realms()

@@ -187,7 +187,13 @@ def list_applications(authority: Authority, project: Project | None, query: Appl
     return page(authority.caller, query, listing, show_application, query.orderBy)
 
 
-@signed_in
+def _is_alone(body: NewApplication) -> bool:
+    """Tell whether an application is given nothing, and uses up nothing of which a realm has only so much."""
+    spec = body.spec
+    return not (spec.roles or spec.projects or spec.web_origins)
+
+
+@signed_in(alone=_is_alone)
 def create_application(authority: Authority, body: NewApplication) -> Created[ApplicationMade]:
     """Create an application with its roles and its first secret, which is in this response and nowhere else."""
     spec = body.spec

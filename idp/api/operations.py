@@ -55,6 +55,8 @@ class Shape:
     current: "Shape | None"
     """The call that returns what this one changes, for `If-Match`."""
     deprecation: Deprecation | None
+    alone: Callable[[Any], bool] | None = None
+    """Tells of a body whether what it makes touches nothing of what others may be changing just then; None for no such call."""
     unlocked: bool = False
     """Whether the call waits for no other and commits by itself, so that it cannot be repeated by a key."""
 
@@ -77,6 +79,7 @@ def read_shape(
     media_type: str = "application/json",
     current: View | None = None,
     deprecation: Deprecation | None = None,
+    alone: Callable[[Any], bool] | None = None,
     unlocked: bool = False,
 ) -> Shape:
     """Return the shape of a call.
@@ -84,6 +87,7 @@ def read_shape(
     :param answers: type of the answer, for a function that makes its response itself.
     :param media_type: of such a response.
     :param current: the call whose answer `If-Match` is about.
+    :param alone: tells of a body whether what it makes touches nothing of what others may be changing just then.
     :param unlocked: whether it waits for no other call.
     """
     hints = typing.get_type_hints(view, include_extras=True)
@@ -103,6 +107,7 @@ def read_shape(
         path=tuple(name for name in parameters if name not in _GIVEN),
         current=shape_of(current) if current is not None else None,
         deprecation=deprecation,
+        alone=alone,
         unlocked=unlocked,
     )
 

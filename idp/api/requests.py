@@ -2,6 +2,7 @@
 whether somebody else was faster, whether it was made before, and the commit.
 """
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Collection
@@ -22,7 +23,7 @@ from idp.api.json_patch import change_of
 from idp.api.operations import Deprecation, Shape, View, read_shape
 from idp.api.schemas import Created, Query, Renamed, Reply, Schema
 from idp.callers import Caller
-from idp.errors import ConflictError, InvalidMembersError, InvalidValueError, NotFoundError
+from idp.errors import ConflictError, IdpError, InvalidMembersError, InvalidValueError, NotFoundError
 from idp.rules import Authority
 from idp.web.body import read_json, read_json_value
 from idp.web.calls import UNSAFE, carry_out, carry_out_openly, nothing_to_prepare, realm_of
@@ -70,6 +71,7 @@ def signed_in(
     current: View | None = ...,
     deprecation: Deprecation | None = ...,
     records: bool = ...,
+    alone: Callable[[Any], bool] | None = ...,
     unlocked: bool = ...,
     prepare: Callable[[], None] = ...,
 ) -> Callable[[View], View]: ...
@@ -81,6 +83,7 @@ def signed_in(
     current: View | None = None,
     deprecation: Deprecation | None = None,
     records: bool = False,
+    alone: Callable[[Any], bool] | None = None,
     unlocked: bool = False,
     prepare: Callable[[], None] = nothing_to_prepare,
 ) -> Any:
@@ -90,6 +93,8 @@ def signed_in(
     :param media_type: of such a response.
     :param current: the call that returns what this one changes: `If-Match` is about its answer.
     :param records: whether a GET writes something to the audit trail.
+    :param alone: tells of a body whether what it makes touches nothing of what others may be changing just then, and gives nobody
+        anything: then the realm is not locked, so that many such calls can be carried out at once.
     :param unlocked: whether the call goes by what is in memory, waits for no other, and commits by itself.
     :param prepare: does beforehand what takes long, so that nobody waits for it: nothing is locked yet.
     """
@@ -102,6 +107,7 @@ def signed_in(
             media_type=media_type,
             current=current,
             deprecation=deprecation,
+            alone=alone,
             unlocked=unlocked,
         )
 
@@ -114,7 +120,8 @@ def signed_in(
                     return _act(shape, caller, arguments)
                 return view(**_given(shape, caller, arguments))
 
-            result = carry_out(act, realm_to_lock=_realm_to_lock, prepare=prepare, records=records, unlocked=unlocked)
+            lock = functools.partial(_realm_to_lock, shape)
+            result = carry_out(act, realm_to_lock=lock, prepare=prepare, records=records, unlocked=unlocked)
             return _respond(shape, result)
 
         called.shape = shape  # type: ignore[attr-defined]
@@ -269,7 +276,11 @@ def _announce(response: Response, deprecation: Deprecation) -> None:
         response.headers["Sunset"] = format_datetime(ends, usegmt=True)
 
 
-def _realm_to_lock(caller: Caller) -> str:
+def _realm_to_lock(shape: Shape, caller: Caller) -> str:
+    if shape.alone is not None and "Idempotency-Key" not in request.headers:
+        with contextlib.suppress(IdpError):  # what is wrong with the body is said in its turn
+            if shape.alone(_parsed(shape)["body"]):
+                return ""
     return realm_of(caller).name if caller.realm.name == realms.MASTER else caller.realm.name
 
 

@@ -158,7 +158,12 @@ def list_user_names(authority: Authority) -> UserMetas:
     return {"items": [short(user) for user in users.list_users(authority.realm, limit=500)]}
 
 
-@signed_in
+def _is_alone(body: UserBody) -> bool:
+    """Tell whether a user is given nothing."""
+    return not (body.spec.roles or body.spec.teams)
+
+
+@signed_in(alone=_is_alone)
 def create_user(authority: Authority, body: UserBody) -> Created[Made]:
     """Create a person, who is invited by email, or a machine user."""
     rules.users.check_creating(authority)

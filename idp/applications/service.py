@@ -57,7 +57,7 @@ def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_AP
     db.session.add(application)
     db.session.flush()
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
-    _announce(realm, application, origins=bool(application.web_origins))
+    _announce(realm, application, origins=bool(application.web_origins), is_new=True)
     return application
 
 
@@ -168,8 +168,8 @@ def delete_application(realm: Realm, application: Application) -> None:
     _announce(realm, application, origins=bool(application.web_origins))
 
 
-def _announce(realm: Realm, application: Application, *, origins: bool) -> None:
-    publish_application(realm.name, application.name)
+def _announce(realm: Realm, application: Application, *, origins: bool, is_new: bool = False) -> None:
+    publish_application(realm.name, application.name, is_new=is_new)
     if origins:
         feed.publish("web-origins", realm.name)
 

@@ -91,7 +91,8 @@ def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
     What is in memory may be up to a second old: enough for somebody who is losing a role to give it back to themselves.
 
     :param token: the token that was shown; empty for an API key.
-    :param lock: name of the realm that is going to be changed.
+    :param lock: name of the realm that is going to be changed; empty where what is done takes nothing from others and gives them
+        nothing, so that it may as well have been done a moment earlier.
     :raises CredentialError: the credential does not work any more.
     """
     _hold_still(caller, lock)
@@ -102,8 +103,9 @@ def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
 
 def _hold_still(caller: Caller, realm: str) -> None:
     """Let nothing change in a realm before the commit, and know all that has changed until now."""
-    lock_realm(realm)
-    if isinstance(caller.subject, KnownUser):
+    if realm:
+        lock_realm(realm)
+    if realm and isinstance(caller.subject, KnownUser):
         lock_user(caller.subject.id)  # a change of the password, say, has taken place, or waits
     caller.realm.runtime.feed.confirm_now()
 

@@ -77,14 +77,14 @@ def announce_realm(realm: Realm) -> None:
     publish_user(realm.name, "*")
 
 
-def publish_application(realm: str, client_id: str) -> None:
+def publish_application(realm: str, client_id: str, *, is_new: bool = False) -> None:
     """Tell every worker that what it knows of an application is out of date; `*` means all of the realm's."""
-    feed.publish("application", f"{realm}/{client_id}")
+    feed.publish("application", f"{realm}/{client_id}", is_new=is_new)
 
 
-def publish_user(realm: str, uid: str) -> None:
+def publish_user(realm: str, uid: str, *, is_new: bool = False) -> None:
     """Tell every worker that what it knows of a user is out of date; `*` means all of the realm's."""
-    feed.publish("user", f"{realm}/{uid}")
+    feed.publish("user", f"{realm}/{uid}", is_new=is_new)
 
 
 def find_realm(name: str) -> Realm | None:

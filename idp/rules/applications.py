@@ -46,10 +46,11 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
         grants.give(authority, holder, role)
     for project, role, until in wish.projects:
         grants.give(authority, holder, role, project=project, until=until)
-    db.session.flush()
-    applications.settle_audience(
-        authority.realm, application, authority.caller.realm.runtime.settings.issuer(authority.realm.name)
-    )
+    if wish.roles or wish.projects:
+        db.session.flush()
+        applications.settle_audience(
+            authority.realm, application, authority.caller.realm.runtime.settings.issuer(authority.realm.name)
+        )
     if wish.sheet.jwks is not None:
         applications.limit_public_keys(application, frozen_for(authority, holder))
     if application.is_public:

@@ -75,7 +75,7 @@ def create_user(
     db.session.add(user)
     db.session.flush()
     audit.record(audit.Tag.USER_CREATE, realm.name, f"user:{user.name}", uid=user.uid, kind=kind.value)
-    publish_user(realm.name, user.uid)
+    publish_user(realm.name, user.uid, is_new=True)
     return user
 
 

@@ -44,7 +44,7 @@ def carry_out(
 
     :param act: does what is asked for.
     :param read: returns what the request shows.
-    :param realm_to_lock: returns the name of the realm in which no other change takes place meanwhile.
+    :param realm_to_lock: returns the name of the realm in which no other change takes place meanwhile; empty for none.
     :param prepare: does beforehand what takes long, so that nobody waits for it: nothing is locked yet.
     :param records: whether a GET writes something to the audit trail.
     :param unlocked: whether it goes by what is in memory, waits for no other, and commits by itself.
