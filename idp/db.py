@@ -186,6 +186,9 @@ def is_meant(table: Any, named: str) -> ColumnElement[bool]:
     return meant
 
 
+SLOW = "slow"
+"""Mark, in `info`, of an index of a table that may have many millions of rows: it is built while others write."""
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """Numbers of rows that come by the million. SQLite's INTEGER has 64 bits as it is."""
 

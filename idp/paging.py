@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, false, func, not_, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.db import db, holds
@@ -40,6 +40,10 @@ class Listing:
     counted: bool = True
     """Whether counting is worth its time."""
 
+    branches: Sequence[ColumnElement[bool]] = ()
+    """Conditions of which each row meets one, and each of which an index serves in the order of the list: as many rows as are
+    wanted are looked for along each. A database that is told all of them at once would read and sort every row there is."""
+
     fields: Mapping[str, Field] = field(default_factory=dict)
     """What it can be narrowed by, and what `skip` can put it in order by besides."""
 
@@ -67,7 +71,8 @@ class Listing:
         """Return how many rows there are in all; -1 where they are not counted."""
         if not self.counted:
             return -1
-        rows = self.query.with_only_columns(self.id).order_by(None).subquery()
+        query = self.query.where(or_(*self.branches)) if self.branches else self.query
+        rows = query.with_only_columns(self.id).order_by(None).subquery()
         return db.session.scalar(select(func.count()).select_from(rows)) or 0
 
     def take(self, order: str, *, descending: bool, after: Sequence[Any] | None, limit: int) -> list[Any]:
@@ -78,10 +83,10 @@ class Listing:
         """
         column = self.orders.get(order)
         keys = [self.id] if column is None else [column, self.id]
-        query = self.query.order_by(None).order_by(*((key.desc() if descending else key) for key in keys)).limit(limit)
+        query = self.query
         if after is not None:
-            query = query.where(_behind(keys, after, descending=descending))
-        rows = db.session.execute(query).all()
+            query = query.where(_behind(keys, [_unpacked(value) for value in after], descending=descending))
+        rows = db.session.execute(self._first(query, keys, limit, descending=descending)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
     def skip(self, order: str, *, descending: bool, offset: int, limit: int) -> list[Any]:
@@ -91,15 +96,38 @@ class Listing:
         """
         column = self.orders.get(order, self.fields.get(order))
         keys = [self.id] if column is None else [column, self.id]
-        ordered = self.query.order_by(None).order_by(*((key.desc() if descending else key) for key in keys))
+        ordered = self._first(self.query, keys, offset + limit, descending=descending)
         rows = db.session.execute(ordered.offset(offset).limit(limit)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
+    def _first(
+        self, query: Select[*tuple[Any, ...]], keys: Sequence[Field], limit: int, *, descending: bool
+    ) -> Select[*tuple[Any, ...]]:
+        """Return the query of the first rows of a query, in the order of these keys, by way of the branches."""
+        order = [key.desc() if descending else key for key in keys]
+
+        def along(branch: ColumnElement[bool]) -> Select[Any]:
+            rows = query.where(branch).with_only_columns(self.id).order_by(None).order_by(*order).limit(limit).subquery()
+            return select(rows.c[self.id.key])
+
+        if len(self.branches) == 1:
+            query = query.where(self.branches[0])
+        elif self.branches:
+            found = union_all(*map(along, self.branches))
+            # by their numbers alone: with the conditions at hand a database may walk through all rows that meet those
+            query = select(*(each["expr"] for each in query.column_descriptions)).where(self.id.in_(found))
+        return query.order_by(None).order_by(*order).limit(limit)
+
     def place(self, order: str, row: Any) -> list[Any]:
-        """Return the place of a row in an order."""
+        """Return the place of a row in an order, as JSON values."""
         entity = row[0] if isinstance(row, tuple) else row
         column = self.orders.get(order)
-        return [getattr(entity, key.key) for key in ([self.id] if column is None else [column, self.id])]
+        values = [getattr(entity, key.key) for key in ([self.id] if column is None else [column, self.id])]
+        return [{"time": value.isoformat()} if isinstance(value, datetime) else value for value in values]
+
+
+def _unpacked(value: Any) -> Any:
+    return datetime.fromisoformat(value["time"]) if isinstance(value, dict) else value
 
 
 def _behind(keys: list[Column], after: Sequence[Any], *, descending: bool) -> Any:

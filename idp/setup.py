@@ -98,6 +98,8 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
         try:
             with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):
                 _complete(settings, report)
+            with app.app_context(), storage_errors():
+                migrations.build_slow_indexes(db.engine, _log.warning)
         except BaseException:
             close_app(app)
             raise

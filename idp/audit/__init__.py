@@ -11,6 +11,7 @@ from idp.audit.activity import (
 from idp.audit.gathering import UNKNOWN, Gathered, Gathering, Refusal, Refusals, Tally, lost_events, refusal_events
 from idp.audit.models import AuditEvent
 from idp.audit.service import (
+    NEWEST,
     SYSTEM,
     Actor,
     acting_as,
@@ -22,12 +23,14 @@ from idp.audit.service import (
     list_events,
     no_events,
     operator,
+    place_of,
     record,
     record_when,
 )
 from idp.audit.tags import Tag
 
 __all__ = [
+    "NEWEST",
     "SYSTEM",
     "UNKNOWN",
     "Activity",
@@ -54,6 +57,7 @@ __all__ = [
     "lost_events",
     "no_events",
     "operator",
+    "place_of",
     "record",
     "record_when",
     "refusal_events",

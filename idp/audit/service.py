@@ -6,13 +6,13 @@ import pwd
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, false, insert, literal, select, text
+from sqlalchemy import Boolean, ColumnElement, and_, bindparam, false, insert, literal, select, text
 
 from idp import clock
-from idp.audit.models import SEARCHED, AuditEvent
+from idp.audit.models import NOT_ISSUED, REFUSED, AuditEvent
 from idp.audit.tags import Tag
 from idp.db import db
 from idp.paging import Listing
@@ -23,6 +23,9 @@ KINDS = (
     "master/user", "master/application",
 )  # fmt: skip # a list of words
 """What a name in the trail can be of, for who searches it by the name alone."""
+
+NEWEST = "creationTimestamp"
+"""Name of the order by time."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,24 @@ def event_values(
 def list_events(realm: str | None = None, *, before: int | None = None, limit: int = 50, **filters: Any) -> Sequence[AuditEvent]:
     """Return events, newest first.
 
-    :param before: only events with a smaller number, for the next page.
+    :param before: number of an event, for those before it: the last of a page.
     :param filters: see `event_listing`.
     """
-    query = event_listing(realm, **filters).query.order_by(AuditEvent.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(AuditEvent.id < before)
-    return db.session.scalars(query).all()
+    return event_listing(realm, **filters).take(NEWEST, descending=True, after=place_of(realm, before), limit=limit)
+
+
+def place_of(realm: str | None, number: int | None) -> list[Any] | None:
+    """Return the place of an event in the list of events; None to begin.
+
+    :param realm: the one whose events are listed; None for all.
+    :param number: of the event. One that has been removed since was the oldest: nothing is before it.
+    """
+    if number is None:
+        return None
+    if realm is None:
+        return [number]
+    at = db.session.scalar(select(AuditEvent.at).where(AuditEvent.id == number, AuditEvent.realm == realm))
+    return [at or datetime.min.replace(tzinfo=UTC), number]
 
 
 def event_listing(
@@ -136,6 +150,9 @@ def event_listing(
 ) -> Listing:
     """Return events as a list in pages, which is not counted: it may have many millions.
 
+    Those of a realm are in the order of their time, and what is asked first of target, actor, tag and outcome decides by which
+    index they are found. Those of all realms are in the order in which they were stored.
+
     :param actor: only of this one, `<kind>:<name>`, or of whatever has this name.
     :param target: in the same way.
     :param tag: only events whose tag begins with this, such as `admin:` or `admin:secret`.
@@ -143,6 +160,18 @@ def event_listing(
     :param kind: only on things of this kind, such as `user`.
     :param action: only acts of this kind; see `action_of`.
     """
+    branches: list[ColumnElement[bool]] = []
+    if realm is None:
+        pass  # no index begins with anything but the realm
+    elif target:
+        branches, target = [AuditEvent.target == name for name in _names(target)], None
+    elif actor:
+        branches, actor = [AuditEvent.actor == name for name in _names(actor)], None
+    elif tag or action:
+        branches = [_of_tag(each) for each in Tag if each.startswith(tag or "") and action in {None, action_of(each)}]
+        branches, tag, action = branches or [false()], None, None
+    elif outcome == "refused":
+        branches = [and_(text(REFUSED))]
     asked: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
         (realm is not None, lambda: AuditEvent.realm == realm),
         (tag, lambda: AuditEvent.tag.startswith(tag or "", autoescape=True)),
@@ -151,15 +180,22 @@ def event_listing(
         (action, lambda: AuditEvent.tag.in_([each.value for each in Tag if action_of(each) == action])),
         (since, lambda: AuditEvent.at >= since),
         (until, lambda: AuditEvent.at < until),
+        (actor, lambda: AuditEvent.actor.in_(_names(actor))),
+        (target, lambda: AuditEvent.target.in_(_names(target))),
     ]
     query = select(AuditEvent).where(*(condition() for is_asked, condition in asked if is_asked))
-    for column, value, of_tokens in ((AuditEvent.actor, actor, "application"), (AuditEvent.target, target, "token")):
-        if value is not None:
-            values = [value] if ":" in value else [value, *(f"{kind}:{value}" for kind in KINDS)]
-            query = query.where(column.in_(values))
-            if not any(each.startswith(f"{of_tokens}:") for each in values):
-                query = query.where(text(SEARCHED))  # true of them all, and lets the database use its index
-    return Listing(query, AuditEvent.id, {}, counted=False)
+    orders = {} if realm is None else {NEWEST: AuditEvent.at}
+    return Listing(query, AuditEvent.id, orders, counted=False, branches=branches)
+
+
+def _names(name: str | None) -> list[str]:
+    """Return what somebody or something of this name, with or without its kind, can be called in the trail."""
+    named = name or ""
+    return [named] if ":" in named else [named, *(f"{kind}:{named}" for kind in KINDS)]
+
+
+def _of_tag(tag: Tag) -> ColumnElement[bool]:
+    return AuditEvent.tag == tag.value if tag is Tag.TOKEN_ISSUE else and_(AuditEvent.tag == tag.value, text(NOT_ISSUED))
 
 
 def no_events() -> Listing:

@@ -68,7 +68,8 @@ def list_(  # noqa: PLR0917 (click passes them by name)
         as_json=as_json,
         limit=limit,
         descending=True,
-        after=None if before is None else [before],
+        order=audit.NEWEST,
+        after=audit.place_of(realm, before),
         next_page=lambda last: f"--before {last.id}",
     )
     _record_reading(realm, "list")

@@ -1,17 +1,18 @@
 """Which schema a database has, and bringing it up to date. Who does that takes turns with everybody else who would."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, String, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Index, String, delete, insert, inspect, select, text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.schema import CreateIndex
 
-from idp.db import Base
+from idp.db import SLOW, Base
 from idp.errors import IdpError
 
 UNFINISHED_COPY = "unfinished_copy"
@@ -83,6 +84,58 @@ def upgrade(connection: Connection) -> str | None:
     return current
 
 
+def build_slow_indexes(engine: Engine, tell: Callable[[str], None]) -> None:
+    """Build the indexes of large tables that are missing, one after the other, while nodes read and write those tables.
+
+    One whose building was interrupted is built anew. If another start is at it, it is left to that one: they are of use, and
+    nothing depends on them. Never call it within `database_lock`: PostgreSQL waits for whoever waits for that.
+
+    :param tell: called with what is going to be done.
+    """
+    if engine.dialect.name != "postgresql":
+        with engine.begin() as connection:
+            for index in _missing_indexes(connection):
+                tell(f"building index {index.name}")
+                index.create(connection)
+        return
+    with engine.connect() as connection:
+        broken = set(connection.execute(text(_BROKEN)).scalars())
+        missing = [index for index in _slow_indexes() if index in _missing_indexes(connection) or index.name in broken]
+        is_at_it = connection.execute(text(_BEING_BUILT)).first() is not None
+    if not missing or is_at_it:
+        return
+    # past SQLAlchemy, since what is built so is in no transaction, and each of ours begins with its limits
+    with contextlib.closing(engine.raw_connection()) as apart:
+        cursor = apart.cursor()
+        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        for index in missing:
+            tell(f"building index {index.name}, while the server can be used")
+            if index.name in broken:
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}")
+            cursor.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=engine.dialect)))
+        cursor.execute("RESET statement_timeout; RESET lock_timeout")
+
+
+_BROKEN = "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE NOT indisvalid"
+_BEING_BUILT = "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database()"
+
+
+def _missing_indexes(connection: Connection) -> list[Index]:
+    known = inspect(connection)
+    there = {each["name"] for name in {_table_of(index) for index in _slow_indexes()} for each in known.get_indexes(name)}
+    return [index for index in _slow_indexes() if index.name not in there]
+
+
+def _slow_indexes() -> list[Index]:
+    every = (index for table in Base.metadata.sorted_tables for index in table.indexes if index.info.get(SLOW))
+    return sorted(every, key=lambda each: str(each.name))
+
+
+def _table_of(index: Index) -> str:
+    assert index.table is not None
+    return str(index.table.name)
+
+
 def is_later_that_serves(connection: Connection) -> bool:
     """Tell whether a database has the schema of a later version, which has said that this version works on it."""
     current = revision(connection)
@@ -105,10 +158,15 @@ def refuse_unfinished(connection: Connection) -> None:
 
 
 def drift(connection: Connection) -> list[object]:
-    """Return the differences between the migrated schema and the models; none, if the migrations are complete."""
+    """Return the differences between the migrated schema and the models; none, if the migrations are complete.
+
+    An index that is still to be built by `build_slow_indexes` is none.
+    """
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
 
-    return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+    found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    slow = {index.name for index in _slow_indexes()}
+    return [each for each in found if not (each[0] == "add_index" and each[1].name in slow)]
 
 
 @contextlib.contextmanager

@@ -161,7 +161,8 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration",
         "registration_token",
     )
-    for table in ("audit_mark", "audit_cut", *of_people):
+    of_nodes = ("node", "turn", "schema_floor")
+    for table in ("audit_mark", "audit_cut", *of_people, *of_nodes):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
     for table, columns in {
@@ -207,9 +208,15 @@ def set_the_schema_back(connection: Connection) -> None:
         "project": ["created_by", "display_name"],
         "user_group": ["display_name"],
         "personal_token": ["made_with"],
+        "change": ["mark"],
+        "change_clock": ["mark"],
     }.items():
         for column in columns:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    for index in ("tag_at", "actor_at", "target_at", "outcome_at", "at"):
+        connection.execute(f"DROP INDEX ix_audit_event_realm_{index}")
+    for column in ("actor", "target"):
+        connection.execute(f"CREATE INDEX ix_audit_event_{column} ON audit_event (realm, {column}, id)")
     for table in ("audit_event", "audit_batch"):
         for verb in ("update", "delete"):
             refuse = "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"

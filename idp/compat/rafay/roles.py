@@ -55,7 +55,7 @@ def list_events(authority: Authority) -> Response:
     """List the events of the audit trail, newest first. They are not counted: `count` is -1. That they were read is recorded."""
     name = authority.realm.name
     rules.audit.check_reading(authority)
-    rows, count, limit, offset = cut(audit.event_listing(name), "-id", most=MOST)
+    rows, count, limit, offset = cut(audit.event_listing(name), f"-{audit.NEWEST}", most=MOST)
     shown = [_event(row) for row in rows]
     begin_writing()
     audit.record(audit.Tag.AUDIT_READ, name, f"realm:{name}", how="search")
