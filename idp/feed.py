@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -185,6 +186,20 @@ class Cache(Generic[Value]):
         return len(self._entries)
 
 
+@dataclass
+class FeedCounts:
+    """What a feed has done since it began."""
+
+    questions: int = 0
+    """How often the database was asked."""
+    failures: int = 0
+    """How often it could not answer."""
+    rows: int = 0
+    """Rows that it has read and applied."""
+    full_drops: int = 0
+    """How often it has dropped everything, the first look included."""
+
+
 class Feed:
     """A worker's caches, and the check that they are still true."""
 
@@ -206,6 +221,7 @@ class Feed:
         self._confirmed = 0.0
         self._asking_since = 0.0
         self._failed_at, self._failure = float("-inf"), ""
+        self.counts = FeedCounts()
 
     def cache(self, kind: str) -> Cache[Any]:
         """Return the memory of one kind, made at its first use."""
@@ -273,6 +289,7 @@ class Feed:
         started = self._asking_since = time.monotonic()
         if self._failed_at > asked:  # the neighbour that was waited for had no luck
             raise StorageUnavailableError(cause=self._failure)
+        self.counts.questions += 1
         try:
             self._catch_up()
         except (SQLAlchemyError, StorageUnavailableError) as error:
@@ -297,6 +314,7 @@ class Feed:
         self._disconnect()
         self._cursor = -1
         self._on_break()
+        self.counts.failures += 1
         self._failed_at, self._failure = time.monotonic(), explain(error)
 
     def _catch_up(self) -> None:
@@ -329,9 +347,11 @@ class Feed:
         news = [row for row in rows if row.id > self._cursor]
         if self._cursor < 0 or len(news) != clock_value - self._cursor or marks.get(self._cursor) != self._row_mark or not news:
             # the first look, rows already cleared away, a database restored from a backup, or a server that has not heard of all
+            self.counts.full_drops += 1
             for cache in list(self._caches.values()):
                 cache.clear()
         else:
+            self.counts.rows += len(news)
             self.apply((row.kind, row.key) for row in news)
         self._cursor, self._mark, self._row_mark = clock_value, mark, marks.get(clock_value)
 

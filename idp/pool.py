@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -10,6 +11,18 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 FURTHER = 2
 """Connections that a thread may come to need besides its first: one to read what is to be remembered, one for a pepper in it."""
+
+
+@dataclass
+class PoolCounts:
+    """What has become of those who wanted a connection."""
+
+    waits: int = 0
+    """How many had to wait for one."""
+    timeouts: int = 0
+    """How many have waited in vain."""
+    seconds: float = 0.0
+    """How long all of them have waited together."""
 
 
 class BoundedPool(QueuePool):
@@ -26,6 +39,19 @@ class BoundedPool(QueuePool):
         """By thread, how many it has."""
         self._takers: dict[ConnectionPoolEntry, int] = {}
         self._changed = threading.Condition()
+        self._peak = 0
+        self.counts = PoolCounts()
+
+    def take_peak(self) -> int:
+        """Return how many connections were in use at once, at most, since this was last asked."""
+        with self._changed:
+            peak, self._peak = self._peak, self._out
+        return peak
+
+    @property
+    def opened(self) -> int:
+        """How many connections are open, in use or not."""
+        return self.size() + self.overflow()
 
     def renew(self) -> None:
         """Have each connection that was opened before now be replaced when it is next taken."""
@@ -35,9 +61,10 @@ class BoundedPool(QueuePool):
         thread = threading.get_ident()
         with self._changed:
             most = self.size() - max(0, FURTHER - self._held[thread])
-            if not self._changed.wait_for(lambda: self._out < most, self._timeout):
-                raise PoolTimeoutError(f"no connection within {self._timeout} seconds: {self._out} of {self.size()} are in use")
+            if self._out >= most:
+                self._wait_for_room(most)
             self._out += 1
+            self._peak = max(self._peak, self._out)
             self._held[thread] += 1
         try:
             entry = super()._do_get()
@@ -46,6 +73,19 @@ class BoundedPool(QueuePool):
             raise
         self._takers[entry] = thread
         return entry
+
+    def _wait_for_room(self, most: int) -> None:
+        """Wait until fewer connections than that are in use.
+
+        :raises PoolTimeoutError: they are not in time.
+        """
+        began = time.monotonic()
+        in_time = self._changed.wait_for(lambda: self._out < most, self._timeout)
+        self.counts.waits += 1
+        self.counts.seconds += time.monotonic() - began
+        if not in_time:
+            self.counts.timeouts += 1
+            raise PoolTimeoutError(f"no connection within {self._timeout} seconds: {self._out} of {self.size()} are in use")
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         try:

@@ -2,7 +2,16 @@
 
 from idp.keys.models import KeyState, SigningKey
 from idp.keys.pairs import prepare
-from idp.keys.service import announcement, create_keys, list_keys, revoke_key, rotate_due_keys, rotate_key
+from idp.keys.service import (
+    announcement,
+    count_overdue,
+    create_keys,
+    list_keys,
+    oldest_signing,
+    revoke_key,
+    rotate_due_keys,
+    rotate_key,
+)
 from idp.keys.signer import KeyRing, Signer, SigningKeyMissingError, key_ring, public_key_pem_body
 
 __all__ = [
@@ -12,9 +21,11 @@ __all__ = [
     "SigningKey",
     "SigningKeyMissingError",
     "announcement",
+    "count_overdue",
     "create_keys",
     "key_ring",
     "list_keys",
+    "oldest_signing",
     "prepare",
     "public_key_pem_body",
     "revoke_key",

@@ -6,7 +6,7 @@ Whoever makes, rotates or revokes keys calls `prepare` first, before the transac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from idp import audit, clock, feed, runtime, vault
 from idp.algorithms import SIGNING_ALGORITHMS
@@ -129,6 +129,23 @@ def rotate_due_keys() -> None:
             commit()
     old = (SigningKey.retires_at < clock.now() - DESTROY_AFTER) & (SigningKey.sealed_private_key != "")
     db.session.execute(update(SigningKey).where(old).values(sealed_private_key=""))
+
+
+def count_overdue() -> int:
+    """Return how many keys should have a successor, and have none that was announced."""
+    return len(_due_keys())
+
+
+def oldest_signing() -> float:
+    """Return for how many seconds the key has been signing that has done so for longest, of all realms."""
+    now = clock.now()
+    signing = (SigningKey.active_from <= now) & SigningKey.revoked_at.is_(None)
+    query = select(func.min(SigningKey.active_from)).where(
+        signing, SigningKey.retires_at.is_(None) | (SigningKey.retires_at > now)
+    )
+    with reading() as session:
+        since = session.scalar(query)
+    return (now - since).total_seconds() if since is not None else 0.0
 
 
 def _due_keys() -> list[tuple[int, str]]:

@@ -76,4 +76,10 @@ def count_waiting() -> int:
     return db.session.scalar(select(func.count()).select_from(MailMessage).where(MailMessage.done_at.is_(None))) or 0
 
 
+def oldest_waiting() -> float:
+    """Return for how many seconds the oldest email has been waiting; 0 where none is."""
+    since = db.session.scalar(select(func.min(MailMessage.created_at)).where(MailMessage.done_at.is_(None)))
+    return max(0.0, (clock.now() - since).total_seconds()) if since is not None else 0.0
+
+
 vault.register_sealed(MailMessage.sealed, select(MailMessage.id, MailMessage.sealed, MailMessage.occasion), "mail {}".format)

@@ -255,6 +255,7 @@ class TemporarilyUnavailableError(ProtocolError):
 
 def render(error: ProtocolError) -> Response:
     """Return the error as an answer: JSON, and never to be cached."""
+    count("realmgate_protocol_errors", 1, error.error)
     body = json.dumps({"error": error.error, "error_description": error.description})
     return Response(body, error.status, NO_STORE | error.headers(), mimetype="application/json")
 

@@ -5,6 +5,7 @@ is refused without a look at the password.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,9 +20,13 @@ from idp.db import UtcDateTime, commit, db, write_alone
 from idp.errors import IdpError, Kind
 from idp.networks import network_of, wide_network_of
 from idp.ratelimit.models import AttemptCount
+from idp.telemetry import count
 
 WIDER = 5
 """How many times as much as one network of IPv6 the wider network around it may try, where there are 65,536 of them."""
+
+
+_WORD = re.compile("[a-z-]*")
 
 
 class TooManyAttemptsError(IdpError):
@@ -38,7 +43,7 @@ class Limit(NamedTuple):
     """A counter, and how far it goes."""
 
     what: str
-    """What is counted, such as `reset from 192.0.2.7`."""
+    """What is counted, such as `reset from 192.0.2.7`. Metrics have the word that it begins with, of which there are a few."""
     most: int
     """The most of it in a window."""
     places: int = 1
@@ -106,6 +111,7 @@ def take_places(limits: Sequence[Limit | tuple[str, int]], window: int) -> tuple
     for key, limit in counters:
         full_until = _take(key, limit, now, ends_at)
         if full_until is not None:
+            count("realmgate_attempts_refused", 1, _WORD.match(limit.what)[0])  # type: ignore[index]  # it matches any text
             raise TooManyAttemptsError(max(1, int((full_until - now).total_seconds()) + 1))
     return tuple(key for key, limit in counters if limit.places)
 

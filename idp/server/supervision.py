@@ -9,6 +9,8 @@ from typing import Any
 
 from granian.server import Server
 
+from idp.telemetry import count_watching
+
 YOUNG = 60.0
 """Seconds: a worker that dies sooner is counted with the one before it, and not as a mishap of its own."""
 
@@ -67,5 +69,6 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         deaths = self._died_young.get(place, 0) + 1 if age < YOUNG else 1
         self._died_young[place] = deaths
         pause = 0.0 if deaths == 1 else min(0.25 * 2 ** (deaths - 2), LONGEST_PAUSE)
+        count_watching("realmgate_worker_deaths")
         _log.warning("a worker has ended after %.1f s; the next one begins in %g s", age, pause)
         return pause

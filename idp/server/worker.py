@@ -3,13 +3,12 @@
 import gc
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from multiprocessing import util
 
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, applications, audit, clock, clock_trust, mail, nodes, ratelimit, realms, setup, tokens, trail, users
+from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, setup, tokens, trail, users
 from idp.app import create_app
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
@@ -17,6 +16,7 @@ from idp.oauth.backchannel import deliver_notices
 from idp.outages import explain_any
 from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
+from idp.server.measures import WorkerMeter, measure_state
 from idp.settings import Settings
 from idp.stuck import end_stuck_statements
 from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
@@ -34,8 +34,6 @@ SEND_MAIL_EVERY = 1.0
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
-
-EXPIRING_SOON = timedelta(days=7)
 
 MOST_SEALINGS = 500
 """Batches that are sealed between two looks at whether checkpoints are to be pushed."""
@@ -56,6 +54,7 @@ class Chores:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._rounds = 0
+        self._meter = WorkerMeter(app, app.extensions["realmgate"].settings)
         self._chores = Loop("chores", WRITE_USAGE_EVERY, self._do_chores)
         self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
         self._herald = Loop("herald", SEND_MAIL_EVERY, lambda: self._guarded(deliver_notices))
@@ -90,7 +89,8 @@ class Chores:
             self._guarded(self._announce)
         if self._rounds % setup.TIDY_EVERY == 0:
             self._guarded(_do_what_is_due)
-            self._guarded(_measure_state)
+        if self._rounds % setup.TIDY_EVERY == 0 or self._rounds == 1:
+            self._guarded(measure_state)
         if self._rounds % CUT_EVERY == 0:
             self._guarded(_cut_old_events)
 
@@ -109,6 +109,7 @@ class Chores:
         for gathered in (tokens.usage(process), apikeys.key_usage(process), users.password_usage(process)):
             self._guarded(gathered.flush)
         flush_metrics()
+        self._guarded(self._meter.measure)
 
     def _guarded(self, chore: Callable[[], object]) -> None:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""
@@ -131,16 +132,6 @@ def _do_what_is_due() -> None:
 def _cut_old_events() -> None:
     if clock_trust.is_believed() and nodes.take_turn("cutting the audit trail", CUT_EVERY - 60):
         trail.cut_old_events()
-
-
-def _measure_state() -> None:
-    """Measure what changes slowly, and what an operator wants to be told of before it breaks something."""
-    soon = clock.now() + EXPIRING_SOON
-    set_gauge("realmgate_realms", sum(realms.count_realms().values()))
-    set_gauge("realmgate_mail_waiting", mail.count_waiting())
-    set_gauge("realmgate_secrets_expiring", applications.count_expiring(soon))
-    set_gauge("realmgate_api_keys_expiring", apikeys.count_expiring(soon))
-    db.session.rollback()
 
 
 def _seal_and_push() -> None:

@@ -6,15 +6,18 @@ it is imported whether it does so, which is why it is imported late.
 
 import os
 from bisect import bisect_left
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _COUNTERS = {
     "realmgate_tokens_issued": ("Tokens issued.", ("grant",)),
     "realmgate_refusals": ("Credentials refused.", ("kind",)),
+    "realmgate_protocol_errors": ("Errors that endpoints of OpenID Connect answered.", ("error",)),
     "realmgate_rate_limited": ("Requests refused because a rate limit was reached.", ("limit",)),
+    "realmgate_attempts_refused": ("Attempts refused because too many were made before.", ("limit",)),
     "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
     "realmgate_logout_notices": ("Notices to applications that somebody has signed out.", ("outcome",)),
@@ -23,19 +26,67 @@ _COUNTERS = {
     "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is not a trusted proxy.", ()),
     "realmgate_leases_taken": ("Leases of keysets taken.", ()),
     "realmgate_keysets_damaged": ("Attempts to decrypt a damaged keyset.", ()),
+    "realmgate_pool_waits": ("Threads that had to wait for a connection to the database.", ()),
+    "realmgate_pool_timeouts": ("Threads that have waited for a connection to the database in vain.", ()),
+    "realmgate_pool_wait_seconds": ("Time that threads have waited for a connection to the database.", ()),
+    "realmgate_feed_questions": ("Questions to the database whether anything has changed.", ()),
+    "realmgate_feed_failures": ("Questions whether anything has changed that got no answer.", ()),
+    "realmgate_feed_rows": ("Changes read from the database and applied to memory.", ()),
+    "realmgate_feed_full_drops": ("Times that everything in memory was dropped.", ()),
+    "realmgate_cpu_seconds": ("Processor time of the workers.", ()),
 }
+_SEEN_FROM_THE_START = {
+    "realmgate_tokens_issued": ("client_credentials", "exchange", "authorization_code", "refresh_token"),
+    "realmgate_refusals": ("client",),
+    "realmgate_protocol_errors": ("invalid_client", "invalid_grant", "invalid_request", "slow_down", "temporarily_unavailable"),
+    "realmgate_rate_limited": ("application", "realm", "failed-authentication", "credential", "api", "sign-in-seats"),
+    "realmgate_attempts_refused": ("account", "address", "realm"),
+    "realmgate_logout_notices": ("delivered", "put off", "given up"),
+}
+"""Values of a label that are shown, as 0, before the first is counted: Prometheus sees no rise in what it has not seen before."""
+
 _GAUGES = {
     "realmgate_audit_events_unsealed": "Events of the audit trail that are not yet in a hash chain.",
     "realmgate_mail_waiting": "Emails in the outbox.",
+    "realmgate_mail_oldest_seconds": "Age of the oldest email in the outbox.",
     "realmgate_background_threads_dead": "Background threads that have ended unexpectedly.",
     "realmgate_clock_ahead_seconds": "By how much this machine's clock is ahead of the database's.",
     "realmgate_realms": "Organisations.",
     "realmgate_secrets_expiring": "Client secrets that expire within seven days.",
     "realmgate_api_keys_expiring": "API keys that expire within seven days.",
+    "realmgate_signing_key_age_seconds": "For how long the oldest signing key has been signing.",
+    "realmgate_signing_keys_overdue": "Signing keys that should have been replaced.",
+    "realmgate_workers": "Workers that are running.",
+    "realmgate_workers_configured": "Workers that should be running.",
+    "realmgate_memory_bytes": "Memory that the workers occupy.",
+    "realmgate_pool_size": "Connections to the database that requests and background threads may have.",
+    "realmgate_pool_open": "Connections to the database that are open, in use or not.",
+    "realmgate_pool_in_use": "Connections to the database in use: the most at once in the last second.",
+    "realmgate_feed_age_seconds": "Seconds since the database has confirmed what is in memory.",
+    "realmgate_build_info": "Always 1; its labels say what is running.",
 }
 
-_OF_EACH_PROCESS = frozenset({"realmgate_background_threads_dead"})
-"""Gauges whose values of all living processes are added up. Of the others the newest value counts, whichever process set it."""
+_GAUGE_LABELS = {"realmgate_build_info": ("version", "python", "database")}
+
+_MODES: dict[str, Literal["livemax", "livesum"]] = {
+    "realmgate_feed_age_seconds": "livemax",
+    **dict.fromkeys(
+        (
+            "realmgate_background_threads_dead",
+            "realmgate_workers",
+            "realmgate_memory_bytes",
+            "realmgate_pool_size",
+            "realmgate_pool_open",
+            "realmgate_pool_in_use",
+        ),
+        "livesum",
+    ),
+}
+"""What is shown of a gauge's values in all living processes: their highest, or their sum. Of the others the newest value counts,
+whichever process set it."""
+
+_OF_THE_WATCHER = {"realmgate_worker_deaths": "Workers that have ended unexpectedly, and were replaced."}
+"""Counters of the process that watches the workers."""
 
 MOST_KINDS = 2_000
 """Kinds of answers told apart between two flushes."""
@@ -54,10 +105,13 @@ class Metrics:
         )
         self._counters = {name: Counter(name, text, labels) for name, (text, labels) in _COUNTERS.items()}
         self._gauges = {
-            name: Gauge(name, text, multiprocess_mode="livesum" if name in _OF_EACH_PROCESS else "mostrecent")
+            name: Gauge(name, text, _GAUGE_LABELS.get(name, ()), multiprocess_mode=_MODES.get(name, "mostrecent"))
             for name, text in _GAUGES.items()
         }
         self._gathered: dict[tuple[str, str, str], list[float]] = {}
+        for name, values in _SEEN_FROM_THE_START.items():
+            for value in values:
+                self._counters[name].labels(value)
 
     def measure(self, area: str, method: str, code: str, seconds: float) -> None:
         """Note that a request was answered: in memory, where it costs a token least. `flush` hands it on, every second."""
@@ -86,9 +140,10 @@ class Metrics:
         counter: Any = self._counters[name]
         (counter.labels(*labels) if labels else counter).inc(number)
 
-    def set_gauge(self, name: str, value: float) -> None:
+    def set_gauge(self, name: str, value: float, labels: tuple[str, ...]) -> None:
         """Set a gauge."""
-        self._gauges[name].set(value)
+        gauge: Any = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
 
 
 _metrics: list[Metrics] = []
@@ -132,10 +187,29 @@ def count(name: str, number: float = 1, *labels: str) -> None:
         _metrics[0].count(name, number, labels)
 
 
-def set_gauge(name: str, value: float) -> None:
+def set_gauge(name: str, value: float, *labels: str) -> None:
     """Set a gauge, if this process counts."""
     if _metrics:
-        _metrics[0].set_gauge(name, value)
+        _metrics[0].set_gauge(name, value, labels)
+
+
+_watched = dict.fromkeys(_OF_THE_WATCHER, 0)
+
+
+def count_watching(name: str) -> None:
+    """Add one to a counter of the process that watches the workers, whose management port shows it beside theirs."""
+    _watched[name] += 1
+
+
+class _Watcher:
+    """What the process that watches the workers has counted, as the library collects it."""
+
+    def collect(self) -> Iterator[Any]:
+        """Return each counter."""
+        from prometheus_client.metrics_core import CounterMetricFamily  # noqa: PLC0415 (only where metrics are read)
+
+        for name, text in _OF_THE_WATCHER.items():
+            yield CounterMetricFamily(name, text, value=_watched[name])
 
 
 def read_metrics(folder: Path) -> tuple[bytes, str]:
@@ -147,6 +221,7 @@ def read_metrics(folder: Path) -> tuple[bytes, str]:
     _forget_ended_processes(folder)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]  # the library's
+    registry.register(_Watcher())
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
