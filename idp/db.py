@@ -40,7 +40,9 @@ from idp.database_url import libpq_parameters
 from idp.errors import StorageUnavailableError
 from idp.pool import BoundedPool
 from idp.settings import Settings
+from idp.statements import end_commit
 from idp.stuck import Watch
+from idp.telemetry import span
 
 WAIT_FOR_LOCK = 5
 """Seconds that a statement waits for another writer, or for the database server, before it gives up."""
@@ -372,8 +374,11 @@ def commit() -> None:
 
     :raises StorageUnavailableError: the database does not answer; nothing was stored.
     """
-    with storage_errors():
-        db.session.commit()
+    with storage_errors(), span("commit"):
+        try:
+            db.session.commit()
+        finally:
+            end_commit()
 
 
 def insert_if_new(table: type[Base], **values: Any) -> bool:

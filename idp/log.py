@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from idp.redaction import redact
-from idp.telemetry.ids import request_id
+from idp.telemetry.ids import request_id, trace_id
 
 LONGEST_TEXT = 2_000
 
@@ -24,6 +24,8 @@ class JsonLines(logging.Formatter):
         }
         if request_id():
             line["request_id"] = request_id()
+        if trace_id():
+            line["trace_id"] = trace_id()
         line |= getattr(record, "values", {})
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))[-8 * LONGEST_TEXT :]

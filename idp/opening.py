@@ -33,6 +33,7 @@ from idp.master_keys import load_master_keys
 from idp.redaction import keep_out_of_logs
 from idp.runtime import Runtime
 from idp.settings import Settings
+from idp.statements import watch_statements
 
 DOMAINS = (
     access, apikeys, applications, audit, kept_answers, keys, keysets, mail, nodes, organisations, personal_tokens,
@@ -56,7 +57,10 @@ def open_app(settings: Settings) -> Flask:
     with app.app_context():
         engine = db.engine
     prepare_engine(engine)
-    feed = Feed(make_engine_apart(settings), settings.cache_size, on_break=lambda: renew_connections(engine))
+    apart = make_engine_apart(settings)
+    for each in (engine, apart):
+        watch_statements(each, settings.slow_query_seconds)
+    feed = Feed(apart, settings.cache_size, on_break=lambda: renew_connections(engine))
     app.extensions["realmgate.feed"] = feed
     app.extensions["realmgate"] = Runtime(settings=settings, master_keys=master_keys, feed=feed)
     return app

@@ -120,7 +120,7 @@ def test_log_lines_of_libraries_hold_no_credential(lines: list[str]) -> None:
     settings = Settings.load(**SOUND | {"otlp_endpoint": SOUND["otlp_endpoint"].replace(":1/", f":{free_port()}/")})
     redaction.keep_out_of_logs(settings.credentials)
     tracer = Tracer(settings.otlp_endpoint)
-    with tracer.span("token", {"REQUEST_METHOD": "GET"}, "x") as finish:
+    with tracer.request("token", {"REQUEST_METHOD": "GET"}, "x") as finish:
         finish(200)
     tracer.close()
     said = "".join(lines)

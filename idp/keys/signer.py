@@ -22,6 +22,7 @@ from idp.db import reading
 from idp.errors import IdpError, Kind, Sentence
 from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
+from idp.telemetry import span
 
 TYPES = ("at+jwt", "JWT", "session+jwt", "logout+jwt", "userinfo+jwt", "audit-checkpoint+jwt", "audit-cut+jwt")
 """What is signed: no two can be taken for each other (RFC 8725 §3.11)."""
@@ -75,7 +76,7 @@ class Signer:
         """Return a compact JWS of type `JWT` whose `kid` is not the key's but the token's own, as personal tokens have it."""
         header = b64url(_encode({"alg": self.algorithm, "kid": kid, "typ": "JWT"}).encode())
         message = header + b"." + b64url(claims.encode())
-        with _lane:
+        with span("sign"), _lane:
             return (message + b"." + b64url(self._sign(message))).decode()
 
     def sign(self, typ: str, claims: str) -> str:
@@ -85,7 +86,7 @@ class Signer:
         :param claims: a JSON object.
         """
         message = self._headers[typ] + b64url(claims.encode())
-        with _lane:
+        with span("sign"), _lane:
             signature = self._sign(message)
         return (message + b"." + b64url(signature)).decode()
 

@@ -13,6 +13,7 @@ from idp.oauth.errors import InvalidClientError, InvalidRequestError
 from idp.oauth.forms import Form
 from idp.oauth.limits import count_failure
 from idp.realms import KnownRealm, publish_application
+from idp.telemetry import span
 from idp.web.address import client_address
 from idp.web.body import Environ
 from idp.web.credentials import decode_basic
@@ -81,8 +82,9 @@ def authenticate_application(
     :raises InvalidClientError: none, or an invalid one; the same for every cause.
     :raises RateExceededError: an invalid one, after too many others. A correct one is accepted regardless of earlier failures.
     """
-    client = _public_client(realm, environ, form) if public else None
-    client = client or _authenticate(realm, environ, form, single_use=single_use)
+    with span("authenticate client"):
+        client = _public_client(realm, environ, form) if public else None
+        client = client or _authenticate(realm, environ, form, single_use=single_use)
     note_application(environ, client.application)
     return client
 

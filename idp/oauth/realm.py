@@ -6,6 +6,7 @@ from idp.feed import CONFIRM_AT_LAST
 from idp.oauth.errors import AccessDeniedError, UnknownRealmError
 from idp.realms import KnownRealm
 from idp.runtime import Runtime
+from idp.telemetry import span
 
 
 def open_realm(name: str) -> KnownRealm:
@@ -15,8 +16,9 @@ def open_realm(name: str) -> KnownRealm:
     :raises AccessDeniedError: it is disabled.
     """
     process = runtime.current()
-    process.feed.confirm()
-    return _find(process, name)
+    with span("open realm"):
+        process.feed.confirm()
+        return _find(process, name)
 
 
 def open_realm_document(name: str) -> KnownRealm:

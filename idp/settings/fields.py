@@ -215,6 +215,10 @@ class Fields(BaseSettings):
     access_log: bool = False
     """Whether each request is logged: method, path without secrets, status, milliseconds."""
 
+    slow_query_seconds: float = Field(default=0.5, ge=0, le=3600)
+    """Seconds from which on a statement to the database is logged, with its text and the id of the request, but without the
+    values in it. 0 turns it off."""
+
     otlp_endpoint: HookUrl = ""
     """URL that traces are sent to by OpenTelemetry's protocol over HTTP (OTLP), such as `http://127.0.0.1:4318/v1/traces`.
     Empty for none. `OTEL_SERVICE_NAME` names the service."""

@@ -26,6 +26,7 @@ _COUNTERS = {
     "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is not a trusted proxy.", ()),
     "realmgate_leases_taken": ("Leases of keysets taken.", ()),
     "realmgate_keysets_damaged": ("Attempts to decrypt a damaged keyset.", ()),
+    "realmgate_slow_statements": ("Statements to the database that took longer than IDP_SLOW_QUERY_SECONDS.", ()),
     "realmgate_pool_waits": ("Threads that had to wait for a connection to the database.", ()),
     "realmgate_pool_timeouts": ("Threads that have waited for a connection to the database in vain.", ()),
     "realmgate_pool_wait_seconds": ("Time that threads have waited for a connection to the database.", ()),

@@ -8,7 +8,7 @@ from typing import Any
 
 from idp.telemetry.ids import begin_request
 from idp.telemetry.metrics import count, is_measured, measure
-from idp.telemetry.tracing import Tracer
+from idp.telemetry.tracing import start_tracing
 
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -53,7 +53,7 @@ class RequestTelemetry:
         """
         self._app, self._trusts, self._access_log = app, trusts, access_log
         self._has_warned = False
-        self._tracer = Tracer(otlp_endpoint) if otlp_endpoint else None
+        self._tracer = start_tracing(otlp_endpoint) if otlp_endpoint else None
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request."""
@@ -73,7 +73,7 @@ class RequestTelemetry:
         if self._tracer is None:
             answer = self._app(environ, respond)
         else:
-            with self._tracer.span(area_of(environ["PATH_INFO"]), environ, request_id) as finish:
+            with self._tracer.request(area_of(environ["PATH_INFO"]), environ, request_id) as finish:
                 answer = self._app(environ, respond)
                 finish(int(code))
         if self._access_log or is_measured():

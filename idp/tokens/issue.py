@@ -8,6 +8,7 @@ from idp.applications import KnownApplication
 from idp.crypto import b64url, random_id
 from idp.realms import KnownRealm
 from idp.settings import TOKEN_LIFETIME
+from idp.telemetry import span
 from idp.tokens.claims import template_for
 
 
@@ -34,8 +35,9 @@ def issue_tokens(
     :raises TokenTooLargeError: the token would not fit a header.
     """
     now = clock.timestamp()
-    template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
-    signer = signer_for(realm, application, now)
+    with span("make claims"):
+        template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
+        signer = signer_for(realm, application, now)
     times = f'"iat":{now},"nbf":{now},"exp":{now + TOKEN_LIFETIME}'
 
     jti = random_id()

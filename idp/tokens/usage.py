@@ -16,7 +16,7 @@ from idp.applications import Application, ApplicationSecret, KnownApplication, K
 from idp.audit import AuditEvent, Refusal, Refusals, Tag
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
-from idp.telemetry import count
+from idp.telemetry import count, own_trace, span
 
 MOST_WAITING = 100_000
 """Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
@@ -66,7 +66,7 @@ class Usage:
         now = clock.timestamp()
         method = "none" if application.kind.is_public else "client_secret" if secret else "private_key_jwt"
         issue = _Issue(now, realm, application.client_id, application.id, secret, method, address, jti, id_token, tag)
-        with self._lock:
+        with span("note usage"), self._lock:
             if len(self._issues) < MOST_WAITING:
                 self._issues.append(issue)
             else:
@@ -101,7 +101,8 @@ class Usage:
             with self._refusals.written() as refused, storage_errors():
                 events += audit.refusal_events(refused)
                 if events:
-                    _write(issues, events)
+                    with own_trace("write usage"):
+                        _write(issues, events)
         except BaseException:
             self._take_back(issues, lost)
             _log.warning("%d events wait to be written", len(events))

@@ -1,11 +1,11 @@
 """What operators see: health, metrics, request ids in answers and logs, traces; and a management port apart from the world's."""
 
 import json
+import os
 import re
+import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,48 +14,27 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from idp.settings import Settings
+from tests.collecting import QUICKLY, Collector, collecting, values
 from tests.serving import PATIENCE, PROJECT, Server, free_port, send, wait_until
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[Any]:
+def collector() -> Iterator[Collector]:
     """Something that traces are sent to."""
-    found: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-            message = ExportTraceServiceRequest()
-            message.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
-            found.extend(span for each in message.resource_spans for scope in each.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/traces", found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with collecting() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def operated(tmp_path_factory: pytest.TempPathFactory, collector: Any) -> Iterator[Server]:
+def operated(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Server]:
     settings = {
         "IDP_WORKERS": "2",
         "IDP_MANAGEMENT_PORT": str(free_port()),
         "IDP_ACCESS_LOG": "true",
-        "IDP_OTLP_ENDPOINT": collector[0],
+        "IDP_OTLP_ENDPOINT": collector.url,
         "IDP_AUDIT_SEAL_SECONDS": "0.2",
-        "OTEL_BSP_SCHEDULE_DELAY": "200",
         "IDP_TRUSTED_PROXIES": "127.0.0.1",
-    }
+    } | QUICKLY
     server = Server(tmp_path_factory.mktemp("operated"), settings=settings)
     server.start()
     yield server
@@ -186,19 +165,82 @@ def test_log_is_one_object_a_line_and_holds_no_code_and_no_token(operated: Serve
         assert "idp_ak_secret" not in line
 
 
-def test_traces_are_sent_when_that_is_configured(operated: Server, collector: Any) -> None:
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    send(f"{operated.url}/v1/roles", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
-    def arrived() -> Any:
-        return next((span for span in list(collector[1]) if span.trace_id.hex() == trace), None)
 
-    span = wait_until(arrived, "the span")
-    assert span.name == "GET api"
-    assert span.parent_span_id.hex() == "b7ad6b7169203331"
-    values = {each.key: each.value for each in span.attributes}
-    assert values["http.response.status_code"].int_value == 401
-    assert "url.path" not in values
+def test_traces_are_sent_when_that_is_configured(operated: Server, collector: Collector) -> None:
+    answer = send(f"{operated.url}/v1/roles", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+    span = collector.await_span(TRACE, "GET api")
+    assert span.parent_span_id.hex() == PARENT
+    attributes = {each.key: each.value for each in span.attributes}
+    assert attributes["http.response.status_code"].int_value == 401
+    assert attributes["realmgate.request_id"].string_value == answer.headers["X-Request-Id"]
+    assert "url.path" not in attributes
+    lines = [json.loads(line) for line in list(operated.output) if line.startswith("{")]
+    assert any(line["trace_id"] == TRACE for line in lines if line.get("request_id") == answer.headers["X-Request-Id"])
+
+
+def test_token_request_is_traced_through_all_of_its_parts(operated: Server, collector: Collector) -> None:
+    bot = operated.create_application("traced")
+    trace = TRACE[:-4] + "cafe"
+    form = {"grant_type": "client_credentials", "scope": "openid"} | {name: bot[name] for name in ("client_id", "client_secret")}
+    answer = send(operated.endpoint("token"), form, {"traceparent": f"00-{trace}-{PARENT}-01"})
+    assert answer.status == 200
+    root = collector.await_span(trace, "POST token")
+    assert root.parent_span_id.hex() == PARENT
+    spans = collector.trace(trace)
+    parts = [span.name for span in spans if span.parent_span_id == root.span_id]
+    assert parts == ["open realm", "authenticate client", "make claims", "sign", "sign", "note usage"]
+    (authentication,) = [span for span in spans if span.name == "authenticate client"]
+    reads = [values(span) for span in spans if span.parent_span_id == authentication.span_id and span.name == "SELECT"]
+    assert any("FROM application" in each["db.query.text"] for each in reads), "it was not in memory yet"
+    assert all(root.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano for span in spans)
+    sent = "".join(map(str, spans))
+    assert not any(secret in sent for secret in (bot["client_secret"], bot["client_id"], answer.json["access_token"][-20:]))
+
+    def written() -> Any:
+        return next((span for span in list(collector.spans) if span.name == "write usage"), None)
+
+    writing = wait_until(written, "the trace of what writes usage, beside the requests")
+    assert {span.name for span in collector.trace(writing.trace_id.hex())} >= {"BEGIN", "UPDATE", "INSERT", "commit", "COMMIT"}
+
+
+def test_refused_client_is_seen_in_the_trace(operated: Server, collector: Collector) -> None:
+    trace = TRACE[:-4] + "beef"
+    form = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "canary-secret"}
+    assert send(operated.endpoint("token"), form, {"traceparent": f"00-{trace}-{PARENT}-01"}).status == 401
+    collector.await_span(trace, "POST token")
+    spans = {span.name: span for span in collector.trace(trace)}
+    assert values(spans["authenticate client"])["error.type"] == "InvalidClientError"
+    assert "sign" not in spans
+    assert "canary" not in str(spans)
+
+
+def test_what_the_caller_does_not_sample_is_not_sent(operated: Server, collector: Collector) -> None:
+    unwanted, wanted = TRACE[:-4] + "0000", TRACE[:-4] + "0001"
+    for trace, flags in ((unwanted, "00"), (wanted, "01")):
+        send(f"{operated.issuer()}/protocol/openid-connect/certs", headers={"traceparent": f"00-{trace}-{PARENT}-{flags}"})
+    collector.await_span(wanted, "GET protocol")
+    assert collector.trace(unwanted) == []
+
+
+def test_workers_without_a_collector_do_not_load_what_traces(settings: Settings) -> None:
+    script = """
+import os, sys
+from idp.server.worker import load
+from idp.telemetry.tracing import span, start_tracing
+load()
+def loaded():
+    with span("nothing"):
+        return any(name.startswith("opentelemetry") for name in sys.modules)
+print(loaded(), start_tracing("http://127.0.0.1:9/v1/traces") is None, loaded(), flush=True)
+os._exit(0)
+"""
+    environment = {"PATH": os.environ["PATH"], "IDP_CONFIG": os.devnull, "IDP_DATA_DIR": str(settings.data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["False", "False", "True"]), done.stderr
 
 
 def test_not_ready_without_the_database(client: FlaskClient, settings: Settings) -> None:
