@@ -57,6 +57,12 @@ def libpq_parameters(url: str) -> dict[str, str]:
     return {name: str(value) for name, value in parsed.items() if value is not None}
 
 
+def at_database(url: str, name: str) -> str:
+    """Return the URL of another database on the server of PostgreSQL that a URL names, for the same user."""
+    parameters = libpq_parameters(url) | {"dbname": name}
+    return "postgresql:///?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in parameters.items())
+
+
 def _check_path(url: str) -> None:
     path = url.removeprefix(_SQLITE)
     if not path.startswith("/") or path == "/" or not unquote(path).isprintable():

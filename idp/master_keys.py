@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from idp.crypto import DamagedError, MasterKeyError, b64url, base62, open_under, seal_under
+from idp.crypto import DamagedError, MasterKeyError, b64url, base62, keyed_hash, open_under, same, seal_under
 from idp.text_files import TextFileError, read_text
 
 _log = logging.getLogger(__name__)
@@ -83,6 +83,30 @@ class MasterKeys:
         except ValueError as error:
             raise DamagedError(f"{context} is damaged in the database and cannot be decrypted. Restore a backup.") from error
         return open_under(key, data, context=context)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return by its id what tells each key from every other one, and nothing about it: 32 hexadecimal digits."""
+        return {key_id: _derived(key, "fingerprint").hex()[:32] for key_id, key in self.by_id.items()}
+
+    def vouch(self, text: str) -> str:
+        """Return a proof that who wrote a text has the current key: its HMAC-SHA-256 under a key that follows from it."""
+        return f"v1.{self.current}.{_proof(self.by_id[self.current], text)}"
+
+    def is_vouched(self, text: str, proof: str) -> bool:
+        """Tell whether `vouch` made this proof for this text, under any key of the file."""
+        version, _, rest = proof.partition(".")
+        key_id, _, said = rest.partition(".")
+        key = self.by_id.get(key_id)
+        return version == "v1" and key is not None and same(_proof(key, text).encode(), said.encode())
+
+
+def _proof(key: bytes, text: str) -> str:
+    return keyed_hash(_derived(key, "proof"), text).hex()
+
+
+def _derived(key: bytes, purpose: str) -> bytes:
+    """Return a key for another purpose than sealing, from which nobody learns the master key."""
+    return keyed_hash(key, f"realmgate master key 1: {purpose}")
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

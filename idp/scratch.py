@@ -17,13 +17,23 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
 
     What servers have left that were killed is removed, too: a living one, with its workers, holds a lock on its folder.
     """
-    with _alone(data_dir):
-        for left in data_dir.glob(f"{PREFIX}*"):
+    with held_folder(data_dir, PREFIX) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        yield folder
+
+
+@contextlib.contextmanager
+def held_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder (mode 0700) with a name that begins so, and remove it at the end, unless it has got another name by then.
+
+    What others have left under such names that were killed is removed, too.
+    """
+    with _alone(parent):
+        for left in parent.glob(f"{prefix}*"):
             _remove_unless_held(left)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data_dir))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = os.open(folder, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     try:
         yield folder
     finally:

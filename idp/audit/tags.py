@@ -7,6 +7,7 @@ class Tag(StrEnum):
     """The acts of the audit trail, grouped by subject."""
 
     SERVER_SETUP = "system:server:setup"
+    SERVER_BACKUP = "admin:server:backup"
     SERVER_RESTORE = "admin:server:restore"
 
     EVENTS_LOST = "system:events:lost"

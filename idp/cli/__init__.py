@@ -37,6 +37,8 @@ _COMMANDS = {
     "token": "idp.cli.token:token",
     "audit": "idp.cli.audit:audit_group",
     "database": "idp.cli.database:database_group",
+    "backup": "idp.cli.backup:backup",
+    "restore": "idp.cli.backup:restore",
     "restored": "idp.cli.restored:restored",
     "doctor": "idp.cli.doctor:doctor",
     "settings": "idp.cli.settings:settings_command",

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -49,11 +49,14 @@ def trail_names() -> list[str]:
     return sorted({"", *named, *witness.seen()})
 
 
-def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpoint] = ()) -> Report:
+def verify_trail(
+    realm: str, keys: Keys | None = None, outside: Sequence[Checkpoint] = (), *, as_of: datetime | None = None
+) -> Report:
     """Follow the chain of one realm from its beginning to what is not sealed yet, and see that it ends where it was sealed last.
 
     :param keys: the keys to trust; None for those that the database names, and that are known to have signed.
     :param outside: checkpoints that were kept elsewhere.
+    :param as_of: the moment of which the database is, where that is not now: what waits to be sealed waited until then.
     """
     mark = read_mark(db.session(), realm)  # first: what is sealed meanwhile only makes the chain longer
     end = _newest_number(realm)  # and before the keys: what is sealed after they were read may be signed by a newer one
@@ -66,7 +69,7 @@ def verify_trail(realm: str, keys: Keys | None = None, outside: Sequence[Checkpo
         report.add(Kind.UNSIGNED, None, "There is no trustworthy record of how far the trail had come.")
     if other := _other_past(realm):
         report.add(Kind.DOUBTED, None, f"The trail has a different past: {other}.")
-    if waiting := count_forgotten(realm, report.seen_to):
+    if waiting := count_forgotten(realm, report.seen_to, as_of):
         text = (
             f"{waiting} entries have waited too long to be sealed: start the server; if it does not seal them, its log says why."
         )
@@ -86,13 +89,14 @@ def _other_past(realm: str) -> str:
         return find_other_past(session, realm, session.scalar(query), known)
 
 
-def count_forgotten(realm: str, after: int) -> int:
+def count_forgotten(realm: str, after: int, as_of: datetime | None = None) -> int:
     """Return how many entries of a trail should have been sealed long ago, and are in no batch.
 
     :param after: number of the last entry that is.
+    :param as_of: long before this moment; None for now.
     """
     patience = max(LEAST_PATIENCE, timedelta(seconds=10 * runtime.current().settings.audit_seal_seconds))
-    due = (AuditEvent.realm == realm) & (AuditEvent.id > after) & (AuditEvent.at < clock.now() - patience)
+    due = (AuditEvent.realm == realm) & (AuditEvent.id > after) & (AuditEvent.at < (as_of or clock.now()) - patience)
     return db.session.scalar(select(func.count()).select_from(AuditEvent).where(due)) or 0
 
 

@@ -2,7 +2,7 @@
 
 from idp.vault.master_key import KeyUse, add_master_key, list_master_keys, promote_master_key, retire_master_key
 from idp.vault.models import Pepper
-from idp.vault.sealed import Rewrapping, count_not_under, count_under, register_sealed, rewrap, sealed_columns
+from idp.vault.sealed import Rewrapping, count_not_under, count_under, register_sealed, rewrap, sealed_columns, try_all
 from idp.vault.service import ensure_pepper, hash_secret, newest_pepper, open_all_peppers, pepper, seal, secret_matches, unseal
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "seal",
     "sealed_columns",
     "secret_matches",
+    "try_all",
     "unseal",
 ]

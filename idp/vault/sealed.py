@@ -107,6 +107,29 @@ def rewrap() -> Iterator[Rewrapping]:
             yield state
 
 
+def try_all() -> Iterator[Rewrapping]:
+    """Open every sealed value there is, and change nothing.
+
+    :returns: how far it has come, after each batch.
+    """
+    state = Rewrapping(total=_count(lambda each: each.column != ""))
+    yield state
+    for each in _COLUMNS:
+        query = each.query.where(each.column != "").order_by(each.key).limit(BATCH)
+        last: Any = None
+        with reading() as session:
+            while rows := session.execute(query if last is None else query.where(each.key > last)).all():
+                for key, sealed, *parts in rows:
+                    last = key
+                    context = each.context(*parts)
+                    try:
+                        runtime.current().master_keys.open(sealed, context=context)
+                    except (DamagedError, MasterKeyError):
+                        state.damaged.append(context)
+                state.done += len(rows)
+                yield state
+
+
 def _rewrap_batch(sealed: SealedColumn, after: Any, state: Rewrapping) -> Any:
     """Seal a batch anew, and return the key of its last row; None if there is no more."""
     keys = runtime.current().master_keys
