@@ -59,7 +59,7 @@ def check_backup(settings: Settings, folder: Path, watch: Watch, *, scratch: str
     if not keys_fit:
         found.problems.append("Without the right master key, nothing was decrypted and no audit trail was verified.")
     if not found.problems:
-        with _scratch(settings, found.manifest, scratch) as (place, apart):
+        with _errors(), _scratch(settings, found.manifest, scratch) as (place, apart):
             _load_and_verify(found, place, apart, watch)
     return found
 
@@ -81,7 +81,7 @@ def restore_backup(settings: Settings, folder: Path, watch: Watch, *, ignore_con
             f"This is a backup of {_NAMES[found.manifest.kind]}, and IDP_DATABASE_URL is {settings.show('database_url')}. "
             "Restore it into a database of its own kind; `idp database copy` then copies that into one of the other."
         )
-    with held_folder(settings.data_dir, _SCRATCH) as apart:
+    with _errors(), held_folder(settings.data_dir, _SCRATCH) as apart:
         if settings.sqlite_path is not None:
             _restore_file(found, settings, settings.sqlite_path, apart, watch)
         else:
@@ -171,11 +171,8 @@ def _scratch(settings: Settings, manifest: Manifest, scratch: str) -> Iterator[t
     """Make a place for a moment; return the settings of who uses it, and a folder that remembers nothing."""
     with contextlib.ExitStack() as stack:
         if manifest.kind == "sqlite":
-            parent = Path(scratch or tempfile.gettempdir())
-            if not parent.is_dir():
-                raise RestoreError(f"There is no folder {parent}.")
-            folder = stack.enter_context(held_folder(parent, _SCRATCH))
-            url = sqlite_url((folder / sqlite.FILE).absolute())
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=scratch or None))).absolute()
+            url = sqlite_url(folder / sqlite.FILE)
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_SCRATCH)))
             server = target_settings(settings, scratch)
@@ -183,6 +180,19 @@ def _scratch(settings: Settings, manifest: Manifest, scratch: str) -> Iterator[t
                 raise RestoreError("--scratch takes the URL of a server of PostgreSQL: this is a backup of PostgreSQL.")
             url = stack.enter_context(postgresql.scratch_database(scratch))
         yield target_settings(settings, url), folder
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Say that a file cannot be written, and why.
+
+    :raises RestoreError: it cannot: its disk is full, say.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or "A folder that the restore needs"
+        raise RestoreError(f"{where} cannot be written ({error.strerror}). Nothing was restored.") from error
 
 
 @contextlib.contextmanager

@@ -4,16 +4,22 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from idp import clock
 from idp.backup.errors import BackupError, RestoreError
 from idp.backup.manifest import FILE, read_manifest
 from idp.settings import Settings
 
 UNFINISHED = ".realmgate-unfinished-"
 """How the names begin of what is not complete."""
+
+_ABANDONED_AFTER = timedelta(days=1)
+"""How long nothing was written to an unfinished backup that somebody was killed over. No lock says so, for the folder may be on a
+file system, such as NFS, that locks no folders."""
 
 _NAME = re.compile(r"realmgate-\d{8}T\d{6}Z")
 
@@ -60,6 +66,26 @@ def errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BackupError(f"{folder} cannot be written ({error.strerror}). What was begun there was removed.") from error
+
+
+@contextlib.contextmanager
+def unfinished_backup(folder: Path) -> Iterator[Path]:
+    """Make a folder for a backup in the making, and remove it at the end, unless it has got its name by then."""
+    for left in folder.glob(f"{UNFINISHED}*"):
+        if _is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_abandoned(unfinished: Path) -> bool:
+    with contextlib.suppress(OSError):
+        newest = max(each.stat().st_mtime for each in (unfinished, *unfinished.iterdir()))
+        return newest < (clock.now() - _ABANDONED_AFTER).timestamp()
+    return False
 
 
 def finish_backup(unfinished: Path, final: Path) -> None:

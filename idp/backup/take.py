@@ -19,7 +19,6 @@ from idp.crypto import MasterKeyError
 from idp.db import commit, db, storage_errors
 from idp.errors import StorageUnavailableError
 from idp.opening import close_app, open_app
-from idp.scratch import held_folder
 from idp.settings import Settings
 
 
@@ -45,7 +44,7 @@ def take_backup(settings: Settings, folder: Path, watch: Watch, *, keep: int = 0
     :raises IdpError: nothing was backed up; the sentence says what to do.
     """
     shelf.prepare_shelf(settings, folder)
-    with _opened(settings), shelf.errors(folder), held_folder(folder, shelf.UNFINISHED) as unfinished:
+    with _opened(settings), shelf.errors(folder), shelf.unfinished_backup(folder) as unfinished:
         manifest = _fill(settings, unfinished, watch)
         made = folder / shelf.name_backup(manifest.taken_at)
         shelf.finish_backup(unfinished, made)
@@ -124,6 +123,6 @@ def _source(settings: Settings) -> Iterator[End]:
 
 def _record(name: str) -> None:
     """Record who has taken a copy of everything, where the database can be written: a standby cannot."""
-    with contextlib.suppress(StorageUnavailableError):
+    with contextlib.suppress(StorageUnavailableError), storage_errors():
         audit.record(Tag.SERVER_BACKUP, "", "server:realmgate", backup=name)
         commit()

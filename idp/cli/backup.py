@@ -1,8 +1,10 @@
 """`idp backup` and `idp restore`: the whole database into a folder, and back out of it."""
 
+import contextlib
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +75,7 @@ def backup(directory: Path, keep: int | None, as_json: bool) -> None:
     check_is_set_up(settings)
     begun, shown = time.monotonic(), _Shown()
     try:
-        with audit.acting_as(audit.operator()):
+        with _stoppable(), audit.acting_as(audit.operator()):
             made = backups.take_backup(settings, directory.absolute(), shown.show, keep=keep or 0)
     except KeyboardInterrupt:
         raise InterruptedBackupError("Stopped. Nothing was backed up, and nothing was left behind.") from None
@@ -145,6 +147,8 @@ def restore(  # noqa: PLR0917 (click passes them by name)
     settings = load_settings()
     directory = directory.absolute()
     shown = _Shown()
+    if check and (outside or tails or rotate_keys):
+        raise click.UsageError("--check changes nothing: leave --checkpoints, --tail and --rotate-keys for the restore itself.")
     if not check:
         read_evidence(outside, tails)  # what is wrong with the files is better known now than afterwards
         if not yes:
@@ -153,10 +157,11 @@ def restore(  # noqa: PLR0917 (click passes them by name)
                 abort=True,
             )
     try:
-        if check:
-            found = backups.check_backup(settings, directory, shown.show, scratch=scratch)
-        else:
-            found = backups.restore_backup(settings, directory, shown.show, ignore_connections=ignore_connections)
+        with _stoppable():
+            if check:
+                found = backups.check_backup(settings, directory, shown.show, scratch=scratch)
+            else:
+                found = backups.restore_backup(settings, directory, shown.show, ignore_connections=ignore_connections)
     except KeyboardInterrupt:
         raise InterruptedBackupError("Stopped. Nothing was restored.") from None
     finally:
@@ -172,6 +177,16 @@ def restore(  # noqa: PLR0917 (click passes them by name)
     click.echo()
     show()
     click.echo("\nNow start the servers. On each further machine with its own data folder, run first: idp restored")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Have SIGTERM, by which service managers stop a job, tidy up as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_check(found: "Restored", *, as_json: bool) -> None:

@@ -169,7 +169,7 @@ def _examine_database(settings: "Settings") -> Iterator[tuple[str, str]]:
             drift = [] if is_later else migrations.drift(connection)
         if drift:
             said = f"The schema differs from this version in {len(drift)} places."
-            yield "FAIL", f"{said} Make a backup, then run `idp setup`, which upgrades an older one."
+            yield "FAIL", f"{said} Make a backup with the version that created it, then run `idp setup`, which upgrades it."
             return
         state = "is that of a later version, on which this one works" if is_later else "is up to date"
         yield "ok", f"The database answers, and its schema {state}."
@@ -204,7 +204,7 @@ def _examine_trails() -> Iterator[tuple[str, str]]:
         said = "The triggers that protect the audit trail from changes are missing from the database: somebody has dropped them."
         yield (
             "FAIL",
-            f"{said} Find out who, run `idp audit verify`, and restore a backup that has them (then run `idp restored`).",
+            f"{said} Find out who, run `idp audit verify`, and restore a backup that has them with `idp restore`.",
         )
     names = trail.trail_names()
     broken = [(name, problem) for name in names if (problem := trail.look_at_end(name))]

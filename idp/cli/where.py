@@ -36,7 +36,7 @@ def missing_database(settings: "Settings") -> str:
     """Return what to do where there is a master key, and the embedded database is gone."""
     return (
         f"There is a master key ({settings.master_key_file}) but no database ({settings.sqlite_path}). Restore the database "
-        "from its backup and run `idp restored`, or say where it is with IDP_DATABASE_URL. If there never was one, `idp setup` "
+        "from its backup with `idp restore`, or say where it is with IDP_DATABASE_URL. If there never was one, `idp setup` "
         "creates an empty one, with different keys and secrets."
     )
 

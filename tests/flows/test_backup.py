@@ -88,7 +88,8 @@ def test_drill(places: tuple[Server, Server, list[str]], tmp_path: Path, request
             assert len(statuses) > before, "the backup kept writers waiting"
         assert set(statuses) == {200}
         assert call(first, "DELETE", f"/v1/apiKeys/{key['uid']}", None, bearer).status in {200, 204}
-        wait_until(lambda: " 0 not sealed" in first.idp("audit", "verify", "--realm", "acme"), "the sealing")
+        there = {each["realm"]: each["total"] for each in made["manifest"]["mark"]["trails"]}["acme"]
+        wait_until(lambda: _pushed(first) > there, "the push of a checkpoint that the backup lacks")
         first.idp("audit", "export", "--realm", "acme", "--output", str(tail))
         assert "A server is running" in first.idp("restore", str(shelf), "--yes", status=1)
     finally:
@@ -130,10 +131,15 @@ def test_drill(places: tuple[Server, Server, list[str]], tmp_path: Path, request
         assert call(second, "GET", "/v1/users/info", None, bearer).status == 401
         assert second.token(bot).status == 200
         assert call(second, "POST", "/v1/auth/exchange", headers={"apiKey": key["apiKey"]}).status == 200
-        wait_until(lambda: " 0 not sealed" in second.idp("audit", "verify", "--realm", "acme"), "the sealing")
         assert "BROKEN" not in second.idp("audit", "verify")
     finally:
         second.stop()
+
+
+def _pushed(server: Server) -> int:
+    """Return how many events of the trail the newest checkpoint is of that was pushed off the box."""
+    lines = map(json.loads, Path(server.settings["IDP_AUDIT_PUSH_FILE"]).read_text().splitlines())
+    return max((line["total"] for line in lines if line["realm"] == "acme"), default=0)
 
 
 def _find_no_secret(path: Path, server: Server, bot: dict[str, str], key: dict[str, str], tools: str) -> None:
@@ -227,13 +233,15 @@ def test_oldest_complete_backups_of_the_same_database_are_removed(settings: Sett
         (foreign / "manifest.json").read_text().replace('"installation": "', '"installation": "x')
     )
     (shelf / "realmgate-20240101T000000Z").mkdir()  # not complete
-    (shelf / ".realmgate-unfinished-of-a-killed-one").mkdir()
+    for name in ("long-killed", "at-work"):
+        (shelf / f".realmgate-unfinished-{name}").mkdir()
+    os.utime(shelf / ".realmgate-unfinished-long-killed", (0, 0))
     (shelf / "notes.txt").touch()
     shutil.move(made, shelf / "realmgate-20260104T000000Z")
     report = json.loads(run("backup", str(shelf), "--keep", "3", "--json"))
     assert [Path(path).name for path in report["removed"]] == older[:2]
     assert {path.name for path in shelf.iterdir()} == {
-        "notes.txt", "realmgate-20240101T000000Z", foreign.name, older[2], "realmgate-20260104T000000Z",
+        ".realmgate-unfinished-at-work", "notes.txt", "realmgate-20240101T000000Z", foreign.name, older[2], "realmgate-20260104T000000Z",
         Path(report["path"]).name,
     }  # fmt: skip
 
@@ -253,12 +261,28 @@ def test_backup_is_kept_apart_and_over_nothing(settings: Settings, tmp_path: Pat
 def test_backup_that_is_interrupted_leaves_nothing(
     settings: Settings, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    signals = [signal.SIGTERM, signal.SIGINT]
+
     def stop(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signals.pop())
 
     monkeypatch.setattr("idp.backup.take.write_manifest", stop)
-    assert "nothing was left behind" in run("backup", str(tmp_path / "backups"), status=1)
-    assert list((tmp_path / "backups").iterdir()) == []
+    while signals:
+        assert "nothing was left behind" in run("backup", str(tmp_path / "backups"), status=1)
+        assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_other_schema_is_left_to_the_version_that_has_it(settings: Settings, tmp_path: Path, run: Run) -> None:
+    made = backup.take_backup(settings, tmp_path / "backups", lambda step: None).path
+    text = (made / "manifest.json").read_text()
+    (made / "manifest.json").write_text(text.replace('"schema": "00', '"schema": "99'))
+    assert "Restore it with the version that made it" in run("restore", str(made), "--check", status=1)
+    (made / "manifest.json").write_text(text.replace('"format": 1', '"format": 2'))
+    assert "a later version of Realmgate (0.1.0)" in run("restore", str(made), "--check", status=1)
+    assert settings.sqlite_path is not None
+    with closing(sqlite3.connect(settings.sqlite_path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "Back it up with the version of Realmgate that serves it" in run("backup", str(tmp_path / "backups"), status=1)
 
 
 def test_copy_of_sqlite_is_of_one_moment(settings: Settings, tmp_path: Path) -> None:
