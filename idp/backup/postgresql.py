@@ -101,7 +101,7 @@ def connection_of(url: str) -> tuple[dict[str, str], str]:
     :raises ToolError: it holds a secret that there is no variable for.
     """
     from psycopg import pq  # noqa: PLC0415 (of no use to who runs SQLite)
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 (the same)
 
     variables = {each.keyword.decode(): each.envvar.decode() for each in pq.Conninfo.get_defaults() if each.envvar}
     environment, rest = {"PGAPPNAME": "realmgate backup"}, {}
@@ -168,7 +168,7 @@ def scratch_database(url: str) -> Iterator[str]:
     :raises RestoreError: the server does not let us.
     """
     import psycopg  # noqa: PLC0415 (of no use to who runs SQLite)
-    from psycopg import sql  # noqa: PLC0415
+    from psycopg import sql  # noqa: PLC0415 (the same)
 
     name = f"realmgate_check_{secrets.token_hex(4)}"
     try:

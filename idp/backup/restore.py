@@ -98,8 +98,8 @@ def _examine(settings: Settings, folder: Path, watch: Watch) -> tuple[Restored, 
     found = Restored(path, read_manifest(path))
     if found.manifest.mark.db_schema != migrations.newest():
         raise RestoreError(
-            f"This is a backup of schema {found.manifest.mark.db_schema}, made by Realmgate {found.manifest.version}; this "
-            f"version has schema {migrations.newest()}. Restore it with the version that made it, and upgrade afterwards."
+            f"This is a backup of schema {found.manifest.mark.db_schema}, created by Realmgate {found.manifest.version}; this "
+            f"version has schema {migrations.newest()}. Restore it with the version that created it, and upgrade afterwards."
         )
     if [file.name for file in found.manifest.files] != [_FILES[found.manifest.kind]]:
         raise RestoreError(f"The manifest of {path} names other files than a backup has. Use another backup.")

@@ -243,7 +243,7 @@ def test_oldest_complete_backups_of_the_same_database_are_removed(settings: Sett
     assert {path.name for path in shelf.iterdir()} == {
         ".realmgate-unfinished-at-work", "notes.txt", "realmgate-20240101T000000Z", foreign.name, older[2], "realmgate-20260104T000000Z",
         Path(report["path"]).name,
-    }  # fmt: skip
+    }  # fmt: skip # a list of words
 
 
 def test_backup_is_kept_apart_and_over_nothing(settings: Settings, tmp_path: Path, run: Run) -> None:
@@ -276,7 +276,7 @@ def test_other_schema_is_left_to_the_version_that_has_it(settings: Settings, tmp
     made = backup.take_backup(settings, tmp_path / "backups", lambda step: None).path
     text = (made / "manifest.json").read_text()
     (made / "manifest.json").write_text(text.replace('"schema": "00', '"schema": "99'))
-    assert "Restore it with the version that made it" in run("restore", str(made), "--check", status=1)
+    assert "Restore it with the version that created it" in run("restore", str(made), "--check", status=1)
     (made / "manifest.json").write_text(text.replace('"format": 1', '"format": 2'))
     assert "a later version of Realmgate (0.1.0)" in run("restore", str(made), "--check", status=1)
     assert settings.sqlite_path is not None
