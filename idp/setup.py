@@ -89,14 +89,12 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
     """
     make_data_dir(settings.data_dir)
     report = SetupReport()
-    with _alone(settings.data_dir):
+    with _alone(settings.data_dir), _alone_with_database(settings):
         if not settings.master_key_file.exists():
-            if is_sealed(settings):
-                raise SetupError(lost_key(settings))
-            master_keys.create_master_key(settings.master_key_file)
+            _create_first_key(settings)
         app = open_app(settings)
         try:
-            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors(), migrations.database_lock(db.engine):
+            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors():
                 _complete(settings, report)
             with app.app_context(), storage_errors():
                 migrations.build_slow_indexes(db.engine, _log.warning)
@@ -144,6 +142,37 @@ def _alone(data_dir: Path) -> Iterator[None]:
     with (data_dir / "setup.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _alone_with_database(settings: Settings) -> Iterator[None]:
+    """Wait for starts on other machines that share the database: the first of them makes the key that seals it."""
+    engine = make_engine_apart(settings)
+    try:
+        with contextlib.ExitStack() as stack:
+            with storage_errors():
+                stack.enter_context(migrations.database_lock(engine))
+            yield
+    finally:
+        engine.dispose()
+
+
+def _create_first_key(settings: Settings) -> None:
+    """Make the master key that is to seal a new database. One that would open nothing is not left for the next start to find.
+
+    :raises SetupError: there is a database that was sealed under another.
+    :raises SchemaError: there is an unfinished copy of one.
+    """
+    if is_sealed(settings):
+        raise SetupError(lost_key(settings))
+    if settings.sqlite_path is None:
+        engine = make_engine_apart(settings)
+        try:
+            with storage_errors(), engine.connect() as connection:
+                migrations.refuse_unfinished(connection)
+        finally:
+            engine.dispose()
+    master_keys.create_master_key(settings.master_key_file)
 
 
 def is_sealed(settings: Settings) -> bool:

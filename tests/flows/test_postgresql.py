@@ -1,6 +1,7 @@
 """The same program on a real PostgreSQL: set-up, tokens, races, the change feed between workers, an outage."""
 
 import json
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -15,13 +16,15 @@ from idp import applications, keysets, migrations, realms, runtime, setup
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.cli import main
-from idp.db import commit, db
+from idp.db import commit, db, make_engine_apart
+from idp.errors import IdpError
 from idp.keysets.known import known_keysets
 from idp.settings import Settings
+from tests import forking
 from tests.conftest import FrozenClock
 from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair, session_of
 from tests.flows.conftest import set_up_machines
-from tests.serving import Server, send, wait_until
+from tests.serving import Server, run_idp, send, wait_until
 from tests.test_written import find_by_what_they_are_called
 
 
@@ -50,6 +53,58 @@ def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, 
 
 def test_set_ups_on_several_machines_at_once_take_turns(pg_settings: Settings, tmp_path: Path) -> None:
     assert sorted(set_up_machines(pg_settings, tmp_path)) == [[], [], ["acme"]]
+
+
+def machine(settings: Settings, folder: Path) -> dict[str, str]:
+    """Return the environment of a machine with a data folder of its own, and with no master key in it."""
+    return {
+        "PATH": os.environ["PATH"],
+        "IDP_CONFIG": os.devnull,
+        "IDP_DATA_DIR": str(folder),
+        "IDP_DATABASE_URL": settings.database_url,
+        "IDP_REALMS_DIR": str(settings.realms_dir),
+    }
+
+
+def test_of_two_first_starts_without_a_common_key_one_makes_it_and_the_other_none(pg_settings: Settings, tmp_path: Path) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    )
+    engine = make_engine_apart(pg_settings)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    with engine.connect() as watch, migrations.database_lock(engine):
+        both = [forking.start(["setup"], machine(pg_settings, folder)) for folder in folders]
+        wait_until(lambda: watch.scalar(waiting) == 2, "the wait of both")
+    printed = [process.finish() for process in both]
+    engine.dispose()
+    assert sorted(process.returncode or 0 for process in both) == [0, 1], printed
+    refused = [process.returncode == 1 for process in both].index(True)
+    assert "but no master key" in printed[refused]
+    assert [(folder / "master.key").exists() for folder in folders] == [refused != 0, refused != 1]
+
+
+@pytest.mark.parametrize(
+    "command", [["serve"], ["setup"], ["doctor"], ["realms", "list"], ["master-key", "add"], ["restored", "--yes"]], ids=" ".join
+)
+def test_a_machine_without_the_master_key_is_told_so_and_left_without_one(
+    make: Factory, pg_settings: Settings, tmp_path: Path, command: list[str]
+) -> None:
+    done = run_idp(*command, environment=machine(pg_settings, tmp_path / "other") | {"IDP_MANAGEMENT_PORT": "0"})
+    assert done.returncode == 1
+    assert "but no master key" in done.stdout + done.stderr
+    assert "from its backup or from another machine that serves this database" in done.stdout + done.stderr
+    assert not [path for path in tmp_path.rglob("*.key*") if "other" in path.parts]
+
+
+def test_an_unfinished_copy_gets_no_master_key(pg_settings: Settings, database_url: str, tmp_path: Path) -> None:
+    engine = make_engine_apart(pg_settings)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE TABLE {migrations.UNFINISHED_COPY} (id integer)"))
+    engine.dispose()
+    with pytest.raises(IdpError, match="unfinished copy"):
+        setup.set_up(pg_settings)
+    assert not pg_settings.master_key_file.exists()
 
 
 def test_tokens_introspection_and_revocation(make: Factory) -> None:
