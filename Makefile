@@ -70,7 +70,7 @@ clean:  ## Remove the virtual environment and what was built (not the data in va
 define compile
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
 		--no-emit-index-url --no-emit-find-links --no-annotate \
-		--extra server $(if $(filter dev,$(1)),--extra dev) --output-file requirements/$(1).txt pyproject.toml requirements/build.in
+		--extra server $(if $(filter dev,$(1)),--extra aws --extra pkcs11 --extra dev) --output-file requirements/$(1).txt pyproject.toml requirements/build.in
 endef
 
 # A stamp is newer than all that it was made from, so that a second run does nothing.

@@ -46,13 +46,13 @@ act when others change (`feed.react`). Whoever opens the database must have them
 def open_app(settings: Settings) -> Flask:
     """Make an application for one process that has no URLs. The database must have been set up, see `idp.setup`.
 
-    :raises MasterKeyError: the master key file is missing or unusable.
+    :raises MasterKeyError: the master key file is missing or unusable, or an outside key that it needs.
     """
     keep_out_of_logs(settings.credentials)
     app = Flask("idp", static_folder=None)
     app.config["SQLALCHEMY_DATABASE_URI"] = engine_url(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
-    master_keys = load_master_keys(settings.master_key_file)
+    master_keys = load_master_keys(settings.master_key_file, settings.outside)
     db.init_app(app)
     with app.app_context():
         engine = db.engine

@@ -52,6 +52,19 @@ class Confidential:
         return found | {unquote(each) for each in found}
 
 
+@dataclass(frozen=True)
+class ConfidentialUnchecked(Confidential):
+    """Marks a setting that holds no credential once it has been checked. A value that is refused may, and is not shown."""
+
+    def show(self, url: str) -> str:
+        """Return it."""
+        return url
+
+    def secrets(self, url: str) -> set[str]:  # noqa: ARG002 (as of all that are marked)
+        """Return nothing."""
+        return set()
+
+
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)

@@ -172,7 +172,7 @@ def _create_first_key(settings: Settings) -> None:
                 migrations.refuse_unfinished(connection)
         finally:
             engine.dispose()
-    master_keys.create_master_key(settings.master_key_file)
+    master_keys.create_master_key(settings.master_key_file, settings.outside)
 
 
 def is_sealed(settings: Settings) -> bool:

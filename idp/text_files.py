@@ -5,6 +5,7 @@ ends the same whether it ends with LF or CR LF.
 """
 
 import codecs
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,15 @@ def read_text(path: Path) -> str:
         return decode(path.read_bytes(), str(path))
     except (OSError, ValueError) as error:
         raise unreadable(str(path), error) from error
+
+
+def is_open_to_others(found: os.stat_result) -> bool:
+    """Tell whether anybody but the owner and this process can get at a file that holds a secret.
+
+    Its group may read it if it is one of this process's own: the files of a Secret volume are root's, and given to a group.
+    """
+    readable_by_group = bool(found.st_mode & 0o040)
+    return bool(found.st_mode & 0o037) or (readable_by_group and found.st_gid not in {os.getegid(), *os.getgroups()})
 
 
 def decode(data: bytes, name: str) -> str:

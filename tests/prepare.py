@@ -20,6 +20,7 @@ PACKAGES = {
     "prometheus": "prometheus",
     "chromium": "chromium",
     "pgbouncer": "pgbouncer",
+    "softhsm2-util": "softhsm2",
 }
 """Programs that the gateway, the console and the database are tried with, and Debian's packages of them."""
 
@@ -48,9 +49,9 @@ def runapy_missing(version: str) -> str | None:
 
 
 def program_missing(program: str) -> str | None:
-    """Return why a proxy, what stands behind it, a browser, or a pooler cannot be run; None when it can."""
+    """Return why a proxy, what stands behind it, a browser, a pooler or a security module cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-        what = {"chromium": "console", "pgbouncer": "database"}.get(program, "gateway")
+        what = {"chromium": "console", "pgbouncer": "database", "softhsm2-util": "master key"}.get(program, "gateway")
         return f"{program} is not installed, so the {what} is not tried with it (apt-get install {PACKAGES[program]})"
     return None
 

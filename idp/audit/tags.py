@@ -111,6 +111,7 @@ class Tag(StrEnum):
 
     MASTER_KEY_ROTATE = "admin:master-key:rotate"
     MASTER_KEY_RETIRE = "admin:master-key:retire"
+    MASTER_KEY_WRAP = "admin:master-key:wrap"
 
     KEY_CREATE = "admin:key:create"
     KEY_ROTATE = "admin:key:rotate"

@@ -110,12 +110,32 @@ def _examine_files(settings: "Settings") -> Iterator[tuple[str, str]]:
         yield "ok", f"The data folder {settings.data_dir} exists and is accessible to its owner only."
     if settings.master_key_file.exists():
         yield "ok", f"Keep a copy of the master key {settings.master_key_file} separate from backups of the database."
+        yield from _examine_key_file(settings)
     else:
         try:
             yield "FAIL", missing_key(settings)
         except Exception as error:  # noqa: BLE001 (whatever it is, nobody knows whether there is a database)
             said = f"There is no master key {settings.master_key_file}, and the database cannot be used: {explain(error)}."
             yield "FAIL", f"{said} If there is a database, restore its key file; `idp setup` would create a different key."
+
+
+def _examine_key_file(settings: "Settings") -> Iterator[tuple[str, str]]:
+    """Look whether keys stand in the file as they are although an outside key is to wrap them."""
+    from idp.master_keys import read_key_file
+    from idp.outside_keys import wrapped_by
+
+    outside = settings.outside
+    if outside.wraps is None:
+        return
+    with contextlib.suppress(IdpError):  # which the database's own examination reports
+        bare = [key_id for key_id, line in read_key_file(settings.master_key_file).items() if not wrapped_by(line)]
+        if bare:
+            said = (
+                f"Master keys are in {settings.master_key_file} unencrypted: {', '.join(bare)}. Run `idp master-key rotate`, then"
+            )
+            yield "warn", f"{said} `idp master-key retire` for each of these."
+        else:
+            yield "ok", f"No master key is in the file unencrypted; new ones are encrypted with {outside.wraps.name}."
 
 
 def _examine_old_file(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ class UnopenedError(IdpError):
 
 @click.group("master-key")
 def master_key_group() -> None:
-    """List, add, rotate and retire master keys.
+    """List, add, rotate, retire and wrap master keys.
 
     \b
     On one machine:
@@ -38,6 +38,8 @@ def master_key_group() -> None:
     On several machines, each with its own copy of the file:
       idp master-key add             a new key in the file, not yet in use; copy the file to every machine
       idp master-key rotate --to <new>, copy the file again, and finally retire the old key
+    With a key in a security module or a key service (IDP_OUTSIDE_KEYS), new keys in the file are encrypted with that one:
+      idp master-key wrap            encrypt the keys of the file with it, or with another one, without replacing them
     Keep the old key with the backups made with it: nothing else can decrypt them.
     """  # noqa: D301 (\b is what click needs here)
 
@@ -46,14 +48,27 @@ def master_key_group() -> None:
 @with_database
 @json_option
 def list_(as_json: bool) -> None:
-    """List the keys of the file by their ids, and how much is encrypted with each."""
+    """List the keys of the file by their ids, how much is encrypted with each, and what each is encrypted with."""
     from idp import vault
 
     found = vault.list_master_keys()
     if as_json:
-        show_json([{"id": each.id, "current": each.is_current, "values": each.values} for each in found])
+        show_json(
+            [
+                {"id": each.id, "current": each.is_current, "values": each.values, "wrapped_by": each.wrapped_by or None}
+                for each in found
+            ]
+        )
         return
-    rows = [{"id": each.id, "state": "current" if each.is_current else "old", "values": str(each.values)} for each in found]
+    rows = [
+        {
+            "id": each.id,
+            "state": "current" if each.is_current else "old",
+            "values": str(each.values),
+            "encrypted with": each.wrapped_by or "nothing",
+        }
+        for each in found
+    ]
     show_table(rows, "")
 
 
@@ -130,6 +145,27 @@ def retire(key_id: str) -> None:
     audit.record(Tag.MASTER_KEY_RETIRE, "", f"master-key:{key_id}")
     commit()
     click.echo(f"Removed master key {key_id}. Backups made with it can only be decrypted with a copy of it.")
+
+
+@master_key_group.command("wrap")
+@with_database
+def wrap() -> None:
+    """Encrypt the keys of the file with the first of IDP_OUTSIDE_KEYS, without replacing them; with `none`, decrypt them.
+
+    Servers keep running. All of them must have the same IDP_OUTSIDE_KEYS by then. A key that was in the file as it is may be in
+    backups of the file, too: prefer `idp master-key rotate`, then `retire`.
+    """
+    from idp import audit, runtime, vault
+    from idp.audit import Tag
+    from idp.db import commit
+
+    outside = runtime.current().settings.outside.wraps
+    number = vault.wrap_master_keys()
+    if number:
+        audit.record(Tag.MASTER_KEY_WRAP, "", f"master-key:{runtime.current().master_keys.current}")
+        commit()
+    how = f"encrypted with {outside.name}" if outside is not None else "unencrypted"
+    click.echo(f"Keys changed: {number}. All keys in the file are {how}.")
 
 
 def _rewrap(what: str) -> "Rewrapping":

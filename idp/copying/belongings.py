@@ -16,4 +16,6 @@ def belongings(settings: Settings) -> list[tuple[Path, str]]:
         (settings.audit_archive_dir, "what was removed from the audit trails"),
         (settings.smtp_password_file, "the password for the mail server"),
     ]
+    pins = [Path(dict(key.attributes)["pin"]) for key in settings.outside.all if key.kind == "pkcs11"]
+    found += [(pin, "the PIN of the module that decrypts the master key") for pin in pins]
     return [(path, what) for path, what in found if path is not None and path.exists()]

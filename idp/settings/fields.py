@@ -14,8 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from idp.database_url import check_url, sqlite_url
 from idp.networks import read_network
+from idp.outside_names import read_outside_keys
 from idp.public_url import canonical_url
-from idp.redaction import Confidential
+from idp.redaction import Confidential, ConfidentialUnchecked
 
 TOKEN_LIFETIME = 36_000
 """Lifetime of an application's access and ID tokens in seconds. Fixed: verifiers and key rotation rely on it."""
@@ -91,6 +92,12 @@ class Fields(BaseSettings):
     """File that holds the master key and its predecessors, which encrypt signing keys, peppers, keysets and emails in the
     database. Created with mode 0600 if missing; servers notice when it changes. Keep a copy separate from the database's
     backups. Default: `master.key` in the data folder."""
+
+    outside_keys: Annotated[str, Field(repr=False), ConfidentialUnchecked()] = ""
+    """Keys in a security module or a key service that encrypt the keys in the master key file, so that the file alone opens
+    nothing: `pkcs11:token=…;object=…?module-path=…&pin-source=file:…` (RFC 7512) or `awskms:` and an ARN, a key id or an
+    alias. Several are separated by spaces: the first encrypts new master keys, all decrypt. `none` in front leaves new ones
+    in the file as they are. docs/outside-keys.md explains them. Default: none."""
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses or networks of the reverse proxies whose `X-Forwarded-For` is trusted, separated by commas, and whose
@@ -286,6 +293,12 @@ class Fields(BaseSettings):
             return tuple(str(read_network(part)) for part in parts if part.strip())
         except (ValueError, TypeError):
             raise ValueError("takes addresses or networks separated by commas, such as 10.0.0.5,192.168.0.0/16") from None
+
+    @field_validator("outside_keys")
+    @classmethod
+    def _known_keys(cls, value: str) -> str:
+        read_outside_keys(value)
+        return value
 
     @field_validator("otlp_endpoint")
     @classmethod

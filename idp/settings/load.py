@@ -8,6 +8,7 @@ from pydantic import PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from idp.database_url import is_sqlite, sqlite_path
+from idp.outside_names import OutsideKeys, read_outside_keys
 from idp.public_url import path_of
 from idp.redaction import Confidential, without_user
 from idp.settings import file as settings_file
@@ -123,6 +124,11 @@ class Settings(Fields):
     def sqlite_path(self) -> Path | None:
         """The file of the embedded database; None with another database."""
         return sqlite_path(self.database_url) if self.is_sqlite else None
+
+    @property
+    def outside(self) -> OutsideKeys:
+        """The keys outside the server's files that wrap the master keys."""
+        return read_outside_keys(self.outside_keys)
 
     @property
     def changed_url(self) -> str:

@@ -1,6 +1,6 @@
 """Sealing under the master key, and keyed hashes of machine secrets."""
 
-from idp.vault.master_key import KeyUse, add_master_key, list_master_keys, promote_master_key, retire_master_key
+from idp.vault.master_key import KeyUse, add_master_key, list_master_keys, promote_master_key, retire_master_key, wrap_master_keys
 from idp.vault.models import Pepper
 from idp.vault.sealed import Rewrapping, count_not_under, count_under, register_sealed, rewrap, sealed_columns, try_all
 from idp.vault.service import ensure_pepper, hash_secret, newest_pepper, open_all_peppers, pepper, seal, secret_matches, unseal
@@ -27,4 +27,5 @@ __all__ = [
     "secret_matches",
     "try_all",
     "unseal",
+    "wrap_master_keys",
 ]

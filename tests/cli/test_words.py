@@ -12,7 +12,7 @@ from idp.cli.words import _OPTIONS, _REMEDIES, _WORDS, worded
 from idp.errors import InvalidMembersError, NotFoundError
 from tests.serving import PROJECT
 
-ABOVE = {"cli", "setup.py", "backup", "copying", "migrations", "settings", "master_keys.py"}
+ABOVE = {"cli", "setup.py", "backup", "copying", "migrations", "settings", "master_keys"}
 """What only operators are told, at a terminal or in the log, before or beside everything that serves."""
 
 

@@ -13,7 +13,7 @@ from idp import keysets, mail, master_keys, runtime, vault
 from idp.app import close_app, create_app
 from idp.db import Base, SealedText, commit, db
 from idp.errors import ConflictError
-from idp.master_keys import MasterKeys
+from idp.master_keys import MasterKeys, ring
 from idp.settings import Settings
 from idp.vault import sealed
 from tests.factories import Factory, ask_token, session_of
@@ -198,7 +198,7 @@ def test_the_file_is_replaced_whole_and_for_its_owner_only(tmp_path: Path) -> No
     master_keys.create_master_key(path)
     keys = master_keys.load_master_keys(path)
     key_id, key = master_keys.make_master_key()
-    master_keys.write_master_keys(path, key_id, keys.by_id | {key_id: key})
+    master_keys.write_key_file(path, {key_id: master_keys.make_line(key_id, key)} | keys.lines)
     assert path.stat().st_mode & 0o777 == 0o600
     written = master_keys.load_master_keys(path)
     assert (written.current, list(written.by_id)) == (key_id, [key_id, keys.current])
@@ -211,5 +211,5 @@ def test_it_costs_servers_nothing_while_the_file_stays(settings: Settings, monke
     def never(_: Any) -> Any:
         raise AssertionError("the file was read again")
 
-    monkeypatch.setattr(master_keys, "load_master_keys", never)
+    monkeypatch.setattr(ring, "read_key_file", never)
     assert keys.open(keys.seal(b"x", context="c"), context="c") == b"x"
