@@ -100,8 +100,11 @@ def _find_token(attributes: dict[str, str]) -> Any:
         raise RefusedError(f"there is no library {module}")
     try:
         library: Any = pkcs11.lib(module)
-    except RuntimeError as error:
-        raise RefusedError(f"the library {module} cannot be loaded ({error})") from error
+    except pkcs11.PKCS11Error as error:
+        if type(error) is pkcs11.PKCS11Error:  # the system's linker, and not the library
+            raise RefusedError(f"the library {module} cannot be loaded: {error}") from error
+        # as when it cannot reach the machine that holds the keys
+        raise UnavailableError(f"the library {module} does not begin ({type(error).__name__})") from error
     # strings of PKCS#11 are padded with blanks
     label, serial = _text(attributes.get("token", "")).strip(), attributes.get("serial", "").strip().encode("latin-1")
     found = [

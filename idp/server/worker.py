@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, setup, tokens, trail, users
 from idp.app import create_app
+from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
@@ -156,7 +157,11 @@ def load() -> WsgiApp:
     """Make the WSGI application of a worker; called by Granian in the worker's own process."""
     settings = Settings.load()
     start_metrics()
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except MasterKeyError as error:  # the first start had one: what wraps it does not answer now, say
+        _log.error("The worker cannot start: %s", error)
+        raise SystemExit(1) from None
     telemetry = RequestTelemetry(
         app.wsgi_app,
         trusts=lambda environ: is_trusted(environ, settings.trusted_proxies),
