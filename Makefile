@@ -56,6 +56,7 @@ docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 	$(BIN)/python -m tests.specifications > docs/specifications.md
 	$(BIN)/python -m tests.claim_table
 	$(BIN)/python -m tests.field_table
+	$(BIN)/python -m tests.simulate --write
 
 pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chromium)
 	@PICTURES=take $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py
