@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from idp.settings import Settings
-from tests.bench import api, keysets, pages, people, seed, sign_in
+from tests.bench import api, keysets, nodes, pages, people, seed, sign_in
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, proportional_megabytes, set_up
 from tests.serving import PROJECT, Server
@@ -322,7 +322,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets",
+        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -351,6 +351,7 @@ def main() -> None:
             ("trail", "the audit trail", lambda: api.bench_trail(folder / "trail", applications * 10)),
             ("leases", "leases", lambda: keysets.bench_leases(folder / "leases", rounds, seconds / 2)),
             ("keysets", "many keysets", lambda: keysets.bench_keysets(folder / "keysets", rounds, applications)),
+            ("nodes", "nodes that share a PostgreSQL", lambda: nodes.bench_nodes(folder / "nodes", rounds, seconds)),
             ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications, realms_count)),
         ]
         if options.only:

@@ -3,6 +3,7 @@
 import select
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -14,6 +15,8 @@ class Load:
     seconds: float
     latencies: list[float]
     """Seconds from sending a request to the whole answer, unsorted."""
+    by_port: dict[int, int]
+    """How many requests each server has answered."""
 
 
 def post(path: str, body: bytes, headers: str = "") -> bytes:
@@ -22,11 +25,12 @@ def post(path: str, body: bytes, headers: str = "") -> bytes:
     return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-class _Connection:
+class Connection:
     """One connection with a request under way."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self._request = request
+        self.port = port
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.send()
@@ -50,24 +54,30 @@ class _Connection:
         return bool(blank) and len(body) >= int(length)
 
 
-def put_under_load(port: int, request: bytes, *, seconds: float, connections: int = 8) -> Load:
+def put_under_load(
+    port: int, request: bytes, *, seconds: float, connections: int = 8, others: Mapping[int, bytes] | None = None
+) -> Load:
     """Send the same request over some connections, the next one as soon as one is answered with 200.
 
+    :param others: further servers, by port, and what is sent to them: the connections are divided among all in turn.
     :raises RuntimeError: an answer is not a 200, or a connection was closed.
     """
     poll = select.epoll()
-    each = [_Connection(port, request) for _ in range(connections)]
+    requests = [(port, request), *(others or {}).items()]
+    each = [Connection(*requests[number % len(requests)]) for number in range(connections)]
     by_descriptor = {connection.socket.fileno(): connection for connection in each}
     for descriptor in by_descriptor:
         poll.register(descriptor, select.EPOLLIN)
     latencies: list[float] = []
+    by_port = dict.fromkeys((where for where, _ in requests), 0)
     started = time.perf_counter()
     while time.perf_counter() < started + seconds:
         for descriptor, _ in poll.poll(1):
             connection = by_descriptor[descriptor]
             if connection.receive():
                 latencies.append(time.perf_counter() - connection.sent)
+                by_port[connection.port] += 1
                 connection.send()
     for connection in each:
         connection.socket.close()
-    return Load(len(latencies), time.perf_counter() - started, latencies)
+    return Load(len(latencies), time.perf_counter() - started, latencies, by_port)
