@@ -1,7 +1,7 @@
 """How far tokens of one application exceed its limit, where the nodes cannot count together.
 
-Each process counts a share of every rate, one part for each worker of its node, by the algorithm of idp/ratelimit/rates.py. A node
-does not know how many others there are.
+Each process counts a share of every rate, one part for each worker of all nodes, by the algorithm of idp/ratelimit/rates.py. No
+share is so small that not one use may come at once.
 """
 
 import math
@@ -44,7 +44,7 @@ def passed(limited: Limited, seconds: float, asked: int = 4) -> int:
 
     :param asked: how many times as much as the whole limit is asked of each process.
     """
-    share = 1 / limited.workers / limited.stricter
+    share = 1 / limited.nodes / limited.workers / limited.stricter
     bucket = Bucket(limited.per_second * share, max(1, math.ceil(BURST * limited.per_second * share)))
     step = 1 / (asked * limited.per_second)
     each = sum(bucket.let_pass(number * step) for number in range(int(seconds / step)))
@@ -54,7 +54,8 @@ def passed(limited: Limited, seconds: float, asked: int = 4) -> int:
 def overshoot(nodes: int, *, workers: int = 2, per_second: float = 100, seconds: float = 60, failed: bool = False) -> float:
     """Return how many times as much passes as the limit, its burst included, allows.
 
-    :param failed: whether there is a Valkey that has just failed. What it had let pass comes on top: the processes do not know of it.
+    :param failed: whether there is a Valkey that has just failed. What it had let pass comes on top, for processes that had not asked
+        it lately: the others remember.
     """
     allowed = BURST * per_second + per_second * seconds
     if not failed:
