@@ -8,7 +8,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, setup, tokens, trail, users
+from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, runtime, setup, tokens, trail, users
 from idp.app import create_app
 from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors
@@ -35,6 +35,9 @@ SEND_MAIL_EVERY = 1.0
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
+
+SEAL_AGAIN_AFTER = 0.8
+"""Part of the time between two sealings for which no other worker seals: it would read and hash the same for nothing."""
 
 MOST_SEALINGS = 500
 """Batches that are sealed between two looks at whether checkpoints are to be pushed."""
@@ -136,6 +139,9 @@ def _cut_old_events() -> None:
 
 
 def _seal_and_push() -> None:
+    every = runtime.current().settings.audit_seal_seconds
+    if not nodes.take_turn("sealing", SEAL_AGAIN_AFTER * every):
+        return
     for _ in range(MOST_SEALINGS):
         sealed = trail.seal_trail()
         count("realmgate_audit_events_sealed", sealed)

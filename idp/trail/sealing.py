@@ -46,8 +46,11 @@ class Seal(NamedTuple):
 class Sealer(Protocol):
     """What sealing needs of those who have keys."""
 
-    def doubt(self, realm: str, newest: AuditBatch | None) -> str:
-        """Return why the newest batch of a realm is not the one that was sealed last; empty if it is."""
+    def doubt(self, session: Session, realm: str, newest: AuditBatch | None) -> str:
+        """Return why the newest batch of a realm is not the one that was sealed last; empty if it is.
+
+        :param session: the one in which it was read: another worker may have sealed since.
+        """
 
     def sign(self, batch: AuditBatch, seal: Seal) -> None:
         """Give a batch its signed checkpoint, and keep in the current transaction how far the trail has come.
@@ -144,7 +147,7 @@ def _seal(session: Session, entries: list[Entry], now: datetime, sealer: Sealer)
         head = follow(bytes.fromhex(before.head), digests).hex()
         standing = Standing(before.number + 1, before.total + len(own), head)
         ids = [entry.id for entry in own]
-        seals.append(Seal(realm, standing, before, sealer.doubt(realm, newest), now, ids, digests))
+        seals.append(Seal(realm, standing, before, sealer.doubt(session, realm, newest), now, ids, digests))
     return seals
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp import clock, runtime
-from idp.db import db, reading
+from idp.db import db
 from idp.errors import Sentence
 from idp.keys import SigningKeyMissingError, key_ring
 from idp.realms import MASTER, known_realm
@@ -38,20 +38,18 @@ class _Sealer:
         self._seen = witness.seen()  # before the database is asked, so that it cannot be ahead of that
         self.sealed: dict[str, Standing] = {}
 
-    def doubt(self, realm: str, newest: AuditBatch | None) -> str:
+    def doubt(self, session: Session, realm: str, newest: AuditBatch | None) -> str:
         """Return why the newest batch of a realm is not the one that was sealed last; empty if it is."""
-        with reading() as session:
-            doubt = find_doubt(newest, read_mark(session, realm))
-            doubt = doubt or find_other_past(session, realm, newest, self._seen.get(realm))
-        if doubt:
-            _log.error("the audit trail of %s is not as it was sealed: %s. Run: idp audit verify", realm or "the server", doubt)
-        return doubt
+        doubt = find_doubt(newest, read_mark(session, realm))
+        return doubt or find_other_past(session, realm, newest, self._seen.get(realm))
 
     def sign(self, batch: AuditBatch, seal: Seal) -> None:
         """Give a batch its signed checkpoint (RFC 7515 §3.1), and keep how far the trail has come."""
         claims: dict[str, Any] = {**seal.standing._asdict(), "previous": seal.before._asdict()}
         if seal.doubt:
             claims["doubt"] = seal.doubt
+            where = seal.realm or "the server"
+            _log.error("the audit trail of %s is not as it was sealed: %s. Run: idp audit verify", where, seal.doubt)
         batch.checkpoint, key = sign_statement(seal.realm, CHECKPOINT_TYPE, int(seal.sealed_at.timestamp()), claims)
         mark = read_mark(db.session(), seal.realm)
         write_mark(seal.realm, mark_of(batch, (mark.keys if mark is not None else frozenset()) | {key}))

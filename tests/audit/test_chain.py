@@ -16,6 +16,7 @@ from idp.db import commit, db
 from idp.settings import Settings
 from idp.trail import AuditBatch, AuditSealing, Kind, Report
 from tests.conftest import FrozenClock
+from tests.serving import PATIENCE
 
 
 def write(count: int, realm: str = "acme") -> None:
@@ -486,3 +487,26 @@ def test_sealing_keeps_up_with_more_events_than_a_batch_holds(context: Flask) ->
     assert trail.count_unsealed() == 0
     report = trail.verify_trail("acme")
     assert (report.problems, report.batches >= 3) == ([], True)
+
+
+def test_worker_that_seals_in_between_raises_no_alarm(
+    app: Flask, sealed: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look = trail.sealing._horizon
+
+    def seal_elsewhere() -> None:
+        with app.app_context():
+            assert trail.seal_trail() > 0
+
+    def be_overtaken(session: Any) -> tuple[int, int]:
+        monkeypatch.setattr(trail.sealing, "_horizon", look)
+        other = threading.Thread(target=seal_elsewhere)
+        other.start()
+        other.join(PATIENCE)
+        return look(session)
+
+    write(3)
+    monkeypatch.setattr(trail.sealing, "_horizon", be_overtaken)
+    assert trail.seal_trail() == 0, "the other was first"
+    assert not [record for record in caplog.records if "is not as it was sealed" in record.message]
+    assert trail.verify_trail("acme").problems == []
