@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage interop lint format bench docs pictures lock clean
+.PHONY: help serve test coverage interop charts lint format bench docs pictures lock wheel image sbom audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ coverage: $(VENV)/.dev  ## Run every test as `test` does, and fail when they rea
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
 	@INTEROP=write $(BIN)/python -m pytest -p no:randomly tests/interop/built $(ARGS)
 
+charts: $(VENV)/.dev  ## Build Helm and parts of Kubernetes and of Compose, and hold what is in deploy/ against them (takes minutes)
+	@CHARTS=yes $(BIN)/python -m pytest -p no:randomly tests/deploy/built $(ARGS)
+
 lint: $(VENV)/.dev  ## Check format, style, types, the direction of imports, and that rules are where they belong
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,6 +67,20 @@ pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chro
 lock: $(VENV)/.dev  ## Choose the newest versions of all dependencies, with their hashes
 	$(call compile,server)
 	$(call compile,dev)
+
+wheel: $(VENV)/.dev  ## Build the wheel into dist/: the same commit makes the same bytes
+	@rm -f dist/realmgate-*.whl
+	@$(BIN)/python deploy/build_wheel.py dist
+
+image: wheel  ## Build the image realmgate:<version> with podman or docker
+	@"$$(command -v podman || command -v docker)" build --file deploy/Containerfile \
+		--tag "realmgate:$$($(BIN)/python -c 'import idp; print(idp.__version__)')" .
+
+sbom: $(VENV)/.dev  ## Write what the server is made of to dist/realmgate.cdx.json (CycloneDX)
+	@$(BIN)/python deploy/sbom.py dist/realmgate.cdx.json
+
+audit: $(VENV)/.dev  ## Look the server's dependencies up in a database of vulnerabilities (status 2 if it cannot be reached)
+	@$(BIN)/python deploy/audit.py requirements/server.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and what was built (not the data in var/)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis node_modules

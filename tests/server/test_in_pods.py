@@ -1,15 +1,14 @@
 """In a pod: variables that Kubernetes sets for its services, a root file system that is read-only, a master key from a Secret."""
 
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from idp.settings import Settings
+from tests.namespaces import namespaces_missing
 from tests.serving import Server, free_port, send, wait_until
 
 LINKS = {
@@ -35,13 +34,8 @@ READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro / && mount -o re
 
 @pytest.fixture(scope="session")
 def _namespaces() -> None:
-    if shutil.which("unshare") is None or shutil.which("setpriv") is None:
-        pytest.skip("this machine has no unshare and setpriv")
-    tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True, check=False
-    )
-    if tried.returncode:
-        pytest.skip(f"mounts cannot be made here: {tried.stderr.strip()}")
+    if missing := namespaces_missing():
+        pytest.skip(missing)
 
 
 @pytest.fixture
