@@ -17,6 +17,7 @@ OLD_RUNAPY = ("0.5.1", "0.8.0")
 PACKAGES = {
     "nginx": "nginx-light",
     "caddy": "caddy",
+    "haproxy": "haproxy",
     "prometheus": "prometheus",
     "chromium": "chromium",
     "pgbouncer": "pgbouncer",
@@ -51,7 +52,9 @@ def runapy_missing(version: str) -> str | None:
 def program_missing(program: str) -> str | None:
     """Return why a proxy, what stands behind it, a browser, a pooler or a security module cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-        what = {"chromium": "console", "pgbouncer": "database", "softhsm2-util": "master key"}.get(program, "gateway")
+        what = {
+            "chromium": "console", "pgbouncer": "database", "haproxy": "server", "softhsm2-util": "master key"
+        }.get(program, "gateway")  # fmt: skip # a list of words
         return f"{program} is not installed, so the {what} is not tried with it (apt-get install {PACKAGES[program]})"
     return None
 

@@ -1,8 +1,11 @@
-"""Real proxies from Debian's packages, on loopback, ended by their own process id: nginx and Caddy."""
+"""Real proxies from Debian's packages, on loopback, ended by their own process id: nginx, Caddy and HAProxy."""
 
+import http.client
 import os
+import socket
+import ssl
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,16 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.serving import PATIENCE, PROJECT
-
-EXAMPLES = PROJECT / "docs" / "examples"
+from tests.serving import PATIENCE, PROJECT, Answer
 
 Process = subprocess.Popen[bytes]
 
 
 def example(path: str, replaced: dict[str, str]) -> str:
-    """Return an example of the documentation with its addresses, names and files replaced."""
-    text = (EXAMPLES / path).read_text()
+    """Return an example of deploy/ or docs/ with its addresses, names and files replaced."""
+    text = (PROJECT / path).read_text()
     for written, real in replaced.items():
         assert written in text, f"{path} has no {written}"
         text = text.replace(written, real)
@@ -47,7 +48,15 @@ def start_caddy(folder: Path, site: str) -> Process:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def start_haproxy(folder: Path, site: str) -> Process:
+    """Start HAProxy with a whole configuration."""
+    (folder / "haproxy.cfg").write_text(site)
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    return subprocess.Popen(["haproxy", "-db", "-q", "-f", str(folder / "haproxy.cfg")], env=os.environ | {"PATH": path})
+
+
 STARTS: dict[str, Callable[[Path, str], Process]] = {"nginx": start_nginx, "caddy": start_caddy}
+"""Proxies that ask the gateway, too."""
 
 
 def make_certificate(folder: Path, name: str) -> None:
@@ -65,6 +74,29 @@ def make_certificate(folder: Path, name: str) -> None:
     (folder / "realmgate.key").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+
+
+def ask_over_tls(
+    host: str,
+    port: int,
+    folder: Path,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: str | None = None,
+    source: str = "127.0.0.1",
+) -> Answer:
+    """Ask a proxy on loopback, whose certificate is in a folder, as a client of some address of loopback.
+
+    :raises OSError: it cannot be reached, or breaks off.
+    """
+    context = ssl.create_default_context(cafile=str(folder / "realmgate.pem"))
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
+    connection = http.client.HTTPConnection(host)
+    with context.wrap_socket(plain, server_hostname=host) as connection.sock:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
 
 
 def stop(process: Process) -> None:

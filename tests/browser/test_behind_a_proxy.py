@@ -23,13 +23,13 @@ class Place:
     setting: str
     public_url: str
     location: str = "location / {"
-    target: str = "proxy_pass http://realmgate;"
+    stripping: str = ""
 
 
 PLACES = {
     "with the default port": Place("https://id.example.com:443", "https://id.example.com"),
     "stripped": Place(
-        "https://strips.example.com/idp", "https://strips.example.com/idp", "location /idp/ {", "proxy_pass http://realmgate/;"
+        "https://strips.example.com/idp", "https://strips.example.com/idp", "location /idp/ {", "rewrite ^/idp(/.*)$ $1 break; "
     ),
     "not stripped": Place("https://keeps.example.com/idp/", "https://keeps.example.com/idp", "location /idp/ {"),
 }
@@ -71,8 +71,8 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, browser: Browser, ports
         "127.0.0.1:8443": f"127.0.0.1:{ports[host]}",
         "id.example.com;": f"{host};",
     }
-    below = {"location / {": place.location, "proxy_pass http://realmgate;": place.target}
-    process = start_nginx(tmp_path, example("proxy/nginx.conf", files | addresses | below))
+    below = {"location / {": place.location, "proxy_pass http://realmgate;": f"{place.stripping}proxy_pass http://realmgate;"}
+    process = start_nginx(tmp_path, example("deploy/proxies/nginx.conf", files | addresses | below))
     making = factory_for(server.data_dir, place.public_url)
     try:
         next(making).user(roles=("administrator",))

@@ -3,7 +3,6 @@
 import http.client
 import json
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from tests.factories import PASSWORD
 from tests.flows.conftest import has_ipv6
 from tests.prepare import program_missing
-from tests.proxies import STARTS, example, make_certificate, stop
+from tests.proxies import STARTS, ask_over_tls, example, make_certificate, stop
 from tests.serving import PATIENCE, Answer, Server, free_port, send, wait_until
 
 HOST = "id.example.com"
@@ -46,10 +45,16 @@ def site(name: str, folder: Path, realmgate: Server, port: int, *, strips: bool)
     common = files | {"127.0.0.1:8080": f"127.0.0.1:{realmgate.port}"}
     if name == "nginx":
         target = "proxy_pass http://realmgate;"
-        below = {"location / {": "location /idp/ {", target: target.replace(";", "/;") if strips else target}
-        return example("proxy/nginx.conf", common | below | {"127.0.0.1:8443": f"127.0.0.1:{port}"})
+        stripping = f"rewrite ^/idp(/.*)$ $1 break;\n        {target}"
+        below = {
+            "location / {": "location /idp/ {",
+            target: stripping if strips else target,
+            "~ ^/(metrics": "~ ^(/idp)*/(metrics",
+        }
+        return example("deploy/proxies/nginx.conf", common | below | {"127.0.0.1:8443": f"127.0.0.1:{port}"})
     below = {"route /* {": "route /idp/* {\n\t\turi strip_prefix /idp" if strips else "route /idp/* {"}
-    return example("proxy/Caddyfile", common | below | {f"{HOST}:8443": f"{HOST}:{port}"})
+    below["path_regexp ^/+("] = "path_regexp ^(/+idp)*/+("
+    return example("deploy/proxies/Caddyfile", common | below | {f"{HOST}:8443": f"{HOST}:{port}"})
 
 
 @pytest.fixture(scope="module", params=[(name, strips) for name in STARTS for strips in (True, False)], ids=str)
@@ -62,13 +67,8 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     process = STARTS[name](folder, site(name, folder, realmgate, port, strips=strips))
 
     def ask(path: str, headers: dict[str, str] | None = None, body: str | None = None, source: str = CLIENT) -> Answer:
-        context = ssl.create_default_context(cafile=str(folder / "realmgate.pem"))
-        plain = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
-        connection = http.client.HTTPConnection(HOST)
-        with context.wrap_socket(plain, server_hostname=HOST) as connection.sock:
-            connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"} | (headers or {}))
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+        sent = {"Content-Type": "application/json"} | (headers or {})
+        return ask_over_tls(HOST, port, folder, "POST" if body else "GET", path, sent, body, source)
 
     def listens() -> bool:
         assert process.poll() is None, f"{name} ended"

@@ -71,7 +71,7 @@ def _has_samples(port: int) -> bool:
 
 def _site(name: str, realmgate: Server, api: int, own: int) -> str:
     ports = {"127.0.0.1:8080": realmgate.port, "127.0.0.1:9090": api, "127.0.0.1:8443": own}
-    file = {"nginx": "gateway/nginx.conf", "caddy": "gateway/Caddyfile"}[name]
+    file = {"nginx": "docs/examples/gateway/nginx.conf", "caddy": "docs/examples/gateway/Caddyfile"}[name]
     return example(file, {written: f"127.0.0.1:{port}" for written, port in ports.items()})
 
 

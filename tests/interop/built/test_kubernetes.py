@@ -49,7 +49,7 @@ def https(front: Path, folder: Path, behind: int) -> Iterator[str]:
     port = free_port()
     files = {f"/etc/ssl/realmgate.{end}": f"{front}/realmgate.{end}" for end in ("pem", "key")}
     addresses = {"127.0.0.1:8080": f"127.0.0.1:{behind}", "127.0.0.1:8443": f"127.0.0.1:{port}"}
-    nginx = start_nginx(folder, example("proxy/nginx.conf", files | addresses))
+    nginx = start_nginx(folder, example("deploy/proxies/nginx.conf", files | addresses))
     try:
         yield f"https://{HOST}:{port}"
     finally:
