@@ -9,6 +9,7 @@ from typing import Any
 
 from granian.server import Server
 
+from idp.server.announce import notify_service_manager
 from idp.telemetry import count_watching
 
 YOUNG = 60.0
@@ -41,6 +42,11 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         os.register_at_fork(after_in_child=_end_at_once)
         self._has_answered = has_answered
         self._died_young: dict[int, int] = {}
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """End, and say so first: what is in hand is answered, which may take as long as a stop may."""
+        notify_service_manager("STOPPING=1\nSTATUS=Answering what is in hand.")
+        super().shutdown(exit_code)
 
     def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
         """Begin workers in the place of others: those that have died, or without harm of all (with a delay)."""

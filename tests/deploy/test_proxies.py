@@ -29,7 +29,7 @@ SECOND = {
         "# server 127.0.0.1:8081": "server 127.0.0.1:8081",
     },
     "caddy": {"reverse_proxy 127.0.0.1:8080": "reverse_proxy 127.0.0.1:8080 127.0.0.1:8081"},
-    "haproxy": {"# server node2": "server node2"},
+    "haproxy": {"# server node2 ": "server node2 ", "# server node2-anyway": "server node2-anyway"},
 }
 """How an example gets a second node; with nginx both are asked however often one has failed."""
 
@@ -142,12 +142,13 @@ def test_what_is_for_the_inside_is_refused_however_it_is_written(proxied: Ask, r
 
 
 class Node(ThreadingHTTPServer):
-    """A node that notes what it is asked. One that breaks off answers nothing but probes."""
+    """A node that notes what it is asked. One that breaks off answers nothing but probes; one that is not ready says so to them."""
 
-    def __init__(self, *, breaks_off: bool) -> None:
+    def __init__(self, *, breaks_off: bool = False, is_ready: bool = True) -> None:
         self.asked: dict[str, list[str]] = defaultdict(list)
         self.headers: list[tuple[str, str]] = []
         self.breaks_off = breaks_off
+        self.probes = 0
         node = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -161,7 +162,9 @@ class Node(ThreadingHTTPServer):
                     if node.breaks_off:
                         self.close_connection = True
                         return
-                self.send_response(200)
+                is_probe = self.path == "/health/ready"
+                node.probes += is_probe
+                self.send_response(503 if is_probe and not is_ready else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -193,7 +196,7 @@ def test_a_node_is_told_what_the_proxy_saw(name: str, tmp_path: Path) -> None:
         "X-Request-Id",
     )
     both = [*forged, *(header.replace("-", "_") for header in forged if "-" in header)]
-    with Node(breaks_off=False) as node, proxy(name, tmp_path, node.server_port) as ask:
+    with Node() as node, proxy(name, tmp_path, node.server_port) as ask:
         assert ask("/v1/realms", **{"X-Number": "1", **dict.fromkeys(both, "forged.example")}).status == 200
     arrived = defaultdict(list)
     for header, value in node.headers:
@@ -208,7 +211,7 @@ def test_a_node_is_told_what_the_proxy_saw(name: str, tmp_path: Path) -> None:
 def test_only_what_can_be_asked_twice_is(name: str, tmp_path: Path) -> None:
     with (
         Node(breaks_off=True) as broken,
-        Node(breaks_off=False) as whole,
+        Node() as whole,
         proxy(name, tmp_path, broken.server_port, whole.server_port) as ask,
     ):
         for number in range(ASKED):
@@ -224,9 +227,21 @@ def test_only_what_can_be_asked_twice_is(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_node_that_has_gone_is_passed_over(name: str, tmp_path: Path) -> None:
-    with Node(breaks_off=False) as whole, proxy(name, tmp_path, free_port(), whole.server_port) as ask:
+    with Node() as whole, proxy(name, tmp_path, free_port(), whole.server_port) as ask:
         for method in ("GET", "POST"):
             assert {ask("/v1/realms", method, body="a=b", **{"X-Number": "1"}).status for _ in range(ASKED)} == {200}, method
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nodes_are_asked_though_none_is_ready(name: str, tmp_path: Path) -> None:
+    with (
+        Node(is_ready=False) as first,
+        Node(is_ready=False) as second,
+        proxy(name, tmp_path, first.server_port, second.server_port) as ask,
+    ):
+        if name == "haproxy":
+            assert wait_until(lambda: min(first.probes, second.probes) >= 3, "the checks of HAProxy")
+        assert {ask("/v1/realms", **{"X-Number": "1"}).status for _ in range(ASKED)} == {200}
 
 
 def test_envoys_configuration_says_the_same() -> None:

@@ -97,14 +97,15 @@ def test_greeting_comes_when_the_server_answers(set_up: Server) -> None:
     assert end(set_up)[0] == 0
 
 
-def test_service_manager_is_told_when_the_server_answers(set_up: Server, tmp_path: Path) -> None:
+def test_service_manager_is_told_when_the_server_answers_and_when_it_ends(set_up: Server, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
         launch(set_up, subprocess.DEVNULL, NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert "READY=1" in manager.recv(1_000).decode().split("\n")
-    assert send(f"{set_up.issuer()}/.well-known/openid-configuration").status == 200
-    assert end(set_up)[0] == 0
+        assert send(f"{set_up.issuer()}/.well-known/openid-configuration").status == 200
+        assert end(set_up)[0] == 0
+        assert "STOPPING=1" in manager.recv(1_000).decode().split("\n")
 
 
 def test_start_whose_workers_cannot_begin_ends_with_an_error(set_up: Server, tmp_path: Path) -> None:
