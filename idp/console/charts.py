@@ -4,10 +4,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element
 
 import pygal
 from markupsafe import Markup
+from pygal.etree import etree  # what pygal builds its trees with: lxml, where something else has brought that
 
 # pygal puts a finder of its own into every import of the process, for plugins that are not used here, and of a kind that
 # Python warns of (PEP 451)
@@ -48,7 +49,7 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     drawing.attrib.pop("id", None)
     drawing.set("role", "img")
     drawing.set("aria-label", name)
-    return Markup(tostring(drawing, encoding="unicode", method="xml"))  # noqa: S704 (pygal escapes what it is given)
+    return Markup(etree.tostring(drawing, encoding="unicode", method="xml"))  # noqa: S704 (pygal escapes what it is given)
 
 
 def _ticks(highest: int) -> list[int]:
@@ -76,4 +77,4 @@ def _plain(element: Element) -> None:
         else:
             _plain(child)
     if told:
-        SubElement(element, "title").text = told
+        etree.SubElement(element, "title").text = told
