@@ -67,6 +67,7 @@ pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chro
 lock: $(VENV)/.dev  ## Choose the newest versions of all dependencies, with their hashes
 	$(call compile,server)
 	$(call compile,dev)
+	$(BIN)/uv pip compile $(LOCKING) --upgrade --output-file requirements/tools.txt requirements/tools.in
 
 wheel: $(VENV)/.dev  ## Build the wheel into dist/: the same commit makes the same bytes
 	@rm -f dist/realmgate-*.whl
@@ -76,18 +77,19 @@ image: wheel  ## Build the image realmgate:<version> with podman or docker
 	@"$$(command -v podman || command -v docker)" build --file deploy/Containerfile \
 		--tag "realmgate:$$($(BIN)/python -c 'import idp; print(idp.__version__)')" .
 
-sbom: $(VENV)/.dev  ## Write what the server is made of to dist/realmgate.cdx.json (CycloneDX)
-	@$(BIN)/python deploy/sbom.py dist/realmgate.cdx.json
+sbom: build/tools/.made  ## Write what the server is made of to dist/realmgate.cdx.json (CycloneDX)
+	@PYTHONPATH=$(<D) $(BIN)/python deploy/sbom.py dist/realmgate.cdx.json
 
-audit: $(VENV)/.dev  ## Look the server's dependencies up in a database of vulnerabilities (status 2 if it cannot be reached)
-	@$(BIN)/python deploy/audit.py requirements/server.txt $(ARGS)
+audit: build/tools/.made  ## Look the dependencies up in a database of vulnerabilities (status 2 if it cannot be reached)
+	@PYTHONPATH=$(<D) $(BIN)/python deploy/audit.py requirements/server.txt $(ARGS)
 
 clean:  ## Remove the virtual environment and what was built (not the data in var/)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis node_modules
 
+LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+
 define compile
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-header \
-		--no-emit-index-url --no-emit-find-links --no-annotate \
+	$(BIN)/uv pip compile $(LOCKING) --upgrade \
 		--extra server $(if $(filter dev,$(1)),--extra aws --extra pkcs11 --extra dev) --output-file requirements/$(1).txt pyproject.toml requirements/build.in
 endef
 
@@ -98,6 +100,10 @@ $(VENV)/.server: requirements/server.txt pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.server
+
+# Tools that the environment is not to have: what they bring changes what other packages do.
+build/tools/.made: requirements/tools.txt | $(VENV)/.dev
+	@$(BIN)/python -m tests.prepare tools
 
 define install
 	@echo "Installing the $$(grep -c == $(1)) packages of $(1) into $(VENV). The first time this takes one to five minutes."

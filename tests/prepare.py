@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+PROJECT = Path(__file__).parent.parent
 INTEROP = Path(__file__).parent / "interop"
+TOOLS = PROJECT / "build" / "tools"
 NODE_FOLDER = INTEROP
 OLD_RUNAPY = ("0.5.1", "0.8.0")
 """Clients of before that cannot be installed beside the one of today."""
@@ -59,6 +61,25 @@ def program_missing(program: str) -> str | None:
     return None
 
 
+def tools_missing() -> str | None:
+    """Return why the bill of materials and the audit cannot be tried, or None when they can."""
+    if not (TOOLS / ".made").is_file():
+        return "cyclonedx-bom and pip-audit could not be fetched from PyPI (requirements/tools.txt)"
+    return None
+
+
+def _unpack_tools() -> None:
+    """Unpack the tools into a folder of their own, if it is not there or older than their lock."""
+    lock, made = PROJECT / "requirements" / "tools.txt", TOOLS / ".made"
+    if made.is_file() and made.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    print("Fetching cyclonedx-bom and pip-audit into build/tools ...", flush=True)
+    shutil.rmtree(TOOLS, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    if subprocess.run([*command, "--target", TOOLS, "-r", lock], timeout=300, check=False).returncode == 0:
+        made.touch()
+
+
 def _install_programs() -> None:
     """Install what is missing with apt, where that is possible without asking: as root of a machine that says it is a CI's."""
     missing = [package for program, package in PACKAGES.items() if program_missing(program)]
@@ -83,7 +104,7 @@ def _unpack_runapy(version: str) -> None:
 
 
 def main() -> None:
-    """Install the clients from npm, and old ones from PyPI, and in CI the programs, unless they are there already."""
+    """Install the clients from npm, and old ones and tools from PyPI, and in CI the programs, unless they are there already."""
     _install_programs()
     npm = shutil.which("npm")
     if npm is not None and shutil.which("node") is not None and node_clients_missing() is not None:
@@ -93,10 +114,14 @@ def main() -> None:
     for version in OLD_RUNAPY:
         if runapy_missing(version) is not None:
             _unpack_runapy(version)
-    for missing in (node_clients_missing(), *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
+    _unpack_tools()
+    for missing in (node_clients_missing(), tools_missing(), *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
         if missing is not None:
             print(f"Skipping: {missing}.")
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["tools"]:
+        _unpack_tools()
+        sys.exit(tools_missing())
     main()

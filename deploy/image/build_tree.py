@@ -29,7 +29,7 @@ UNUSED = (
     "flask_bootstrap/static/bootstrap5/icons", "flask_bootstrap/static/bootstrap5/js",
     # tests of dependencies
     "sqlalchemy/testing/suite", "google/protobuf/internal/*_test*",
-)  # fmt: skip
+)  # fmt: skip # a reason above each line
 """What the server never reads of that which its dependencies bring, as patterns below the tree."""
 
 COMMAND = """\

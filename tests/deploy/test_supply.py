@@ -12,13 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from idp import __version__
+from tests.prepare import TOOLS, tools_missing
 from tests.serving import PATIENCE, PROJECT, free_port
 
+pytestmark = pytest.mark.skipif(tools_missing() is not None, reason=str(tools_missing()))
+
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+sys.exit(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()) is not None)
+"""
 LOCK = PROJECT / "requirements" / "server.txt"
+
+
+def run(*arguments: str | Path, given: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python with the tools."""
+    surroundings = os.environ | {"PYTHONPATH": str(TOOLS)} | environment
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=surroundings, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def locked() -> dict[str, str]:
@@ -29,14 +43,14 @@ def locked() -> dict[str, str]:
 def test_bill_of_materials_has_everything_that_is_locked_with_its_hashes_and_is_always_the_same(tmp_path: Path) -> None:
     texts = []
     for name in ("first", "second"):
-        command = [sys.executable, PROJECT / "deploy/sbom.py", tmp_path / name]
-        elsewhere = os.environ | {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "TZ": "Asia/Tokyo"}
-        subprocess.run(command, env=elsewhere, capture_output=True, timeout=PATIENCE, check=True)
+        made = run(PROJECT / "deploy/sbom.py", tmp_path / name, PIP_INDEX_URL="http://127.0.0.1:1/simple", TZ="Asia/Tokyo")
+        assert made.returncode == 0, made.stderr
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1]
     assert "127.0.0.1" not in texts[0]
     assert str(PROJECT) not in texts[0]
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(texts[0]) is None
+    valid = run("-c", VALIDATE, given=texts[0])
+    assert valid.returncode == 0, valid.stderr
     bom = json.loads(texts[0])
     root = bom["metadata"]["component"]
     blocks = {block.partition("==")[0]: block for block in re.split(r"^(?=[a-z0-9])", LOCK.read_text(), flags=re.MULTILINE)}
@@ -80,8 +94,7 @@ def database() -> Iterator[Any]:
 
 def audit(url: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run the audit against a database of our own."""
-    command = [sys.executable, PROJECT / "deploy/audit.py", LOCK, f"--osv-url={url}", f"--cache-dir={folder}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return run(PROJECT / "deploy/audit.py", LOCK, f"--osv-url={url}", f"--cache-dir={folder}")
 
 
 def test_audit_names_what_is_vulnerable_and_tells_clean_from_not_known(database: Any, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ SERVING = {
         (OPENSHIFT, SERVING | {"Job-migration", "CronJob-backup"}),
     ],
     ids=["existing secret", "own secret", "everything", "OpenShift"],
-)  # fmt: skip
+)  # fmt: skip # a case on each line
 def test_an_api_server_takes_every_object(programs: Path, render: Render, values: dict[str, Any], kinds: set[str]) -> None:
     rendered = render(values)
     assert objects_of(rendered).keys() == kinds
