@@ -81,7 +81,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     read_only = {folder / "tree": PLACE, sys.base_prefix: sys.base_prefix, PROJECT / "realms": "/etc/realmgate/realms"}
     (folder / "root.read-only").write_text("".join(f"{there} {here}\n" for there, here in read_only.items()))
     (folder / "root.devices").write_text("".join(f"{each} {each}\n" for each in ("/proc", *devices)))
-    folder.chmod(0o755)
+    for place in root.rglob("*"):  # whatever the umask of this process is
+        if place.is_dir():
+            place.chmod(0o755)
+    root.chmod(0o755)
     return Image(folder / "tree", load("image/build_tree.py").weigh(folder / "tree"), root)
 
 
@@ -146,6 +149,14 @@ def test_the_tree_is_small_and_has_what_was_locked(image: Image) -> None:
     names = {(name.lower().replace("_", "-").replace(".", "-"), version) for name, version in there}
     assert "setuptools" not in {name for name, _ in names}
     assert names - {("realmgate", version_of_the_project())} <= locked
+
+
+def test_the_tree_still_speaks_every_language_of_the_pages(image: Image) -> None:
+    program = "from idp.web.languages import languages; print(*(each.days(30) for each in languages().values()), sep='|')"
+    alone = {"PYTHONPATH": str(image.tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}", "-S", "-P", "-c", program]
+    said = subprocess.run(command, env=alone, capture_output=True, text=True, check=True, cwd="/")
+    assert said.stdout == "30 days|30 Tage\n"
 
 
 def version_of_the_project() -> str:
