@@ -43,13 +43,22 @@ def read_text(path: Path) -> str:
         raise unreadable(str(path), error) from error
 
 
-def is_open_to_others(found: os.stat_result) -> bool:
+def is_open_to_others(path: Path, found: os.stat_result) -> bool:
     """Tell whether anybody but the owner and this process can get at a file that holds a secret.
 
-    Its group may read it if it is one of this process's own: the files of a Secret volume are root's, and given to a group.
+    Its group may read it if it is one of this process's own: the files of a Secret volume are root's, and given to a group. What
+    systemd hands to a service (systemd.exec(5), LoadCredential=) may look as if root's group could: there the mode shows the mask
+    of a list that names the service's user.
     """
     readable_by_group = bool(found.st_mode & 0o040)
-    return bool(found.st_mode & 0o037) or (readable_by_group and found.st_gid not in {os.getegid(), *os.getgroups()})
+    is_allowed = _is_credential(path) or found.st_gid in {os.getegid(), *os.getgroups()}
+    return bool(found.st_mode & 0o037) or (readable_by_group and not is_allowed)
+
+
+def _is_credential(path: Path) -> bool:
+    """Tell whether a file is in the folder that systemd has made for this service, and lets nobody else into."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    return bool(folder) and path.absolute().parent == Path(folder)
 
 
 def decode(data: bytes, name: str) -> str:

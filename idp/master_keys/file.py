@@ -26,7 +26,7 @@ def read_key_file(path: Path) -> dict[str, str]:
         raise MasterKeyError(f"The master key file {path} cannot be read ({error.strerror}). Set IDP_MASTER_KEY_FILE.") from error
     except TextFileError as error:
         raise MasterKeyError(f"The master key file {path} {error.reason}. Set IDP_MASTER_KEY_FILE.") from None
-    if is_open_to_others(found):
+    if is_open_to_others(path, found):
         raise MasterKeyError(
             f"The master key file {path} can be read or changed by others (mode {found.st_mode & 0o777:04o}). "
             f"Run: chmod 600 {path} (for a volume of a Secret: defaultMode 0440, with the pod's fsGroup)."

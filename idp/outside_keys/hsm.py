@@ -78,7 +78,7 @@ def _read_pin(path: Path) -> str:
     :raises RefusedError: the file cannot be read, or others can read it.
     """
     try:
-        if is_open_to_others(path.stat()):
+        if is_open_to_others(path, path.stat()):
             raise RefusedError(f"the file of its PIN, {path}, can be read or changed by others. Run: chmod 600 {path}")
         pin = read_text(path).removesuffix("\n")
     except OSError as error:
