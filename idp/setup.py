@@ -89,19 +89,29 @@ def set_up(settings: Settings) -> tuple[Flask, SetupReport]:
     """
     make_data_dir(settings.data_dir)
     report = SetupReport()
-    with _alone(settings.data_dir), _alone_with_database(settings):
-        if not settings.master_key_file.exists():
-            _create_first_key(settings)
-        app = open_app(settings)
+    with _alone(settings.data_dir):
+        with _alone_with_database(settings):
+            app = _set_up(settings, report)
         try:
-            with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors():
-                _complete(settings, report)
             with app.app_context(), storage_errors():
                 migrations.build_slow_indexes(db.engine, _log.warning)
         except BaseException:
             close_app(app)
             raise
     return app, report
+
+
+def _set_up(settings: Settings, report: SetupReport) -> Flask:
+    if not settings.master_key_file.exists():
+        _create_first_key(settings)
+    app = open_app(settings)
+    try:
+        with app.app_context(), audit.acting_as(audit.SYSTEM), storage_errors():
+            _complete(settings, report)
+    except BaseException:
+        close_app(app)
+        raise
+    return app
 
 
 def _complete(settings: Settings, report: SetupReport) -> None:

