@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage interop charts lint format bench docs pictures lock wheel image sbom audit clean
+.PHONY: help serve test coverage faults interop charts lint format bench docs pictures lock wheel image sbom audit clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ coverage: $(VENV)/.dev  ## Run every test as `test` does, and fail when they rea
 	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+faults: $(VENV)/.dev  ## Try faults for longer than the tests do, and planted bugs; writes docs/reliability.md (takes half an hour)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
 	@INTEROP=write $(BIN)/python -m pytest -p no:randomly tests/interop/built $(ARGS)

@@ -209,7 +209,7 @@ def turned_keys(folder: Path, times: float = 1) -> Result:
         turns = int(2 * times)
         for _ in range(turns):
             fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
-            load.run(4.0)
+            load.run(7.5)  # which is when the successor has begun to sign
         return finish(load, fleet, turns=str(turns), verified=str(len(load.history.of(Act.VERIFY))))
 
 

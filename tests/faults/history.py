@@ -10,8 +10,8 @@ from enum import StrEnum
 GRACE = 1.0
 """Seconds after the answer to a revocation, from which on nothing may be accepted any more."""
 
-LONGEST = 6.0
-"""Seconds after which a call that is not answered hangs."""
+LONGEST = 9.0
+"""Seconds after which a call that is not answered hangs. A statement without an answer is cut after 6.5; something may be waited for then."""
 
 
 class Act(StrEnum):
@@ -121,7 +121,7 @@ def _wronged(history: History) -> Iterator[str]:
     revoked = defaultdict(lambda: float("inf"))
     for event in history.of(Act.REVOKE):
         revoked[event.subject] = min(revoked[event.subject], event.begun)
-    for event in history.of(Act.CHECK, Act.ISSUE):
+    for event in history.of(Act.CHECK, Act.ISSUE, Act.CREATE):
         if not event.granted and not event.is_failed and event.ended < revoked[event.subject]:
             yield f"{event.subject} is good, and was refused with {event.status} {event.detail}".rstrip()
     once = defaultdict(list)

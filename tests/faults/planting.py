@@ -100,7 +100,7 @@ def frozen(folder: Path, source: Path) -> str:
     with _planted(folder, source) as (_, load, database):
         load.run(2.0)
         database.freeze()
-        load.run(9.0)
+        load.run(14.0)
         database.thaw()
         return _found(load)
 
@@ -121,7 +121,7 @@ def turned(folder: Path, source: Path) -> str:
         for _ in range(2):
             load.run(1.0)
             fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
-            load.run(4.0)
+            load.run(7.5)
         return _found(load)
 
 
