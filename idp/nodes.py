@@ -40,6 +40,14 @@ class Turn(Base):
     begun_at: Mapped[datetime]
 
 
+class SchemaFloor(Base):
+    """The oldest schema whose version works on this database, so that its nodes may serve it too; one row."""
+
+    __tablename__ = "schema_floor"
+
+    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 _this_node: list[str] = []
 
 

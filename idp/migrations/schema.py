@@ -8,12 +8,12 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Index, String, delete, insert, inspect, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Connection, Engine, Index, delete, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex
 
 from idp.db import SLOW, Base
 from idp.errors import IdpError
+from idp.nodes import SchemaFloor
 
 UNFINISHED_COPY = "unfinished_copy"
 """Table that a database has as long as it is an unfinished copy of another one."""
@@ -27,14 +27,6 @@ OLDEST_SERVED = "0012"
 A migration only adds, then: what the former version does not know of, it must be able to leave alone (defaults of the database,
 references that end with what they refer to), and what it uses is removed by the migration after. See docs/architecture.md.
 """
-
-
-class SchemaFloor(Base):
-    """The oldest schema whose version works on this database; one row."""
-
-    __tablename__ = "schema_floor"
-
-    oldest: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class SchemaError(IdpError):

@@ -115,9 +115,9 @@ class Load:
 
     def _work(self, chance: random.Random) -> None:
         acts: list[tuple[Callable[[], None], int]] = [
-            (self._issue, 40), (self._create, 10), (self._revoke, 8), (self._redeem, 10), (self._retire, 5), (self._disable, 3),
+            (self._issue, 40), (self._create, 10), (self._revoke, 8), (self._redeem, 10), (self._retire, 5), (self._disable, 6),
             (self._read, 15),
-        ]  # fmt: skip
+        ]  # fmt: skip # a table
         while not self._stop.is_set():
             act = chance.choices([each for each, _ in acts], [weight for _, weight in acts])[0]
             act()
@@ -228,8 +228,10 @@ class Load:
             return
         as_it = {"client_id": name, "client_secret": made.json["clientSecret"]}
         begun = time.monotonic()
-        first = self._token(as_it)
-        self.history.add(Act.ISSUE, name, begun, first.status, granted=first.status == 200, detail=_error(first))
+        for _ in range(2 * len(self._urls())):  # so that several workers know it
+            first = self._token(as_it)
+            self.history.add(Act.ISSUE, name, begun, first.status, granted=first.status == 200, detail=_error(first))
+            begun = time.monotonic()
         begun = time.monotonic()
         off = self._api("PATCH", f"applications/{made.json['uid']}", {"spec": {"enabled": False}})
         self.history.add(Act.REVOKE, name, begun, off.status, granted=off.status in {200, 204})
@@ -251,7 +253,7 @@ class Load:
         """Use something that was revoked at each node, after the time that nodes have to hear of it."""
         if self._stop.wait(1.05):
             return
-        for _ in range(2 * max(1, len(self._urls()))):
+        for _ in range(3 * max(1, len(self._urls()))):  # each node has two workers
             use()
 
     # -- HTTP ------------------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def _found(load: Load) -> str:
 
 @contextlib.contextmanager
 def _planted(
-    folder: Path, source: Path, nodes: int = 1, threads: int = 4, **settings: str
+    folder: Path, source: Path, nodes: int = 1, threads: int = 6, **settings: str
 ) -> Iterator[tuple[Fleet, Load, Postgres]]:
     with postgres() as make:
         database = make().create()
@@ -86,7 +86,7 @@ def under_load(folder: Path, source: Path) -> str:
 
 def killed(folder: Path, source: Path) -> str:
     """The servers are killed and begin again while something is acknowledged."""
-    with _planted(folder, source, threads=8) as (fleet, load, _):
+    with _planted(folder, source) as (fleet, load, _):
         for _ in range(3):
             load.run(1.5)
             fleet.nodes[0].kill()

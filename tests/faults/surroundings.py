@@ -148,7 +148,7 @@ class Postgres:
         self._run(
             "pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres", "-R", "-X", "stream",
             "-c", "fast", "--no-sync",
-        )  # fmt: skip
+        )  # fmt: skip # a command line
         self.start()
         return self
 
@@ -188,19 +188,14 @@ class Postgres:
                     process.send_signal(number)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        done = subprocess.run(
-            [self._bin / program, *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE,
-            check=False, **self._options,
-        ) if program != "pg_ctl" else _detached([self._bin / program, *arguments], self.folder, self._options)  # fmt: skip
-        assert done.returncode == 0, f"{program}: {(done.stdout or b'').decode(errors='replace')}"
-
-
-def _detached(command: Sequence[str | Path], folder: Path, options: dict[str, Any]) -> "subprocess.CompletedProcess[bytes]":
-    """Run a command whose children stay, and would keep its pipe open."""
-    with tempfile.TemporaryFile() as said:
-        done = subprocess.run(command, cwd=folder, stdout=said, stderr=said, timeout=PATIENCE, check=False, **options)
-        said.seek(0)
-        return subprocess.CompletedProcess(command, done.returncode, said.read(), b"")
+        # not through a pipe: what pg_ctl starts stays, and would keep it open
+        with tempfile.TemporaryFile() as said:
+            command = [self._bin / program, *arguments]
+            done = subprocess.run(
+                command, cwd=self.folder, stdout=said, stderr=said, timeout=PATIENCE, check=False, **self._options
+            )
+            said.seek(0)
+            assert done.returncode == 0, f"{program}: {said.read().decode(errors='replace')}"
 
 
 def _account() -> pwd.struct_passwd:
