@@ -208,7 +208,7 @@ def turned_keys(folder: Path, times: float = 1) -> Result:
     with two_nodes(folder, IDP_KEY_SET_MAX_AGE="3") as (fleet, load):
         turns = int(2 * times)
         for _ in range(turns):
-            fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
+            load.turn_keys()
             load.run(7.5)  # which is when the successor has begun to sign
         return finish(load, fleet, turns=str(turns), verified=str(len(load.history.of(Act.VERIFY))))
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,7 @@ class Load:
         self._victim = made_at.create_application("load-victim")
         self._prefix = secrets.token_hex(3)
         self._number = itertools.count()
+        self._issued: deque[str] = deque(maxlen=400)
         self._keys: tuple[float, KeySet | None] = (0.0, None)
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
@@ -101,6 +103,12 @@ class Load:
         while len(self.history.events) < calls:
             self._stop.wait(0.1)
 
+    def turn_keys(self) -> None:
+        """Have the realm's signing keys replaced."""
+        for algorithm in ALGORITHMS:
+            answer = self._api("POST", "signingKeys", {"spec": {"algorithm": algorithm}})
+            assert answer.status == 201, answer.body
+
     def present(self) -> set[str]:
         """Return the names of all applications that there are."""
         found: set[str] = set()
@@ -131,7 +139,9 @@ class Load:
         self.history.add(Act.ISSUE, name, begun, answer.status, granted=answer.status == 200, detail=_error(answer))
         if answer.status == 200:
             token = answer.json["access_token"]
+            self._issued.append(token)
             self._verify(token)
+            self._verify(self._issued[0])  # which an earlier key may have signed
             self._introspect(Act.CHECK, token)
 
     def _verify(self, token: str) -> None:

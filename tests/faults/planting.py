@@ -117,11 +117,10 @@ def crashed(folder: Path, source: Path) -> str:
 
 def turned(folder: Path, source: Path) -> str:
     """Signing keys are replaced."""
-    with _planted(folder, source, IDP_KEY_SET_MAX_AGE="3") as (fleet, load, _):
-        for _ in range(2):
-            load.run(1.0)
-            fleet.nodes[0].idp("keys", "rotate", "--realm", "acme", both=True)
-            load.run(7.5)
+    with _planted(folder, source, IDP_KEY_SET_MAX_AGE="3") as (_, load, _):
+        load.run(1.0)
+        load.turn_keys()
+        load.run(9.0)
         return _found(load)
 
 
