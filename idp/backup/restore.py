@@ -103,7 +103,7 @@ def _examine(settings: Settings, folder: Path, watch: Watch) -> tuple[Restored, 
         )
     if [file.name for file in found.manifest.files] != [_FILES[found.manifest.kind]]:
         raise RestoreError(f"The manifest of {path} names other files than a backup has. Use another backup.")
-    wrong = find_wrong_keys(found.manifest, master_keys.load_master_keys(settings.master_key_file))
+    wrong = find_wrong_keys(found.manifest, master_keys.load_master_keys(settings.master_key_file, settings.outside))
     with _timed(found, "checksums"):
         found.problems = [*wrong, *find_damaged(path, found.manifest, watch)]
     return found, not wrong

@@ -1,13 +1,11 @@
 """Master keys that are wrapped by a key outside: in a security module, or in AWS's key service."""
 
 import base64
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,8 +102,9 @@ def test_served_with_the_master_key_outside_nothing_else_holds_it(held: Held, te
         in_memory = {f"process {pid}": memory(pid) for pid in processes}
         beside = {f"environment of {pid}": Path(f"/proc/{pid}/environ").read_bytes() for pid in processes}
         libraries = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in processes)
-        copy_database(settings, tmp_path / "backup.db")
+        server.idp("backup", str(tmp_path / "backups"))
         beside |= files_of(tmp_path)
+        assert "Error" not in server.idp("restore", str(tmp_path / "backups"), "--check", both=True)
         shown = [server.idp("master-key", "rotate"), server.idp("doctor"), server.idp("settings") if held.secrets else ""]
         assert lease(server, bot) == AWS_VALUES
         # to the other outside key while it serves; then the first is needed no more
@@ -132,12 +131,6 @@ def test_served_with_the_master_key_outside_nothing_else_holds_it(held: Held, te
     assert "No master key is in the file unencrypted" in shown[1]
     assert "Keys changed: 2" in shown[3]
     assert "Traceback" not in "".join(server.output)
-
-
-def copy_database(settings: Settings, target: Path) -> None:
-    """Back the database up."""
-    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as source, contextlib.closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
 
 
 def lease(server: Server, bot: Made) -> dict[str, str]:
