@@ -232,7 +232,7 @@ def previous_release(folder: Path) -> Path | None:
     return folder
 
 
-def upgraded_nodes(folder: Path, times: float = 1, calls: int = 600) -> Result:
+def upgraded_nodes(folder: Path, times: float = 1) -> Result:
     """Nodes of the last release and of this one replace each other on one database, there and back (11)."""
     with tempfile.TemporaryDirectory(prefix="realmgate-release-") as place, postgres() as make:
         former = previous_release(Path(place) / "former")
@@ -241,13 +241,13 @@ def upgraded_nodes(folder: Path, times: float = 1, calls: int = 600) -> Result:
         try:
             for _ in range(2):
                 fleet.add(former)
-            load = Load(fleet.nodes[0], fleet.urls).start()
+            load = Load(fleet.nodes[0], fleet.urls, threads=4 if times <= 1 else 10).start()
             load.wait_for(50)
             for source in (PROJECT, former, PROJECT):
                 for node in fleet.nodes:
                     fleet.replace(node, source)
-                    load.run(1.5 * times)
-            load.wait_for(int(calls * times))
+                    load.run(1.5 if times <= 1 else 20.0)
+            load.wait_for(600 if times <= 1 else 10_000)
             wait_ready(fleet)
             failed = load.history.failed()
             result = finish(load, fleet, failed=f"{len(failed)} of {len(load.history.events)}")
