@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import (
     URL,
     BigInteger,
@@ -194,7 +195,21 @@ SLOW = "slow"
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """Numbers of rows that come by the million. SQLite's INTEGER has 64 bits as it is."""
 
-db = SQLAlchemy(model_class=Base)
+
+class UnitOfWork(FlaskSession):
+    """The session of a request, which ends also where the database has gone in the meantime."""
+
+    def close(self) -> None:
+        """End it. What was to be stored is committed, and the answer is decided: a lost connection changes neither."""
+        try:
+            super().close()
+        except SQLAlchemyError as error:
+            if not outages.is_unavailable(error):
+                raise
+            self.invalidate()
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": UnitOfWork})
 
 
 def engine_url(settings: Settings) -> URL:

@@ -482,3 +482,19 @@ def test_nothing_is_read_from_a_server_that_was_found_to_be_set_aside(postgres: 
         feed.expire()
         feed.confirm()
         assert feed.cache("realm").get("acme") is None, "it may be another server: all is read anew"
+
+
+def test_answer_stands_when_the_connection_is_lost_after_it_was_decided(pg_make: Factory, database_url: str) -> None:
+    """The end of a request gives the connection back with a ROLLBACK, which may be the first that a lost connection is noticed by."""
+    app = pg_make.app
+
+    @app.before_request
+    def read_and_be_cut() -> None:
+        db.session.execute(text("SELECT 1"))
+        own = db.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [own])
+
+    assert app.test_client().get("/health/live").status_code == 200
+    app.before_request_funcs[None].remove(read_and_be_cut)
+    assert ask_token(app.test_client(), pg_make.application()).status_code == 200
