@@ -1,0 +1,86 @@
+"""Searching an audit trail of millions of events on PostgreSQL: `python -m tests.bench.trail --events 10000000`."""
+
+import argparse
+import hashlib
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from idp import audit, setup
+from idp.app import close_app, create_app
+from idp.db import db
+from idp.settings import Settings
+from tests.faults.surroundings import postgres
+from tests.forking import PROJECT
+
+_FILL = """
+INSERT INTO audit_event (at, realm, tag, actor, target, address, outcome, detail)
+SELECT now() - interval '365 days' + interval '365 days' * (i::float8 / :n), 'acme',
+  CASE WHEN i = :n / 3 THEN 'admin:role:delete' WHEN i % 10 < 9 THEN 'client:token:issue'
+       WHEN i % 100 = 9 THEN 'client:token:refuse' ELSE 'admin:application:update' END,
+  CASE WHEN i = :n / 4 THEN 'user:rare' ELSE 'application:a' || (i % 500) END,
+  CASE WHEN i % 10 < 9 THEN 'token:' || md5(i::text) ELSE 'application:a' || (i % 500) END,
+  '10.0.0.1', CASE WHEN i % 100 = 9 THEN 'refused' ELSE 'success' END, '{}'
+FROM generate_series(1, :n) i"""
+
+
+def searches() -> dict[str, dict[str, Any]]:
+    """Return what is searched for, by what it is called."""
+    old = datetime.now(UTC) - timedelta(days=200)
+    day = {"since": old, "until": old + timedelta(days=1)}
+    return {
+        "nothing in particular": {},
+        "a tag that occurs once": {"tag": "admin:role:delete"},
+        "a tag that does not occur": {"tag": "admin:project"},
+        "all of admin:": {"tag": "admin:"},
+        "issued tokens": {"tag": "client:token:issue"},
+        "a day 200 days ago": day,
+        "a tag on that day": {"tag": "client:token:refuse", **day},
+        "an actor that occurs once": {"actor": "user:rare"},
+        "the same by the name alone": {"actor": "rare"},
+        "an application": {"actor": "application:a7"},
+        "an application on that day": {"actor": "a7", **day},
+        "an actor that does not occur": {"actor": "nobody"},
+        "a token": {"target": "token:" + hashlib.md5(b"5", usedforsecurity=False).hexdigest()},
+        "refusals": {"outcome": "refused"},
+        "refusals before that day": {"outcome": "refused", "until": old},
+        "things of a kind": {"kind": "application"},
+        "things of a kind that does not occur": {"kind": "keyset"},
+        "deletions": {"action": "delete"},
+    }
+
+
+def main() -> None:
+    """Fill a trail, and print how long each search takes at first and then."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.trail", description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    events = parser.parse_args().events
+    with postgres() as make, tempfile.TemporaryDirectory() as folder:
+        url = make().create().url()
+        settings = Settings.load(data_dir=Path(folder) / "data", realms_dir=PROJECT / "realms", database_url=url)
+        close_app(setup.set_up(settings)[0])
+        app = create_app(settings)
+        with app.app_context():
+            db.session.execute(text("SET LOCAL statement_timeout = 0"))
+            db.session.execute(text(_FILL), {"n": events})
+            db.session.execute(text("ANALYZE audit_event"))
+            db.session.commit()
+            print(f"| searched for, among {events:,} events | shown | first, ms | then, ms |\n|---|---|---|---|")
+            for name, filters in searches().items():
+                took = []
+                for _ in range(3):
+                    begun = time.perf_counter()
+                    rows = audit.list_events("acme", limit=51, **filters)
+                    took.append(1000 * (time.perf_counter() - begun))
+                    db.session.rollback()
+                print(f"| {name} | {len(rows)} | {took[0]:.1f} | {min(took[1:]):.1f} |", flush=True)
+        close_app(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
