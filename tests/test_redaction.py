@@ -35,6 +35,7 @@ WRONG = {
         f"/{CANARY}",
         f"https://[{CANARY}",
     ],
+    "outside_keys": [f"pkcs11:token=a;object=b?module-path=/lib/m.so&pin-value={CANARY}", f"{CANARY}"],
     "audit_push_syslog": [f"tcp://idp:{CANARY}@h:601", f"tcp://h/{CANARY}"],
     "otlp_endpoint": [f"grpc://idp:{CANARY}@h", f"http://h/ {CANARY}", f"{CANARY}"],
     "public_url": [f"https://idp:{CANARY}@id.example.com"],
@@ -70,8 +71,9 @@ def lines() -> Iterator[list[str]]:
 
 def test_every_setting_that_may_hold_a_credential_is_marked() -> None:
     urls = {name for name in Settings.model_fields if name.endswith(("_url", "_endpoint", "_webhook", "_syslog"))}
-    assert urls - {"public_url"} == set(Settings.confidential()), "a public URL refuses a user, and is told to everybody"
-    assert set(SOUND) | {"audit_push_syslog"} == set(Settings.confidential())
+    marked = set(Settings.confidential())
+    assert urls - {"public_url"} | {"outside_keys"} == marked, "a public URL refuses a user, and is told to everybody"
+    assert set(SOUND) | {"audit_push_syslog", "outside_keys"} == marked, "one of the two latter with a credential is refused"
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])

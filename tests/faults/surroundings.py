@@ -259,10 +259,12 @@ class Wire:
         while True:
             try:
                 near, _ = self._listener.accept()
+            except OSError:
+                return  # it was closed
+            try:
                 far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
-                if self._listener.fileno() < 0:
-                    return
+                near.close()
                 continue
             self._ends += [near, far]
             threading.Thread(target=self._pump, args=(near, far), daemon=True).start()
