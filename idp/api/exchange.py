@@ -1,5 +1,6 @@
 """`POST /v1/auth/exchange`: the key in the `apiKey` header for a session token, past Flask like the token endpoint."""
 
+import json
 from urllib.parse import parse_qs
 
 from flask import Response, request
@@ -13,14 +14,16 @@ from idp.api.schemas import Query
 from idp.audit import Tag
 from idp.errors import InvalidValueError
 from idp.web.address import client_address
-from idp.web.answers import answer
+from idp.web.answers import NO_STORE, answer
 from idp.web.body import Environ
 from idp.web.credentials import Shown, read_credentials
+from idp.web.express import Answer, AnyAnswer
 
 PATH = "/v1/auth/exchange"
+_HEADERS = [("Content-Type", "application/json"), *NO_STORE.items()]
 
 
-def exchange(environ: Environ) -> Response:
+def exchange(environ: Environ) -> "ExchangedShown":
     """Exchange a key; `scope=project:<name>` in the query narrows the token to projects."""
     process = runtime.current()
     process.feed.confirm()
@@ -32,7 +35,7 @@ def exchange(environ: Environ) -> Response:
     checked = apikeys.check_key(process, credentials.value, address, Tag.API_KEY_EXCHANGE)
     token = apikeys.exchange_key(checked, scope=scope)
     expires = clock.timestamp() + token.expires_in
-    return answer({"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in, "expiresAt": expires})
+    return {"Authorization": token.token, "isMfa": False, "expiresIn": token.expires_in, "expiresAt": expires}
 
 
 def _scope(query: str) -> str:
@@ -42,12 +45,12 @@ def _scope(query: str) -> str:
         raise InvalidValueError("The query has more than 20 parameters. Use only scope.") from None
 
 
-def answer_exchange(environ: Environ) -> Response | None:
+def answer_exchange(environ: Environ) -> AnyAnswer | None:
     """Return the answer to an exchange; None for any other request."""
     if environ["PATH_INFO"] != PATH:
         return None
     try:
-        return exchange(environ)
+        return Answer(json.dumps(exchange(environ)).encode(), [*_HEADERS])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
         return answer_error(error)
 
@@ -71,4 +74,4 @@ class ExchangedShown(TypedDict):
 @public(answers=ExchangedShown)
 def exchange_key(query: ScopeQuery) -> Response:  # noqa: ARG001 (`exchange` reads it itself)
     """Exchange an API key, sent in the header `apiKey`, for a 15-minute session token."""
-    return exchange(request.environ)
+    return answer(exchange(request.environ))

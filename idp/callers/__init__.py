@@ -1,6 +1,7 @@
 """Who calls, by whatever credential. What they may do is in `rules`."""
 
 from idp.callers.authenticate import (
+    ActiveToken,
     CredentialError,
     NoCredentialError,
     authenticate_browser,
@@ -27,6 +28,7 @@ from idp.callers.revoke import revoke_credential
 
 __all__ = [
     "ADMINISTRATOR",
+    "ActiveToken",
     "Caller",
     "CredentialError",
     "CredentialKind",

@@ -21,7 +21,7 @@ from idp.tokens import Subject
 from idp.users import KnownUser, known_user, lock_user
 
 MOST_OPENED = 10_000
-"""Tokens whose signature was checked that each worker remembers (about 2 KB each)."""
+"""Tokens whose signature was checked that each worker remembers (about 2 KB each, and 5 of one that is introspected)."""
 
 
 NO_ADDRESS = "(introspection)"
@@ -55,6 +55,15 @@ class WrongTokenError(CredentialError):
         IdpError.__init__(self, ID_TOKEN_SHOWN)
 
 
+@dataclass(frozen=True, slots=True)
+class ActiveToken:
+    """A token that counts, as introspection tells of it."""
+
+    claims: dict[str, Any]
+    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What others work out from the claims and want to keep exactly as long as they hold."""
+
+
 @dataclass(slots=True)
 class _Opened:
     """A token whose signature, dates and issuer were found right under these keys."""
@@ -67,6 +76,8 @@ class _Opened:
     expires_at: float
     held: tuple[Any, tuple[HeldRole, ...]] | None = field(default=None)
     """The subject or key that it was worked out for, and what the token carries of its roles."""
+    active: tuple[tuple[HeldRole, ...], float, ActiveToken] | None = field(default=None)
+    """What introspection tells of it, the roles of the subject that this was worked out from, and until when it holds."""
 
 
 def authenticate_key(process: Runtime, plain_key: str, address: str, purpose: Tag = Tag.API_KEY_USE) -> Caller:
@@ -188,8 +199,8 @@ def remember_access_token(realm: KnownRealm, token: str) -> tuple[Subject, dict[
     return None if subject is None or tokens.is_revoked(realm, opened.claims) else (subject, opened.claims)
 
 
-def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
-    """Return the claims of an active token of this realm, of any kind, or None (RFC 7662 §2.2).
+def introspect(realm: KnownRealm, token: str) -> ActiveToken | None:
+    """Return an active token of this realm, of any kind, or None (RFC 7662 §2.2).
 
     Roles and projects are those that the token names *and* its subject still holds. What was revoked before this is asked, by
     whichever worker, is not active: no answer here contradicts one of the revocation endpoint.
@@ -209,24 +220,29 @@ def introspect(realm: KnownRealm, token: str) -> dict[str, Any] | None:
         return None
     if caller.realm.name != realm.name:
         return None
-    return tokens.still_held(caller.held_roles, caller.claims or read_unverified(token).claims)
+    return ActiveToken(tokens.still_held(caller.held_roles, caller.claims or read_unverified(token).claims))
 
 
-def _introspect_access_token(realm: KnownRealm, opened: _Opened) -> dict[str, Any] | None:
+def _introspect_access_token(realm: KnownRealm, opened: _Opened) -> ActiveToken | None:
     claims = opened.claims
     subject = tokens.live_subject(realm, claims) if opened.realm == realm.name else None
     if subject is None or tokens.is_revoked(realm, claims):
         return None
-    return tokens.still_held(access.limited_to(claims.get("limited"), subject.held_roles), claims)
+    now = clock.timestamp()
+    if opened.active is None or opened.active[0] is not subject.held_roles or now >= opened.active[1]:
+        held = access.limited_to(claims.get("limited"), subject.held_roles)
+        until = min((each.until for each in held if now < each.until), default=float("inf"))
+        opened.active = (subject.held_roles, until, ActiveToken(tokens.still_held(held, claims)))
+    return opened.active[2]
 
 
-def _introspect_refresh_token(realm: KnownRealm, token: str) -> dict[str, Any] | None:
+def _introspect_refresh_token(realm: KnownRealm, token: str) -> ActiveToken | None:
     found = authorizations.find_active(realm, token)
     user = known_user(realm, found.user_uid) if found is not None else None
     known = authorizations.known_authorization(realm, found.uid) if found is not None else None
     if found is None or user is None or known is None or not user.enabled or not known.lives_after(user.signed_out_at):
         return None
-    return {
+    told = {
         "iss": realm.issuer,
         "sub": user.uid,
         "aud": realm.issuer,
@@ -238,6 +254,7 @@ def _introspect_refresh_token(realm: KnownRealm, token: str) -> dict[str, Any] |
         "grant_id": found.uid,
         "token_type": "refresh_token",
     }
+    return ActiveToken(told)
 
 
 def _by_personal_token(process: Runtime, token: str, address: str) -> Caller:

@@ -20,6 +20,7 @@ from idp.runtime import Runtime
 from idp.web.address import client_address, is_trusted
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, Shown, read_credentials
+from idp.web.express import Answer, AnyAnswer
 
 PATH = re.compile(r"/gateway/check/([^/]+)/([^/]+)(/.*)?", re.DOTALL)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,7 +38,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, like the others)
         self.status, self.error, self.sentence, self.retry_after = status, error, sentence, retry_after
 
 
-def check(environ: Environ) -> Response:
+def check(environ: Environ) -> AnyAnswer:
     """Answer 200 with who calls, 401 with a challenge, or 403."""
     realm_name = ""
     try:
@@ -53,11 +54,11 @@ def check(environ: Environ) -> Response:
         original = original_request(environ, match[3] or "")
         rules = api.rules_for(original.method, original.path)
         if protected_apis.is_open(rules):
-            return Response(b"", 200, [*_HEADERS, *NOBODY])
+            return Answer(b"", [*_HEADERS, *NOBODY])
         caller = _caller(process, realm, api, environ, original)
         if not protected_apis.allows(rules, caller.held_roles):
             raise Refusal(403, "insufficient_scope", _why(bool(rules)))
-        return _pass(caller, api)
+        return Answer(b"", [*_HEADERS, *identity_headers(caller, api)])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered, and never with 200)
         return refuse(error, realm_name)
 
@@ -101,10 +102,6 @@ def _check_site(credentials: Credentials, environ: Environ, original: OriginalRe
     own = site in {"same-origin", "none"} if site is not None else "HTTP_ORIGIN" not in environ
     if credentials.by_cookie and original.method not in _SAFE and not own:
         raise Refusal(403, "", "Pages of another site cannot use the cookie. Send the token in the Authorization header.")
-
-
-def _pass(caller: Caller, api: KnownApi) -> Response:
-    return Response(b"", 200, [*_HEADERS, *identity_headers(caller, api)])
 
 
 def refuse(error: Exception, realm: str) -> Response:

@@ -52,9 +52,7 @@ def parse_form(environ: Environ) -> Form:
 def parse_body(body: bytes) -> Form:
     """Parse a form-encoded body; see `parse_form` for the errors."""
     try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, max_num_fields=MOST_PARAMETERS, encoding="utf-8", errors="strict"
-        )
+        pairs = _pairs(body.decode())
     except UnicodeDecodeError:
         raise InvalidRequestError("The body is not UTF-8.") from None
     except ValueError:
@@ -67,3 +65,15 @@ def parse_body(body: bytes) -> Form:
         # RFC 6749 §3.2: a parameter without a value counts as omitted.
         form = Form((name, value) for name, value in pairs if value)
     return form
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Return names and values in their order.
+
+    :raises ValueError: there are too many, or what an escape stands for is not UTF-8.
+    """
+    if "%" in text or "+" in text or text.count("&") >= MOST_PARAMETERS:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, encoding="utf-8", errors="strict")
+    # nothing is escaped, as in most requests: this is what `parse_qsl` does then, at a third of the cost
+    split = (pair.partition("=") for pair in text.split("&") if pair)
+    return [(name, value) for name, _, value in split]

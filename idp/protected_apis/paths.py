@@ -21,16 +21,21 @@ def is_plain(path: str) -> bool:
         if escape.lower() in _FORBIDDEN_ESCAPES or not _HARMLESS_ESCAPE.fullmatch(escape):
             return False
     bare = _ESCAPED.sub("x", path)
-    if not _PLAIN.fullmatch(bare):
+    if not _PLAIN.fullmatch(bare) or not _is_plain_decoded(path):
         return False
+    segments = bare.split("/")[1:]
+    return all(segment not in {".", ".."} for segment in segments) and all(segments[:-1])
+
+
+def _is_plain_decoded(path: str) -> bool:
+    """Tell whether no escape stands for a character that somebody may take for a dot or a separator."""
+    if "%" not in path:
+        return True
     try:
         decoded = unicodedata.normalize("NFKC", unquote(path, errors="strict"))
     except UnicodeDecodeError:
         return False
-    if any(decoded.count(separator) != path.count(separator) for separator in "./\\;?#"):
-        return False  # an escape stands for a character that somebody may take for a dot or a separator
-    segments = bare.split("/")[1:]
-    return all(segment not in {".", ".."} for segment in segments) and all(segments[:-1])
+    return all(decoded.count(separator) == path.count(separator) for separator in "./\\;?#")
 
 
 def is_below(path: str, prefix: str) -> bool:

@@ -15,20 +15,28 @@ from idp.oauth.client_auth import noted_application
 from idp.oauth.errors import answer_error
 from idp.realms import known_realm
 from idp.web.body import Environ
+from idp.web.express import AnyAnswer
 
 
-def answer(environ: Environ, realm: str, view: Callable[[], Response]) -> Response:
+def answer(environ: Environ, realm: str, view: Callable[[], AnyAnswer]) -> AnyAnswer:
     """Return the answer of an endpoint, or its error, with what lets pages of the right origins read it."""
+    response: AnyAnswer
     try:
         response = view()
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
         response = answer_error(error)
     if "HTTP_ORIGIN" in environ:
-        response.headers.add("Vary", "Origin")
-        if environ["HTTP_ORIGIN"] in _origins(environ, realm):
-            response.headers["Access-Control-Allow-Origin"] = environ["HTTP_ORIGIN"]
-            response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, Retry-After"
+        response.headers.extend(_for_pages(environ, realm))
     return response
+
+
+def _for_pages(environ: Environ, realm: str) -> list[tuple[str, str]]:
+    """Return the headers that let the page that asks read the answer, if it may."""
+    origin: str = environ["HTTP_ORIGIN"]
+    if origin not in _origins(environ, realm):
+        return [("Vary", "Origin")]
+    exposed = ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+    return [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), exposed]
 
 
 def _origins(environ: Environ, realm: str) -> frozenset[str]:
@@ -43,7 +51,7 @@ def _origins(environ: Environ, realm: str) -> frozenset[str]:
         return frozenset()
 
 
-def add_endpoint(app: Flask, path: str, view: Callable[[str], Response], methods: list[str], endpoint: str = "") -> None:
+def add_endpoint(app: Flask, path: str, view: Callable[[str], AnyAnswer], methods: list[str], endpoint: str = "") -> None:
     """Add an endpoint for applications, whose path names a realm."""
     preflight = {
         "Access-Control-Allow-Methods": ", ".join(methods),
@@ -51,15 +59,15 @@ def add_endpoint(app: Flask, path: str, view: Callable[[str], Response], methods
         "Access-Control-Max-Age": "3600",
     }
 
-    def answered(**parts: Any) -> Response:
+    def answered(**parts: Any) -> AnyAnswer:
         realm: str = parts["realm"]
         if request.method != "OPTIONS":
             return answer(request.environ, realm, lambda: view(realm))
         allowed = Response(status=204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
         runtime.current().feed.confirm()
-        response = answer(request.environ, realm, lambda: allowed)
-        if "Access-Control-Allow-Origin" in response.headers:
-            response.headers.update(preflight)
-        return response
+        answer(request.environ, realm, lambda: allowed)
+        if "Access-Control-Allow-Origin" in allowed.headers:
+            allowed.headers.update(preflight)
+        return allowed
 
     app.add_url_rule(path, endpoint or view.__name__, answered, methods=[*methods, "OPTIONS"], provide_automatic_options=False)

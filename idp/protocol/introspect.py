@@ -1,19 +1,22 @@
 """Token introspection (RFC 7662)."""
 
+import json
 from typing import Any
-
-from flask import Response
 
 from idp import callers, tokens
 from idp.applications import KnownApplication
-from idp.oauth.answers import no_store
+from idp.callers import ActiveToken
+from idp.oauth.answers import at_once, at_once_written
 from idp.oauth.client_auth import authenticate_application
 from idp.oauth.forms import parse_form
 from idp.oauth.realm import open_realm
 from idp.web.body import Environ
+from idp.web.express import Answer
+
+_WRITTEN = "introspection"
 
 
-def introspect(realm: str, environ: Environ) -> Response:
+def introspect(realm: str, environ: Environ) -> Answer:
     """Describe a token to the application that it was issued to or is meant for; `{"active": false}` to others.
 
     `token_type_hint` is not needed and ignored (RFC 7662 §2.1).
@@ -21,13 +24,22 @@ def introspect(realm: str, environ: Environ) -> Response:
     known = open_realm(realm)
     form = parse_form(environ)
     client = authenticate_application(known, environ, form)
-    claims = callers.introspect(known, form.required("token"))
-    if claims is None or not _concerns(client.application, claims):
-        return no_store({"active": False})
+    found = callers.introspect(known, form.required("token"))
+    if found is None or not _concerns(client.application, found.claims):
+        return at_once({"active": False})
+    written: bytes | None = found.derived.get(_WRITTEN)
+    if written is None:
+        written = found.derived[_WRITTEN] = _write(found)
+    return at_once_written(written)
+
+
+def _write(found: ActiveToken) -> bytes:
+    """Return what is told of a token, whoever asks of those whom it concerns."""
+    claims = found.claims
     shown = {name: claims[name] for name in tokens.INTROSPECTED_CLAIMS if name in claims}
     kind = claims.get("token_type", "Bearer")
     username = {"username": claims["preferred_username"]} if "preferred_username" in claims else {}
-    return no_store({"active": True, "token_type": kind, **username, **shown})
+    return json.dumps({"active": True, "token_type": kind, **username, **shown}).encode()
 
 
 def _concerns(application: KnownApplication, claims: dict[str, Any]) -> bool:

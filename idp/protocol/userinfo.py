@@ -8,7 +8,7 @@ from flask import Response
 from idp import callers, clock, keys, tokens
 from idp.applications import KnownApplication, known_application
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
-from idp.oauth.answers import no_store
+from idp.oauth.answers import at_once
 from idp.oauth.client_auth import note_application
 from idp.oauth.errors import NO_STORE, InsufficientScopeError, InvalidTokenError
 from idp.oauth.realm import open_realm
@@ -16,9 +16,10 @@ from idp.realms import KnownRealm
 from idp.users import KnownUser
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
+from idp.web.express import AnyAnswer
 
 
-def userinfo(realm: str, environ: Environ) -> Response:
+def userinfo(realm: str, environ: Environ) -> AnyAnswer:
     """Tell the bearer of an access token who it was issued to: of a person, what its scope says.
 
     The token is sent in the header (RFC 6750 §2.1); cookies are ignored.
@@ -37,8 +38,8 @@ def userinfo(realm: str, environ: Environ) -> Response:
         raise InsufficientScopeError
     if isinstance(subject, KnownUser) and "grant_id" in claims:
         told = tokens.tell_of_person(known, subject, claims["scope"], frozenset(claims.get("userinfo", ())))
-        return _signed(known, application, told) if application is not None and application.signs_userinfo else no_store(told)
-    return no_store({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
+        return _signed(known, application, told) if application is not None and application.signs_userinfo else at_once(told)
+    return at_once({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
 
 
 def _signed(realm: KnownRealm, application: KnownApplication, told: dict[str, Any]) -> Response:

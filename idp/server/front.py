@@ -46,9 +46,12 @@ class Front:
         """Serve a request."""
         environ["REMOTE_ADDR"] = plain_address(environ["REMOTE_ADDR"])
         if "CONTENT_LENGTH" in environ or tells_its_end(environ):
-            with self._late_bodies.waiting(environ["REMOTE_ADDR"]) as wait:
+            wait = self._late_bodies.begin(environ["REMOTE_ADDR"])
+            try:
                 receive_body(environ)
-            if wait.was_answered:  # this goes nowhere, unless the body has come just when it was answered
+            finally:
+                was_answered = self._late_bodies.end(wait)
+            if was_answered:  # this goes nowhere, unless the body has come just when it was answered
                 start_response("408 Request Timeout", HEADERS)
                 return [TEXT.encode()]
         if environ["PATH_INFO"].startswith(_HEALTH):

@@ -77,8 +77,6 @@ class Wait:
     thread: int
     address: str
     since: float
-    was_answered: bool = False
-    """Whether the request was answered while it was waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +107,18 @@ class LateBodies:
         self._lengths = itertools.cycle(range(_SHORTEST, _LONGEST))  # no two of the answers that are still looked for are alike
         Loop("late-bodies", EVERY, self.end_late_waits).start()
 
-    @contextlib.contextmanager
-    def waiting(self, address: str) -> Iterator[Wait]:
-        """Wait for a body inside the block, for the client at an address; `was_answered` is known after the block."""
+    def begin(self, address: str) -> Wait:
+        """Note that this thread begins to wait for a body, of the client at an address."""
         wait = Wait(threading.get_ident(), address, time.monotonic())
         self._waits[wait] = None
-        try:
-            yield wait
-        finally:
-            if not self._take(wait):
-                wait.was_answered = True
-                self._answered.pop(wait, None)
+        return wait
+
+    def end(self, wait: Wait) -> bool:
+        """Note that the wait is over, and tell whether the request was answered meanwhile."""
+        if self._take(wait):
+            return False
+        self._answered.pop(wait, None)
+        return True
 
     def end_late_waits(self) -> None:
         """Answer those that are late, and cut off those that stayed after an answer."""

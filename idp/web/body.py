@@ -54,7 +54,8 @@ def read_body(environ: Environ) -> bytes:
     is_chunked = length is None and tells_its_end(environ)
     if length is None and not is_chunked:
         raise LengthMissingError("Send the length of the body in Content-Length.")
-    receive_body(environ)
+    if _KEPT not in environ:
+        receive_body(environ)
     body: bytes = environ.get(_KEPT, b"")
     if is_chunked and not body:
         # an object may have been cut before its first byte, where none is meant by nothing

@@ -1,6 +1,7 @@
 """Ways past Flask's routing and request context, for the calls that come most often: one table of them, looked at first.
 
-Each edge that has such a path says so where it registers its URLs. See docs/benchmarks.md for what this is worth.
+Each edge that has such a path says so where it registers its URLs, and answers with an `Answer`, or with Flask's `Response` where
+something is wrong. See docs/benchmarks.md for what this is worth.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,6 +12,33 @@ from flask import Flask, Response
 
 from idp.web.body import Environ
 
+Headers = list[tuple[str, str]]
+
+
+class Answer:
+    """An answer that is complete as it is: bytes, and headers that nobody looks up again.
+
+    A WSGI application like Flask's `Response`, which takes ten times as long to make and to send: it looks at each header, and
+    for what is never there.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, body: bytes, headers: Headers, status: str = "200 OK") -> None:
+        """Make an answer.
+
+        :param headers: all but its length; a list of the answer's own.
+        """
+        self.body, self.headers, self.status = body, headers, status
+
+    def __call__(self, _environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Send it."""
+        start_response(self.status, [*self.headers, ("Content-Length", str(len(self.body)))])
+        return [self.body]
+
+
+AnyAnswer = Answer | Response
+
 
 @dataclass(frozen=True)
 class FastPath:
@@ -20,7 +48,7 @@ class FastPath:
     """What their paths begin with."""
     methods: frozenset[str]
     """Empty for all."""
-    answer: Callable[[Environ], Response | None]
+    answer: Callable[[Environ], AnyAnswer | None]
     """Returns the answer, whatever happens; None for a request that Flask is to answer."""
 
 
@@ -43,7 +71,7 @@ class _Express:
         return self._next(environ, start_response)
 
 
-def add_fast_path(app: Flask, prefix: str, answer: Callable[[Environ], Response | None], *methods: str) -> None:
+def add_fast_path(app: Flask, prefix: str, answer: Callable[[Environ], AnyAnswer | None], *methods: str) -> None:
     """Have requests answered past Flask; see `FastPath`."""
     express: _Express | None = app.extensions.get("realmgate.express")
     if express is None:
