@@ -16,13 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-
 from idp.settings import Settings
-from tests.bench import api, keysets, nodes, pages, people, seed, sign_in
+from tests.bench import api, keysets, nodes, outside, pages, people, seed, sign_in
 from tests.bench.load import post, put_under_load
-from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, proportional_megabytes, set_up
+from tests.bench.serving import (
+    LOAD_CORE,
+    Measured,
+    bare_flask,
+    cpu_seconds,
+    pin,
+    proportional_megabytes,
+    set_up,
+    signature_seconds,
+)
 from tests.serving import PROJECT, Server
 
 KINDS = {
@@ -47,30 +53,6 @@ def token_request(client_id: str, secret: str, scope: str = "openid", realm: str
 def settings_of(server: Server) -> Settings:
     """Return the settings of a server, to write to its database."""
     return Settings.load(data_dir=server.data_dir, port=server.port, realms_dir=PROJECT / "realms")
-
-
-def signature_seconds(algorithm: str) -> float:
-    """Return the processor time of one bare signature, measured on the server's core."""
-    pin(SERVER_CORE)
-    message = os.urandom(900)
-    if algorithm == "RS256":
-        rsa_key = rsa.generate_private_key(65537, 2048)
-
-        def sign() -> Any:
-            return rsa_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        ec_key = ec.generate_private_key(ec.SECP256R1())
-
-        def sign() -> Any:
-            return ec_key.sign(message, ec.ECDSA(hashes.SHA256()))
-
-    count = 1_000 if algorithm == "RS256" else 8_000
-    started = time.process_time()
-    for _ in range(count):
-        sign()
-    spent = (time.process_time() - started) / count
-    pin(LOAD_CORE)
-    return spent
 
 
 def measure(port: int, processes: list[Any], request: bytes, seconds: float) -> dict[str, float]:
@@ -281,6 +263,11 @@ def machine() -> dict[str, Any]:
     return {"processor": cpu, "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
 
 
+def lines_of(rows: list[tuple[str, object, str]]) -> str:
+    """Return figures as lines, with what they should be."""
+    return "\n".join(f"{name:52} {value!s:>16}   {goal}" for name, value, goal in rows)
+
+
 def table(result: dict[str, Any]) -> str:
     """Return the result for people."""
     tokens, size = result["tokens"], result["size"]
@@ -306,7 +293,8 @@ def table(result: dict[str, Any]) -> str:
     rows += people.rows(result, result["count_keys"])
     rows += sign_in.rows(result)
     rows += keysets.rows(result)
-    lines += ["", *(f"{name:52} {value!s:>16}   {goal}" for name, value, goal in rows), "", "threads in a worker:"]
+    rows += outside.rows(result)
+    lines += ["", lines_of(rows), "", "threads in a worker:"]
     lines += [
         f"  {threads:>3}: id+access RS256 {each['rs256_us']:.0f} us, ES256 {each['es256_us']:.0f} us; "
         f"ES256 p99 alone {each.get('alone_p99_ms', '-')} ms, beside slow requests {each.get('beside_slow_requests_p99_ms', '-')} ms"
@@ -322,7 +310,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,statements,size,refusal,start_seconds,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes",
+        help="some of: tokens,outside,statements,size,refusal,start_seconds,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -333,6 +321,7 @@ def main() -> None:
         folder = Path(name)
         steps: list[tuple[str, str, Callable[[], Any]]] = [
             ("tokens", "tokens", lambda: bench_tokens(folder / "tokens", 32, rounds, seconds)),
+            ("outside", "sixteen connections", lambda: outside.bench_outside(folder / "outside", rounds, seconds / 2)),
             ("statements", "SQL statements", lambda: count_statements(folder / "statements")),
             ("size", "size", lambda: bench_size(folder / "size", rounds, seconds / 2, applications, realms_count)),
             ("refusal", "refusal of a retired secret", lambda: bench_refusal(folder / "refusal", 5)),
@@ -362,6 +351,8 @@ def main() -> None:
         result["count_keys"] = applications
         if options.only:
             print(json.dumps(result, indent=2))
+            if "outside" in result:
+                say("\n" + lines_of(outside.rows(result)))
             return
         result["threads"] = {}
         for threads in (1, 4, 32):

@@ -25,6 +25,11 @@ def post(path: str, body: bytes, headers: str = "") -> bytes:
     return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def get(path: str, headers: str) -> bytes:
+    """Return a GET request as bytes."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode()
+
+
 class Connection:
     """One connection with a request under way."""
 

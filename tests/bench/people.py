@@ -12,18 +12,13 @@ from typing import Any
 import psutil
 
 from tests.bench import seed
-from tests.bench.load import post, put_under_load
+from tests.bench.load import get, post, put_under_load
 from tests.bench.serving import LOAD_CORE, SERVER_CORE, Measured, bare_flask, cpu_seconds, pin, set_up
 from tests.factories import PASSWORD
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 API_KEY = "urn:realmgate:params:oauth:token-type:api-key"
 TOKEN = "/auth/realms/acme/protocol/openid-connect/token"
-
-
-def get(path: str, headers: str) -> bytes:
-    """Return a GET request as bytes."""
-    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode()
 
 
 def cost(server: Any, port: int, request: bytes, seconds: float) -> float:

@@ -4,12 +4,15 @@ import atexit
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from tests.serving import IDP, PROJECT, Server, free_port, send, wait_until
 
@@ -62,6 +65,30 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
 def proportional_megabytes(processes: list[psutil.Process]) -> float:
     """Return the memory of processes, where what several share counts for each by its part."""
     return sum(process.memory_full_info().pss for process in processes) / 1_000_000
+
+
+def signature_seconds(algorithm: str) -> float:
+    """Return the processor time of one bare signature, measured on the server's core."""
+    pin(SERVER_CORE)
+    message = os.urandom(900)
+    if algorithm == "RS256":
+        rsa_key = rsa.generate_private_key(65537, 2048)
+
+        def sign() -> Any:
+            return rsa_key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        ec_key = ec.generate_private_key(ec.SECP256R1())
+
+        def sign() -> Any:
+            return ec_key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    count = 1_000 if algorithm == "RS256" else 8_000
+    started = time.process_time()
+    for _ in range(count):
+        sign()
+    spent = (time.process_time() - started) / count
+    pin(LOAD_CORE)
+    return spent
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy import insert, select
 
-from tests.bench.load import post
-from tests.bench.people import cost, get
+from tests.bench.load import get, post
+from tests.bench.people import cost
 from tests.bench.serving import Measured, bare_flask, cpu_seconds, set_up
 from tests.factories import PASSWORD
 from tests.flows.test_one_winner import DONE, Person
