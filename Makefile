@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage faults interop charts lint format bench docs pictures lock wheel image sbom audit clean
+.PHONY: help serve test coverage faults interop charts lint format bench docs pictures lock wheel image sbom audit clean bench-peers
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
 help:  ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 serve: $(VENV)/.server  ## Set everything up and serve on http://127.0.0.1:8080
 	@exec $(BIN)/idp serve
@@ -56,6 +56,9 @@ format: $(VENV)/.dev  ## Put the code into its format
 
 bench: $(VENV)/.dev  ## Measure the token endpoint on this machine (takes minutes)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-peers: $(VENV)/.dev  ## Measure other servers beside this one (fetches them into build/; needs node and npm)
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 	$(BIN)/idp settings --markdown > docs/settings.md

@@ -59,11 +59,16 @@ class Connection:
         return bool(blank) and len(body) >= int(length)
 
 
+LONGEST = 60.0
+"""Seconds that load lasts at the most."""
+
+
 def put_under_load(
-    port: int, request: bytes, *, seconds: float, connections: int = 8, others: Mapping[int, bytes] | None = None
+    port: int, request: bytes, *, seconds: float, connections: int = 8, others: Mapping[int, bytes] | None = None, least: int = 0
 ) -> Load:
     """Send the same request over some connections, the next one as soon as one is answered with 200.
 
+    :param least: answers to wait for, should they take longer than the given time; the last of each connection is waited for, too.
     :param others: further servers, by port, and what is sent to them: the connections are divided among all in turn.
     :raises RuntimeError: an answer is not a 200, or a connection was closed.
     """
@@ -76,13 +81,21 @@ def put_under_load(
     latencies: list[float] = []
     by_port = dict.fromkeys((where for where, _ in requests), 0)
     started = time.perf_counter()
-    while time.perf_counter() < started + seconds:
+    under_way = len(each)
+    while under_way:
+        now = time.perf_counter()
+        is_over = now >= started + seconds and (len(latencies) >= least or now >= started + LONGEST)
+        if is_over and (not least or now >= started + 2 * LONGEST):
+            break
         for descriptor, _ in poll.poll(1):
             connection = by_descriptor[descriptor]
             if connection.receive():
                 latencies.append(time.perf_counter() - connection.sent)
                 by_port[connection.port] += 1
-                connection.send()
+                if is_over:
+                    under_way -= 1
+                else:
+                    connection.send()
     for connection in each:
         connection.socket.close()
     return Load(len(latencies), time.perf_counter() - started, latencies, by_port)

@@ -115,9 +115,9 @@ def measure_in_turn(subjects: Mapping[str, Subject], rounds: int, seconds: float
 
 
 def _observe(subject: Subject, request: bytes, seconds: float) -> dict[str, float]:
-    put_under_load(subject.port, request, seconds=0.3, connections=CONNECTIONS)
+    put_under_load(subject.port, request, seconds=0.3, connections=CONNECTIONS, least=1)
     before = cpu_seconds(subject.processes)
-    load = put_under_load(subject.port, request, seconds=seconds, connections=CONNECTIONS)
+    load = put_under_load(subject.port, request, seconds=seconds, connections=CONNECTIONS, least=4 * CONNECTIONS)
     spent = cpu_seconds(subject.processes) - before
     latencies = sorted(load.latencies)
     p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
