@@ -137,6 +137,11 @@ class Server:
             )
         else:
             self.process = forking.start(["serve"], self.environment)
+        self.gather_output()
+
+    def gather_output(self) -> None:
+        """Begin to keep what the process prints."""
+        assert self.process is not None
         stream = self.process.stdout
         assert stream is not None
 

@@ -86,13 +86,13 @@ def build_slow_indexes(engine: Engine, tell: Callable[[str], None]) -> None:
     """
     if engine.dialect.name != "postgresql":
         with engine.begin() as connection:
-            for index in _missing_indexes(connection):
+            for index in _missing_indexes(connection, set()):
                 tell(f"building index {index.name}")
                 index.create(connection)
         return
     with engine.connect() as connection:
         broken = set(connection.execute(text(_BROKEN)).scalars())
-        missing = [index for index in _slow_indexes() if index in _missing_indexes(connection) or index.name in broken]
+        missing = _missing_indexes(connection, broken)
         is_at_it = connection.execute(text(_BEING_BUILT)).first() is not None
     if not missing or is_at_it:
         return
@@ -112,10 +112,10 @@ _BROKEN = "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrel
 _BEING_BUILT = "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database()"
 
 
-def _missing_indexes(connection: Connection) -> list[Index]:
-    known = inspect(connection)
-    there = {each["name"] for name in {_table_of(index) for index in _slow_indexes()} for each in known.get_indexes(name)}
-    return [index for index in _slow_indexes() if index.name not in there]
+def _missing_indexes(connection: Connection, broken: set[str]) -> list[Index]:
+    known, slow = inspect(connection), _slow_indexes()
+    there = {each["name"] for name in {_table_of(index) for index in slow} for each in known.get_indexes(name)}
+    return [index for index in slow if index.name not in there - broken]
 
 
 def _slow_indexes() -> list[Index]:

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.history import Act, History, check
-from tests.faults.load import Load, ask
-from tests.faults.surroundings import Fleet, Wire, is_ready, postgres, wait_ready
+from tests.faults.history import Act, check
+from tests.faults.load import Load
+from tests.faults.surroundings import Fleet, Wire, postgres, wait_ready
 from tests.serving import PROJECT, wait_until
 
 
@@ -80,8 +80,6 @@ def killed_workers(folder: Path, times: float = 1) -> Result:
 def killed_servers(folder: Path, times: float = 1) -> Result:
     """A server with all its workers is killed and begins again, on SQLite (2)."""
     fleet = Fleet(folder, "")
-    del fleet.settings
-    fleet.settings = {}
     with serving(fleet, 1) as (fleet, load):
         slowest = 0.0
         rounds = int(2 * times)
@@ -146,7 +144,6 @@ def promoted_standby(folder: Path, times: float = 1) -> Result:
             primary.stop("immediate")
             begun = time.monotonic()
             standby.promote()
-            writing = 0.0
             wait_until(lambda: any(e.granted and e.begun > begun for e in load.history.of(Act.CREATE)), "a write at the standby")
             writing = time.monotonic() - begun
             wait_ready(fleet)
@@ -267,5 +264,3 @@ DRILLS: dict[str, Drill] = {
     "signing keys are replaced": turned_keys,
     "nodes of two releases replace each other": upgraded_nodes,
 }
-
-__all__ = ["DRILLS", "History", "Result", "ask", "is_ready"]

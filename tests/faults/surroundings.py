@@ -44,15 +44,7 @@ class Node(Server):
             text=True,
             start_new_session=True,
         )
-        stream = self.process.stdout
-        assert stream is not None
-
-        def gather() -> None:
-            with stream:
-                self.output.extend(stream)
-
-        self.reader = threading.Thread(target=gather, daemon=True)
-        self.reader.start()
+        self.gather_output()
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests: children of the one that watches them."""
