@@ -7,6 +7,7 @@ from sqlalchemy import JSON, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
+from idp.audit.tags import Tag
 from idp.db import SLOW, Base, BigId
 
 NOT_ISSUED = "tag <> 'client:token:issue'"
@@ -14,10 +15,20 @@ NOT_ISSUED = "tag <> 'client:token:issue'"
 
 REFUSED = "outcome = 'refused'"
 
+MIXED = [tag for tag in Tag if len(tag.kinds) > 1 and "server" not in tag.kinds]
+"""Tags of which one realm has targets of several kinds."""
 
-def _index(*columns: str, where: str = "") -> Index:
+OF_MIXED = {
+    kind: f"tag IN ({', '.join(repr(tag.value) for tag in MIXED)}) AND substr(target, 1, {len(kind) + 1}) = '{kind}:'"
+    for kind in sorted(set[str]().union(*(tag.kinds for tag in MIXED)))
+}
+"""By kind, what is searched by kind among those: thousands of sessions may have ended between two users whose sessions all
+ended. Tokens, which are nothing of the sort, are in none of these indexes."""
+
+
+def _index(*columns: str, where: str = "", of: str = "") -> Index:
     """Return an index of each realm's events that is built while others write."""
-    name = f"ix_audit_event_realm_{'_'.join(columns)}"
+    name = f"ix_audit_event_realm_{'_'.join(columns)}{of}"
     partly: dict[str, Any] = {"sqlite_where": text(where), "postgresql_where": text(where)} if where else {}
     return Index(name, "realm", *columns, "id", info={SLOW: True}, postgresql_concurrently=True, **partly)
 
@@ -37,6 +48,7 @@ class AuditEvent(Base):
         _index("actor", "at"),
         _index("target", "at"),
         _index("outcome", "at", where=REFUSED),
+        *(_index("tag", "at", where=condition, of=f"_{kind}") for kind, condition in OF_MIXED.items()),
         {"sqlite_autoincrement": True},
     )
 

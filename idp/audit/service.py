@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Boolean, ColumnElement, and_, bindparam, false, insert, literal, select, text
 
 from idp import clock
-from idp.audit.models import NOT_ISSUED, REFUSED, AuditEvent
+from idp.audit.models import MIXED, NOT_ISSUED, OF_MIXED, REFUSED, AuditEvent
 from idp.audit.tags import Tag
 from idp.db import db
 from idp.paging import Listing
@@ -167,16 +167,17 @@ def event_listing(
         branches, target = [AuditEvent.target == name for name in _names(target)], None
     elif actor:
         branches, actor = [AuditEvent.actor == name for name in _names(actor)], None
-    elif tag or action:
-        branches = [_of_tag(each) for each in Tag if each.startswith(tag or "") and action in {None, action_of(each)}]
-        branches, tag, action = branches or [false()], None, None
+    elif tag or action or kind:
+        found = (each for each in Tag if each.startswith(tag or "") and action in {None, action_of(each)})
+        branches = [_of_tag(each, kind) for each in found if not kind or kind in _kinds_in(realm, each)] or [false()]
+        tag, action, kind = None, None, ""
     elif outcome == "refused":
         branches = [and_(text(REFUSED))]
     asked: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
         (realm is not None, lambda: AuditEvent.realm == realm),
         (tag, lambda: AuditEvent.tag.startswith(tag or "", autoescape=True)),
         (outcome, lambda: AuditEvent.outcome == outcome),
-        (kind, lambda: AuditEvent.target.startswith(f"{kind}:", autoescape=True)),
+        (kind, lambda: _is_of(kind)),
         (action, lambda: AuditEvent.tag.in_([each.value for each in Tag if action_of(each) == action])),
         (since, lambda: AuditEvent.at >= since),
         (until, lambda: AuditEvent.at < until),
@@ -194,8 +195,20 @@ def _names(name: str | None) -> list[str]:
     return [named] if ":" in named else [named, *(f"{kind}:{named}" for kind in KINDS)]
 
 
-def _of_tag(tag: Tag) -> ColumnElement[bool]:
+def _kinds_in(realm: str, tag: Tag) -> frozenset[str]:
+    """Return the kinds of what a tag is recorded on in a trail: what is on the server as a whole is in the trail of no realm."""
+    return tag.kinds - {"server" if realm else "realm"} if {"realm", "server"} <= tag.kinds else tag.kinds
+
+
+def _of_tag(tag: Tag, kind: str) -> ColumnElement[bool]:
+    """Return the condition that an event has a tag and, if that does not follow, that its target is of a kind."""
+    if kind and tag in MIXED:
+        return and_(AuditEvent.tag == tag.value, text(OF_MIXED[kind]))
     return AuditEvent.tag == tag.value if tag is Tag.TOKEN_ISSUE else and_(AuditEvent.tag == tag.value, text(NOT_ISSUED))
+
+
+def _is_of(kind: str) -> ColumnElement[bool]:
+    return AuditEvent.target.startswith(f"{kind}:", autoescape=True)
 
 
 def no_events() -> Listing:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from idp.audit.models import OF_MIXED
 from idp.trail.chain import Entry, first_head, follow, pack_ids
 from idp.trail.verify import unpack_ids
 from tests.serving import Server, send, wait_until
@@ -213,7 +214,8 @@ def set_the_schema_back(connection: Connection) -> None:
     }.items():
         for column in columns:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    for index in ("tag_at", "actor_at", "target_at", "outcome_at", "at"):
+    of_kinds = (f"tag_at_{kind}" for kind in OF_MIXED)
+    for index in ("tag_at", *of_kinds, "actor_at", "target_at", "outcome_at", "at"):
         connection.execute(f"DROP INDEX ix_audit_event_realm_{index}")
     for column in ("actor", "target"):
         connection.execute(f"CREATE INDEX ix_audit_event_{column} ON audit_event (realm, {column}, id)")

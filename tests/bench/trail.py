@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import statistics
 import sys
 import tempfile
 import time
@@ -9,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
-from idp import audit, setup
+from idp import audit, clock, setup
 from idp.app import close_app, create_app
 from idp.db import db
 from idp.settings import Settings
@@ -22,9 +23,13 @@ _FILL = """
 INSERT INTO audit_event (at, realm, tag, actor, target, address, outcome, detail)
 SELECT now() - interval '365 days' + interval '365 days' * (i::float8 / :n), 'acme',
   CASE WHEN i = :n / 3 THEN 'admin:role:delete' WHEN i % 10 < 9 THEN 'client:token:issue'
-       WHEN i % 100 = 9 THEN 'client:token:refuse' ELSE 'admin:application:update' END,
+       WHEN i % 100 = 9 THEN 'client:token:refuse' WHEN i % 100 IN (19, 29, 39) THEN 'user:session:end'
+       WHEN i % 1000 = 49 THEN 'admin:grant:create' ELSE 'admin:application:update' END,
   CASE WHEN i = :n / 4 THEN 'user:rare' ELSE 'application:a' || (i % 500) END,
-  CASE WHEN i % 10 < 9 THEN 'token:' || md5(i::text) ELSE 'application:a' || (i % 500) END,
+  CASE WHEN i = :n / 3 THEN 'role:rare'
+       WHEN i = :n / 5 / 1000 * 1000 + 49 THEN 'group:rare' WHEN i = :n / 5 / 1000 * 1000 + 19 THEN 'user:rare'
+       WHEN i % 10 < 9 THEN 'token:' || md5(i::text) WHEN i % 100 IN (19, 29, 39) THEN 'session:' || md5(i::text)
+       ELSE 'application:a' || (i % 500) END,
   '10.0.0.1', CASE WHEN i % 100 = 9 THEN 'refused' ELSE 'success' END, '{}'
 FROM generate_series(1, :n) i"""
 
@@ -50,13 +55,46 @@ def searches() -> dict[str, dict[str, Any]]:
         "refusals": {"outcome": "refused"},
         "refusals before that day": {"outcome": "refused", "until": old},
         "things of a kind": {"kind": "application"},
+        "tokens": {"kind": "token"},
+        "sessions": {"kind": "session"},
+        "users, of whom one occurs among many sessions": {"kind": "user"},
+        "groups, of which one occurs": {"kind": "group"},
+        "roles, of which one occurs": {"kind": "role"},
         "things of a kind that does not occur": {"kind": "keyset"},
         "deletions": {"action": "delete"},
     }
 
 
+def writes() -> dict[str, tuple[audit.Tag, str]]:
+    """Return what is written, by what it is called: tag and kind of the target."""
+    return {
+        "issued tokens": (audit.Tag.TOKEN_ISSUE, "token"),
+        "what has targets of one kind": (audit.Tag.APPLICATION_UPDATE, "application"),
+        "what has targets of several kinds": (audit.Tag.SESSION_END, "session"),
+    }
+
+
+def measure_writes(events: int) -> None:
+    """Print how long it takes to write events in batches of a thousand, as a worker writes what it has gathered."""
+    print("\n| written, 1,000 in a transaction | µs an event, the middle of 40 |\n|---|---|")
+    for name, (tag, kind) in writes().items():
+        took = []
+        for batch in range(40):
+            rows = [
+                audit.event_values(
+                    clock.now(), "acme", tag, f"user:u{n % 500}", f"{kind}:{events}-{batch}-{n}", "10.0.0.1", "success"
+                )
+                for n in range(1_000)
+            ]
+            begun = time.perf_counter()
+            db.session.execute(insert(audit.AuditEvent), rows)
+            db.session.commit()
+            took.append(1_000 * (time.perf_counter() - begun))
+        print(f"| {name} | {statistics.median(took):.0f} |", flush=True)
+
+
 def main() -> None:
-    """Fill a trail, and print how long each search takes at first and then."""
+    """Fill a trail, and print how long each search takes at first and then, and what an event costs that is written."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.trail", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     events = parser.parse_args().events
@@ -79,6 +117,7 @@ def main() -> None:
                     took.append(1000 * (time.perf_counter() - begun))
                     db.session.rollback()
                 print(f"| {name} | {len(rows)} | {took[0]:.1f} | {min(took[1:]):.1f} |", flush=True)
+            measure_writes(events)
         close_app(app)
 
 
