@@ -8,16 +8,17 @@ from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from idp import access, callers, clock, protected_apis, rules, users
+from idp import access, callers, clock, protected_apis, realms, rules, users
 from idp.access import Grant, HolderKind, Project
 from idp.api.answers import metadata
-from idp.api.pages import Page, PageQuery, page
+from idp.api.pages import CREATION, Page, PageQuery, page
 from idp.api.requests import signed_in
 from idp.api.schemas import Created, Made, Metadata, Reference, Schema, Timestamp, When
-from idp.errors import InvalidValueError, NotFoundError
+from idp.errors import NotFoundError
 from idp.realms import Realm
 from idp.rules import Authority
-from idp.web.answers import NO_STORE, answer, time, time_or_none
+from idp.web.answers import answer, time, time_or_none
+from idp.web.downloads import download
 from idp.web.table import csv_line
 
 Kind = Literal["application", "user", "group"]
@@ -25,8 +26,8 @@ Kind = Literal["application", "user", "group"]
 MOST_MEMBERS = 100
 """Members of a group that a page of a review names; the table names all."""
 
-MOST_REVIEWED = 100_000
-"""Lines of one table."""
+ROWS, MEMBERS = 250, 1_000
+"""Grants of a table that are read at once, and members of a large group."""
 
 COLUMNS = ("kind", "holder", "via", "role", "permissions", "project", "since", "until", "givenBy", "state", "lastUsedAt")
 
@@ -154,7 +155,7 @@ class ReviewItem(TypedDict):
 def list_grants(authority: Authority, project: Project | None, query: GrantQuery) -> Page[GrantResource]:
     """List grants; with `ProjectUid`, those on the project."""
     listing = access.grant_listing(authority.realm, **_filters(authority, project, query))
-    return page(authority.caller, query, listing, show_grant, query.orderBy)
+    return page(authority.caller, query, listing, show_grant, query.orderBy, prepare=callers.read_holders)
 
 
 @signed_in
@@ -221,12 +222,17 @@ def review_access(authority: Authority, project: Project | None, query: ReviewQu
     if query.api:
         rules.realms.check_reading(authority)
         filters["roles"] = _roles_of_api(authority.realm, query.api)
-    listing = access.grant_listing(authority.realm, **filters)
     if query.format == "csv":
-        headers = {**NO_STORE, "Content-Disposition": f'attachment; filename="access-{authority.realm.name}.csv"'}
-        return Response("".join(_table(authority.realm, listing)), 200, headers, content_type="text/csv; charset=utf-8")
-    known: Members = {}
-    return answer(page(authority.caller, query, listing, lambda grant: _review(authority.realm, grant, known), query.orderBy))
+        name = authority.realm.name
+        return download(f"access-{name}.csv", "text/csv", _table(name, filters))
+    members: Members = {}
+
+    def prepare(grants: list[Grant]) -> None:
+        callers.read_holders(grants)
+        members.update(_first_members(grants))
+
+    listing = access.grant_listing(authority.realm, **filters)
+    return answer(page(authority.caller, query, listing, lambda grant: _review(grant, members), query.orderBy, prepare=prepare))
 
 
 def _filters(authority: Authority, project: Project | None, query: GrantQuery) -> dict[str, Any]:
@@ -273,31 +279,21 @@ def _state(grant: Grant) -> Literal["live", "ended"]:
     return grant.state(clock.now()).value
 
 
-Members = dict[str, tuple[list[Reference], int]]
+Members = dict[int, tuple[list[users.Member], int]]
+"""The first members of groups, and how many there are, by the group's row number."""
 
 
-def _members(realm: Realm, uid: str, known: Members, most: int) -> tuple[list[Reference], int]:
-    """Return the first members of a group, and how many there are; read once for each group."""
-    if uid not in known:
-        group = users.find_group_by_uid(realm, uid)
-        rows = []
-        listing = users.member_listing(group) if group is not None else None
-        if listing is not None:
-            rows = listing.take("name", descending=False, after=None, limit=most)
-        count = len(rows) if len(rows) < most or listing is None else listing.count()
-        known[uid] = [{"uid": user.uid, "name": user.name} for user in rows], count
-    return known[uid]
+def _first_members(grants: list[Grant]) -> Members:
+    groups = {grant.holder_id for grant in grants if grant.holder_kind == HolderKind.GROUP.value}
+    return users.first_members(groups, MOST_MEMBERS) if groups else {}
 
 
-def _review(realm: Realm, grant: Grant, known: Members, most: int = MOST_MEMBERS) -> ReviewItem:
-    members: list[Reference] = []
-    count = 0
-    if grant.holder_kind == HolderKind.GROUP.value:
-        members, count = _members(realm, callers.uid_of_holder(grant), known, most)
+def _review(grant: Grant, known: Members) -> ReviewItem:
+    members, count = known[grant.holder_id] if grant.holder_kind == HolderKind.GROUP.value else ([], 0)
     return {
         "uid": grant.uid,
         "holder": _holder(grant),
-        "members": members,
+        "members": [{"uid": member.uid, "name": member.name} for member in members],
         "memberCount": count,
         "role": {"uid": grant.role.uid, "name": grant.role.name},
         "permissions": grant.role.permissions,
@@ -310,24 +306,38 @@ def _review(realm: Realm, grant: Grant, known: Members, most: int = MOST_MEMBERS
     }
 
 
-def _table(realm: Realm, listing: Any) -> Iterator[str]:
-    yield csv_line(COLUMNS)
-    after, lines = None, 0
-    known: Members = {}
+def _table(name: str, filters: dict[str, Any]) -> Iterator[str]:
+    """Return a review as a table, piece by piece; see `download`.
+
+    :param name: of the realm.
+    """
+    text, after = csv_line(COLUMNS), None
     while True:
-        rows = listing.take("creationTimestamp", descending=False, after=after, limit=500)
-        callers.read_holders(rows)
-        for grant in rows:
-            item = _review(realm, grant, known, MOST_REVIEWED)
-            lines += 1 + len(item["members"])
-            if lines > MOST_REVIEWED:
-                raise InvalidValueError(f"The review has more than {MOST_REVIEWED} lines. Narrow it by role, holder or project.")
-            yield csv_line(_cells(item, item["holder"]["kind"], item["holder"]["name"], ""))
-            for member in item["members"]:
-                yield csv_line(_cells(item, "user", member["name"], f"group:{item['holder']['name']}"))
-        if len(rows) < 500:
+        listing = access.grant_listing(realms.get_realm(name), **filters)
+        grants = listing.take(CREATION, descending=False, after=after, limit=ROWS)
+        callers.read_holders(grants)
+        known = _first_members(grants)
+        items = [(grant.holder_id, _review(grant, known)) for grant in grants]
+        after = listing.place(CREATION, grants[-1]) if len(grants) == ROWS else None
+        del grants
+        for holder_id, item in items:
+            text += csv_line(_cells(item, item["holder"]["kind"], item["holder"]["name"], ""))
+            text += _member_lines(item, item["members"])
+            last = item["members"][-1]["name"] if item["memberCount"] > len(item["members"]) else ""
+            while last:
+                yield text
+                members = users.members_after(holder_id, last, MEMBERS)
+                text = _member_lines(item, [{"uid": member.uid, "name": member.name} for member in members])
+                last = members[-1].name if len(members) == MEMBERS else ""
+        yield text
+        if after is None:
             return
-        after = listing.place("creationTimestamp", rows[-1])
+        text = ""
+
+
+def _member_lines(item: ReviewItem, members: list[Reference]) -> str:
+    via = f"group:{item['holder']['name']}"
+    return "".join(csv_line(_cells(item, "user", member["name"], via)) for member in members)
 
 
 def _cells(item: ReviewItem, kind: str, name: str, via: str) -> tuple[str, ...]:

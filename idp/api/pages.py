@@ -60,11 +60,13 @@ def page(
     order: str = CREATION,
     *,
     body: Schema | None = None,
+    prepare: Callable[[list[Any]], object] | None = None,
 ) -> Page[ShownType]:
     """Return the page of a list that a request asks for.
 
     :param order: name of the order; a minus in front of it turns it round.
     :param body: the body, where it says what is asked for.
+    :param prepare: reads for all rows at once what each is shown with.
     :raises InvalidValueError: `continue` is not one that this list gave out, to this caller and with these filters.
     """
     limit = query.limit or LARGEST_PAGE
@@ -76,6 +78,8 @@ def page(
         rows = listing.skip(named, descending=order.startswith("-"), offset=query.offset, limit=limit + 1)
     else:
         rows = listing.take(named, descending=order.startswith("-"), after=place["after"], limit=limit + 1)
+    if prepare is not None:
+        prepare(rows[:limit])
     items = [show(row) for row in rows[:limit]]
     more = ""
     if len(rows) > limit:

@@ -1,6 +1,6 @@
 """Who holds a role, by the names that the world knows them by."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,10 @@ _TABLES: dict[str, type[Application | User | Group]] = {
     HolderKind.USER.value: User,
     HolderKind.GROUP.value: Group,
 }
+
+
+_KEPT = "_realmgate_holder"
+"""What a grant keeps whoever holds it under, once that is read."""
 
 
 def find_holder(realm: Realm, kind: HolderKind, named: str) -> Holder:
@@ -82,7 +86,7 @@ def address_of_holder(grant: Grant) -> str:
 
 
 def _holder_row(grant: Grant) -> Application | User | Group | None:
-    row = db.session.get(_TABLES[grant.holder_kind], grant.holder_id)
+    row = vars(grant).get(_KEPT) or db.session.get(_TABLES[grant.holder_kind], grant.holder_id)
     return row if isinstance(row, Application | User | Group) else None
 
 
@@ -96,9 +100,18 @@ def last_use_of_holder(grant: Grant) -> datetime | None:
     return None
 
 
-def read_holders(grants: list[Grant]) -> None:
-    """Read all who hold roles by these grants in one statement for each kind, so that `uid_of_holder` asks no more."""
+def read_holders(grants: Collection[Grant]) -> None:
+    """Read all who hold roles by these grants in one statement for each kind, so that `uid_of_holder` asks no more.
+
+    Each grant keeps who holds it: the session forgets rows that nobody else knows.
+    """
+    ids: dict[str, set[int]] = {kind: set() for kind in _TABLES}
+    for grant in grants:
+        ids[grant.holder_kind].add(grant.holder_id)
+    found: dict[tuple[str, int], Any] = {}
     for kind, table in _TABLES.items():
-        ids = {grant.holder_id for grant in grants if grant.holder_kind == kind}
-        if ids:
-            db.session.scalars(select(table).where(table.id.in_(ids))).all()
+        if ids[kind]:
+            rows: Iterable[Any] = db.session.scalars(select(table).where(table.id.in_(ids[kind])))
+            found |= {(kind, row.id): row for row in rows}
+    for grant in grants:
+        vars(grant)[_KEPT] = found.get((grant.holder_kind, grant.holder_id))

@@ -10,10 +10,11 @@ from flask import Response, request
 from idp import audit, rules, trail
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
-from idp.console.lists import BATCH, PAGE, after_number, download, one_page
+from idp.console.lists import BATCH, PAGE, after_number, file_pieces, one_page
 from idp.console.render import render
 from idp.db import commit, db
 from idp.errors import InvalidValueError
+from idp.web.downloads import download
 
 MOST_EXPORTED = 20_000
 """Events of one export; the times of the search lead to others, and `idp audit list` to all of them."""
@@ -54,9 +55,8 @@ def export(visit: Visit) -> Response:
     def fetch(before: int | None) -> Sequence[AuditEvent]:
         return audit.list_events(name, before=before, limit=BATCH, **query)
 
-    return download(
-        f"audit-{name}.jsonl", "application/jsonl", fetch, lambda event: json.dumps(_facts(event)) + "\n", most=MOST_EXPORTED
-    )
+    pieces = file_pieces(fetch, lambda event: json.dumps(_facts(event)) + "\n", most=MOST_EXPORTED)
+    return download(f"audit-{name}.jsonl", "application/jsonl", pieces)
 
 
 def _record(visit: Visit, how: str) -> None:

@@ -10,20 +10,16 @@ from idp.access import Grant, GrantSheet, Holder, HolderKind
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import CHOOSE, choice, choices, text
-from idp.console.lists import BATCH, PAGE, after_number, download, one_page
+from idp.console.lists import BATCH, PAGE, after_number, file_pieces, one_page
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form
 from idp.console.usage import use_of_holder
 from idp.errors import InvalidValueError
+from idp.web.downloads import download
 from idp.web.table import csv_line
 
 _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "given_by", "state")
-
-
-MOST_EXPORTED = 200_000
-"""Grants of one CSV."""
-
 
 GrantForm = sheet_form(
     GrantSheet,
@@ -62,14 +58,8 @@ def review_csv(visit: Visit) -> Response:
         realm = realms.get_realm(name)  # each batch is read in a transaction of its own
         return access.page_of_grants(realm, after=after or 0, limit=BATCH, projects=projects, **filters)
 
-    return download(
-        f"access-{name}.csv",
-        "text/csv",
-        fetch,
-        lambda grant: csv_line(_cells(grant)),
-        first=csv_line(_CSV_COLUMNS),
-        most=MOST_EXPORTED,
-    )
+    pieces = file_pieces(fetch, lambda grant: csv_line(_cells(grant)), first=csv_line(_CSV_COLUMNS))
+    return download(f"access-{name}.csv", "text/csv", pieces)
 
 
 @page

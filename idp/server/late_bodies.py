@@ -127,7 +127,7 @@ class LateBodies:
         late = [wait for wait in list(self._waits) if now - wait.since >= limit]
         if not late and not answered:
             return
-        connections = _connections(self._port)
+        connections = connections_to(self._port)
         for wait, answer in answered:
             self._cut_off(wait, answer, connections.get(wait.address, {}))
         frames = sys._current_frames() if late else {}  # noqa: SLF001 (documented by Python)
@@ -185,13 +185,13 @@ def _protocol_of(frame: FrameType | None) -> Protocol | None:
     return None
 
 
-def _connections(port: int) -> dict[str, Connections]:
+def connections_to(port: int) -> dict[str, Connections]:
     """Return the connections to a port by the address that they come from, and their inodes. On Linux only."""
     found: dict[str, Connections] = {}
     with contextlib.suppress(OSError):
         for file in list(Path("/proc/self/fd").iterdir()):
             descriptor = int(file.name)
-            with contextlib.suppress(OSError, struct.error, IndexError, TypeError), _socket_at(descriptor) as connection:
+            with contextlib.suppress(OSError, struct.error, IndexError, TypeError), socket_at(descriptor) as connection:
                 if connection.getsockname()[1] == port:
                     address, inode = plain_address(connection.getpeername()[0]), os.fstat(connection.fileno()).st_ino
                     found.setdefault(address, {})[inode] = _Connection(descriptor, *_sent_over(connection))
@@ -199,7 +199,7 @@ def _connections(port: int) -> dict[str, Connections]:
 
 
 @contextlib.contextmanager
-def _socket_at(descriptor: int) -> Iterator[socket.socket]:
+def socket_at(descriptor: int) -> Iterator[socket.socket]:
     """Return a copy of the socket with a descriptor of this process, for the time of the block.
 
     :raises OSError: there is none, or no descriptor is left for the copy.
@@ -228,6 +228,6 @@ def _sent_over(connection: socket.socket) -> tuple[int, bool]:
 
 def _shut_down(inode: int, descriptor: int) -> None:
     """Shut down the connection with a descriptor, if that is still the one that it was."""
-    with contextlib.suppress(OSError), _socket_at(descriptor) as connection:
+    with contextlib.suppress(OSError), socket_at(descriptor) as connection:
         if os.fstat(connection.fileno()).st_ino == inode:
             connection.shutdown(socket.SHUT_RDWR)

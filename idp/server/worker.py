@@ -17,6 +17,7 @@ from idp.db import db, reading, storage_errors
 from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
 from idp.outages import explain_any
+from idp.server.flows import Flows
 from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
 from idp.server.measures import WorkerMeter, measure_state
@@ -196,5 +197,6 @@ def load() -> WsgiApp:
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
     util.Finalize(None, telemetry.close, exitpriority=90)
+    flows = Flows(telemetry, port=settings.port, silence=settings.answer_timeout)
     late_bodies = LateBodies(port=settings.port, threads=CONNECTIONS, seconds=settings.body_timeout)
-    return BelowPath(Front(telemetry, app, late_bodies, places=settings.threads), settings.public_path)
+    return BelowPath(Front(flows, app, late_bodies, places=settings.threads), settings.public_path)

@@ -121,6 +121,10 @@ class Fields(BaseSettings):
     """Seconds within which a request's body must arrive; one that takes longer is answered 408, or already after one second
     while half of the worker's 1,024 connections are waiting for bodies. Headers always have ten seconds."""
 
+    answer_timeout: int = Field(default=60, ge=1, le=3600)
+    """Seconds for which a client may take nothing of a file that is sent while it is made (an access review as CSV, say); then
+    it is cut off. On Linux only."""
+
     password_hashers: int = Field(default=1, ge=1, le=16)
     """Passwords that each worker hashes at the same time, each on a low-priority thread and with 64 MiB of memory.
     Further sign-ins wait in a short queue, of which one address (for IPv6, one /48 network) gets at most a third; beyond that

@@ -1,9 +1,9 @@
 """Groups of users."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 
 from idp import access, audit
 from idp.access import Holder, HolderKind
@@ -151,6 +151,41 @@ def member_listing(group: Group, every: Listing | None = None) -> Listing:
     query = select(User) if every is None else every.query
     query = query.join(Membership, Membership.user_id == User.id).where(Membership.group_id == group.id)
     return Listing(query, User.id, {"name": User.name} if every is None else every.orders)
+
+
+class Member(NamedTuple):
+    """A user in a group, as far as lists name them."""
+
+    uid: str
+    name: str
+
+
+def first_members(group_ids: Collection[int], most: int) -> dict[int, tuple[list[Member], int]]:
+    """Return of each of several groups its first members by name, and how many there are; by the row number of the group.
+
+    :param most: how many are returned of each.
+    """
+    query = select(Membership.group_id, func.count(Membership.user_id)).where(Membership.group_id.in_(group_ids))
+    counts: dict[int, int] = dict(iter(db.session.execute(query.group_by(Membership.group_id))))
+    found: dict[int, tuple[list[Member], int]] = {group: ([], counts.get(group, 0)) for group in group_ids}
+    whole = [group for group, count in counts.items() if count <= most]
+    if whole:
+        query_all = select(Membership.group_id, User.uid, User.name).join(User, User.id == Membership.user_id)
+        for group, uid, name in db.session.execute(query_all.where(Membership.group_id.in_(whole)).order_by(User.name)):
+            found[group][0].append(Member(uid, name))
+    for group in counts.keys() - set(whole):
+        found[group][0].extend(members_after(group, "", most))
+    return found
+
+
+def members_after(group_id: int, name: str, limit: int) -> list[Member]:
+    """Return members of a group by name.
+
+    :param name: of the last member before these; empty to begin.
+    """
+    query = select(User.uid, User.name).join(Membership, Membership.user_id == User.id).where(Membership.group_id == group_id)
+    query = query.where(User.name > name) if name else query
+    return [Member(*row) for row in db.session.execute(query.order_by(User.name).limit(limit))]
 
 
 def list_members(group: Group) -> Sequence[User]:

@@ -1,5 +1,6 @@
 """What people run into: half a form, Enter, a reload, a session that ended meanwhile, a slow reader, an end of the line."""
 
+import math
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from idp import access, clock
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
 from idp.settings import Settings
+from idp.web import downloads
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import crawl
 from tests.factories import Factory, set_realm
@@ -41,13 +43,25 @@ def can_write(settings: Settings) -> bool:
     return True
 
 
-def test_a_file_is_sent_as_a_whole_and_says_how_much_it_holds(app: Flask, ann: Surfer, settings: Settings) -> None:
+def test_a_file_is_sent_while_it_is_made_and_says_how_much_it_holds(app: Flask, ann: Surfer, settings: Settings) -> None:
     add_events(app, 25_000)
-    answer = ann.client.get(f"{BASE}/audit.jsonl")
+    pieces = ann.client.get(f"{BASE}/audit.jsonl").iter_encoded()
+    first = next(pieces)
     assert can_write(settings)
-    assert not answer.is_streamed or answer.content_length is not None
-    assert answer.text.count("\n") == 20_000
+    assert first.count(b"\n") == 1_000
+    assert (first + b"".join(pieces)).count(b"\n") == 20_000
     assert "the newest 20,000 events" in ann.open(f"{BASE}/audit").text
+
+
+def test_a_file_that_is_not_taken_in_time_ends(app: Flask, ann: Surfer, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_events(app, 2_500)
+    for _ in range(downloads.AT_ONCE + 1):  # each gives its place back
+        pieces = ann.client.get(f"{BASE}/audit.jsonl").iter_encoded()
+        next(pieces)
+        with monkeypatch.context() as later, pytest.raises(downloads.DownloadOverError):
+            later.setattr(downloads.time, "monotonic", lambda: math.inf)
+            list(pieces)
+    assert ann.open(f"{BASE}/audit.jsonl").status == 200
 
 
 def test_files_are_read_while_somebody_writes(app: Flask, ann: Surfer, settings: Settings) -> None:
