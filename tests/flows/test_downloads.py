@@ -133,7 +133,10 @@ def peak(process: psutil.Process) -> int:
 
 
 def test_long_review_is_sent_whole_and_takes_no_memory(full: Full) -> None:
-    send(f"{full.server.url}{REVIEW}&role=auditor", headers=full.header)  # what is loaded once
+    for name in ("user:u", "group:crew"):  # what is loaded once
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", full.server.port, timeout=PATIENCE)) as connection:
+            connection.request("GET", f"{REVIEW}&holder={name}", headers=full.header)
+            assert connection.getresponse().read(1_000_000)
     peak(full.worker())
     before = peak(full.worker())
     connection = http.client.HTTPConnection("127.0.0.1", full.server.port, timeout=PATIENCE)
