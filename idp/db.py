@@ -38,15 +38,21 @@ from sqlalchemy.types import TypeDecorator
 
 from idp import clock, outages
 from idp.database_url import libpq_parameters
-from idp.errors import StorageUnavailableError
 from idp.pool import BoundedPool
 from idp.settings import Settings
 from idp.statements import end_commit
-from idp.stuck import Watch
+from idp.stuck import Watch, connecting
 from idp.telemetry import span
 
-WAIT_FOR_LOCK = 5
+WAIT_FOR_LOCK = 4
 """Seconds that a statement waits for another writer, or for the database server, before it gives up."""
+
+
+WAIT_FOR_CONNECTION = 4.5
+"""Seconds that a thread waits for one of this process's connections; see `idp.stuck.LONGEST_CALL`."""
+
+CONNECT_WITHIN, CONNECT_WITHIN_EACH = 3, 2
+"""Seconds in which PostgreSQL is to accept a connection; the second for each of several hosts in the URL, and libpq's least."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -227,7 +233,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         # an open file costs SQLite's machine nothing; of PostgreSQL's connections, one is the feed's, which has no pool
         "pool_size": 2 * settings.threads + 8 if settings.is_sqlite else settings.database_connections - 1,
         "max_overflow": 0,
-        "pool_timeout": WAIT_FOR_LOCK,
+        "pool_timeout": WAIT_FOR_CONNECTION,
         "pool_pre_ping": not settings.is_sqlite,
         "connect_args": _connect_args(settings),
     }
@@ -243,10 +249,11 @@ def make_engine_apart(settings: Settings) -> Engine:
 def _connect_args(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
         return {"timeout": WAIT_FOR_LOCK}
+    theirs = libpq_parameters(settings.database_url)
     ours = {
         # what operators, and `idp database copy`, see them by in pg_stat_activity; the URL may name them otherwise
         "fallback_application_name": "realmgate",
-        "connect_timeout": WAIT_FOR_LOCK,
+        "connect_timeout": CONNECT_WITHIN_EACH if "," in theirs.get("host", "") else CONNECT_WITHIN,
         # a server that has silently gone is noticed by the operating system, not by a request that hangs
         "keepalives_idle": WAIT_FOR_LOCK,
         "keepalives_interval": 1,
@@ -255,7 +262,7 @@ def _connect_args(settings: Settings) -> dict[str, Any]:
         # PgBouncer hands each transaction to another connection of its own, where what was prepared here is not known
         "prepare_threshold": None,
     }
-    return ours | libpq_parameters(settings.database_url)
+    return ours | theirs
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -315,7 +322,12 @@ def _prepare_postgresql(engine: Engine) -> None:
     wait = int(WAIT_FOR_LOCK * 1000)
     ours = f"SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {wait}; SET LOCAL lock_timeout = {wait}"
 
-    Watch(engine, WAIT_FOR_LOCK)
+    Watch(engine, WAIT_FOR_LOCK, lambda: renew_connections(engine))
+
+    @event.listens_for(engine, "do_connect")
+    def _connect_unless_silent(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
+        with connecting():
+            return dialect.connect(*arguments, **named)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -336,8 +348,8 @@ def without_transaction(engine: Engine) -> Engine:
 
 def renew_connections(engine: Engine) -> None:
     """Have each connection that is open now be replaced before it is used again: what answers may be another server."""
-    assert isinstance(engine.pool, BoundedPool)
-    engine.pool.renew()
+    if isinstance(engine.pool, BoundedPool):
+        engine.pool.renew()
 
 
 def write_alone(statement: Executable, values: Mapping[str, Any], *, within: float) -> None:
@@ -409,6 +421,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        if outages.is_unavailable(error):
-            raise StorageUnavailableError(cause=outages.explain(error)) from error
-        raise
+        outage = outages.as_outage(error)
+        if outage is None:
+            raise
+        raise outage from error

@@ -187,6 +187,16 @@ class StorageUnavailableError(IdpError):
         self.cause = cause
 
 
+class StorageFullError(StorageUnavailableError):
+    """The disk of the database is full; nothing was changed. What only reads goes on, and the rest does once there is space."""
+
+    def __init__(self, *, cause: str = "its disk is full") -> None:
+        """Take what is the matter, for the operator and the log."""
+        super().__init__(
+            "The server cannot write: the disk of its database is full. Nothing was changed. Try again later.", cause=cause
+        )
+
+
 class OverloadedError(IdpError):
     """All that serves requests is at work; nothing was done, and the same call may succeed later."""
 

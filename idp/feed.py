@@ -243,7 +243,7 @@ class Feed:
             self._wait_for_turn()
         try:
             if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
-                self._ask(asked, must=age >= CONFIRM_AT_LAST)
+                self._ask(asked, oldest=CONFIRM_AT_LAST)
         finally:
             self._lock.release()
 
@@ -256,7 +256,7 @@ class Feed:
         self._wait_for_turn()
         try:
             if self._confirmed < asked:
-                self._ask(asked, must=True)
+                self._ask(asked, oldest=0.0)
         finally:
             self._lock.release()
 
@@ -271,7 +271,7 @@ class Feed:
         if self._lock.acquire(timeout=max(0.0, AWAY_AFTER - (asked - self._asking_since))):
             try:
                 if self._confirmed < asked and self._failed_at < asked:
-                    self._ask(asked, must=False)
+                    self._ask(asked, oldest=float("inf"))
             finally:
                 self._lock.release()
         return time.monotonic() - self._confirmed
@@ -285,7 +285,11 @@ class Feed:
         if not self._lock.acquire(timeout=max(AWAY_AFTER, left)):
             raise StorageUnavailableError(cause="the database does not answer")
 
-    def _ask(self, asked: float, *, must: bool) -> None:
+    def _ask(self, asked: float, *, oldest: float) -> None:
+        """Ask the database what has changed.
+
+        :param oldest: seconds for which what is in memory may be unconfirmed, once it is known that there is no answer.
+        """
         started = self._asking_since = time.monotonic()
         if self._failed_at > asked:  # the neighbour that was waited for had no luck
             raise StorageUnavailableError(cause=self._failure)
@@ -294,7 +298,7 @@ class Feed:
             self._catch_up()
         except (SQLAlchemyError, StorageUnavailableError) as error:
             self._give_up(error)
-            if must:
+            if time.monotonic() - self._confirmed >= oldest:
                 raise StorageUnavailableError(cause=self._failure) from error
         else:
             self._confirmed = started

@@ -63,7 +63,7 @@ def announce(workers: int) -> int:
     """
     if not _this_node:
         begin_node()
-    now = _now()
+    now = database_now()
     statement = _insert(Node).values(id=_this_node[0], workers=workers, seen_at=now)
     db.session.execute(
         statement.on_conflict_do_update(
@@ -90,7 +90,7 @@ def take_turn(name: str, every: float) -> bool:
 
     :param every: seconds for which nobody else gets it.
     """
-    now = _now()
+    now = database_now()
     statement = (
         _insert(Turn)
         .values(name=name, begun_at=now)
@@ -112,7 +112,8 @@ def _insert(table: type[Base]) -> Any:
     return postgresql.insert(table) if _is_postgresql() else sqlite.insert(table)
 
 
-def _now() -> Any:
+def database_now() -> Any:
+    """Return the time by the database's clock, as a part of a statement that asks for it."""
     return func.clock_timestamp() if _is_postgresql() else clock.now()
 
 

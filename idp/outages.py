@@ -2,12 +2,16 @@
 
 import re
 import sqlite3
+import time
+from weakref import WeakKeyDictionary
 
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import Pool
 
-from idp.errors import StorageUnavailableError
+from idp.errors import StorageFullError, StorageUnavailableError
+from idp.stuck import SilentServerError
 from idp.written import one_line
 
 READ_ONLY = "it accepts no writes now because it is read-only or a standby"
@@ -111,6 +115,30 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError)  # there was no server that could say anything
 
 
+def is_full(error: BaseException) -> bool:
+    """Tell whether an error says that the disk of the database is full: reading works, writing may not."""
+    # without space SQLite cannot enlarge what its processes share either, and has a code of its own for that
+    shared = isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE"
+    return shared or (isinstance(error, DBAPIError) and (_sqlite_result(error) == "FULL" or _sqlstate(error) == "53100"))
+
+
+_full_at: WeakKeyDictionary[Pool, float] = WeakKeyDictionary()
+
+
+def seconds_since_full(engine: Engine) -> float:
+    """Return how long ago a database has last said that its disk is full, on whichever of an engine's connections."""
+    return time.monotonic() - _full_at.get(engine.pool, float("-inf"))
+
+
+def as_outage(error: BaseException) -> StorageUnavailableError | None:
+    """Return an error of the database as our own, if it says that the database is away or cannot be used; None otherwise."""
+    if isinstance(error, StorageUnavailableError):
+        return error
+    if not is_unavailable(error):
+        return None
+    return (StorageFullError if is_full(error) else StorageUnavailableError)(cause=explain(error))
+
+
 def is_locked(error: BaseException) -> bool:
     """Tell whether an error says that somebody else has locked what was asked for."""
     return isinstance(error, DBAPIError) and (
@@ -122,10 +150,14 @@ def explain(error: BaseException) -> str:
     """Return in half a sentence what is the matter. It names nothing of the URL, and no statement."""
     if isinstance(error, StorageUnavailableError):
         return error.cause or str(error)
+    if isinstance(error, SilentServerError):
+        return str(error)
     if isinstance(error, PoolTimeoutError):
         return "all connections to it were in use for too long (IDP_DATABASE_CONNECTIONS)"
     if not isinstance(error, DBAPIError):
         return type(error).__name__
+    if is_full(error):
+        return _FULL
     known = _SQLITE.get(_sqlite_result(error))
     state = _sqlstate(error)
     for table in (_AWAY, _LASTING):
@@ -146,6 +178,8 @@ def drop_connections(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
     if not isinstance(error, DBAPIError):
         return
+    if is_full(error) and context.engine is not None:
+        _full_at[context.engine.pool] = time.monotonic()
     state, result = _sqlstate(error), _sqlite_result(error)
     if state in {"25006", "57P01", "57P02", "57P03"} or state[:2] == "08" or (result in _SQLITE and result not in _STILL_GOOD):
         context.is_disconnect = True

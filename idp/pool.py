@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from idp.stuck import refuse_while_silent
+
 FURTHER = 2
 """Connections that a thread may come to need besides its first: one to read what is to be remembered, one for a pepper in it."""
 
@@ -59,10 +61,12 @@ class BoundedPool(QueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         thread = threading.get_ident()
+        refuse_while_silent()
         with self._changed:
             most = self.size() - max(0, FURTHER - self._held[thread])
             if self._out >= most:
                 self._wait_for_room(most)
+                refuse_while_silent()  # what there was to wait for, perhaps
             self._out += 1
             self._peak = max(self._peak, self._out)
             self._held[thread] += 1

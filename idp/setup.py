@@ -308,6 +308,7 @@ def rotate_keys_and_tidy() -> None:
     keysets.tidy_leases()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()
+    mail.give_up_outdated()
     mail.forget_old_mail()
     audit.forget_old_activity()
     organisations.forget_old_sign_ups()

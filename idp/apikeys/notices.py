@@ -47,13 +47,15 @@ def send_notices(limit: int = 500) -> int:
             # a key that lives no longer than this notice is not announced as soon as it is made
             if key.expires_at is None or key.expires_at - key.created_at <= notice or written >= limit:
                 continue
-            written += _tell(realm, key, _occasion(notice, key), MailKind.KEY_EXPIRY, now)
+            # what it says is true until the next notice is due, and the last one until the key has expired
+            until = key.expires_at - closer
+            written += _tell(realm, key, _occasion(notice, key), MailKind.KEY_EXPIRY, now, until)
     return written
 
 
 def tell_of_leak(realm: Realm, key: ApiKey) -> None:
     """Tell who is concerned that a key was reported as leaked and revoked."""
-    _tell(realm, key, f"api-key-leaked:{key.uid}", MailKind.KEY_LEAKED, clock.now())
+    _tell(realm, key, f"api-key-leaked:{key.uid}", MailKind.KEY_LEAKED, clock.now(), None)
 
 
 def remove_long_expired() -> int:
@@ -87,7 +89,7 @@ def _sent(occasions: list[str]) -> set[str]:
     return sent
 
 
-def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetime) -> bool:
+def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetime, useful_until: datetime | None) -> bool:
     owner = db.session.get(User, key.user_id) if key.user_id else None
     recipient = _recipient(key, owner)
     if recipient is None or not may_mail(kind, recipient):
@@ -105,7 +107,7 @@ def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetim
         "last_used": f"on {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never",
         "revoked": f"{key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "",
     }
-    return mail.enqueue(realm.name, occasion, kind.value, recipient.email, **values)
+    return mail.enqueue(realm.name, occasion, kind.value, recipient.email, useful_until=useful_until, **values)
 
 
 def _recipient(key: ApiKey, owner: User | None) -> User | None:

@@ -10,10 +10,10 @@ from flask import Response
 
 from idp import callers, protected_apis, runtime
 from idp.callers import Caller, CredentialError
-from idp.errors import IdpError, Kind
+from idp.errors import IdpError, Kind, StorageFullError
 from idp.gateway.original import OriginalRequest, original_request
 from idp.gateway.upstream import NOBODY, identity_headers
-from idp.outages import explain_any, is_unavailable
+from idp.outages import as_outage, explain_any
 from idp.protected_apis import KnownApi
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
@@ -135,9 +135,11 @@ def _classify(error: Exception) -> Refusal:
     if isinstance(error, IdpError) and error.kind in _ANSWERS:
         status, code = _ANSWERS[error.kind]
         return Refusal(status, code, str(error), retry_after=error.retry_after)
-    if is_unavailable(error) or (isinstance(error, IdpError) and error.kind is Kind.UNAVAILABLE):
+    outage = as_outage(error)
+    if outage is not None or (isinstance(error, IdpError) and error.kind is Kind.UNAVAILABLE):
         _log.warning("the gateway cannot check: %s", explain_any(error))
-        return Refusal(503, "temporarily_unavailable", "The check is temporarily impossible. Try again.", retry_after=5)
+        sentence = str(outage) if isinstance(outage, StorageFullError) else "The check is temporarily impossible. Try again."
+        return Refusal(503, "temporarily_unavailable", sentence, retry_after=5)
     reference = secrets.token_hex(6)
     _log.error("unexpected error %s", reference, exc_info=error)
     return Refusal(500, "server_error", f"Something went wrong. Tell the operator this number: {reference}")

@@ -1,8 +1,8 @@
 """Email: written to an outbox in the transaction that causes it, sent by a background chore, never delaying a request."""
 
 from idp.mail.models import MailMessage
-from idp.mail.outbox import check_address, count_waiting, drop_waiting, enqueue, list_waiting, oldest_waiting
-from idp.mail.postman import deliver_mail, forget_old_mail
+from idp.mail.outbox import check_address, count_waiting, drop_waiting, enqueue, list_waiting, oldest_waiting, withdraw
+from idp.mail.postman import deliver_mail, forget_old_mail, give_up_outdated
 
 __all__ = [
     "MailMessage",
@@ -12,6 +12,8 @@ __all__ = [
     "drop_waiting",
     "enqueue",
     "forget_old_mail",
+    "give_up_outdated",
     "list_waiting",
     "oldest_waiting",
+    "withdraw",
 ]

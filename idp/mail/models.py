@@ -36,5 +36,7 @@ class MailMessage(Base):
     tries: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(String(300), default="")
     done_at: Mapped[datetime | None] = mapped_column(index=True)
+    useful_until: Mapped[datetime | None]
+    """When what it carries is over: after that it is not sent, and given up. None: it is of use for as long as it is tried."""
     sent: Mapped[bool] = mapped_column(default=False)
     """Whether it went out, or was given up, once it is done."""

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select, update
 
@@ -29,11 +30,12 @@ def check_address(address: str) -> str:
     return address
 
 
-def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) -> bool:
+def enqueue(realm: str, occasion: str, template: str, to: str, *, useful_until: datetime | None, **values: str) -> bool:
     """Write an email to the outbox, in the current transaction.
 
     :param occasion: what it is sent for; of several emails for one occasion, one is written.
     :param template: name of the template: `<template>.txt` and `<template>.html`.
+    :param useful_until: when what it carries is over, so that it must not be sent any more; None if that never comes.
     :param values: what the template is filled with. They are stored encrypted until the email is sent, and then deleted.
     :returns: whether it was written.
     """
@@ -52,8 +54,18 @@ def enqueue(realm: str, occasion: str, template: str, to: str, **values: str) ->
         due_at=now,
         tries=0,
         last_error="",
+        useful_until=useful_until,
         sent=False,
     )
+
+
+def withdraw(occasions: Iterable[str]) -> None:
+    """Give up the emails for some occasions that are still to be sent: what they carry was used, or replaced.
+
+    One that is on its way at this moment goes out.
+    """
+    waiting = update(MailMessage).where(MailMessage.occasion.in_(list(occasions)), MailMessage.done_at.is_(None))
+    db.session.execute(waiting.values(done_at=clock.now(), sealed="", last_error="what it carries was used or replaced"))
 
 
 def list_waiting(limit: int = 50) -> Sequence[MailMessage]:

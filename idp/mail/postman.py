@@ -13,9 +13,9 @@ from functools import cache
 from typing import Any
 
 import jinja2
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, func, literal, or_, select, update
 
-from idp import clock, runtime, vault
+from idp import clock, nodes, runtime, vault
 from idp.db import commit, db, reading
 from idp.mail.models import MailMessage
 from idp.settings import Settings
@@ -28,10 +28,13 @@ LEASE = timedelta(minutes=5)
 """How long a mail belongs to the worker that tries to send it. A worker that dies leaves it to the next after that."""
 
 WAITS = (60, 300, 900, 3600, 6 * 3600, 12 * 3600, 24 * 3600)
-"""Seconds between one try and the next; after the last, the mail is given up."""
+"""Seconds between one try and the next; after the last, the mail is given up. One with an end of its own is tried until that."""
 
 KEEP = timedelta(days=100)
 """How long it is remembered what was sent: longer than any occasion can come again."""
+
+OUTDATED = "what it carries has expired"
+"""Why a mail was given up that could not be sent in time."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +47,11 @@ class _Claim:
     sealed: str
     tries: int
     created_at: datetime
+    useful_until: datetime | None
 
 
 def deliver_mail(limit: int = 20) -> int:
-    """Send emails that are due, and return how many were sent. Without a mail server, nothing is tried.
+    """Send emails that are due and still of use, and return how many were sent. Without a mail server, nothing is tried.
 
     Each is claimed in one statement, so that of several workers one sends it. If a worker is killed between the mail
     server's answer and recording it, the email is sent again: the same `Message-ID` lets the recipient's side recognise that.
@@ -80,13 +84,16 @@ def deliver_mail(limit: int = 20) -> int:
 
 def _claim() -> _Claim | None:
     now = clock.now()
-    due = select(MailMessage.id).where(MailMessage.done_at.is_(None), MailMessage.due_at <= now).order_by(MailMessage.id).limit(1)
+    waits = MailMessage.done_at.is_(None) & (MailMessage.due_at <= now)
+    # by the clock that all nodes share: one of them whose own is wrong neither sends what is over nor holds back what is not
+    is_of_use = or_(MailMessage.useful_until.is_(None), MailMessage.useful_until > nodes.database_now())
+    due = select(MailMessage.id).where(waits, is_of_use).order_by(MailMessage.id).limit(1)
     with reading() as session:
         if session.scalar(due) is None:
             return None  # the usual case, found out without keeping a writer waiting
     claimed = db.session.execute(
         update(MailMessage)
-        .where(MailMessage.id == due.scalar_subquery(), MailMessage.due_at <= now, MailMessage.done_at.is_(None))
+        .where(MailMessage.id == due.scalar_subquery(), waits)
         .values(due_at=now + LEASE, tries=MailMessage.tries + 1)
         .returning(
             MailMessage.id,
@@ -95,6 +102,7 @@ def _claim() -> _Claim | None:
             MailMessage.sealed,
             MailMessage.tries,
             MailMessage.created_at,
+            MailMessage.useful_until,
         )
     ).first()
     commit()
@@ -105,13 +113,21 @@ def _failed(claim: _Claim, error: Exception) -> None:
     """Put a mail off, or give it up. The mail server's answer is kept, what was to be sent is not."""
     reason = f"{type(error).__name__}: {error}" if not isinstance(error, smtplib.SMTPRecipientsRefused) else "recipient refused"
     values: dict[str, Any] = {"last_error": reason[:300]}
-    if claim.tries > len(WAITS):
+    if claim.useful_until is None and claim.tries > len(WAITS):
         values |= {"done_at": clock.now(), "sealed": ""}
     else:
-        values["due_at"] = clock.now() + timedelta(seconds=WAITS[claim.tries - 1])
-    db.session.execute(update(MailMessage).where(MailMessage.id == claim.id).values(values))
+        values["due_at"] = clock.now() + _wait(claim)
+    waiting = update(MailMessage).where(MailMessage.id == claim.id, MailMessage.done_at.is_(None))
+    db.session.execute(waiting.values(values))
     commit()
     _log.warning("mail %s was not sent (try %d): %s", claim.id, claim.tries, reason[:300])
+
+
+def _wait(claim: _Claim) -> timedelta:
+    """Return for how long a mail is put off: never beyond half of the time for which it is of use, or it might miss the rest."""
+    usual = WAITS[min(claim.tries, len(WAITS)) - 1]
+    wait, shortest = timedelta(seconds=usual), timedelta(seconds=WAITS[0])
+    return wait if claim.useful_until is None else min(wait, max((claim.useful_until - clock.now()) / 2, shortest))
 
 
 def _written(settings: Settings, claim: _Claim) -> tuple[str, EmailMessage]:
@@ -165,6 +181,20 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def give_up_outdated() -> None:
+    """Give up the emails that were not sent while they were of use, and keep with each what the mail server said."""
+    before = case((MailMessage.last_error == "", ""), else_=literal("; before that: ") + MailMessage.last_error)
+    given_up = db.session.execute(
+        update(MailMessage)
+        .where(MailMessage.done_at.is_(None), MailMessage.useful_until <= nodes.database_now())
+        .values(done_at=clock.now(), sealed="", last_error=func.substr(literal(OUTDATED) + before, 1, 300))
+        .returning(MailMessage.id, MailMessage.tries, MailMessage.last_error)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for number, tries, reason in given_up:
+        _log.warning("mail %s was given up (try %d): %s", number, tries, reason)
 
 
 def forget_old_mail() -> None:

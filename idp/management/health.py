@@ -10,8 +10,9 @@ from flask import Flask, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp import clock_trust, ratelimit, runtime
-from idp.errors import IdpError
-from idp.outages import explain_any
+from idp.db import db
+from idp.errors import IdpError, StorageFullError
+from idp.outages import explain_any, seconds_since_full
 from idp.telemetry import dead_loops
 
 PROVE_AFTER = 1.0
@@ -19,6 +20,9 @@ PROVE_AFTER = 1.0
 
 PROVE_WITHIN = 2.0
 """Seconds that the write may take. The management port waits three for this worker."""
+
+FULL_FOR = 3.0
+"""Seconds for which a disk counts as full after something could not be written to it."""
 
 _HEADERS = {"Cache-Control": "no-store"}
 _log = logging.getLogger(__name__)
@@ -77,6 +81,10 @@ def _check_database() -> None:
     process = runtime.current()
     process.feed.confirm_now()
     process.extensions["write-proof"].demand()
+    if (
+        seconds_since_full(db.engine) < FULL_FOR
+    ):  # there is room for the one row that proves it, which is there already, and for no other
+        raise StorageFullError
 
 
 def _check_threads() -> None:

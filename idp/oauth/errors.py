@@ -8,13 +8,15 @@ from typing import ClassVar
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from idp.errors import IdpError, Kind, StorageUnavailableError
-from idp.outages import explain, is_unavailable
+from idp.errors import IdpError, Kind, StorageFullError
+from idp.outages import as_outage, explain
 from idp.ratelimit import Rate, RateExceededError, rate_headers
 from idp.telemetry import count, request_id
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """What every answer of these endpoints says about caching, unless it is public (RFC 6749 §5.1)."""
+
+_AWAY = "The server cannot reach its database. Try again in a few seconds."
 
 _log = logging.getLogger(__name__)
 
@@ -273,9 +275,10 @@ def _of_protocol(error: Exception) -> ProtocolError | None:
     match error:
         case ProtocolError():
             return error
-        case _ if isinstance(error, StorageUnavailableError) or is_unavailable(error):
-            _log.warning("the database cannot be used: %s", explain(error))
-            return TemporarilyUnavailableError("The server cannot reach its database. Try again in a few seconds.")
+        case _ if (outage := as_outage(error)) is not None:
+            _log.warning("the database cannot be used: %s", explain(outage))
+            is_full = isinstance(outage, StorageFullError)
+            return TemporarilyUnavailableError(str(outage) if is_full else _AWAY)
         case RateExceededError():
             count("realmgate_rate_limited", 1, error.rate.name)
             return SlowDownError(str(error), error.retry_after, error.rate)

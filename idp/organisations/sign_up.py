@@ -93,7 +93,7 @@ def sign_up(wish: SignUpWish, address: str) -> SignUp:
     db.session.flush()
     row.sealed = vault.seal(json.dumps(content).encode(), context=f"sign-up {row.uid}")
     values = {"organisation": wish.name, "code": plain, "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC"}
-    mail.enqueue("", f"sign-up:{row.public_part}", "sign-up", wish.email, **values)
+    mail.enqueue("", _occasion(row), "sign-up", wish.email, useful_until=expires_at, **values)
     return row
 
 
@@ -125,6 +125,7 @@ def verify_sign_up(code: str, password: str, address: str) -> Realm:
     claim = update(SignUp).where(SignUp.id == row.id, SignUp.used_at.is_(None), SignUp.expires_at > clock.now())
     if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkError
+    mail.withdraw([_occasion(row)])
     _refuse_taken(wish.name)
     with audit.acting_as(Actor(f"user:{users.canonical(wish.email)}", address)):
         realm = manifest.create_empty_realm(
@@ -145,7 +146,9 @@ def approve(realm: Realm) -> None:
     realms.approve_realm(realm)
     for user in _administrators(realm):
         values = {"organisation": realm.name, "name": users.name_in_mails(user), "realm_name": realm.name}
-        mail.enqueue(realm.name, f"approved:{realm.uid}:{user.uid}", "organisation-approved", user.email, **values)
+        mail.enqueue(
+            realm.name, f"approved:{realm.uid}:{user.uid}", "organisation-approved", user.email, useful_until=None, **values
+        )
 
 
 def forget_old_sign_ups() -> None:
@@ -183,6 +186,10 @@ def _find(code: str) -> SignUp | None:
                 session.expunge(row)
                 return row
     return None
+
+
+def _occasion(row: SignUp) -> str:
+    return f"sign-up:{row.public_part}"
 
 
 def _wish(row: SignUp) -> SignUpWish:

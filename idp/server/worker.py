@@ -22,16 +22,13 @@ from idp.server.front import CONNECTIONS, Front, WsgiApp
 from idp.server.late_bodies import LateBodies
 from idp.server.measures import WorkerMeter, measure_state
 from idp.settings import Settings
-from idp.stuck import end_stuck_statements
+from idp.stuck import LOOK_EVERY, end_stuck_statements
 from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
 from idp.telemetry.metrics import flush as flush_metrics
 from idp.telemetry.metrics import start_metrics
 from idp.trail import BATCH
 from idp.web.address import is_trusted
 from idp.web.below_path import BelowPath
-
-LOOK_EVERY = 0.5
-"""Seconds between two looks for statements that the database does not answer."""
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two checks of the outbox."""

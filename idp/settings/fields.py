@@ -74,7 +74,7 @@ class Fields(BaseSettings):
     `sqlite:////absolute/path.db`, with `%20` for a space. Default: SQLite in the data folder (WAL, `synchronous=FULL`)."""
 
     database_connections: int = Field(default=10, ge=5, le=1_000)
-    """Most connections to PostgreSQL per worker, whatever the number of its threads. Requests wait up to five seconds for one,
+    """Most connections to PostgreSQL per worker, whatever the number of its threads. Requests wait up to 4.5 seconds for one,
     and are then answered 503."""
 
     realms_dir: Path = Path("realms")

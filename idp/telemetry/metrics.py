@@ -4,6 +4,7 @@ Each worker writes its numbers to files that all of them share, and the manageme
 it is imported whether it does so, which is why it is imported late.
 """
 
+import logging
 import os
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -92,6 +93,11 @@ _OF_THE_WATCHER = {"realmgate_worker_deaths": "Workers that have ended unexpecte
 MOST_KINDS = 2_000
 """Kinds of answers told apart between two flushes."""
 
+RESERVED = 1 << 20
+"""Bytes of each file that a process writes its numbers to: the library's own measure, which they never reach."""
+
+_log = logging.getLogger(__name__)
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -160,9 +166,36 @@ def share_metrics(folder: Path) -> None:
 
 
 def start_metrics() -> None:
-    """Begin to count in this process, if somebody reads it."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR") and not _metrics:
+    """Begin to count in this process, if somebody reads it, and if there is room for its numbers."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder or _metrics:
+        return
+    try:
+        _reserve(Path(folder))
+    except OSError as error:
+        _log.warning("this process does not count, since its metrics cannot be kept in the data folder: %s", error.strerror)
+    else:
         _metrics.append(Metrics())
+
+
+def _reserve(folder: Path) -> None:
+    """Have the files of this process all the space that they will need.
+
+    The library maps them into memory with holes, and the system kills (SIGBUS) whoever writes to a hole when the disk is full.
+
+    :raises OSError: there is no space.
+    """
+    kinds = ("counter", "histogram", "gauge_mostrecent", *(f"gauge_{mode}" for mode in set(_MODES.values())))
+    files = [folder / f"{kind}_{os.getpid()}.db" for kind in kinds]
+    try:
+        for path in files:
+            with path.open("ab") as file:
+                if hasattr(os, "posix_fallocate"):  # not on macOS
+                    os.posix_fallocate(file.fileno(), 0, RESERVED)
+    except OSError:
+        for path in files:  # whoever reads the metrics cannot read a part of one
+            path.unlink(missing_ok=True)
+        raise
 
 
 def is_measured() -> bool:

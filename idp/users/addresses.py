@@ -61,7 +61,8 @@ def request_address(realm: Realm, uid: str, password_hash: str, address: str) ->
         )
     )
     values = {"organisation": realm.name, "code": plain, "expires": f"{expires_at:%Y-%m-%d %H:%M} UTC"}
-    mail.enqueue(realm.name, f"address:{public_part}", "address", checked, **values)
+    purpose = LinkPurpose.ADDRESS
+    mail.enqueue(realm.name, purpose.occasion(public_part), purpose.template, checked, useful_until=expires_at, **values)
     audit.record(audit.Tag.ADDRESS_CHANGE_START, realm.name, f"user:{user.name}", uid=user.uid, email=checked)
 
 

@@ -89,10 +89,10 @@ def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
             expires_at=expires_at,
         )
     )
-    template = "invitation" if purpose is LinkPurpose.INVITATION else "password-reset"
     values = {"organisation": realm.name, "name": name_in_mails(user), "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
-    mail.enqueue(realm.name, f"{template}:{public_part}", template, _address_of(user), **values)
+    occasion, to = purpose.occasion(public_part), _address_of(user)
+    mail.enqueue(realm.name, occasion, purpose.template, to, useful_until=expires_at, **values)
     tag = audit.Tag.USER_INVITE if purpose is LinkPurpose.INVITATION else audit.Tag.PASSWORD_RESET_START
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expires_at.isoformat(timespec="seconds"))
     return plain
@@ -167,6 +167,7 @@ def use_link(link: OneTimeLink) -> tuple[User, Realm]:
     )
     if db.session.execute(claim.values(used_at=clock.now())).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkError
+    mail.withdraw([LinkPurpose(link.purpose).occasion(link.public_part)])
     user = db.session.get_one(User, user_id)
     realm = db.session.get_one(Realm, user.realm_id)
     if not user.enabled or not realm.enabled:

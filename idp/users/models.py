@@ -86,6 +86,15 @@ class LinkPurpose(StrEnum):
     ADDRESS = "address"
     """Verifies an email address."""
 
+    @property
+    def template(self) -> str:
+        """Return the template of the email that such a link goes out with."""
+        return "password-reset" if self is LinkPurpose.RESET else self.value
+
+    def occasion(self, public_part: str) -> str:
+        """Return the occasion of that email."""
+        return f"{self.template}:{public_part}"
+
 
 class OneTimeLink(Base):
     """The secret of an invitation or a password reset, kept as a keyed hash. It works once."""

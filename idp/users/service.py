@@ -110,6 +110,7 @@ def limit_address(user: User, *, limited: bool) -> None:
 def delete_user(realm: Realm, user: User) -> None:
     """Delete a user and everything that is theirs: grants, sessions, keys, tokens. Its `sub` is never reused."""
     access.remove_all_grants(holder_of(user))
+    void_links(user)
     db.session.delete(user)
     db.session.flush()
     audit.record(audit.Tag.USER_DELETE, realm.name, f"user:{user.name}", uid=user.uid)
@@ -128,7 +129,8 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid)
     if user.email and tag is not audit.Tag.USER_ACTIVATE and may_mail(MailKind.PASSWORD_CHANGED, user):
         values = {"organisation": realm.name, "name": name_in_mails(user), "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
-        mail.enqueue(realm.name, f"password-changed:{user.uid}:{now.timestamp()}", "password-changed", user.email, **values)
+        occasion = f"password-changed:{user.uid}:{now.timestamp()}"
+        mail.enqueue(realm.name, occasion, "password-changed", user.email, useful_until=None, **values)
     publish_user(realm.name, user.uid)
 
 
@@ -142,7 +144,8 @@ def tell_former_address(realm: Realm, user: User, address: str) -> None:
     now = clock.now()
     values = {"organisation": realm.name, "name": name_in_mails(user), "changed": f"{now:%Y-%m-%d %H:%M} UTC"}
     occasion = f"address-changed:{user.uid}:{now.timestamp()}"
-    mail.enqueue(realm.name, occasion, "address-changed", user.email, **values, address=_hint(address) or "none")
+    values["address"] = _hint(address) or "none"
+    mail.enqueue(realm.name, occasion, "address-changed", user.email, useful_until=None, **values)
 
 
 def _hint(address: str) -> str:
@@ -152,11 +155,15 @@ def _hint(address: str) -> str:
 
 
 def void_links(user: User, purpose: LinkPurpose | None = None) -> None:
-    """Invalidate every open one-time link of a user, or those for one purpose."""
+    """Invalidate every open one-time link of a user, or those for one purpose; what has not been sent of them is not sent."""
     open_links = (OneTimeLink.user_id == user.id) & OneTimeLink.used_at.is_(None)
     if purpose is not None:
         open_links &= OneTimeLink.purpose == purpose.value
-    db.session.execute(update(OneTimeLink).where(open_links).values(used_at=clock.now()))
+    voided = db.session.execute(
+        update(OneTimeLink).where(open_links).values(used_at=clock.now()).returning(OneTimeLink.purpose, OneTimeLink.public_part)
+    ).all()
+    if voided:
+        mail.withdraw(LinkPurpose(made_for).occasion(public_part) for made_for, public_part in voided)
 
 
 def sign_out_everywhere(realm: Realm, user: User) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError
 from werkzeug.exceptions import HTTPException
 
 from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, StorageUnavailableError, Words
-from idp.outages import explain, is_unavailable
+from idp.outages import as_outage
 from idp.ratelimit import RateExceededError
 from idp.telemetry import count, request_id
 
@@ -78,9 +78,8 @@ def _of_storage(error: Exception) -> IdpError | None:
             return ConflictError("Someone else has created the same at this moment. Check, and try again.")
         case DataError():
             return InvalidValueError("A value contains characters that cannot be stored.")
-        case SQLAlchemyError() if is_unavailable(error):
-            return StorageUnavailableError(STORAGE, cause=explain(error))
-    return None
+    outage = as_outage(error)
+    return StorageUnavailableError(STORAGE, cause=outage.cause) if type(outage) is StorageUnavailableError else outage
 
 
 def _message(error: IdpError, words: Words) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from idp import mail, users, vault
 from idp.app import close_app, create_app
@@ -34,7 +34,7 @@ def outbox(context: Flask) -> list[dict[str, Any]]:
     import json
 
     db.session.rollback()
-    rows = db.session.scalars(select(MailMessage).order_by(MailMessage.id)).all()
+    rows = db.session.scalars(select(MailMessage).where(MailMessage.done_at.is_(None)).order_by(MailMessage.id)).all()
     return [json.loads(vault.unseal(row.sealed, context=f"mail {row.occasion}")) | {"template": row.template} for row in rows]
 
 
@@ -130,7 +130,8 @@ def test_asking_for_a_reset_tells_nothing_and_writes_one_row_for_anybody(
     assert outbox(context) == []
     users.answer_reset_requests()
     commit()
-    assert [(sent["to"], sent["template"]) for sent in outbox(context)] == [("ann@example.test", "password-reset")] * 2
+    assert [(sent["to"], sent["template"]) for sent in outbox(context)] == [("ann@example.test", "password-reset")]
+    assert db.session.scalar(select(func.count()).select_from(MailMessage)) == 2, "and the second has replaced the first"
     assert redeem(client, outbox(context)[-1]["values"]["code"], "reset") == 204
     assert sign_in(client, password=NEW).status_code == 200
 

@@ -209,6 +209,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "project": ["created_by", "display_name"],
         "user_group": ["display_name"],
         "personal_token": ["made_with"],
+        "mail_message": ["useful_until"],
         "change": ["mark"],
         "change_clock": ["mark"],
     }.items():

@@ -2,18 +2,20 @@
 
 import random
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from idp.stuck import LONGEST_CALL
 from tests.faults.history import Act, check
 from tests.faults.load import Load
-from tests.faults.surroundings import Fleet, Wire, postgres, wait_ready
-from tests.serving import PROJECT, wait_until
+from tests.faults.surroundings import Fleet, SmallDisk, Wire, is_ready, postgres, small_disk, wait_ready
+from tests.serving import PROJECT, free_port, wait_until
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ class Result:
     findings: list[str]
     figures: dict[str, str]
 
+
+LATE = 1.5
+"""Seconds that a busy machine may add to what the server's own limits add up to."""
 
 Drill = Callable[[Path, float], Result]
 """Takes a folder, and how many times as long as the short form it is to be."""
@@ -108,7 +113,7 @@ def crashed_database(folder: Path, times: float = 1) -> Result:
             begun = time.monotonic()
             database.freeze()
             try:
-                load.run(8.0)
+                load.run(12.0)
                 until = time.monotonic()
             finally:
                 database.thaw()
@@ -116,13 +121,17 @@ def crashed_database(folder: Path, times: float = 1) -> Result:
             load.run(1.5)
             reads = [e for e in load.history.of(Act.READ) if begun + 1 <= e.begun < until - 1]
             served = sum(event.granted for event in reads)
+            slowest = load.history.latency(1.0, begun, until)
             result = finish(
                 load,
                 fleet,
                 recovered_after_crash=f"{recovered:.1f} s",
                 recovered_after_standstill=f"{thawed:.1f} s",
                 key_sets_while_it_stands_still=f"{served} of {len(reads)}",
+                slowest_call_while_it_stands_still=f"{slowest:.1f} s",
             )
+            if slowest > LONGEST_CALL + LATE:
+                result.findings.append(f"a call took {slowest:.1f} s while PostgreSQL stood still")
             if served < len(reads):
                 result.findings.append(
                     f"{len(reads) - served} of {len(reads)} key sets were not served while PostgreSQL stood still"
@@ -200,6 +209,59 @@ def black_hole(folder: Path, times: float = 1) -> Result:
             wire.close()
 
 
+RECOVERS_WITHIN = 5.0
+"""Seconds from when there is space again until everything works."""
+
+
+def full_disk(folder: Path, times: float = 1) -> Result:
+    """The disk of the database is full, and then is not (8): of SQLite with its data folder, and of PostgreSQL's tables."""
+    with small_disk(48) as disk:
+        fleet = Fleet(disk.folder, "", {"IDP_MANAGEMENT_PORT": str(free_port())})  # so that metrics are kept in the data folder
+        shown = _filled(fleet, 1, disk, times)
+        (file,) = fleet.nodes[0].data_dir.glob("*.db")
+        with closing(sqlite3.connect(file)) as database:
+            whole = database.execute("PRAGMA integrity_check").fetchall()
+        if whole != [("ok",)]:
+            shown.findings.append(f"SQLite is damaged: {whole}")
+    with small_disk(64) as disk, postgres() as make:
+        on_postgresql = _filled(Fleet(folder, make().create(disk.folder / "tables").url()), 2, disk, times)
+    figures = {f"{key} (SQLite)": value for key, value in shown.figures.items()} | on_postgresql.figures
+    return Result(shown.findings + on_postgresql.findings, figures)
+
+
+def _filled(fleet: Fleet, nodes: int, disk: SmallDisk, times: float) -> Result:
+    """Fill the disk of a fleet under load, see what still works, and free it."""
+    findings: list[str] = []
+    with serving(fleet, nodes) as (_, load):
+        before = load.issue()
+        load.run(1.0 * times)
+        disk.fill()
+        begun = time.monotonic()
+        wait_until(lambda: not any(is_ready(url) for url in fleet.urls()), "the end of readiness")
+        said = {load.create_one() for _ in range(10)}
+        load.run(2.0 * times)
+        findings += [f"on a full disk: {problem}" for _ in range(8) for problem in load.verify_all(before)]
+        failed = load.history.failed(since=begun)
+        disk.free()
+        freed = time.monotonic()
+        ready = wait_ready(fleet)
+        wait_until(lambda: load.create_one()[0] == 201, "a write")
+        written = time.monotonic() - freed
+        if written > RECOVERS_WITHIN:
+            findings.append(f"writes worked {written:.1f} s after there was space again")
+        load.run(2.0 * times)
+        result = finish(load, fleet, not_written=str(len(failed)), ready_again=f"{ready:.1f} s", writes_again=f"{written:.1f} s")
+        findings += [
+            f"a full disk is told as {status} {text}" for status, text in said if status != 201 and "is full" not in text
+        ]
+        findings += [f"after a full disk: {problem}" for problem in load.verify_all(before)]
+        result.findings.extend(findings)
+        log = "".join(line for node in fleet.nodes for line in node.output)
+        if "a worker has ended" in log:
+            result.findings.append("a worker died of a full disk")
+        return result
+
+
 def turned_keys(folder: Path, times: float = 1) -> Result:
     """Signing keys are replaced, again and again, under the eyes of verifiers (10)."""
     with two_nodes(folder, IDP_KEY_SET_MAX_AGE="3") as (fleet, load):
@@ -262,5 +324,6 @@ DRILLS: dict[str, Drill] = {
     "Valkey is slow, emptied and dead": lost_valkey,
     "the network to the database swallows": black_hole,
     "signing keys are replaced": turned_keys,
+    "the disk of the database is full": full_disk,
     "nodes of two releases replace each other": upgraded_nodes,
 }

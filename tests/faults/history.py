@@ -10,8 +10,8 @@ from enum import StrEnum
 GRACE = 1.0
 """Seconds after the answer to a revocation, from which on nothing may be accepted any more."""
 
-LONGEST = 9.0
-"""Seconds after which a call that is not answered hangs. A statement without an answer is cut after 6.5; something may be waited for then."""
+LONGEST = 7.0
+"""Seconds after which a call that is not answered hangs: it is to be answered within five, and machines are busy."""
 
 
 class Act(StrEnum):

@@ -103,6 +103,29 @@ class Load:
         while len(self.history.events) < calls:
             self._stop.wait(0.1)
 
+    def issue(self) -> str:
+        """Return a token."""
+        answer = self._token(self._bot)
+        assert answer.status == 200, answer.body
+        token: str = answer.json["access_token"]
+        return token
+
+    def create_one(self) -> tuple[int, str]:
+        """Have an application be created; return what is answered, and what is said where it is not."""
+        name, begun = f"made-{self._prefix}-{next(self._number)}", time.monotonic()
+        answer = self._api("POST", "applications", {"metadata": {"name": name}})
+        self.history.add(Act.CREATE, name, begun, answer.status, granted=answer.status == 201, detail=_error(answer))
+        return answer.status, _error(answer)
+
+    def verify_all(self, token: str) -> list[str]:
+        """Return what does not work of all that a token is verified by; nothing, if everything does."""
+        issuer = self._endpoint("certs").removesuffix("/protocol/openid-connect/certs")
+        documents = (issuer, f"{issuer}/.well-known/openid-configuration", self._endpoint("certs"))
+        wrong = [f"{url}: {answer.status}" for url in documents if (answer := ask("GET", url)).status != 200]
+        if not is_active(answer := self._form("token/introspect", {"token": token, **_credentials(self._bot)})):
+            wrong.append(f"introspection: {answer.status} {_error(answer)}")
+        return wrong
+
     def turn_keys(self) -> None:
         """Have the realm's signing keys replaced."""
         for algorithm in ALGORITHMS:
@@ -170,9 +193,7 @@ class Load:
         self.history.add(act, f"token …{token[-12:]}", begun, answer.status, granted=is_active(answer), detail=detail)
 
     def _create(self) -> None:
-        name, begun = f"made-{self._prefix}-{next(self._number)}", time.monotonic()
-        answer = self._api("POST", "applications", {"metadata": {"name": name}})
-        self.history.add(Act.CREATE, name, begun, answer.status, granted=answer.status == 201, detail=_error(answer))
+        self.create_one()
 
     def _revoke(self) -> None:
         answer = self._token(self._bot)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.faults.history import check
 from tests.faults.load import Load
-from tests.faults.surroundings import Fleet, Postgres, postgres, wait_ready
+from tests.faults.surroundings import Fleet, Postgres, postgres, small_disk, wait_ready
 from tests.forking import PROJECT
+from tests.serving import free_port
 
 BUGS = Path(__file__).parent / "bugs"
 
@@ -124,10 +125,33 @@ def turned(folder: Path, source: Path) -> str:
         return _found(load)
 
 
+def full(folder: Path, source: Path) -> str:
+    """The disk of SQLite and of all else in the data folder is full."""
+    with small_disk(48) as disk:
+        fleet = Fleet(disk.folder, "", {"IDP_MANAGEMENT_PORT": str(free_port())})
+        try:
+            load = Load(fleet.add(source), fleet.urls, threads=6).start()
+            load.run(1.0)
+            disk.fill()
+            found = ""
+            for _ in range(25):
+                load.run(0.5)
+                findings = check(load.history, [event.subject for event in load.history.events])
+                died = any("a worker has ended" in line for line in fleet.nodes[0].output)
+                found = findings[0] if findings else "a worker died of a full disk" if died else ""
+                if found:
+                    break
+            load.stop()
+            return found
+        finally:
+            fleet.kill()
+
+
 SCENES: dict[str, Callable[[Path, Path], str]] = {
     "load": under_load,
     "kill": killed,
     "freeze": frozen,
     "crash": crashed,
     "turn": turned,
+    "fill": full,
 }

@@ -128,11 +128,21 @@ class Postgres:
         """Return where it is reached."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def create(self) -> "Postgres":
-        """Make a primary, and start it."""
+    def create(self, tables: Path | None = None) -> "Postgres":
+        """Make a primary, and start it.
+
+        :param tables: folder that tables are kept in, if not with the rest.
+        """
         self._run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "-N")
         self.start()
-        self.execute("CREATE DATABASE realmgate", "postgres")
+        within = ""
+        if tables is not None:
+            tables.mkdir(mode=0o700)
+            if self._options:
+                os.chown(tables, self._options["user"], self._options["group"])
+            self.execute(f"CREATE TABLESPACE small LOCATION '{tables}'", "postgres")
+            within = "TABLESPACE small"
+        self.execute(f"CREATE DATABASE realmgate {within}", "postgres")
         return self
 
     def follow(self, primary: "Postgres") -> "Postgres":
@@ -213,6 +223,46 @@ def postgres() -> Iterator[Callable[[], Postgres]]:
             with contextlib.suppress(AssertionError):
                 cluster.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class SmallDisk:
+    """A disk in memory that is soon full."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder that it is mounted at."""
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Leave no byte of it free."""
+        with self._filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self) -> None:
+        """Give the space back."""
+        self._filler.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(megabytes: int) -> Iterator[SmallDisk]:
+    """Mount one, and unmount it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="realmgate-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "none", str(folder)], check=True)
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+def disks_missing() -> str:
+    """Return why no small disk can be mounted here; empty if one can."""
+    try:
+        with small_disk(1):
+            return ""
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no disk can be mounted here, so a full one is not tried: {error}"
 
 
 class Wire:

@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from idp import clock, clock_trust, runtime, setup
+from idp import clock, clock_trust, mail, runtime, setup
+from idp.app import close_app, create_app
 from idp.clock_trust import ClockError
 from idp.db import commit, db
 from idp.feed import Change
@@ -54,6 +55,32 @@ def test_node_with_another_clock_than_the_database_removes_nothing(
     assert abs(int(said[1]) - abs(ahead.total_seconds())) < 60
     assert said[2] == ("ahead of" if ahead > timedelta() else "behind")
     assert is_ready(app) == (503, "DOWN")
+
+
+@pytest.mark.parametrize("ahead", [-2, 2])
+def test_email_that_is_over_by_the_clock_of_the_database_is_given_up_and_no_other(
+    pg_make: Factory, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """A node that is days ahead would give up everything, and one that is days behind would send what is over."""
+    tried = []
+    monkeypatch.setattr(mail.postman, "_send", lambda _settings, to, _message: tried.append(to))
+    values = {"organisation": "Acme", "name": "ann", "changed": "today", "address": "x"}
+    app = create_app(pg_make.app.extensions["realmgate"].settings.model_copy(update={"smtp_host": "mail.example"}))
+    with app.app_context():
+        now = clock.now()
+        frozen_clock.advance(days=min(ahead, 0))
+        for name, minutes in (("over", -1), ("good", 60)):
+            until = now + timedelta(minutes=minutes)
+            mail.enqueue("acme", f"test:{name}", "address-changed", f"{name}@example.test", useful_until=until, **values)
+        commit()
+        frozen_clock.advance(days=max(ahead, 0))
+        assert mail.deliver_mail() == 1
+        mail.give_up_outdated()
+        commit()
+        rows = db.session.execute(select(mail.MailMessage.sent, mail.MailMessage.last_error).order_by(mail.MailMessage.id)).all()
+    close_app(app)
+    assert tried == ["good@example.test"]
+    assert rows == [(False, "what it carries has expired"), (True, "")]
 
 
 @pytest.mark.parametrize("ahead", [-30, 30])

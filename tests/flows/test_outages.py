@@ -14,10 +14,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from idp import runtime, stuck
+from idp import db as database
+from idp import feed, runtime, stuck
 from idp.db import db
 from idp.errors import StorageUnavailableError
 from idp.outages import explain, is_unavailable
+from idp.server.front import WAIT_FOR_PLACE
+from idp.settings import Settings
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
 from tests.flows.test_people import call, make_person, session_token
@@ -235,9 +238,62 @@ def test_database_that_accepts_and_does_not_answer(postgres: Any, tmp_path: Path
     assert "connections were cut" in "".join(server.output)
 
 
+def test_all_waits_that_one_call_may_come_to_end_before_the_longest_call() -> None:
+    """What a machine that is busy adds is its own; the limits themselves leave it something."""
+    noticed = 2 * stuck.LOOK_EVERY  # a statement is seen one look after it has begun, and ended one look after its time
+    assert database.WAIT_FOR_LOCK + stuck.LATER + noticed < stuck.LONGEST_CALL, "a statement; whoever waits for it tries no more"
+    assert max(feed.LONGEST_WAIT, feed.AWAY_AFTER) < stuck.LONGEST_CALL, "a neighbour's question"
+    for url, hosts in (("postgresql://a@one/x", 1), ("postgresql://a@one,two/x", 2)):
+        options = database.engine_options(Settings(database_url=url))
+        assert hosts * options["connect_args"]["connect_timeout"] < stuck.LONGEST_CALL
+        assert options["connect_args"]["tcp_user_timeout"] < 1000 * stuck.LONGEST_CALL
+        assert options["pool_timeout"] < stuck.LONGEST_CALL
+    assert WAIT_FOR_PLACE < stuck.LONGEST_CALL, "after which what frees a place is a silent server, or an answer"
+
+
+def test_silent_server_is_tried_by_one_at_a_time_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [100.0]
+    monkeypatch.setattr(stuck.time, "monotonic", lambda: passed[0])
+    silence = stuck._Silence()
+
+    def fail(seconds: float) -> None:
+        with pytest.raises(ConnectionError), silence.connecting():
+            passed[0] += seconds
+            raise ConnectionError
+
+    fail(0.1)
+    silence.refuse()  # one that refuses is asked again at once
+    fail(3.0)
+    with pytest.raises(stuck.SilentServerError):
+        silence.refuse()
+    assert explain(stuck.SilentServerError("the server does not answer")) == "the server does not answer"
+    passed[0] += stuck.REST
+    with silence.connecting():  # which nobody else does meanwhile
+        with pytest.raises(stuck.SilentServerError):
+            silence.refuse()
+        with pytest.raises(stuck.SilentServerError), silence.connecting():
+            pass
+    silence.refuse()
+
+
+def test_memory_that_was_true_before_a_long_wait_in_vain_is_not_served(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pg_make.app.app_context():
+        asked = runtime.current().feed
+        asked.confirm_now()
+        monkeypatch.setattr(feed, "CONFIRM_AFTER", 0.0)
+
+        def wait_in_vain() -> None:
+            asked._confirmed -= 5  # as long as it takes to learn that there is no answer
+            raise StorageUnavailableError(cause="away")
+
+        monkeypatch.setattr(asked, "_catch_up", wait_in_vain)
+        with pytest.raises(StorageUnavailableError):
+            asked.confirm()
+
+
 def test_statement_that_may_take_its_time_is_not_cut(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending many leases, and purging: these have told the server so, and the watch."""
-    monkeypatch.setattr(stuck, "LATER", -4.9)  # so that it would cut after a tenth of a second
+    monkeypatch.setattr(stuck, "LATER", 0.1 - database.WAIT_FOR_LOCK)  # so that it would cut after a tenth of a second
     with pg_make.app.app_context():
         stuck.allow_seconds(db.session.connection(), 60)
         done = threading.Event()
@@ -322,7 +378,7 @@ def test_threads_that_need_two_connections_do_not_wait_for_each_other(pg_setting
 def test_call_that_gets_no_connection_is_503_after_a_while(pg_settings: Any, pg_make: Factory, monkeypatch: Any) -> None:
     from idp.app import close_app, create_app
 
-    monkeypatch.setattr("idp.db.WAIT_FOR_LOCK", 1)
+    monkeypatch.setattr("idp.db.WAIT_FOR_CONNECTION", 1)
     app = create_app(pg_settings.model_copy(update={"database_connections": 5}))
     pg_make.user()
     with contextlib.ExitStack() as stack, app.app_context():

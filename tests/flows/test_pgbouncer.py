@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from idp import runtime
 from idp.app import close_app, create_app
-from idp.db import commit, db
+from idp.db import WAIT_FOR_LOCK, commit, db
 from idp.settings import Settings
 from tests.factories import Factory, at_once, set_application
 from tests.flows.conftest import Bouncer, has_ipv6, set_up_machines
@@ -62,7 +62,7 @@ def test_no_transaction_waits_for_ever_and_none_changes_the_session_of_others(
     with app.app_context():
         for _ in range(3):
             with db.engine.begin() as connection:
-                assert values(connection) == ["5s", "5s", "UTC"]
+                assert values(connection) == [f"{WAIT_FOR_LOCK}s", f"{WAIT_FOR_LOCK}s", "UTC"]
         raw = db.engine.raw_connection()
         cursor = raw.cursor()
         for name in names[:2]:
@@ -72,7 +72,7 @@ def test_no_transaction_waits_for_ever_and_none_changes_the_session_of_others(
         feed.confirm()
         assert feed._connection is not None
         with feed._connection.begin():
-            assert values(feed._connection) == ["5s", "5s", "UTC"]
+            assert values(feed._connection) == [f"{WAIT_FOR_LOCK}s", f"{WAIT_FOR_LOCK}s", "UTC"]
     close_app(app)
 
 

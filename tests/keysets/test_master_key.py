@@ -35,7 +35,7 @@ def filled(client: FlaskClient, make: Factory) -> dict[str, str]:
     for number in range(7):
         header = root | ({"Idempotency-Key": "kept"} if number == 0 else {})
         keep(client, header, name=f"set {number}", projects=["vision"])
-    make.do(lambda _: mail.enqueue("acme", "test", "password-reset", "ann@example.test", name="Ann"))
+    make.do(lambda _: mail.enqueue("acme", "test", "password-reset", "ann@example.test", useful_until=None, name="Ann"))
     return root
 
 

@@ -184,7 +184,7 @@ def test_password_that_changes_meanwhile_sends_nothing(app: Flask, make: Factory
 def test_asking_for_addresses_keeps_no_invitation_from_them(app: Flask, make: Factory, mailbox: Mailbox, ann: Surfer) -> None:
     for number in range(5):
         ann.open(MINE).send("Send the link", {"email": f"newcomer+{number}@elsewhere.test", "current": PASSWORD})
-    assert len(delivered(app, mailbox)) == 5
+        assert len(delivered(app, mailbox)) == 1
     for address in ("newcomer@elsewhere.test", "other@elsewhere.test"):
         ann.open(MINE).send("Send the link", {"email": address, "current": PASSWORD})
         assert "A link is on its way" not in ann.text, "a person asks for five in an hour"
@@ -209,7 +209,9 @@ def test_change_by_an_administrator_is_told_too(app: Flask, make: Factory, mailb
 
 
 def test_address_gets_few_of_them(app: Flask, mailbox: Mailbox, ann: Surfer) -> None:
+    sent = []
     for _ in range(8):
         ann.open(MINE).send("Send the link", {"email": "victim@elsewhere.test", "current": PASSWORD})
-    assert len(delivered(app, mailbox)) == 5
+        sent.append(len(delivered(app, mailbox)))
+    assert sent == [1] * 5 + [0] * 3
     assert "Too many" in ann.text

@@ -8,12 +8,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from idp import access, apikeys, clock, mail, organisations, realms, runtime, users
+from idp import access, apikeys, clock, mail, organisations, realms, runtime, setup, users, vault
 from idp.app import close_app, create_app
+from idp.audit import Tag
 from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.mail import MailMessage
 from idp.settings import Settings
+from idp.users import LinkPurpose
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, at_once, session_of, set_realm
 from tests.mail.conftest import Mailbox
@@ -22,7 +24,7 @@ from tests.serving import Server, send, wait_until
 
 def enqueue(occasion: str = "test:1", to: str = "ann@example.test", **values: str) -> None:
     given = {"organisation": "Acme", "name": "ann", "code": "idp_ol_x", "expires": "tomorrow"} | values
-    mail.enqueue("acme", occasion, "invitation", to, **given)
+    mail.enqueue("acme", occasion, "invitation", to, useful_until=None, **given)
     commit()
 
 
@@ -108,6 +110,124 @@ def test_mail_server_that_is_away_leaves_the_mail_in_the_outbox(
     mailbox.controller.start()
     frozen_clock.advance(seconds=61)
     assert mail.deliver_mail() == 1
+
+
+def code_for(make: Factory, purpose: LinkPurpose = LinkPurpose.RESET) -> str:
+    """Have a one-time code be sent to ann, and return it."""
+    plain: str = make.do(lambda realm: users.send_link(realm, users.get_user(realm, "ann@example.test"), purpose))
+    return plain
+
+
+def outbox() -> list[tuple[bool, bool, str, str]]:
+    """Return of each mail whether it is done with, whether it was sent, what is kept of it, and why."""
+    db.session.rollback()
+    rows = db.session.scalars(select(MailMessage).order_by(MailMessage.id))
+    return [(row.done_at is not None, row.sent, row.sealed, row.last_error) for row in rows]
+
+
+def test_mail_is_not_sent_when_its_code_has_expired_while_the_mail_server_was_down(
+    app: Flask, mailbox: Mailbox, frozen_clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    make = Factory(app)
+    make.user()
+    mailbox.controller.stop()
+    began = clock.now()
+    code_for(make)
+    with app.app_context():
+        enqueue("test:no end")
+        while clock.now() < began + timedelta(hours=1):
+            mail.deliver_mail()
+            frozen_clock.advance(minutes=1)
+        mailbox.controller = Mailbox(mailbox.controller.port).controller
+        mailbox.controller.start()
+        for _ in range(2):
+            mail.deliver_mail()
+            frozen_clock.advance(hours=7)
+        received = mailbox.controller.handler.mails
+        assert ["password" in message["Subject"] for _, message in received] == [False], "the other one is sent"
+        setup.rotate_keys_and_tidy()
+        first, second = outbox()
+    assert first[:3] == (True, False, "")
+    assert first[3].startswith("what it carries has expired; before that: ConnectionRefusedError")
+    assert second == (True, True, "", "")
+    assert "was given up (try 9): what it carries has expired" in caplog.text
+    assert "idp_ol_" not in caplog.text
+
+
+def test_mail_that_is_of_use_for_an_hour_is_tried_until_shortly_before_its_end(
+    app: Flask, mailbox: Mailbox, frozen_clock: FrozenClock
+) -> None:
+    make = Factory(app)
+    make.user()
+    code_for(make)
+    mailbox.refusal = "451 later"
+    with app.app_context():
+        for _ in range(52):
+            mail.deliver_mail()
+            frozen_clock.advance(minutes=1)
+        mailbox.refusal = ""
+        for _ in range(7):
+            mail.deliver_mail()
+            frozen_clock.advance(minutes=1)
+    assert len(mailbox.mails) == 1, "by its usual waits the next try would be when the code has expired"
+
+
+@pytest.mark.parametrize("end", ["replaced", "used", "void", "deleted"])
+def test_mail_whose_code_was_used_or_replaced_is_not_sent(app: Flask, mailbox: Mailbox, end: str) -> None:
+    make = Factory(app)
+    make.user()
+    code, other = code_for(make), []
+    match end:
+        case "replaced":
+            other = [code_for(make)]
+        case "used":
+            make.do(lambda _: users.redeem_link(code, LinkPurpose.RESET, "a brand new password"))
+        case "void":
+            make.do(lambda realm: users.set_password(realm, users.get_user(realm, "ann@example.test"), "x", Tag.PASSWORD_CHANGE))
+        case "deleted":
+            make.do(lambda realm: users.delete_user(realm, users.get_user(realm, "ann@example.test")))
+    with app.app_context():
+        mail.deliver_mail()
+        first = outbox()[0]
+    assert first == (True, False, "", "what it carries was used or replaced")
+    codes = [
+        word for _, message in mailbox.mails for word in message.get_body(("plain",)).get_content().split() if "idp_ol" in word
+    ]
+    assert all(code not in word for word in codes)
+    assert [any(each in word for word in codes) for each in other] == [True] * len(other)
+
+
+def test_sign_up_that_was_verified_is_not_mailed_again(settings: Settings, mailbox: Mailbox) -> None:
+    """Where the mail server took the mail, and the connection was lost before it could say so."""
+    update = {"smtp_host": "127.0.0.1", "smtp_port": mailbox.controller.port, "smtp_security": "none", "sign_up": "open"}
+    app = create_app(settings.model_copy(update=update))
+    with app.app_context():
+        organisations.sign_up(organisations.SignUpWish("globex", "ann@example.test"), "192.0.2.1")
+        (row,) = mail.list_waiting()
+        code = json.loads(vault.unseal(row.sealed, context=f"mail {row.occasion}"))["values"]["code"]
+        assert row.useful_until is not None
+        commit()
+        organisations.verify_sign_up(code, PASSWORD, "192.0.2.1")
+        commit()
+        assert mail.deliver_mail() == 0
+        assert outbox() == [(True, False, "", "what it carries was used or replaced")]
+    close_app(app)
+
+
+def test_notice_of_a_key_is_of_use_until_the_next_one_or_the_end(
+    make: Factory, context: Flask, frozen_clock: FrozenClock
+) -> None:
+    make.user()
+    db.session.rollback()
+    key = make.key(hours=24 * 30)
+    ends = []
+    for days in (24, 5.5):
+        frozen_clock.advance(days=days)
+        make.do(lambda _: apikeys.send_notices())
+        ends.append(mail.list_waiting()[-1].useful_until)
+        db.session.rollback()
+    expires_at = make.do(lambda realm: apikeys.get_key(realm, key.uid).expires_at)
+    assert ends == [expires_at - timedelta(days=1), expires_at]
 
 
 def test_content_is_sealed_in_the_outbox_and_gone_once_it_is_sent(context: Flask, mailbox: Mailbox) -> None:
@@ -262,6 +382,8 @@ def test_no_mail_carries_what_somebody_has_written_for_a_stranger_to_read(settin
     assert client.post("/v1/users", json={"spec": wish}, headers=header).status_code == 201
     named = make.user("www.evil.example/now@example.test", email=victim, first_name=HOSTILE)
     assert client.patch(f"/v1/users/{named}/password/reset", headers=header).status_code == 204
+    with app.app_context():
+        mail.deliver_mail()  # before the next act makes the code of the reset void
     change = {"emailId": "www.evil.example/now@example.test", "currentPassword": PASSWORD, "newPassword": "another good one"}
     assert client.patch("/v1/users/password/change", json=change).status_code == 204
     key = make.key("www.evil.example/now@example.test", name=HOSTILE, hours=200, description=HOSTILE)
