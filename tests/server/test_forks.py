@@ -5,11 +5,13 @@ So those must need nothing that is to be loaded, and there must be nothing in th
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.serving import PROJECT, Server, free_port, wait_until
@@ -127,3 +129,28 @@ def test_workers_find_loaded_what_they_are_made_of_and_nobody_loads_what_is_of_n
     assert not [name for name in at_fork["worker"] if name.startswith(("idp", "sqlalchemy", "pydantic", "cryptography"))]
     loaded = {name.partition(".")[0] for name in (*at_fork["modules"], *at_fork["worker"])}
     assert not loaded & {"alembic", "boto3", "botocore", "lxml", "opentelemetry", "pkcs11", "pygal", "valkey"}
+
+
+def test_workers_that_begin_later_are_forked_off_the_same_process(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.idp("setup")
+    application = server.create_application("later")
+    server.start()
+    try:
+        assert server.process is not None
+        watcher = psutil.Process(server.process.pid)
+        for number, whom in ((signal.SIGKILL, "worker"), (signal.SIGHUP, "watcher")):
+            (former,) = watcher.children()
+            (former if whom == "worker" else watcher).send_signal(number)
+            wait_until(lambda former=former: not former.is_running() or former.status() == psutil.STATUS_ZOMBIE, "its end")
+            wait_until(lambda: _is_served(server, application), "another worker")
+            assert former.pid not in {each.pid for each in watcher.children()}
+    finally:
+        server.stop()
+
+
+def _is_served(server: Server, application: dict[str, str]) -> bool:
+    try:
+        return server.token(application).status == 200
+    except OSError:
+        return False
