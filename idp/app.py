@@ -9,6 +9,7 @@ from idp.settings import Settings
 from idp.web.below_path import mount_below
 from idp.web.headers import SafeAnswers
 from idp.web.limits import register_limits
+from idp.web.url_rules import UrlRule
 
 __all__ = ["close_app", "create_app"]
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> Flask:
     """
     app = open_app(settings)
     app.session_interface = _NoSessions()
+    app.url_rule_class = UrlRule
     app.url_map.strict_slashes = True
     app.url_map.redirect_defaults = app.url_map.merge_slashes = False
     protocol.register(app)

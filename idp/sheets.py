@@ -14,16 +14,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
+from idp.described import Described
 from idp.errors import InvalidMembersError, InvalidValueError
 
 
-class Sheet(BaseModel):
+class Sheet(Described):
     """What can be set of a resource. Every field has a default, which is what it is without a value."""
 
     model_config = ConfigDict(
         frozen=True,
         strict=True,
-        use_attribute_docstrings=True,
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=False,
@@ -74,9 +74,8 @@ class Sheet(BaseModel):
 
 def meaning_of(sheet: type[Sheet], field: str) -> str:
     """Return what a field is, in sentences: its label, and what there is to know about it."""
-    found = sheet.model_fields[field]
-    text = " ".join((found.description or "").split())
-    return f"{found.title}. {text}".strip()
+    text = " ".join(sheet.description_of(field).split())
+    return f"{sheet.model_fields[field].title}. {text}".strip()
 
 
 def is_emptied(sheet: type[BaseModel], field: str) -> bool:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from flask import Flask
 from werkzeug.routing import Rule
+
+import idp.app
+from idp.web.url_rules import UrlRule
 
 _compiled: dict[Any, Rule] = {}
 
 
-class RememberedRule(Rule):
+class RememberedRule(UrlRule):
     """A rule that takes over what one just like it, of an application of before, was compiled to."""
 
     def compile(self) -> None:
@@ -28,4 +30,4 @@ class RememberedRule(Rule):
 
 def remember_rules() -> None:
     """Have all applications of this process use such rules."""
-    Flask.url_rule_class = RememberedRule
+    idp.app.UrlRule = RememberedRule  # type: ignore[misc]

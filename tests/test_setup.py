@@ -289,6 +289,13 @@ def test_stop_is_graceful(own_server: Server) -> None:
     assert "token_count        11" in shown
 
 
+def test_schemas_are_known_by_the_names_of_their_files_as_alembic_reads_them() -> None:
+    from alembic.script import ScriptDirectory
+
+    found = [each.revision for each in ScriptDirectory.from_config(migrations.alembic_config()).walk_revisions()]
+    assert tuple(reversed(found)) == migrations.known_revisions()
+
+
 def make_first_schema() -> None:
     """Make a database as the version before people had it, with a realm that has a role called as a new one is."""
     import alembic.command

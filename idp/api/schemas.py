@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, NotRequired, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, WithJsonSchema
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
+
+from idp.described import Described
 
 BodyType = TypeVar("BodyType")
 
@@ -14,10 +16,10 @@ READ_ONLY = frozenset({"status", "uid", "creationTimestamp", "lastModifiedTimest
 """Members that every resource has and nobody can write: they are ignored, so that what was read can be sent back changed."""
 
 
-class Schema(BaseModel):
+class Schema(Described):
     """A body. What a resource shows and cannot be written is ignored; a member that no resource has is a slip, and refused."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, defer_build=True)
 
     read_only: ClassVar[frozenset[str]] = frozenset()
     """Further members that are ignored."""
@@ -83,10 +85,10 @@ def _schema_in(annotation: Any) -> type[Schema] | None:
     return next((found for each in get_args(annotation) if (found := _schema_in(each)) is not None), None)
 
 
-class Query(BaseModel):
+class Query(Described):
     """Parameters of a URL. Any other is refused: a filter that is passed over would make the answer wider than the question."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

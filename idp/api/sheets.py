@@ -26,14 +26,14 @@ def optional(spec: type[SpecType]) -> type[SpecType]:
         name: _optional(field, is_kept=not is_emptied(spec, name)) for name, field in spec.model_fields.items()
     }
     made = create_model(spec.__name__, __base__=Spec, __doc__=spec.__doc__, __module__=spec.__module__, **members)
-    made.read_only = spec.read_only
+    made.read_only, made.described_by = spec.read_only, spec
     return made  # type: ignore[return-value]  # it has the members of the class that it is made from
 
 
 def _optional(field: FieldInfo, *, is_kept: bool) -> tuple[Any, Any]:
     kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     extra = _without_null if is_kept else None
-    return kind | None, Field(default=None, alias=field.alias, description=field.description, json_schema_extra=extra)
+    return kind | None, Field(default=None, alias=field.alias, json_schema_extra=extra)
 
 
 def _without_null(schema: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """`idp serve` and `idp setup`."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -32,22 +33,44 @@ def serve(host: str | None, port: str | None, workers: str | None) -> None:
     The first start creates the data folder, the master key, the database, realm `master` and every realm of the realms
     folder, and prints secrets that are shown once. Later starts find all of it and change nothing.
     """
-    from idp import server, settings, setup
-    from idp.opening import close_app
-
+    with _loading_for_good():
+        from idp import server, settings, setup  # noqa: F401 (used below, and to be loaded here)
     here = load_settings(remembered=False, host=host, port=port, workers=workers)
     _warn(here)
     _warn_of_another_url(here)
-    app, report = setup.set_up(here)
-    _show(app, report)
-    close_app(app)  # connections are not shared with the workers
+    is_first = _set_up(here)
 
     def listening(managed: bool) -> None:
         settings.remember(here.data_dir, here.model_dump())
         with _printing():
-            click.echo("\n".join(_greeting(here, managed=managed, is_first=_has_first_secret(report))))
+            click.echo("\n".join(_greeting(here, managed=managed, is_first=is_first)))
 
     server.run(here, listening)
+
+
+@contextlib.contextmanager
+def _loading_for_good() -> Iterator[None]:
+    """Load modules inside the block: to look for garbage in what stays, again and again, is a tenth of what a start takes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _set_up(settings: "Settings") -> bool:
+    """Set up what is missing, show it, and tell whether the one-time secret of the first start is in it.
+
+    The workers are forked off this process: it keeps no connection, no key and no secret of what was done here.
+    """
+    from idp import setup
+    from idp.opening import close_app
+
+    app, report = setup.set_up(settings)
+    _show(app, report)
+    close_app(app)
+    return _has_first_secret(report)
 
 
 def _warn_of_another_url(settings: "Settings") -> None:

@@ -12,7 +12,7 @@ def names() -> list[str]:
 
 def meaning(name: str) -> str:
     """Return what a setting does, in one paragraph."""
-    return " ".join((Settings.model_fields[name].description or "").split())
+    return " ".join(Settings.description_of(name).split())
 
 
 def about_file(settings: Settings) -> str:

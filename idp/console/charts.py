@@ -1,18 +1,13 @@
 """Charts: drawn by pygal as SVG, and coloured by the style sheet, so that they follow the page into the dark."""
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import pygal
 from markupsafe import Markup
-from pygal.etree import etree  # what pygal builds its trees with: lxml, where something else has brought that
-
-# pygal puts a finder of its own into every import of the process, for plugins that are not used here, and of a kind that
-# Python warns of (PEP 451)
-sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 _DROPPED = ("style", "script")
 _MOST_LINES = 5
@@ -26,6 +21,7 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     :param name: what the chart shows, for who hears the page.
     """
     every = max(1, len(labels) // 8)
+    pygal, etree = _library()
     chart: Any = pygal.StackedBar(
         width=900,
         height=260,
@@ -50,6 +46,21 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     drawing.set("role", "img")
     drawing.set("aria-label", name)
     return Markup(etree.tostring(drawing, encoding="unicode", method="xml"))  # noqa: S704 (pygal escapes what it is given)
+
+
+@functools.cache
+def _library() -> tuple[Any, Any]:
+    """Return pygal, and what it builds its trees with: lxml, where something else has brought that.
+
+    Loaded for the first chart: few workers ever draw one, and it takes two megabytes and a fiftieth of a second.
+    """
+    import pygal  # noqa: PLC0415 (see above)
+    from pygal.etree import etree  # noqa: PLC0415 (the same)
+
+    # pygal puts a finder of its own into every import of the process, for plugins that are not used here, and of a kind that
+    # Python warns of (PEP 451)
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
+    return pygal, etree
 
 
 def _ticks(highest: int) -> list[int]:
@@ -77,4 +88,4 @@ def _plain(element: Element) -> None:
         else:
             _plain(child)
     if told:
-        etree.SubElement(element, "title").text = told
+        _library()[1].SubElement(element, "title").text = told

@@ -58,8 +58,8 @@ class _Rules(Form):
 
 
 def _audience() -> wtforms.StringField:
-    field = ProtectedApiSheet.model_fields["audience"]
-    return text(field.title or "", field.description or "", required=True, longest=255)
+    title, hint = ProtectedApiSheet.model_fields["audience"].title or "", ProtectedApiSheet.description_of("audience")
+    return text(title, hint, required=True, longest=255)
 
 
 ApiForm = sheet_form(ProtectedApiSheet, base=_Rules, without={"rules"}, audience=_audience())

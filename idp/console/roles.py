@@ -16,8 +16,8 @@ from idp.console.sheet_forms import sheet_form, stored_in, values_in
 def _permissions() -> ChecksField:
     """Return the field for what a role permits: all that there is to permit, with what it means."""
     meanings = {name: f"{name}: {meaning}" for name, meaning in PERMISSIONS.items()}
-    field = RoleSheet.model_fields["permissions"]
-    return ChecksField(field.title or "", description=field.description or "", choices=choices(PERMISSIONS, meanings))
+    title, hint = RoleSheet.model_fields["permissions"].title or "", RoleSheet.description_of("permissions")
+    return ChecksField(title, description=hint, choices=choices(PERMISSIONS, meanings))
 
 
 RoleForm = sheet_form(RoleSheet, permissions=_permissions())

@@ -46,7 +46,7 @@ def sheet_form(
     :param without: fields that the page sets in another way, or not.
     :param instead: other form fields in the place of those that would be made, or besides them.
     """
-    made = {name: _form_field(sheet.model_fields[name]) for name in sheet.fields() if name not in {*without, *instead}}
+    made = {name: _form_field(sheet, name) for name in sheet.fields() if name not in {*without, *instead}}
     return type(f"{sheet.__name__}Form", (base,), made | instead | {"__doc__": sheet.__doc__})
 
 
@@ -77,8 +77,9 @@ def _is_choice(field: FieldInfo) -> bool:
     return get_origin(kind_of(field.annotation)) is Literal
 
 
-def _form_field(field: FieldInfo) -> wtforms.Field:
-    kind, label, hint = kind_of(field.annotation), field.title or "", " ".join((field.description or "").split())
+def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
+    field = sheet.model_fields[name]
+    kind, label, hint = kind_of(field.annotation), field.title or "", " ".join(sheet.description_of(name).split())
     optional = kind is not field.annotation and type(None) in get_args(field.annotation)
     if kind is bool:
         return wtforms.BooleanField(label, description=hint)

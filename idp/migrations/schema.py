@@ -1,24 +1,28 @@
 """Which schema a database has, and bringing it up to date. Who does that takes turns with everybody else who would."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import alembic.command
-import alembic.config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Index, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Index, String, column, delete, insert, inspect, select, table, text
 from sqlalchemy.schema import CreateIndex
 
 from idp.db import SLOW, Base
 from idp.errors import IdpError
 from idp.nodes import SchemaFloor
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 UNFINISHED_COPY = "unfinished_copy"
 """Table that a database has as long as it is an unfinished copy of another one."""
 
 _SETUP_LOCK = 7_207_201_912
+
+_VERSION = table("alembic_version", column("version_num", String(32)))
+"""Where Alembic keeps which schema a database has."""
 
 
 OLDEST_SERVED = "0012"
@@ -33,23 +37,31 @@ class SchemaError(IdpError):
     """The database cannot be brought to this version's schema; the sentence says what to do."""
 
 
-def alembic_config() -> alembic.config.Config:
+def alembic_config() -> "Config":
     """Return what Alembic needs to find the migrations."""
-    config = alembic.config.Config()
+    from alembic.config import Config  # noqa: PLC0415 (a schema that is this version's needs none of Alembic)
+
+    config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     return config
 
 
+@functools.cache
+def known_revisions() -> tuple[str, ...]:
+    """Return the schemas that this version has migrations to, the newest last: the files in `versions/` begin with them."""
+    return tuple(sorted(file.name.partition("_")[0] for file in (Path(__file__).parent / "versions").glob("[0-9]*_*.py")))
+
+
 def newest() -> str:
     """Return the schema of this version."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert head is not None
-    return head
+    return known_revisions()[-1]
 
 
 def revision(connection: Connection) -> str | None:
     """Return the schema that a database has; None if it has none."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.scalar(select(_VERSION.c.version_num))
 
 
 def upgrade(connection: Connection) -> str | None:
@@ -60,19 +72,19 @@ def upgrade(connection: Connection) -> str | None:
     """
     refuse_unfinished(connection)
     current = revision(connection)
-    config = alembic_config()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if is_later_that_serves(connection):
+    if current == newest() or is_later_that_serves(connection):
         return current
-    if current is not None and current not in known:
+    if current is not None and current not in known_revisions():
         raise SchemaError(
             f"The database has schema {current}, which this version does not know. Start the version that created it, or later."
         )
+    from alembic import command  # noqa: PLC0415 (a tenth of a second, and five megabytes, for what most starts do not do)
+
+    config = alembic_config()
     config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
-    if current != newest():
-        connection.execute(delete(SchemaFloor))
-        connection.execute(insert(SchemaFloor).values(oldest=OLDEST_SERVED))
+    command.upgrade(config, "head")
+    connection.execute(delete(SchemaFloor))
+    connection.execute(insert(SchemaFloor).values(oldest=OLDEST_SERVED))
     return current
 
 
@@ -155,6 +167,7 @@ def drift(connection: Connection) -> list[object]:
     An index that is still to be built by `build_slow_indexes` is none.
     """
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 (the same)
 
     found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     slow = {index.name for index in _slow_indexes()}

@@ -2,23 +2,24 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from idp.applications import check_audiences
+from idp.described import Described
 from idp.sheets import Sheet
 
 Audience = Annotated[str, AfterValidator(lambda value: check_audiences([value])[0])]
 
 
-class RuleSheet(BaseModel):
+class RuleSheet(Described):
     """Who may call which paths of a protected API, by which methods."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     methods: list[str]
     path: str
     """Of the path itself, and of all below it."""
-    roles: list[str] = []
+    roles: list[str] = Field(default=[])
     """Of which the caller holds one; none for whoever can prove who they are."""
     project: str = ""
     """Where the role counts; empty for everywhere."""

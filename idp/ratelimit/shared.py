@@ -9,9 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import valkey
-from valkey.exceptions import ValkeyError
-
 ASK_FOR = 0.05
 """Seconds that Valkey may take to answer before it counts as gone."""
 
@@ -64,6 +61,9 @@ class SharedCounters:
     """Counters in Valkey."""
 
     def __init__(self, url: str) -> None:
+        import valkey  # noqa: PLC0415 (of no use to who has no Valkey)
+
+        self._failures = (valkey.ValkeyError, OSError, ValueError, TypeError, IndexError)
         self._client = valkey.Valkey.from_url(url, socket_timeout=ASK_FOR, socket_connect_timeout=ASK_FOR)
         self._script = self._client.register_script(_SCRIPT)
         self._away_until = 0.0
@@ -83,7 +83,7 @@ class SharedCounters:
             if answer[0] == b"refused":
                 return int(answer[1]), float(answer[2])
             return [float(each) for each in answer[1:]]
-        except (ValkeyError, OSError, ValueError, TypeError, IndexError) as error:
+        except self._failures as error:
             self.leave_alone(f"it cannot be asked: {type(error).__name__}")
             raise StoreError from error
 

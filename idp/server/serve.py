@@ -1,5 +1,6 @@
 """Running Granian (https://github.com/emmett-framework/granian) with the application in it."""
 
+import gc
 import os
 import resource
 import socket
@@ -15,6 +16,7 @@ from idp import clock_trust, nodes
 from idp.errors import IdpError
 from idp.management import ManagementPort, PortError
 from idp.scratch import scratch_folder
+from idp.server import worker  # noqa: F401 (loaded once here for all workers, which are forked off this process)
 from idp.server.announce import Announcement
 from idp.server.front import CONNECTIONS
 from idp.server.supervision import PatientServer
@@ -77,6 +79,10 @@ def _serve(settings: Settings, on_listening: Callable[[bool], None], metrics: Pa
     server.on_startup(announcement.start)
     if management is not None:
         server.on_startup(management.start)
+    # What is loaded is in memory once for all workers, as long as nobody writes to it, which the collector would do. What the
+    # setting up leaves behind, its keys too, goes first.
+    gc.collect()
+    gc.freeze()
     try:
         server.serve()
     finally:

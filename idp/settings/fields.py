@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ModelWrapValidatorHandler, PrivateAt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from idp.database_url import check_url, sqlite_url
+from idp.described import Described
 from idp.networks import read_network
 from idp.outside_names import read_outside_keys
 from idp.public_url import canonical_url
@@ -35,14 +36,13 @@ HookUrl = Annotated[str, Field(repr=False), Confidential(in_path=True)]
 """A URL any part of which may be a token, except the host."""
 
 
-class Fields(BaseSettings):
+class Fields(Described, BaseSettings):
     """All settings with what they accept. Frozen: what was read at start applies until the process ends."""
 
     model_config = SettingsConfigDict(
         env_prefix="IDP_",
         frozen=True,
         extra="ignore",
-        use_attribute_docstrings=True,
         env_ignore_empty=True,
         hide_input_in_errors=True,
     )

@@ -94,8 +94,8 @@ MEASURED = Costs(
     event_bytes=329,
     key_bytes=375,
     application_bytes=4_091,
-    node_megabytes=121,
-    worker_megabytes=78,
+    node_megabytes=104,
+    worker_megabytes=29,
 )
 
 
