@@ -3,7 +3,7 @@
 import contextlib
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -344,6 +344,12 @@ def _prepare_postgresql(engine: Engine) -> None:
 def without_transaction(engine: Engine) -> Engine:
     """Return the engine in a form whose statements stand alone on SQLite. On PostgreSQL there are transactions all the same."""
     return engine.execution_options(autonomous=True)
+
+
+def tell_before_waiting(engine: Engine, act: Callable[[], None]) -> None:
+    """Have something done by each thread that is about to take a connection of an engine, and then to wait for answers."""
+    assert isinstance(engine.pool, BoundedPool)
+    engine.pool.before_waiting = act
 
 
 def renew_connections(engine: Engine) -> None:

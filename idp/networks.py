@@ -51,7 +51,12 @@ def _read_address(text: str) -> Address | None:
 
 def plain_address(text: str) -> str:
     """Return an address in its one form, such as `192.0.2.7` or `2001:db8::7`; what is no address is returned as it is."""
-    address = read_address(text)
+    return _plain_address(text) if len(text) <= _LONGEST else text
+
+
+@lru_cache(maxsize=10_000)
+def _plain_address(text: str) -> str:
+    address = _read_address(text)
     return text if address is None else str(address)
 
 

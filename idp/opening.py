@@ -3,6 +3,9 @@
 A command needs no more than this; a worker adds the URLs (`idp.app`).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from idp import (
@@ -43,13 +46,21 @@ DOMAINS = (
 act when others change (`feed.react`). Whoever opens the database must have them all."""
 
 
+class _Application(Flask):
+    """A Flask application without coroutines."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function as it is. Flask's looks at each one, each time, whether it is a coroutine."""
+        return func
+
+
 def open_app(settings: Settings) -> Flask:
     """Make an application for one process that has no URLs. The database must have been set up, see `idp.setup`.
 
     :raises MasterKeyError: the master key file is missing or unusable, or an outside key that it needs.
     """
     keep_out_of_logs(settings.credentials)
-    app = Flask("idp", static_folder=None)
+    app = _Application("idp", static_folder=None)
     app.config["SQLALCHEMY_DATABASE_URI"] = engine_url(settings)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
     master_keys = load_master_keys(settings.master_key_file, settings.outside)

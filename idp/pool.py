@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class BoundedPool(QueuePool):
         self._changed = threading.Condition()
         self._peak = 0
         self.counts = PoolCounts()
+        self.before_waiting: Callable[[], None] = lambda: None
+        """Called by each thread that is about to take a connection, for which it may have to wait, and then for answers."""
 
     def take_peak(self) -> int:
         """Return how many connections were in use at once, at most, since this was last asked."""
@@ -60,6 +63,7 @@ class BoundedPool(QueuePool):
         self._invalidate_time = time.time()
 
     def _do_get(self) -> ConnectionPoolEntry:
+        self.before_waiting()
         thread = threading.get_ident()
         refuse_while_silent()
         with self._changed:

@@ -1,6 +1,5 @@
 """`POST /v1/auth/exchange`: the key in the `apiKey` header for a session token, past Flask like the token endpoint."""
 
-import json
 from urllib.parse import parse_qs
 
 from flask import Response, request
@@ -14,7 +13,7 @@ from idp.api.schemas import Query
 from idp.audit import Tag
 from idp.errors import InvalidValueError
 from idp.web.address import client_address
-from idp.web.answers import NO_STORE, answer
+from idp.web.answers import NO_STORE, answer, write_with_tokens
 from idp.web.body import Environ
 from idp.web.credentials import Shown, read_credentials
 from idp.web.express import Answer, AnyAnswer
@@ -50,7 +49,7 @@ def answer_exchange(environ: Environ) -> AnyAnswer | None:
     if environ["PATH_INFO"] != PATH:
         return None
     try:
-        return Answer(json.dumps(exchange(environ)).encode(), [*_HEADERS])
+        return Answer(write_with_tokens(exchange(environ), "Authorization"), [*_HEADERS])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
         return answer_error(error)
 

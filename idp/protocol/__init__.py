@@ -45,4 +45,5 @@ def register(app: Flask) -> None:
     app.add_url_rule(f"{prefix}/{REGISTRATION}", "registration", register_application, methods=["POST"])
     app.add_url_rule(f"{prefix}/{REGISTRATION}/<client_id>", "registered", configure, methods=["GET", "PUT", "DELETE"])
     register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
-    add_fast_path(app, "/auth/realms/", answer_at_once, "GET", "POST")
+    endings = ("/token", "/token/introspect", "/userinfo")
+    add_fast_path(app, "/auth/realms/", answer_at_once, "GET", "POST", endings=endings)

@@ -1,7 +1,7 @@
-"""What every request passes first: waiting for its body, then for a place among the active requests.
+"""What every request passes once its body has come: a place among the active ones.
 
-A request that waits for its body costs an idle thread and holds up nobody. Only as many as there are places are at work at the
-same time; the next ones wait for a moment, and are then told to try again later.
+Only as many as there are places are at work at the same time; the next ones wait for a moment, and are then told to try again
+later.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,10 +11,8 @@ from typing import Any
 from flask import Flask
 
 from idp.errors import OverloadedError
-from idp.networks import plain_address
-from idp.server.late_bodies import HEADERS, TEXT, LateBodies
 from idp.telemetry import count
-from idp.web.body import Environ, receive_body, tells_its_end
+from idp.web.body import Environ
 from idp.web.edges import answer_in_place
 
 WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
@@ -31,33 +29,24 @@ _HEALTH = "/health/"
 class Front:
     """WSGI middleware around everything else."""
 
-    def __init__(self, app: WsgiApp, flask: Flask, late_bodies: LateBodies, *, places: int) -> None:
+    def __init__(self, app: WsgiApp, flask: Flask, *, places: int, before_waiting: Callable[[], None]) -> None:
         """Wrap an application.
 
         :param flask: what answers errors.
         :param places: how many requests are at work at once.
+        :param before_waiting: called by a thread that is about to wait for a place.
         """
-        self._app, self._flask, self._late_bodies = app, flask, late_bodies
+        self._app, self._flask, self._before_waiting = app, flask, before_waiting
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(places):
             self._places.put(None)
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Serve a request."""
-        environ["REMOTE_ADDR"] = plain_address(environ["REMOTE_ADDR"])
-        if "CONTENT_LENGTH" in environ or tells_its_end(environ):
-            wait = self._late_bodies.begin(environ["REMOTE_ADDR"])
-            try:
-                receive_body(environ)
-            finally:
-                was_answered = self._late_bodies.end(wait)
-            if was_answered:  # this goes nowhere, unless the body has come just when it was answered
-                start_response("408 Request Timeout", HEADERS)
-                return [TEXT.encode()]
         if environ["PATH_INFO"].startswith(_HEALTH):
             return self._app(environ, start_response)  # whoever asks how it goes is told, however busy it is
         try:
-            self._places.get(timeout=WAIT_FOR_PLACE)
+            self._take_place()
         except Empty:
             count("realmgate_overload")
             return answer_in_place(self._flask, environ, OverloadedError())(environ, start_response)
@@ -65,3 +54,14 @@ class Front:
             return self._app(environ, start_response)
         finally:
             self._places.put(None)
+
+    def _take_place(self) -> None:
+        """Take a place.
+
+        :raises Empty: there was none in time.
+        """
+        try:
+            self._places.get_nowait()
+        except Empty:
+            self._before_waiting()
+            self._places.get(timeout=WAIT_FOR_PLACE)

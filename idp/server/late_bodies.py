@@ -13,13 +13,10 @@ import os
 import socket
 import stat
 import struct
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 from idp.networks import plain_address
@@ -53,7 +50,7 @@ TEXT = json.dumps(
 _SHORTEST, _LONGEST = 1_000, 9_999
 
 Protocol = Any
-"""What Granian hands its WSGI runner to answer with."""
+"""What Granian takes the answer to one request with: `response_bytes`, `response_iter`."""
 
 
 class _Connection(NamedTuple):
@@ -72,9 +69,9 @@ Connections = dict[int, _Connection]
 
 @dataclass(slots=True, eq=False)
 class Wait:
-    """A thread that waits for a body."""
+    """A request that waits for its body."""
 
-    thread: int
+    protocol: Protocol
     address: str
     since: float
 
@@ -107,9 +104,9 @@ class LateBodies:
         self._lengths = itertools.cycle(range(_SHORTEST, _LONGEST))  # no two of the answers that are still looked for are alike
         Loop("late-bodies", EVERY, self.end_late_waits).start()
 
-    def begin(self, address: str) -> Wait:
-        """Note that this thread begins to wait for a body, of the client at an address."""
-        wait = Wait(threading.get_ident(), address, time.monotonic())
+    def begin(self, protocol: Protocol, address: str) -> Wait:
+        """Note that a request of the client at an address begins to wait for its body."""
+        wait = Wait(protocol, address, time.monotonic())
         self._waits[wait] = None
         return wait
 
@@ -130,24 +127,19 @@ class LateBodies:
         connections = connections_to(self._port)
         for wait, answer in answered:
             self._cut_off(wait, answer, connections.get(wait.address, {}))
-        frames = sys._current_frames() if late else {}  # noqa: SLF001 (documented by Python)
         # one for all that are answered now
         sent = {address: {inode: each.sent for inode, each in found.items()} for address, found in connections.items()}
         for wait in late:
-            self._answer(
-                wait, _protocol_of(frames.get(wait.thread)), _Answer(now, sent.get(wait.address, {}), next(self._lengths))
-            )
+            self._answer(wait, _Answer(now, sent.get(wait.address, {}), next(self._lengths)))
 
     def _take(self, wait: Wait) -> bool:
         return self._waits.pop(wait, self) is None
 
-    def _answer(self, wait: Wait, protocol: Protocol | None, answer: _Answer) -> None:
-        if protocol is None:
-            return
+    def _answer(self, wait: Wait, answer: _Answer) -> None:
         # noted first, so that the thread finds it and takes it away, whenever its wait ends
         self._answered[wait] = answer
         if self._take(wait):
-            protocol.response_bytes(408, HEADERS, TEXT.ljust(answer.length).encode())
+            wait.protocol.response_bytes(408, HEADERS, TEXT.ljust(answer.length).encode())
             count("realmgate_late_bodies")
         else:
             self._answered.pop(wait, None)  # the body has come after all
@@ -168,21 +160,6 @@ class LateBodies:
         if wait in self._answered:
             for inode, each in found:
                 _shut_down(inode, each.descriptor)
-
-
-def _protocol_of(frame: FrameType | None) -> Protocol | None:
-    """Return what the request can be answered with that a thread serves.
-
-    Granian's runner, which calls the application, holds it in a variable, and gives it to nobody.
-
-    :param frame: where the thread is.
-    """
-    while frame is not None:
-        found = frame.f_locals.get("proto") if frame.f_code.co_name == "_runner" else None
-        if hasattr(found, "response_bytes"):
-            return found
-        frame = frame.f_back
-    return None
 
 
 def connections_to(port: int) -> dict[str, Connections]:

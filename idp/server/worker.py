@@ -13,14 +13,16 @@ from sqlalchemy import select
 from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, runtime, setup, tokens, trail, users
 from idp.app import create_app
 from idp.crypto import MasterKeyError
-from idp.db import db, reading, storage_errors
+from idp.db import db, reading, storage_errors, tell_before_waiting
 from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
 from idp.outages import explain_any
 from idp.server.flows import Flows
-from idp.server.front import CONNECTIONS, Front, WsgiApp
+from idp.server.front import CONNECTIONS, Front
+from idp.server.lane import Lane
 from idp.server.late_bodies import LateBodies
 from idp.server.measures import WorkerMeter, measure_state
+from idp.server.reception import Reception, replace_granians_runner
 from idp.settings import Settings
 from idp.stuck import LOOK_EVERY, end_stuck_statements
 from idp.telemetry import Loop, RequestTelemetry, count, set_gauge
@@ -29,6 +31,7 @@ from idp.telemetry.metrics import start_metrics
 from idp.trail import BATCH
 from idp.web.address import is_trusted
 from idp.web.below_path import BelowPath
+from idp.web.express import is_fast
 
 SEND_MAIL_EVERY = 1.0
 """Seconds between two checks of the outbox."""
@@ -170,7 +173,7 @@ def _work_in_batches() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def load() -> WsgiApp:
+def load() -> Reception:
     """Make the WSGI application of a worker; called by Granian in the worker's own process."""
     settings = Settings.load()
     _work_in_batches()
@@ -194,6 +197,13 @@ def load() -> WsgiApp:
     # Workers are multiprocessing children: those leave without running `atexit`, but not without these.
     util.Finalize(None, chores.finish, exitpriority=100)
     util.Finalize(None, telemetry.close, exitpriority=90)
+    path, lane = settings.public_path, Lane()
+    with app.app_context():
+        tell_before_waiting(db.engine, lane.step_aside)
     flows = Flows(telemetry, port=settings.port, silence=settings.answer_timeout)
+    inner = BelowPath(Front(flows, app, places=settings.threads, before_waiting=lane.step_aside), path)
     late_bodies = LateBodies(port=settings.port, threads=CONNECTIONS, seconds=settings.body_timeout)
-    return BelowPath(Front(flows, app, late_bodies, places=settings.threads), settings.public_path)
+    # where rates are counted in Valkey, each answer waits for that, and one thread would answer less than it could
+    has_lane = not settings.valkey_url
+    replace_granians_runner()
+    return Reception(inner, late_bodies, lane, lambda asked: has_lane and is_fast(app, asked.removeprefix(path)))

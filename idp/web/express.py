@@ -46,10 +46,16 @@ class FastPath:
 
     prefix: str
     """What their paths begin with."""
+    endings: tuple[str, ...]
+    """What their paths end with."""
     methods: frozenset[str]
     """Empty for all."""
     answer: Callable[[Environ], AnyAnswer | None]
     """Returns the answer, whatever happens; None for a request that Flask is to answer."""
+
+    def is_of(self, path: str) -> bool:
+        """Tell whether requests for a path are answered here."""
+        return path.startswith(self.prefix) and path.endswith(self.endings)
 
 
 class _Express:
@@ -63,7 +69,7 @@ class _Express:
         """Serve a request."""
         path = environ["PATH_INFO"]
         for each in self.paths:
-            if path.startswith(each.prefix) and (not each.methods or environ["REQUEST_METHOD"] in each.methods):
+            if each.is_of(path) and (not each.methods or environ["REQUEST_METHOD"] in each.methods):
                 with self._app.app_context():
                     response = each.answer(environ)
                     if response is not None:
@@ -71,10 +77,18 @@ class _Express:
         return self._next(environ, start_response)
 
 
-def add_fast_path(app: Flask, prefix: str, answer: Callable[[Environ], AnyAnswer | None], *methods: str) -> None:
+def is_fast(app: Flask, path: str) -> bool:
+    """Tell whether requests for a path are answered past Flask."""
+    express: _Express = app.extensions["realmgate.express"]
+    return any(each.is_of(path) for each in express.paths)
+
+
+def add_fast_path(
+    app: Flask, prefix: str, answer: Callable[[Environ], AnyAnswer | None], *methods: str, endings: tuple[str, ...] = ("",)
+) -> None:
     """Have requests answered past Flask; see `FastPath`."""
     express: _Express | None = app.extensions.get("realmgate.express")
     if express is None:
         express = app.extensions["realmgate.express"] = _Express(app)
         app.wsgi_app = express  # type: ignore[method-assign]  # the way Flask documents for middleware
-    express.paths.append(FastPath(prefix, frozenset(methods), answer))
+    express.paths.append(FastPath(prefix, endings, frozenset(methods), answer))
