@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.faults import overload
 from tests.faults.history import check
 from tests.faults.load import Load
 from tests.faults.surroundings import Fleet, Postgres, postgres, wait_ready
@@ -124,10 +125,17 @@ def turned(folder: Path, source: Path) -> str:
         return _found(load)
 
 
+def flooded(folder: Path, source: Path) -> str:
+    """Many more sign-ins are tried than can be checked."""
+    with _planted(folder, source, nodes=2, **overload.SETTINGS) as (fleet, load, _):
+        return overload.find_starving(fleet, load)
+
+
 SCENES: dict[str, Callable[[Path, Path], str]] = {
     "load": under_load,
     "kill": killed,
     "freeze": frozen,
     "crash": crashed,
     "turn": turned,
+    "flood": flooded,
 }
