@@ -240,7 +240,7 @@ def upgraded_nodes(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet
                 fleet.add(former)
             load = Load(fleet.nodes[0], fleet.urls, threads=4 if times <= 1 else 10).start(fleet.readers)
             load.wait_for(50)
-            for source in (PROJECT, former, PROJECT):
+            for source in (PROJECT, former) if times <= 1 else (PROJECT, former, PROJECT):
                 for node in fleet.nodes:
                     fleet.replace(node, source)
                     load.run(1.5 if times <= 1 else 20.0)
