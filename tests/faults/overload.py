@@ -104,8 +104,8 @@ def flood_of_sign_ins(folder: Path, times: float = 1) -> Result:
         result = finish(
             load,
             fleet,
-            sign_ins_it_can_check=f"{most:.0f} a second",
-            sign_ins_tried=f"{len(answered.answers) / seconds:.0f} a second for {seconds:.0f} s",
+            sign_ins_it_can_check=f"{most:.0f} per second",
+            sign_ins_tried=f"{len(answered.answers) / seconds:.0f} per second for {seconds:.0f} s",
             checked=str(answered.count(200, 401)),
             put_off=f"{answered.count(429, 503)}, p99 within {answered.within(0.99, 429, 503) * 1000:.0f} ms",
             tokens=_describe(tokens),

@@ -269,7 +269,7 @@ def judge(history: History, watch: Watch, begun: float, until: float, *, is_long
     if expired[1]:
         findings.append(f"{expired[1]:.0f} rows were to be removed long ago")
     return findings, {
-        "length": f"{seconds:.0f} s, {faults} faults, {rate:.0f} calls a second",
+        "length": f"{seconds:.0f} s, {faults} faults, {rate:.0f} calls per second",
         "succeeded_outside_faults": f"{outside:.3%} of {len(quiet)}",
         "succeeded_in_all": f"{1 - failed / max(1, len(events)):.2%}; {in_all:.3%} with a fault every {ONE_EVERY / 60:.0f} minutes",
         "memory_of_a_worker": f"{memory[0] / 1e6:.0f} MB, then {memory[1] / 1e6:.0f}",

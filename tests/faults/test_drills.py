@@ -34,7 +34,9 @@ def test_every_fault_is_shown_by_something() -> None:
 
 def test_page_is_as_the_drills_are() -> None:
     seen, found = rows_of(PAGE.read_text())
-    assert page(PAGE.read_text(), seen, found) == PAGE.read_text(), "run python -m tests.faults --only of-what-is-new"
+    assert page(PAGE.read_text(), seen, found) == PAGE.read_text(), (
+        "run python -m tests.faults --only, with the name of what is new"
+    )
     assert set(seen) == set(DRILLS)
 
 
