@@ -76,7 +76,8 @@ def _write(uses: Mapping[_Use, Tally], events: list[dict[str, Any]]) -> None:
     # always in the order of their ids, so that two workers never wait for each other
     rows = [{"row": row, "n": counts[row], "at": last[row][0].at, "address": last[row][1].address} for row in sorted(counts)]
     connection = db.session.connection()
-    if rows:
+    connection.execute(insert(AuditEvent), events)
+    if rows:  # after the events: other workers that add to these rows wait for the commit only
         connection.execute(
             update(ApiKey)
             .where(ApiKey.id == bindparam("row"))
@@ -87,7 +88,6 @@ def _write(uses: Mapping[_Use, Tally], events: list[dict[str, Any]]) -> None:
             ),
             rows,
         )
-    connection.execute(insert(AuditEvent), events)
     audit.count_events(events)
     commit()
 

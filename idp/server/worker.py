@@ -33,8 +33,11 @@ from idp.web.address import is_trusted
 from idp.web.below_path import BelowPath
 from idp.web.express import is_fast
 
-SEND_MAIL_EVERY = 1.0
-"""Seconds between two checks of the outbox."""
+SEND_MAIL_EVERY, SEND_MAIL_AT_LAST = 1.0, 30.0
+"""Seconds between two checks of the outboxes by one worker, at the least and at the most; see `send_mail_every`."""
+
+CHECKS_PER_SECOND = 8
+"""How often all workers together check them, about: any of them sends what is due, so more would not send it sooner."""
 
 WRITE_USAGE_EVERY = 1.0
 """Seconds between two writes of use counts and token events: what a killed worker can lose of them."""
@@ -105,6 +108,7 @@ class Chores:
         process = self._app.extensions["realmgate"]
         workers = nodes.announce(process.settings.workers)
         ratelimit.limiter(process).share_among(workers)
+        self._postman.every = self._herald.every = send_mail_every(workers)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)
@@ -130,6 +134,11 @@ class Chores:
             except Exception:  # noqa: BLE001 (what is left to be done is done all the same)
                 db.session.rollback()
                 _log.exception("a chore failed")
+
+
+def send_mail_every(workers: int) -> float:
+    """Return how many seconds pass between two checks of the outboxes by one of so many workers."""
+    return min(SEND_MAIL_AT_LAST, max(SEND_MAIL_EVERY, workers / CHECKS_PER_SECOND))
 
 
 def _do_what_is_due() -> None:

@@ -23,7 +23,9 @@ class Loop:
         :param every: seconds between two rounds.
         """
         self.name = name
-        self._every, self._act = every, act
+        self.every = every
+        """May be changed; what it waits for at the moment is not."""
+        self._act = act
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -44,7 +46,7 @@ class Loop:
         return not self._thread.is_alive() and not self._stop.is_set()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every):
+        while not self._stop.wait(self.every):
             try:
                 self._act()
                 set_gauge("realmgate_background_threads_dead", len(dead_loops()))

@@ -129,6 +129,8 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
         for row in sorted(by_secret)
     ]
     connection = db.session.connection()
+    connection.execute(insert(AuditEvent), events)
+    # What other workers of the same application add to comes last, so that they wait for the commit only, and not for the events.
     if applications:
         connection.execute(
             update(Application)
@@ -147,7 +149,6 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
             ),
             used,
         )
-    connection.execute(insert(AuditEvent), events)
     audit.count_events(events)
     commit()
     for tag, number in Counter(issue.tag for issue in issues).items():

@@ -114,7 +114,7 @@ def test_nginx_serves_with_its_files_as_a_user_that_owns_nothing_else(tmp_path: 
     own = deploy / "compose/own"
     site = (own / "site.conf").read_text()
     for written, real in {"server:8080": f"127.0.0.1:{server.port}", "listen 8443": f"listen 127.0.0.1:{port}"}.items():
-        assert site.count(written) == 1
+        assert written in site
         site = site.replace(written, real)
     (own / "site.conf").write_text(site.replace("/run/secrets", str(own)))
     frame = (deploy / "compose/nginx.conf").read_text().replace("/tmp/", f"{tmp_path}/scratch/")

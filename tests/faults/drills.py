@@ -36,38 +36,38 @@ Drill = Callable[[Path, float], Result]
 def finish(load: Load, fleet: Fleet, **figures: str) -> Result:
     """End the load, and check what it was answered and what the trail says."""
     history = load.stop()
-    findings = check(history, load.present())
+    findings = check(history, load.present()) + fleet.judge(history)
     trail = fleet.nodes[0].run("audit", "verify")
     if trail.returncode:
         findings.append(f"the audit trail: {trail.stdout}{trail.stderr}")
     took = f"p50 {history.latency(0.5) * 1000:.0f} ms, p99 {history.latency(0.99) * 1000:.0f} ms"
-    return Result(findings, {"calls": history.summary(), "answered within": took, **figures})
+    return Result(findings, {"calls": history.summary(), "answered within": took, **figures, **fleet.figures()})
 
 
 @contextmanager
-def two_nodes(folder: Path, **settings: str) -> Iterator[tuple[Fleet, Load]]:
+def two_nodes(folder: Path, fleet: type[Fleet] = Fleet, **settings: str) -> Iterator[tuple[Fleet, Load]]:
     """Two nodes of two workers on one PostgreSQL, under load."""
-    with postgres() as make, serving(Fleet(folder, make().create().url(), settings), 2) as running:
+    with postgres() as make, serving(fleet(folder, make().create().url(), settings), 2) as running:
         yield running
 
 
 @contextmanager
-def serving(fleet: Fleet, nodes: int) -> Iterator[tuple[Fleet, Load]]:
+def serving(fleet: Fleet, nodes: int, threads: int = 4) -> Iterator[tuple[Fleet, Load]]:
     """Start nodes and load, and end them whatever happens."""
     try:
         for _ in range(nodes):
             fleet.add()
-        load = Load(fleet.nodes[0], fleet.urls).start()
+        load = Load(fleet.nodes[0], fleet.urls, threads=threads).start(fleet.readers)
         load.wait_for(50)
         yield fleet, load
     finally:
         fleet.kill()
 
 
-def killed_workers(folder: Path, times: float = 1) -> Result:
+def killed_workers(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet) -> Result:
     """Workers are killed (1)."""
     chance = random.Random(1)
-    with two_nodes(folder) as (fleet, load):
+    with two_nodes(folder, fleet_of) as (fleet, load):
         kills = int(4 * times)
         for _ in range(kills):
             victim = chance.choice([worker for node in fleet.nodes for worker in node.workers()])
@@ -291,18 +291,18 @@ def previous_release(folder: Path) -> Path | None:
     return folder
 
 
-def upgraded_nodes(folder: Path, times: float = 1) -> Result:
+def upgraded_nodes(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet) -> Result:
     """Nodes of the last release and of this one replace each other on one database, there and back (11)."""
     with tempfile.TemporaryDirectory(prefix="realmgate-release-") as place, postgres() as make:
         former = previous_release(Path(place) / "former")
         assert former is not None, "git has no last release"
-        fleet = Fleet(folder, make().create().url())
+        fleet = fleet_of(folder, make().create().url())
         try:
             for _ in range(2):
                 fleet.add(former)
-            load = Load(fleet.nodes[0], fleet.urls, threads=4 if times <= 1 else 10).start()
+            load = Load(fleet.nodes[0], fleet.urls, threads=4 if times <= 1 else 10).start(fleet.readers)
             load.wait_for(50)
-            for source in (PROJECT, former, PROJECT):
+            for source in (PROJECT, former) if times <= 1 else (PROJECT, former, PROJECT):
                 for node in fleet.nodes:
                     fleet.replace(node, source)
                     load.run(1.5 if times <= 1 else 20.0)

@@ -69,6 +69,10 @@ class Load:
         self._number = itertools.count()
         self._issued: deque[str] = deque(maxlen=400)
         self._keys: tuple[float, KeySet | None] = (0.0, None)
+        self.pause = 0.05
+        """Seconds that a client waits between one act and the next, on average."""
+        self.acts = 0
+        """How many were done, about."""
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
         uid = self._find("load-asserting")
@@ -78,13 +82,21 @@ class Load:
 
     # -- running ---------------------------------------------------------------------------------------------------------
 
-    def start(self) -> "Load":
-        """Begin."""
+    def start(self, readers: int = 0) -> "Load":
+        """Begin.
+
+        :param readers: clients beside the others that read the key set all the time.
+        """
         for number in range(self._threads):
-            thread = threading.Thread(target=self._work, args=(random.Random(self._seed * 1000 + number),), daemon=True)
-            thread.start()
-            self._running.append(thread)
+            self._run(lambda number=number: self._work(random.Random(self._seed * 1000 + number)))
+        for _ in range(readers):
+            self._run(self._read_on)
         return self
+
+    def _run(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        self._running.append(thread)
 
     def stop(self) -> History:
         """End, when all that was begun is answered, and return what was done."""
@@ -152,7 +164,8 @@ class Load:
         while not self._stop.is_set():
             act = chance.choices([each for each, _ in acts], [weight for _, weight in acts])[0]
             act()
-            self._stop.wait(chance.uniform(0.02, 0.08))
+            self.acts += 1
+            self._stop.wait(self.pause * chance.uniform(0.4, 1.6))
 
     # -- acts ------------------------------------------------------------------------------------------------------------
 
@@ -274,6 +287,10 @@ class Load:
 
         if off.status in {200, 204}:
             self._use_later(use)
+
+    def _read_on(self) -> None:
+        while not self._stop.wait(0.005):
+            self._read()
 
     def _read(self) -> None:
         begun = time.monotonic()

@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.faults import overload
 from tests.faults.history import check
 from tests.faults.load import Load
+from tests.faults.proxied import BehindNginx
 from tests.faults.surroundings import Fleet, Postgres, postgres, small_disk, wait_ready
 from tests.forking import PROJECT
 from tests.serving import free_port
@@ -66,11 +68,11 @@ def _found(load: Load) -> str:
 
 @contextlib.contextmanager
 def _planted(
-    folder: Path, source: Path, nodes: int = 1, threads: int = 6, **settings: str
+    folder: Path, source: Path, nodes: int = 1, threads: int = 6, fleet_of: type[Fleet] = Fleet, **settings: str
 ) -> Iterator[tuple[Fleet, Load, Postgres]]:
     with postgres() as make:
         database = make().create()
-        fleet = Fleet(folder, database.url(), settings)
+        fleet = fleet_of(folder, database.url(), settings)
         try:
             for _ in range(nodes):
                 fleet.add(source)
@@ -147,6 +149,23 @@ def full(folder: Path, source: Path) -> str:
             fleet.kill()
 
 
+def flooded(folder: Path, source: Path) -> str:
+    """Many more sign-ins are tried than can be checked."""
+    with _planted(folder, source, nodes=2, **overload.SETTINGS) as (fleet, load, _):
+        return overload.find_starving(fleet, load)
+
+
+def replaced(folder: Path, source: Path) -> str:
+    """Nodes behind nginx are replaced by others, one by one."""
+    with _planted(folder, source, nodes=2, threads=12, fleet_of=BehindNginx) as (fleet, load, _):
+        for node in (*fleet.nodes, *fleet.nodes):
+            load.run(1.0)
+            fleet.replace(node, source)
+        return next(
+            (f"failed as a node was replaced: {event.act} {event.subject}, {event.status}" for event in load.stop().failed()), ""
+        )
+
+
 SCENES: dict[str, Callable[[Path, Path], str]] = {
     "load": under_load,
     "kill": killed,
@@ -154,4 +173,6 @@ SCENES: dict[str, Callable[[Path, Path], str]] = {
     "crash": crashed,
     "turn": turned,
     "fill": full,
+    "flood": flooded,
+    "replace": replaced,
 }

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.faults.history import History
 from tests.forking import PROJECT
 from tests.serving import PATIENCE, Server, free_port, wait_until
 
@@ -61,6 +62,8 @@ class Fleet:
     settings: dict[str, str] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     serving: list[str] = field(default_factory=list)
+    readers: int = 0
+    """Clients beside the others that read the key set all the time."""
 
     def add(self, source: Path = PROJECT) -> Node:
         """Start one more node."""
@@ -90,6 +93,14 @@ class Fleet:
     def urls(self) -> Sequence[str]:
         """Return the addresses that requests are sent to."""
         return list(self.serving)
+
+    def judge(self, history: History) -> list[str]:
+        """Return what is wrong with a history of these nodes in particular."""
+        return []
+
+    def figures(self) -> dict[str, str]:
+        """Return what these nodes in particular have shown."""
+        return {}
 
     def stop(self) -> None:
         """End all nodes."""
@@ -337,5 +348,5 @@ def is_ready(url: str) -> bool:
 def wait_ready(fleet: Fleet, seconds: float = PATIENCE) -> float:
     """Wait until all nodes say so several times in a row; return how many seconds that took."""
     begun = time.monotonic()
-    wait_until(lambda: all(is_ready(url) for url in fleet.urls() for _ in range(4)), "readiness", seconds)
+    wait_until(lambda: all(is_ready(node.url) for node in fleet.nodes for _ in range(4)), "readiness", seconds)
     return time.monotonic() - begun

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from idp import nodes
+from idp.server.worker import Chores
 from tests.factories import Factory
 
 
@@ -64,3 +65,14 @@ def test_turns_are_by_the_clock_that_nodes_share(pg_make: Any, monkeypatch: pyte
         now = nodes.clock.now()
         monkeypatch.setattr(nodes.clock, "now", lambda: now + nodes.timedelta(days=400))
         assert not nodes.take_turn("sweeping", 600)
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 1.0), (8, 1.0), (80, 10.0), (2_000, 30.0)])
+def test_the_more_workers_there_are_the_less_often_each_looks_for_mail(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, workers: int, seconds: float
+) -> None:
+    chores = Chores(app)
+    monkeypatch.setattr(nodes, "announce", lambda _: workers)
+    with app.app_context():
+        chores._announce()
+    assert (chores._postman.every, chores._herald.every) == (seconds, seconds)

@@ -153,6 +153,34 @@ def test_audit_trail_cannot_be_changed(make: Factory, database_url: str, stateme
     engine.dispose()
 
 
+@pytest.mark.parametrize("by_key", [False, True])
+def test_counters_are_free_for_other_workers_while_one_writes_its_events(make: Factory, *, by_key: bool) -> None:
+    """Writing thousands of events takes a while; what others add to is locked for the end of that only."""
+    from idp import apikeys, tokens
+
+    made = make.application()
+    client = make.app.test_client()
+    if by_key:
+        make.user()
+        assert client.get("/v1/applications", headers=make.key().header).status_code in {200, 403}
+    else:
+        assert ask_token(client, made).status_code == 200
+    table = "api_key" if by_key else "application"
+
+    def flush() -> None:
+        with make.app.app_context():
+            (apikeys.key_usage if by_key else tokens.usage)(runtime.current()).flush()
+
+    waiting = text("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'audit_event'::regclass")
+    writer = threading.Thread(target=flush)
+    with make.app.app_context(), db.engine.connect() as other, db.engine.connect() as looking:
+        other.execute(text("LOCK TABLE audit_event IN SHARE MODE"))
+        writer.start()
+        wait_until(lambda: looking.execute(waiting).first(), "a write that waits for the trail")
+        assert looking.execute(text(f"SELECT id FROM {table} FOR UPDATE NOWAIT")).all()
+    writer.join()
+
+
 @pytest.mark.spec("T56", "T54")
 def test_one_time_things_work_once_in_a_race(make: Factory) -> None:
     key, jwks = key_pair()

@@ -19,7 +19,7 @@ REALMS = tuple((f"{realms:,}", Scenario(8, per_second=10_000, realms=realms)) fo
 HOT = (
     ("8 nodes, many applications", Scenario(8, per_second=20_000)),
     ("8 nodes, one application", Scenario(8, per_second=20_000, one_application=True)),
-    ("8 nodes, one application, counters last", Scenario(8, per_second=20_000, one_application=True, counters_last=True)),
+    ("8 nodes, one application, counters first", Scenario(8, per_second=20_000, one_application=True, counters_first=True)),
     ("100 nodes, many applications", Scenario(100, per_second=20_000)),
     ("100 nodes, one application", Scenario(100, per_second=20_000, one_application=True)),
 )

@@ -12,14 +12,18 @@ from functools import cache
 
 from idp.db import WAIT_FOR_LOCK
 from idp.feed import CONFIRM_AFTER, CONFIRM_AT_LAST
-from idp.server.worker import MOST_SEALINGS, WRITE_USAGE_EVERY
+from idp.server.worker import MOST_SEALINGS, WRITE_USAGE_EVERY, send_mail_every
 from idp.tokens.usage import MOST_WAITING
 from idp.trail import BATCH
-from tests.simulate.costs import MEASURED, Costs
+from tests.simulate.costs import MEASURED, ROUND_TRIP, Costs
 from tests.simulate.engine import Lock, Processors, Timeline
 
 SEAL_EVERY = 5.0
 """`IDP_AUDIT_SEAL_SECONDS`."""
+
+
+CHECKS = 3.0 / 3.4
+"""Which part of what an idle worker asks in a second are checks of the outboxes: three transactions."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Scenario:
     """Among which the tokens are divided evenly."""
     one_application: bool = False
     """Whether all tokens are one application's, whose counters every worker writes to; else no two workers write to one row."""
-    counters_last: bool = False
-    """Whether the rows of counters are written after the events, and not before them as idp/tokens/usage.py does."""
+    counters_first: bool = False
+    """Whether the rows of counters are written before the events, and not after them as idp/tokens/usage.py does."""
     seconds: float = 20.0
     costs: Costs = field(default=MEASURED)
 
@@ -138,6 +142,7 @@ class Worker:
             (1.0, self._rest),
         ):
             self.timeline.after(first * (1 + chance.random()), act)
+        self.timeline.after(send_mail_every(scenario.nodes * scenario.workers) * chance.random(), self._check)
 
     def issue_until_now(self) -> None:
         """Count what was issued since the last time: nothing while memory was too old to be served from."""
@@ -175,8 +180,9 @@ class Worker:
         of_rows = lambda done: self.timeline.after(
             rows * costs.row_node, lambda: self.cluster.database.work(rows * costs.row_database, "writes", done)
         )
-        fixed = lambda done: self.timeline.after(
-            costs.write_wait, lambda: self.cluster.database.work(costs.write_database, "writes", done)
+        before = 2 * ROUND_TRIP  # the transaction is begun, and the events are sent
+        fixed = lambda done, wait=costs.write_wait: self.timeline.after(
+            wait, lambda: self.cluster.database.work(costs.write_database, "writes", done)
         )
 
         def done() -> None:
@@ -198,10 +204,11 @@ class Worker:
 
         if not scenario.one_application:
             of_rows(lambda: fixed(done))
-        elif scenario.counters_last:
-            of_rows(lambda: locked(fixed))
-        else:
+        elif scenario.counters_first:
             locked(lambda end: of_rows(lambda: fixed(end)))
+        else:
+            locked_part = lambda end: fixed(end, costs.write_wait - before)
+            of_rows(lambda: self.timeline.after(before, lambda: locked(locked_part)))
 
     def _seal(self, left: int = MOST_SEALINGS) -> None:
         """Look what there is to seal, hash it, and write that unless another was first."""
@@ -239,8 +246,15 @@ class Worker:
         )
 
     def _rest(self) -> None:
-        """Everything else that a worker asks every second: mail, notices, requests for new passwords."""
-        self.cluster.database.work(self.costs.rest_database, "everything else", lambda: self.timeline.after(1.0, self._rest))
+        """Everything else that a worker asks every second: signs of life, turns."""
+        spent = (1 - CHECKS) * self.costs.rest_database
+        self.cluster.database.work(spent, "everything else", lambda: self.timeline.after(1.0, self._rest))
+
+    def _check(self) -> None:
+        """Look whether there is mail to send, or notices, or requests for new passwords."""
+        scenario, spent = self.cluster.scenario, CHECKS * self.costs.rest_database
+        again = lambda: self.timeline.after(send_mail_every(scenario.nodes * scenario.workers), self._check)
+        self.cluster.database.work(spent, "everything else", again)
 
 
 @cache
