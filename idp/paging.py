@@ -10,6 +10,9 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, false, 
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.db import db, holds
+from idp.errors import InvalidValueError
+
+_NO_PAGE = "This list has no such page. Start with its first one."
 
 Column = InstrumentedAttribute[Any]
 Field = SQLColumnExpression[Any]
@@ -85,7 +88,7 @@ class Listing:
         keys = [self.id] if column is None else [column, self.id]
         query = self.query
         if after is not None:
-            query = query.where(_behind(keys, [_unpacked(value) for value in after], descending=descending))
+            query = query.where(_behind(keys, _place(keys, after), descending=descending))
         rows = db.session.execute(self._first(query, keys, limit, descending=descending)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
@@ -104,7 +107,7 @@ class Listing:
         self, query: Select[*tuple[Any, ...]], keys: Sequence[Field], limit: int, *, descending: bool
     ) -> Select[*tuple[Any, ...]]:
         """Return the query of the first rows of a query, in the order of these keys, by way of the branches."""
-        order = [key.desc() if descending else key for key in keys]
+        order = [_ordered(key, descending=descending) for key in keys]
 
         def along(branch: ColumnElement[bool]) -> Select[Any]:
             rows = query.where(branch).with_only_columns(self.id).order_by(None).order_by(*order).limit(limit).subquery()
@@ -123,11 +126,30 @@ class Listing:
         entity = row[0] if isinstance(row, tuple) else row
         column = self.orders.get(order)
         values = [getattr(entity, key.key) for key in ([self.id] if column is None else [column, self.id])]
+        # nothing comes before everything, see `_ordered`
         return [{"time": value.isoformat()} if isinstance(value, datetime) else value for value in values]
 
 
-def _unpacked(value: Any) -> Any:
-    return datetime.fromisoformat(value["time"]) if isinstance(value, dict) else value
+def _place(keys: Sequence[Column], after: Sequence[Any]) -> list[Any]:
+    """Return a place in an order, as `Listing.place` made it, as values of the columns.
+
+    :raises InvalidValueError: it is of another order, or of none.
+    """
+    try:
+        place = [datetime.fromisoformat(value["time"]) if isinstance(value, dict) else value for value in after]
+        fits = [value is None or isinstance(value, key.type.python_type) for key, value in zip(keys, place, strict=True)]
+    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+        raise InvalidValueError(_NO_PAGE) from error
+    if not all(fits) or place[-1] is None:
+        raise InvalidValueError(_NO_PAGE)
+    return place
+
+
+def _ordered(key: Field, *, descending: bool) -> Any:
+    """Return an order by a column, in which nothing counts as less than everything, in every database."""
+    if not getattr(key, "nullable", False):
+        return key.desc() if descending else key
+    return key.desc().nulls_last() if descending else key.asc().nulls_first()
 
 
 def _behind(keys: list[Column], after: Sequence[Any], *, descending: bool) -> Any:
@@ -138,8 +160,12 @@ def _behind(keys: list[Column], after: Sequence[Any], *, descending: bool) -> An
 
     if len(keys) == 1:
         return beyond(keys[0], after[0])
+    if after[0] is None:
+        rest = and_(keys[0].is_(None), beyond(keys[1], after[1]))
+        return rest if descending else or_(keys[0].is_not(None), rest)
     first = keys[0] <= after[0] if descending else keys[0] >= after[0]
-    return first & (beyond(keys[0], after[0]) | beyond(keys[1], after[1]))
+    found = first & (beyond(keys[0], after[0]) | beyond(keys[1], after[1]))
+    return or_(found, keys[0].is_(None)) if descending and getattr(keys[0], "nullable", False) else found
 
 
 def _compared(column: Field, comparison: Comparison, value: object) -> ColumnElement[bool]:

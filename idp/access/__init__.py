@@ -20,7 +20,17 @@ from idp.access.grants import (
 )
 from idp.access.held import HeldRole
 from idp.access.models import Grant, GrantState, HolderKind, Project, Role
-from idp.access.policy import PERMISSIONS, administers, check_permissions, covers, granting_until, may, may_grant, permissions_on
+from idp.access.policy import (
+    PERMISSIONS,
+    STRONG,
+    administers,
+    check_permissions,
+    covers,
+    granting_until,
+    may,
+    may_grant,
+    permissions_on,
+)
 from idp.access.projects import (
     before_deleting_project,
     create_project,
@@ -52,6 +62,7 @@ from idp.access.sheets import GrantSheet, ProjectSettings, ProjectSheet, RoleSet
 __all__ = [
     "BUILT_IN_ROLES",
     "PERMISSIONS",
+    "STRONG",
     "Frozen",
     "Grant",
     "GrantSheet",

@@ -37,6 +37,11 @@ PERMISSIONS = {
 }
 """Every permission, `<resource>:<verb>`, with what it allows."""
 
+STRONG = frozenset(
+    {"grants:write", "roles:write", "applications:write", "users:write", "realm:write", "keys:write", "api-keys:write"}
+)
+"""Permissions by which their holder comes to act as others, or changes what everybody relies on."""
+
 READING = frozenset(permission for permission in PERMISSIONS if permission.endswith(":read"))
 
 

@@ -18,6 +18,7 @@ from idp.apikeys.service import (
     key_listing,
     list_keys,
     owner_of,
+    owners_of,
     revoke_key,
     update_key,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "key_usage",
     "list_keys",
     "owner_of",
+    "owners_of",
     "quiet_since",
     "remove_long_expired",
     "renew_secret",

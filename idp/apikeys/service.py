@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Frozen, Holder, HolderKind
@@ -13,7 +13,7 @@ from idp.apikeys.models import ApiKey, KeyStatus
 from idp.apikeys.policy import check_projects, check_roles, choose_expiry
 from idp.apikeys.sheet import ApiKeySheet
 from idp.applications import Application
-from idp.db import AfterColon, db
+from idp.db import AfterColon, db, holds
 from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_text
@@ -21,6 +21,12 @@ from idp.users import User
 
 MADE_WITH = "api-key:"
 """How `created_by` of a key begins that was made with another."""
+
+EXPIRING_SOON = timedelta(days=14)
+"""How long before it expires a key is said to be expiring."""
+
+UNUSED_LONG = timedelta(days=90)
+"""After how long a key that was not used is said to be unused."""
 
 MOST_KEYS = 1_000
 """Keys that one identity can have."""
@@ -187,12 +193,20 @@ def list_keys(realm: Realm, *, owner: Holder | None = None, after: int = 0, limi
     return db.session.scalars(query.where(ApiKey.id > after).order_by(ApiKey.id).limit(limit)).all()
 
 
-def key_listing(realm: Realm, *, owner: Holder | None = None) -> Listing:
-    """Return keys as a list in pages: all of the realm, or of one owner."""
+def key_listing(realm: Realm, *, owner: Holder | None = None, containing: str = "", state: str = "") -> Listing:
+    """Return keys as a list in pages: all of the realm, or of one owner.
+
+    :param containing: only those whose name, description or public part contains this, ignoring case.
+    :param state: only those that are in this one, a `KeyStatus`; or that work and are `expiring` soon, or `unused` for long.
+    """
     query = select(ApiKey).where(ApiKey.realm_id == realm.id)
     if owner is not None:
         column = ApiKey.user_id if owner.kind is HolderKind.USER else ApiKey.application_id
         query = query.where(column == owner.id)
+    if containing:
+        query = query.where(or_(*(holds(column, containing) for column in (ApiKey.name, ApiKey.description, ApiKey.public_part))))
+    if state:
+        query = query.where(_in_state(state, clock.now()))
     fields = {
         "name": ApiKey.name,
         "uid": ApiKey.uid,
@@ -200,15 +214,52 @@ def key_listing(realm: Realm, *, owner: Holder | None = None) -> Listing:
         "used": ApiKey.last_used_at,
         "maker": AfterColon(ApiKey.created_by),
     }
-    return Listing(query, ApiKey.id, {"name": ApiKey.name}, fields=fields)
+    orders = {"name": ApiKey.name, "expires": ApiKey.expires_at, "used": ApiKey.last_used_at, "uses": ApiKey.use_count}
+    return Listing(query, ApiKey.id, orders, fields=fields)
+
+
+def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a key is in a state; see `ApiKey.status`."""
+    expired = and_(ApiKey.expires_at.is_not(None), ApiKey.expires_at <= now)
+    is_open = and_(ApiKey.revoked_at.is_(None), not_(expired))
+    works = and_(is_open, ApiKey.active.is_(True))
+    match state:
+        case KeyStatus.REVOKED:
+            return ApiKey.revoked_at.is_not(None)
+        case KeyStatus.EXPIRED:
+            return and_(ApiKey.revoked_at.is_(None), expired)
+        case KeyStatus.INACTIVE:
+            return and_(is_open, ApiKey.active.is_(False))
+        case "expiring":
+            return and_(works, ApiKey.expires_at < now + EXPIRING_SOON)
+        case "unused":
+            return and_(works, func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - UNUSED_LONG)
+    return works
+
+
+def owners_of(keys: Sequence[ApiKey]) -> dict[int, Holder]:
+    """Return who each of these keys belongs to, by the row numbers of the keys."""
+    wanted = {key.user_id for key in keys if key.user_id is not None}, {key.application_id for key in keys if key.application_id}
+    people = {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(wanted[0])))}
+    programs = {row.id: row for row in db.session.scalars(select(Application).where(Application.id.in_(wanted[1])))}
+    return {
+        key.id: _as_user(people[key.user_id]) if key.user_id is not None else _as_application(programs[key.application_id or 0])
+        for key in keys
+    }
 
 
 def owner_of(key: ApiKey) -> Holder:
     """Return who the key belongs to."""
     if key.user_id is not None:
-        user = db.session.get_one(User, key.user_id)
-        return Holder(HolderKind.USER, user.id, user.name, user.uid)
-    application = db.session.get_one(Application, key.application_id)
+        return _as_user(db.session.get_one(User, key.user_id))
+    return _as_application(db.session.get_one(Application, key.application_id))
+
+
+def _as_user(user: User) -> Holder:
+    return Holder(HolderKind.USER, user.id, user.name, user.uid)
+
+
+def _as_application(application: Application) -> Holder:
     return Holder(HolderKind.APPLICATION, application.id, application.name, application.name)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -235,22 +236,39 @@ def list_applications(
 
 
 def application_listing(
-    realm: Realm, *, containing: str = "", enabled: bool | None = None, projects: Collection[str] | None = None
+    realm: Realm,
+    *,
+    containing: str = "",
+    enabled: bool | None = None,
+    projects: Collection[str] | None = None,
+    role: str = "",
+    project: str = "",
+    unused_since: datetime | None = None,
 ) -> Listing:
     """Return applications as a list in pages.
 
     :param containing: only those whose name or description contains this, ignoring case.
     :param enabled: only those that are enabled, or that are not.
     :param projects: only those that hold a role on one of these projects; None for all.
+    :param role: only those that hold this role on the whole realm.
+    :param project: only those that hold a role on this project.
+    :param unused_since: only those that were made before this, and have not been used since.
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
         query = query.where(or_(holds(Application.name, containing), holds(Application.description, containing)))
     if enabled is not None:
         query = query.where(Application.enabled.is_(enabled))
-    if projects is not None:
-        query = query.where(Application.id.in_(access.holders_on(realm, projects, HolderKind.APPLICATION)))
-    return Listing(query, Application.id, {"name": Application.name}, fields=FIELDS)
+    for names in (projects, [project] if project else None):
+        if names is not None:
+            query = query.where(Application.id.in_(access.holders_on(realm, names, HolderKind.APPLICATION)))
+    if role:
+        query = query.where(Application.id.in_(access.holders_of(realm, role, HolderKind.APPLICATION)))
+    if unused_since is not None:
+        last = func.coalesce(Application.last_used_at, Application.created_at)
+        query = query.where(last < unused_since)
+    orders = {"name": Application.name, "used": Application.last_used_at, "tokens": Application.token_count}
+    return Listing(query, Application.id, orders, fields=FIELDS)
 
 
 def holder_of(application: Application) -> Holder:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Select, delete, func, select
 
 from idp import audit, clock, feed, keys, vault
-from idp.db import db
+from idp.db import db, holds
 from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
@@ -138,12 +138,17 @@ def page_of_tokens(
     return [(row[0], row[1]) for row in db.session.execute(query)]
 
 
-def token_listing(realm_id: int, *, user_id: int | None = None) -> Listing:
-    """Return tokens with their owners as a list in pages: all of a realm, or of one user."""
+def token_listing(realm_id: int, *, user_id: int | None = None, owned_by: str = "") -> Listing:
+    """Return tokens with their owners as a list in pages: all of a realm, or of one user.
+
+    :param owned_by: only those of users whose name contains this, ignoring case.
+    """
     query = select(PersonalToken, User).join(User, User.id == PersonalToken.user_id).where(PersonalToken.realm_id == realm_id)
     if user_id is not None:
         query = query.where(PersonalToken.user_id == user_id)
-    return Listing(query, PersonalToken.id, {})
+    if owned_by:
+        query = query.where(holds(User.name, owned_by))
+    return Listing(query, PersonalToken.id, {"expires": PersonalToken.expires_at})
 
 
 def find_with_owner(realm_id: int, uid: str) -> tuple[PersonalToken, User] | None:

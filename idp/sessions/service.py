@@ -7,7 +7,7 @@ from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
 
 from idp import audit, authorizations, clock, realms, runtime
 from idp.crypto import random_id
-from idp.db import commit, db
+from idp.db import commit, db, holds
 from idp.errors import IdpError, NotFoundError, Sentence
 from idp.errors import Kind as ErrorKind
 from idp.jose import Kind
@@ -201,9 +201,10 @@ def list_sessions(
     return [(row[0], row[1]) for row in rows]
 
 
-def session_listing(realm: Realm, *, user: User | None = None, live: bool = True) -> Listing:
+def session_listing(realm: Realm, *, user: User | None = None, live: bool = True, of: str = "") -> Listing:
     """Return sessions with their users as a list in pages: all of the realm, or of one user.
 
+    :param of: only those of users whose name contains this, ignoring case.
     :param live: only those that have not ended in any way; otherwise all that are still remembered.
     """
     query = select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.realm_id == realm.id)
@@ -211,7 +212,9 @@ def session_listing(realm: Realm, *, user: User | None = None, live: bool = True
         query = query.where(*_live())
     if user is not None:
         query = query.where(UserSession.user_id == user.id)
-    return Listing(query, UserSession.id, {})
+    if of:
+        query = query.where(holds(User.name, of))
+    return Listing(query, UserSession.id, {"used": UserSession.refreshed_at})
 
 
 def _live() -> tuple[ColumnExpressionArgument[bool], ...]:
