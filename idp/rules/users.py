@@ -1,11 +1,11 @@
 """Who sees and manages which people. Nobody manages somebody who may do more than they may themselves."""
 
-from idp import users
+from idp import runtime, users
 from idp.callers import DeniedError
 from idp.errors import NotFoundError
 from idp.rules.authority import Authority
 from idp.rules.delegation import covers, frozen_for
-from idp.users import User, UserSheet
+from idp.users import User, UserKind, UserSheet
 
 READ, WRITE = "users:read", "users:write"
 
@@ -60,6 +60,29 @@ def manageable(authority: Authority, uid: str) -> User:
             "This user has permissions that the caller does not have: only a caller with all of them can manage the user."
         )
     return user
+
+
+def can_hand_over(authority: Authority, user: User) -> bool:
+    """Tell whether the caller may pass an invitation on themselves: on a server that sends no mail, to whom they may manage."""
+    is_open = user.kind == UserKind.PERSON.value and user.enabled and not user.password_hash
+    return (
+        is_open and not runtime.current().settings.smtp_host and authority.can(WRITE) and covers(authority, users.holder_of(user))
+    )
+
+
+def hand_over_invitation(authority: Authority, uid: str) -> str:
+    """Make an invitation that the caller passes on themselves, and return its one-time code.
+
+    A server that sends mail keeps codes from everybody but whom they are for (R107).
+
+    :raises NotFoundError: there is no such user.
+    :raises DeniedError: the caller may not invite them, or the server sends mail.
+    :raises ConflictError: the user needs no invitation.
+    """
+    user = manageable(authority, uid)
+    if runtime.current().settings.smtp_host:
+        raise DeniedError("This server sends invitations by email, and shows them to nobody else.")
+    return users.hand_over_invitation(authority.realm, user)
 
 
 def update(authority: Authority, uid: str, sheet: UserSheet) -> User:

@@ -3,7 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +21,11 @@ from idp.users.passwords import check_password, password_hashing
 from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails, owns_address
 from idp.users.service import lock_user, set_password, void_links
 
-LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.RESET: timedelta(hours=1)}
+LIFETIMES = {
+    LinkPurpose.INVITATION: timedelta(days=7),
+    LinkPurpose.HANDED: timedelta(days=7),
+    LinkPurpose.RESET: timedelta(hours=1),
+}
 
 RESETS_OF_ACCOUNT_FROM_ADDRESS, RESETS_OF_ACCOUNT, RESETS_FROM_ADDRESS = 5, 20, 20
 """Password resets that may be asked for in an hour. Who asks for somebody else's soon stands in nobody's way."""
@@ -33,6 +37,14 @@ MOST_REQUESTS = 10_000
 """Requests for a reset that may wait; further ones are dropped. A chore answers them every second."""
 
 _log = logging.getLogger(__name__)
+
+_SERVES = {
+    LinkPurpose.INVITATION: {LinkPurpose.INVITATION.value, LinkPurpose.HANDED.value},
+    LinkPurpose.HANDED: {LinkPurpose.HANDED.value},
+    LinkPurpose.RESET: {LinkPurpose.RESET.value},
+    LinkPurpose.ADDRESS: {LinkPurpose.ADDRESS.value},
+}
+"""Which links do for what: a handed invitation is one, too."""
 
 _TAGS = {LinkPurpose.INVITATION: audit.Tag.USER_ACTIVATE, LinkPurpose.RESET: audit.Tag.PASSWORD_RESET}
 
@@ -66,6 +78,27 @@ def send_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     return _write_link(realm, user, purpose)
 
 
+def hand_over_invitation(realm: Realm, user: User) -> str:
+    """Make an invitation that whoever invites passes on themselves, and make earlier ones void.
+
+    It is for servers that send no mail. A code that somebody else has seen does not prove that its user can read mail at the
+    address that the account is named by: it stays unverified. `rules.users` says who may have one.
+
+    :returns: the one-time code.
+    :raises ConflictError: the user has a password, or can have none.
+    """
+    if user.kind != UserKind.PERSON.value or user.password_hash:
+        raise ConflictError(f"{user.name!r} needs no invitation.")
+    if not user.enabled:
+        raise ConflictError(f"User {user.name!r} is disabled. Enable it first.")
+    void_links(user, LinkPurpose.INVITATION)
+    void_links(user, LinkPurpose.HANDED)
+    plain, expires_at = _make_link(user, LinkPurpose.HANDED)
+    expiry = expires_at.isoformat(timespec="seconds")
+    audit.record(audit.Tag.USER_INVITE, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expiry, handed_over=True)
+    return plain
+
+
 def _address_of(user: User) -> str:
     """Return where the codes of a user go: see `send_link`."""
     if canonical(user.email) == user.name:
@@ -75,20 +108,10 @@ def _address_of(user: User) -> str:
 
 def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     void_links(user, purpose)
-    plain = crypto.make_secret("ol")
-    pepper_id, secret_hash = vault.hash_secret(plain)
-    expires_at = clock.now() + LIFETIMES[purpose]
+    if purpose is LinkPurpose.INVITATION:
+        void_links(user, LinkPurpose.HANDED)
+    plain, expires_at = _make_link(user, purpose)
     public_part = crypto.public_part(plain)
-    db.session.add(
-        OneTimeLink(
-            user_id=user.id,
-            purpose=purpose.value,
-            public_part=public_part,
-            pepper_id=pepper_id,
-            secret_hash=secret_hash,
-            expires_at=expires_at,
-        )
-    )
     values = {"organisation": realm.name, "name": name_in_mails(user), "code": plain}
     values["expires"] = f"{expires_at:%Y-%m-%d %H:%M} UTC"
     occasion, to = purpose.occasion(public_part), _address_of(user)
@@ -96,6 +119,24 @@ def _write_link(realm: Realm, user: User, purpose: LinkPurpose) -> str:
     tag = audit.Tag.USER_INVITE if purpose is LinkPurpose.INVITATION else audit.Tag.PASSWORD_RESET_START
     audit.record(tag, realm.name, f"user:{user.name}", uid=user.uid, expires_at=expires_at.isoformat(timespec="seconds"))
     return plain
+
+
+def _make_link(user: User, purpose: LinkPurpose) -> tuple[str, datetime]:
+    """Make a one-time code, and return it with its end."""
+    plain = crypto.make_secret("ol")
+    pepper_id, secret_hash = vault.hash_secret(plain)
+    expires_at = clock.now() + LIFETIMES[purpose]
+    db.session.add(
+        OneTimeLink(
+            user_id=user.id,
+            purpose=purpose.value,
+            public_part=crypto.public_part(plain),
+            pepper_id=pepper_id,
+            secret_hash=secret_hash,
+            expires_at=expires_at,
+        )
+    )
+    return plain, expires_at
 
 
 def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
@@ -116,7 +157,8 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     with hashing.slot():
         password_hash = hashing.hash(password)
     user, realm = use_link(link)
-    user.email_verified = user.email != "" and _address_of(user) == user.email  # links to another address are void
+    was_mailed = link.purpose != LinkPurpose.HANDED.value
+    user.email_verified = was_mailed and user.email != "" and _address_of(user) == user.email  # to another address: void
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
         set_password(realm, user, password_hash, _TAGS[purpose])
     return user
@@ -149,7 +191,7 @@ def find_link(code: str, purpose: LinkPurpose) -> OneTimeLink | None:
     with reading() as session:
         for link in session.scalars(query):
             right = vault.secret_matches(code, link.pepper_id, link.secret_hash)
-            if right and link.purpose == purpose.value and link.expires_at > clock.now():
+            if right and link.purpose in _SERVES[purpose] and link.expires_at > clock.now():
                 session.expunge(link)
                 return link
     return None

@@ -85,6 +85,8 @@ class LinkPurpose(StrEnum):
     RESET = "reset"
     ADDRESS = "address"
     """Verifies an email address."""
+    HANDED = "handed"
+    """An invitation that whoever invites passes on themselves: it proves nothing about the address."""
 
     @property
     def template(self) -> str:
