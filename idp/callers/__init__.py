@@ -13,7 +13,7 @@ from idp.callers.authenticate import (
     realm_of_token,
     remember_access_token,
 )
-from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, redeem_first_secret
+from idp.callers.first_start import ADMINISTRATOR, FirstSecretError, awaits_administrator, redeem_first_secret
 from idp.callers.holders import (
     address_of_holder,
     find_holder,
@@ -39,6 +39,7 @@ __all__ = [
     "authenticate_browser",
     "authenticate_key",
     "authenticate_token",
+    "awaits_administrator",
     "find_holder",
     "holder_of_grant",
     "holders_named",

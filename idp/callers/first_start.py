@@ -23,6 +23,18 @@ class FirstSecretError(IdpError):
         super().__init__("This secret is wrong, has already been used, or has expired.")
 
 
+def awaits_administrator() -> bool:
+    """Tell whether the one-time secret can still be used: nobody has yet, and it has not been retired."""
+    master = known_realm(runtime.current(), MASTER)
+    application = applications.read_application(master, ADMINISTRATOR) if master is not None else None
+    now = clock.timestamp()
+    return (
+        application is not None
+        and application.enabled
+        and any(each.single_use and each.expires_at > now for each in application.secrets)
+    )
+
+
 def redeem_first_secret(plain_secret: str, name: str, password: str, address: str) -> tuple[Realm, User]:
     """Make an administrator of realm `master` who signs in by name and password. The secret works once (T61).
 

@@ -12,12 +12,14 @@ from idp.console import (
     client_secrets,
     connections,
     credentials,
+    find,
     grants,
     groups,
     keysets,
     organisations,
     overview,
     people,
+    preferences,
     projects,
     protected_apis,
     registrations,
@@ -26,7 +28,7 @@ from idp.console import (
     sign_in,
     signing_keys,
 )
-from idp.console.assets import ASSETS
+from idp.console.assets import ASSETS, serve_accent
 from idp.console.errors import answer_error
 from idp.console.headers import PREFIX, add_headers
 from idp.console.render import set_up_templates
@@ -38,12 +40,15 @@ _REALM = "/console/realms/<realm>"
 
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/console/assets/<digest>/<name>", ASSETS.serve),
+    ("GET", "/console/accents/<digest>/<colour>", serve_accent),
     ("GET", "/", sign_in.to_front),
     ("GET", "/console", sign_in.to_front),
     ("GET", "/console/", sign_in.front),
     ("GET POST", "/console/sign-in", sign_in.sign_in),
     ("GET POST", "/console/choose", sign_in.choose),
     ("POST", "/console/sign-out", sign_in.sign_out),
+    ("POST", "/console/theme", preferences.choose_theme),
+    ("GET", "/console/stay", preferences.stay),
     ("GET POST", "/console/first-start", sign_in.first_start),
     ("GET POST", "/console/sign-up", sign_in.sign_up),
     ("GET POST", "/console/sign-up/<code>", sign_in.verify_sign_up),
@@ -52,9 +57,16 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", "/console/confirm-address/<code>", credentials.confirm_address),
     ("GET POST", "/console/forgotten", sign_in.forgotten),
     ("GET", _REALM, overview.show),
+    ("GET", f"{_REALM}/find", find.find),
+    ("GET", f"{_REALM}/suggest", find.suggest),
     ("GET", f"{_REALM}/applications", applications.list_applications),
     ("GET POST", f"{_REALM}/new-application", applications.new_application),
+    ("GET POST", f"{_REALM}/several-applications", applications.change_several),
+    ("GET POST", f"{_REALM}/several-users", people.change_several),
+    ("GET POST", f"{_REALM}/several-grants", grants.take_several),
+    ("GET POST", f"{_REALM}/several-api-keys", api_keys.change_several),
     ("GET POST", f"{_REALM}/applications/<name>", applications.show_application),
+    ("GET", f"{_REALM}/applications/<name>/used", applications.first_use),
     ("GET POST", f"{_REALM}/applications/<name>/try", applications.try_application),
     ("GET POST", f"{_REALM}/applications/<name>/disable", applications.disable_application),
     ("POST", f"{_REALM}/applications/<name>/enable", applications.enable_application),
@@ -67,6 +79,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", f"{_REALM}/users", people.list_users),
     ("GET POST", f"{_REALM}/new-user", people.new_user),
     ("GET POST", f"{_REALM}/users/<key>", people.show_user),
+    ("GET POST", f"{_REALM}/users/<key>/invitation", people.hand_over),
     ("POST", f"{_REALM}/users/<key>/send-link", people.send_link),
     ("POST", f"{_REALM}/users/<key>/end-sessions", people.end_sessions),
     ("GET POST", f"{_REALM}/users/<key>/disable", people.disable_user),
@@ -122,6 +135,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", f"{_REALM}/settings", settings.show),
     ("GET", "/console/my/keys", api_keys.my_keys),
     ("GET POST", "/console/my/keys/new", api_keys.new_own_key),
+    ("GET POST", "/console/my/keys/several", api_keys.change_several_own),
     ("GET", "/console/my/personal-tokens", credentials.my_tokens),
     ("GET POST", "/console/my/personal-tokens/new", credentials.new_token),
     ("GET", "/console/my/sessions", credentials.my_sessions),

@@ -1,5 +1,6 @@
 """API keys: one's own at "My tools | Manage keys", everybody's for administrators, who also make them on behalf."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,10 @@ from wtforms import validators
 from idp import apikeys, applications, clock, rules, users
 from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus
 from idp.console.browser import Visit, page, page_with_secret
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
-from idp.console.forms import Form, NumberField, TimeField, text
-from idp.console.lists import PAGE, after_number, one_page
+from idp.console.bulk import BulkAct, bulk
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.forms import DurationField, Form, TimeField, length_of_time, text
+from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -26,11 +28,17 @@ MINE = "/console/my/keys"
 class _KeyForm(Form):
     """A new key, but for what it is narrowed to."""
 
-    owner = text("Owner", "A user's email address or name, or application:<name>.", required=True, longest=300)
+    owner = text(
+        "Owner",
+        "A user's email address or name, or application:<name>.",
+        required=True,
+        longest=300,
+        render_kw={"data-suggest": "owner"},
+    )
     name = text("Name", "What it is for.", required=True, longest=64)
     description = text("Description")
-    hours = NumberField("Lifetime in hours", [validators.Optional(), validators.NumberRange(min=1)])
-    expires = TimeField("Or valid until", description="Instead of hours.")
+    hours = DurationField("Lifetime", [validators.Optional(), validators.NumberRange(min=1)], unit="hour")
+    expires = TimeField("Or valid until", description="Instead of a lifetime.")
     never = wtforms.BooleanField("Never expires")
 
 
@@ -46,29 +54,68 @@ KeyForm = sheet_form(ApiKeyNarrowing, base=_KeyForm)
 class RotateForm(Form):
     """How a key is replaced."""
 
-    overlap = NumberField(
-        "Hours that both keys work",
+    overlap = DurationField(
+        "How long both keys work",
         [validators.InputRequired(), validators.NumberRange(min=0)],
+        unit="hour",
         default=24,
         description="During this time the old key's page shows when it is no longer used.",
     )
+
+
+_COLUMNS = (
+    Column("name", "Name", "name"),
+    Column("owner", "Owner"),
+    Column("begins", "Starts with"),
+    Column("state", "State"),
+    Column("expires", "Expires", "expires"),
+    Column("used", "Last used", "used", newest_first=True),
+    Column("uses", "Uses", "uses", newest_first=True, is_number=True),
+    Column("address", "Address", hidden=True),
+    Column("created", "Created", "created", newest_first=True, hidden=True),
+    Column("by", "Created by", hidden=True),
+    Column("id", "uid", hidden=True),
+)
+_STATES = {
+    "": "Any state",
+    "active": "Active",
+    "expiring": "Expiring within 14 days",
+    "unused": "Unused for 90 days",
+    "inactive": "Deactivated",
+    "expired": "Expired",
+    "revoked": "Revoked",
+}
+_LIST = ListView(
+    "API keys",
+    _COLUMNS,
+    search="Name or beginning",
+    filters=(Filter("state", "State", _STATES),),
+    order="created",
+    newest_first=True,
+    acts=(
+        Act("activate", "Activate"),
+        Act("deactivate", "Deactivate", is_danger=True),
+        Act("revoke", "Revoke", is_danger=True),
+        Act("delete", "Delete", is_danger=True),
+    ),
+    key=lambda key: str(key.public_part),
+)
+_OWN_LIST = replace(_LIST, columns=[column for column in _COLUMNS if column.name != "owner"])
 
 
 @page
 def list_keys(visit: Visit) -> Response | str:
     """List the API keys of everybody."""
     rules.api_keys.check_listing(visit.authority)
-    after = after_number()
-    found = apikeys.list_keys(visit.realm, after=after or 0, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.id)
-    owners = {key.id: apikeys.owner_of(key) for key in rows}
+    asked = _LIST.asked()
+    listing = apikeys.key_listing(visit.realm, containing=asked.search, state=asked["state"])
+    found = _LIST.page(listing, asked, acts=visit.can("api-keys:write"))
     return render(
         "console/keys/list.html",
-        rows=rows,
-        more=more,
-        first=after is None,
-        owners=owners,
+        list=found,
+        owners=apikeys.owners_of(found.rows),
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
+        several=f"{base(visit.realm.name)}/several-api-keys",
         title="API keys",
     )
 
@@ -76,18 +123,67 @@ def list_keys(visit: Visit) -> Response | str:
 @page
 def my_keys(visit: Visit) -> Response | str:
     """List one's own API keys."""
-    after = after_number()
-    found = apikeys.list_keys(visit.realm, owner=rules.api_keys.own_holder(visit.caller), after=after or 0, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.id)
+    asked = _OWN_LIST.asked()
+    owner = rules.api_keys.own_holder(visit.caller)
+    listing = apikeys.key_listing(visit.realm, owner=owner, containing=asked.search, state=asked["state"])
     return render(
         "console/keys/list.html",
-        rows=rows,
-        more=more,
-        first=after is None,
+        list=_OWN_LIST.page(listing, asked),
         owners={},
         new=page_url(f"{MINE}/new"),
+        several=page_url(f"{MINE}/several"),
         title="Manage keys",
     )
+
+
+@page
+def change_several(visit: Visit) -> Response | str:
+    """Activate, deactivate, revoke or delete several keys of a realm."""
+    return _change_several(visit, (f"{base(visit.realm.name)}/api-keys", "API keys"))
+
+
+@page
+def change_several_own(visit: Visit) -> Response | str:
+    """Activate, deactivate, revoke or delete several keys of one's own."""
+    return _change_several(visit, (page_url(MINE), "Manage keys"))
+
+
+def _change_several(visit: Visit, back: tuple[str, str]) -> Response | str:
+    def found(part: str) -> ApiKey:
+        return rules.api_keys.writable(visit.authority, part)
+
+    stops = "Every token that they were exchanged for, and every key created with them, stops working too, within a second."
+    acts = {
+        "activate": BulkAct(
+            "Activate",
+            "activated",
+            lambda part: rules.api_keys.set_active(visit.authority, found(part).uid, active=True),
+            undo="Deactivate them again.",
+        ),
+        "deactivate": BulkAct(
+            "Deactivate",
+            "deactivated",
+            lambda part: rules.api_keys.set_active(visit.authority, found(part).uid, active=False),
+            ("Keys created with them keep working; to stop those too, revoke them.",),
+            is_danger=True,
+            undo="Activate them again.",
+        ),
+        "revoke": BulkAct(
+            "Revoke",
+            "revoked",
+            lambda part: apikeys.revoke_key(visit.realm, found(part), "revoked together with others"),
+            (stops,),
+            is_danger=True,
+        ),
+        "delete": BulkAct(
+            "Delete",
+            "deleted",
+            lambda part: apikeys.delete_key(visit.realm, found(part)),
+            ("Keys created with them are revoked.", "Only the audit trail will remember them."),
+            is_danger=True,
+        ),
+    }
+    return bulk(visit, "API key", back, acts)
 
 
 @page_with_secret
@@ -110,8 +206,9 @@ def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | 
     own = "owner" not in form
     may_exceed = rules.api_keys.can_exceed_limits(visit.authority)
     limit = visit.realm.api_key_hours
-    form.hours.description = f"Leave empty for {limit}, the organisation's limit." + (
-        " You may exceed it." if may_exceed else " That is also the most, unless an administrator has allowed you more."
+    form.hours.description = (
+        f"Such as 90 days or 12 hours. Leave empty for {length_of_time(limit * 3600)}, the organisation's limit."
+        + (" You may exceed it." if may_exceed else " That is also the most, unless an administrator has allowed you more.")
     )
     if not may_exceed:
         del form.never
@@ -145,13 +242,17 @@ def show_key(visit: Visit, uid: str) -> Response | str:
         apikeys.update_key(visit.realm, changed, ApiKeySheet.of(changed).changed(values_in(ApiKeySheet, form)))
 
     if form.do(act):
-        return see_other(f"{_url(visit, uid)}?done=saved")
+        return see_other(f"{_url(visit, uid)}?tab=settings&done=saved")
     key = rules.api_keys.visible(visit.authority, uid)
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
     held = {each.role for each in rules.delegation.held_by(owner)}
+    may = rules.api_keys.can_change(visit.authority, key)
+    tabs = [("", "Overview"), *([("settings", "Settings"), ("danger", "Danger zone")] if may else [])]
     return form_page(
         "console/keys/show.html",
         form,
+        tab="settings" if form.is_sent else tab_asked(tabs),
+        tabs=tabs,
         key=key,
         owner=owner,
         url=_url(visit, key.uid),
@@ -159,7 +260,7 @@ def show_key(visit: Visit, uid: str) -> Response | str:
         successor=successor,
         quiet=apikeys.quiet_since(key, clock.now()) if successor else None,
         back=_back(visit, key),
-        may=rules.api_keys.can_change(visit.authority, key),
+        may=may,
         is_live=key.status(clock.now()) is KeyStatus.ACTIVE,
     )
 

@@ -1,23 +1,26 @@
 """Applications: made on one page, shown with their secret and the ready command, tried, changed, disabled, deleted."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import wtforms
-from flask import Response, request
+from flask import Response
 from wtforms import validators
 
-from idp import access, apikeys, applications, audit, clock, keysets, rules, runtime, tokens
+from idp import access, apikeys, applications, audit, clock, keysets, rules, runtime
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.bulk import BulkAct, bulk
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
-from idp.console.lists import PAGE, one_page
+from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
+from idp.console.people import role_choices
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
 
 MOST_ROWS = 20
@@ -40,7 +43,7 @@ _KINDS = {
 class ProjectRow(wtforms.Form):
     """A project that a new application is to work in."""
 
-    project = wtforms.StringField("Project", render_kw={"list": "projects"})
+    project = wtforms.StringField("Project", render_kw={"data-suggest": "project"})
     role = wtforms.SelectField("Role", validate_choice=False)
     until = TimeField("Until")
 
@@ -83,14 +86,78 @@ class TryForm(Form):
     client_secret = wtforms.PasswordField("Secret", [validators.InputRequired()], render_kw={"autocomplete": "off"})
 
 
+_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Unused for 90 days"}
+_UNUSED = timedelta(days=90)
+
+_LIST = ListView(
+    "Applications",
+    (
+        Column("name", "Name", "name"),
+        Column("description", "Description"),
+        Column("state", "State"),
+        Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True),
+        Column("used", "Last used", "used", newest_first=True),
+        Column("created", "Created", "created", newest_first=True),
+        Column("id", "sub of its tokens", hidden=True),
+    ),
+    search="Name or description",
+    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project")),
+    order="name",
+    acts=(Act("enable", "Enable"), Act("disable", "Disable", is_danger=True), Act("delete", "Delete", is_danger=True)),
+)
+
+
 @page
 def list_applications(visit: Visit) -> Response | str:
-    """List applications by name, 50 a page."""
-    projects = rules.applications.listed(visit.authority)
-    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
-    found = applications.list_applications(visit.realm, after=after, containing=search, projects=projects, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.name)
-    return render("console/applications/list.html", rows=rows, more=more, search=search, first=not after)
+    """List applications."""
+    view = _LIST.with_choices(role=role_choices(visit))
+    asked = view.asked()
+    listing = applications.application_listing(
+        visit.realm,
+        containing=asked.search,
+        projects=rules.applications.listed(visit.authority),
+        enabled={"enabled": True, "disabled": False}.get(asked["state"]),
+        unused_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
+        role=asked["role"],
+        project=asked["project"],
+    )
+    return render("console/applications/list.html", list=view.page(listing, asked, acts=visit.can("applications:write")))
+
+
+@page
+def change_several(visit: Visit) -> Response | str:
+    """Enable, disable or delete several applications."""
+
+    def turn(name: str, *, enabled: bool) -> None:
+        application = rules.applications.manageable(visit.authority, name)
+        sheet = ApplicationSheet.of(application).changed({"enabled": enabled})
+        applications.update_application(visit.realm, application, sheet)
+
+    def delete(name: str) -> None:
+        applications.delete_application(visit.realm, rules.applications.manageable(visit.authority, name))
+
+    acts = {
+        "enable": BulkAct("Enable", "enabled", lambda name: turn(name, enabled=True), undo="Disable them again."),
+        "disable": BulkAct(
+            "Disable",
+            "disabled",
+            lambda name: turn(name, enabled=False),
+            ("They get no more tokens, and introspection reports the tokens they have as inactive.",),
+            is_danger=True,
+            undo="Enable them again, and they work as before.",
+        ),
+        "delete": BulkAct(
+            "Delete",
+            "deleted",
+            delete,
+            (
+                "Their secrets, API keys and roles are deleted, and everything that uses them stops working.",
+                "If you are not sure, disable them first: that can be undone.",
+            ),
+            is_danger=True,
+        ),
+    }
+    return bulk(visit, "application", (f"{base(visit.realm.name)}/applications", "Applications"), acts)
 
 
 @page
@@ -106,6 +173,7 @@ def new_application(visit: Visit) -> Response | str:
         form.is_sent = False
     for row in form.projects:
         row.form.role.choices = choices(["", *roles], {"": CHOOSE})
+    form.names = {"list projects": lambda: [project.name for project in access.list_projects(visit.realm)]}
     made: dict[str, Any] = {}
 
     def act() -> None:
@@ -132,15 +200,15 @@ def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
 def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
     """Return the page that shows a secret, this once, with the command that uses it."""
     issuer = _issuer(visit)
-    command = tokens.curl_command(issuer, name, plain)
-    return render(
-        "console/applications/secret.html",
-        name=name,
-        plain=plain,
-        command=command,
-        issuer=issuer,
-        done=done,
-    )
+    shown = {"name": name, "plain": plain, "issuer": issuer, "done": done}
+    return render("console/applications/secret.html", **shown, snippets=snippets(issuer, name, plain))
+
+
+@page
+def first_use(visit: Visit, name: str) -> str:
+    """Say whether an application has fetched a token yet, for a page that waits for it; empty for not."""
+    application = rules.applications.visible(visit.authority, name)
+    return render("console/applications/used.html", application=application) if application.token_count else ""
 
 
 @page
@@ -157,8 +225,25 @@ def show_application(visit: Visit, name: str) -> Response | str:
         rules.applications.update(visit.authority, name, ApplicationSheet.of(stored_now).changed(changes))
 
     if form.do(act):
-        return see_other(f"{application_url(visit, name)}?done=saved")
-    return form_page("console/applications/show.html", form, **_facts(visit, applications.get_application(visit.realm, name)))
+        return see_other(f"{application_url(visit, name)}?tab=settings&done=saved")
+    tabs = _tabs(visit)
+    tab = "settings" if form.is_sent else tab_asked(tabs)
+    facts = _facts(visit, applications.get_application(visit.realm, name))
+    return form_page("console/applications/show.html", form, tab=tab, tabs=tabs, **facts)
+
+
+def _tabs(visit: Visit) -> list[tuple[str, str]]:
+    """Return the parts of an application's page that the caller may see."""
+    sees, may = visit.can("applications:read"), visit.can("applications:write")
+    parts = [
+        ("", "Overview", True),
+        ("credentials", "Credentials", sees or visit.can("api-keys:read")),
+        ("access", "Access", True),
+        ("settings", "Tokens and settings", may),
+        ("activity", "Activity", rules.audit.can_read(visit.authority)),
+        ("danger", "Danger zone", may),
+    ]
+    return [(name, title) for name, title, offered in parts if offered]
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:
@@ -175,7 +260,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
         "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),
         "holder": target,
         "keys": keys,
-        "events": audit.list_events(visit.realm.name, target=target, limit=8) if rules.audit.can_read(visit.authority) else [],
+        "events": audit.list_events(visit.realm.name, target=target, limit=20) if rules.audit.can_read(visit.authority) else [],
         "issuer": _issuer(visit),
         "url": application_url(visit, application.name),
     }

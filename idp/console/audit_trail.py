@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response, request
 
-from idp import audit, rules, trail
+from idp import audit, clock, rules, trail
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
-from idp.console.lists import BATCH, PAGE, after_number, file_pieces, one_page
+from idp.console.lists import BATCH, after_number, file_pieces, one_page
 from idp.console.render import render
 from idp.db import commit, db
 from idp.errors import InvalidValueError
@@ -20,14 +20,27 @@ MOST_EXPORTED = 20_000
 """Events of one export; the times of the search lead to others, and `idp audit list` to all of them."""
 
 
+EVENTS = 25
+"""Events of a page, each with all that is known of it."""
+
+_RANGES = (
+    ("Last hour", timedelta(hours=1)),
+    ("Last day", timedelta(days=1)),
+    ("Last 7 days", timedelta(days=7)),
+    ("Last 30 days", timedelta(days=30)),
+)
+
+
 @page
 def list_events(visit: Visit) -> Response | str:
     """Show events, newest first, narrowed by actor, target, action and time."""
     rules.audit.check_reading(visit.authority)
     filters = _filters()
     before = after_number()
-    found = audit.list_events(visit.realm.name, before=before, limit=PAGE + 1, **_query(filters))
-    rows, more = one_page(found, lambda row: row.id)
+    found = audit.list_events(visit.realm.name, before=before, limit=EVENTS + 1, **_query(filters))
+    rows, more = one_page(found, lambda row: row.id, EVENTS)
+    if request.args.get("part"):  # a script that follows the trail; that it began to was recorded with the page
+        return render("console/realm/events.html", rows=rows)
     subjects = sorted({tag.value.rpartition(":")[0] for tag in Tag})
     response = render(
         "console/realm/audit.html",
@@ -35,6 +48,7 @@ def list_events(visit: Visit) -> Response | str:
         more=more,
         first=before is None,
         filters=filters,
+        ranges=[(name, f"{clock.now() - span:%Y-%m-%dT%H:00}") for name, span in _RANGES],
         subjects=subjects,
         guarded=trail.is_guarded(),
         most=MOST_EXPORTED,
@@ -68,7 +82,7 @@ def _record(visit: Visit, how: str) -> None:
 
 
 def _filters() -> dict[str, str]:
-    return {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "since", "until")}
+    return {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "outcome", "since", "until")}
 
 
 def _query(filters: dict[str, str]) -> dict[str, Any]:
@@ -76,6 +90,7 @@ def _query(filters: dict[str, str]) -> dict[str, Any]:
         "actor": filters["actor"] or None,
         "target": filters["target"] or None,
         "tag": filters["tag"] or None,
+        "outcome": filters["outcome"] or None,
         "since": _time(filters["since"]),
         "until": _time(filters["until"]),
     }

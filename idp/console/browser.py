@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 
 from flask import Response, g, request
 
-from idp import audit, callers, keys, ratelimit, realms, runtime, sessions, vault
+from idp import audit, callers, clock, keys, ratelimit, realms, runtime, sessions, vault
 from idp.callers import Caller
 from idp.console import drafts
 from idp.console.drafts import Draft
+from idp.console.kept_counts import forget_counts
+from idp.console.recent import remember_organisation
 from idp.console.urls import page_url
 from idp.crypto import DamagedError, MasterKeyError
 from idp.db import commit, only_read
@@ -23,6 +25,9 @@ from idp.web import cookies
 from idp.web.address import client_address
 from idp.web.cookies import CONSOLE_COOKIE, set_cookie, sets, shown_cookie
 from idp.web.posted import Posted, read_posted
+
+POLL = "X-Realmgate-Poll"
+"""Header of what a page asks for by itself: nobody is there because of it, so that it keeps no session alive."""
 
 View = Callable[..., Response | str]
 
@@ -87,13 +92,15 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
         cookie = shown_cookie(CONSOLE_COOKIE)
         try:
             session = sessions.open_session(process, cookie)
-            renewed = (session.realm.name, sessions.renew_session(session) if session.is_due else "")
+            is_due = session.is_due and POLL not in request.headers
+            renewed = (session.realm.name, sessions.renew_session(session) if is_due else "")
         except sessions.SessionOverError:
             return _take_over_session() or _to_sign_in()
         caller = callers.authenticate_browser(session, address())
         name = _realm_name(caller, realm)
         context = f"form of session {session.sid}"
         g.renewed = renewed  # for the error page too
+        g.session_left = SESSION_TOKEN_LIFETIME if renewed[1] else max(int(session.expires_at - clock.timestamp()), 0)
         if request.method == "POST":
             posted = read_posted()
             try:
@@ -110,11 +117,17 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
             _take_draft(caller.subject.uid)
         visit = Visit(Authority(caller, _find_realm(name)), posted, context)
         g.visit = visit  # for the error page, which is inside the same frame
+        if posted is not None:
+            forget_counts(visit.realm.id)  # what this page shows of them is counted after what it does
         with audit.acting_as(caller.actor):
             answer = view(visit, **arguments)
             if posted is not None:
                 commit()  # of what was asked for without a form that does it
         response = answer if isinstance(answer, Response) else Response(answer, mimetype="text/html")
+        if posted is not None:
+            forget_counts(visit.realm.id)
+        if not visit.is_home and visit.is_operator:
+            remember_organisation(response, name)
         return _drop_draft(keep_session(response))
 
     return visited

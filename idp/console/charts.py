@@ -20,11 +20,11 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
     :param series: the heights, by what the parts are called.
     :param name: what the chart shows, for who hears the page.
     """
-    every = max(1, len(labels) // 8)
+    every = max(1, len(labels) // 6)
     pygal, etree = _library()
     chart: Any = pygal.StackedBar(
-        width=900,
-        height=260,
+        width=520,
+        height=220,
         js=[],
         disable_xml_declaration=True,
         show_legend=False,
@@ -32,6 +32,7 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
         show_minor_x_labels=False,
         x_labels_major=[*labels[::every]],
         margin=4,
+        truncate_label=-1,
         print_values=False,
         no_data_text="Nothing yet",
     )
@@ -80,6 +81,9 @@ def _plain(element: Element) -> None:
         return
     told = ""
     for child in list(element):
+        if _is_nothing(child):
+            element.remove(child)
+            continue
         kind = str(child.tag).rpartition("}")[2] if isinstance(child.tag, str) else "comment"
         if kind == "desc" and child.get("class") in {"value", "x_label"} and child.text:
             told = f"{told}: {child.text}" if told else child.text
@@ -89,3 +93,10 @@ def _plain(element: Element) -> None:
             _plain(child)
     if told:
         _library()[1].SubElement(element, "title").text = told
+
+
+def _is_nothing(element: Element) -> bool:
+    """Tell whether an element is a bar of no height, of which there are many on a quiet day."""
+    return element.get("class") == "bar" and any(
+        child.get("class") == "value" and (child.text or "").strip() in {"", "0"} for child in element
+    )

@@ -67,4 +67,4 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
     def act() -> None:
         applications.retire_secret(visit.realm, application, secret)
 
-    return confirmed(visit, question, act, f"{application_url(visit, name)}?done=retired")
+    return confirmed(visit, question, act, f"{application_url(visit, name)}?tab=credentials&done=retired")

@@ -1,13 +1,15 @@
 """Personal tokens, sessions and the password: one's own, and those of others for who may."""
 
+from dataclasses import replace
+
 from flask import Response, request
 from wtforms import validators
 
 from idp import personal_tokens, rules, sessions, users
 from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
-from idp.console.forms import Form, NumberField, password, text
-from idp.console.lists import PAGE, after_number, one_page
+from idp.console.forms import DurationField, Form, length_of_time, password, text
+from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.render import duration, render
 from idp.console.urls import page_url
@@ -48,13 +50,29 @@ class AddressForm(Form):
 class TokenForm(Form):
     """A new personal token."""
 
-    seconds = NumberField("Lifetime in seconds", [validators.Optional()])
+    seconds = DurationField("Lifetime", [validators.Optional()], unit="second")
+
+
+_TOKENS = ListView(
+    "Personal tokens",
+    (
+        Column("id", "ID"),
+        Column("owner", "Owner"),
+        Column("state", "State"),
+        Column("expires", "Expires", "expires", newest_first=True),
+        Column("created", "Created", "created", newest_first=True),
+        Column("from", "Created from"),
+    ),
+    search="Owner",
+    newest_first=True,
+)
+_OWN_TOKENS = replace(_TOKENS, search="", columns=[column for column in _TOKENS.columns if column.name != "owner"])
 
 
 @page
 def my_tokens(visit: Visit) -> Response | str:
     """List one's own personal tokens."""
-    return _tokens(visit, visit.caller.user.id, own=True)
+    return _tokens(visit, _OWN_TOKENS, visit.caller.user.id)
 
 
 @page
@@ -62,18 +80,15 @@ def list_tokens(visit: Visit) -> Response | str:
     """List the personal tokens of everybody, or of one user."""
     rules.personal_tokens.check_listing(visit.authority)
     user = _user_asked_for(visit)
-    return _tokens(visit, user.id if user else None, own=False, of=user.name if user else "")
+    return _tokens(visit, _TOKENS, user.id if user else None, of=user.name if user else "")
 
 
-def _tokens(visit: Visit, user_id: int | None, *, own: bool, of: str = "") -> str:
-    after = after_number()
-    found = personal_tokens.page_of_tokens(visit.realm.id, user_id=user_id, after=after or 0, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row[0].id)
+def _tokens(visit: Visit, view: ListView, user_id: int | None, *, of: str = "") -> str:
+    own, asked = view is _OWN_TOKENS, view.asked()
+    listing = personal_tokens.token_listing(visit.realm.id, user_id=user_id, owned_by=asked.search)
     return render(
         "console/keys/tokens.html",
-        rows=rows,
-        more=more,
-        first=after is None,
+        list=view.page(listing, asked),
         own=own,
         of=of,
         may=own or visit.can("personal-tokens:write"),
@@ -85,7 +100,7 @@ def new_token(visit: Visit) -> Response | str:
     """Make a personal token, and show it."""
     form, realm = TokenForm(visit.posted), visit.caller.realm
     if realm.personal_token_choice:
-        form.seconds.description = f"Leave empty for {realm.personal_token_seconds}, which is also the most."
+        form.seconds.description = f"Leave empty for {length_of_time(realm.personal_token_seconds)}, which is also the most."
     else:
         del form.seconds
     made: list[str] = []
@@ -129,28 +144,41 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
     return confirmed(visit, question, act, f"{back}?done=deleted")
 
 
+_SESSIONS = ListView(
+    "Live sessions",
+    (
+        Column("who", "Who"),
+        Column("started", "Started", "created", newest_first=True),
+        Column("used", "Last used", "used", newest_first=True),
+        Column("until", "Ends no later than"),
+        Column("address", "Address"),
+        Column("browser", "Browser"),
+    ),
+    search="Who",
+    newest_first=True,
+)
+_OWN_SESSIONS = replace(_SESSIONS, search="", columns=[column for column in _SESSIONS.columns if column.name != "who"])
+
+
 @page
 def my_sessions(visit: Visit) -> Response | str:
     """List one's own live sessions."""
-    return _sessions(visit, users.find_user_by_uid(visit.realm, visit.caller.subject.uid), own=True)
+    return _sessions(visit, _OWN_SESSIONS, users.find_user_by_uid(visit.realm, visit.caller.subject.uid))
 
 
 @page
 def list_sessions(visit: Visit) -> Response | str:
     """List the live sessions of everybody, or of one user."""
     rules.sessions.check_listing(visit.authority, "")
-    return _sessions(visit, _user_asked_for(visit), own=False)
+    return _sessions(visit, _SESSIONS, _user_asked_for(visit))
 
 
-def _sessions(visit: Visit, user: User | None, *, own: bool) -> str:
-    after = after_number()
-    found = sessions.list_sessions(visit.realm, user=user, before=after, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row[0].id)
+def _sessions(visit: Visit, view: ListView, user: User | None) -> str:
+    own, asked = view is _OWN_SESSIONS, view.asked()
+    listing = sessions.session_listing(visit.realm, user=user, of=asked.search)
     return render(
         "console/keys/sessions.html",
-        rows=rows,
-        more=more,
-        first=after is None,
+        list=view.page(listing, asked),
         own=own,
         of="" if own or user is None else user.name,
         may=own or visit.can("sessions:write"),

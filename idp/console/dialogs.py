@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from wtforms import validators
 
 from idp.console.browser import Visit
@@ -61,6 +61,12 @@ def confirmed(visit: Visit, question: Confirmation, act: Callable[..., None], on
     if form.do(lambda: act(*arguments)):
         return see_other(onward)
     return form_page("console/confirm.html", form, **vars(question))
+
+
+def tab_asked(tabs: Sequence[tuple[str, str]]) -> str:
+    """Return which part of a page is asked for, of those that there are; the first one if it is none of them."""
+    asked = request.args.get("tab", "")
+    return asked if asked in {name for name, _ in tabs} else tabs[0][0]
 
 
 def form_page(template: str, form: Form, **values: Any) -> Response:

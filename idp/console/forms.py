@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 import wtforms
@@ -39,6 +41,8 @@ class Form(wtforms.Form):
         self.is_sent, self.is_restored = posted is not None, restored is not None
         self.conflicts: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
+        self.names: Mapping[str, Callable[[], Iterable[str]]] = {}
+        """What there is of what somebody may have mistyped, by the remedy of the refusal, such as "list projects"."""
         if stored is not None:
             self.seen = _digest(stored) if restored is None else restored.get(SEEN, "")
             if posted is not None and posted.get(SEEN, "") != self.seen:
@@ -118,10 +122,28 @@ class _FormWords(PageWords):
     def __init__(self, form: Form) -> None:
         self._form = form
 
+    def leading_on(self, remedy: Remedy) -> str:
+        """Return what was perhaps meant by a name that nothing has, of the names that the page lets its user see."""
+        names = self._form.names.get(remedy.act)
+        known = list(names()) if names is not None else []
+        near = [
+            match for typed in _texts(self._form.data) for match in get_close_matches(typed, known, n=1) if typed not in known
+        ]
+        return f"Did you mean {near[0]}?" if near else super().leading_on(remedy)
+
     def field(self, name: str) -> str:
         """Return the label of a field."""
         found = self._form.found(name)
         return str(found.label.text) if found is not None else name
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Go through the texts that were typed into a form, those of rows within it too."""
+    for value in data.values() if isinstance(data, dict) else data:
+        if isinstance(value, dict | list):
+            yield from _texts(value)
+        elif isinstance(value, str) and value:
+            yield value
 
 
 class LinesField(wtforms.TextAreaField):
@@ -150,6 +172,71 @@ class NumberField(wtforms.IntegerField):
             self.data = None
             raise ValueError("Use a number of at most ten digits.")
         super().process_formdata(valuelist)
+
+
+_UNITS = {
+    "second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "year": 365 * 86_400,
+}  # fmt: skip # a table
+_LENGTH = re.compile(r"(\d{1,10})\s*([a-z]*?)s?", re.IGNORECASE)
+_SHORT = {
+    "s": "second",
+    "sec": "second",
+    "m": "minute",
+    "min": "minute",
+    "h": "hour",
+    "hr": "hour",
+    "d": "day",
+    "w": "week",
+    "y": "year",
+}
+
+
+class DurationField(wtforms.StringField):
+    """A length of time as people write it, such as `90 days`; its data is a whole number of a unit, as it is stored."""
+
+    data: Any
+
+    def __init__(self, label: str, rules: list[Any] | None = None, *, unit: str, description: str = "", **options: Any) -> None:
+        """Take the field's terms.
+
+        :param unit: what is stored, such as `hour`; a number that is typed without a unit is of these, too.
+        """
+        self._unit = unit
+        hint = "Such as 90 days, 12 hours or 15 minutes."
+        super().__init__(label, rules, description=f"{description} {hint}".strip(), **options)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else length_of_time(self.data * _UNITS[self._unit])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read a length of time.
+
+        :raises ValueError: it is none, or no whole number of the unit.
+        """
+        typed = valuelist[0].strip() if valuelist else ""
+        self.data = None
+        if not typed:
+            return
+        match = _LENGTH.fullmatch(typed)
+        named = (match[2].lower() or self._unit) if match is not None else ""
+        unit = _UNITS.get(_SHORT.get(named, named))
+        if match is None or unit is None:
+            raise ValueError("Write a length of time, such as 90 days, 12 hours or 15 minutes.")
+        seconds = int(match[1]) * unit
+        if seconds % _UNITS[self._unit]:
+            raise ValueError(f"Write a whole number of {self._unit}s, or of something longer.")
+        self.data = seconds // _UNITS[self._unit]
+
+
+def length_of_time(seconds: int) -> str:
+    """Return a length of time in the longest unit that it is a whole number of, such as `90 days`."""
+    for unit in ("year", "day", "hour", "minute"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            count = seconds // _UNITS[unit]
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 class TimeField(wtforms.DateTimeLocalField):

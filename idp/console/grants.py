@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
+import wtforms
 from flask import Response, request
 
-from idp import access, applications, clock, realms, rules, users
-from idp.access import Grant, GrantSheet, Holder, HolderKind
+from idp import access, applications, callers, clock, realms, rules, users
+from idp.access import PERMISSIONS, STRONG, Grant, GrantSheet, Holder, HolderKind, Role
 from idp.console.browser import Visit, page
+from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import CHOOSE, choice, choices, text
-from idp.console.lists import BATCH, PAGE, after_number, file_pieces, one_page
+from idp.console.lists import BATCH, Act, Column, Filter, ListView, file_pieces
 from idp.console.navigation import base
+from idp.console.people import role_choices
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form
 from idp.console.usage import use_of_holder
@@ -23,30 +27,72 @@ _CSV_COLUMNS = ("holder_kind", "holder", "role", "project", "until", "since", "g
 
 GrantForm = sheet_form(
     GrantSheet,
-    holder=text("Who", "A user's email address or name, application:<name>, or group:<name>.", required=True, longest=300),
+    holder=text(
+        "Who",
+        "A user's email address or name, application:<name>, or group:<name>.",
+        required=True,
+        longest=300,
+        render_kw={"data-suggest": "holder"},
+    ),
     role=choice("Role"),
-    project=text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"list": "projects"}),
+    project=text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"data-suggest": "project"}),
+    sure=wtforms.BooleanField("Yes, assign this role"),
 )
 EndForm = sheet_form(GrantSheet)
+
+
+_LIST = ListView(
+    "Roles and projects",
+    (
+        Column("who", "Who", "holder"),
+        Column("role", "Role"),
+        Column("where", "Where"),
+        Column("until", "Until"),
+        Column("since", "Since", "created", newest_first=True),
+        Column("by", "Assigned by"),
+    ),
+    search="Who",
+    filters=(
+        Filter("role", "Role"),
+        Filter("project", "Project"),
+        Filter("state", "State", {"": "Live and ended", "live": "Live", "ending": "Ending within 30 days", "ended": "Ended"}),
+    ),
+    acts=(Act("take", "Remove", is_danger=True),),
+    key=lambda grant: str(grant.uid),
+)
 
 
 @page
 def review(visit: Visit) -> Response | str:
     """Show who holds what where, since when, until when, given by whom."""
     projects = rules.grants.listed(visit.authority)
-    filters = _filters()
-    after = after_number()
-    found = access.page_of_grants(visit.realm, after=after or 0, limit=PAGE + 1, projects=projects, **filters)
-    rows, more = one_page(found, lambda row: row.id)
-    roles = [role.name for role in access.list_roles(visit.realm)]
-    return render(
-        "console/access/review.html",
-        rows=rows,
-        more=more,
-        first=after is None,
-        filters=filters,
-        roles=roles,
-    )
+    view = _LIST.with_choices(role=role_choices(visit))
+    asked, filters = view.asked(), _filters()
+    listing = access.grant_listing(visit.realm, projects=projects, **filters)
+    may = visit.can_somewhere("grants:write")
+    return render("console/access/review.html", list=view.page(listing, asked, acts=may), may=may, query=urlencode(filters))
+
+
+@page
+def take_several(visit: Visit) -> Response | str:
+    """Remove several roles from those who hold them."""
+
+    def take(uid: str) -> None:
+        grant = rules.grants.visible(visit.authority, uid)
+        holder, project = callers.holder_of_grant(visit.realm, grant), grant.project.name if grant.project else ""
+        rules.grants.take(visit.authority, holder, grant.role.name, project=project)
+
+    acts = {
+        "take": BulkAct(
+            "Remove",
+            "removed",
+            take,
+            ("New tokens do not carry them; introspection, the gateway and this server no longer count them.",),
+            is_danger=True,
+            undo="Assign them again.",
+        )
+    }
+    return bulk(visit, "role", (f"{base(visit.realm.name)}/access", "Access review"), acts)
 
 
 @page
@@ -71,7 +117,16 @@ def give(visit: Visit) -> Response | str:
     if held is not None:
         return _change_end(visit, asked, held)
     form = GrantForm(visit.posted, {**asked, "role": "", "held": False})  # no link chooses a role for somebody
-    form.role.choices = choices(["", *_roles(visit, asked["project"])], {"": CHOOSE})
+    form.names = {"list projects": lambda: rules.grants.projects_to_give(visit.authority)}
+    roles = _roles(visit, asked["project"])
+    form.role.choices = choices(["", *(role.name for role in roles)], {"": CHOOSE})
+    chosen = next((role for role in roles if role.name == form.role.data), None)
+    is_strong = chosen is not None and bool(STRONG.intersection(chosen.permissions)) and not form.project.data
+    asks = form.is_sent and is_strong and not form.sure.data
+    if asks:
+        form.is_sent = False  # nothing is done before that was answered
+    if not asks and not (form.is_sent and is_strong):
+        del form.sure
 
     def act() -> None:
         role, project = form.role.data or "", form.project.data or ""
@@ -79,10 +134,17 @@ def give(visit: Visit) -> Response | str:
         rules.grants.give(visit.authority, holder, role, project=project, until=form.until.data)
 
     if form.do(act):
-        return see_other(f"{_back(visit, asked, form.holder.data or '')}?done=granted")
+        return see_other(_done(_back(visit, asked, form.holder.data or ""), "granted"))
     projects = rules.grants.projects_to_give(visit.authority)
     return form_page(
-        "console/access/give.html", form, projects=projects[:300], back=_back(visit, asked, asked["holder"]), who=asked["holder"]
+        "console/access/give.html",
+        form,
+        projects=projects[:300],
+        back=_back(visit, asked, asked["holder"]),
+        who=asked["holder"],
+        roles=roles,
+        meanings=PERMISSIONS,
+        asked_about=chosen if asks else None,
     )
 
 
@@ -99,7 +161,7 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
 
     url = _holder_url(visit, asked["holder"])
     if form.do(act):
-        return see_other(f"{url}?done=saved")
+        return see_other(_done(url, "saved"))
     return form_page(
         "console/form.html",
         form,
@@ -135,7 +197,7 @@ def take(visit: Visit) -> Response | str:
         ],
         undo="" if is_own else "Assign it again.",
     )
-    return confirmed(visit, question, act, f"{url}?done=taken")
+    return confirmed(visit, question, act, _done(url, "taken"))
 
 
 def _last_one(visit: Visit, asked: dict[str, str], holder: Holder) -> list[str]:
@@ -181,9 +243,9 @@ def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
     return access.find_grant(visit.realm, holder, asked["role"], project=asked["project"] or None)
 
 
-def _roles(visit: Visit, project: str) -> list[str]:
+def _roles(visit: Visit, project: str) -> list[Role]:
     """Return the roles that the caller could give: on the project that is named, or anywhere."""
-    return [role.name for role in access.list_roles(visit.realm) if rules.grants.can_give(visit.authority, role, project)]
+    return [role for role in access.list_roles(visit.realm) if rules.grants.can_give(visit.authority, role, project)]
 
 
 def _where(asked: dict[str, str]) -> str:
@@ -207,12 +269,13 @@ def _holder_url(visit: Visit, named: str) -> str:
     if kind == "user":
         user = users.find_user(visit.realm, name)
         name = user.uid if user is not None else name
-    return f"{base(visit.realm.name)}/{pages[kind]}/{part(name)}"
+    return f"{base(visit.realm.name)}/{pages[kind]}/{part(name)}?tab=access"
 
 
 def _filters() -> dict[str, Any]:
     """Return what the review is narrowed to, from the URL."""
-    chosen = {name: request.args.get(name, "")[:300].strip() for name in ("holder", "role", "project")}
+    chosen = {name: request.args.get(name, "")[:300].strip() for name in ("role", "project")}
+    chosen["holder"] = (request.args.get("search", "") or request.args.get("holder", ""))[:300].strip()
     ended = request.args.get("state", "")
     return {**chosen, "state": ended if ended in {"live", "ended", "ending"} else ""}
 
@@ -228,3 +291,8 @@ def _cells(grant: Grant) -> tuple[str, ...]:
         grant.granted_by,
         grant.state(clock.now()).value,
     )
+
+
+def _done(url: str, what: str) -> str:
+    """Return a URL with the notice of what was done."""
+    return f"{url}{'&' if '?' in url else '?'}done={what}"

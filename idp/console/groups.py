@@ -4,8 +4,9 @@ from flask import Response
 
 from idp import rules, users
 from idp.console.browser import Visit, current_draft, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import Form, name_field, text
+from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.people import find_user
 from idp.console.render import part, render
@@ -21,14 +22,29 @@ NewGroupForm = sheet_form(GroupSheet, name=name_field())
 class MemberForm(Form):
     """A user to put into a group."""
 
-    user = text("Email address or name", required=True, longest=254)
+    user = text("Email address or name", required=True, longest=254, render_kw={"data-suggest": "user"})
+
+
+_LIST = ListView(
+    "Groups",
+    (
+        Column("name", "Name", "name"),
+        Column("shown", "Display name", "shown"),
+        Column("description", "Description"),
+        Column("created", "Created", "created", newest_first=True),
+        Column("id", "UID", hidden=True),
+    ),
+    search="Name or description",
+    order="name",
+)
 
 
 @page
 def list_groups(visit: Visit) -> Response | str:
     """List the groups of the realm."""
     rules.groups.check_listing(visit.authority)
-    return render("console/people/groups.html", rows=users.list_groups(visit.realm))
+    asked = _LIST.asked()
+    return render("console/people/groups.html", list=_LIST.page(users.group_listing(visit.realm, containing=asked.search), asked))
 
 
 @page
@@ -64,7 +80,7 @@ def show_group(visit: Visit, name: str) -> Response | str:
         users.update_group(visit.realm, changed, GroupSheet.read(values_in(GroupSheet, form)))
 
     if form.do(act):
-        return see_other(f"{base(visit.realm.name)}/groups/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/groups/{name}?tab=settings&done=saved")
     return _group_page(visit, name, form, MemberForm(None))
 
 
@@ -95,9 +111,13 @@ def _described(group: Group, posted: Posted | None) -> Form:
 
 def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
     group = users.get_group(visit.realm, name)
+    changes = [("settings", "Settings"), ("danger", "Danger zone")] if visit.can("users:write") else []
+    tabs = [("", "Members"), ("access", "Access"), *changes]
     response = form_page(
         "console/people/group.html",
         form,
+        tab="settings" if form.is_sent else "" if member_form.is_sent else tab_asked(tabs),
+        tabs=tabs,
         member_form=member_form,
         group=group,
         members=users.list_members(group),

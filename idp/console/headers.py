@@ -6,7 +6,7 @@ What holds for every answer of the server is in `web/headers.py`.
 from flask import Flask, Response, request
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
 )
 """Content-Security-Policy: no inline script or style, nothing from another host. Bootstrap draws its marks as data: URLs."""

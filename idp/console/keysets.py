@@ -8,10 +8,10 @@ from wtforms import validators
 
 from idp import clock, keysets, rules, runtime
 from idp.console.browser import Visit, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.drafts import SecretField
 from idp.console.forms import ChecksField, Form, LinesField, choices, text
-from idp.console.lists import PAGE, after_number, one_page
+from idp.console.lists import PAGE, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -69,20 +69,33 @@ KeysetForm = sheet_form(
 )
 
 
+_LIST = ListView(
+    "Keysets",
+    (
+        Column("name", "Name", "name"),
+        Column("kind", "Kind"),
+        Column("projects", "Projects"),
+        Column("version", "Version", is_number=True),
+        Column("longest", "Longest lease"),
+        Column("updated", "Updated"),
+        Column("created", "Created", "created", newest_first=True, hidden=True),
+        Column("id", "UID", hidden=True),
+    ),
+    search="Name or description",
+    filters=(Filter("kind", "Kind", {"": "Any kind"} | KIND_TITLES),),
+    order="name",
+)
+
+
 @page
 def list_keysets(visit: Visit) -> Response | str:
     """List the keysets that the caller may see."""
+    asked = _LIST.asked()
     names = rules.keysets.listed(visit.authority)
-    search, after = request.args.get("search", "")[:200], after_number()
-    listing = keysets.keyset_listing(visit.realm, containing=search, projects=names)
-    found = listing.take("", descending=False, after=None if after is None else [after], limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.id)
+    listing = keysets.keyset_listing(visit.realm, containing=asked.search, category=asked["kind"], projects=names)
     return render(
         "console/keysets/list.html",
-        rows=rows,
-        more=more,
-        first=after is None,
-        search=search,
+        list=_LIST.page(listing, asked),
         titles=KIND_TITLES,
         may=visit.can_somewhere("keysets:write"),
     )
@@ -132,13 +145,21 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         rules.keysets.update(visit.authority, changed, KeysetSheet.of(changed).changed(_typed(visit, form)))
 
     if form.do(act):
-        return see_other(f"{_url(visit, uid)}?done=saved")
+        return see_other(f"{_url(visit, uid)}?tab=settings&done=saved")
     keyset = rules.keysets.visible(visit.authority, uid)
     versions = keysets.list_versions(keyset)
     leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
+    may, sees_leases = rules.keysets.can_change(visit.authority, keyset), rules.keysets.sees_leases(visit.authority, keyset)
+    tabs = [
+        ("", "Versions"),
+        *([("leases", "Active leases")] if sees_leases else []),
+        *([("settings", "Settings"), ("danger", "Danger zone")] if may else []),
+    ]
     return form_page(
         "console/keysets/show.html",
         form,
+        tab="settings" if form.is_sent else tab_asked(tabs),
+        tabs=tabs,
         keyset=keyset,
         titles=KIND_TITLES,
         url=_url(visit, keyset.uid),
@@ -148,8 +169,7 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         damaged=keysets.is_damaged(visit.realm, keyset),
         leases=leases.take("", descending=True, after=None, limit=PAGE),
         live=leases.count(),
-        may=rules.keysets.can_change(visit.authority, keyset),
-        may_see_leases=rules.keysets.sees_leases(visit.authority, keyset),
+        may=may,
     )
 
 
@@ -201,24 +221,32 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/keysets?done=deleted")
 
 
+_LEASES = ListView(
+    "Leases",
+    (
+        Column("application", "Application"),
+        Column("keyset", "Keyset"),
+        Column("version", "Version", is_number=True),
+        Column("reason", "Reason"),
+        Column("state", "State"),
+        Column("started", "Started", "created", newest_first=True),
+        Column("until", "Until", "expiresAt", newest_first=True),
+        Column("address", "Address", hidden=True),
+    ),
+    search="Name of the application",
+    filters=(Filter("over", "State", {"": "Active", "yes": "Ended ones of the last 90 days, too"}),),
+    newest_first=True,
+)
+
+
 @page
 def list_leases(visit: Visit) -> Response | str:
     """List leases, those that run or all of the last 90 days."""
     names = rules.keysets.listed_with_leases(visit.authority)
-    application, over = request.args.get("search", "").strip()[:64], request.args.get("over", "") == "yes"
-    after = after_number()
-    listing = keysets.lease_listing(visit.realm, client_id=application, state="" if over else "live", projects=names)
-    found = listing.take("", descending=True, after=None if after is None else [after], limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.id)
-    return render(
-        "console/keysets/leases.html",
-        rows=rows,
-        more=more,
-        first=after is None,
-        search=application,
-        over=over,
-        may=visit.can_somewhere("keysets:write"),
-    )
+    asked = _LEASES.asked()
+    state = "" if asked["over"] else "live"
+    listing = keysets.lease_listing(visit.realm, client_id=asked.search, state=state, projects=names)
+    return render("console/keysets/leases.html", list=_LEASES.page(listing, asked), may=visit.can_somewhere("keysets:write"))
 
 
 @page

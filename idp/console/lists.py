@@ -1,27 +1,272 @@
-"""Lists in pages: what comes after a name or a number, which cost the same however far down the list."""
+"""Lists: searched, narrowed, put in order, paged and chosen from, in one way for everything that there is to list.
 
+A page is the rows after a place, or before one, so that it costs the same however far down the list. What somebody has made of
+a list stands in its URL, and can be sent to somebody else.
+"""
+
+import base64
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from flask import request
 
+from idp.console.urls import page_url
 from idp.errors import InvalidValueError
+from idp.paging import Listing
 
 PAGE = 50
+SIZES = (25, 50, 100, 200)
+"""Rows that a page can have."""
+
 BATCH = 1_000
 """Rows of a file that are read at once."""
+
+LONGEST = 200
+"""Characters of what is searched for."""
 
 Row = TypeVar("Row")
 
 
-def one_page(found: Sequence[Row], place: Callable[[Row], Any]) -> tuple[Sequence[Row], str]:
+@dataclass(frozen=True)
+class Column:
+    """A column of a list."""
+
+    name: str
+    title: str
+    order: str = ""
+    """The order of the listing that it stands for; empty if the list cannot be put in order by it."""
+    newest_first: bool = False
+    """Whether the order begins with the largest: with times and numbers, that is what is looked for."""
+    hidden: bool = False
+    """Whether it is shown only to those who choose it."""
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Something that a list can be narrowed by."""
+
+    name: str
+    label: str
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """What can be chosen, with what it is called; nothing for a text that is typed."""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that can be done to several rows at once."""
+
+    name: str
+    title: str
+    is_danger: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to see of a list, from the URL of the page."""
+
+    search: str
+    filters: Mapping[str, str]
+    order: str
+    descending: bool
+    size: int
+    columns: Sequence[str]
+
+    def __getitem__(self, name: str) -> str:
+        """Return what a filter is set to; empty for nothing."""
+        return self.filters[name]
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.search or any(self.filters.values()))
+
+
+@dataclass(frozen=True)
+class ListView:
+    """A list as it is described: its columns, and what it can be narrowed by."""
+
+    title: str
+    columns: Sequence[Column]
+    search: str = ""
+    """What can be searched for, such as "Name or description"; empty for nothing."""
+    filters: Sequence[Filter] = ()
+    order: str = ""
+    """The order that it has if no other is chosen; empty for the order of creation."""
+    newest_first: bool = False
+    acts: Sequence[Act] = ()
+    key: Callable[[Any], str] = field(default=lambda row: str(row.name))
+    """What names a row in a form."""
+
+    def with_choices(self, **choices: Mapping[str, str]) -> "ListView":
+        """Return the list with what there is to choose from at some of its filters."""
+        filters = [replace(each, choices=choices[each.name]) if each.name in choices else each for each in self.filters]
+        return replace(self, filters=filters)
+
+    def asked(self) -> Asked:
+        """Read from the URL what somebody wants to see; what makes no sense is left out."""
+        given = request.args
+        filters = {}
+        for each in self.filters:
+            value = given.get(each.name, "")[:LONGEST].strip()
+            filters[each.name] = value if not each.choices or value in each.choices else ""
+        orders = {column.order for column in self.columns if column.order}
+        wanted = given.get("sort", "")
+        order, descending = (
+            (wanted.removeprefix("-"), wanted.startswith("-"))
+            if wanted.removeprefix("-") in orders
+            else (self.order, self.newest_first)
+        )
+        size = given.get("size", "")
+        names = [column.name for column in self.columns]
+        chosen = [name for name in names if name in given.getlist("columns")]
+        return Asked(
+            search=given.get("search", "")[:LONGEST].strip() if self.search else "",
+            filters=filters,
+            order=order,
+            descending=descending,
+            size=int(size) if size in {str(each) for each in SIZES} else PAGE,
+            columns=chosen or [column.name for column in self.columns if not column.hidden],
+        )
+
+    def page(self, listing: Listing, asked: Asked, *, acts: bool = True) -> "ListPage":
+        """Return the page of a list that was asked for.
+
+        :param listing: narrowed by what was asked for.
+        :param acts: whether the caller may do to several rows what the list knows.
+        """
+        before = request.args.get("before", "")
+        place = _place(before or request.args.get("after", ""))
+        backwards = bool(before)
+        rows = listing.take(asked.order, descending=asked.descending != backwards, after=place, limit=asked.size + 1)
+        has_more = len(rows) > asked.size
+        rows = rows[: asked.size]
+        if backwards:
+            rows.reverse()
+
+        def at(row: Any) -> str:
+            return _token(listing.place(asked.order, row))
+
+        number = request.args.get("from", "")
+        first = int(number) if place is not None and number.isascii() and number.isdigit() and len(number) < 10 else 1
+        total = listing.count() if rows or place is not None else 0
+        is_begin = place is None or (backwards and not has_more)  # a page before it may be shorter than asked for
+        if is_begin:
+            first = 1
+        has_next = (has_more or backwards) if rows else False
+        return ListPage(
+            view=self,
+            asked=asked,
+            rows=rows,
+            first=first,
+            total=max(total, first + len(rows) - 1) if total >= 0 else -1,
+            previous="" if is_begin or not rows else here(before=at(rows[0]), after=None, **{"from": max(first - asked.size, 1)}),
+            next=here(after=at(rows[-1]), before=None, **{"from": first + len(rows)}) if has_next else "",
+            acts=self.acts if acts else (),
+        )
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """A page of a list, for its template."""
+
+    view: ListView
+    asked: Asked
+    rows: Sequence[Any]
+    first: int
+    """Number of the first row in the list, from 1."""
+    total: int
+    """Of the rows of the list; -1 where they are not counted."""
+    previous: str
+    next: str
+    """URLs of the pages before and after; empty for none."""
+    acts: Sequence[Act]
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns that are shown."""
+        return [column for column in self.view.columns if column.name in self.asked.columns]
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """How many rows a page can have."""
+        return SIZES
+
+    @property
+    def last(self) -> int:
+        """Number of the last row that is shown."""
+        return self.first + len(self.rows) - 1
+
+    def sort_url(self, column: Column) -> str:
+        """Return the URL of the list in the order of a column; turned round, if it is in that order already."""
+        turned = not self.asked.descending if self.asked.order == column.order else column.newest_first
+        return here(sort=("-" if turned else "") + column.order, **_FIRST)
+
+    def sorted_by(self, column: Column) -> str:
+        """Return how the list is in order by a column, as ARIA has it; empty for not."""
+        if not column.order or column.order != self.asked.order:
+            return ""
+        return "descending" if self.asked.descending else "ascending"
+
+    def without(self, name: str) -> str:
+        """Return the URL of the list without a filter."""
+        return here(**{name: None}, **_FIRST)
+
+    @property
+    def cleared(self) -> str:
+        """The URL of the whole list."""
+        return page_url(request.path)
+
+
+_FIRST: Mapping[str, None] = {"after": None, "before": None, "from": None}
+"""What is left out of a URL to begin with the first page."""
+
+
+def here(**changes: Any) -> str:
+    """Return the URL of this page with other parameters; None takes one away."""
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in {*changes, "done"} and value]
+    kept += [(name, str(value)) for name, value in changes.items() if value is not None]
+    return page_url(f"{request.path}?{urlencode(kept)}" if kept else request.path)
+
+
+def _token(place: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _place(token: str) -> list[Any] | None:
+    """Return the place in a list that a URL names; None for its beginning.
+
+    :raises InvalidValueError: it is none.
+    """
+    if not token:
+        return None
+    try:
+        place = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+    except ValueError:
+        place = None
+    if not isinstance(place, list) or not place or len(place) > 2 or not all(map(_is_value, place)):
+        raise InvalidValueError("This list has no such page. Start with its first one.")
+    return place
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, dict):
+        return set(value) == {"time"} and isinstance(value["time"], str)
+    return value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def one_page(found: Sequence[Row], place: Callable[[Row], Any], size: int = PAGE) -> tuple[Sequence[Row], str]:
     """Return the rows of a page, and where the next page begins (empty if there is none).
 
     :param found: one more than a page, if there are so many.
     """
-    rows = found[:PAGE]
-    return rows, str(place(rows[-1])) if len(found) > PAGE else ""
+    rows = found[:size]
+    return rows, str(place(rows[-1])) if len(found) > size else ""
 
 
 def file_pieces(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from idp import rules
 from idp.console.browser import Visit
+from idp.console.counts import counts_of
 from idp.console.urls import page_url
 
 
@@ -13,6 +14,9 @@ class Link:
 
     title: str
     url: str
+    icon: str
+    count: int | None = None
+    """How many of them there are, where that is worth knowing."""
 
 
 @dataclass(frozen=True)
@@ -23,34 +27,50 @@ class Section:
     links: list[Link]
 
 
-_EVERYWHERE, _SOMEWHERE = True, False
+EVERYWHERE, SOMEWHERE = True, False
+"""Whether a permission is needed on the realm, or at least on one project of it."""
 _REALM_PAGES = (
-    ("Overview", "", "applications:read", _EVERYWHERE),
-    ("Applications", "/applications", "applications:read", _SOMEWHERE),
-    ("Users", "/users", "users:read", _SOMEWHERE),
-    ("Groups", "/groups", "users:read", _SOMEWHERE),
-    ("Roles", "/roles", "roles:read", _SOMEWHERE),
-    ("Projects", "/projects", "projects:read", _SOMEWHERE),
-    ("Access review", "/access", "grants:read", _SOMEWHERE),
-    ("API keys", "/api-keys", "api-keys:read", _EVERYWHERE),
-    ("Keysets", "/keysets", "keysets:read", _SOMEWHERE),
-    ("Leases", "/leases", "keysets:read", _SOMEWHERE),
-    ("Protected APIs", "/apis", "realm:read", _EVERYWHERE),
-    ("Personal tokens", "/personal-tokens", "personal-tokens:read", _EVERYWHERE),
-    ("Sessions", "/sessions", "sessions:read", _EVERYWHERE),
-    ("Signing keys", "/signing-keys", "keys:read", _EVERYWHERE),
-    ("Audit trail", "/audit", "audit:read", _EVERYWHERE),
-    ("Settings | General", "/settings", "realm:read", _EVERYWHERE),
+    (
+        "Programs",
+        (
+            ("Overview", "", "speedometer2", "applications:read", EVERYWHERE),
+            ("Applications", "/applications", "app-indicator", "applications:read", SOMEWHERE),
+            ("API keys", "/api-keys", "key", "api-keys:read", EVERYWHERE),
+            ("Protected APIs", "/apis", "shield-lock", "realm:read", EVERYWHERE),
+            ("Keysets", "/keysets", "safe", "keysets:read", SOMEWHERE),
+            ("Leases", "/leases", "hourglass-split", "keysets:read", SOMEWHERE),
+        ),
+    ),
+    (
+        "People and access",
+        (
+            ("Users", "/users", "people", "users:read", SOMEWHERE),
+            ("Groups", "/groups", "collection", "users:read", SOMEWHERE),
+            ("Roles", "/roles", "person-badge", "roles:read", SOMEWHERE),
+            ("Projects", "/projects", "folder2", "projects:read", SOMEWHERE),
+            ("Access review", "/access", "clipboard-check", "grants:read", SOMEWHERE),
+        ),
+    ),
+    (
+        "Security",
+        (
+            ("Audit trail", "/audit", "list-columns-reverse", "audit:read", EVERYWHERE),
+            ("Sessions", "/sessions", "display", "sessions:read", EVERYWHERE),
+            ("Personal tokens", "/personal-tokens", "ticket-perforated", "personal-tokens:read", EVERYWHERE),
+            ("Signing keys", "/signing-keys", "pen", "keys:read", EVERYWHERE),
+            ("Settings | General", "/settings", "gear", "realm:read", EVERYWHERE),
+        ),
+    ),
 )
-"""Title, end of the URL, what a caller must be permitted to be shown it, and whether on the realm or on a project of it."""
+"""Title, end of the URL, icon, what a caller must be permitted to be shown it, and whether on the realm or on a project of it."""
 
 _OWN_PAGES = (
-    ("Manage keys", "/console/my/keys"),
-    ("Personal tokens", "/console/my/personal-tokens"),
-    ("Sessions", "/console/my/sessions"),
-    ("Connected applications", "/console/my/applications"),
-    ("Email address", "/console/my/email"),
-    ("Password", "/console/my/password"),
+    ("Manage keys", "/console/my/keys", "key"),
+    ("Personal tokens", "/console/my/personal-tokens", "ticket-perforated"),
+    ("Sessions", "/console/my/sessions", "display"),
+    ("Connected applications", "/console/my/applications", "plug"),
+    ("Email address", "/console/my/email", "envelope"),
+    ("Password", "/console/my/password", "lock"),
 )
 
 
@@ -63,15 +83,17 @@ def sections(visit: Visit) -> list[Section]:
     """Return the navigation for a caller."""
     found = []
     if rules.realms.is_operator(visit.caller):
-        found.append(Section("This server", [Link("Organisations", page_url("/console/organisations"))]))
-    links = [
-        Link(title, base(visit.realm.name) + end)
-        for title, end, need, everywhere in _REALM_PAGES
-        if (visit.can(need) if everywhere else visit.can_somewhere(need))
-    ]
-    if links:
-        found.append(Section(visit.realm.display_name or visit.realm.name, links))
-    return [*found, Section("My tools", [Link(title, page_url(path)) for title, path in _OWN_PAGES])]
+        found.append(Section("This server", [Link("Organisations", page_url("/console/organisations"), "buildings")]))
+    counts = counts_of(visit)
+    for title, pages in _REALM_PAGES:
+        links = [
+            Link(name, base(visit.realm.name) + end, icon, counts.get(end))
+            for name, end, icon, need, everywhere in pages
+            if (visit.can(need) if everywhere else visit.can_somewhere(need))
+        ]
+        if links:
+            found.append(Section(title, links))
+    return [*found, Section("My tools", [Link(title, page_url(path), icon) for title, path, icon in _OWN_PAGES])]
 
 
 def home(visit: Visit) -> str:

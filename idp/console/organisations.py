@@ -11,13 +11,16 @@ from idp import audit, clock, manifest, organisations, realms, rules
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, name_field, text
-from idp.console.lists import PAGE, one_page
+from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.urls import page_url
 from idp.realms import MASTER, Realm, RealmSheet, RealmState
 
 LIST = "/console/organisations"
+
+_KEPT = ("search", "state", "sort", "size", "after", "before", "from")
+"""What leads back to the same part of the list."""
 
 
 class OrganisationForm(Form):
@@ -28,23 +31,32 @@ class OrganisationForm(Form):
     pending = wtforms.BooleanField("Requires approval: nothing in it works before that")
 
 
+_LIST = ListView(
+    "Organisations",
+    (
+        Column("name", "Name", "name"),
+        Column("shown", "Display name"),
+        Column("state", "State"),
+        Column("tokens", "Tokens in the last 30 days", is_number=True),
+        Column("created", "Created", "created", newest_first=True),
+        Column("id", "UID", hidden=True),
+    ),
+    search="Name",
+    filters=(Filter("state", "State", {"": "All states"} | {state.value: state.value for state in RealmState}),),
+    order="name",
+)
+
+
 @page
 def list_organisations(visit: Visit) -> Response | str:
-    """List organisations by name, 50 a page."""
+    """List organisations."""
     rules.realms.check_listing_all(visit.caller)
-    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:64]
-    named = request.args.get("state", "")
-    state = RealmState(named) if named in set(RealmState) else None
-    found = realms.page_of_realms(after=after, containing=search, state=state, limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.name)
+    asked = _LIST.asked()
+    state = RealmState(asked["state"]) if asked["state"] else None
     return render(
         "console/operators/list.html",
-        rows=rows,
-        more=more,
-        first=not after,
-        search=search,
-        state=state,
-        after=after,
+        list=_LIST.page(realms.realm_listing(containing=asked.search, state=state), asked),
+        kept=urlencode({name: request.args.get(name, "")[:200] for name in _KEPT}),
         counts=realms.count_realms(),
         totals=audit.activity_totals(clock.now() - timedelta(days=30)),
         may=rules.realms.can_operate(visit.caller),
@@ -143,7 +155,7 @@ def _turn(visit: Visit, verb: Callable[[Realm], None], done: str) -> Response:
 
 def _list_url(**more: str) -> str:
     """Return the list as somebody had narrowed it before they came here."""
-    kept = {name: request.args.get(name, "")[:200] for name in ("search", "state", "after")} | more
+    kept = {name: request.args.get(name, "")[:200] for name in _KEPT} | more
     query = urlencode({name: value for name, value in kept.items() if value})
     return page_url(f"{LIST}?{query}" if query else LIST)
 

@@ -1,18 +1,24 @@
 """The overview of a realm: what goes on, what was refused and why, and what needs a look soon."""
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, audit, clock, keys, rules
+from idp import apikeys, applications, audit, clock, keys, posture, rules, runtime
+from idp.applications import Application
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import stacked_bars
-from idp.console.render import render
+from idp.console.kept_counts import recently_changed
+from idp.console.navigation import base, sections
+from idp.console.render import render, words
 from idp.console.signing_keys import next_step
+from idp.posture import Question
 
 SOON = timedelta(days=14)
 """Credentials that expire within this time are shown."""
@@ -44,6 +50,55 @@ _WHY = {
 """What the trail's short reasons mean, where they do not speak for themselves."""
 
 
+_POSTURE: dict[Question, tuple[str, str, str, str]] = {
+    Question.OFFBOARDING: (
+        "Forgotten identities",
+        "that nobody has used for 90 days, or whose owner is disabled",
+        "/applications?state=unused",
+        "Disable them",
+    ),
+    Question.LEAKAGE: ("Secrets that scanners cannot find", "imported, without our prefix", "/applications", "Replace them"),
+    Question.THIRD_PARTIES: (
+        "Applications that registered themselves",
+        "review what they may do",
+        "/registration-tokens",
+        "Review",
+    ),
+    Question.AUTHENTICATION: (
+        "Static secrets",
+        "where a key pair would prove the identity without one",
+        "/applications",
+        "Use public keys",
+    ),
+    Question.PRIVILEGES: (
+        "Programs that can assign roles",
+        "on the whole organisation",
+        "/access?role=administrator",
+        "Narrow them",
+    ),
+    Question.CONFIGURATION: ("Signing keys without rotation", "they are rotated manually only", "/settings", "Turn it on"),
+    Question.LONG_LIVED: (
+        "Long-lived credentials",
+        "secrets older than a year, keys that never expire",
+        "/api-keys",
+        "Rotate them",
+    ),
+    Question.ISOLATION: ("Programs in more than three projects", "one leak reaches all of them", "/access", "Separate them"),
+    Question.REUSE: ("Identities that seem shared", "with more than three secrets that work", "/applications", "Separate them"),
+    Question.HUMAN_USE: (
+        "Keys that carry all that a person may do",
+        "without an end",
+        "/api-keys",
+        "Narrow them",
+    ),
+}
+"""What is said of each question: what is counted, what that means, where the things are, and what to do."""
+
+_NEXT = timedelta(days=30)
+_LOOKED_AT_FOR = 60.0
+"""Seconds for which numbers that take a walk through a realm's credentials are shown again."""
+
+
 @page
 def show(visit: Visit) -> Response | str:
     """Show the overview."""
@@ -51,10 +106,13 @@ def show(visit: Visit) -> Response | str:
     span = "month" if request.args.get("span") == "month" else "day"
     now = clock.now()
     begins = _steps(now, span)
-    activity = audit.list_activity(visit.realm.name, begins[0])
-    done, refused = _series(activity, begins, _DONE), _series(activity, begins, _REFUSED)
+    width = begins[1] - begins[0]
+    before = [begin - width * len(begins) for begin in begins]
+    activity = audit.list_activity(visit.realm.name, before[0])
+    recent = [each for each in activity if each.hour >= begins[0]]
+    done, refused = _series(recent, begins, _DONE), _series(recent, begins, _REFUSED)
     reasons: Counter[tuple[str, str]] = Counter()
-    for each in activity:
+    for each in recent:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
@@ -68,9 +126,98 @@ def show(visit: Visit) -> Response | str:
         done_chart=stacked_bars(labels, done, "Tokens, exchanges and calls over time"),
         refused_chart=stacked_bars(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10),
+        figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
+        posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
+        may_open=_pages_of(visit),
+        top=_top(visit),
+        refusals=audit.list_events(visit.realm.name, outcome="refused", limit=6) if rules.audit.can_read(visit.authority) else [],
         **_needs_a_look(visit, now),
         is_new=not applications.list_applications(visit.realm, limit=1),
     )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number at the head of the page."""
+
+    title: str
+    value: str
+    note: str
+    url: str
+    is_bad: bool = False
+
+
+_Series = dict[str, list[int]]
+
+
+def _figures(visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime) -> list[Figure]:
+    """Return the six numbers."""
+    done, refused = (sum(map(sum, series.values())) for series in current)
+    done_before, refused_before = (sum(map(sum, series.values())) for series in past)
+    share = f"{100 * refused / (done + refused):.1f} % of all" if refused else "none of all"
+    numbers = _numbers(visit, now)
+    steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
+    return [
+        Figure("Tokens and calls", f"{done:,}", _trend(done, done_before), "/audit?tag=token"),
+        Figure(
+            "Refusals", f"{refused:,}", f"{share}, {_trend(refused, refused_before)}", "/audit?outcome=refused", bool(refused)
+        ),
+        Figure("Applications enabled", f"{numbers['enabled']:,}", "of this organisation", "/applications?state=enabled"),
+        Figure("Static secrets", _some(numbers["secrets"]), "that work", "/applications"),
+        Figure(
+            "Expiring within 30 days",
+            _some(numbers["expiring"]),
+            "secrets and API keys",
+            "/api-keys?state=expiring",
+            bool(numbers["expiring"]),
+        ),
+        Figure("Next change of keys", words(min(steps), now) if steps else "none", "of those that sign", "/signing-keys"),
+    ]
+
+
+def _pages_of(visit: Visit) -> Callable[[str], bool]:
+    """Return what tells whether the caller may open a page of the realm, by the end of its URL."""
+    urls = {link.url for section in sections(visit) for link in section.links}
+    return lambda end: base(visit.realm.name) + end.partition("?")[0] in urls
+
+
+def _some(count: int) -> str:
+    return f"{count:,}+" if count >= posture.MOST_COUNTED else f"{count:,}"
+
+
+def _trend(count: int, before: int) -> str:
+    """Say how a number stands to the one of the same time before."""
+    if not before:
+        return "none before" if not count else "new"
+    change = round(100 * (count - before) / before)
+    return f"{change:+d} % on the time before" if change else "as before"
+
+
+def _numbers(visit: Visit, now: datetime) -> dict[str, Any]:
+    """Return the numbers for which all credentials of the realm are looked at, once in a while."""
+    kept = runtime.current().extensions.setdefault("console numbers", {})
+    at, found = kept.get(visit.realm.id, (0.0, {}))
+    if not found or time.monotonic() - at > _LOOKED_AT_FOR or recently_changed(visit.realm.id, at):
+        found = {
+            "answers": posture.answers(visit.realm, now),
+            "enabled": applications.application_listing(visit.realm, enabled=True).count(),
+            "secrets": posture.count_static_secrets(visit.realm, now),
+            "expiring": posture.count_expiring(visit.realm, now, now + _NEXT),
+        }
+        if len(kept) > _MOST_KEPT:
+            kept.clear()
+        kept[visit.realm.id] = (time.monotonic(), found)
+    return dict(found)
+
+
+_MOST_KEPT = 1_000
+"""Realms whose numbers a worker keeps."""
+
+
+def _top(visit: Visit) -> list[Application]:
+    """Return the applications that have fetched most tokens."""
+    listing = applications.application_listing(visit.realm)
+    return [row for row in listing.take("tokens", descending=True, after=None, limit=5) if row.token_count]
 
 
 def _steps(now: datetime, span: str) -> list[datetime]:

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
-from idp import access, apikeys, authorizations, personal_tokens, rules, runtime, sessions, users
+from idp import access, apikeys, audit, authorizations, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
-from idp.console.browser import Visit, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.browser import Visit, page, page_with_secret
+from idp.console.bulk import BulkAct, bulk
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import CHOOSE, Form, choice, choices, text
-from idp.console.lists import PAGE, one_page
+from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -37,13 +38,77 @@ UserForm = sheet_form(UserSettings)
 """What can be changed of a user."""
 
 
+_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled"}
+_KIND_NAMES = {"": "People and machine users", "person": "People", "machine": "Machine users"}
+
+_LIST = ListView(
+    "Users",
+    (
+        Column("name", "Name", "name"),
+        Column("full", "Full name", "last_name"),
+        Column("kind", "Kind"),
+        Column("state", "State"),
+        Column("signed-in", "Last signed in", "last_sign_in_at", newest_first=True),
+        Column("created", "Created", "created_at", newest_first=True),
+        Column("id", "UID", hidden=True),
+    ),
+    search="Name",
+    filters=(
+        Filter("kind", "Kind", _KIND_NAMES),
+        Filter("state", "State", _STATES),
+        Filter("role", "Role on the whole organisation"),
+    ),
+    order="name",
+    acts=(Act("enable", "Enable"), Act("disable", "Disable", is_danger=True), Act("delete", "Delete", is_danger=True)),
+)
+
+
 @page
 def list_users(visit: Visit) -> Response | str:
-    """List users by name, 50 a page."""
+    """List users."""
     rules.users.check_listing(visit.authority)
-    search, after = request.args.get("search", "")[:200], request.args.get("after", "")[:254]
-    rows, more = one_page(users.list_users(visit.realm, after=after, containing=search, limit=PAGE + 1), lambda row: row.name)
-    return render("console/people/users.html", rows=rows, more=more, search=search, first=not after)
+    view = _LIST.with_choices(role=role_choices(visit))
+    asked = view.asked()
+    listing = users.user_listing(
+        visit.realm,
+        containing=asked.search,
+        kind=UserKind(asked["kind"]) if asked["kind"] else None,
+        enabled={"enabled": True, "disabled": False}.get(asked["state"]),
+        holding={asked["role"]: True} if asked["role"] else {},
+    )
+    return render("console/people/users.html", list=view.page(listing, asked, acts=visit.can("users:write")))
+
+
+@page
+def change_several(visit: Visit) -> Response | str:
+    """Enable, disable or delete several users."""
+
+    def turn(name: str, *, enabled: bool) -> None:
+        user = rules.users.manageable(visit.authority, find_user(visit, name).uid)
+        users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": enabled}))
+
+    def delete(name: str) -> None:
+        users.delete_user(visit.realm, rules.users.manageable(visit.authority, find_user(visit, name).uid))
+
+    stops = "Their sessions end, and their API keys and personal tokens are refused."
+    acts = {
+        "enable": BulkAct("Enable", "enabled", lambda name: turn(name, enabled=True), undo="Disable them again."),
+        "disable": BulkAct(
+            "Disable",
+            "disabled",
+            lambda name: turn(name, enabled=False),
+            (stops,),
+            is_danger=True,
+            undo="Enable them again: API keys and tokens then work as before; they have to sign in again.",
+        ),
+        "delete": BulkAct("Delete", "deleted", delete, (stops, "All that is theirs is deleted with them."), is_danger=True),
+    }
+    return bulk(visit, "user", (f"{base(visit.realm.name)}/users", "Users"), acts)
+
+
+def role_choices(visit: Visit) -> dict[str, str]:
+    """Return the roles of a realm, for a list to be narrowed by."""
+    return {"": "Any role"} | {role.name: role.name for role in access.list_roles(visit.realm)}
 
 
 @page
@@ -87,8 +152,25 @@ def show_user(visit: Visit, key: str) -> Response | str:
         rules.users.update(visit.authority, user.uid, UserSheet.of(user).changed(changes))
 
     if form.do(act):
-        return see_other(f"{_url(visit, user.uid)}?done=saved")
-    return form_page("console/people/user.html", form, **_facts(visit, find_user(visit, key)))
+        return see_other(f"{_url(visit, user.uid)}?tab=settings&done=saved")
+    tabs = _tabs(visit)
+    tab = "settings" if form.is_sent else tab_asked(tabs)
+    return form_page("console/people/user.html", form, tab=tab, tabs=tabs, **_facts(visit, find_user(visit, key)))
+
+
+def _tabs(visit: Visit) -> list[tuple[str, str]]:
+    """Return the parts of a user's page that the caller may see."""
+    manages = visit.can("users:write")
+    sees_credentials = any(visit.can(f"{kind}:read") for kind in ("api-keys", "personal-tokens", "sessions"))
+    parts = [
+        ("", "Overview", True),
+        ("access", "Access", True),
+        ("credentials", "Credentials", sees_credentials),
+        ("settings", "Settings", manages),
+        ("activity", "Activity", rules.audit.can_read(visit.authority)),
+        ("danger", "Danger zone", manages),
+    ]
+    return [(name, title) for name, title, offered in parts if offered]
 
 
 def _facts(visit: Visit, user: User) -> dict[str, Any]:
@@ -110,9 +192,39 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
         "sessions": sessions.list_sessions(visit.realm, user=user) if rules.sessions.sees_all(visit.authority) else [],
         "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if sees_tokens else [],
         "connections": authorizations.list_connections(user.id) if rules.connections.sees_all(visit.authority) else [],
+        "events": audit.list_events(visit.realm.name, target=f"user:{user.name}", limit=20)
+        if rules.audit.can_read(visit.authority)
+        else [],
         "url": _url(visit, user.uid),
+        "hands_over": rules.users.can_hand_over(visit.authority, user),
         "mail_is_sent": bool(runtime.current().settings.smtp_host),
     }
+
+
+@page_with_secret
+def hand_over(visit: Visit, key: str) -> Response | str:
+    """Show an invitation that can be passed on, once; on a server that sends no mail."""
+    user = rules.users.manageable(visit.authority, find_user(visit, key).uid)
+    uid, name = user.uid, user.name
+    form = Form(visit.posted)
+    made: list[str] = []
+
+    def act() -> None:
+        made.append(rules.users.hand_over_invitation(visit.authority, uid))
+
+    if form.do(act):
+        link = f"{runtime.current().settings.public_url}/console/invitation/{made[0]}"
+        return render("console/people/invitation.html", name=name, link=link, url=_url(visit, uid))
+    return form_page(
+        "console/form.html",
+        form,
+        title=f"Invite {name}",
+        submit="Show the link",
+        back=(_url(visit, uid), name),
+        intro="Whoever opens the link chooses the password of this account, and is then this user with all that the user may do. "
+        "It works once, for 7 days; links that were made before stop working. Pass it on by a way that only they can read. "
+        "The email address stays unverified, because a link that you have seen proves nothing about it.",
+    )
 
 
 @page

@@ -1,13 +1,13 @@
 """Projects, and who works in them."""
 
-from flask import Response, request
+from flask import Response
 
 from idp import access, rules
 from idp.access import ProjectSheet
 from idp.console.browser import Visit, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import name_field
-from idp.console.lists import PAGE, one_page
+from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -20,20 +20,27 @@ ProjectForm = sheet_form(ProjectSheet)
 NewProjectForm = sheet_form(ProjectSheet, name=name_field())
 
 
+_LIST = ListView(
+    "Projects",
+    (
+        Column("name", "Name", "name"),
+        Column("shown", "Display name"),
+        Column("description", "Description"),
+        Column("created", "Created", "created", newest_first=True),
+        Column("id", "ProjectUid", hidden=True),
+    ),
+    search="Name or description",
+    order="name",
+)
+
+
 @page
 def list_projects(visit: Visit) -> Response | str:
     """List the projects of the realm that the caller may see."""
+    asked = _LIST.asked()
     names = rules.projects.listed(visit.authority)
-    search, after = request.args.get("search", "")[:200], request.args.get("after", "")
-    found = [
-        project
-        for project in access.list_projects(visit.realm)
-        if (names is None or project.name in names)
-        and project.name > after
-        and search.lower() in f"{project.name} {project.display_name} {project.description}".lower()
-    ]
-    rows, more = one_page(found[: PAGE + 1], lambda row: row.name)
-    return render("console/access/projects.html", rows=rows, more=more, search=search, first=not after)
+    listing = access.project_listing(visit.realm, containing=asked.search, names=names)
+    return render("console/access/projects.html", list=_LIST.page(listing, asked))
 
 
 @page
@@ -63,10 +70,23 @@ def show_project(visit: Visit, name: str) -> Response | str:
         access.update_project(visit.realm, changed, ProjectSheet.read(values_in(ProjectSheet, form)))
 
     if form.do(act):
-        return see_other(f"{base(visit.realm.name)}/projects/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/projects/{name}?tab=settings&done=saved")
     project = access.get_project(visit.realm, name)
     grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
-    return form_page("console/access/project.html", form, project=project, grants=grants[:MOST_SHOWN], count=len(grants))
+    tabs = [
+        ("", "Access"),
+        *([("settings", "Settings")] if visit.can("projects:write", name) else []),
+        *([("danger", "Danger zone")] if visit.can("projects:write") else []),
+    ]
+    return form_page(
+        "console/access/project.html",
+        form,
+        tab="settings" if form.is_sent else tab_asked(tabs),
+        tabs=tabs,
+        project=project,
+        grants=grants[:MOST_SHOWN],
+        count=len(grants),
+    )
 
 
 @page

@@ -4,11 +4,11 @@ import wtforms
 from flask import Response
 from wtforms import validators
 
-from idp import applications, clock, registrations, rules
+from idp import applications, registrations, rules
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.dialogs import Confirmation, confirmed, form_page
 from idp.console.forms import ChecksField, choices
-from idp.console.lists import PAGE, after_number, one_page
+from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.render import count_of, render
 from idp.console.sheet_forms import sheet_form, values_in
@@ -34,19 +34,29 @@ TokenForm = sheet_form(
 )
 
 
+_LIST = ListView(
+    "Registration tokens",
+    (
+        Column("begins", "Starts with"),
+        Column("description", "Description"),
+        Column("state", "State"),
+        Column("registered", "Registered", is_number=True),
+        Column("kinds", "Kinds"),
+        Column("expires", "Expires"),
+        Column("created", "Created", "created", newest_first=True),
+        Column("by", "Created by", hidden=True),
+    ),
+    newest_first=True,
+)
+
+
 @page
 def list_tokens(visit: Visit) -> Response | str:
     """List registration tokens, newest first, with what has become of them."""
     rules.registrations.check_reading(visit.authority)
-    after = after_number()
-    listing = registrations.token_listing(visit.realm)
-    found = listing.take("", descending=True, after=None if after is None else [after], limit=PAGE + 1)
-    rows, more = one_page(found, lambda row: row.id)
     return render(
         "console/registrations/list.html",
-        rows=[(row, row.state(clock.now()).value) for row in rows],
-        more=more,
-        first=after is None,
+        list=_LIST.page(registrations.token_listing(visit.realm), _LIST.asked()),
         may=rules.registrations.can_change(visit.authority),
     )
 

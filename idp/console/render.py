@@ -1,18 +1,23 @@
 """From templates to pages: the frame around each page, and how times, numbers and lists are written."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from flask import Flask, render_template, request
+from flask import Flask, g, render_template, request
 from jinja2 import StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from idp import callers, clock, runtime
 from idp.access import Grant
-from idp.console.assets import ASSETS
-from idp.console.browser import current_draft, current_visit, draft_promise, form_token
+from idp.console.assets import ASSETS, accent_url
+from idp.console.browser import Visit, current_draft, current_visit, draft_promise, form_token
+from idp.console.icons import icon
 from idp.console.navigation import base, sections
+from idp.console.recent import recent_organisations
+from idp.console.theme import THEMES, chosen_theme, this_page
 from idp.console.urls import page_url
 from idp.db import is_uid
 from idp.public_url import origin_of
@@ -72,25 +77,42 @@ def set_up_templates(app: Flask) -> None:
     environment.undefined = StrictUndefined
     environment.filters |= {
         "when": when,
+        "ago": ago,
         "duration": duration,
         "number": number,
         "day": day,
         "count_of": count_of,
         "part": part,
+        "coded": coded,
+        "as_json": as_json,
+        "exactly": exactly,
         "address": address,
     }
     environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
-    environment.globals |= {"draft_promise": draft_promise, "url_with": url_with}
+    environment.globals |= {"draft_promise": draft_promise, "url_with": url_with, "icon": icon, "themes": THEMES}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
         """What every page is given."""
         visit = current_visit()
         public_url = runtime.current().settings.public_url
+        branding = _branding(visit)
+        pages = sections(visit) if visit is not None else []
         return {
             "visit": visit,
             "base": base(visit.realm.name) if visit is not None else "",
-            "sections": sections(visit) if visit is not None else [],
+            "sections": pages,
+            "here": _section_of(
+                page_url(request.path),
+                [link.url for section in pages for link in section.links],
+                visit.realm.name if visit else "",
+            ),
+            "is_elsewhere": visit is not None and not visit.is_home,
+            "recent_organisations": recent_organisations() if visit is not None and visit.is_operator else [],
+            "theme": chosen_theme(),
+            "session_left": g.get("session_left", 0) if visit is not None else 0,
+            "this_page": this_page(),
+            "accent": accent_url(branding) if branding else "",
             "notice": NOTICES.get(request.args.get("done", ""), ""),
             "is_restored": current_draft() is not None,
             "has_several_sessions": len(cookies.session_names()) > 1,
@@ -100,6 +122,17 @@ def set_up_templates(app: Flask) -> None:
             "public_url": public_url,
             "is_misplaced": _is_misplaced(request.host, urlsplit(public_url).netloc),
         }
+
+
+def _branding(visit: Visit | None) -> str:
+    """Return the colour of the branding of the realm that a page is about; empty for none."""
+    return visit.realm.brand_color if visit is not None else ""
+
+
+def _section_of(path: str, urls: Sequence[str], realm: str) -> str:
+    """Return the page of the navigation that a page is below of; empty for none."""
+    below = [url for url in urls if path.startswith(f"{url}/") and not url.endswith(f"/realms/{realm}")]
+    return max(below, key=len, default="")
 
 
 def _is_misplaced(host: str, public_host: str) -> bool:
@@ -115,6 +148,27 @@ def when(time: datetime | None, missing: str = "never") -> Markup | str:
     return Markup('<time datetime="{}">{} <span class="text-body-secondary">({})</span></time>').format(
         time.isoformat(timespec="seconds"), text, words(time, clock.now())
     )
+
+
+def ago(time: datetime | None, missing: str = "never") -> Markup | str:
+    """Write how long ago a time was, for a list; where the pointer or the keyboard is, the time itself."""
+    if time is None:
+        return missing
+    exact = time.strftime("%Y-%m-%d %H:%M UTC")
+    return Markup('<time datetime="{}" title="{}"><span class="away">{}</span><span class="exact">{}</span></time>').format(
+        time.isoformat(timespec="seconds"), exact, words(time, clock.now()), exact
+    )
+
+
+def exactly(time: datetime) -> Markup:
+    """Write a time to the millisecond, with its zone."""
+    text = f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(time.isoformat(timespec="milliseconds"), text)
+
+
+def as_json(value: Any) -> str:
+    """Write a value of the trail as it is exported; a text by itself."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def words(time: datetime, now: datetime) -> str:
@@ -172,6 +226,14 @@ def address(of: Grant | User) -> str:
     if isinstance(of, Grant):
         return callers.address_of_holder(of)
     return of.uid if is_uid(of.name) else of.name
+
+
+def coded(text: str) -> Markup:
+    """Write a text in which code stands between backticks."""
+    pieces, code = str(text).split("`"), Markup("<code>{}</code>")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    return Markup("").join(code.format(each) if number % 2 else escape(each) for number, each in enumerate(pieces))
 
 
 def part(text: str) -> str:

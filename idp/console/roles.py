@@ -5,9 +5,9 @@ from flask import Response
 from idp import access, rules
 from idp.access import PERMISSIONS, RoleSheet
 from idp.console.browser import Visit, page
-from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import ChecksField, choices, name_field
-from idp.console.lists import PAGE
+from idp.console.lists import PAGE, Column, ListView
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -24,11 +24,26 @@ RoleForm = sheet_form(RoleSheet, permissions=_permissions())
 NewRoleForm = sheet_form(RoleSheet, name=name_field(), permissions=_permissions())
 
 
+_LIST = ListView(
+    "Roles",
+    (
+        Column("name", "Name", "name"),
+        Column("description", "Description"),
+        Column("permissions", "Permissions here"),
+        Column("created", "Created", "created", newest_first=True),
+        Column("id", "UID", hidden=True),
+    ),
+    search="Name or description",
+    order="name",
+)
+
+
 @page
 def list_roles(visit: Visit) -> Response | str:
     """List the roles of the realm."""
     rules.roles.check_listing(visit.authority)
-    return render("console/access/roles.html", rows=access.list_roles(visit.realm))
+    asked = _LIST.asked()
+    return render("console/access/roles.html", list=_LIST.page(access.role_listing(visit.realm, containing=asked.search), asked))
 
 
 @page
@@ -56,10 +71,20 @@ def show_role(visit: Visit, name: str) -> Response | str:
         rules.roles.update(visit.authority, name, RoleSheet.read(values_in(RoleSheet, form)))
 
     if form.do(act):
-        return see_other(f"{base(visit.realm.name)}/roles/{name}?done=saved")
+        return see_other(f"{base(visit.realm.name)}/roles/{name}?tab=settings&done=saved")
     grants = access.page_of_grants(visit.realm, role=name, limit=PAGE) if rules.grants.sees_all(visit.authority) else []
+    role = access.get_role(visit.realm, name)
+    changes = [("settings", "Settings"), ("danger", "Danger zone")] if visit.can("roles:write") and not role.built_in else []
+    holders = [("holders", "Who holds it")] if rules.grants.sees_all(visit.authority) else []
+    tabs = [("", "Permissions"), *holders, *changes]
     return form_page(
-        "console/access/role.html", form, role=access.get_role(visit.realm, name), grants=grants, permissions=PERMISSIONS
+        "console/access/role.html",
+        form,
+        tab="settings" if form.is_sent else tab_asked(tabs),
+        tabs=tabs,
+        role=role,
+        grants=grants,
+        permissions=PERMISSIONS,
     )
 
 

@@ -9,7 +9,7 @@ import wtforms
 from pydantic.fields import FieldInfo
 from wtforms import validators
 
-from idp.console.forms import Form, LinesField, NumberField, TimeField, choices, text
+from idp.console.forms import DurationField, Form, LinesField, NumberField, TimeField, choices, text
 from idp.sheets import Sheet, kind_of
 
 BY_DEFAULT = "By default"
@@ -77,15 +77,21 @@ def _is_choice(field: FieldInfo) -> bool:
     return get_origin(kind_of(field.annotation)) is Literal
 
 
+def _unit_of(name: str) -> str:
+    """Return the unit of time that a field is a number of, which is the end of its name; empty for none."""
+    unit = name.rpartition("_")[2]
+    return unit.removesuffix("s") if unit in {"seconds", "hours", "days"} else ""
+
+
 def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
     field = sheet.model_fields[name]
+    unit = _unit_of(name)
     kind, label, hint = kind_of(field.annotation), field.title or "", " ".join(sheet.description_of(name).split())
     optional = kind is not field.annotation and type(None) in get_args(field.annotation)
     if kind is bool:
         return wtforms.BooleanField(label, description=hint)
     if kind is int:
-        rules = [validators.Optional()] if optional else [validators.InputRequired()]
-        return NumberField(label, rules, description=hint)
+        return _number(label, hint, unit, optional=optional)
     if kind is str:
         longest = next((each.max_length for each in field.metadata if isinstance(each, annotated_types.MaxLen)), 500)
         return text(label, hint, longest=longest)
@@ -97,3 +103,11 @@ def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
     if get_origin(kind) is list:
         return LinesField(label, f"{hint} One a line.")
     return JsonField(label, description=hint) if get_origin(kind) is dict else TimeField(label, description=hint)
+
+
+def _number(label: str, hint: str, unit: str, *, optional: bool) -> wtforms.Field:
+    """Return a field for a number, or for the length of time that it stands for."""
+    rules = [validators.Optional()] if optional else [validators.InputRequired()]
+    if unit:
+        return DurationField(label.removesuffix(f", in {unit}s"), rules, unit=unit, description=hint)
+    return NumberField(label, rules, description=hint)

@@ -1,7 +1,5 @@
 """Coming in and leaving: by password, by the one-time secret of the first start, by an invitation or a reset link."""
 
-import re
-
 from flask import Response, request
 
 from idp import callers, organisations, runtime, sessions, users
@@ -17,6 +15,7 @@ from idp.console.dialogs import form_page, see_other
 from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
 from idp.console.render import render
+from idp.console.theme import OWN_PAGE
 from idp.console.urls import page_url
 from idp.db import commit
 from idp.organisations import SignUpWish
@@ -24,8 +23,6 @@ from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
 from idp.web import cookies
 from idp.web.posted import Posted
-
-_OWN_PAGE = re.compile(r"/console(?!.*(?:\.\.|//))/[A-Za-z0-9_\-/?=&%.+:@]*")
 
 
 class SignInForm(Form):
@@ -92,13 +89,18 @@ def sign_in(posted: Posted | None) -> Response | str:
 
     if form.do(act):
         return sign_browser_in(see_other(_onward()), *signed[0])
-    return form_page("console/sign_in/sign_in.html", form, may_sign_up=runtime.current().settings.sign_up != "off")
+    return form_page(
+        "console/sign_in/sign_in.html",
+        form,
+        may_sign_up=runtime.current().settings.sign_up != "off",
+        is_first_start=callers.awaits_administrator(),
+    )
 
 
 def _onward() -> str:
     """Return where one wanted to be before one had to sign in."""
     wanted = request.args.get("next", "")
-    return page_url(wanted if _OWN_PAGE.fullmatch(wanted) else "/console/")
+    return page_url(wanted if OWN_PAGE.fullmatch(wanted) else "/console/")
 
 
 @open_page

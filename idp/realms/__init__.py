@@ -1,6 +1,6 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
-from idp.realms.branding import Branding, Link
+from idp.realms.branding import Branding, Link, by_night, contrast, on_colour
 from idp.realms.called import Called, called, check_called, is_shown_as, shown_name
 from idp.realms.lifecycle import (
     GRACE,
@@ -59,10 +59,12 @@ __all__ = [
     "activate_realm",
     "announce_realm",
     "approve_realm",
+    "by_night",
     "called",
     "check_called",
     "check_name",
     "check_text",
+    "contrast",
     "count_realms",
     "create_realm",
     "deactivate_realm",
@@ -78,6 +80,7 @@ __all__ = [
     "list_realms",
     "lock_realm",
     "names_besides_master",
+    "on_colour",
     "page_of_realms",
     "publish_application",
     "publish_user",

@@ -98,7 +98,7 @@ def by_night(colour: str) -> str:
     return CARD
 
 
-def on(colour: str) -> str:
+def on_colour(colour: str) -> str:
     """Return what text on a colour has to be: black or white, whichever can be read better."""
     return max("#000000", "#ffffff", key=lambda text: contrast(text, colour))
 
@@ -123,8 +123,8 @@ class Branding:
         if not self.colour:
             return ""
         dark = by_night(self.colour)
-        day = f":root{{--accent:{self.colour};--on-accent:{on(self.colour)}}}"
-        return f"{day}@media(prefers-color-scheme:dark){{:root{{--accent:{dark};--on-accent:{on(dark)}}}}}"
+        day = f":root{{--accent:{self.colour};--on-accent:{on_colour(self.colour)}}}"
+        return f"{day}@media(prefers-color-scheme:dark){{:root{{--accent:{dark};--on-accent:{on_colour(dark)}}}}}"
 
     @property
     def logo_digest(self) -> str:

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 
@@ -26,11 +26,11 @@ class _Asset:
 class Assets:
     """The files of one edge."""
 
-    def __init__(self, prefix: str, files: Mapping[str, tuple[Traversable, str]]) -> None:
+    def __init__(self, prefix: str, files: Mapping[str, tuple[Traversable | Callable[[], bytes], str]]) -> None:
         """Take the files.
 
         :param prefix: path below which they are served.
-        :param files: where each is, and its media type, by name.
+        :param files: where each is, or what makes it, and its media type, by name.
         """
         self._prefix, self._files = prefix, files
         self._read: dict[str, _Asset] = {}
@@ -38,6 +38,10 @@ class Assets:
     def url(self, name: str) -> str:
         """Return the URL of a file; it is another one when the file is another one, so that it can be cached for good."""
         return f"{runtime.current().settings.public_path}{self._prefix}/{self._asset(name).digest}/{name}"
+
+    def digest(self, name: str) -> str:
+        """Return what tells this content of a file from any other."""
+        return self._asset(name).digest
 
     def serve(self, digest: str, name: str) -> Response:
         """Answer with a file."""
@@ -54,9 +58,9 @@ class Assets:
         return found if found is not None else self._read.setdefault(name, _open(*self._files[name]))
 
 
-def _open(path: Traversable, media_type: str) -> _Asset:
-    content = path.read_bytes()
-    if path.name.endswith(".css"):
+def _open(source: Traversable | Callable[[], bytes], media_type: str) -> _Asset:
+    content = source() if callable(source) else source.read_bytes()
+    if not callable(source) and source.name.endswith(".css"):
         content = content.rpartition(b"/*# sourceMappingURL=")[0] or content  # the map is not served
     digest = hashlib.sha256(content).hexdigest()[:16]
     return _Asset(content, gzip.compress(content, 9, mtime=0), digest, f"{media_type}; charset=utf-8")

@@ -112,7 +112,7 @@ def test_the_console_and_the_docs_work_at_the_public_address(page: Page) -> None
     expect(page.get_by_role("status").first).to_contain_text("Created.")
     (session,) = [each for each in page.context.cookies(page.url) if each["name"].endswith("realmgate-session")]
     assert session["secure"]
-    page.locator("details.menu summary").click()
+    page.locator("details.own summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status").first).to_contain_text("You have signed out")
     page.goto("docs")

@@ -67,8 +67,8 @@ def test_the_command_can_be_copied_and_works(console: Console) -> None:
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "copied")
     page.click("button:has-text('Create')")
-    page.click("button:has-text('Copy the command')")
-    expect(page.get_by_role("button", name="Copied the command")).to_be_visible()
+    page.click("button:has-text('Copy curl')")
+    expect(page.get_by_role("button", name="Copied curl")).to_be_visible()
     command = page.evaluate("navigator.clipboard.readText()")
     assert command.startswith(f"curl -X POST '{console.server.url}/auth/realms/acme/protocol/openid-connect/token'")
     form = dict(part.split("=", 1) for part in re.findall(r"--data-urlencode '([^']*)'", command))
@@ -91,7 +91,7 @@ def test_everything_can_be_done_by_keyboard(console: Console) -> None:
     expect(page.locator(".skip-link")).to_be_in_viewport()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
-    for _ in range(2):  # the way back, then the first field
+    for _ in range(3):  # the organisation, the way back, then the first field
         page.keyboard.press("Tab")
     page.keyboard.type("by-keyboard")
     page.keyboard.press("Enter")
@@ -177,7 +177,7 @@ def test_two_administrators_on_one_form(console: Console) -> None:
     console.make.application("contested")
     one, two = console.sign_in(console.visitor(), "one@example.test"), console.sign_in(console.visitor(), "two@example.test")
     for page in (one, two):
-        page.goto("/console/realms/acme/applications/contested")
+        page.goto("/console/realms/acme/applications/contested?tab=settings")
     one.fill("#description", "what one says")
     one.click("button:has-text('Save')")
     expect(one.get_by_text("Saved.")).to_be_visible()

@@ -108,6 +108,7 @@ def keyset(page: Page) -> None:
 def audit_trail(page: Page) -> None:
     def sealed() -> bool:
         page.goto("/console/realms/acme/audit?tag=admin:application")
+        page.locator(".trust summary").click()
         return page.get_by_text("are sealed in a hash chain, up to").is_visible()
 
     wait_until(sealed, "the first sealing")

@@ -106,11 +106,28 @@ class Surfer:
         reader.feed(self.page.text)
         return reader
 
+    def tabs(self) -> list[str]:
+        """Return the URLs of the further parts of the page."""
+        return [link for link in self.read().links if link.startswith(f"{self.url}?tab=")]
+
+    def whole(self, url: str) -> str:
+        """Return what a page and all of its parts say."""
+        said = [self.open(url).text]
+        return "".join([*said, *(self.open(tab).text for tab in self.tabs())])
+
     def form(self, button: str) -> FoundForm:
-        """Return the form with this button."""
-        found = [form for form in self.read().forms if any(button in each for each in form.buttons)]
+        """Return the form with this button, on the page or on another part of it, which is opened then."""
+        found = self._forms(button)
+        for tab in self.tabs() if not found else ():
+            self.open(tab)
+            found = self._forms(button)
+            if found:
+                break
         assert found, f"no form with {button!r} at {self.url}: {[form.buttons for form in self.read().forms]}\n{self.text[:3000]}"
         return found[0]
+
+    def _forms(self, button: str) -> list[FoundForm]:
+        return [form for form in self.read().forms if any(button in each for each in form.buttons)]
 
     def send(self, button: str, values: dict[str, Any] | None = None, follow: bool = True, **options: Any) -> "Surfer":
         """Fill in the form with this button, and press it."""

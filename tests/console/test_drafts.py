@@ -224,7 +224,10 @@ def test_of_two_forms_of_a_page_the_right_one_is_filled(ann: Surfer, make: Facto
     ann.send("Add member", {"user": "somebody@example.test"})
     sign_in(ann)
     assert dict(ann.form("Add member").values)["user"] == "somebody@example.test"
-    assert dict(ann.form("Save").values)["description"] == "Everybody who trains models."
+    assert (
+        dict(ann.open(f"{BASE}/groups/modellers?tab=settings").form("Save").values)["description"]
+        == "Everybody who trains models."
+    )
 
 
 def test_sign_in_page_that_was_open_for_too_long_keeps_the_name_and_not_the_password(app: Flask, make: Factory) -> None:

@@ -143,5 +143,9 @@ def test_projects_are_named_to_those_who_may_see_them(app: Flask, ann: Surfer, m
     create(ann)
     make.do(lambda realm: access.create_role(realm, "reader", access.RoleSheet(permissions=["realm:read"])))
     make.user("eve@example.test", roles=("reader",))
-    assert '<option value="speech">' in ann.open(f"{BASE}/apis/billing").text
-    assert "<option" not in Surfer(app).sign_in("eve@example.test").open(f"{BASE}/apis/billing").text
+    suggested = "/console/realms/acme/suggest?kind=project&q=spee"
+    assert 'data-suggest="project"' in ann.open(f"{BASE}/apis/billing").text
+    assert ann.open(suggested).page.json == ["speech"]
+    eve = Surfer(app).sign_in("eve@example.test")
+    assert "speech" not in eve.open(f"{BASE}/apis/billing").text
+    assert eve.open(suggested).page.json == []

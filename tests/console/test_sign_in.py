@@ -170,6 +170,25 @@ def test_a_session_lasts_while_it_is_used_and_no_longer_than_its_limit(app: Flas
     assert surfer.open("/console/my/keys").url == "/console/sign-in"
 
 
+def test_what_a_page_asks_for_by_itself_keeps_no_session_alive(app: Flask, make: Factory, frozen_clock) -> None:  # type: ignore[no-untyped-def]
+    make.user(roles=("administrator",))
+    surfer = Surfer(app).sign_in()
+    for _ in range(2):
+        frozen_clock.advance(minutes=7)
+        assert surfer.open("/console/realms/acme/audit?part=1", headers={"X-Realmgate-Poll": "1"}).status == 200
+    frozen_clock.advance(minutes=2)
+    assert surfer.open("/console/my/keys").url == "/console/sign-in"
+
+
+def test_who_says_that_they_are_still_there_stays(app: Flask, make: Factory, frozen_clock) -> None:  # type: ignore[no-untyped-def]
+    make.user()
+    surfer = Surfer(app).sign_in()
+    frozen_clock.advance(minutes=13)
+    assert "still signed in" in surfer.open("/console/stay").text
+    frozen_clock.advance(minutes=13)
+    assert surfer.open("/console/my/keys").url == "/console/my/keys"
+
+
 def test_an_old_cookie_is_no_replay_when_the_answer_with_the_new_one_was_lost(
     app: Flask, ann: Surfer, make: Factory, frozen_clock
 ) -> None:  # type: ignore[no-untyped-def]

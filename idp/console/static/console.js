@@ -4,22 +4,49 @@
 // Copy buttons stand beside what is to be copied; without a script they are hidden.
 for (const button of document.querySelectorAll("button.copy")) {
   const source = button.parentElement.querySelector(".copy-source");
-  const label = button.firstChild;
+  const label = button.querySelector(".copy-label");
   const told = button.parentElement.querySelector("[role=status]");
+  const usual = label.textContent;
   button.hidden = false;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(source.textContent);
-      label.textContent = "Copied";
-      told.textContent = "Copied";
+      label.textContent = told.textContent = "Copied";
     } catch {
       // no clipboard over plain HTTP: select the text, so that it can be copied by hand
       window.getSelection().selectAllChildren(source);
       label.textContent = "Selected";
       told.textContent = "Selected: copy it with the keyboard";
     }
-    window.setTimeout(() => { label.textContent = "Copy"; }, 2000);
+    window.setTimeout(() => { label.textContent = usual; }, 2000);
   });
+}
+
+// What is to be copied can be kept as a file, too.
+for (const button of document.querySelectorAll("button.download")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([button.parentElement.querySelector(".copy-source").textContent], { type: "text/plain" }));
+    link.download = button.dataset.file;
+    link.click();
+    window.setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+}
+
+// A new application is waited for, until it fetches its first token; or for ten minutes.
+const first = document.getElementById("first-token");
+if (first) {
+  first.hidden = false;
+  let left = 300;
+  const wait = window.setInterval(async () => {
+    if (--left < 0) { window.clearInterval(wait); return; }
+    try {
+      const answer = await fetch(first.dataset.url, { headers: { "X-Realmgate-Poll": "1" } });
+      const text = answer.ok && !answer.redirected ? await answer.text() : "";
+      if (text.trim()) { window.clearInterval(wait); first.innerHTML = text; first.className = "alert alert-success"; }
+    } catch { /* the next time, perhaps */ }
+  }, 2000);
 }
 
 // Times are UTC on the page; the visitor's own clock is in the tooltip.
@@ -30,8 +57,9 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 // A menu closes when one looks elsewhere.
 for (const menu of document.querySelectorAll("details.menu")) {
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("focusout", (event) => { if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false; });
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { menu.open = false; menu.querySelector("summary").focus(); }
+    if (event.key === "Escape" && menu.open) { menu.open = false; menu.querySelector("summary").focus(); }
   });
 }
 
@@ -39,12 +67,19 @@ for (const menu of document.querySelectorAll("details.menu")) {
 const problem = document.getElementById("problem");
 if (problem) problem.focus();
 
+// What was done is said once, not again when the page is reloaded.
+const address = new URL(window.location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  window.history.replaceState(null, "", address);
+}
+
 // A page that the browser kept from before a sign-out is asked for again.
 window.addEventListener("pageshow", (event) => { if (event.persisted) window.location.reload(); });
 
 // On a small screen each row of a table stands by itself, with what its columns are called.
 for (const table of document.querySelectorAll("main .table")) {
-  const names = [...table.querySelectorAll("thead th")].map((name) => name.textContent.trim());
+  const names = [...table.querySelectorAll("thead th")].map((name) => name.dataset.label ?? name.textContent.trim());
   for (const row of table.querySelectorAll("tbody tr")) {
     [...row.children].forEach((cell, place) => { cell.dataset.label = names[place] === "Actions" ? "" : names[place]; });
   }
@@ -58,4 +93,153 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     form.dataset.sent = "yes";
     window.setTimeout(() => { delete form.dataset.sent; }, 5000); // it may have been stopped on its way
   });
+}
+
+// A list is narrowed as soon as something else is chosen, and all of its rows are picked at once.
+for (const chosen of document.querySelectorAll(".toolbar > select")) {
+  chosen.addEventListener("change", () => chosen.form.requestSubmit());
+}
+for (const every of document.querySelectorAll("input[data-pick-all]")) {
+  const boxes = [...document.querySelectorAll(`input[name=picked][form=${every.dataset.pickAll}]`)];
+  const bar = document.getElementById(`${every.dataset.pickAll}-count`);
+  const tell = () => {
+    const count = boxes.filter((box) => box.checked).length;
+    every.checked = count > 0 && count === boxes.length;
+    every.indeterminate = count > 0 && count < boxes.length;
+    if (bar) bar.textContent = count ? `${count} selected` : "";
+  };
+  every.hidden = false;
+  every.addEventListener("change", () => { for (const box of boxes) box.checked = every.checked; tell(); });
+  for (const box of boxes) box.addEventListener("change", tell);
+  tell();
+}
+
+// The palette: Ctrl-K, or "/" where nothing is being typed. Without a script its button leads to a page that does the same.
+const finder = document.getElementById("finder");
+if (finder && window.HTMLDialogElement) {
+  const palette = document.createElement("dialog");
+  const field = document.createElement("input");
+  const found = document.createElement("div");
+  palette.className = "palette";
+  palette.setAttribute("aria-label", "Search");
+  Object.assign(field, { className: "palette-field", type: "text", placeholder: "Applications, users, API keys, projects, pages …", maxLength: 100, autocomplete: "off", spellcheck: false });
+  field.setAttribute("aria-label", "Search pages, applications, users, API keys, projects and actions");
+  field.setAttribute("role", "combobox");
+  field.setAttribute("aria-expanded", "true");
+  field.setAttribute("aria-controls", "palette-found");
+  found.className = "found";
+  found.id = "palette-found";
+  found.setAttribute("role", "listbox");
+  found.setAttribute("aria-label", "Results");
+  palette.append(field, found);
+  document.body.append(palette);
+  let asked = 0;
+  let place = 0;
+  const links = () => [...found.querySelectorAll("a")];
+  const point = () => {
+    links().forEach((link, number) => {
+      link.setAttribute("aria-selected", String(number === place));
+      if (number === place) { field.setAttribute("aria-activedescendant", link.id); link.scrollIntoView({ block: "nearest" }); }
+    });
+  };
+  const search = async () => {
+    const mine = ++asked;
+    try {
+      const answer = await fetch(`${finder.dataset.palette}?part=1&q=${encodeURIComponent(field.value)}`, { headers: { Accept: "text/html" } });
+      if (mine !== asked) return;
+      if (!answer.ok || answer.redirected) { window.location.href = finder.href; return; }
+      found.innerHTML = await answer.text();
+      found.querySelectorAll("ul, li").forEach((item) => item.setAttribute("role", "presentation"));
+      links().forEach((link, number) => { link.id = `found-link-${number}`; link.setAttribute("role", "option"); link.tabIndex = -1; });
+      place = 0;
+      point();
+    } catch {
+      found.textContent = "The server cannot be reached.";
+    }
+  };
+  const show = () => { if (!palette.open) { palette.showModal(); field.select(); search(); } };
+  let waiting = 0;
+  field.addEventListener("input", () => { window.clearTimeout(waiting); waiting = window.setTimeout(search, 120); });
+  field.addEventListener("keydown", (event) => {
+    const count = links().length;
+    if (event.key === "ArrowDown" && count) place = (place + 1) % count;
+    else if (event.key === "ArrowUp" && count) place = (place + count - 1) % count;
+    else if (event.key === "Enter" && count) { event.preventDefault(); links()[place].click(); return; }
+    else return;
+    event.preventDefault();
+    point();
+  });
+  palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  finder.addEventListener("click", (event) => { event.preventDefault(); show(); });
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if ((event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey)) {
+      event.preventDefault();
+      show();
+    }
+  });
+}
+
+// The trail is followed: what comes is put in front of what is there, for as long as one looks.
+const tail = document.getElementById("tail");
+if (tail && document.getElementById("events")) {
+  tail.hidden = false;
+  let following = 0;
+  const look = async () => {
+    try {
+      const answer = await fetch(tail.dataset.tail, { headers: { "X-Realmgate-Poll": "1" } });
+      if (answer.ok && !answer.redirected && !document.querySelector("#events details[open]")) {
+        document.getElementById("events").innerHTML = await answer.text();
+      }
+    } catch { /* the next time, perhaps */ }
+  };
+  tail.addEventListener("click", (event) => {
+    event.preventDefault();
+    const starts = !following;
+    window.clearInterval(following);
+    following = starts ? window.setInterval(look, 2000) : 0;
+    tail.classList.toggle("btn-primary", starts);
+    tail.setAttribute("aria-pressed", String(starts));
+    if (starts) look();
+  });
+}
+
+// Before a session ends, its user is asked whether they are still there.
+const note = document.getElementById("session-note");
+if (note) {
+  let warning = 0;
+  const plan = (seconds) => { window.clearTimeout(warning); warning = window.setTimeout(() => { note.hidden = false; }, Math.max(seconds - 120, 5) * 1000); };
+  plan(Number(document.body.dataset.sessionLeft));
+  note.querySelector("button").addEventListener("click", async () => {
+    const answer = await fetch(note.dataset.url).catch(() => null);
+    if (answer && answer.ok && !answer.redirected) { note.hidden = true; plan(900); }
+    else note.querySelector("span").textContent = "Your session has ended. What you have typed is kept when you send the form.";
+  });
+}
+
+// What a role permits is told as soon as it is chosen.
+const role = document.querySelector("select#role");
+if (role) {
+  const tell = () => { for (const each of document.querySelectorAll("[data-role]")) each.hidden = each.dataset.role !== role.value; };
+  role.addEventListener("change", tell);
+  tell();
+}
+
+// Names are suggested while they are typed.
+for (const field of document.querySelectorAll("[data-suggest]")) {
+  if (!finder) break;
+  const names = document.createElement("datalist");
+  names.id = `${field.id}-names`;
+  field.after(names);
+  field.setAttribute("list", names.id);
+  field.autocomplete = "off";
+  let pause = 0;
+  const ask = async () => {
+    const url = `${finder.dataset.palette.replace(/find$/, "suggest")}?kind=${field.dataset.suggest}&q=${encodeURIComponent(field.value)}`;
+    const answer = await fetch(url).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) return;
+    names.replaceChildren(...(await answer.json()).map((value) => Object.assign(document.createElement("option"), { value })));
+  };
+  field.addEventListener("focus", ask, { once: true });
+  field.addEventListener("input", () => { window.clearTimeout(pause); pause = window.setTimeout(ask, 150); });
 }

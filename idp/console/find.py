@@ -1,0 +1,134 @@
+"""Finding anything from anywhere: pages, acts, and what a realm has, by a part of its name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, jsonify, request
+
+from idp import access, apikeys, applications, rules, users
+from idp.console.browser import Visit, page
+from idp.console.navigation import EVERYWHERE, SOMEWHERE, base, sections
+from idp.console.render import part, render
+from idp.paging import Listing
+
+MOST = 6
+"""Things of a kind that are shown."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something that can be gone to."""
+
+    title: str
+    url: str
+    icon: str
+    note: str = ""
+
+
+_ACTS = (
+    ("New application", "/new-application", "plus-lg", "applications:write", EVERYWHERE),
+    ("New user", "/new-user", "person-plus", "users:write", EVERYWHERE),
+    ("New API key", "/api-keys/new", "plus-lg", "api-keys:write", EVERYWHERE),
+    ("New project", "/new-project", "folder-plus", "projects:write", EVERYWHERE),
+    ("New group", "/new-group", "plus-lg", "users:write", EVERYWHERE),
+    ("New role", "/new-role", "plus-lg", "roles:write", EVERYWHERE),
+    ("New keyset", "/new-keyset", "plus-lg", "keysets:write", SOMEWHERE),
+    ("Assign role", "/access/give", "person-check", "grants:write", SOMEWHERE),
+)
+"""What can be done: its name, where, its icon, what it takes, and whether on the realm or on a project of it."""
+
+
+@page
+def find(visit: Visit) -> str:
+    """Show what has a text in its name; as a part of a page for a script that asks so."""
+    text = request.args.get("q", "").strip()[:100]
+    groups = [(title, found) for title, found in _search(visit, text) if found]
+    template = "console/found.html" if request.args.get("part") else "console/find.html"
+    return render(template, groups=groups, q=text)
+
+
+def _search(visit: Visit, text: str) -> Sequence[tuple[str, list[Found]]]:
+    here, words = base(visit.realm.name), text.lower().split()
+
+    def named(title: str) -> bool:
+        return all(word in title.lower() for word in words)
+
+    pages = [
+        Found(link.title, link.url, link.icon, section.title)
+        for section in sections(visit)
+        for link in section.links
+        if named(f"{section.title} {link.title}")
+    ]
+    acts = [
+        Found(title, here + end, icon)
+        for title, end, icon, need, everywhere in _ACTS
+        if named(title) and (visit.can(need) if everywhere else visit.can_somewhere(need))
+    ]
+    if not text:
+        return [("Actions", acts), ("Pages", pages)]
+    return [*_things(visit, here, text), ("Actions", acts), ("Pages", pages)]
+
+
+def _things(visit: Visit, here: str, text: str) -> list[tuple[str, list[Found]]]:
+    found: list[tuple[str, list[Found]]] = []
+
+    def look(title: str, listing: Listing, show: Callable[[Any], Found]) -> None:
+        found.append((title, [show(row) for row in listing.take("name", descending=False, after=None, limit=MOST)]))
+
+    if visit.can_somewhere("applications:read"):
+        look(
+            "Applications",
+            applications.application_listing(visit.realm, containing=text, projects=rules.applications.listed(visit.authority)),
+            lambda row: Found(row.name, f"{here}/applications/{row.name}", "app-indicator", row.description[:60]),
+        )
+    if visit.can("users:read"):
+        look(
+            "Users",
+            users.user_listing(visit.realm, containing=text),
+            lambda row: Found(
+                row.name, f"{here}/users/{part(row.uid)}", "person", f"{row.first_name} {row.last_name}".strip()[:60]
+            ),
+        )
+    if rules.api_keys.sees_all(visit.authority):
+        look(
+            "API keys",
+            apikeys.key_listing(visit.realm, containing=text),
+            lambda row: Found(row.name, f"{here}/api-keys/{row.uid}", "key", row.public_part),
+        )
+    if visit.can_somewhere("projects:read"):
+        look(
+            "Projects",
+            access.project_listing(visit.realm, containing=text, names=rules.projects.listed(visit.authority)),
+            lambda row: Found(row.name, f"{here}/projects/{row.name}", "folder2", row.display_name[:60]),
+        )
+    return found
+
+
+@page
+def suggest(visit: Visit) -> Response:
+    """Return names that a field could be filled with, as a JSON list: of users, projects, roles, or of who can hold a role."""
+    kind, text = request.args.get("kind", ""), request.args.get("q", "").strip()[:100]
+    return jsonify(_suggested(visit, kind, text))
+
+
+def _suggested(visit: Visit, kind: str, text: str) -> list[str]:
+    def named(listing: Listing, prefix: str = "") -> list[str]:
+        return [f"{prefix}{row.name}" for row in listing.take("name", descending=False, after=None, limit=MOST)]
+
+    part_of = text.rpartition(":")[2]
+    found: list[str] = []
+    if kind in {"user", "holder"} and visit.can("users:read"):
+        found += named(users.user_listing(visit.realm, containing=part_of))
+    if kind == "holder" and visit.can("users:read"):
+        found += named(users.group_listing(visit.realm, containing=part_of), "group:")
+    if kind in {"owner", "holder"} and visit.can_somewhere("applications:read"):
+        seen = rules.applications.listed(visit.authority)
+        found += named(applications.application_listing(visit.realm, containing=part_of, projects=seen), "application:")
+    if kind == "owner" and visit.can("users:read"):
+        found += named(users.user_listing(visit.realm, containing=part_of))
+    if kind == "project" and visit.can_somewhere("projects:read"):
+        found += named(access.project_listing(visit.realm, containing=part_of, names=rules.projects.listed(visit.authority)))
+    if kind == "role" and visit.can_somewhere("roles:read"):
+        found += named(access.role_listing(visit.realm, containing=part_of))
+    return found

@@ -1,0 +1,130 @@
+"""How a program fetches a token, in the languages and places where programs are: ready to be copied, with its own values."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from idp import tokens
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A text to copy."""
+
+    title: str
+    file: str
+    """What it is called when it is downloaded."""
+    text: str = field(repr=False)
+
+
+def snippets(issuer: str, client_id: str, secret: str) -> Sequence[Snippet]:
+    """Return what a program can begin with.
+
+    :param issuer: of the realm.
+    """
+    url = f"{issuer}/protocol/openid-connect/token"
+    curl = tokens.curl_command(issuer, client_id, secret)
+    return (
+        Snippet("curl", f"{client_id}.sh", curl),
+        Snippet("Python", "token.py", _PYTHON.format(url=url, client_id=client_id, secret=secret)),
+        Snippet("Node", "token.mjs", _NODE % {"url": url, "client_id": client_id, "secret": secret}),
+        Snippet("Go", "token.go", _GO % {"url": url, "client_id": client_id, "secret": secret}),
+        Snippet("Java", "Token.java", _JAVA % {"url": url, "client_id": client_id, "secret": secret}),
+        Snippet(".env", f"{client_id}.env", _ENV.format(issuer=issuer, url=url, client_id=client_id, secret=secret)),
+        Snippet("Kubernetes Secret", f"{client_id}.yaml", _kubernetes(issuer, client_id, secret)),
+        Snippet("GitHub Actions", "token.yml", _ACTIONS % {"url": url, "client_id": client_id}),
+    )
+
+
+_PYTHON = """\
+# pip install authlib requests
+from authlib.integrations.requests_client import OAuth2Session
+
+session = OAuth2Session("{client_id}", "{secret}")
+token = session.fetch_token("{url}", grant_type="client_credentials")
+print(token["access_token"])
+"""
+
+_NODE = """\
+// Node 18 or later
+const answer = await fetch("%(url)s", {
+  method: "POST",
+  headers: { Authorization: "Basic " + btoa("%(client_id)s:%(secret)s") },
+  body: new URLSearchParams({ grant_type: "client_credentials" }),
+});
+const { access_token } = await answer.json();
+console.log(access_token);
+"""
+
+_GO = """\
+// go get golang.org/x/oauth2
+package main
+
+import (
+\t"context"
+\t"fmt"
+\t"log"
+
+\t"golang.org/x/oauth2/clientcredentials"
+)
+
+func main() {
+\tconfig := clientcredentials.Config{
+\t\tClientID:     "%(client_id)s",
+\t\tClientSecret: "%(secret)s",
+\t\tTokenURL:     "%(url)s",
+\t}
+\ttoken, err := config.Token(context.Background())
+\tif err != nil {
+\t\tlog.Fatal(err)
+\t}
+\tfmt.Println(token.AccessToken)
+}
+"""
+
+_JAVA = """\
+// Java 11 or later
+import java.net.URI;
+import java.net.http.*;
+import java.util.Base64;
+
+public class Token {
+    public static void main(String[] args) throws Exception {
+        String basic = Base64.getEncoder().encodeToString("%(client_id)s:%(secret)s".getBytes());
+        HttpRequest request = HttpRequest.newBuilder(URI.create("%(url)s"))
+            .header("Authorization", "Basic " + basic)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .POST(HttpRequest.BodyPublishers.ofString("grant_type=client_credentials"))
+            .build();
+        System.out.println(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
+    }
+}
+"""
+
+_ENV = """\
+OIDC_ISSUER={issuer}
+OIDC_TOKEN_URL={url}
+OIDC_CLIENT_ID={client_id}
+OIDC_CLIENT_SECRET={secret}
+"""
+
+_ACTIONS = """\
+# keep the secret as OIDC_CLIENT_SECRET in the settings of the repository, not in this file
+- name: Fetch a token
+  run: |
+    token=$(curl --fail --silent --user "%(client_id)s:$OIDC_CLIENT_SECRET" \\
+      --data grant_type=client_credentials %(url)s | jq --raw-output .access_token)
+    echo "::add-mask::$token"
+    echo "TOKEN=$token" >> "$GITHUB_ENV"
+  env:
+    OIDC_CLIENT_SECRET: ${{ secrets.OIDC_CLIENT_SECRET }}
+"""
+
+
+def _kubernetes(issuer: str, client_id: str, secret: str) -> str:
+    """Return a Secret; its name may hold no underscores."""
+    values = {"issuer": issuer, "client-id": client_id, "client-secret": secret}
+    lines = [f"  {name}: {base64.b64encode(value.encode()).decode()}" for name, value in values.items()]
+    name = json.dumps(client_id.replace("_", "-"))
+    return "\n".join(["apiVersion: v1", "kind: Secret", "metadata:", f"  name: {name}", "type: Opaque", "data:", *lines, ""])
