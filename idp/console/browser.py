@@ -133,6 +133,16 @@ def page(view: View, *, once: bool = False, prepare: Callable[[], None] = lambda
     return visited
 
 
+def look_again(visit: Visit) -> None:
+    """Lock the realm and look again who the caller is: for one more act of a form, in a transaction of its own.
+
+    :raises SessionOverError: the session has ended, perhaps by what this form has done before.
+    """
+    name = visit.realm.name
+    caller = callers.identify_browser_again(visit.caller, shown_cookie(CONSOLE_COOKIE), lock=name)
+    visit.authority = Authority(caller, _find_realm(name))
+
+
 page_with_secret = functools.partial(page, once=True)
 """Makes a page one whose form makes something that has no name of its own, and shows its secret only then."""
 

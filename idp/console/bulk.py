@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Response
 from sqlalchemy.exc import DataError, IntegrityError
 
-from idp.console.browser import Visit
+from idp.console.browser import Visit, look_again
 from idp.console.dialogs import see_other
 from idp.console.forms import PageWords
 from idp.console.lists import SIZES
@@ -53,14 +53,15 @@ def bulk(visit: Visit, what: str, back: tuple[str, str], acts: Mapping[str, Bulk
     shown = {"what": what, "back": back, "chosen": chosen, "act": posted["act"], "keys": keys}
     if not keys or posted.get("confirmed") != "yes":
         return render("console/bulk.html", **shown, title=f"{chosen.verb} {count_of(len(keys), what)}", refused=None)
-    refused = [(key, problem) for key in keys if (problem := _try(chosen, key))]
+    refused = [(key, problem) for key in keys if (problem := _try(visit, chosen, key))]
     done = len(keys) - len(refused)
     return render("console/bulk.html", **shown, title=f"{count_of(done, what)} {chosen.done}", refused=refused, done=done)
 
 
-def _try(chosen: BulkAct, key: str) -> str:
+def _try(visit: Visit, chosen: BulkAct, key: str) -> str:
     """Do it to one, and return why it was refused; empty if it was done."""
     try:
+        look_again(visit)
         chosen.act(key)
         commit()
     except (IdpError, IntegrityError, DataError) as error:

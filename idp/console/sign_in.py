@@ -1,8 +1,11 @@
 """Coming in and leaving: by password, by the one-time secret of the first start, by an invitation or a reset link."""
 
-from flask import Response, request
+import json
 
-from idp import callers, organisations, runtime, sessions, users
+import wtforms
+from flask import Response, g, request
+
+from idp import callers, clock, organisations, runtime, sessions, users, vault
 from idp.console.browser import (
     Visit,
     address,
@@ -12,12 +15,15 @@ from idp.console.browser import (
     sign_browser_out,
 )
 from idp.console.dialogs import form_page, see_other
+from idp.console.drafts import SecretField
 from idp.console.forms import Form, name_field, password, text
 from idp.console.navigation import home
 from idp.console.render import render
 from idp.console.theme import OWN_PAGE
 from idp.console.urls import page_url
+from idp.crypto import DamagedError, MasterKeyError
 from idp.db import commit
+from idp.errors import ConflictError, InvalidValueError
 from idp.organisations import SignUpWish
 from idp.realms import Realm, get_realm
 from idp.users import LinkPurpose, User
@@ -38,9 +44,32 @@ class SignInForm(Form):
     password = password("Password")
 
 
+class HeldField(SecretField, wtforms.HiddenField):
+    """A secret that was right, sealed for this browser, so that it need not be pasted again because of something else."""
+
+    def hold(self, secret: str) -> None:
+        """Keep a secret for as long as a form can be filled in."""
+        content = {"secret": secret, "exp": clock.timestamp() + cookies.VISITOR_LIFETIME}
+        self.data, self.raw_data = vault.seal(json.dumps(content).encode(), context=_held_for()), None
+
+    @property
+    def secret(self) -> str:
+        """What was kept; empty for nothing, or what is kept no longer, or was for another browser."""
+        try:
+            content = json.loads(vault.unseal(self.data or "", context=_held_for()))
+        except (DamagedError, MasterKeyError):
+            return ""
+        return str(content["secret"]) if content["exp"] > clock.timestamp() else ""
+
+
+def _held_for() -> str:
+    return f"secret that {g.form_context} holds"
+
+
 class FirstStartForm(Form):
     """The first administrator."""
 
+    held = HeldField()
     secret = password("One-time secret", "Printed when the server first started; it begins with idp_cs_.", autocomplete="off")
     name = text(
         "Your email address", "You will sign in with it.", required=True, longest=300, render_kw={"autocomplete": "username"}
@@ -120,16 +149,26 @@ def first_start(posted: Posted | None) -> Response | str:
     """Make the first administrator with the one-time secret, and sign them in."""
     form = FirstStartForm(posted)
     signed: list[tuple[str, str]] = []
+    secret = (form.secret.data or "").strip() or form.held.secret
+    if secret and not form.secret.data:
+        form.secret.validators = []
+    refused: list[Exception] = []
 
     def act() -> None:
-        made = callers.redeem_first_secret(
-            (form.secret.data or "").strip(), form.name.data or "", form.password.data or "", address()
-        )
+        try:
+            made = callers.redeem_first_secret(secret, form.name.data or "", form.password.data or "", address())
+        except Exception as error:
+            refused.append(error)
+            raise
         signed.append(_begin(*made))
 
     if form.do(act):
         name, sid = signed[0]
         return sign_browser_in(see_other(page_url("/console/")), name, sid)
+    if refused and isinstance(refused[0], InvalidValueError | ConflictError):  # something else than the secret
+        form.held.hold(secret)
+        form.secret.description = "It was right, and is kept: leave this empty."
+        form.secret.flags.required = False
     return form_page("console/sign_in/first_start.html", form)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from idp import applications, clock
+from idp import applications, clock, users
 from idp.db import commit, db
 from tests.console.surfing import Surfer
 from tests.factories import Factory
@@ -172,6 +172,14 @@ def test_of_several_what_is_refused_is_told_and_the_rest_is_done(ann: Surfer, ma
     assert "1 deleted, 1 not" in ann.text
     assert "no application" in ann.text
     assert "one" not in names(ann.open(f"{BASE}/applications"))
+
+
+def test_who_loses_their_rights_by_the_first_act_does_no_second_one(ann: Surfer, make: Factory) -> None:
+    make.user("bob@example.test")
+    ann.open(f"{BASE}/users").send("Disable", {"act": "disable", "picked": ["ann@example.test", "bob@example.test"]})
+    ann.send("Disable")
+    enabled = make.do(lambda realm: {row.name: row.enabled for row in users.list_users(realm)})
+    assert (enabled["ann@example.test"], enabled["bob@example.test"]) == (False, True)
 
 
 def test_nothing_is_done_to_several_without_a_choice_or_by_another_name(ann: Surfer, make: Factory) -> None:
