@@ -174,7 +174,7 @@ class NumberField(wtforms.IntegerField):
         super().process_formdata(valuelist)
 
 
-_UNITS = {
+UNITS = {
     "second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "year": 365 * 86_400,
 }  # fmt: skip # a table
 _LENGTH = re.compile(r"(\d{1,10})\s*([a-z]*?)s?", re.IGNORECASE)
@@ -208,7 +208,7 @@ class DurationField(wtforms.StringField):
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])
-        return "" if self.data is None else length_of_time(self.data * _UNITS[self._unit])
+        return "" if self.data is None else length_of_time(self.data * UNITS[self._unit])
 
     def process_formdata(self, valuelist: list[str]) -> None:
         """Read a length of time.
@@ -221,20 +221,20 @@ class DurationField(wtforms.StringField):
             return
         match = _LENGTH.fullmatch(typed)
         named = (match[2].lower() or self._unit) if match is not None else ""
-        unit = _UNITS.get(_SHORT.get(named, named))
+        unit = UNITS.get(_SHORT.get(named, named))
         if match is None or unit is None:
             raise ValueError("Write a length of time, such as 90 days, 12 hours or 15 minutes.")
         seconds = int(match[1]) * unit
-        if seconds % _UNITS[self._unit]:
+        if seconds % UNITS[self._unit]:
             raise ValueError(f"Write a whole number of {self._unit}s, or of something longer.")
-        self.data = seconds // _UNITS[self._unit]
+        self.data = seconds // UNITS[self._unit]
 
 
 def length_of_time(seconds: int) -> str:
     """Return a length of time in the longest unit that it is a whole number of, such as `90 days`."""
     for unit in ("year", "day", "hour", "minute"):
-        if seconds and seconds % _UNITS[unit] == 0:
-            count = seconds // _UNITS[unit]
+        if seconds and seconds % UNITS[unit] == 0:
+            count = seconds // UNITS[unit]
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{seconds} second{'' if seconds == 1 else 's'}"
 

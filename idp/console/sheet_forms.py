@@ -77,7 +77,7 @@ def _is_choice(field: FieldInfo) -> bool:
     return get_origin(kind_of(field.annotation)) is Literal
 
 
-def _unit_of(name: str) -> str:
+def unit_of(name: str) -> str:
     """Return the unit of time that a field is a number of, which is the end of its name; empty for none."""
     unit = name.rpartition("_")[2]
     return unit.removesuffix("s") if unit in {"seconds", "hours", "days"} else ""
@@ -85,7 +85,7 @@ def _unit_of(name: str) -> str:
 
 def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
     field = sheet.model_fields[name]
-    unit = _unit_of(name)
+    unit = unit_of(name)
     kind, label, hint = kind_of(field.annotation), field.title or "", " ".join(sheet.description_of(name).split())
     optional = kind is not field.annotation and type(None) in get_args(field.annotation)
     if kind is bool:

@@ -69,7 +69,7 @@ def _held_for() -> str:
 class FirstStartForm(Form):
     """The first administrator."""
 
-    held = HeldField()
+    pasted = HeldField()
     secret = password("One-time secret", "Printed when the server first started; it begins with idp_cs_.", autocomplete="off")
     name = text(
         "Your email address", "You will sign in with it.", required=True, longest=300, render_kw={"autocomplete": "username"}
@@ -149,7 +149,7 @@ def first_start(posted: Posted | None) -> Response | str:
     """Make the first administrator with the one-time secret, and sign them in."""
     form = FirstStartForm(posted)
     signed: list[tuple[str, str]] = []
-    secret = (form.secret.data or "").strip() or form.held.secret
+    secret = (form.secret.data or "").strip() or form.pasted.secret
     if secret and not form.secret.data:
         form.secret.validators = []
     refused: list[Exception] = []
@@ -166,7 +166,7 @@ def first_start(posted: Posted | None) -> Response | str:
         name, sid = signed[0]
         return sign_browser_in(see_other(page_url("/console/")), name, sid)
     if refused and isinstance(refused[0], InvalidValueError | ConflictError):  # something else than the secret
-        form.held.hold(secret)
+        form.pasted.hold(secret)
         form.secret.description = "It was right, and is kept: leave this empty."
         form.secret.flags.required = False
     return form_page("console/sign_in/first_start.html", form)

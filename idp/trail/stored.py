@@ -65,6 +65,9 @@ def verify_trail(
     report = verify_chain(
         realm, read_pieces(realm, last=end), lambda first, last: read_entries(realm, first, last), trusted, kept
     )
+    late = _late(realm, end, [each.entry for each in report.problems if each.kind is Kind.INSERTED and each.entry is not None])
+    report.problems = [each for each in report.problems if each.kind is not Kind.INSERTED or each.entry not in late]
+    report.unsealed += len(late)
     if mark is None:
         report.add(Kind.UNSIGNED, None, "There is no trustworthy record of how far the trail had come.")
     if other := _other_past(realm):
@@ -75,6 +78,23 @@ def verify_trail(
         )
         report.add(Kind.UNSIGNED, None, text)
     return report
+
+
+def _late(realm: str, end: int, numbers: Sequence[int]) -> set[int]:
+    """Return which of these entries were written late, behind some that were sealed, and are sealed in the next batch.
+
+    A transaction may commit a number after greater ones: sealing waits for it, see `AuditSealing.gaps`.
+
+    :param end: number of the last batch that was followed. What has been sealed since is in a later one.
+    """
+    if not numbers:
+        return set()
+    with reading() as session:  # first what is waited for: what is no longer was sealed, and is in a batch
+        waited_for = {gap[0] for gap in session.get_one(AuditSealing, 1).gaps}
+    with reading() as session:
+        query = select(AuditBatch).where(AuditBatch.realm == realm, AuditBatch.number > end)
+        sealed = {number for row in session.scalars(query) for number in unpack(row).ids}
+    return {number for number in numbers if number in waited_for or number in sealed}
 
 
 def _newest_number(realm: str) -> int:

@@ -127,7 +127,7 @@ def test_who_is_called_like_a_uid_is_reached_and_managed_by_their_own(
     links = surfer.open(f"{base}/access?holder={ann}").read().links
     assert f"{base}/users/{robot}" in links, "the review leads to who holds the role"
     assert f"{base}/users/{ann}" not in links
-    for page in (f"{base}/access?holder={ann}", f"{base}/users/{robot}"):
+    for page in (f"{base}/access?holder={ann}", f"{base}/users/{robot}?tab=access"):
         take = next(link for link in surfer.open(page).read().links if "/access/take" in link)
         assert robot in take, "and so does taking it away"
     surfer.open(take).send("Remove")

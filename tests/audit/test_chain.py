@@ -84,6 +84,27 @@ FORGERIES: dict[str, tuple[list[str], Kind]] = {
 }
 
 
+def test_entry_that_was_committed_late_is_no_forgery(sealed: list[int]) -> None:
+    tamper(
+        "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'audit_event'",
+        "INSERT INTO audit_event SELECT (SELECT max(id) + 1 FROM audit_event), at, realm, tag, 'user:late', target, address, outcome, detail "
+        "FROM audit_event WHERE id = :third",
+        third=sealed[2],
+    )
+    late = db.session.scalars(select(AuditEvent.id).where(AuditEvent.actor == "user:late")).one()
+    db.session.get_one(AuditSealing, 1).next_event = late + 1
+    commit()
+    write(1)
+    trail.seal_trail()  # as it is where a transaction has the number of the late one, and has not committed it yet
+    db.session.get_one(AuditSealing, 1).gaps = [[late, clock.now().isoformat(), 2**40]]
+    commit()
+    report = trail.verify_trail("acme")
+    assert (report.problems, report.unsealed) == ([], 1)
+    trail.seal_trail()
+    report = trail.verify_trail("acme")
+    assert (report.problems, report.unsealed) == ([], 0)
+
+
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forgery_is_named_with_its_entry(sealed: list[int], name: str) -> None:
     statements, kind = FORGERIES[name]

@@ -239,8 +239,8 @@ def test_the_one_time_secret_makes_one_administrator(app: Flask, make: Factory) 
     assert surfer.status == 400
     assert plain not in surfer.text
     other = Surfer(app).open("/console/first-start")
-    held = dict(surfer.form("Create my account").values)["held"]
-    other.send("Create my account", {"held": held, "name": "eve@example.test", "password": NEW})
+    held = dict(surfer.form("Create my account").values)["pasted"]
+    other.send("Create my account", {"pasted": held, "name": "eve@example.test", "password": NEW})
     assert other.status == 400, "it is kept for the browser that knew it"
     surfer.send("Create my account", {"password": NEW})
     assert surfer.url == "/console/organisations", "it need not be pasted again"

@@ -18,6 +18,8 @@ from idp.app import close_app, create_app
 from idp.applications import ApplicationSheet, SecretSheet
 from idp.cli import main
 from idp.cli.words import option_of
+from idp.console.forms import UNITS, length_of_time
+from idp.console.sheet_forms import unit_of
 from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
 from idp.realms import RealmSheet
@@ -348,6 +350,9 @@ def test_console_shows_what_the_api_has_set_and_loses_nothing(
     expected = {
         said: typed(value, is_time=said in {"expires_at", "until"}) for said, value in each.values.items() if said not in buttons
     }
+    for said, unit in {said: unit_of(said) for said in expected}.items():
+        if unit:  # written as people write it
+            expected[said] = {length_of_time(each.values[said] * UNITS[unit])}
     if "jwks" in sent:
         sent["jwks"] = {json.dumps(json.loads(value), sort_keys=True) for value in sent["jwks"]}
     assert {said: sent.get(said, set()) for said in expected} == expected

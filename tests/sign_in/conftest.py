@@ -60,12 +60,12 @@ class Browser:
         """Open the authorization endpoint."""
         return self.client.get(f"{self.base}auth?{urlencode(self.parameters(**changes))}")
 
-    def form_of(self, page: TestResponse) -> FoundForm:
-        """Return the form of a page."""
+    def form_of(self, page: TestResponse, action: str = "") -> FoundForm:
+        """Return the form of a page: the first one whose URL has this in it."""
         assert page.status_code in {200, 400, 401}, (page.status_code, page.text)
         reader = _Reader()
         reader.feed(page.text)
-        return reader.forms[0]
+        return next(form for form in reader.forms if action in form.action)
 
     def send(self, page: TestResponse, **values: str) -> TestResponse:
         """Fill in the form of a page, and send it."""

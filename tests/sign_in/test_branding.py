@@ -10,7 +10,7 @@ import pytest
 from idp import audit
 from idp.errors import InvalidMembersError
 from idp.realms import Branding, RealmSettings
-from idp.realms.branding import CARD, DARK_CARD, LARGEST_LOGO, LEAST_CONTRAST, by_night, contrast, on
+from idp.realms.branding import CARD, DARK_CARD, LARGEST_LOGO, LEAST_CONTRAST, by_night, contrast, on_colour
 from tests.factories import Factory, set_realm
 from tests.sign_in.conftest import Browser
 
@@ -88,7 +88,7 @@ def test_colour_can_be_read_by_day_and_by_night(colour: str) -> None:
     dark = by_night(colour)
     assert contrast(dark, DARK_CARD) >= LEAST_CONTRAST
     for button in (colour, dark):
-        assert contrast(button, on(button)) >= LEAST_CONTRAST
+        assert contrast(button, on_colour(button)) >= LEAST_CONTRAST
     style = Branding(colour).style
     assert colour in style
     assert dark in style

@@ -155,8 +155,7 @@ def console_in(web: Browser, name: str = "ann@example.test") -> None:
 
 
 def console_out(web: Browser) -> None:
-    form = web.form_of(web.client.get("/console/my/applications"))
-    assert "sign-out" in form.action
+    form = web.form_of(web.client.get("/console/my/applications"), "sign-out")
     assert web.client.post(form.action, data=dict(form.values), headers={"Origin": ORIGIN}).status_code == 303
 
 
