@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, g, render_template, request
 from jinja2 import StrictUndefined
@@ -15,6 +15,7 @@ from idp.access import Grant
 from idp.console.assets import ASSETS, accent_url
 from idp.console.browser import Visit, current_draft, current_visit, draft_promise, form_token
 from idp.console.icons import icon
+from idp.console.lists import here
 from idp.console.navigation import base, sections
 from idp.console.recent import recent_organisations
 from idp.console.theme import THEMES, chosen_theme, this_page
@@ -89,7 +90,7 @@ def set_up_templates(app: Flask) -> None:
         "address": address,
     }
     environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
-    environment.globals |= {"draft_promise": draft_promise, "url_with": url_with, "icon": icon, "themes": THEMES}
+    environment.globals |= {"draft_promise": draft_promise, "url_with": here, "icon": icon, "themes": THEMES}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
@@ -212,13 +213,6 @@ def day(time: datetime) -> str:
 def number(value: int) -> str:
     """Write a number so that it can be read."""
     return f"{value:,}"
-
-
-def url_with(**changes: Any) -> str:
-    """Return the URL of this page with other parameters; None takes one away."""
-    parameters = {name: value for name, value in request.args.items() if name != "done"} | changes
-    kept = {name: value for name, value in parameters.items() if value not in (None, "")}
-    return page_url(f"{request.path}?{urlencode(kept)}" if kept else request.path)
 
 
 def address(of: Grant | User) -> str:
