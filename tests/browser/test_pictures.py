@@ -31,7 +31,7 @@ _DIFFERENT_EACH_TIME = (
     (r"idp_(cs|ak)_\w+", r"idp_\1_SECRET"),
     (r"eyJ[\w.-]+", "TOKEN"),
     (r"\b[0-9a-f]{32}\b", "JTI"),
-    (r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: UTC)?", "TIME"),
+    (r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::|%3A)\d\d(?::\d\d)?)?(?: UTC)?", "TIME"),
     (r"\(?(?:now|in \d+ \w+|\d+ \w+ ago)\)?", "AWAY"),
     (r"\d+ (?:seconds?|minutes?|hours?|days?)\b", "SPAN"),
     (r"\d\d:\d\d", "HOUR"),
