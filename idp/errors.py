@@ -64,6 +64,10 @@ class Words:
         """Return what somebody gives a field of a domain by."""
         return name
 
+    def translated(self, english: str) -> str:
+        """Return a sentence, or a template of one, in the language that an edge speaks; values may be in it already."""
+        return english
+
     def leading_on(self, remedy: Remedy) -> str:  # noqa: ARG002 (the domains themselves know no way)
         """Return the sentence that says how to do what leads on; empty if there is nothing to say."""
         return ""
@@ -85,7 +89,7 @@ class Sentence:
         values = {name: each.said(words, field) if isinstance(each, Sentence) else each for name, each in self._values.items()}
         realm = words.named_realm(str(values["realm"])) if "realm" in values else words.realm
         gaps = {"realm": realm, "Realm": realm[0].upper() + realm[1:], "a_realm": words.a_realm, "field": words.field(field)}
-        return self._template.format_map(values | gaps)
+        return words.translated(self._template).format_map(values | gaps)
 
 
 A_REALM = Sentence("{a_realm}")
@@ -117,7 +121,7 @@ class IdpError(Exception):
 
     def said(self, words: Words) -> str:
         """Return the sentence in the words of an edge, and what leads on from it there."""
-        sentence = str(self) if self._sentence is None else self._sentence.said(words, self.field)
+        sentence = words.translated(str(self)) if self._sentence is None else self._sentence.said(words, self.field)
         way = words.leading_on(self.remedy) if self.remedy is not None else ""
         return f"{sentence} {way}" if way else sentence
 
@@ -170,7 +174,8 @@ class InvalidMembersError(InvalidValueError):
 
     def said(self, words: Words) -> str:
         """Return the first three, in the words of an edge."""
-        return "; ".join(f"{where}: {problem.removesuffix('.')}" for where, problem in self.named(words)[:3]) + "."
+        told = [f"{where}: {words.translated(problem).removesuffix('.')}" for where, problem in self.named(words)[:3]]
+        return f"{'; '.join(told)}."
 
 
 class StorageUnavailableError(IdpError):

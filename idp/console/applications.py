@@ -15,10 +15,11 @@ from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
+from idp.console.language import count_of
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import role_choices
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
@@ -27,7 +28,7 @@ MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
 
 _AUDIENCE = (
-    "Who its tokens are for (aud), one per line. Include {issuer} to let it administer this organisation. "
+    "Who its tokens are for (aud). Include {issuer} to let it administer this organisation. "
     "Without any, its tokens are for no API in particular."
 )
 
@@ -69,7 +70,7 @@ class NewApplicationForm(Form):
 
     name = name_field("Its client_id")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
-    redirect_uris = LinesField("Redirect URIs", "Where people are sent back to after they have signed in to it. One a line.")
+    redirect_uris = LinesField("Redirect URIs", "Where people are sent back to after they have signed in to it.")
     description = text("Description", "What it is, for whoever reads this in a year.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, request
 
@@ -11,7 +12,9 @@ from idp import audit, clock, rules, trail
 from idp.audit import AuditEvent, Tag
 from idp.console.browser import Visit, page
 from idp.console.lists import BATCH, after_number, file_pieces, one_page
+from idp.console.navigation import base
 from idp.console.render import render
+from idp.console.zones import ZONE, reader_zone, shown_time, typed_zone, zone_name
 from idp.db import commit, db
 from idp.errors import InvalidValueError
 from idp.web.downloads import download
@@ -22,6 +25,9 @@ MOST_EXPORTED = 20_000
 
 EVENTS = 25
 """Events of a page, each with all that is known of it."""
+
+_TIME = "%Y-%m-%dT%H:%M"
+"""How a field of a form has a time."""
 
 _RANGES = (
     ("Last hour", timedelta(hours=1)),
@@ -48,7 +54,8 @@ def list_events(visit: Visit) -> Response | str:
         more=more,
         first=before is None,
         filters=filters,
-        ranges=[(name, f"{clock.now() - span:%Y-%m-%dT%H:00}") for name, span in _RANGES],
+        export=f"{base(visit.realm.name)}/audit.jsonl?{urlencode(filters | {ZONE: zone_name()})}",
+        ranges=[(name, shown_time(clock.now() - span, "%Y-%m-%dT%H:00")) for name, span in _RANGES],
         subjects=subjects,
         guarded=trail.is_guarded(),
         most=MOST_EXPORTED,
@@ -82,7 +89,9 @@ def _record(visit: Visit, how: str) -> None:
 
 
 def _filters() -> dict[str, str]:
-    return {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "outcome", "since", "until")}
+    """Return what the URL narrows the trail by, its times in the reader's zone."""
+    given = {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "outcome", "since", "until")}
+    return given | {name: _shown(given[name], typed_zone()) for name in ("since", "until")}
 
 
 def _query(filters: dict[str, str]) -> dict[str, Any]:
@@ -91,19 +100,25 @@ def _query(filters: dict[str, str]) -> dict[str, Any]:
         "target": filters["target"] or None,
         "tag": filters["tag"] or None,
         "outcome": filters["outcome"] or None,
-        "since": _time(filters["since"]),
-        "until": _time(filters["until"]),
+        "since": _time(filters["since"], reader_zone()),
+        "until": _time(filters["until"], reader_zone()),
     }
 
 
-def _time(text: str) -> datetime | None:
-    """Read a time of the form, which is in UTC."""
+def _shown(text: str, zone: tzinfo) -> str:
+    """Return a time of another zone as one of the reader's."""
+    time = _time(text, zone)
+    return shown_time(time, _TIME) if time is not None else ""
+
+
+def _time(text: str, zone: tzinfo) -> datetime | None:
+    """Read a time of the form, which is in a zone."""
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidValueError("Write a time as 2026-11-22T13:00, in UTC.") from None
+        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidValueError("Write a time as 2026-11-22T13:00.") from None
 
 
 def _facts(event: AuditEvent) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from idp.console.browser import Visit, look_again
 from idp.console.dialogs import see_other
 from idp.console.forms import PageWords
+from idp.console.language import count_of
 from idp.console.lists import SIZES
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidValueError
 from idp.web.errors import classify

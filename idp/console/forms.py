@@ -9,12 +9,15 @@ from difflib import get_close_matches
 from typing import Any
 
 import wtforms
+from flask import g
 from sqlalchemy.exc import DataError, IntegrityError
 from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
 from idp.console.browser import current_draft
+from idp.console.language import count_of, current_language, say
+from idp.console.zones import ZONE, shown_time, typed_zone, zone_named
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidMembersError, Remedy, Words
 from idp.web.errors import classify
@@ -27,6 +30,14 @@ SEEN = "seen"
 class Form(wtforms.Form):
     """A form. What its values may be, the domains decide: a refusal of theirs is shown above the fields."""
 
+    class Meta(wtforms.Form.Meta):
+        """In the language of the page."""
+
+        @property
+        def locales(self) -> list[str]:
+            """What the library's own sentences are in."""
+            return [current_language().code]
+
     problem = ""
     status = 200
     seen = ""
@@ -37,7 +48,10 @@ class Form(wtforms.Form):
         :param stored: what is stored now, by the names of the fields, when the form changes something.
         """
         restored = self._restored() if posted is None else None
-        super().__init__(formdata=posted if restored is None else restored, data=stored, **options)
+        typed = posted if restored is None else restored
+        if typed is not None:
+            g.typed_zone = zone_named(typed.get(ZONE, ""))
+        super().__init__(formdata=typed, data=stored, **options)
         self.is_sent, self.is_restored = posted is not None, restored is not None
         self.conflicts: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
@@ -49,7 +63,9 @@ class Form(wtforms.Form):
                 self.conflicts = {
                     name: value for name, value in stored.items() if name in self._fields and value != self._fields[name].data
                 }
-                self.refuse("Someone else has changed this in the meantime. Below is what you typed and what is stored now.", 409)
+                self.refuse(
+                    say("Someone else has changed this in the meantime. Below is what you typed and what is stored now."), 409
+                )
 
     @classmethod
     def _restored(cls) -> Posted | None:
@@ -67,7 +83,7 @@ class Form(wtforms.Form):
         if not self.is_sent or self.problem:
             return False
         if not self.validate():
-            self.refuse("Some fields are not valid.", 400)
+            self.refuse(say("Some fields are not valid."), 400)
             return False
         try:
             act()
@@ -83,9 +99,10 @@ class Form(wtforms.Form):
 
     def _mark(self, error: Exception) -> None:
         """Mark the fields that a refusal is about."""
-        problems = {error.field: "See above."} if isinstance(error, IdpError) else {}
+        problems = {error.field: say("See above.")} if isinstance(error, IdpError) else {}
         if isinstance(error, InvalidMembersError):
-            problems = {where: f"{problem.removesuffix('.')}." for where, problem in error.members}
+            plain = current_language().plain
+            problems = {where: f"{plain(problem).removesuffix('.')}." for where, problem in error.members}
         for name, problem in problems.items():
             found = self.found(name)
             if found is not None:
@@ -102,10 +119,21 @@ class Form(wtforms.Form):
 
 
 class PageWords(Words):
-    """What people call things."""
+    """What people call things, in the language of the page."""
 
-    realm = "organisation"
-    a_realm = "an organisation"
+    @property
+    def realm(self) -> str:  # type: ignore[override]  # in another language with each page
+        """What a realm is called."""
+        return say("organisation")
+
+    @property
+    def a_realm(self) -> str:  # type: ignore[override]  # the same
+        """What any of them is called."""
+        return say("an organisation")
+
+    def translated(self, english: str) -> str:
+        """Return a sentence in the language of the page."""
+        return current_language().plain(english)
 
     def named_realm(self, name: str) -> str:
         """Return what stands for one of them."""
@@ -113,7 +141,7 @@ class PageWords(Words):
 
     def leading_on(self, remedy: Remedy) -> str:
         """Return what to do on these pages."""
-        return {"delete personal tokens": "Delete some, in the list of yours."}.get(remedy.act, "")
+        return say({"delete personal tokens": "Delete some, in the list of yours."}.get(remedy.act, ""))
 
 
 class _FormWords(PageWords):
@@ -129,12 +157,12 @@ class _FormWords(PageWords):
         near = [
             match for typed in _texts(self._form.data) for match in get_close_matches(typed, known, n=1) if typed not in known
         ]
-        return f"Did you mean {near[0]}?" if near else super().leading_on(remedy)
+        return say("Did you mean {name}?", name=near[0]) if near else super().leading_on(remedy)
 
     def field(self, name: str) -> str:
         """Return the label of a field."""
         found = self._form.found(name)
-        return str(found.label.text) if found is not None else name
+        return say(str(found.label.text)) if found is not None else name
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -150,6 +178,7 @@ class LinesField(wtforms.TextAreaField):
     """Several values, one a line."""
 
     data: Any
+    hint = "One a line."
 
     def __init__(self, label: str = "", description: str = "", **options: Any) -> None:
         super().__init__(label, [validators.Optional()], description=description, **options)
@@ -170,21 +199,24 @@ class NumberField(wtforms.IntegerField):
         """Take a number of up to ten digits."""
         if valuelist and len(valuelist[0].strip()) > 10:
             self.data = None
-            raise ValueError("Use a number of at most ten digits.")
+            raise ValueError(say("Use a number of at most ten digits."))
         super().process_formdata(valuelist)
 
 
 UNITS = {
     "second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "year": 365 * 86_400,
 }  # fmt: skip # a table
-_LENGTH = re.compile(r"(\d{1,10})\s*([a-z]*?)s?", re.IGNORECASE)
+_LENGTH = re.compile(r"(\d{1,10})\s*([^\W\d]*)")
 _SHORT = {
     "s": "second",
     "sec": "second",
+    "secs": "second",
     "m": "minute",
     "min": "minute",
+    "mins": "minute",
     "h": "hour",
     "hr": "hour",
+    "hrs": "hour",
     "d": "day",
     "w": "week",
     "y": "year",
@@ -195,6 +227,7 @@ class DurationField(wtforms.StringField):
     """A length of time as people write it, such as `90 days`; its data is a whole number of a unit, as it is stored."""
 
     data: Any
+    hint = "Such as 90 days, 12 hours or 15 minutes."
 
     def __init__(self, label: str, rules: list[Any] | None = None, *, unit: str, description: str = "", **options: Any) -> None:
         """Take the field's terms.
@@ -202,8 +235,7 @@ class DurationField(wtforms.StringField):
         :param unit: what is stored, such as `hour`; a number that is typed without a unit is of these, too.
         """
         self._unit = unit
-        hint = "Such as 90 days, 12 hours or 15 minutes."
-        super().__init__(label, rules, description=f"{description} {hint}".strip(), **options)
+        super().__init__(label, rules, description=description, **options)
 
     def _value(self) -> str:
         if self.raw_data:
@@ -220,40 +252,68 @@ class DurationField(wtforms.StringField):
         if not typed:
             return
         match = _LENGTH.fullmatch(typed)
-        named = (match[2].lower() or self._unit) if match is not None else ""
-        unit = UNITS.get(_SHORT.get(named, named))
+        unit = _units().get(match[2].lower() or self._unit) if match is not None else None
         if match is None or unit is None:
-            raise ValueError("Write a length of time, such as 90 days, 12 hours or 15 minutes.")
+            raise ValueError(say("Write a length of time, such as 90 days, 12 hours or 15 minutes."))
         seconds = int(match[1]) * unit
         if seconds % UNITS[self._unit]:
-            raise ValueError(f"Write a whole number of {self._unit}s, or of something longer.")
+            units = count_of(2, self._unit).removeprefix("2").strip()
+            raise ValueError(say("Write a length of time in whole {units}, or in longer ones.", units=units))
         self.data = seconds // UNITS[self._unit]
+
+
+def _units() -> dict[str, int]:
+    """Return the lengths of units by what they are called: in short, in English, and in the language of the page."""
+    known = {short: UNITS[unit] for short, unit in _SHORT.items()}
+    for unit, seconds in UNITS.items():
+        known |= {unit: seconds, f"{unit}s": seconds}
+        known |= {count_of(count, unit).removeprefix(str(count)).strip().lower(): seconds for count in (1, 2)}
+    return known
 
 
 def length_of_time(seconds: int) -> str:
     """Return a length of time in the longest unit that it is a whole number of, such as `90 days`."""
     for unit in ("year", "day", "hour", "minute"):
         if seconds and seconds % UNITS[unit] == 0:
-            count = seconds // UNITS[unit]
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
+            return _plain_count(seconds // UNITS[unit], unit)
+    return _plain_count(seconds, "second")
+
+
+def _plain_count(count: int, unit: str) -> str:
+    """Return a number of units, with nothing between the digits, so that it can be read again."""
+    return f"{count} {count_of(1 if count == 1 else 2, unit)[1:].strip()}"
 
 
 class TimeField(wtforms.DateTimeLocalField):
-    """A time in UTC, to the minute; None for none."""
+    """A time to the minute, shown in the reader's zone and read in the zone that it was shown in; None for none."""
 
     def __init__(self, label: str, **options: Any) -> None:
-        super().__init__(f"{label} (UTC)", [validators.Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **options)
+        super().__init__(label, [validators.Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **options)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return shown_time(self.data, self.format[0]) if self.data else ""
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        """Read a time, which is in UTC."""
+        """Read a time."""
         super().process_formdata(valuelist)
         if isinstance(self.data, datetime):
-            self.data = self.data.replace(tzinfo=UTC)
+            self.data = self.data.replace(tzinfo=typed_zone()).astimezone(UTC)
 
 
 class ChecksField(wtforms.SelectMultipleField):
     """Several of a list of choices, each with a box of its own."""
+
+
+class _Said:
+    """A constant that is said in the language of the page when it is shown."""
+
+    def __init__(self, english: str) -> None:
+        self._english = english
+
+    def __str__(self) -> str:
+        return say(self._english)
 
 
 def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> list[Any]:
@@ -261,7 +321,8 @@ def choices(values: Iterable[str], labels: Mapping[str, str] | None = None) -> l
 
     :param labels: how a value is called, where that is not what it is.
     """
-    return [SelectChoice(str(value), (labels or {}).get(value, str(value))) for value in values]
+    called = labels or {}
+    return [SelectChoice(str(value), _Said(called[value]) if value in called else str(value)) for value in values]
 
 
 CHOOSE = "Choose"
@@ -274,14 +335,19 @@ def choice(label: str, *, required: bool = True) -> wtforms.SelectField:
     return wtforms.SelectField(label, [rule])
 
 
-def name_field(meaning: str = "") -> wtforms.StringField:
-    """Return the field for the name of a realm, a role, a project, a group, an application, a secret.
+class NameField(wtforms.StringField):
+    """The name of a realm, a role, a project, a group, an application, a secret."""
 
-    :param meaning: what the name is for, if that has to be said.
+    hint = "A lower-case letter, then lower-case letters, digits, - and _."
+
+
+def name_field(meaning: str = "") -> wtforms.StringField:
+    """Return the field for a name.
+
+    :param meaning: a sentence that says what the name is for, if that has to be said.
     """
-    rule = "a lower-case letter, then lower-case letters, digits, - and _."
-    description = f"{meaning}: {rule}" if meaning else rule.capitalize()
-    return text("Name", description, required=True, longest=64)
+    rules: list[Any] = [validators.Length(max=64), validators.InputRequired()]
+    return NameField("Name", rules, description=meaning, filters=[_stripped])
 
 
 def text(label: str, description: str = "", *, required: bool = False, longest: int = 500, **options: Any) -> wtforms.StringField:

@@ -11,9 +11,10 @@ from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.drafts import SecretField
 from idp.console.forms import ChecksField, Form, LinesField, choices, text
+from idp.console.language import count_of
 from idp.console.lists import PAGE, Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import InvalidValueError, NotFoundError
 from idp.keysets import KeysetSheet

@@ -11,9 +11,10 @@ from idp import audit, clock, manifest, organisations, realms, rules
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import Form, name_field, text
+from idp.console.language import count_of
 from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.urls import page_url
 from idp.realms import MASTER, Realm, RealmSheet, RealmState
 

@@ -8,9 +8,10 @@ from idp import applications, registrations, rules
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.dialogs import Confirmation, confirmed, form_page
 from idp.console.forms import ChecksField, choices
+from idp.console.language import count_of
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
-from idp.console.render import count_of, render
+from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, values_in
 from idp.errors import InvalidValueError
 from idp.registrations import RegistrationTokenSheet

@@ -15,11 +15,13 @@ from idp.access import Grant
 from idp.console.assets import ASSETS, accent_url
 from idp.console.browser import Visit, current_draft, current_visit, draft_promise, form_token
 from idp.console.icons import icon
+from idp.console.language import all_languages, count_of, current_language, say, say_count
 from idp.console.lists import here
 from idp.console.navigation import base, sections
 from idp.console.recent import recent_organisations
 from idp.console.theme import THEMES, chosen_theme, this_page
 from idp.console.urls import page_url
+from idp.console.zones import is_zone_known, shown_time, zone_cookie, zone_name
 from idp.db import is_uid
 from idp.public_url import origin_of
 from idp.users import User
@@ -65,6 +67,22 @@ _UNITS = ((365, 86_400 * 365, "year"), (100, 86_400 * 30, "month"), (1, 86_400, 
 
 _SHORT_UNITS = ((3_600, "hour"), (60, "minute"))
 
+_AGO = {
+    "year": ("{count} year ago", "{count} years ago"),
+    "month": ("{count} month ago", "{count} months ago"),
+    "day": ("{count} day ago", "{count} days ago"),
+    "hour": ("{count} hour ago", "{count} hours ago"),
+    "minute": ("{count} minute ago", "{count} minutes ago"),
+}
+_AHEAD = {
+    "year": ("in {count} year", "in {count} years"),
+    "month": ("in {count} month", "in {count} months"),
+    "day": ("in {count} day", "in {count} days"),
+    "hour": ("in {count} hour", "in {count} hours"),
+    "minute": ("in {count} minute", "in {count} minutes"),
+}
+"""How far off a time is, by unit."""
+
 
 def render(template: str, **values: Any) -> str:
     """Return a page."""
@@ -87,10 +105,14 @@ def set_up_templates(app: Flask) -> None:
         "coded": coded,
         "as_json": as_json,
         "exactly": exactly,
+        "said": said,
+        "sentence": sentence,
         "address": address,
     }
     environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
     environment.globals |= {"draft_promise": draft_promise, "url_with": here, "icon": icon, "themes": THEMES}
+    environment.globals |= {"_": lambda english, **values: current_language().say(english, **values), "plural": say_count}
+    environment.globals |= {"all_languages": all_languages}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
@@ -111,10 +133,14 @@ def set_up_templates(app: Flask) -> None:
             "is_elsewhere": visit is not None and not visit.is_home,
             "recent_organisations": recent_organisations() if visit is not None and visit.is_operator else [],
             "theme": chosen_theme(),
+            "language": current_language().code,
+            "zone": zone_name(),
+            "is_zone_known": is_zone_known(),
+            "zone_cookie": zone_cookie(),
             "session_left": g.get("session_left", 0) if visit is not None else 0,
             "this_page": this_page(),
             "accent": accent_url(branding) if branding else "",
-            "notice": NOTICES.get(request.args.get("done", ""), ""),
+            "notice": say(NOTICES.get(request.args.get("done", ""), "")),
             "is_restored": current_draft() is not None,
             "has_several_sessions": len(cookies.session_names()) > 1,
             "path": page_url(request.path),
@@ -144,18 +170,17 @@ def _is_misplaced(host: str, public_host: str) -> bool:
 def when(time: datetime | None, missing: str = "never") -> Markup | str:
     """Write a time with its zone, and in words."""
     if time is None:
-        return missing
-    text = time.strftime("%Y-%m-%d %H:%M UTC")
+        return say(missing)
     return Markup('<time datetime="{}">{} <span class="text-body-secondary">({})</span></time>').format(
-        time.isoformat(timespec="seconds"), text, words(time, clock.now())
+        time.isoformat(timespec="seconds"), shown_time(time), words(time, clock.now())
     )
 
 
 def ago(time: datetime | None, missing: str = "never") -> Markup | str:
     """Write how long ago a time was, for a list; where the pointer or the keyboard is, the time itself."""
     if time is None:
-        return missing
-    exact = time.strftime("%Y-%m-%d %H:%M UTC")
+        return say(missing)
+    exact = shown_time(time)
     return Markup('<time datetime="{}" title="{}"><span class="away">{}</span><span class="exact">{}</span></time>').format(
         time.isoformat(timespec="seconds"), exact, words(time, clock.now()), exact
     )
@@ -163,7 +188,7 @@ def ago(time: datetime | None, missing: str = "never") -> Markup | str:
 
 def exactly(time: datetime) -> Markup:
     """Write a time to the millisecond, with its zone."""
-    text = f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03} UTC"
+    text = shown_time(time, f"%Y-%m-%d %H:%M:%S.{time.microsecond // 1000:03} %Z")
     return Markup('<time datetime="{}">{}</time>').format(time.isoformat(timespec="milliseconds"), text)
 
 
@@ -175,10 +200,10 @@ def as_json(value: Any) -> str:
 def words(time: datetime, now: datetime) -> str:
     """Return how long ago a time was, or how far it is off, in words."""
     seconds = (time - now).total_seconds()
-    distance = _distance(abs(seconds))
-    if distance is None:
-        return "now"
-    return f"in {distance}" if seconds > 0 else f"{distance} ago"
+    count, unit = _in_units(abs(seconds))
+    if unit == "second":
+        return say("now")
+    return say_count(*(_AHEAD if seconds > 0 else _AGO)[unit], count)
 
 
 def duration(span: timedelta | int) -> str:
@@ -186,33 +211,35 @@ def duration(span: timedelta | int) -> str:
 
     :param span: or a number of seconds.
     """
-    seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
-    return _distance(seconds) or f"{int(seconds)} seconds"
+    return count_of(*_in_units(span.total_seconds() if isinstance(span, timedelta) else float(span)))
 
 
-def _distance(seconds: float) -> str | None:
+def _in_units(seconds: float) -> tuple[int, str]:
+    """Return a length of time as a whole number of a unit."""
     for days, size, unit in _UNITS:
         if seconds >= days * 86_400:
-            return count_of(int(seconds // size), unit)
-    for size, unit in _SHORT_UNITS:
-        if seconds >= size:
-            return count_of(int(seconds // size), unit)
-    return None
-
-
-def count_of(count: int, what: str) -> str:
-    """Return a number of things: `1 key`, `2,000 keys`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+            return int(seconds // size), unit
+    return next(((int(seconds // size), unit) for size, unit in _SHORT_UNITS if seconds >= size), (int(seconds), "second"))
 
 
 def day(time: datetime) -> str:
     """Write the day of a time."""
-    return time.strftime("%Y-%m-%d")
+    return shown_time(time, "%Y-%m-%d")
 
 
 def number(value: int) -> str:
     """Write a number so that it can be read."""
-    return f"{value:,}"
+    return current_language().number(value)
+
+
+def said(english: str) -> str:
+    """Translate a constant of the code, such as the title of a column; what is no text of ours stays what it is."""
+    return current_language().said.get(str(english)) or english
+
+
+def sentence(english: str) -> str:
+    """Translate what a domain says, with values in it."""
+    return current_language().plain(str(english))
 
 
 def address(of: Grant | User) -> str:

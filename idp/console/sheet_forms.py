@@ -101,7 +101,7 @@ def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
             label, choices=choices(("", *values) if optional else values, {"": BY_DEFAULT}), description=hint
         )
     if get_origin(kind) is list:
-        return LinesField(label, f"{hint} One a line.")
+        return LinesField(label, hint)
     return JsonField(label, description=hint) if get_origin(kind) is dict else TimeField(label, description=hint)
 
 

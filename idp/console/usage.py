@@ -6,7 +6,8 @@ from idp import apikeys, applications, clock, personal_tokens, sessions, users
 from idp.access import Holder, HolderKind
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret
-from idp.console.render import count_of, words
+from idp.console.language import count_of
+from idp.console.render import words
 from idp.realms import Realm
 from idp.users import User
 

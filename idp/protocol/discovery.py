@@ -14,7 +14,7 @@ from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm_document
 from idp.protocol.registration import PATH as REGISTRATION_PATH
 from idp.realms import KnownRealm
-from idp.web.languages import languages
+from idp.web.languages import codes
 
 MAX_AGE = 3600
 
@@ -48,7 +48,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "ui_locales_supported": list(languages()),
+        "ui_locales_supported": list(codes()),
         "grant_types_supported": list(GRANTS),
         "scopes_supported": list(SCOPES),
         "subject_types_supported": ["public"],

@@ -1,22 +1,31 @@
 """The languages of the pages: a catalogue each in `locale/`, so that another language is another file.
 
-English is what stands in the templates. What a catalogue lacks, such as a sentence of a domain with numbers in it, stays English.
+English is what stands in the templates and in the code. A catalogue has each text of the pages, and of what domains say to
+people; `tests/catalogues.py` finds them all, and brings a catalogue into step with them.
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 from typing import Any
 
+from babel import Locale
 from babel.dates import format_timedelta
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from flask import request
 from markupsafe import Markup
 
 ENGLISH = "en"
+
+
+def _english_form(count: int) -> int:
+    return int(count != 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +35,129 @@ class Language:
     code: str
     """As HTML and `ui_locales` have it (BCP 47)."""
     said: Mapping[str, str] = field(default_factory=dict, repr=False)
+    counted: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """Texts with a number in them, by what the English says of one and of several."""
+    form_of: Callable[[int], int] = field(default=_english_form, repr=False)
+    """Which form of a text goes with a number."""
+    _shapes: list[tuple[re.Pattern[str], str]] = field(default_factory=list, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What it calls itself, such as "Deutsch"."""
+        return str(Locale.parse(self.code).get_display_name()).capitalize()
 
     def say(self, english: str, **values: Any) -> Markup:
         """Return a text of a page. It may have markup of its own; its values are escaped."""
         return Markup(self.said.get(english) or english).format(**values)  # noqa: S704 (a text of ours, not of whoever asks)
 
+    def fill(self, english: str, values: Mapping[str, Any]) -> str:
+        """Return a text without markup, with values in its gaps."""
+        said = self.said.get(english) or english
+        return said.format_map(values) if values else said
+
+    def count(self, one: str, several: str, count: int, **values: Any) -> str:
+        """Return a text with a number in it, in the gap `{count}`.
+
+        :param one: what the English says of one.
+        :param several: of any other number.
+        """
+        forms = self.counted.get((one, several)) or (one, several)
+        return forms[self.form_of(count)].format(count=self.number(count), **values)
+
+    def number(self, value: int) -> str:
+        """Write a number so that it can be read."""
+        return f"{value:,}" if self.code == ENGLISH else str(format_decimal(value, locale=self.code))
+
     def plain(self, english: str) -> str:
-        """Return a sentence of a domain, without markup."""
-        return self.said.get(english) or english
+        """Return a sentence of a domain, without markup.
+
+        It may have values in it already: it is found by its shape then.
+        """
+        found = self.said.get(english)
+        if found or not self.said:
+            return found or english
+        for shape, said in self._known_shapes():
+            match = shape.fullmatch(english)
+            if match is not None:
+                return said.format_map(match.groupdict())
+        return english
+
+    def _known_shapes(self) -> list[tuple[re.Pattern[str], str]]:
+        """Return what sentences with gaps look like when they are filled, the most definite first."""
+        if not self._shapes:
+            found = sorted(((_letters(english), english) for english in self.said if "{" in english), reverse=True)
+            self._shapes.extend((_shape(english), self.said[english]) for letters, english in found if letters > 2)
+        return self._shapes
 
     def days(self, number: int) -> str:
         """Return a time in days, such as "30 days"."""
         return str(format_timedelta(timedelta(days=number), granularity="day", threshold=math.inf, locale=self.code))
 
 
+def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
+    for literal, name, _spec, _conversion in Formatter().parse(text):
+        yield literal, name
+
+
+def _letters(text: str) -> int:
+    return sum(character.isalpha() for literal, _name in _pieces(text) for character in literal)
+
+
+def _shape(text: str) -> re.Pattern[str]:
+    pattern, seen = "", set[str]()
+    for literal, name in _pieces(text):
+        pattern += re.escape(literal)
+        if name:
+            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)"
+            seen.add(name)
+    return re.compile(pattern, re.DOTALL)
+
+
 @cache
-def languages() -> Mapping[str, Language]:
-    """Return all languages by their codes."""
-    found = {ENGLISH: Language(ENGLISH)}
-    for file in sorted((files("idp.web") / "locale").iterdir(), key=lambda each: each.name):
-        code, dot, kind = file.name.partition(".")
-        if dot and kind == "po":
-            with file.open("rb") as catalogue:
-                entries = {str(entry.id): str(entry.string) for entry in read_po(catalogue) if entry.id and not entry.fuzzy}
-            found[code] = Language(code, entries)
-    return found
+def codes() -> tuple[str, ...]:
+    """Return the codes of all languages, English first."""
+    found = [each.name.partition(".") for each in (files("idp.web") / "locale").iterdir()]
+    return (ENGLISH, *sorted(code for code, _dot, kind in found if kind == "po"))
+
+
+@cache
+def language(code: str) -> Language:
+    """Return a language. Its catalogue is read when it is first spoken: most servers need one or two.
+
+    :param code: one of `codes()`.
+    """
+    if code == ENGLISH:
+        return Language(ENGLISH)
+    with (files("idp.web") / "locale" / f"{code}.po").open("rb") as catalogue:
+        read = read_po(catalogue)
+    said, counted = {}, {}
+    for entry in read:
+        if not entry.id or entry.fuzzy:
+            continue
+        if isinstance(entry.id, str):
+            said[entry.id] = str(entry.string)
+        elif all(entry.string):
+            counted[(entry.id[0], entry.id[1])] = tuple(map(str, entry.string))
+    return Language(code, said, counted, _form_of(read.plural_expr))
+
+
+def _form_of(expression: str) -> Callable[[int], int]:
+    """Return the function that a catalogue's header has for its forms of numbers."""
+    from gettext import c2py  # type: ignore[attr-defined]  # noqa: PLC0415 (needed with a catalogue only)
+
+    form: Callable[[int], int] = c2py(expression)
+    return form
 
 
 def choose_language(ui_locales: str = "") -> Language:
     """Return the first language that there is of those that the application asks for, or else that the browser does.
 
-    :param ui_locales: the parameter (OpenID Connect Core §3.1.2.1), in order of preference.
+    :param ui_locales: the parameter (OpenID Connect Core §3.1.2.1), or a choice of the visitor's own; in order of preference.
     """
-    known = languages()
+    known = codes()
     for wanted in ui_locales.split():
         code = wanted.lower().partition("-")[0]
         if code in known:
-            return known[code]
+            return language(code)
     code = request.accept_languages.best_match(list(known), ENGLISH)
-    return known[str(code).partition("-")[0]]
+    return language(str(code).partition("-")[0])

@@ -137,7 +137,7 @@ def test_lists_are_narrowed_and_told_so(ann: Surfer, make: Factory) -> None:
     assert names(ann.open(f"{BASE}/applications?state=disabled")) == ["worker"]
     assert names(ann.open(f"{BASE}/applications?project=vision&search=worker")) == ["worker"]
     ann.open(f"{BASE}/applications?search=<b>nothing</b>")
-    assert "No application matches “&lt;b&gt;nothing&lt;/b&gt;”" in ann.text
+    assert "Nothing in this list matches “&lt;b&gt;nothing&lt;/b&gt;”" in ann.text
     assert f'href="{BASE}/applications">Show all' in ann.text
 
 

@@ -1,6 +1,16 @@
 // What pages do better with a script. Each of them works without.
 "use strict";
 
+// What is said here comes with the page, in its language.
+const said = JSON.parse(document.body.dataset.said);
+
+// Times are shown in the zone of this browser, once the server knows it.
+if (document.body.dataset.zoneCookie) {
+  const secure = window.location.protocol === "https:" ? "; secure" : "";
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  document.cookie = `${document.body.dataset.zoneCookie}=${zone}; path=${document.body.dataset.path}; max-age=31536000; samesite=lax${secure}`;
+}
+
 // Copy buttons stand beside what is to be copied; without a script they are hidden.
 for (const button of document.querySelectorAll("button.copy")) {
   const source = button.parentElement.querySelector(".copy-source");
@@ -11,12 +21,12 @@ for (const button of document.querySelectorAll("button.copy")) {
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(source.textContent);
-      label.textContent = told.textContent = "Copied";
+      label.textContent = told.textContent = said.copied;
     } catch {
       // no clipboard over plain HTTP: select the text, so that it can be copied by hand
       window.getSelection().selectAllChildren(source);
-      label.textContent = "Selected";
-      told.textContent = "Selected: copy it with the keyboard";
+      label.textContent = said.selected;
+      told.textContent = said.by_keyboard;
     }
     window.setTimeout(() => { label.textContent = usual; }, 2000);
   });
@@ -49,11 +59,6 @@ if (first) {
   }, 2000);
 }
 
-// Times are UTC on the page; the visitor's own clock is in the tooltip.
-for (const time of document.querySelectorAll("time[datetime]")) {
-  time.title = `${new Date(time.dateTime).toLocaleString()} (your time)`;
-}
-
 // A menu closes when one looks elsewhere.
 for (const menu of document.querySelectorAll("details.menu")) {
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
@@ -81,7 +86,7 @@ window.addEventListener("pageshow", (event) => { if (event.persisted) window.loc
 for (const table of document.querySelectorAll("main .table")) {
   const names = [...table.querySelectorAll("thead th")].map((name) => name.dataset.label ?? name.textContent.trim());
   for (const row of table.querySelectorAll("tbody tr")) {
-    [...row.children].forEach((cell, place) => { cell.dataset.label = names[place] === "Actions" ? "" : names[place]; });
+    [...row.children].forEach((cell, place) => { cell.dataset.label = names[place]; });
   }
   table.classList.add("with-labels");
 }
@@ -106,7 +111,7 @@ for (const every of document.querySelectorAll("input[data-pick-all]")) {
     const count = boxes.filter((box) => box.checked).length;
     every.checked = count > 0 && count === boxes.length;
     every.indeterminate = count > 0 && count < boxes.length;
-    if (bar) bar.textContent = count ? `${count} selected` : "";
+    if (bar) bar.textContent = count ? said.picked.replace("#", count) : "";
   };
   every.hidden = false;
   every.addEventListener("change", () => { for (const box of boxes) box.checked = every.checked; tell(); });
@@ -121,16 +126,16 @@ if (finder && window.HTMLDialogElement) {
   const field = document.createElement("input");
   const found = document.createElement("div");
   palette.className = "palette";
-  palette.setAttribute("aria-label", "Search");
-  Object.assign(field, { className: "palette-field", type: "text", placeholder: "Applications, users, API keys, projects, pages …", maxLength: 100, autocomplete: "off", spellcheck: false });
-  field.setAttribute("aria-label", "Search pages, applications, users, API keys, projects and actions");
+  palette.setAttribute("aria-label", said.search);
+  Object.assign(field, { className: "palette-field", type: "text", placeholder: said.find, maxLength: 100, autocomplete: "off", spellcheck: false });
+  field.setAttribute("aria-label", said.find_label);
   field.setAttribute("role", "combobox");
   field.setAttribute("aria-expanded", "true");
   field.setAttribute("aria-controls", "palette-found");
   found.className = "found";
   found.id = "palette-found";
   found.setAttribute("role", "listbox");
-  found.setAttribute("aria-label", "Results");
+  found.setAttribute("aria-label", said.results);
   palette.append(field, found);
   document.body.append(palette);
   let asked = 0;
@@ -154,7 +159,7 @@ if (finder && window.HTMLDialogElement) {
       place = 0;
       point();
     } catch {
-      found.textContent = "The server cannot be reached.";
+      found.textContent = said.unreachable;
     }
   };
   const show = () => { if (!palette.open) { palette.showModal(); field.select(); search(); } };
@@ -213,7 +218,7 @@ if (note) {
   note.querySelector("button").addEventListener("click", async () => {
     const answer = await fetch(note.dataset.url).catch(() => null);
     if (answer && answer.ok && !answer.redirected) { note.hidden = true; plan(900); }
-    else note.querySelector("span").textContent = "Your session has ended. What you have typed is kept when you send the form.";
+    else note.querySelector("span").textContent = said.over;
   });
 }
 

@@ -1,0 +1,250 @@
+"""All texts that people are shown, found in the code, and the catalogues brought into step with them.
+
+`python -m tests.catalogues` (or `make catalogues`) adds what is new to each catalogue, without a translation, and takes out what
+is no longer said. A translator fills in what is empty; `tests/test_catalogues.py` fails as long as anything is.
+"""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
+
+import idp
+from idp.errors import IdpError
+from idp.sheets import Sheet
+from idp.web.languages import codes
+from tests.serving import PROJECT
+
+LOCALE = PROJECT / "idp" / "web" / "locale"
+PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
+"""The edges that people see; what their code has in constants is for people, too."""
+
+TABLES = ("idp/posture.py", "idp/access/permissions.py")
+"""Modules of domains whose constants are shown by pages as they are."""
+
+_OTHER_EDGES = frozenset(
+    {
+        *("api", "backup", "cli", "compat", "copying", "database_url", "gateway", "log", "manifest", "master_keys", "migrations"),
+        *("nodes", "oauth", "opening", "protocol", "server", "settings", "setup", "toml_files", "verifier"),
+    }
+)
+"""Packages and modules whose errors only programs and operators are told, in English."""
+
+Text = str | tuple[str, str]
+"""What is looked up: a text, or what is said of one and of several."""
+
+
+def reads_like_a_text(value: object) -> bool:
+    """Tell whether a constant is for people: it begins with a capital letter, or has a space between words."""
+    if not isinstance(value, str) or value in NO_TEXTS or "\n" in value or "<" in value[:1] or "://" in value or re.match(r"[a-z-]+[:=]", value):
+        return False
+    return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
+
+
+NO_TEXTS = frozenset(
+    {
+        *("Accept", "Content-Type", "Lax"),
+        *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
+        *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
+        "a naive datetime has no place in the database; use clock.now()",
+    }
+)
+"""Constants that read like texts, and are none: names of places where something is kept, and of acts that lead on."""
+
+
+def all_texts() -> set[Text]:
+    """Return all texts that a page may show."""
+    return {*texts_of_templates(), *texts_of_pages(), *texts_of_sheets(), *texts_of_errors()}
+
+
+def texts_of_templates() -> Iterator[Text]:
+    """Go through what templates say."""
+    environment = Environment(autoescape=True)  # the ones of the pages need an application
+    for folder in PAGES:
+        for path in sorted(folder.rglob("*.html")):
+            tree = environment.parse(path.read_text())
+            for call in tree.find_all(nodes.Call):
+                name = call.node.name if isinstance(call.node, nodes.Name) else ""
+                texts = [each.value for each in call.args if isinstance(each, nodes.Const) and isinstance(each.value, str)]
+                if name == "_":
+                    yield from texts[:1]
+                elif name == "plural":
+                    yield (texts[0], texts[1])
+            for filtered in tree.find_all(nodes.Filter):
+                if filtered.name == "count_of" and isinstance(filtered.args[0], nodes.Const):
+                    yield _counted(filtered.args[0].value)
+                elif filtered.name in {"when", "ago"} and filtered.args and isinstance(filtered.args[0], nodes.Const):
+                    yield filtered.args[0].value
+
+
+def _counted(what: str) -> Text:
+    return f"{{count}} {what}", f"{{count}} {what}s"
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def texts_of_pages() -> Iterator[Text]:
+    """Go through the constants of the code of pages."""
+    paths = [path for folder in PAGES for path in sorted(folder.rglob("*.py"))] + [PROJECT / each for each in TABLES]
+    for path in paths:
+        if not path.exists():
+            continue
+        tree = _tree(path)
+        left_out = set(_docstrings(tree)) | set(_counted_constants(tree)) | set(_parts_of_texts(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield from _counted_texts(node)
+            elif isinstance(node, ast.Constant) and id(node) not in left_out and reads_like_a_text(node.value):
+                yield str(node.value)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _counted_texts(call: ast.Call) -> Iterator[Text]:
+    if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
+        yield _counted(call.args[-1].value)
+    elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
+        yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
+
+
+def _counted_constants(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) in {"count_of", "say_count"}:
+            yield from (id(each) for each in node.args)
+
+
+def _docstrings(tree: ast.Module) -> Iterator[int]:
+    """Go through the constants that document something: they are statements of their own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield id(node.value)
+
+
+def _parts_of_texts(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield from (id(each) for each in node.values)
+
+
+def texts_of_sheets() -> Iterator[Text]:
+    """Go through what the fields of things are called, and what they mean."""
+    for module in pkgutil.walk_packages(idp.__path__, "idp."):
+        if not module.name.startswith(("idp.migrations", "idp.__main__", "idp.verifier.")):
+            importlib.import_module(module.name)
+    left = [Sheet]
+    while left:
+        sheet = left.pop()
+        left += sheet.__subclasses__()
+        for name in sheet.model_fields:
+            yield from filter(None, ((sheet.model_fields[name].title or ""), " ".join(sheet.description_of(name).split())))
+
+
+def _error_names() -> set[str]:
+    found, left = {"ValueError", "ValidationError"}, [IdpError]
+    while left:
+        below = left.pop().__subclasses__()
+        found |= {each.__name__ for each in below}
+        left += below
+    return found
+
+
+def texts_of_errors() -> Iterator[Text]:
+    """Go through the sentences of domains that refuse something, with gaps where values stand in them."""
+    everywhere = _error_names() | {"Sentence"}
+    for path in sorted((PROJECT / "idp").rglob("*.py")):
+        is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
+        tree = _tree(path)
+        names = everywhere if is_told or path.match("oauth/errors.py") else {"UnsafeRequestError"}
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name in names:
+                inits = [each for each in ast.walk(node) if isinstance(each, ast.Call) and _called(each) == "__init__"]
+            elif isinstance(node, ast.Call) and _called(node) in names:
+                inits = [node]
+            else:
+                continue
+            for call in inits:
+                for argument in call.args[:1]:
+                    said = constants.get(argument.id, argument) if isinstance(argument, ast.Name) else argument
+                    yield from _sentences(said)
+
+
+def _sentences(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        text = _with_gaps(node)
+        if re.search(r"[a-z]{2,} [a-z{]{2,}|[a-z]{3,}", re.sub(r"\{\w+\}", "", text)):
+            yield text
+    elif isinstance(node, ast.IfExp):
+        yield from _sentences(node.body)
+        yield from _sentences(node.orelse)
+
+
+def _with_gaps(text: ast.JoinedStr) -> str:
+    """Return the text of an f-string with a gap for each of its values, named after where the value comes from."""
+    made, seen = "", dict[str, str]()
+    for piece in text.values:
+        if isinstance(piece, ast.Constant):
+            made += str(piece.value).replace("{", "{{").replace("}", "}}")
+        elif isinstance(piece, ast.FormattedValue):
+            source = ast.unparse(piece.value)
+            names = re.findall(r"[a-z_]+", source) or ["value"]
+            name = names[-1].strip("_") or "value"
+            while seen.setdefault(name, source) != source:
+                name += "_"
+            made += f"{{{name}}}"
+    return made
+
+
+def read(code: str) -> Catalog:
+    """Return the catalogue of a language."""
+    with (LOCALE / f"{code}.po").open("rb") as file:
+        return read_po(file)
+
+
+def bring_into_step(code: str) -> list[Text]:
+    """Add to a catalogue what is new, take out what is no longer said, and return what has no translation."""
+    old, new = read(code), Catalog(locale=code)
+    missing = []
+    for text in sorted(all_texts(), key=lambda text: (text, "") if isinstance(text, str) else text):
+        entry = old.get(text)
+        string = entry.string if entry is not None and entry.id == text else ""
+        done = all(string) if isinstance(string, tuple) else bool(string)
+        if not done:
+            missing.append(text)
+            string = "" if isinstance(text, str) else ("",) * new.num_plurals
+        new.add(text, string)
+    with (LOCALE / f"{code}.po").open("wb") as file:
+        write_po(file, new, width=0, omit_header=False, sort_output=False, no_location=True)
+    path = LOCALE / f"{code}.po"
+    kept = re.sub(
+        r'"(?:POT-Creation|PO-Revision|Generated-By|Project-Id|Report-Msgid|Last-Translator|Language-Team|MIME)[^\n]*\n',
+        "",
+        path.read_text(),
+    )
+    path.write_text(re.sub(r"\A(?:#[^\n]*\n)+", "", kept))
+    return missing
+
+
+if __name__ == "__main__":
+    for each in codes()[1:]:
+        print(f"{each}: {len(bring_into_step(each))} texts without a translation")
