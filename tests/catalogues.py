@@ -18,6 +18,7 @@ from jinja2 import Environment, nodes
 
 import idp
 from idp.errors import IdpError
+from idp.oauth.errors import ProtocolError
 from idp.sheets import Sheet
 from idp.web.languages import codes
 from tests.serving import PROJECT
@@ -43,7 +44,14 @@ Text = str | tuple[str, str]
 
 def reads_like_a_text(value: object) -> bool:
     """Tell whether a constant is for people: it begins with a capital letter, or has a space between words."""
-    if not isinstance(value, str) or value in NO_TEXTS or "\n" in value or "<" in value[:1] or "://" in value or re.match(r"[a-z-]+[:=]", value):
+    if (
+        not isinstance(value, str)
+        or value in NO_TEXTS
+        or "\n" in value
+        or "<" in value[:1]
+        or "://" in value
+        or re.match(r"[a-z-]+[:=]", value)
+    ):
         return False
     return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
 
@@ -152,7 +160,7 @@ def texts_of_sheets() -> Iterator[Text]:
 
 
 def _error_names() -> set[str]:
-    found, left = {"ValueError", "ValidationError"}, [IdpError]
+    found, left = {"ValueError", "ValidationError"}, [IdpError, ProtocolError]
     while left:
         below = left.pop().__subclasses__()
         found |= {each.__name__ for each in below}
@@ -166,7 +174,11 @@ def texts_of_errors() -> Iterator[Text]:
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
         tree = _tree(path)
-        names = everywhere if is_told or path.match("oauth/errors.py") else {"UnsafeRequestError"}
+        names = (
+            everywhere
+            if is_told or (path.parent.name == "oauth" and path.name in {"errors.py", "realm.py"})
+            else {"UnsafeRequestError"}
+        )
         constants = {
             target.id: node.value
             for node in tree.body

@@ -85,7 +85,7 @@ class Language:
     def _known_shapes(self) -> list[tuple[re.Pattern[str], str]]:
         """Return what sentences with gaps look like when they are filled, the most definite first."""
         if not self._shapes:
-            found = sorted(((_letters(english), english) for english in self.said if "{" in english), reverse=True)
+            found = sorted(((_letters(english), english) for english in self.said if _has_gaps(english)), reverse=True)
             self._shapes.extend((_shape(english), self.said[english]) for letters, english in found if letters > 2)
         return self._shapes
 
@@ -97,6 +97,15 @@ class Language:
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
     for literal, name, _spec, _conversion in Formatter().parse(text):
         yield literal, name
+
+
+def _has_gaps(text: str) -> bool:
+    """Tell whether a text has gaps to be filled, and not braces of its own, such as those of JSON."""
+    try:
+        names = [name for _literal, name in _pieces(text) if name is not None]
+    except ValueError:
+        return False
+    return bool(names) and all(map(str.isidentifier, names))
 
 
 def _letters(text: str) -> int:
