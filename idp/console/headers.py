@@ -5,6 +5,8 @@ What holds for every answer of the server is in `web/headers.py`.
 
 from flask import Flask, Response, request
 
+from idp.console.language import current_language
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
@@ -33,5 +35,7 @@ def add_headers(app: Flask) -> None:
             response.headers.update(_HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
             if "Accept-Encoding" not in response.headers.get("Vary", ""):
-                response.headers["Vary"] = "Cookie"
+                response.headers["Vary"] = "Cookie, Accept-Language"
+            if response.mimetype == "text/html":
+                response.headers["Content-Language"] = current_language().code
         return response

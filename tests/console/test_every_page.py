@@ -86,7 +86,7 @@ def test_every_page_is_there_and_small_and_strict_and_changes_nothing(app: Flask
         assert "unsafe" not in policy, url
         assert page.headers["X-Frame-Options"] == "DENY", url
         assert page.headers["Cache-Control"] == "no-store", url
-        assert page.headers["Vary"] == "Cookie", url
+        assert page.headers["Vary"] == "Cookie, Accept-Language", url
         assert page.headers["Referrer-Policy"] == "same-origin", url
         if page.mimetype == "text/html":
             assert not re.search(r"<script(?![^>]*src=)|\sstyle=|\son[a-z]+=|<style", page.text), url
