@@ -14,11 +14,13 @@ from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import role_choices
 from idp.console.render import count_of, render
+from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
@@ -86,24 +88,35 @@ class TryForm(Form):
     client_secret = wtforms.PasswordField("Secret", [validators.InputRequired()], render_kw={"autocomplete": "off"})
 
 
-_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Unused for 90 days"}
-_UNUSED = timedelta(days=90)
+_STATES = {
+    "": "Any state",
+    "enabled": "Enabled",
+    "disabled": "Disabled",
+    "expiring": "A secret expires within 30 days",
+    "unused": "Unused for 90 days",
+}
+_UNUSED, _EXPIRING = timedelta(days=90), timedelta(days=30)
 
 _LIST = ListView(
     "Applications",
     (
         Column("name", "Name", "name"),
         Column("description", "Description"),
-        Column("state", "State"),
-        Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True),
-        Column("used", "Last used", "used", newest_first=True),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "sub of its tokens", hidden=True),
+        Column("state", "State", plain=lambda each: "enabled" if each.enabled else "disabled"),
+        Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True, plain=lambda each: each.token_count),
+        Column("used", "Last used", "used", newest_first=True, plain=lambda each: each.last_used_at),
+        Column("created", "Created", "created", newest_first=True, plain=lambda each: each.created_at),
+        Column("id", "sub of its tokens", hidden=True, plain=lambda each: each.uid),
     ),
     search="Name or description",
-    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project")),
+    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project", suggest="project")),
     order="name",
-    acts=(Act("enable", "Enable"), Act("disable", "Disable", is_danger=True), Act("delete", "Delete", is_danger=True)),
+    acts=(
+        Act("rotate", "Rotate"),
+        Act("enable", "Enable"),
+        Act("disable", "Disable", is_danger=True),
+        Act("delete", "Delete", is_danger=True),
+    ),
 )
 
 
@@ -118,15 +131,43 @@ def list_applications(visit: Visit) -> Response | str:
         projects=rules.applications.listed(visit.authority),
         enabled={"enabled": True, "disabled": False}.get(asked["state"]),
         unused_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
+        expiring_before=clock.now() + _EXPIRING if asked["state"] == "expiring" else None,
         role=asked["role"],
         project=asked["project"],
     )
-    return render("console/applications/list.html", list=view.page(listing, asked, acts=visit.can("applications:write")))
+    return list_page(visit, "console/applications/list.html", view, listing, asked, acts=visit.can("applications:write"))
+
+
+class RotateForm(Form):
+    """How secrets are replaced."""
+
+    name = name_field("A name for the new secrets")
+    overlap = overlap_field()
+
+
+def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
+    """Make a new secret for each of several applications. Its name is what a form that is sent twice is refused by."""
+    form = RotateForm(visit.posted)
+    form.name.data = form.name.data or f"rotated-{clock.now():%Y%m%d}"
+
+    def rotate(name: str) -> Rotated:
+        until = clock.now() + timedelta(hours=form.overlap.data or 0, seconds=1)  # an end has to be in the future
+        _, plain = rules.applications.rotate_secrets(visit.authority, name, name=form.name.data or "", until=until)
+        return Rotated(name, name, plain)
+
+    consequences = (
+        "Each of them gets a new secret, which is shown once on the next page.",
+        "Their old secrets keep working for as long as you say here, and then end for good.",
+    )
+    return rotate_several(visit, "application", back, form, rotate, consequences=consequences)
 
 
 @page
 def change_several(visit: Visit) -> Response | str:
-    """Enable, disable or delete several applications."""
+    """Enable, disable or delete several applications, or replace their secrets."""
+    back = (f"{base(visit.realm.name)}/applications", "Applications")
+    if visit.posted is not None and visit.posted.get("act") == "rotate":
+        return _rotate_several(visit, back)
 
     def turn(name: str, *, enabled: bool) -> None:
         application = rules.applications.manageable(visit.authority, name)
@@ -157,7 +198,7 @@ def change_several(visit: Visit) -> Response | str:
             is_danger=True,
         ),
     }
-    return bulk(visit, "application", (f"{base(visit.realm.name)}/applications", "Applications"), acts)
+    return bulk(visit, "application", back, acts)
 
 
 @page

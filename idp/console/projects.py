@@ -6,10 +6,10 @@ from idp import access, rules
 from idp.access import ProjectSheet
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import name_field
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
-from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
 MOST_SHOWN = 200
@@ -24,10 +24,10 @@ _LIST = ListView(
     "Projects",
     (
         Column("name", "Name", "name"),
-        Column("shown", "Display name"),
+        Column("shown", "Display name", plain=lambda project: project.display_name),
         Column("description", "Description"),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "ProjectUid", hidden=True),
+        Column("created", "Created", "created", newest_first=True, plain=lambda project: project.created_at),
+        Column("id", "ProjectUid", hidden=True, plain=lambda project: project.uid),
     ),
     search="Name or description",
     order="name",
@@ -40,7 +40,7 @@ def list_projects(visit: Visit) -> Response | str:
     asked = _LIST.asked()
     names = rules.projects.listed(visit.authority)
     listing = access.project_listing(visit.realm, containing=asked.search, names=names)
-    return render("console/access/projects.html", list=_LIST.page(listing, asked))
+    return list_page(visit, "console/access/projects.html", _LIST, listing, asked)
 
 
 @page

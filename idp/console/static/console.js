@@ -90,6 +90,7 @@ for (const table of document.querySelectorAll("main .table")) {
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
+    if (event.submitter && "again" in event.submitter.dataset) return; // it answers with a file, and the page stays
     form.dataset.sent = "yes";
     window.setTimeout(() => { delete form.dataset.sent; }, 5000); // it may have been stopped on its way
   });
