@@ -198,9 +198,8 @@ class RotateSeveralForm(Form):
 
 def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
     """Make a successor for each of several keys. A key that has one gets no other, so a form that is sent twice is refused."""
-    form = RotateSeveralForm(visit.posted)
 
-    def rotate(part: str) -> Rotated:
+    def rotate(form: Any, part: str) -> Rotated:
         uid = rules.api_keys.writable(visit.authority, part).uid
         new = rules.api_keys.rotate(visit.authority, uid, overlap=timedelta(hours=form.overlap.data or 0), hours=None)
         return Rotated(part, new.key.name, new.plain_key)
@@ -209,7 +208,7 @@ def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
         "Each of them gets a successor that carries what it carries. The successors are shown once on the next page.",
         "The old keys keep working for as long as you say here, and then expire.",
     )
-    return rotate_several(visit, "API key", back, form, rotate, consequences=consequences)
+    return rotate_several(visit, "API key", back, RotateSeveralForm, rotate, consequences=consequences)
 
 
 def _change_several(visit: Visit, back: tuple[str, str]) -> Response | str:
@@ -431,7 +430,9 @@ def _owner_uid(visit: Visit, named: str) -> str:
         return applications.get_application(visit.realm, name).uid
     user = users.find_user(visit.realm, name if colon and kind == "user" else named.strip())
     if user is None:
-        raise NotFoundError("There is no such user (not found). Name an application as application:<name>.")
+        raise NotFoundError("There is no such user (not found). Name an application as application:<name>.").leading_to(
+            "list users"
+        )
     return user.uid
 
 

@@ -24,6 +24,7 @@ from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
+from idp.web.posted import Posted
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -141,16 +142,20 @@ def list_applications(visit: Visit) -> Response | str:
 class RotateForm(Form):
     """How secrets are replaced."""
 
-    name = name_field("A name for the new secrets")
+    name = text("Name of the new secrets", "Unique among the secrets of each application.", required=True, longest=64)
     overlap = overlap_field()
+
+    def __init__(self, posted: Posted | None) -> None:
+        """Offer a name with the day in it."""
+        super().__init__(posted)
+        if posted is None:
+            self.name.data = f"rotated-{clock.now():%Y%m%d}"
 
 
 def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
     """Make a new secret for each of several applications. Its name is what a form that is sent twice is refused by."""
-    form = RotateForm(visit.posted)
-    form.name.data = form.name.data or f"rotated-{clock.now():%Y%m%d}"
 
-    def rotate(name: str) -> Rotated:
+    def rotate(form: Any, name: str) -> Rotated:
         until = clock.now() + timedelta(hours=form.overlap.data or 0, seconds=1)  # an end has to be in the future
         _, plain = rules.applications.rotate_secrets(visit.authority, name, name=form.name.data or "", until=until)
         return Rotated(name, name, plain)
@@ -159,7 +164,7 @@ def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
         "Each of them gets a new secret, which is shown once on the next page.",
         "Their old secrets keep working for as long as you say here, and then end for good.",
     )
-    return rotate_several(visit, "application", back, form, rotate, consequences=consequences)
+    return rotate_several(visit, "application", back, RotateForm, rotate, consequences=consequences)
 
 
 @page
@@ -214,7 +219,6 @@ def new_application(visit: Visit) -> Response | str:
         form.is_sent = False
     for row in form.projects:
         row.form.role.choices = choices(["", *roles], {"": CHOOSE})
-    form.names = {"list projects": lambda: [project.name for project in access.list_projects(visit.realm)]}
     made: dict[str, Any] = {}
 
     def act() -> None:

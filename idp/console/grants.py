@@ -120,7 +120,6 @@ def give(visit: Visit) -> Response | str:
     if held is not None:
         return _change_end(visit, asked, held)
     form = GrantForm(visit.posted, {**asked, "role": "", "held": False})  # no link chooses a role for somebody
-    form.names = {"list projects": lambda: rules.grants.projects_to_give(visit.authority)}
     roles = _roles(visit, asked["project"])
     form.role.choices = choices(["", *(role.name for role in roles)], {"": CHOOSE})
     chosen = next((role for role in roles if role.name == form.role.data), None)

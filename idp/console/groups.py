@@ -104,7 +104,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         user = users.find_user(visit.realm, form.user.data or "")
         if user is None:
-            raise NotFoundError("There is no user with this name (not found).")
+            raise NotFoundError("There is no user with this name (not found).").leading_to("list users")
         rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
 
     if form.do(act):

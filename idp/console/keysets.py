@@ -11,7 +11,7 @@ from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.drafts import SecretField
 from idp.console.exports import list_page
-from idp.console.forms import ChecksField, Form, LinesField, choices, text
+from idp.console.forms import ChecksField, Form, NamesField, choices, text
 from idp.console.lists import PAGE, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import count_of, duration, render
@@ -66,7 +66,7 @@ KeysetForm = sheet_form(
     KeysetSheet,
     name=text(_label("name"), "Unique in the organisation.", required=True, longest=keysets.LONGEST_NAME),
     projects=ChecksField(_label("projects")),
-    typed_projects=LinesField(_label("projects")),
+    typed_projects=NamesField(_label("projects"), kind="project"),
 )
 
 

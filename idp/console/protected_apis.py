@@ -30,7 +30,12 @@ class RuleRow(wtforms.Form):
 
     path = text("Path", "It and everything below it.", longest=500)
     methods = ChecksField("Methods", choices=choices(METHODS))
-    roles = text("Roles", "Any of these; none for every caller who is identified.", longest=2_000)
+    roles = text(
+        "Roles",
+        "Any of these; none for every caller who is identified.",
+        longest=2_000,
+        render_kw={"data-suggest": "role", "data-many": "yes"},
+    )
     project = text(
         "Project", "Where the role is held; empty for the organisation.", longest=64, render_kw={"data-suggest": "project"}
     )

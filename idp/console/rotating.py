@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import wtforms
 from flask import Response
@@ -14,6 +15,8 @@ from idp.console.dialogs import form_page, see_other
 from idp.console.forms import DurationField, Form
 from idp.console.render import count_of, render
 from idp.web.table import csv_line
+
+_AnyForm = TypeVar("_AnyForm", bound=Form)
 
 LONGEST_OVERLAP = timedelta(days=365)
 
@@ -33,8 +36,8 @@ def rotate_several(
     visit: Visit,
     what: str,
     back: tuple[str, str],
-    form: Form,
-    act: Callable[[str], Rotated],
+    kind: type[_AnyForm],
+    act: Callable[[_AnyForm, str], Rotated],
     *,
     consequences: Sequence[str],
 ) -> Response | str:
@@ -42,14 +45,14 @@ def rotate_several(
 
     :param what: what one of them is called.
     :param back: URL and name of the list.
-    :param form: asks for what has to be known; see `overlap_field`.
-    :param act: makes the new secret of one, which it is given by its key; refuses what the caller may not do.
+    :param kind: the form that asks for what has to be known; see `overlap_field`.
+    :param act: makes the new secret of one, given what was asked for and its key; refuses what the caller may not do.
     """
     posted = visit.posted
     if posted is None:
         return see_other(back[0])  # the address of a form that was sent, opened again
     keys = picked_in(posted)
-    form.is_sent = posted.get("confirmed") == "yes"
+    form = kind(posted if posted.get("confirmed") == "yes" else None)
     shown = {"what": what, "back": back, "keys": keys}
     title = f"Rotate the secrets of {count_of(len(keys), what)}"
     if form.is_sent and not form.validate():
@@ -57,7 +60,7 @@ def rotate_several(
     if not keys or not form.is_sent or form.problem:
         return form_page("console/rotate.html", form, **shown, title=title, consequences=consequences)
     made: list[Rotated] = []
-    refused = [(key, problem) for key in keys if (problem := try_one(visit, lambda each: made.append(act(each)), key))]
+    refused = [(key, problem) for key in keys if (problem := try_one(visit, lambda each: made.append(act(form, each)), key))]
     # one whose commit was refused has no new secret
     lost = {key for key, _ in refused}
     made = [each for each in made if each.of not in lost]

@@ -99,7 +99,9 @@ def visible(authority: Authority, named: str) -> Application:
     """
     found = applications.find_application(authority.realm, named)
     if found is None or not sees(authority, found):
-        raise NotFoundError("There is no application with this uid or name (not found).")
+        raise NotFoundError("There is no application with this uid or name (not found).").leading_to(
+            "list applications", realm=authority.realm.name
+        )
     return found
 
 
