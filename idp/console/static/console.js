@@ -286,7 +286,8 @@ for (const field of document.querySelectorAll("[data-suggest]")) {
   typed.autocomplete = "off";
   typed.spellcheck = false;
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id })) typed.setAttribute(name, value);
-  document.body.append(box, told);
+  const host = field.closest("main") || document.body;
+  host.append(box, told);
   let place = -1;
   let asked = 0;
   let pause = 0;
@@ -319,7 +320,8 @@ for (const field of document.querySelectorAll("[data-suggest]")) {
       return option;
     }));
     const edge = typed.getBoundingClientRect();
-    Object.assign(box.style, { left: `${edge.left + window.scrollX}px`, top: `${edge.bottom + window.scrollY + 2}px`, minWidth: `${edge.width}px` });
+    const all = host.getBoundingClientRect();
+    Object.assign(box.style, { left: `${edge.left - all.left}px`, top: `${edge.bottom - all.top + 2}px`, minWidth: `${edge.width}px` });
     place = -1;
     typed.removeAttribute("aria-activedescendant");
     box.hidden = !found.length;
