@@ -225,9 +225,9 @@ def key_listing(
         query = query.where(_in_state(state, clock.now()))
     if owned_by:
         query = query.where(_is_owned_by(realm, owned_by))
-    for column, name in ((ApiKey.roles, role), (ApiKey.projects, project)):
+    for narrowed_to, name in ((ApiKey.roles, role), (ApiKey.projects, project)):
         if name:
-            query = query.where(cast(column, String).contains(f'"{name}"', autoescape=True))
+            query = query.where(cast(narrowed_to, String).contains(f'"{name}"', autoescape=True))
     fields = {
         "name": ApiKey.name,
         "uid": ApiKey.uid,

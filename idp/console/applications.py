@@ -162,7 +162,7 @@ def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
 
     consequences = (
         "Each of them gets a new secret, which is shown once on the next page.",
-        "Their old secrets keep working for as long as you say here, and then end for good.",
+        "Their old secrets keep working for as long as you say here, and then end permanently.",
     )
     return rotate_several(visit, "application", back, RotateForm, rotate, consequences=consequences)
 
