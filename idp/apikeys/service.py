@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Frozen, Holder, HolderKind
@@ -24,6 +24,9 @@ MADE_WITH = "api-key:"
 
 EXPIRING_SOON = timedelta(days=14)
 """How long before it expires a key is said to be expiring."""
+
+ENDING_SOON = timedelta(days=30)
+"""How long before it expires a key is looked for by who plans ahead."""
 
 UNUSED_LONG = timedelta(days=90)
 """After how long a key that was not used is said to be unused."""
@@ -193,11 +196,24 @@ def list_keys(realm: Realm, *, owner: Holder | None = None, after: int = 0, limi
     return db.session.scalars(query.where(ApiKey.id > after).order_by(ApiKey.id).limit(limit)).all()
 
 
-def key_listing(realm: Realm, *, owner: Holder | None = None, containing: str = "", state: str = "") -> Listing:
+def key_listing(
+    realm: Realm,
+    *,
+    owner: Holder | None = None,
+    containing: str = "",
+    state: str = "",
+    owned_by: str = "",
+    role: str = "",
+    project: str = "",
+) -> Listing:
     """Return keys as a list in pages: all of the realm, or of one owner.
 
     :param containing: only those whose name, description or public part contains this, ignoring case.
-    :param state: only those that are in this one, a `KeyStatus`; or that work and are `expiring` soon, or `unused` for long.
+    :param state: only those that are in this one, a `KeyStatus`; or that work and are `expiring` soon, `ending` within 30
+        days, or `unused` for long.
+    :param owned_by: only those of owners whose name, or kind and name, contains this, ignoring case.
+    :param role: only those that are for this role of their owner, among others.
+    :param project: only those that are for this project, among others.
     """
     query = select(ApiKey).where(ApiKey.realm_id == realm.id)
     if owner is not None:
@@ -207,6 +223,11 @@ def key_listing(realm: Realm, *, owner: Holder | None = None, containing: str = 
         query = query.where(or_(*(holds(column, containing) for column in (ApiKey.name, ApiKey.description, ApiKey.public_part))))
     if state:
         query = query.where(_in_state(state, clock.now()))
+    if owned_by:
+        query = query.where(_is_owned_by(realm, owned_by))
+    for narrowed_to, name in ((ApiKey.roles, role), (ApiKey.projects, project)):
+        if name:
+            query = query.where(cast(narrowed_to, String).contains(f'"{name}"', autoescape=True))
     fields = {
         "name": ApiKey.name,
         "uid": ApiKey.uid,
@@ -230,11 +251,28 @@ def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
             return and_(ApiKey.revoked_at.is_(None), expired)
         case KeyStatus.INACTIVE:
             return and_(is_open, ApiKey.active.is_(False))
-        case "expiring":
-            return and_(works, ApiKey.expires_at < now + EXPIRING_SOON)
+        case "expiring" | "ending":
+            return and_(works, ApiKey.expires_at < now + (EXPIRING_SOON if state == "expiring" else ENDING_SOON))
         case "unused":
             return and_(works, func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - UNUSED_LONG)
     return works
+
+
+def _is_owned_by(realm: Realm, named: str) -> ColumnElement[bool]:
+    """Return the condition that a key belongs to somebody of whose name this is a part, or `user:` or `application:` with one."""
+    kind, colon, name = named.partition(":")
+    owners: tuple[tuple[str, Any, Any], ...] = (
+        ("user", User, ApiKey.user_id),
+        ("application", Application, ApiKey.application_id),
+    )
+    return or_(
+        false(),
+        *(
+            column.in_(select(table.id).where(table.realm_id == realm.id, holds(table.name, name if colon else named)))
+            for of, table, column in owners
+            if not colon or kind == of
+        ),
+    )
 
 
 def owners_of(keys: Sequence[ApiKey]) -> dict[int, Holder]:

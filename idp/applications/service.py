@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import String, cast, delete, func, or_, select
+from sqlalchemy import Select, String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
@@ -244,6 +244,7 @@ def application_listing(
     role: str = "",
     project: str = "",
     unused_since: datetime | None = None,
+    expiring_before: datetime | None = None,
 ) -> Listing:
     """Return applications as a list in pages.
 
@@ -253,6 +254,7 @@ def application_listing(
     :param role: only those that hold this role on the whole realm.
     :param project: only those that hold a role on this project.
     :param unused_since: only those that were made before this, and have not been used since.
+    :param expiring_before: only those with a live secret that expires before this.
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
@@ -267,8 +269,17 @@ def application_listing(
     if unused_since is not None:
         last = func.coalesce(Application.last_used_at, Application.created_at)
         query = query.where(last < unused_since)
+    if expiring_before is not None:
+        query = query.where(Application.id.in_(_with_secret_expiring(expiring_before)))
     orders = {"name": Application.name, "used": Application.last_used_at, "tokens": Application.token_count}
     return Listing(query, Application.id, orders, fields=FIELDS)
+
+
+def _with_secret_expiring(before: datetime) -> Select[int]:
+    """Return the row numbers of all with a live secret that expires before a time, as a subquery."""
+    expires = ApplicationSecret.expires_at
+    query = select(ApplicationSecret.application_id).where(ApplicationSecret.retired_at.is_(None))
+    return query.where(expires > clock.now(), expires < before)
 
 
 def holder_of(application: Application) -> Holder:

@@ -36,6 +36,7 @@ class Tag(StrEnum):
     REALM_PURGE = "system:realm:purge", "realm"
 
     AUDIT_READ = "admin:audit:read", "realm", "server"
+    LIST_EXPORT = "user:list:export", "realm"
     AUDIT_CUT = "system:audit:cut", "server"
 
     ROLE_CREATE = "admin:role:create", "role"

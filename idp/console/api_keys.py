@@ -1,5 +1,6 @@
 """API keys: one's own at "My tools | Manage keys", everybody's for administrators, who also make them on behalf."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,17 @@ from flask import Response, request
 from wtforms import validators
 
 from idp import apikeys, applications, clock, rules, users
+from idp.access import HolderKind
 from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import DurationField, Form, TimeField, length_of_time, text
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import render
+from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
@@ -63,23 +67,31 @@ class RotateForm(Form):
     )
 
 
+def _owner_names(keys: Sequence[ApiKey]) -> list[str]:
+    """Return who each of these keys belongs to, as forms take it."""
+    owners = apikeys.owners_of(keys)
+    found = [owners[key.id] for key in keys]
+    return [f"application:{owner.name}" if owner.kind is HolderKind.APPLICATION else owner.name for owner in found]
+
+
 _COLUMNS = (
     Column("name", "Name", "name"),
-    Column("owner", "Owner"),
-    Column("begins", "Starts with"),
-    Column("state", "State"),
-    Column("expires", "Expires", "expires"),
-    Column("used", "Last used", "used", newest_first=True),
-    Column("uses", "Uses", "uses", newest_first=True, is_number=True),
-    Column("address", "Address", hidden=True),
-    Column("created", "Created", "created", newest_first=True, hidden=True),
-    Column("by", "Created by", hidden=True),
-    Column("id", "uid", hidden=True),
+    Column("owner", "Owner", among=_owner_names),
+    Column("begins", "Starts with", plain=lambda key: key.public_part),
+    Column("state", "State", plain=lambda key: key.status(clock.now()).value),
+    Column("expires", "Expires", "expires", plain=lambda key: key.expires_at),
+    Column("used", "Last used", "used", newest_first=True, plain=lambda key: key.last_used_at),
+    Column("uses", "Uses", "uses", newest_first=True, is_number=True, plain=lambda key: key.use_count),
+    Column("address", "Address", hidden=True, plain=lambda key: key.last_used_address),
+    Column("created", "Created", "created", newest_first=True, hidden=True, plain=lambda key: key.created_at),
+    Column("by", "Created by", hidden=True, plain=lambda key: key.created_by),
+    Column("id", "uid", hidden=True, plain=lambda key: key.uid),
 )
 _STATES = {
     "": "Any state",
     "active": "Active",
     "expiring": "Expiring within 14 days",
+    "ending": "Expiring within 30 days",
     "unused": "Unused for 90 days",
     "inactive": "Deactivated",
     "expired": "Expired",
@@ -89,10 +101,16 @@ _LIST = ListView(
     "API keys",
     _COLUMNS,
     search="Name or beginning",
-    filters=(Filter("state", "State", _STATES),),
+    filters=(
+        Filter("state", "State", _STATES),
+        Filter("owner", "Owner", suggest="owner"),
+        Filter("role", "Limited to role", suggest="role"),
+        Filter("project", "Limited to project", suggest="project"),
+    ),
     order="created",
     newest_first=True,
     acts=(
+        Act("rotate", "Rotate"),
         Act("activate", "Activate"),
         Act("deactivate", "Deactivate", is_danger=True),
         Act("revoke", "Revoke", is_danger=True),
@@ -100,7 +118,11 @@ _LIST = ListView(
     ),
     key=lambda key: str(key.public_part),
 )
-_OWN_LIST = replace(_LIST, columns=[column for column in _COLUMNS if column.name != "owner"])
+_OWN_LIST = replace(
+    _LIST,
+    columns=[column for column in _COLUMNS if column.name != "owner"],
+    filters=[each for each in _LIST.filters if each.name != "owner"],
+)
 
 
 @page
@@ -108,12 +130,22 @@ def list_keys(visit: Visit) -> Response | str:
     """List the API keys of everybody."""
     rules.api_keys.check_listing(visit.authority)
     asked = _LIST.asked()
-    listing = apikeys.key_listing(visit.realm, containing=asked.search, state=asked["state"])
-    found = _LIST.page(listing, asked, acts=visit.can("api-keys:write"))
-    return render(
+    listing = apikeys.key_listing(
+        visit.realm,
+        containing=asked.search,
+        state=asked["state"],
+        owned_by=asked["owner"],
+        role=asked["role"],
+        project=asked["project"],
+    )
+    return list_page(
+        visit,
         "console/keys/list.html",
-        list=found,
-        owners=apikeys.owners_of(found.rows),
+        _LIST,
+        listing,
+        asked,
+        acts=visit.can("api-keys:write"),
+        beside=lambda keys: {"owners": apikeys.owners_of(keys)},
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
         several=f"{base(visit.realm.name)}/several-api-keys",
         title="API keys",
@@ -125,10 +157,20 @@ def my_keys(visit: Visit) -> Response | str:
     """List one's own API keys."""
     asked = _OWN_LIST.asked()
     owner = rules.api_keys.own_holder(visit.caller)
-    listing = apikeys.key_listing(visit.realm, owner=owner, containing=asked.search, state=asked["state"])
-    return render(
+    listing = apikeys.key_listing(
+        visit.realm,
+        owner=owner,
+        containing=asked.search,
+        state=asked["state"],
+        role=asked["role"],
+        project=asked["project"],
+    )
+    return list_page(
+        visit,
         "console/keys/list.html",
-        list=_OWN_LIST.page(listing, asked),
+        _OWN_LIST,
+        listing,
+        asked,
         owners={},
         new=page_url(f"{MINE}/new"),
         several=page_url(f"{MINE}/several"),
@@ -148,7 +190,31 @@ def change_several_own(visit: Visit) -> Response | str:
     return _change_several(visit, (page_url(MINE), "Manage keys"))
 
 
+class RotateSeveralForm(Form):
+    """How several keys are replaced."""
+
+    overlap = overlap_field()
+
+
+def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
+    """Make a successor for each of several keys. A key that has one gets no other, so a form that is sent twice is refused."""
+
+    def rotate(form: Any, part: str) -> Rotated:
+        uid = rules.api_keys.writable(visit.authority, part).uid
+        new = rules.api_keys.rotate(visit.authority, uid, overlap=timedelta(hours=form.overlap.data or 0), hours=None)
+        return Rotated(part, new.key.name, new.plain_key)
+
+    consequences = (
+        "Each of them gets a successor that carries what it carries. The successors are shown once on the next page.",
+        "The old keys keep working for as long as you say here, and then expire.",
+    )
+    return rotate_several(visit, "API key", back, RotateSeveralForm, rotate, consequences=consequences)
+
+
 def _change_several(visit: Visit, back: tuple[str, str]) -> Response | str:
+    if visit.posted is not None and visit.posted.get("act") == "rotate":
+        return _rotate_several(visit, back)
+
     def found(part: str) -> ApiKey:
         return rules.api_keys.writable(visit.authority, part)
 
@@ -364,7 +430,9 @@ def _owner_uid(visit: Visit, named: str) -> str:
         return applications.get_application(visit.realm, name).uid
     user = users.find_user(visit.realm, name if colon and kind == "user" else named.strip())
     if user is None:
-        raise NotFoundError("There is no such user (not found). Name an application as application:<name>.")
+        raise NotFoundError("There is no such user (not found). Name an application as application:<name>.").leading_to(
+            "list users"
+        )
     return user.uid
 
 

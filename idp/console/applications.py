@@ -14,15 +14,18 @@ from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
 from idp.console.language import count_of
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import role_choices
 from idp.console.render import render
+from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
+from idp.web.posted import Posted
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -87,24 +90,35 @@ class TryForm(Form):
     client_secret = wtforms.PasswordField("Secret", [validators.InputRequired()], render_kw={"autocomplete": "off"})
 
 
-_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Unused for 90 days"}
-_UNUSED = timedelta(days=90)
+_STATES = {
+    "": "Any state",
+    "enabled": "Enabled",
+    "disabled": "Disabled",
+    "expiring": "A secret expires within 30 days",
+    "unused": "Unused for 90 days",
+}
+_UNUSED, _EXPIRING = timedelta(days=90), timedelta(days=30)
 
 _LIST = ListView(
     "Applications",
     (
         Column("name", "Name", "name"),
         Column("description", "Description"),
-        Column("state", "State"),
-        Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True),
-        Column("used", "Last used", "used", newest_first=True),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "sub of its tokens", hidden=True),
+        Column("state", "State", plain=lambda each: "enabled" if each.enabled else "disabled"),
+        Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True, plain=lambda each: each.token_count),
+        Column("used", "Last used", "used", newest_first=True, plain=lambda each: each.last_used_at),
+        Column("created", "Created", "created", newest_first=True, plain=lambda each: each.created_at),
+        Column("id", "sub of its tokens", hidden=True, plain=lambda each: each.uid),
     ),
     search="Name or description",
-    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project")),
+    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project", suggest="project")),
     order="name",
-    acts=(Act("enable", "Enable"), Act("disable", "Disable", is_danger=True), Act("delete", "Delete", is_danger=True)),
+    acts=(
+        Act("rotate", "Rotate"),
+        Act("enable", "Enable"),
+        Act("disable", "Disable", is_danger=True),
+        Act("delete", "Delete", is_danger=True),
+    ),
 )
 
 
@@ -119,15 +133,47 @@ def list_applications(visit: Visit) -> Response | str:
         projects=rules.applications.listed(visit.authority),
         enabled={"enabled": True, "disabled": False}.get(asked["state"]),
         unused_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
+        expiring_before=clock.now() + _EXPIRING if asked["state"] == "expiring" else None,
         role=asked["role"],
         project=asked["project"],
     )
-    return render("console/applications/list.html", list=view.page(listing, asked, acts=visit.can("applications:write")))
+    return list_page(visit, "console/applications/list.html", view, listing, asked, acts=visit.can("applications:write"))
+
+
+class RotateForm(Form):
+    """How secrets are replaced."""
+
+    name = text("Name of the new secrets", "Unique among the secrets of each application.", required=True, longest=64)
+    overlap = overlap_field()
+
+    def __init__(self, posted: Posted | None) -> None:
+        """Offer a name with the day in it."""
+        super().__init__(posted)
+        if posted is None:
+            self.name.data = f"rotated-{clock.now():%Y%m%d}"
+
+
+def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
+    """Make a new secret for each of several applications. Its name is what a form that is sent twice is refused by."""
+
+    def rotate(form: Any, name: str) -> Rotated:
+        until = clock.now() + timedelta(hours=form.overlap.data or 0, seconds=1)  # an end has to be in the future
+        _, plain = rules.applications.rotate_secrets(visit.authority, name, name=form.name.data or "", until=until)
+        return Rotated(name, name, plain)
+
+    consequences = (
+        "Each of them gets a new secret, which is shown once on the next page.",
+        "Their old secrets keep working for as long as you say here, and then end permanently.",
+    )
+    return rotate_several(visit, "application", back, RotateForm, rotate, consequences=consequences)
 
 
 @page
 def change_several(visit: Visit) -> Response | str:
-    """Enable, disable or delete several applications."""
+    """Enable, disable or delete several applications, or replace their secrets."""
+    back = (f"{base(visit.realm.name)}/applications", "Applications")
+    if visit.posted is not None and visit.posted.get("act") == "rotate":
+        return _rotate_several(visit, back)
 
     def turn(name: str, *, enabled: bool) -> None:
         application = rules.applications.manageable(visit.authority, name)
@@ -158,7 +204,7 @@ def change_several(visit: Visit) -> Response | str:
             is_danger=True,
         ),
     }
-    return bulk(visit, "application", (f"{base(visit.realm.name)}/applications", "Applications"), acts)
+    return bulk(visit, "application", back, acts)
 
 
 @page
@@ -174,7 +220,6 @@ def new_application(visit: Visit) -> Response | str:
         form.is_sent = False
     for row in form.projects:
         row.form.role.choices = choices(["", *roles], {"": CHOOSE})
-    form.names = {"list projects": lambda: [project.name for project in access.list_projects(visit.realm)]}
     made: dict[str, Any] = {}
 
     def act() -> None:

@@ -15,6 +15,7 @@ from idp.console.render import render
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidValueError
 from idp.web.errors import classify
+from idp.web.posted import Posted
 
 MOST = max(SIZES)
 """Rows that can be chosen at once: those of a page."""
@@ -46,24 +47,33 @@ def bulk(visit: Visit, what: str, back: tuple[str, str], acts: Mapping[str, Bulk
     if posted is None:
         return see_other(back[0])  # the address of a form that was sent, opened again
     chosen = acts.get(posted.get("act", ""))
-    keys = list(dict.fromkeys(posted.getlist("picked")))
+    keys = picked_in(posted)
     if chosen is None:
         raise InvalidValueError("This cannot be done to several at once.")
-    if len(keys) > MOST:
-        raise InvalidValueError(f"Choose at most {MOST} at once.")
     shown = {"what": what, "back": back, "chosen": chosen, "act": posted["act"], "keys": keys}
     if not keys or posted.get("confirmed") != "yes":
         return render("console/bulk.html", **shown, title=f"{chosen.verb} {count_of(len(keys), what)}", refused=None)
-    refused = [(key, problem) for key in keys if (problem := _try(visit, chosen, key))]
+    refused = [(key, problem) for key in keys if (problem := try_one(visit, chosen.act, key))]
     done = len(keys) - len(refused)
     return render("console/bulk.html", **shown, title=f"{count_of(done, what)} {chosen.done}", refused=refused, done=done)
 
 
-def _try(visit: Visit, chosen: BulkAct, key: str) -> str:
-    """Do it to one, and return why it was refused; empty if it was done."""
+def picked_in(posted: Posted) -> list[str]:
+    """Return the keys of the rows that were chosen, each once.
+
+    :raises InvalidValueError: they are too many.
+    """
+    keys = list(dict.fromkeys(posted.getlist("picked")))
+    if len(keys) > MOST:
+        raise InvalidValueError(f"Choose at most {MOST} at once.")
+    return keys
+
+
+def try_one(visit: Visit, act: Callable[[str], object], key: str) -> str:
+    """Do something to one, in a transaction of its own, and return why it was refused; empty if it was done."""
     try:
         look_again(visit)
-        chosen.act(key)
+        act(key)
         commit()
     except (IdpError, IntegrityError, DataError) as error:
         db.session.rollback()

@@ -5,11 +5,12 @@ from dataclasses import replace
 from flask import Response, request
 from wtforms import validators
 
-from idp import personal_tokens, rules, sessions, users
+from idp import clock, personal_tokens, rules, sessions, users
 from idp.console.browser import Visit, address, page, page_with_secret, sign_browser_in, sign_browser_out
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.exports import list_page
 from idp.console.forms import DurationField, Form, length_of_time, password, text
-from idp.console.lists import Column, ListView
+from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import duration, render
 from idp.console.urls import page_url
@@ -56,14 +57,21 @@ class TokenForm(Form):
 _TOKENS = ListView(
     "Personal tokens",
     (
-        Column("id", "ID"),
-        Column("owner", "Owner"),
-        Column("state", "State"),
-        Column("expires", "Expires", "expires", newest_first=True),
-        Column("created", "Created", "created", newest_first=True),
-        Column("from", "Created from"),
+        Column("id", "ID", plain=lambda row: row[0].uid),
+        Column("owner", "Owner", plain=lambda row: row[1].name),
+        Column("state", "State", plain=lambda row: "expired" if row[0].expires_at <= clock.now() else "live"),
+        Column("expires", "Expires", "expires", newest_first=True, plain=lambda row: row[0].expires_at),
+        Column("created", "Created", "created", newest_first=True, plain=lambda row: row[0].created_at),
+        Column("from", "Created from", plain=lambda row: row[0].created_from),
     ),
     search="Owner",
+    filters=(
+        Filter(
+            "state",
+            "State",
+            {"": "Any state", "live": "Live", "ending": "Expiring within 30 days", "expired": "Expired"},
+        ),
+    ),
     newest_first=True,
 )
 _OWN_TOKENS = replace(_TOKENS, search="", columns=[column for column in _TOKENS.columns if column.name != "owner"])
@@ -83,12 +91,15 @@ def list_tokens(visit: Visit) -> Response | str:
     return _tokens(visit, _TOKENS, user.id if user else None, of=user.name if user else "")
 
 
-def _tokens(visit: Visit, view: ListView, user_id: int | None, *, of: str = "") -> str:
+def _tokens(visit: Visit, view: ListView, user_id: int | None, *, of: str = "") -> Response | str:
     own, asked = view is _OWN_TOKENS, view.asked()
-    listing = personal_tokens.token_listing(visit.realm.id, user_id=user_id, owned_by=asked.search)
-    return render(
+    listing = personal_tokens.token_listing(visit.realm.id, user_id=user_id, owned_by=asked.search, state=asked["state"])
+    return list_page(
+        visit,
         "console/keys/tokens.html",
-        list=view.page(listing, asked),
+        view,
+        listing,
+        asked,
         own=own,
         of=of,
         may=own or visit.can("personal-tokens:write"),
@@ -147,12 +158,12 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
 _SESSIONS = ListView(
     "Live sessions",
     (
-        Column("who", "Who"),
-        Column("started", "Started", "created", newest_first=True),
-        Column("used", "Last used", "used", newest_first=True),
-        Column("until", "Ends no later than"),
-        Column("address", "Address"),
-        Column("browser", "Browser"),
+        Column("who", "Who", plain=lambda row: row[1].name),
+        Column("started", "Started", "created", newest_first=True, plain=lambda row: row[0].created_at),
+        Column("used", "Last used", "used", newest_first=True, plain=lambda row: row[0].refreshed_at),
+        Column("until", "Ends no later than", plain=lambda row: row[0].expires_at),
+        Column("address", "Address", plain=lambda row: row[0].address),
+        Column("browser", "Browser", plain=lambda row: row[0].agent),
     ),
     search="Who",
     newest_first=True,
@@ -173,12 +184,15 @@ def list_sessions(visit: Visit) -> Response | str:
     return _sessions(visit, _SESSIONS, _user_asked_for(visit))
 
 
-def _sessions(visit: Visit, view: ListView, user: User | None) -> str:
+def _sessions(visit: Visit, view: ListView, user: User | None) -> Response | str:
     own, asked = view is _OWN_SESSIONS, view.asked()
     listing = sessions.session_listing(visit.realm, user=user, of=asked.search)
-    return render(
+    return list_page(
+        visit,
         "console/keys/sessions.html",
-        list=view.page(listing, asked),
+        view,
+        listing,
+        asked,
         own=own,
         of="" if own or user is None else user.name,
         may=own or visit.can("sessions:write"),

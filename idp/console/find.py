@@ -8,12 +8,10 @@ from flask import Response, jsonify, request
 
 from idp import access, apikeys, applications, rules, users
 from idp.console.browser import Visit, page
+from idp.console.names import MOST, suggested
 from idp.console.navigation import EVERYWHERE, SOMEWHERE, base, sections
 from idp.console.render import part, render
 from idp.paging import Listing
-
-MOST = 6
-"""Things of a kind that are shown."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +105,6 @@ def _things(visit: Visit, here: str, text: str) -> list[tuple[str, list[Found]]]
 
 @page
 def suggest(visit: Visit) -> Response:
-    """Return names that a field could be filled with, as a JSON list: of users, projects, roles, or of who can hold a role."""
+    """Return names that a field could be filled with, as a JSON list; see `names.KINDS`."""
     kind, text = request.args.get("kind", ""), request.args.get("q", "").strip()[:100]
-    return jsonify(_suggested(visit, kind, text))
-
-
-def _suggested(visit: Visit, kind: str, text: str) -> list[str]:
-    def named(listing: Listing, prefix: str = "") -> list[str]:
-        return [f"{prefix}{row.name}" for row in listing.take("name", descending=False, after=None, limit=MOST)]
-
-    part_of = text.rpartition(":")[2]
-    found: list[str] = []
-    if kind in {"user", "holder"} and visit.can("users:read"):
-        found += named(users.user_listing(visit.realm, containing=part_of))
-    if kind == "holder" and visit.can("users:read"):
-        found += named(users.group_listing(visit.realm, containing=part_of), "group:")
-    if kind in {"owner", "holder"} and visit.can_somewhere("applications:read"):
-        seen = rules.applications.listed(visit.authority)
-        found += named(applications.application_listing(visit.realm, containing=part_of, projects=seen), "application:")
-    if kind == "owner" and visit.can("users:read"):
-        found += named(users.user_listing(visit.realm, containing=part_of))
-    if kind == "project" and visit.can_somewhere("projects:read"):
-        found += named(access.project_listing(visit.realm, containing=part_of, names=rules.projects.listed(visit.authority)))
-    if kind == "role" and visit.can_somewhere("roles:read"):
-        found += named(access.role_listing(visit.realm, containing=part_of))
-    return found
+    return jsonify(suggested(visit, kind, text))

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import wtforms
@@ -15,8 +14,9 @@ from werkzeug.datastructures import MultiDict
 from wtforms import validators
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # younger than the stubs
 
-from idp.console.browser import current_draft
+from idp.console.browser import current_draft, current_visit
 from idp.console.language import count_of, current_language, say
+from idp.console.names import nearest
 from idp.console.zones import ZONE, shown_time, typed_zone, zone_named
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidMembersError, Remedy, Words
@@ -55,8 +55,6 @@ class Form(wtforms.Form):
         self.is_sent, self.is_restored = posted is not None, restored is not None
         self.conflicts: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
-        self.names: Mapping[str, Callable[[], Iterable[str]]] = {}
-        """What there is of what somebody may have mistyped, by the remedy of the refusal, such as "list projects"."""
         if stored is not None:
             self.seen = _digest(stored) if restored is None else restored.get(SEEN, "")
             if posted is not None and posted.get(SEEN, "") != self.seen:
@@ -152,12 +150,9 @@ class _FormWords(PageWords):
 
     def leading_on(self, remedy: Remedy) -> str:
         """Return what was perhaps meant by a name that nothing has, of the names that the page lets its user see."""
-        names = self._form.names.get(remedy.act)
-        known = list(names()) if names is not None else []
-        near = [
-            match for typed in _texts(self._form.data) for match in get_close_matches(typed, known, n=1) if typed not in known
-        ]
-        return say("Did you mean {name}?", name=near[0]) if near else super().leading_on(remedy)
+        visit = current_visit()
+        near = nearest(visit, remedy.act, list(_texts(self._form.data))) if visit is not None else ""
+        return say("Did you mean {name}?", name=near) if near else super().leading_on(remedy)
 
     def field(self, name: str) -> str:
         """Return the label of a field."""
@@ -190,6 +185,18 @@ class LinesField(wtforms.TextAreaField):
         """Take the lines that are not empty."""
         text = valuelist[0] if valuelist else ""
         self.data = [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class NamesField(LinesField):
+    """Several names, one a line; with a script, each is chosen from suggestions and stands by itself."""
+
+    def __init__(self, label: str = "", description: str = "", *, kind: str, **options: Any) -> None:
+        """Take the field's terms.
+
+        :param kind: what is named, such as `role`; see `names.KINDS`.
+        """
+        suggested = {"data-suggest": kind, "data-many": "yes", "spellcheck": "false"}
+        super().__init__(label, description, render_kw=suggested, **options)
 
 
 class NumberField(wtforms.IntegerField):

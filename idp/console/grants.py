@@ -12,11 +12,12 @@ from idp.access import PERMISSIONS, STRONG, Grant, GrantSheet, Holder, HolderKin
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.exports import file_name, list_page, record_export
 from idp.console.forms import CHOOSE, choice, choices, text
 from idp.console.lists import BATCH, Act, Column, Filter, ListView, file_pieces
 from idp.console.navigation import base
 from idp.console.people import role_choices
-from idp.console.render import part, render
+from idp.console.render import part
 from idp.console.sheet_forms import sheet_form
 from idp.console.usage import use_of_holder
 from idp.errors import InvalidValueError
@@ -44,17 +45,17 @@ EndForm = sheet_form(GrantSheet)
 _LIST = ListView(
     "Roles and projects",
     (
-        Column("who", "Who", "holder"),
-        Column("role", "Role"),
-        Column("where", "Where"),
+        Column("who", "Who", "holder", plain=lambda grant: f"{grant.holder_kind}:{grant.holder_name}"),
+        Column("role", "Role", plain=lambda grant: grant.role.name),
+        Column("where", "Where", plain=lambda grant: grant.project.name if grant.project else "whole organisation"),
         Column("until", "Until"),
-        Column("since", "Since", "created", newest_first=True),
-        Column("by", "Assigned by"),
+        Column("since", "Since", "created", newest_first=True, plain=lambda grant: grant.created_at),
+        Column("by", "Assigned by", plain=lambda grant: grant.granted_by),
     ),
     search="Who",
     filters=(
         Filter("role", "Role"),
-        Filter("project", "Project"),
+        Filter("project", "Project", suggest="project"),
         Filter("state", "State", {"": "Live and ended", "live": "Live", "ending": "Ending within 30 days", "ended": "Ended"}),
     ),
     acts=(Act("take", "Remove", is_danger=True),),
@@ -70,7 +71,8 @@ def review(visit: Visit) -> Response | str:
     asked, filters = view.asked(), _filters()
     listing = access.grant_listing(visit.realm, projects=projects, **filters)
     may = visit.can_somewhere("grants:write")
-    return render("console/access/review.html", list=view.page(listing, asked, acts=may), may=may, query=urlencode(filters))
+    query = urlencode(filters)
+    return list_page(visit, "console/access/review.html", view, listing, asked, acts=may, may=may, query=query)
 
 
 @page
@@ -104,8 +106,9 @@ def review_csv(visit: Visit) -> Response:
         realm = realms.get_realm(name)  # each batch is read in a transaction of its own
         return access.page_of_grants(realm, after=after or 0, limit=BATCH, projects=projects, **filters)
 
+    record_export(name, _LIST.title, _LIST.with_choices(role=role_choices(visit)).asked())
     pieces = file_pieces(fetch, lambda grant: csv_line(_cells(grant)), first=csv_line(_CSV_COLUMNS))
-    return download(f"access-{name}.csv", "text/csv", pieces)
+    return download(file_name(name, "access"), "text/csv", pieces)
 
 
 @page
@@ -117,7 +120,6 @@ def give(visit: Visit) -> Response | str:
     if held is not None:
         return _change_end(visit, asked, held)
     form = GrantForm(visit.posted, {**asked, "role": "", "held": False})  # no link chooses a role for somebody
-    form.names = {"list projects": lambda: rules.grants.projects_to_give(visit.authority)}
     roles = _roles(visit, asked["project"])
     form.role.choices = choices(["", *(role.name for role in roles)], {"": CHOOSE})
     chosen = next((role for role in roles if role.name == form.role.data), None)

@@ -5,11 +5,12 @@ from flask import Response
 from idp import rules, users
 from idp.console.browser import Visit, current_draft, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import Form, name_field, text
-from idp.console.lists import Column, ListView
+from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.people import find_user
-from idp.console.render import part, render
+from idp.console.people import find_user, role_choices
+from idp.console.render import part
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import NotFoundError
 from idp.users import Group, GroupSheet
@@ -29,12 +30,13 @@ _LIST = ListView(
     "Groups",
     (
         Column("name", "Name", "name"),
-        Column("shown", "Display name", "shown"),
+        Column("shown", "Display name", "display_name", plain=lambda group: group.display_name),
         Column("description", "Description"),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "UID", hidden=True),
+        Column("created", "Created", "created", newest_first=True, plain=lambda group: group.created_at),
+        Column("id", "UID", hidden=True, plain=lambda group: group.uid),
     ),
     search="Name or description",
+    filters=(Filter("role", "Role on the whole organisation"), Filter("project", "Project", suggest="project")),
     order="name",
 )
 
@@ -43,8 +45,15 @@ _LIST = ListView(
 def list_groups(visit: Visit) -> Response | str:
     """List the groups of the realm."""
     rules.groups.check_listing(visit.authority)
-    asked = _LIST.asked()
-    return render("console/people/groups.html", list=_LIST.page(users.group_listing(visit.realm, containing=asked.search), asked))
+    view = _LIST.with_choices(role=role_choices(visit))
+    asked = view.asked()
+    listing = users.group_listing(
+        visit.realm,
+        containing=asked.search,
+        holding={asked["role"]: True} if asked["role"] else {},
+        on_project=asked["project"],
+    )
+    return list_page(visit, "console/people/groups.html", view, listing, asked)
 
 
 @page
@@ -95,7 +104,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
     def act() -> None:
         user = users.find_user(visit.realm, form.user.data or "")
         if user is None:
-            raise NotFoundError("There is no user with this name (not found).")
+            raise NotFoundError("There is no user with this name (not found).").leading_to("list users")
         rules.groups.add_member(visit.authority, rules.groups.visible(visit.authority, name), user.uid)
 
     if form.do(act):

@@ -10,14 +10,15 @@ from idp import clock, keysets, rules, runtime
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.drafts import SecretField
-from idp.console.forms import ChecksField, Form, LinesField, choices, text
+from idp.console.exports import list_page
+from idp.console.forms import ChecksField, Form, NamesField, choices, text
 from idp.console.language import count_of
 from idp.console.lists import PAGE, Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.render import render
+from idp.console.render import duration, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import InvalidValueError, NotFoundError
-from idp.keysets import KeysetSheet
+from idp.keysets import Keyset, KeysetSheet
 from idp.web.transport import require_private
 
 KIND_TITLES = {
@@ -66,24 +67,29 @@ KeysetForm = sheet_form(
     KeysetSheet,
     name=text(_label("name"), "Unique in the organisation.", required=True, longest=keysets.LONGEST_NAME),
     projects=ChecksField(_label("projects")),
-    typed_projects=LinesField(_label("projects")),
+    typed_projects=NamesField(_label("projects"), kind="project"),
 )
+
+
+def _kind_of(keyset: Keyset) -> str:
+    title = KIND_TITLES.get(keyset.category, keyset.category)
+    return f"{title}: {keyset.entity}" if keyset.entity else title
 
 
 _LIST = ListView(
     "Keysets",
     (
         Column("name", "Name", "name"),
-        Column("kind", "Kind"),
-        Column("projects", "Projects"),
+        Column("kind", "Kind", plain=_kind_of),
+        Column("projects", "Projects", plain=lambda keyset: [project.name for project in keyset.projects]),
         Column("version", "Version", is_number=True),
-        Column("longest", "Longest lease"),
-        Column("updated", "Updated"),
-        Column("created", "Created", "created", newest_first=True, hidden=True),
-        Column("id", "UID", hidden=True),
+        Column("longest", "Longest lease", plain=lambda keyset: duration(keyset.max_lease_seconds)),
+        Column("updated", "Updated", plain=lambda keyset: keyset.updated_at),
+        Column("created", "Created", "created", newest_first=True, hidden=True, plain=lambda keyset: keyset.created_at),
+        Column("id", "UID", hidden=True, plain=lambda keyset: keyset.uid),
     ),
     search="Name or description",
-    filters=(Filter("kind", "Kind", {"": "Any kind"} | KIND_TITLES),),
+    filters=(Filter("kind", "Kind", {"": "Any kind"} | KIND_TITLES), Filter("project", "Project", suggest="project")),
     order="name",
 )
 
@@ -93,10 +99,15 @@ def list_keysets(visit: Visit) -> Response | str:
     """List the keysets that the caller may see."""
     asked = _LIST.asked()
     names = rules.keysets.listed(visit.authority)
-    listing = keysets.keyset_listing(visit.realm, containing=asked.search, category=asked["kind"], projects=names)
-    return render(
+    listing = keysets.keyset_listing(
+        visit.realm, containing=asked.search, category=asked["kind"], project=asked["project"], projects=names
+    )
+    return list_page(
+        visit,
         "console/keysets/list.html",
-        list=_LIST.page(listing, asked),
+        _LIST,
+        listing,
+        asked,
         titles=KIND_TITLES,
         may=visit.can_somewhere("keysets:write"),
     )
@@ -225,17 +236,20 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
 _LEASES = ListView(
     "Leases",
     (
-        Column("application", "Application"),
-        Column("keyset", "Keyset"),
+        Column("application", "Application", plain=lambda lease: lease.client_id),
+        Column("keyset", "Keyset", plain=lambda lease: lease.keyset_name),
         Column("version", "Version", is_number=True),
         Column("reason", "Reason"),
-        Column("state", "State"),
-        Column("started", "Started", "created", newest_first=True),
-        Column("until", "Until", "expiresAt", newest_first=True),
+        Column("state", "State", plain=lambda lease: lease.state(clock.now()).value),
+        Column("started", "Started", "created", newest_first=True, plain=lambda lease: lease.created_at),
+        Column("until", "Until", "expiresAt", newest_first=True, plain=lambda lease: lease.ended_at or lease.expires_at),
         Column("address", "Address", hidden=True),
     ),
     search="Name of the application",
-    filters=(Filter("over", "State", {"": "Active", "yes": "Ended ones of the last 90 days, too"}),),
+    filters=(
+        Filter("over", "State", {"": "Active", "yes": "Ended ones of the last 90 days, too"}),
+        Filter("project", "Project", suggest="project"),
+    ),
     newest_first=True,
 )
 
@@ -246,8 +260,9 @@ def list_leases(visit: Visit) -> Response | str:
     names = rules.keysets.listed_with_leases(visit.authority)
     asked = _LEASES.asked()
     state = "" if asked["over"] else "live"
-    listing = keysets.lease_listing(visit.realm, client_id=asked.search, state=state, projects=names)
-    return render("console/keysets/leases.html", list=_LEASES.page(listing, asked), may=visit.can_somewhere("keysets:write"))
+    listing = keysets.lease_listing(visit.realm, client_id=asked.search, state=state, projects=names, project=asked["project"])
+    may = visit.can_somewhere("keysets:write")
+    return list_page(visit, "console/keysets/leases.html", _LEASES, listing, asked, may=may)
 
 
 @page

@@ -28,6 +28,9 @@ BATCH = 1_000
 LONGEST = 200
 """Characters of what is searched for."""
 
+FORMAT = "as"
+"""Parameter of a URL that asks for another form of a list than its page."""
+
 Row = TypeVar("Row")
 
 
@@ -44,6 +47,16 @@ class Column:
     hidden: bool = False
     """Whether it is shown only to those who choose it."""
     is_number: bool = False
+    plain: Callable[[Any], object] | None = None
+    """Returns the value of a row for a file; by default, its attribute of the name of the column."""
+    among: Callable[[Sequence[Any]], Sequence[object]] | None = None
+    """Returns the values of many rows for a file, where they have to be looked for."""
+
+    def values(self, rows: Sequence[Any]) -> Sequence[object]:
+        """Return the plain values of rows."""
+        if self.among is not None:
+            return self.among(rows)
+        return [getattr(row, self.name) if self.plain is None else self.plain(row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,8 @@ class Filter:
     choices: Mapping[str, str] = field(default_factory=dict)
     """What can be chosen, with what it is called; nothing for a text that is typed."""
     hint: str = ""
+    suggest: str = ""
+    """Names of what are suggested while it is typed; see `names.KINDS`."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +149,10 @@ class ListView:
             columns=chosen or [column.name for column in self.columns if not column.hidden],
         )
 
+    def shown(self, asked: Asked) -> list[Column]:
+        """Return the columns that somebody wants to see."""
+        return [column for column in self.columns if column.name in asked.columns]
+
     def page(self, listing: Listing, asked: Asked, *, acts: bool = True) -> "ListPage":
         """Return the page of a list that was asked for.
 
@@ -190,7 +209,7 @@ class ListPage:
     @property
     def columns(self) -> list[Column]:
         """The columns that are shown."""
-        return [column for column in self.view.columns if column.name in self.asked.columns]
+        return self.view.shown(self.asked)
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -216,6 +235,16 @@ class ListPage:
     def without(self, name: str) -> str:
         """Return the URL of the list without a filter."""
         return here(**{name: None}, **_FIRST)
+
+    @property
+    def export(self) -> str:
+        """The URL of the list as a file, all pages of it."""
+        return here(**{FORMAT: "csv"}, **_FIRST)
+
+    @property
+    def this_page(self) -> str:
+        """The URL of this page, which takes what is picked on it."""
+        return here()
 
     @property
     def cleared(self) -> str:
@@ -270,26 +299,28 @@ def one_page(found: Sequence[Row], place: Callable[[Row], Any], size: int = PAGE
 
 
 def file_pieces(
-    fetch: Callable[[int | None], Sequence[Any]],
+    fetch: Callable[[Any], Sequence[Any]],
     write: Callable[[Any], str],
     *,
     first: str = "",
     most: float = math.inf,
+    place: Callable[[Any], Any] = lambda row: row.id,
 ) -> Iterator[str]:
     """Return the pieces of a file, for `web.downloads.download`: one for each batch of rows.
 
-    :param fetch: takes the number of the last row that was read (None at the beginning), and returns the next `BATCH`, or what is
+    :param fetch: takes the place of the last row that was read (None at the beginning), and returns the next `BATCH`, or what is
         left.
     :param write: makes a row's line.
     :param first: what the file begins with.
     :param most: rows after which it ends.
+    :param place: returns the place of a row; by default its number.
     """
     text, last, count = first, None, 0
     while True:
         rows = fetch(last)
         text += "".join(write(row) for row in rows)
         count, is_last = count + len(rows), len(rows) < BATCH
-        last = None if is_last else rows[-1].id
+        last = None if is_last else place(rows[-1])
         del rows
         yield text
         if is_last or count >= most:

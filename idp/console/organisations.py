@@ -1,6 +1,6 @@
 """Organisations, for operators: found among a thousand, made, approved, deactivated, deleted, restored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -10,11 +10,11 @@ from flask import Response, request
 from idp import audit, clock, manifest, organisations, realms, rules
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.exports import list_page
 from idp.console.forms import Form, name_field, text
 from idp.console.language import count_of
 from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.render import render
 from idp.console.urls import page_url
 from idp.realms import MASTER, Realm, RealmSheet, RealmState
 
@@ -32,15 +32,20 @@ class OrganisationForm(Form):
     pending = wtforms.BooleanField("Requires approval: nothing in it works before that")
 
 
+def _token_counts(rows: Sequence[Realm]) -> list[int]:
+    totals = audit.activity_totals(clock.now() - timedelta(days=30))
+    return [totals.get(realm.name, 0) for realm in rows]
+
+
 _LIST = ListView(
     "Organisations",
     (
         Column("name", "Name", "name"),
-        Column("shown", "Display name"),
-        Column("state", "State"),
-        Column("tokens", "Tokens in the last 30 days", is_number=True),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "UID", hidden=True),
+        Column("shown", "Display name", plain=lambda realm: realm.display_name),
+        Column("state", "State", plain=lambda realm: realm.state.value),
+        Column("tokens", "Tokens in the last 30 days", is_number=True, among=_token_counts),
+        Column("created", "Created", "created", newest_first=True, plain=lambda realm: realm.created_at),
+        Column("id", "UID", hidden=True, plain=lambda realm: realm.uid),
     ),
     search="Name",
     filters=(Filter("state", "State", {"": "All states"} | {state.value: state.value for state in RealmState}),),
@@ -54,9 +59,12 @@ def list_organisations(visit: Visit) -> Response | str:
     rules.realms.check_listing_all(visit.caller)
     asked = _LIST.asked()
     state = RealmState(asked["state"]) if asked["state"] else None
-    return render(
+    return list_page(
+        visit,
         "console/operators/list.html",
-        list=_LIST.page(realms.realm_listing(containing=asked.search, state=state), asked),
+        _LIST,
+        realms.realm_listing(containing=asked.search, state=state),
+        asked,
         kept=urlencode({name: request.args.get(name, "")[:200] for name in _KEPT}),
         counts=realms.count_realms(),
         totals=audit.activity_totals(clock.now() - timedelta(days=30)),

@@ -1,14 +1,16 @@
 """Users: made, invited, found, changed, disabled, deleted; what they hold, and what is theirs."""
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Response
 
-from idp import access, apikeys, audit, authorizations, personal_tokens, rules, runtime, sessions, users
+from idp import access, apikeys, audit, authorizations, clock, personal_tokens, rules, runtime, sessions, users
 from idp.access import Grant
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, Form, choice, choices, text
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
@@ -38,25 +40,35 @@ UserForm = sheet_form(UserSettings)
 """What can be changed of a user."""
 
 
-_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled"}
+_STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Not signed in for 90 days"}
+_UNUSED = timedelta(days=90)
 _KIND_NAMES = {"": "People and machine users", "person": "People", "machine": "Machine users"}
+
+
+def _state(user: User) -> str:
+    if not user.enabled:
+        return "disabled"
+    return "invited" if user.kind == UserKind.PERSON.value and not user.password_hash else "enabled"
+
 
 _LIST = ListView(
     "Users",
     (
         Column("name", "Name", "name"),
-        Column("full", "Full name", "last_name"),
-        Column("kind", "Kind"),
-        Column("state", "State"),
-        Column("signed-in", "Last signed in", "last_sign_in_at", newest_first=True),
-        Column("created", "Created", "created_at", newest_first=True),
-        Column("id", "UID", hidden=True),
+        Column("full", "Full name", "last_name", plain=lambda user: f"{user.first_name} {user.last_name}".strip()),
+        Column("kind", "Kind", plain=lambda user: "machine user" if user.kind == UserKind.MACHINE.value else "person"),
+        Column("state", "State", plain=_state),
+        Column("signed-in", "Last signed in", "last_sign_in_at", newest_first=True, plain=lambda user: user.last_sign_in_at),
+        Column("created", "Created", "created_at", newest_first=True, plain=lambda user: user.created_at),
+        Column("id", "UID", hidden=True, plain=lambda user: user.uid),
     ),
     search="Name",
     filters=(
         Filter("kind", "Kind", _KIND_NAMES),
         Filter("state", "State", _STATES),
         Filter("role", "Role on the whole organisation"),
+        Filter("project", "Project", suggest="project"),
+        Filter("group", "Group", suggest="group"),
     ),
     order="name",
     acts=(Act("enable", "Enable"), Act("disable", "Disable", is_danger=True), Act("delete", "Delete", is_danger=True)),
@@ -75,8 +87,11 @@ def list_users(visit: Visit) -> Response | str:
         kind=UserKind(asked["kind"]) if asked["kind"] else None,
         enabled={"enabled": True, "disabled": False}.get(asked["state"]),
         holding={asked["role"]: True} if asked["role"] else {},
+        on_project=asked["project"],
+        in_group=asked["group"],
+        unseen_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
     )
-    return render("console/people/users.html", list=view.page(listing, asked, acts=visit.can("users:write")))
+    return list_page(visit, "console/people/users.html", view, listing, asked, acts=visit.can("users:write"))
 
 
 @page

@@ -1,16 +1,22 @@
 """Projects, and who works in them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from flask import Response
 
 from idp import access, rules
-from idp.access import ProjectSheet
+from idp.access import Grant, ProjectSheet
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import name_field
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
-from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+
+MOST_EVERYWHERE = 50
+"""Grants on the whole realm that are shown there too."""
 
 MOST_SHOWN = 200
 """Grants on a project's page; the access review shows all."""
@@ -24,10 +30,10 @@ _LIST = ListView(
     "Projects",
     (
         Column("name", "Name", "name"),
-        Column("shown", "Display name"),
+        Column("shown", "Display name", plain=lambda project: project.display_name),
         Column("description", "Description"),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "ProjectUid", hidden=True),
+        Column("created", "Created", "created", newest_first=True, plain=lambda project: project.created_at),
+        Column("id", "ProjectUid", hidden=True, plain=lambda project: project.uid),
     ),
     search="Name or description",
     order="name",
@@ -40,7 +46,7 @@ def list_projects(visit: Visit) -> Response | str:
     asked = _LIST.asked()
     names = rules.projects.listed(visit.authority)
     listing = access.project_listing(visit.realm, containing=asked.search, names=names)
-    return render("console/access/projects.html", list=_LIST.page(listing, asked))
+    return list_page(visit, "console/access/projects.html", _LIST, listing, asked)
 
 
 @page
@@ -86,7 +92,28 @@ def show_project(visit: Visit, name: str) -> Response | str:
         project=project,
         grants=grants[:MOST_SHOWN],
         count=len(grants),
+        reaching=_reaching(visit, grants[:MOST_SHOWN]),
     )
+
+
+def _reaching(visit: Visit, grants: Sequence[Grant]) -> dict[str, Any] | None:
+    """Return who may do something on a project by a role on the whole realm, and what all these roles permit.
+
+    None where the caller may not see it.
+
+    :param grants: those on the project, as far as they are shown.
+    """
+    if not rules.grants.sees_all(visit.authority):
+        return None
+    listing = access.grant_listing(visit.realm, on_realm=True, state="live")
+    everywhere = listing.take("holder", descending=False, after=None, limit=MOST_EVERYWHERE + 1)
+    roles = {grant.role.name: grant.role for grant in (*grants, *everywhere[:MOST_EVERYWHERE])}
+    return {
+        "grants": everywhere[:MOST_EVERYWHERE],
+        "has_more": len(everywhere) > MOST_EVERYWHERE,
+        "roles": sorted(roles.values(), key=lambda role: role.name),
+        "meanings": access.PERMISSIONS,
+    }
 
 
 @page

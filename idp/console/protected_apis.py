@@ -8,9 +8,10 @@ from flask import Response
 from idp import access, protected_apis, rules, runtime
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
+from idp.console.exports import list_page
 from idp.console.forms import ChecksField, Form, choices, name_field, text
+from idp.console.lists import Column, ListView
 from idp.console.navigation import base
-from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in
 from idp.errors import InvalidValueError
 from idp.protected_apis import METHODS, MOST_RULES, ProtectedApiSheet
@@ -29,7 +30,12 @@ class RuleRow(wtforms.Form):
 
     path = text("Path", "It and everything below it.", longest=500)
     methods = ChecksField("Methods", choices=choices(METHODS))
-    roles = text("Roles", "Any of these; none for every caller who is identified.", longest=2_000)
+    roles = text(
+        "Roles",
+        "Any of these; none for every caller who is identified.",
+        longest=2_000,
+        render_kw={"data-suggest": "role", "data-many": "yes"},
+    )
     project = text(
         "Project", "Where the role is held; empty for the organisation.", longest=64, render_kw={"data-suggest": "project"}
     )
@@ -70,12 +76,26 @@ NewApiForm = sheet_form(
 )
 
 
+_LIST = ListView(
+    "Protected APIs",
+    (
+        Column("name", "Name", "name"),
+        Column("audience", "Audience"),
+        Column("rules", "Rules", is_number=True, plain=lambda api: len(api.rules)),
+        Column("changed", "Changed", "changed", newest_first=True, plain=lambda api: api.updated_at),
+    ),
+    search="Name or audience",
+    order="name",
+)
+
+
 @page
 def list_apis(visit: Visit) -> Response | str:
     """List the protected APIs of the realm."""
     rules.protected_apis.check_reading(visit.authority)
-    rows, may = protected_apis.list_apis(visit.realm), rules.protected_apis.can_change(visit.authority)
-    return render("console/protected_apis/list.html", rows=rows, may=may)
+    asked, may = _LIST.asked(), rules.protected_apis.can_change(visit.authority)
+    listing = protected_apis.api_listing(visit.realm, containing=asked.search)
+    return list_page(visit, "console/protected_apis/list.html", _LIST, listing, asked, may=may)
 
 
 @page

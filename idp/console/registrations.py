@@ -4,9 +4,10 @@ import wtforms
 from flask import Response
 from wtforms import validators
 
-from idp import applications, registrations, rules
+from idp import applications, clock, registrations, rules
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.dialogs import Confirmation, confirmed, form_page
+from idp.console.exports import list_page
 from idp.console.forms import ChecksField, choices
 from idp.console.language import count_of
 from idp.console.lists import Column, ListView
@@ -38,14 +39,14 @@ TokenForm = sheet_form(
 _LIST = ListView(
     "Registration tokens",
     (
-        Column("begins", "Starts with"),
+        Column("begins", "Starts with", plain=lambda row: row.public_part),
         Column("description", "Description"),
-        Column("state", "State"),
-        Column("registered", "Registered", is_number=True),
+        Column("state", "State", plain=lambda row: row.state(clock.now()).value),
+        Column("registered", "Registered", is_number=True, plain=lambda row: row.used),
         Column("kinds", "Kinds"),
-        Column("expires", "Expires"),
-        Column("created", "Created", "created", newest_first=True),
-        Column("by", "Created by", hidden=True),
+        Column("expires", "Expires", plain=lambda row: row.expires_at),
+        Column("created", "Created", "created", newest_first=True, plain=lambda row: row.created_at),
+        Column("by", "Created by", hidden=True, plain=lambda row: row.created_by),
     ),
     newest_first=True,
 )
@@ -55,9 +56,12 @@ _LIST = ListView(
 def list_tokens(visit: Visit) -> Response | str:
     """List registration tokens, newest first, with what has become of them."""
     rules.registrations.check_reading(visit.authority)
-    return render(
+    return list_page(
+        visit,
         "console/registrations/list.html",
-        list=_LIST.page(registrations.token_listing(visit.realm), _LIST.asked()),
+        _LIST,
+        registrations.token_listing(visit.realm),
+        _LIST.asked(),
         may=rules.registrations.can_change(visit.authority),
     )
 

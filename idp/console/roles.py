@@ -6,10 +6,10 @@ from idp import access, rules
 from idp.access import PERMISSIONS, RoleSheet
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
+from idp.console.exports import list_page
 from idp.console.forms import ChecksField, choices, name_field
 from idp.console.lists import PAGE, Column, ListView
 from idp.console.navigation import base
-from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
 
@@ -29,9 +29,9 @@ _LIST = ListView(
     (
         Column("name", "Name", "name"),
         Column("description", "Description"),
-        Column("permissions", "Permissions here"),
-        Column("created", "Created", "created", newest_first=True),
-        Column("id", "UID", hidden=True),
+        Column("permissions", "Permissions here", plain=lambda role: sorted(role.permissions)),
+        Column("created", "Created", "created", newest_first=True, plain=lambda role: role.created_at),
+        Column("id", "UID", hidden=True, plain=lambda role: role.uid),
     ),
     search="Name or description",
     order="name",
@@ -43,7 +43,7 @@ def list_roles(visit: Visit) -> Response | str:
     """List the roles of the realm."""
     rules.roles.check_listing(visit.authority)
     asked = _LIST.asked()
-    return render("console/access/roles.html", list=_LIST.page(access.role_listing(visit.realm, containing=asked.search), asked))
+    return list_page(visit, "console/access/roles.html", _LIST, access.role_listing(visit.realm, containing=asked.search), asked)
 
 
 @page

@@ -9,7 +9,7 @@ import wtforms
 from pydantic.fields import FieldInfo
 from wtforms import validators
 
-from idp.console.forms import DurationField, Form, LinesField, NumberField, TimeField, choices, text
+from idp.console.forms import DurationField, Form, LinesField, NamesField, NumberField, TimeField, choices, text
 from idp.sheets import Sheet, kind_of
 
 BY_DEFAULT = "By default"
@@ -35,6 +35,10 @@ class JsonField(wtforms.TextAreaField):
             self.data = json.loads(typed) if typed else None
         except (ValueError, RecursionError):
             raise ValueError("This is not JSON.") from None
+
+
+_NAMED = {"roles": "role", "projects": "project", "groups": "group", "users": "user", "keysets": "keyset"}
+"""Fields whose values are names of what there is, with what they name; see `names.KINDS`."""
 
 
 def sheet_form(
@@ -101,7 +105,8 @@ def _form_field(sheet: type[Sheet], name: str) -> wtforms.Field:
             label, choices=choices(("", *values) if optional else values, {"": BY_DEFAULT}), description=hint
         )
     if get_origin(kind) is list:
-        return LinesField(label, hint)
+        kind = _NAMED.get(name)
+        return NamesField(label, hint, kind=kind) if kind else LinesField(label, hint)
     return JsonField(label, description=hint) if get_origin(kind) is dict else TimeField(label, description=hint)
 
 

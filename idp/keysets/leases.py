@@ -126,6 +126,7 @@ def lease_listing(
     state: str = "",
     projects: Sequence[str] | None = None,
     application_uid: str = "",
+    project: str = "",
 ) -> Listing:
     """Return leases as a list in pages, the newest of the last 90 days and all that live.
 
@@ -134,6 +135,7 @@ def lease_listing(
     :param state: only those that are `live`, or `over`.
     :param projects: only of keysets for one of these projects; None for all.
     :param application_uid: only of this application.
+    :param project: only of keysets that are for this project by name.
     """
     query = select(Lease).where(Lease.realm_id == realm.id)
     now = clock.now()
@@ -147,9 +149,11 @@ def lease_listing(
         query = query.where(Lease.application_uid == application_uid)
     if state:
         query = query.where(_live(now) if state == "live" else ~_live(now))
-    if projects is not None:
-        on = select(KeysetProject.keyset_id).join(access.Project, access.Project.id == KeysetProject.project_id)
-        query = query.where(Lease.keyset_id.in_(on.where(access.Project.realm_id == realm.id, access.Project.name.in_(projects))))
+    for names in (projects, [project] if project else None):
+        if names is not None:
+            on = select(KeysetProject.keyset_id).join(access.Project, access.Project.id == KeysetProject.project_id)
+            on = on.where(access.Project.realm_id == realm.id, access.Project.name.in_(names))
+            query = query.where(Lease.keyset_id.in_(on))
     return Listing(query, Lease.id, {"expiresAt": Lease.expires_at})
 
 

@@ -19,6 +19,9 @@ from idp.users import KnownUser, User
 SHORTEST = 60
 """Seconds that a personal token lives at least."""
 
+ENDING_SOON = timedelta(days=30)
+"""How long before it expires a token is said to be ending."""
+
 ALGORITHM = "RS256"
 """What the clients of personal tokens know."""
 
@@ -138,16 +141,25 @@ def page_of_tokens(
     return [(row[0], row[1]) for row in db.session.execute(query)]
 
 
-def token_listing(realm_id: int, *, user_id: int | None = None, owned_by: str = "") -> Listing:
+def token_listing(realm_id: int, *, user_id: int | None = None, owned_by: str = "", state: str = "") -> Listing:
     """Return tokens with their owners as a list in pages: all of a realm, or of one user.
 
     :param owned_by: only those of users whose name contains this, ignoring case.
+    :param state: only those that are `live`, have `expired`, or are `ending` within 30 days.
     """
     query = select(PersonalToken, User).join(User, User.id == PersonalToken.user_id).where(PersonalToken.realm_id == realm_id)
     if user_id is not None:
         query = query.where(PersonalToken.user_id == user_id)
     if owned_by:
         query = query.where(holds(User.name, owned_by))
+    now = clock.now()
+    match state:
+        case "live":
+            query = query.where(PersonalToken.expires_at > now)
+        case "expired":
+            query = query.where(PersonalToken.expires_at <= now)
+        case "ending":
+            query = query.where(PersonalToken.expires_at > now, PersonalToken.expires_at <= now + ENDING_SOON)
     return Listing(query, PersonalToken.id, {"expires": PersonalToken.expires_at})
 
 

@@ -3,7 +3,17 @@
 from idp.protected_apis.known import KnownApi, Rule, allows, is_open, known_api
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_plain
-from idp.protected_apis.service import METHODS, MOST_RULES, check_rules, create_api, delete_api, get_api, list_apis, put_api
+from idp.protected_apis.service import (
+    METHODS,
+    MOST_RULES,
+    api_listing,
+    check_rules,
+    create_api,
+    delete_api,
+    get_api,
+    list_apis,
+    put_api,
+)
 from idp.protected_apis.sheet import Audience, ProtectedApiSheet, RuleSheet
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "Rule",
     "RuleSheet",
     "allows",
+    "api_listing",
     "check_rules",
     "create_api",
     "delete_api",

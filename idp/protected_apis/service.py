@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 
 from idp import access, audit, clock, feed, runtime
-from idp.db import db
+from idp.db import db, holds
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
+from idp.paging import Listing
 from idp.protected_apis.models import ProtectedApi
 from idp.protected_apis.paths import is_below, is_plain
 from idp.protected_apis.sheet import ProtectedApiSheet
@@ -121,6 +122,17 @@ def get_api(realm: Realm, name: str) -> ProtectedApi:
 def list_apis(realm: Realm) -> Sequence[ProtectedApi]:
     """Return the protected APIs of a realm by name."""
     return db.session.scalars(select(ProtectedApi).where(ProtectedApi.realm_id == realm.id).order_by(ProtectedApi.name)).all()
+
+
+def api_listing(realm: Realm, *, containing: str = "") -> Listing:
+    """Return protected APIs as a list in pages.
+
+    :param containing: only those whose name or audience contains this, ignoring case.
+    """
+    query = select(ProtectedApi).where(ProtectedApi.realm_id == realm.id)
+    if containing:
+        query = query.where(or_(holds(ProtectedApi.name, containing), holds(ProtectedApi.audience, containing)))
+    return Listing(query, ProtectedApi.id, {"name": ProtectedApi.name, "changed": ProtectedApi.updated_at})
 
 
 def _by_name(realm: Realm, name: str) -> Select[ProtectedApi]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from idp import access, applications
+from idp import access, applications, clock
 from idp.applications import NEW_SECRET, Application, ApplicationSecret, ApplicationSheet, SecretSheet
 from idp.callers import DeniedError
 from idp.db import db
-from idp.errors import NotFoundError, Sentence
+from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.rules import grants
 from idp.rules.authority import Authority
 from idp.rules.delegation import covers, frozen_for, owns_realm
@@ -70,6 +70,26 @@ def add_secret(
     return applications.add_secret(authority.realm, application, name, sheet, frozen=frozen)
 
 
+def rotate_secrets(authority: Authority, named: str, *, name: str, until: datetime) -> tuple[ApplicationSecret, str]:
+    """Give an application that the caller may manage one more secret, and let those that it has end; see `add_secret`.
+
+    :param name: of the new one.
+    :param until: when the others end at the latest.
+    :returns: the stored secret, and the plain one, which is shown only once.
+    :raises ConflictError: it has no secret that works, or one of this name.
+    """
+    application = manageable(authority, named)
+    now = clock.now()
+    others = [secret for secret in applications.list_secrets(application) if secret.is_live(now)]
+    if not others:
+        raise ConflictError(f"Application {application.name!r} has no secret that works, so there is none to rotate.")
+    made = add_secret(authority, application, name)
+    for secret in others:
+        if secret.expires_at is None or secret.expires_at > until:
+            applications.change_expiry(authority.realm, application, secret, until)
+    return made
+
+
 def visible(authority: Authority, named: str) -> Application:
     """Return an application that the caller may see, by uid or name; any other is not there (T73).
 
@@ -79,7 +99,9 @@ def visible(authority: Authority, named: str) -> Application:
     """
     found = applications.find_application(authority.realm, named)
     if found is None or not sees(authority, found):
-        raise NotFoundError("There is no application with this uid or name (not found).")
+        raise NotFoundError("There is no application with this uid or name (not found).").leading_to(
+            "list applications", realm=authority.realm.name
+        )
     return found
 
 

@@ -38,7 +38,9 @@ def visible(authority: Authority, named: str) -> Group:
     """
     group = users.find_group(authority.realm, named)
     if group is None or not sees(authority):
-        raise NotFoundError("There is no group with this uid or name (not found).")
+        raise NotFoundError("There is no group with this uid or name (not found).").leading_to(
+            "list groups", realm=authority.realm.name
+        )
     return group
 
 

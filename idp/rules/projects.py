@@ -28,7 +28,9 @@ def visible(authority: Authority, named: str) -> Project:
     """
     project = access.find_project(authority.realm, named)
     if project is None or not sees(authority, project):
-        raise NotFoundError("There is no project with this uid or name (not found).")
+        raise NotFoundError("There is no project with this uid or name (not found).").leading_to(
+            "list projects", realm=authority.realm.name
+        )
     return project
 
 

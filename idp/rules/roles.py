@@ -83,7 +83,9 @@ def _named(authority: Authority, named: str) -> Role:
     try:
         return access.get_role(authority.realm, access.find_role_name(authority.realm, named))
     except NotFoundError:
-        raise NotFoundError("There is no role with this uid or name (not found).") from None
+        raise NotFoundError("There is no role with this uid or name (not found).").leading_to(
+            "list roles", realm=authority.realm.name
+        ) from None
 
 
 def _own(authority: Authority, permissions: Collection[str]) -> None:

@@ -43,7 +43,7 @@ def visible(authority: Authority, uid: str) -> User:
     user = users.find_user_by_uid(authority.realm, uid)
     is_self = user is not None and authority.is_self(user.uid)
     if user is None or not (is_self or authority.can_somewhere(READ)):
-        raise NotFoundError("There is no user with this uid (not found).")
+        raise NotFoundError("There is no user with this uid (not found).").leading_to("list users", realm=authority.realm.name)
     return user
 
 

@@ -104,6 +104,7 @@ def group_listing(
     holding: Mapping[str, bool] = NOTHING,
     member: User | None = None,
     by_role: str = "",
+    on_project: str = "",
 ) -> Listing:
     """Return groups as a list in pages.
 
@@ -113,6 +114,7 @@ def group_listing(
     :param holding: only those that hold these roles on the realm, or do not.
     :param member: only those that this user is in.
     :param by_role: in the order `role`, those that hold this role on the realm come last.
+    :param on_project: only those that hold a role on the project of this name.
     """
     query = select(Group).where(Group.realm_id == realm.id)
     if containing:
@@ -125,9 +127,11 @@ def group_listing(
     for role, held in holding.items():
         has = Group.id.in_(access.holders_of(realm, role, HolderKind.GROUP))
         query = query.where(has if held else ~has)
+    if on_project:
+        query = query.where(Group.id.in_(access.holders_on(realm, [on_project], HolderKind.GROUP)))
     if member is not None:
         query = query.where(Group.id.in_(select(Membership.group_id).where(Membership.user_id == member.id)))
-    orders: dict[str, Any] = {"name": Group.name, "shown": shown_name(Group)}
+    orders: dict[str, Any] = {"name": Group.name, "shown": shown_name(Group), "display_name": Group.display_name}
     if by_role:
         orders["role"] = Group.id.in_(access.holders_of(realm, by_role, HolderKind.GROUP))
     return Listing(query, Group.id, orders)

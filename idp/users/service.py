@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
@@ -13,7 +13,7 @@ from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, publish_user
-from idp.users.models import LinkPurpose, OneTimeLink, User, UserKind
+from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
 from idp.users.recipients import MailKind, may_mail, name_in_mails, owns_address
 from idp.users.sheet import UserSheet
@@ -266,6 +266,9 @@ def user_listing(
     times: Mapping[str, tuple[datetime, datetime]] = NOTHING,
     holding: Mapping[str, bool] = NOTHING,
     by_role: str = "",
+    on_project: str = "",
+    in_group: str = "",
+    unseen_since: datetime | None = None,
 ) -> Listing:
     """Return users as a list in pages.
 
@@ -279,6 +282,9 @@ def user_listing(
         second.
     :param holding: only those that hold these roles on the realm themselves, or do not.
     :param by_role: in the order `role`, those that hold this role on the realm themselves come last.
+    :param on_project: only those that hold a role on the project of this name themselves.
+    :param in_group: only the members of the group of this name.
+    :param unseen_since: only people who were made before this, and have not signed in since.
     """
     query = select(User).where(User.realm_id == realm.id)
     if containing:
@@ -287,8 +293,16 @@ def user_listing(
         query = query.where(User.kind == kind.value)
     if enabled is not None:
         query = query.where(User.enabled.is_(enabled))
-    if project is not None:
-        query = query.where(User.id.in_(access.holders_on(realm, [project.name], HolderKind.USER)))
+    on_projects = [project.name if project is not None else on_project]
+    members = select(Membership.user_id).join(Group, Group.id == Membership.group_id)
+    members = members.where(Group.realm_id == realm.id, Group.name == in_group)
+    seen = func.coalesce(User.last_sign_in_at, User.created_at)
+    conditions: list[tuple[object, Any]] = [
+        (project is not None or on_project, User.id.in_(access.holders_on(realm, on_projects, HolderKind.USER))),
+        (in_group, User.id.in_(members)),
+        (unseen_since, and_(User.kind == UserKind.PERSON.value, seen < (unseen_since or clock.now()))),
+    ]
+    query = query.where(*(condition for asked, condition in conditions if asked))
     if named is not None:
         query = query.where(User.name == canonical(named))
     for name, part in parts.items():

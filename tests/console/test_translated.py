@@ -25,8 +25,13 @@ DATA = re.compile(
     re.DOTALL,
 )
 
-NAMES = frozenset("""Realmgate UTC CSV API JSON ID URL URLs SSO OIDC OAuth curl Python Node Go Java Kubernetes GitHub Actions env
-    acme ann bob ci bot vision example test keeper borrower of application laptop robot Bob builds things modellers prod aws""".split())
+NAMES = frozenset(
+    re.findall(
+        r"\w+",
+        "Realmgate UTC CSV API JSON ID URL URLs SSO OIDC OAuth curl Python Node Go Java Kubernetes GitHub Actions env Deutsch English "
+        "Acme Research acme ann bob ci bot vision example test keeper borrower laptop robot Bob builds things modellers prod aws",
+    )
+)
 """Words that no language translates, and those that the pages tried here have from their database."""
 
 

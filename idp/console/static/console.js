@@ -95,6 +95,7 @@ for (const table of document.querySelectorAll("main .table")) {
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
+    if (event.submitter && "again" in event.submitter.dataset) return; // it answers with a file, and the page stays
     form.dataset.sent = "yes";
     window.setTimeout(() => { delete form.dataset.sent; }, 5000); // it may have been stopped on its way
   });
@@ -230,21 +231,123 @@ if (role) {
   tell();
 }
 
-// Names are suggested while they are typed.
+// Names are suggested while they are typed: one, or several that then stand by themselves. What is sent is what the field holds.
+let suggesting = 0;
 for (const field of document.querySelectorAll("[data-suggest]")) {
   if (!finder) break;
-  const names = document.createElement("datalist");
-  names.id = `${field.id}-names`;
-  field.after(names);
-  field.setAttribute("list", names.id);
-  field.autocomplete = "off";
-  let pause = 0;
-  const ask = async () => {
-    const url = `${finder.dataset.palette.replace(/find$/, "suggest")}?kind=${field.dataset.suggest}&q=${encodeURIComponent(field.value)}`;
-    const answer = await fetch(url).catch(() => null);
-    if (!answer || !answer.ok || answer.redirected) return;
-    names.replaceChildren(...(await answer.json()).map((value) => Object.assign(document.createElement("option"), { value })));
+  const make = (tag, values, attributes) => {
+    const made = Object.assign(document.createElement(tag), values);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
   };
-  field.addEventListener("focus", ask, { once: true });
-  field.addEventListener("input", () => { window.clearTimeout(pause); pause = window.setTimeout(ask, 150); });
+  const id = `suggestions-${suggesting++}`;
+  const box = make("ul", { id, className: "suggestions", hidden: true }, { role: "listbox", "aria-label": said.suggestions });
+  const told = make("span", { className: "visually-hidden" }, { role: "status" });
+  const many = "many" in field.dataset;
+  let typed = field;
+  let chips = null;
+  let names = [];
+  const label = document.querySelector(`label[for="${field.id}"]`);
+  const write = () => { field.value = names.join(field.tagName === "TEXTAREA" ? "\n" : " "); };
+  const draw = () => {
+    chips.replaceChildren(...names.map((name) => {
+      const item = make("li", { className: "chip", textContent: name }, {});
+      const button = make("button", { type: "button", textContent: "×" }, { "aria-label": said.remove.replace("#", name) });
+      button.addEventListener("click", () => { remove(name); typed.focus(); });
+      item.append(button);
+      return item;
+    }));
+    chips.hidden = !names.length;
+  };
+  const remove = (name) => { names = names.filter((each) => each !== name); write(); draw(); told.textContent = said.removed.replace("#", name); };
+  const split = (text) => text.split(field.tagName === "TEXTAREA" ? /[\n,]+/ : /[\s,]+/).map((name) => name.trim()).filter(Boolean);
+  const add = (text) => {
+    const fresh = split(text).filter((name) => !names.includes(name));
+    typed.value = "";
+    if (!fresh.length) return;
+    names = [...new Set([...names, ...fresh])];
+    write();
+    draw();
+    told.textContent = said.added.replace("#", fresh.join(", "));
+  };
+  if (many) {
+    names = [...new Set(split(field.value))];
+    const whole = make("div", { className: "chips form-control" }, {});
+    chips = make("ul", {}, { "aria-label": label.firstChild.textContent.trim() });
+    typed = make("input", { type: "text", id: `${field.id}-typed` }, {});
+    for (const name of ["aria-describedby", "aria-invalid"]) if (field.hasAttribute(name)) typed.setAttribute(name, field.getAttribute(name));
+    whole.classList.toggle("is-invalid", field.classList.contains("is-invalid"));
+    label.htmlFor = typed.id;
+    field.after(whole);
+    whole.append(chips, typed);
+    field.hidden = true;
+    typed.addEventListener("paste", (event) => {
+      const text = event.clipboardData.getData("text");
+      if (split(text).length > 1) { event.preventDefault(); add(text); } // a field for one line would join several
+    });
+    whole.addEventListener("click", (event) => { if (event.target === whole) typed.focus(); });
+    draw();
+  }
+  typed.autocomplete = "off";
+  typed.spellcheck = false;
+  for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id })) typed.setAttribute(name, value);
+  const host = field.closest("main") || document.body;
+  host.append(box, told);
+  let place = -1;
+  let asked = 0;
+  let pause = 0;
+  const close = () => {
+    asked++;
+    window.clearTimeout(pause);
+    box.hidden = true;
+    place = -1;
+    typed.setAttribute("aria-expanded", "false");
+    typed.removeAttribute("aria-activedescendant");
+  };
+  const point = (to) => {
+    place = to;
+    [...box.children].forEach((option, number) => {
+      option.setAttribute("aria-selected", String(number === place));
+      if (number === place) { typed.setAttribute("aria-activedescendant", option.id); option.scrollIntoView({ block: "nearest" }); }
+    });
+  };
+  const choose = (value) => { if (many) add(value); else typed.value = value; close(); };
+  const ask = async () => {
+    const mine = ++asked;
+    const url = `${finder.dataset.palette.replace(/find$/, "suggest")}?kind=${field.dataset.suggest}&q=${encodeURIComponent(typed.value)}`;
+    const answer = await fetch(url).catch(() => null);
+    if (mine !== asked || !answer || !answer.ok || answer.redirected || document.activeElement !== typed) return;
+    const found = (await answer.json()).filter((name) => many ? !names.includes(name) : name !== typed.value);
+    if (mine !== asked) return;
+    box.replaceChildren(...found.map((name, number) => {
+      const option = make("li", { id: `${id}-${number}`, textContent: name }, { role: "option", "aria-selected": "false" });
+      option.addEventListener("mousedown", (event) => { event.preventDefault(); choose(name); });
+      return option;
+    }));
+    const edge = typed.getBoundingClientRect();
+    const all = host.getBoundingClientRect();
+    Object.assign(box.style, { left: `${edge.left - all.left}px`, top: `${edge.bottom - all.top + 2}px`, minWidth: `${edge.width}px` });
+    place = -1;
+    typed.removeAttribute("aria-activedescendant");
+    box.hidden = !found.length;
+    typed.setAttribute("aria-expanded", String(!box.hidden));
+    told.textContent = said.suggested.replace("#", found.length);
+  };
+  const soon = () => { window.clearTimeout(pause); pause = window.setTimeout(ask, 150); };
+  typed.addEventListener("input", soon);
+  typed.addEventListener("click", () => { if (box.hidden) soon(); });
+  typed.addEventListener("blur", () => { if (many) add(typed.value); close(); });
+  typed.addEventListener("keydown", (event) => {
+    const count = box.hidden ? 0 : box.children.length;
+    const { key } = event;
+    if (key === "ArrowDown" && !count) ask();
+    else if (key === "ArrowDown") point((place + 1) % count);
+    else if (key === "ArrowUp" && count) point((place + count - (place < 0 ? 0 : 1)) % count);
+    else if (key === "Enter" && count && place >= 0) choose(box.children[place].textContent);
+    else if (many && (key === "Enter" || key === ",") && typed.value.trim()) { add(typed.value); close(); }
+    else if (key === "Escape" && count) close();
+    else if (many && key === "Backspace" && !typed.value && names.length) { remove(names[names.length - 1]); return; }
+    else return;
+    event.preventDefault();
+  });
 }
