@@ -1,4 +1,4 @@
-"""How many tokens each application was issued and refused, day by day: added to where their use is written, and shown in charts."""
+"""How many tokens each application was issued and refused, day by day: added to where use is written, and shown in charts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
