@@ -306,6 +306,7 @@ def rotate_keys_and_tidy() -> None:
     authorizations.forget_devices()
     registrations.remove_abandoned()
     keysets.tidy_leases()
+    applications.forget_old_use()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)
     ratelimit.forget_old_attempts()
     mail.give_up_outdated()

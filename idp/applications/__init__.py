@@ -2,6 +2,14 @@
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.checks import check_audiences, check_jwks, check_origins
+from idp.applications.daily import (
+    DayCount,
+    count_use,
+    day_of,
+    forget_old_use,
+    list_use,
+    most_used,
+)
 from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind, allowed_grants
 from idp.applications.known import (
     KnownApplication,
@@ -12,7 +20,7 @@ from idp.applications.known import (
     read_application,
     recall_application,
 )
-from idp.applications.models import Application, ApplicationSecret, SecretState, UsedAssertion
+from idp.applications.models import Application, ApplicationSecret, DailyUse, SecretState, UsedAssertion
 from idp.applications.redirects import (
     PROJECT_SCOPE,
     SCOPES,
@@ -67,6 +75,8 @@ __all__ = [
     "ApplicationSecret",
     "ApplicationSettings",
     "ApplicationSheet",
+    "DailyUse",
+    "DayCount",
     "Kind",
     "KnownApplication",
     "KnownSecret",
@@ -88,13 +98,16 @@ __all__ = [
     "check_redirect_uris",
     "check_scopes",
     "count_expiring",
+    "count_use",
     "create_application",
+    "day_of",
     "delete_application",
     "expiring_secrets",
     "find_application",
     "find_application_by_uid",
     "find_secret",
     "forget_expired_assertions",
+    "forget_old_use",
     "get_application",
     "holder_of",
     "is_claimed",
@@ -106,8 +119,10 @@ __all__ = [
     "list_applications",
     "list_mute",
     "list_secrets",
+    "list_use",
     "mark_secrets_shown",
     "match_secret",
+    "most_used",
     "read_application",
     "recall_application",
     "renew_unshown_secrets",

@@ -120,6 +120,18 @@ class ApplicationSecret(Identified, Base):
         return self.state(now) is SecretState.LIVE
 
 
+class DailyUse(Base):
+    """How many tokens an application was issued and refused on one day."""
+
+    __tablename__ = "daily_use"
+
+    application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    """When the day begins (UTC)."""
+    issued: Mapped[int] = mapped_column(BigInteger)
+    refused: Mapped[int] = mapped_column(BigInteger)
+
+
 class UsedAssertion(Base):
     """The `jti` of a client assertion that was accepted, kept until the assertion has expired."""
 

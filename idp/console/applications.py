@@ -13,6 +13,7 @@ from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
+from idp.console.charts import Chart, day_label, last_days
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
@@ -274,8 +275,9 @@ def show_application(visit: Visit, name: str) -> Response | str:
         return see_other(f"{application_url(visit, name)}?tab=settings&done=saved")
     tabs = _tabs(visit)
     tab = "settings" if form.is_sent else tab_asked(tabs)
-    facts = _facts(visit, applications.get_application(visit.realm, name))
-    return form_page("console/applications/show.html", form, tab=tab, tabs=tabs, **facts)
+    application = applications.get_application(visit.realm, name)
+    daily = _daily(application) if not tab and visit.can("applications:read") else None
+    return form_page("console/applications/show.html", form, tab=tab, tabs=tabs, daily=daily, **_facts(visit, application))
 
 
 def _tabs(visit: Visit) -> list[tuple[str, str]]:
@@ -290,6 +292,14 @@ def _tabs(visit: Visit) -> list[tuple[str, str]]:
         ("danger", "Danger zone", may),
     ]
     return [(name, title) for name, title, offered in parts if offered]
+
+
+def _daily(application: Application) -> Chart:
+    """Return the chart of what an application was issued and refused, day by day."""
+    days = last_days(clock.now())
+    counts = applications.list_use(application, days)
+    series = {"Issued": [each.issued for each in counts], "Refused": [each.refused for each in counts]}
+    return Chart([day_label(day) for day in days], series, "Tokens issued and refused, day by day")
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import functools
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import cycle
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -11,6 +13,35 @@ from markupsafe import Markup
 
 _DROPPED = ("style", "script")
 _MOST_LINES = 5
+
+MONTH = 30
+"""Days of a chart of days."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart as a page shows it: drawn, and as a table for those who cannot see it."""
+
+    labels: Sequence[str]
+    series: Mapping[str, Sequence[int]]
+    name: str
+    """What it shows."""
+
+    @property
+    def drawing(self) -> Markup:
+        """The drawing."""
+        return stacked_bars(self.labels, self.series, self.name)
+
+
+def last_days(now: datetime) -> list[datetime]:
+    """Return the beginnings of the days that a chart of days shows (UTC), today's last."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today - timedelta(days=number) for number in range(MONTH - 1, -1, -1)]
+
+
+def day_label(day: datetime) -> str:
+    """Return what stands under the bar of a day."""
+    return f"{day:%m-%d}"
 
 
 def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], name: str) -> Markup:

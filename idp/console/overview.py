@@ -10,10 +10,9 @@ from typing import Any
 from flask import Response, request
 
 from idp import apikeys, applications, audit, clock, keys, posture, rules, runtime
-from idp.applications import Application
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
-from idp.console.charts import stacked_bars
+from idp.console.charts import Chart, day_label, last_days
 from idp.console.kept_counts import recently_changed
 from idp.console.navigation import base, sections
 from idp.console.render import render, words
@@ -116,20 +115,17 @@ def show(visit: Visit) -> Response | str:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
-    labels = [f"{begin:%H:%M}" if span == "day" else f"{begin:%m-%d}" for begin in begins]
+    labels = [f"{begin:%H:%M}" if span == "day" else day_label(begin) for begin in begins]
     return render(
         "console/realm/overview.html",
         span=span,
-        labels=labels,
-        done=done,
-        refused=refused,
-        done_chart=stacked_bars(labels, done, "Tokens, exchanges and calls over time"),
-        refused_chart=stacked_bars(labels, refused, "Refusals over time"),
+        done_chart=Chart(labels, done, "Tokens, exchanges and calls over time"),
+        refused_chart=Chart(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10),
         figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
         posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
         may_open=_pages_of(visit),
-        top=_top(visit),
+        top=_top(visit, begins[0]),
         refusals=audit.list_events(visit.realm.name, outcome="refused", limit=6) if rules.audit.can_read(visit.authority) else [],
         **_needs_a_look(visit, now),
         is_new=not applications.list_applications(visit.realm, limit=1),
@@ -214,10 +210,28 @@ _MOST_KEPT = 1_000
 """Realms whose numbers a worker keeps."""
 
 
-def _top(visit: Visit) -> list[Application]:
-    """Return the applications that have fetched most tokens."""
-    listing = applications.application_listing(visit.realm)
-    return [row for row in listing.take("tokens", descending=True, after=None, limit=5) if row.token_count]
+def _top(visit: Visit, since: datetime) -> list[tuple[str, int, datetime | None]]:
+    """Return the applications that were issued most tokens since the beginning of a day: name, how many, when last.
+
+    Where it takes long to find them, they are shown again for a while.
+    """
+    day = applications.day_of(since)
+    kept = runtime.current().extensions.setdefault("console top", {})
+    at, found = kept.get((visit.realm.id, day), (0.0, []))
+    begun = time.monotonic()
+    if at and begun - at <= _LOOKED_AT_FOR and not recently_changed(visit.realm.id, at):
+        return list(found)
+    rows = applications.most_used(visit.realm, day, 5)
+    found = [(application.name, count, application.last_used_at) for application, count in rows]
+    if time.monotonic() - begun > _LONG:
+        if len(kept) > _MOST_KEPT:
+            kept.clear()
+        kept[visit.realm.id, day] = (time.monotonic(), found)
+    return found
+
+
+_LONG = 0.2
+"""Seconds from which on finding something takes long."""
 
 
 def _steps(now: datetime, span: str) -> list[datetime]:
@@ -225,7 +239,7 @@ def _steps(now: datetime, span: str) -> list[datetime]:
     hour = now.replace(minute=0, second=0, microsecond=0)
     if span == "day":
         return [hour - timedelta(hours=number) for number in range(23, -1, -1)]
-    return [hour.replace(hour=0) - timedelta(days=number) for number in range(29, -1, -1)]
+    return last_days(now)
 
 
 def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[str, set[Tag]]) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from idp.console.exports import list_page
 from idp.console.forms import ChecksField, Form, choices, name_field, text
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
+from idp.console.rule_tester import tester
 from idp.console.sheet_forms import sheet_form, stored_in
 from idp.errors import InvalidValueError
 from idp.protected_apis import METHODS, MOST_RULES, ProtectedApiSheet
@@ -112,7 +113,7 @@ def new_api(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(f"{_url(visit, form.name.data)}?done=created")
-    return _shown(visit, form, name="")
+    return _shown(visit, form, name="", call_form=None)
 
 
 @page
@@ -130,7 +131,7 @@ def show_api(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return see_other(f"{_url(visit, name)}?done=saved")
-    return _shown(visit, form, name=name)
+    return _shown(visit, form, name=name, **tester(visit, api))
 
 
 @page
@@ -159,15 +160,14 @@ def _read_more(visit: Visit, form: Any) -> None:
         form.is_sent = False
 
 
-def _shown(visit: Visit, form: Any, *, name: str) -> Response:
+def _shown(visit: Visit, form: Any, *, name: str, **further: Any) -> Response:
     form.offer_rows()
     projects = [each.name for each in access.list_projects(visit.realm) if rules.projects.sees(visit.authority, each)][:300]
     check = f"{runtime.current().settings.public_url}/gateway/check/{visit.realm.name}/{name}"
     may = rules.protected_apis.can_change(visit.authority)
     fits = len(form.rules) <= MOST_EDITED
-    return form_page(
-        "console/protected_apis/show.html", form, name=name, projects=projects, check=check, may=may, most=MOST_EDITED, fits=fits
-    )
+    facts = {"name": name, "projects": projects, "check": check, "may": may, "most": MOST_EDITED, "fits": fits}
+    return form_page("console/protected_apis/show.html", form, **facts, **further)
 
 
 def _row(rule: dict[str, Any]) -> dict[str, Any]:

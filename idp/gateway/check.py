@@ -14,7 +14,7 @@ from idp.errors import IdpError, Kind, StorageFullError
 from idp.gateway.original import OriginalRequest, original_request
 from idp.gateway.upstream import NOBODY, identity_headers
 from idp.outages import as_outage, explain_any
-from idp.protected_apis import KnownApi
+from idp.protected_apis import KnownApi, Verdict
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
 from idp.web.address import client_address, is_trusted
@@ -52,19 +52,20 @@ def check(environ: Environ) -> AnyAnswer:
             raise Refusal(403, "", "Only proxies named in IDP_TRUSTED_PROXIES may ask.")
         realm, api = _protected(process, realm_name, match[2])
         original = original_request(environ, match[3] or "")
-        rules = api.rules_for(original.method, original.path)
-        if protected_apis.is_open(rules):
+        call = protected_apis.call_of(api, original.method, original.path)
+        if call.is_open:
             return Answer(b"", [*_HEADERS, *NOBODY])
         caller = _caller(process, realm, api, environ, original)
-        if not protected_apis.allows(rules, caller.held_roles):
-            raise Refusal(403, "insufficient_scope", _why(bool(rules)))
+        judgement = call.judge(caller.held_roles)
+        if not judgement.passes:
+            raise Refusal(403, "insufficient_scope", _why(judgement.verdict))
         return Answer(b"", [*_HEADERS, *identity_headers(caller, api)])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered, and never with 200)
         return refuse(error, realm_name)
 
 
-def _why(known: bool) -> str:  # noqa: FBT001 (a fact)
-    if known:
+def _why(verdict: Verdict) -> str:
+    if verdict is Verdict.NO_ROLE:
         return "The caller holds none of the roles that this call requires."
     return "No rule of the protected API allows this method and path, or the path is not a plain one."
 

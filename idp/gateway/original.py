@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from idp.errors import IdpError, Kind
+from idp.protected_apis import path_of
 from idp.web.body import Environ
 
 _IN_QUERY = re.compile(r"method=([A-Za-z]{1,20})&uri=(/.*|%2[Ff].*)", re.DOTALL)
@@ -44,12 +45,12 @@ def original_request(environ: Environ, rest: str) -> OriginalRequest:
     if match := _IN_QUERY.fullmatch(query):
         # nginx, and Caddy, which escapes it: `uri` comes last, and whatever it holds is part of it
         uri = match[2] if match[2].startswith("/") else unquote(match[2])
-        return OriginalRequest(match[1].upper(), uri.partition("?")[0])
+        return OriginalRequest(match[1].upper(), path_of(uri))
     if query == _BY_HEADERS:
         # Traefik, which cannot do otherwise; docs/gateway.md says which headers it must drop
         method, uri = environ.get("HTTP_X_FORWARDED_METHOD", ""), environ.get("HTTP_X_FORWARDED_URI", "")
         if method.isalpha() and method.isascii() and uri.startswith("/") and not re.search(r",\s*/", uri):
-            return OriginalRequest(method.upper(), uri.partition("?")[0])
+            return OriginalRequest(method.upper(), path_of(uri))
     raise UnclearRequestError(
         "The proxy does not say what it asks about. Add ?method=<method>&uri=<path and query> to the URL of the check, in this "
         "order, or ?headers=forwarded if it sends X-Forwarded-Method and X-Forwarded-Uri."

@@ -1,8 +1,9 @@
 """APIs behind a proxy that asks the gateway, and the rules of who may call what."""
 
-from idp.protected_apis.known import KnownApi, Rule, allows, is_open, known_api
+from idp.protected_apis.calls import Call, Judgement, Verdict, call_of
+from idp.protected_apis.known import KnownApi, Rule, as_known, known_api
 from idp.protected_apis.models import ProtectedApi
-from idp.protected_apis.paths import is_plain
+from idp.protected_apis.paths import is_plain, path_of
 from idp.protected_apis.service import (
     METHODS,
     MOST_RULES,
@@ -20,20 +21,24 @@ __all__ = [
     "METHODS",
     "MOST_RULES",
     "Audience",
+    "Call",
+    "Judgement",
     "KnownApi",
     "ProtectedApi",
     "ProtectedApiSheet",
     "Rule",
     "RuleSheet",
-    "allows",
+    "Verdict",
     "api_listing",
+    "as_known",
+    "call_of",
     "check_rules",
     "create_api",
     "delete_api",
     "get_api",
-    "is_open",
     "is_plain",
     "known_api",
     "list_apis",
+    "path_of",
     "put_api",
 ]

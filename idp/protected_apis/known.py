@@ -1,16 +1,12 @@
-"""What a worker keeps of a protected API in memory, and the answer to who may call what."""
+"""What a worker keeps of a protected API in memory."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
-from idp import clock
-from idp.access import HeldRole
 from idp.db import reading
 from idp.protected_apis.models import ProtectedApi
-from idp.protected_apis.paths import is_below, is_plain
 from idp.realms import NAME_PATTERN, KnownRealm
 
 
@@ -36,24 +32,6 @@ class KnownApi:
     audience: str
     rules: tuple[Rule, ...]
 
-    def rules_for(self, method: str, path: str) -> list[Rule]:
-        """Return the rules that a call falls under; none means that nobody may make it."""
-        if not is_plain(path):
-            return []
-        return [rule for rule in self.rules if method in rule.methods and is_below(path, rule.path)]
-
-
-def is_open(rules: Iterable[Rule]) -> bool:
-    """Tell whether one of the rules lets everybody through, without asking who it is."""
-    return any(rule.open for rule in rules)
-
-
-def allows(rules: Iterable[Rule], held_roles: Iterable[HeldRole]) -> bool:
-    """Tell whether one of the rules lets somebody with these roles through."""
-    now = clock.timestamp()
-    held = {(each.project, each.role) for each in held_roles if now < each.until}
-    return any(not rule.roles or any((rule.project, role) in held or ("", role) in held for role in rule.roles) for rule in rules)
-
 
 def known_api(realm: KnownRealm, name: str) -> KnownApi | None:
     """Return a protected API from memory, read from the database at its first use; None when there is none."""
@@ -70,7 +48,12 @@ def _read(realm: KnownRealm, name: str) -> KnownApi | None:
         api = session.scalar(select(ProtectedApi).where(ProtectedApi.realm_id == realm.id, ProtectedApi.name == name))
         if api is None:
             return None
-        return KnownApi(api.name, api.audience, tuple(_rule(rule) for rule in api.rules))
+        return as_known(api)
+
+
+def as_known(api: ProtectedApi) -> KnownApi:
+    """Return what the gateway knows of a protected API that is stored so."""
+    return KnownApi(api.name, api.audience, tuple(_rule(rule) for rule in api.rules))
 
 
 def _rule(rule: dict[str, Any]) -> Rule:

@@ -10,6 +10,11 @@ _HARMLESS_ESCAPE = re.compile(r"%(?:[2-7][0-9A-Fa-f]|[89A-Fa-f][0-9A-Fa-f])")
 _FORBIDDEN_ESCAPES = frozenset({"%25", "%2e", "%2f", "%5c", "%3b", "%7f", "%23", "%3f"})
 
 
+def path_of(uri: str) -> str:
+    """Return the path of what a client has asked for, as it was sent: all before the query."""
+    return uri.partition("?")[0]
+
+
 def is_plain(path: str) -> bool:
     """Tell whether a path has one meaning only: no dot segments, empty segments, parameters or escaped separators.
 

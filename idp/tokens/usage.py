@@ -5,14 +5,14 @@ A `kill -9` loses what has not been written yet: at most a second's worth, see d
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, update
 
 from idp import audit, clock
-from idp.applications import Application, ApplicationSecret, KnownApplication, KnownSecret
+from idp.applications import Application, ApplicationSecret, DayCount, KnownApplication, KnownSecret, count_use, day_of
 from idp.audit import AuditEvent, Refusal, Refusals, Tag
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
@@ -20,6 +20,12 @@ from idp.telemetry import count, own_trace, span
 
 MOST_WAITING = 100_000
 """Events kept while the database cannot be written. Further ones are counted, and the count is recorded."""
+
+_DAY = 86_400
+"""Seconds of a day (UTC)."""
+
+_NOBODY = 0
+"""Stands for an application that there is not: no row has this number."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +54,8 @@ class Usage:
     def __init__(self) -> None:
         self._issues: list[_Issue] = []
         self._refusals = Refusals()
+        self._refused: Counter[tuple[int, datetime]] = Counter()
+        """How often applications were refused, by their number and the day: as many as there are applications, whoever asks."""
         self._lost = 0
         self._lock = threading.Lock()
 
@@ -79,11 +87,15 @@ class Usage:
             not recorded: a secret that was put into the wrong field would stand in the trail for good.
         """
         client_id = application.client_id if application else audit.UNKNOWN
+        day = day_of(clock.now())
+        with self._lock:  # the same work for one that there is not, so that the time does not tell (T88)
+            self._refused[application.id if application else _NOBODY, day] += 1
         self._refusals.add(Refusal(Tag.TOKEN_REFUSE, realm, f"application:{client_id}", reason, address))
 
-    def _take_back(self, issues: list[_Issue], lost: int) -> None:
+    def _take_back(self, issues: list[_Issue], lost: int, refused: Counter[tuple[int, datetime]]) -> None:
         """Keep what could not be written for the next time, within the same bounds."""
         with self._lock:
+            self._refused.update(refused)
             kept = (issues + self._issues)[:MOST_WAITING]
             self._lost += lost + len(issues) + len(self._issues) - len(kept)
             self._issues = kept
@@ -96,15 +108,16 @@ class Usage:
         with self._lock:
             issues, self._issues = self._issues, []
             lost, self._lost = self._lost, 0
+            refused, self._refused = self._refused, Counter()
         events = [_issue_event(issue) for issue in issues] + audit.lost_events("token", lost)
         try:
-            with self._refusals.written() as refused, storage_errors():
-                events += audit.refusal_events(refused)
-                if events:
+            with self._refusals.written() as refusals, storage_errors():
+                events += audit.refusal_events(refusals)
+                if events or refused:
                     with own_trace("write usage"):
-                        _write(issues, events)
+                        _write(issues, events, refused)
         except BaseException:
-            self._take_back(issues, lost)
+            self._take_back(issues, lost, refused)
             _log.warning("%d events wait to be written", len(events))
             raise
         return len(events)
@@ -116,7 +129,7 @@ def usage(process: Runtime) -> Usage:
     return found if found is not None else process.extensions.setdefault("usage", Usage())
 
 
-def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
+def _write(issues: list[_Issue], events: list[dict[str, Any]], refused: Counter[tuple[int, datetime]]) -> None:
     by_application = Counter(issue.application_id for issue in issues)
     last_issue = {issue.application_id: issue for issue in issues}
     secrets = [issue for issue in issues if issue.secret is not None]
@@ -129,7 +142,8 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
         for row in sorted(by_secret)
     ]
     connection = db.session.connection()
-    connection.execute(insert(AuditEvent), events)
+    if events:  # a refusal that was just going to be noted is counted already
+        connection.execute(insert(AuditEvent), events)
     # What other workers of the same application add to comes last, so that they wait for the commit only, and not for the events.
     if applications:
         connection.execute(
@@ -149,12 +163,24 @@ def _write(issues: list[_Issue], events: list[dict[str, Any]]) -> None:
             ),
             used,
         )
+    count_use(_by_day(issues, refused))
     audit.count_events(events)
     commit()
     for tag, number in Counter(issue.tag for issue in issues).items():
         count("realmgate_tokens_issued", number, _LABELS.get(tag, "client_credentials"))
-    refused = sum(event["detail"]["count"] for event in events if event["tag"] == Tag.TOKEN_REFUSE.value)
-    count("realmgate_refusals", refused, "client")
+    refusals = sum(event["detail"]["count"] for event in events if event["tag"] == Tag.TOKEN_REFUSE.value)
+    count("realmgate_refusals", refusals, "client")
+
+
+def _by_day(issues: list[_Issue], refused: Counter[tuple[int, datetime]]) -> dict[tuple[int, datetime], DayCount]:
+    """Return what is to be added to the days of applications, see `count_use`."""
+    counts: defaultdict[tuple[int, datetime], DayCount] = defaultdict(DayCount)
+    for (row, number), times in Counter((issue.application_id, int(issue.at // _DAY)) for issue in issues).items():
+        counts[row, _time(number * _DAY)].issued = times
+    for (row, day), times in refused.items():
+        if row != _NOBODY:
+            counts[row, day].refused = times
+    return counts
 
 
 def _issue_event(issue: _Issue) -> dict[str, Any]:

@@ -7,12 +7,18 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from idp import clock, users
 from tests.browser.conftest import Console, shoot
 from tests.factories import ask_token
 from tests.keysets.lending import lend_a_keyset
+
+UNLINKED = (
+    "/console/choose",  # linked only from who has several sessions
+    "/console/design",  # for whoever develops the console
+    "/console/realms/acme/apis/telemetry?method=GET&path=%2F..%2Fnowhere&roles=viewer",
+)
 
 OPEN_PAGES = ["/console/sign-in", "/console/first-start", "/console/forgotten", "/console/invitation/x"]
 
@@ -67,7 +73,7 @@ def crawl(page: Page) -> list[str]:
 @pytest.fixture(scope="module")
 def urls(furnished: Console) -> list[str]:
     """A page of every shape, found by following links."""
-    found = [*crawl(furnished.sign_in(furnished.visitor())), "/console/choose"]  # linked only from who has several sessions
+    found = [*crawl(furnished.sign_in(furnished.visitor())), *UNLINKED]
     assert len(found) > 40, found
     return found
 
@@ -152,3 +158,14 @@ def test_pages_bring_less_than_100_kilobytes_altogether(furnished: Console) -> N
         assert sum(size for _, size in sizes) < 100_000, sizes
         hosts = {name.split("/")[2] for name, _ in sizes}
         assert hosts == {furnished.server.url.split("/")[2]}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_component_is_photographed(furnished: Console, scheme: str) -> None:
+    page = furnished.sign_in(furnished.visitor(color_scheme=scheme))
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("/console/design")
+        expect(page.get_by_role("heading", name="Disable or delete")).to_be_visible()
+        shoot(page, f"design {scheme} {width}")
+    assert furnished.violations == []

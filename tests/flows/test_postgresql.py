@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from idp import applications, keysets, migrations, realms, runtime, setup
@@ -179,6 +179,37 @@ def test_counters_are_free_for_other_workers_while_one_writes_its_events(make: F
         wait_until(lambda: looking.execute(waiting).first(), "a write that waits for the trail")
         assert looking.execute(text(f"SELECT id FROM {table} FOR UPDATE NOWAIT")).all()
     writer.join()
+
+
+def test_refusals_of_an_application_that_is_just_being_deleted_keep_nothing_else_from_being_counted(make: Factory) -> None:
+    """Its days point to it, so its deletion is waited for, and what it was refused is passed over."""
+    from idp import clock, tokens
+    from idp.applications import DailyUse
+
+    going, staying = make.application("going"), make.application("staying")
+    client = make.app.test_client()
+    for name in (going, staying):
+        assert ask_token(client, Made(name.client_id, "idp_cs_wrong", "")).status_code == 401
+
+    def flush() -> None:
+        with make.app.app_context():
+            tokens.usage(runtime.current()).flush()
+
+    waiting = text("SELECT 1 FROM pg_locks WHERE NOT granted")
+    writer = threading.Thread(target=flush)
+    with make.app.app_context(), db.engine.connect() as looking:
+        realm = realms.get_realm("acme")
+        applications.delete_application(realm, applications.get_application(realm, "going"))
+        db.session.flush()
+        writer.start()
+        wait_until(lambda: looking.execute(waiting).first(), "a write that waits for the deletion")
+        commit()
+    writer.join()
+    with make.app.app_context():
+        application = applications.get_application(realms.get_realm("acme"), "staying")
+        (count,) = applications.list_use(application, [applications.day_of(clock.now())])
+        assert (count.issued, count.refused) == (0, 1)
+        assert [row.application_id for row in db.session.scalars(select(DailyUse))] == [application.id]
 
 
 @pytest.mark.spec("T56", "T54")
