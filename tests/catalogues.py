@@ -17,8 +17,13 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
 import idp
+from idp.apikeys import KeyStatus
 from idp.errors import IdpError
+from idp.keys import KeyState
+from idp.keysets import CATEGORIES, LeaseState
+from idp.registrations import TokenState
 from idp.sheets import Sheet
+from idp.tokens.claim_list import CLAIMS
 from idp.web.languages import codes
 from tests.serving import PROJECT
 
@@ -43,7 +48,14 @@ Text = str | tuple[str, str]
 
 def reads_like_a_text(value: object) -> bool:
     """Tell whether a constant is for people: it begins with a capital letter, or has a space between words."""
-    if not isinstance(value, str) or value in NO_TEXTS or "\n" in value or "<" in value[:1] or "://" in value or re.match(r"[a-z-]+[:=]", value):
+    if (
+        not isinstance(value, str)
+        or value in NO_TEXTS
+        or "\n" in value
+        or "<" in value[:1]
+        or "://" in value
+        or re.match(r"[a-z-]+[:=]", value)
+    ):
         return False
     return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
 
@@ -61,7 +73,7 @@ NO_TEXTS = frozenset(
 
 def all_texts() -> set[Text]:
     """Return all texts that a page may show."""
-    return {*texts_of_templates(), *texts_of_pages(), *texts_of_sheets(), *texts_of_errors()}
+    return {*texts_of_templates(), *texts_of_pages(), *texts_of_tables(), *texts_of_sheets(), *texts_of_errors()}
 
 
 def texts_of_templates() -> Iterator[Text]:
@@ -108,6 +120,14 @@ def texts_of_pages() -> Iterator[Text]:
                 yield str(node.value)
 
 
+def texts_of_tables() -> Iterator[Text]:
+    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, and states of things."""
+    yield from (claim.meaning for claim in CLAIMS)
+    yield from (meaning for entities in CATEGORIES.values() for types in entities.values() for meaning in types.values())
+    for states in (KeyState, KeyStatus, LeaseState, TokenState):
+        yield from (each.value for each in states)
+
+
 def _called(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
@@ -115,6 +135,8 @@ def _called(call: ast.Call) -> str:
 def _counted_texts(call: ast.Call) -> Iterator[Text]:
     if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
         yield _counted(call.args[-1].value)
+    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
+        yield call.args[0].value
     elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
         yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
 

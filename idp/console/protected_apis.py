@@ -9,6 +9,7 @@ from idp import access, protected_apis, rules, runtime
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.forms import ChecksField, Form, choices, name_field, text
+from idp.console.language import say
 from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in
@@ -123,11 +124,11 @@ def delete_api(visit: Visit, name: str) -> Response | str:
         protected_apis.delete_api(visit.realm, name)
 
     question = Confirmation(
-        f"Delete {name}",
-        f"Delete protected API {name}?",
-        "Delete",
+        say("Delete {name}", name=name),
+        say("Delete protected API {name}?", name=name),
+        say("Delete"),
         (_url(visit, name), name),
-        ["Every call to it through a proxy that asks this server is refused within a second."],
+        [say("Every call to it through a proxy that asks this server is refused within a second.")],
         typed=name,
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/apis?done=deleted")
