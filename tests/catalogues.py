@@ -62,7 +62,7 @@ def reads_like_a_text(value: object) -> bool:
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax"),
+        *("Accept", "Content-Type", "Lax", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
         "a naive datetime has no place in the database; use clock.now()",
