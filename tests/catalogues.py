@@ -18,6 +18,9 @@ from jinja2 import Environment, nodes
 
 import idp
 from idp.apikeys import KeyStatus
+from idp.applications import Kind
+from idp.console.forms import UNITS
+from idp.console.render import _AGO, _AHEAD
 from idp.errors import IdpError
 from idp.keys import KeyState
 from idp.keysets import CATEGORIES, LeaseState
@@ -121,10 +124,11 @@ def texts_of_pages() -> Iterator[Text]:
 
 
 def texts_of_tables() -> Iterator[Text]:
-    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, and states of things."""
+    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, times, states of things."""
     yield from (claim.meaning for claim in CLAIMS)
     yield from (meaning for entities in CATEGORIES.values() for types in entities.values() for meaning in types.values())
-    for states in (KeyState, KeyStatus, LeaseState, TokenState):
+    yield from (*map(_counted, UNITS), *_AGO.values(), *_AHEAD.values())
+    for states in (KeyState, KeyStatus, Kind, LeaseState, TokenState):
         yield from (each.value for each in states)
 
 
