@@ -17,9 +17,17 @@ from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
 import idp
+from idp.apikeys import KeyStatus
+from idp.applications import Kind
+from idp.console.forms import UNITS
+from idp.console.render import _AGO, _AHEAD
 from idp.errors import IdpError
+from idp.keys import KeyState
+from idp.keysets import CATEGORIES, LeaseState
 from idp.oauth.errors import ProtocolError
+from idp.registrations import TokenState
 from idp.sheets import Sheet
+from idp.tokens.claim_list import CLAIMS
 from idp.web.languages import codes
 from tests.serving import PROJECT
 
@@ -58,7 +66,7 @@ def reads_like_a_text(value: object) -> bool:
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax"),
+        *("Accept", "Content-Type", "Lax", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
         "a naive datetime has no place in the database; use clock.now()",
@@ -69,7 +77,7 @@ NO_TEXTS = frozenset(
 
 def all_texts() -> set[Text]:
     """Return all texts that a page may show."""
-    return {*texts_of_templates(), *texts_of_pages(), *texts_of_sheets(), *texts_of_errors()}
+    return {*texts_of_templates(), *texts_of_pages(), *texts_of_tables(), *texts_of_sheets(), *texts_of_errors()}
 
 
 def texts_of_templates() -> Iterator[Text]:
@@ -116,6 +124,15 @@ def texts_of_pages() -> Iterator[Text]:
                 yield str(node.value)
 
 
+def texts_of_tables() -> Iterator[Text]:
+    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, times, states of things."""
+    yield from (claim.meaning for claim in CLAIMS)
+    yield from (meaning for entities in CATEGORIES.values() for types in entities.values() for meaning in types.values())
+    yield from (*map(_counted, UNITS), *_AGO.values(), *_AHEAD.values())
+    for states in (KeyState, KeyStatus, Kind, LeaseState, TokenState):
+        yield from (each.value for each in states)
+
+
 def _called(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
@@ -123,6 +140,8 @@ def _called(call: ast.Call) -> str:
 def _counted_texts(call: ast.Call) -> Iterator[Text]:
     if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
         yield _counted(call.args[-1].value)
+    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
+        yield call.args[0].value
     elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
         yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
 

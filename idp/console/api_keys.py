@@ -17,6 +17,7 @@ from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import DurationField, Form, TimeField, length_of_time, text
+from idp.console.language import say
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import render
@@ -148,7 +149,7 @@ def list_keys(visit: Visit) -> Response | str:
         beside=lambda keys: {"owners": apikeys.owners_of(keys)},
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
         several=f"{base(visit.realm.name)}/several-api-keys",
-        title="API keys",
+        title=say("API keys"),
     )
 
 
@@ -174,20 +175,20 @@ def my_keys(visit: Visit) -> Response | str:
         owners={},
         new=page_url(f"{MINE}/new"),
         several=page_url(f"{MINE}/several"),
-        title="Manage keys",
+        title=say("Manage keys"),
     )
 
 
 @page
 def change_several(visit: Visit) -> Response | str:
     """Activate, deactivate, revoke or delete several keys of a realm."""
-    return _change_several(visit, (f"{base(visit.realm.name)}/api-keys", "API keys"))
+    return _change_several(visit, (f"{base(visit.realm.name)}/api-keys", say("API keys")))
 
 
 @page
 def change_several_own(visit: Visit) -> Response | str:
     """Activate, deactivate, revoke or delete several keys of one's own."""
-    return _change_several(visit, (page_url(MINE), "Manage keys"))
+    return _change_several(visit, (page_url(MINE), say("Manage keys")))
 
 
 class RotateSeveralForm(Form):
@@ -218,21 +219,21 @@ def _change_several(visit: Visit, back: tuple[str, str]) -> Response | str:
     def found(part: str) -> ApiKey:
         return rules.api_keys.writable(visit.authority, part)
 
-    stops = "Every token that they were exchanged for, and every key created with them, stops working too, within a second."
+    stops = say("Every token that they were exchanged for, and every key created with them, stops working too, within a second.")
     acts = {
         "activate": BulkAct(
             "Activate",
             "activated",
             lambda part: rules.api_keys.set_active(visit.authority, found(part).uid, active=True),
-            undo="Deactivate them again.",
+            undo=say("Deactivate them again."),
         ),
         "deactivate": BulkAct(
             "Deactivate",
             "deactivated",
             lambda part: rules.api_keys.set_active(visit.authority, found(part).uid, active=False),
-            ("Keys created with them keep working; to stop those too, revoke them.",),
+            (say("Keys created with them keep working; to stop those too, revoke them."),),
             is_danger=True,
-            undo="Activate them again.",
+            undo=say("Activate them again."),
         ),
         "revoke": BulkAct(
             "Revoke",
@@ -245,7 +246,7 @@ def _change_several(visit: Visit, back: tuple[str, str]) -> Response | str:
             "Delete",
             "deleted",
             lambda part: apikeys.delete_key(visit.realm, found(part)),
-            ("Keys created with them are revoked.", "Only the audit trail will remember them."),
+            (say("Keys created with them are revoked."), say("Only the audit trail will remember them.")),
             is_danger=True,
         ),
     }
@@ -257,7 +258,7 @@ def new_key(visit: Visit) -> Response | str:
     """Make a key on behalf of somebody."""
     rules.api_keys.check_creating_for_others(visit.authority)
     stored = {"owner": _owner_name(visit, request.args.get("owner", "")[:300])} if visit.posted is None else None
-    return _new_key(visit, KeyForm(visit.posted, stored), f"{base(visit.realm.name)}/api-keys", "API keys")
+    return _new_key(visit, KeyForm(visit.posted, stored), f"{base(visit.realm.name)}/api-keys", say("API keys"))
 
 
 @page_with_secret
@@ -265,16 +266,19 @@ def new_own_key(visit: Visit) -> Response | str:
     """Make a key for oneself."""
     form = KeyForm(visit.posted)
     del form.owner
-    return _new_key(visit, form, page_url(MINE), "Manage keys")
+    return _new_key(visit, form, page_url(MINE), say("Manage keys"))
 
 
 def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | str:
     own = "owner" not in form
     may_exceed = rules.api_keys.can_exceed_limits(visit.authority)
     limit = visit.realm.api_key_hours
-    form.hours.description = (
-        f"Such as 90 days or 12 hours. Leave empty for {length_of_time(limit * 3600)}, the organisation's limit."
-        + (" You may exceed it." if may_exceed else " That is also the most, unless an administrator has allowed you more.")
+    form.hours.description = say(
+        "Leave empty for {duration}, the organisation's limit. You may exceed it."
+        if may_exceed
+        else "Leave empty for {duration}, the organisation's limit. "
+        "That is also the most, unless an administrator has allowed you more.",
+        duration=length_of_time(limit * 3600),
     )
     if not may_exceed:
         del form.never
@@ -288,8 +292,8 @@ def _new_key(visit: Visit, form: Any, back: str, back_title: str) -> Response | 
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
 
     if form.do(act):
-        return _show_plain(visit, made, "Created")
-    return form_page("console/form.html", form, title="New API key", submit="Create", back=(back, back_title), intro="")
+        return _show_plain(visit, made, say("Created."))
+    return form_page("console/form.html", form, title=say("New API key"), submit=say("Create"), back=(back, back_title), intro="")
 
 
 def _show_plain(visit: Visit, made: dict[str, Any], done: str) -> str:
@@ -313,7 +317,7 @@ def show_key(visit: Visit, uid: str) -> Response | str:
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
     held = {each.role for each in rules.delegation.held_by(owner)}
     may = rules.api_keys.can_change(visit.authority, key)
-    tabs = [("", "Overview"), *([("settings", "Settings"), ("danger", "Danger zone")] if may else [])]
+    tabs = [("", say("Overview")), *([("settings", say("Settings")), ("danger", say("Danger zone"))] if may else [])]
     return form_page(
         "console/keys/show.html",
         form,
@@ -345,14 +349,14 @@ def rotate_key(visit: Visit, uid: str) -> Response | str:
         made.update(plain=new.plain_key, uid=new.key.uid, name=new.key.name, expires_at=new.key.expires_at)
 
     if form.do(act):
-        return _show_plain(visit, made, "Created a successor; the old key keeps working during the overlap")
+        return _show_plain(visit, made, say("Created a successor; the old key keeps working during the overlap."))
     return form_page(
         "console/form.html",
         form,
-        title=f"Rotate {key.name}",
-        submit="Create successor",
+        title=say("Rotate {name}", name=key.name),
+        submit=say("Create successor"),
         back=(_url(visit, key.uid), key.name),
-        intro="The successor carries what this key carries. Give it to the program, then wait until the old key is unused.",
+        intro=say("The successor carries what this key carries. Give it to the program, then wait until the old key is unused."),
     )
 
 
@@ -365,12 +369,12 @@ def deactivate_key(visit: Visit, uid: str) -> Response | str:
         rules.api_keys.set_active(visit.authority, uid, active=False)
 
     question = Confirmation(
-        f"Deactivate {key.name}",
-        f"Deactivate key {key.public_part}…?",
-        "Deactivate",
+        say("Deactivate {name}", name=key.name),
+        say("Deactivate key {name}…?", name=key.public_part),
+        say("Deactivate"),
         (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys created with it keep working; to stop them too, revoke it."],
-        undo="Activate it again.",
+        [use_of_key(key), say("Keys created with it keep working; to stop them too, revoke it.")],
+        undo=say("Activate it again."),
     )
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=deactivated")
 
@@ -391,11 +395,14 @@ def revoke_key(visit: Visit, uid: str) -> Response | str:
         apikeys.revoke_key(visit.realm, key, reason)
 
     question = Confirmation(
-        f"Revoke {key.name}",
-        f"Revoke key {key.public_part}… permanently?",
-        "Revoke",
+        say("Revoke {name}", name=key.name),
+        say("Revoke key {name}… permanently?", name=key.public_part),
+        say("Revoke"),
         (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Every token it was exchanged for, and every key created with it, stops working too, within a second."],
+        [
+            use_of_key(key),
+            say("Every token it was exchanged for, and every key created with it, stops working too, within a second."),
+        ],
         asks_reason=True,
     )
     return confirmed(visit, question, act, f"{_url(visit, key.uid)}?done=revoked")
@@ -411,11 +418,11 @@ def delete_key(visit: Visit, uid: str) -> Response | str:
         apikeys.delete_key(visit.realm, key)
 
     question = Confirmation(
-        f"Delete {key.name}",
-        f"Delete key {key.public_part}…?",
-        "Delete",
+        say("Delete {name}", name=key.name),
+        say("Delete key {name}…?", name=key.public_part),
+        say("Delete"),
         (_url(visit, key.uid), key.name),
-        [use_of_key(key), "Keys created with it are revoked.", "Only the audit trail will remember it."],
+        [use_of_key(key), say("Keys created with it are revoked."), say("Only the audit trail will remember it.")],
     )
     return confirmed(visit, question, act, f"{back[0]}?done=deleted")
 
@@ -447,7 +454,9 @@ def _is_own(visit: Visit, key: ApiKey) -> bool:
 
 
 def _back(visit: Visit, key: ApiKey) -> tuple[str, str]:
-    return (page_url(MINE), "Manage keys") if _is_own(visit, key) else (f"{base(visit.realm.name)}/api-keys", "API keys")
+    return (
+        (page_url(MINE), say("Manage keys")) if _is_own(visit, key) else (f"{base(visit.realm.name)}/api-keys", say("API keys"))
+    )
 
 
 def _url(visit: Visit, uid: str) -> str:

@@ -17,7 +17,7 @@ from idp.console.charts import Chart, day_label, last_days
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
-from idp.console.language import count_of
+from idp.console.language import count_of, say, say_count
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import role_choices
@@ -66,7 +66,7 @@ class ProjectRow(wtforms.Form):
         :raises ValidationError: it has none.
         """
         if not field.data and ((self.project.data or "").strip() or self.until.data):
-            raise validators.ValidationError(f"{CHOOSE} one.")
+            raise validators.ValidationError("Choose one.")
 
 
 class NewApplicationForm(Form):
@@ -172,7 +172,7 @@ def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
 @page
 def change_several(visit: Visit) -> Response | str:
     """Enable, disable or delete several applications, or replace their secrets."""
-    back = (f"{base(visit.realm.name)}/applications", "Applications")
+    back = (f"{base(visit.realm.name)}/applications", say("Applications"))
     if visit.posted is not None and visit.posted.get("act") == "rotate":
         return _rotate_several(visit, back)
 
@@ -185,22 +185,22 @@ def change_several(visit: Visit) -> Response | str:
         applications.delete_application(visit.realm, rules.applications.manageable(visit.authority, name))
 
     acts = {
-        "enable": BulkAct("Enable", "enabled", lambda name: turn(name, enabled=True), undo="Disable them again."),
+        "enable": BulkAct("Enable", "enabled", lambda name: turn(name, enabled=True), undo=say("Disable them again.")),
         "disable": BulkAct(
             "Disable",
             "disabled",
             lambda name: turn(name, enabled=False),
-            ("They get no more tokens, and introspection reports the tokens they have as inactive.",),
+            (say("They get no more tokens, and introspection reports the tokens they have as inactive."),),
             is_danger=True,
-            undo="Enable them again, and they work as before.",
+            undo=say("Enable them again, and they work as before."),
         ),
         "delete": BulkAct(
             "Delete",
             "deleted",
             delete,
             (
-                "Their secrets, API keys and roles are deleted, and everything that uses them stops working.",
-                "If you are not sure, disable them first: that can be undone.",
+                say("Their secrets, API keys and roles are deleted, and everything that uses them stops working."),
+                say("If you are not sure, disable them first: that can be undone."),
             ),
             is_danger=True,
         ),
@@ -215,7 +215,7 @@ def new_application(visit: Visit) -> Response | str:
     form = NewApplicationForm(visit.posted)
     roles = [role.name for role in access.list_roles(visit.realm)]
     form.roles.choices = choices(roles)
-    form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
+    form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
     if visit.posted is not None and visit.posted.get("more") and len(form.projects) < MOST_ROWS:
         form.projects.append_entry()
         form.is_sent = False
@@ -233,7 +233,7 @@ def new_application(visit: Visit) -> Response | str:
     if form.do(act):
         if not made["plain"]:
             return see_other(f"{application_url(visit, made['name'])}?done=created")
-        return show_secret(visit, made["name"], made["plain"], "Created")
+        return show_secret(visit, made["name"], made["plain"], say("Created."))
     projects = [project.name for project in access.list_projects(visit.realm)[:300]]
     return form_page("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
 
@@ -264,7 +264,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
     application = rules.applications.visible(visit.authority, name)
     stored = stored_in(ApplicationSheet, application, without={"enabled"})
     form = ApplicationForm(visit.posted, stored)
-    form.audience.description = _AUDIENCE.format(issuer=_issuer(visit))
+    form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
 
     def act() -> None:
         changes = values_in(ApplicationSheet, form)
@@ -284,12 +284,12 @@ def _tabs(visit: Visit) -> list[tuple[str, str]]:
     """Return the parts of an application's page that the caller may see."""
     sees, may = visit.can("applications:read"), visit.can("applications:write")
     parts = [
-        ("", "Overview", True),
-        ("credentials", "Credentials", sees or visit.can("api-keys:read")),
-        ("access", "Access", True),
-        ("settings", "Tokens and settings", may),
-        ("activity", "Activity", rules.audit.can_read(visit.authority)),
-        ("danger", "Danger zone", may),
+        ("", say("Overview"), True),
+        ("credentials", say("Credentials"), sees or visit.can("api-keys:read")),
+        ("access", say("Access"), True),
+        ("settings", say("Tokens and settings"), may),
+        ("activity", say("Activity"), rules.audit.can_read(visit.authority)),
+        ("danger", say("Danger zone"), may),
     ]
     return [(name, title) for name, title, offered in parts if offered]
 
@@ -327,15 +327,15 @@ def disable_application(visit: Visit, name: str) -> Response | str:
     """Refuse an application from now on, once that is confirmed."""
     application = rules.applications.manageable(visit.authority, name)
     question = Confirmation(
-        title=f"Disable {name}",
-        question=f"Disable {name}?",
-        submit="Disable",
+        title=say("Disable {name}", name=name),
+        question=say("Disable {name}?", name=name),
+        submit=say("Disable"),
         consequences=(
             use_of_application(application),
-            "It gets no more tokens, and introspection reports the tokens it has as inactive.",
+            say("It gets no more tokens, and introspection reports the tokens it has as inactive."),
             *_leases_that_end(visit, name),
         ),
-        undo="Enable it again, and it works as before.",
+        undo=say("Enable it again, and it works as before."),
         back=(application_url(visit, name), name),
     )
 
@@ -360,15 +360,15 @@ def delete_application(visit: Visit, name: str) -> Response | str:
     secrets = applications.list_secrets(application)
     live = sum(secret.is_live(clock.now()) for secret in secrets)
     question = Confirmation(
-        title=f"Delete {name}",
-        question=f"Delete {name} with its secrets, API keys and roles?",
-        submit="Delete",
+        title=say("Delete {name}", name=name),
+        question=say("Delete {name} with its secrets, API keys and roles?", name=name),
+        submit=say("Delete"),
         consequences=(
             use_of_application(application),
-            f"{count_of(live, 'live secret')}, its API keys and its roles are deleted.",
+            say("{secrets}, its API keys and its roles are deleted.", secrets=count_of(live, "live secret")),
             *_leases_that_end(visit, name),
-            "An application created later with the same name has a different identity (sub).",
-            "If you are not sure, disable it first: that can be undone.",
+            say("An application created later with the same name has a different identity (sub)."),
+            say("If you are not sure, disable it first: that can be undone."),
         ),
         back=(application_url(visit, name), name),
         typed=name,
@@ -417,4 +417,6 @@ def _issuer(visit: Visit) -> str:
 def _leases_that_end(visit: Visit, name: str) -> list[str]:
     """Say how many leases end with an application; nothing where there are none."""
     live = keysets.lease_listing(visit.realm, client_id=name, state="live").count()
-    return [f"{count_of(live, 'lease')} of keysets {'ends' if live == 1 else 'end'} permanently."] if live else []
+    if not live:
+        return []
+    return [say_count("{count} lease of keysets ends permanently.", "{count} leases of keysets end permanently.", live)]

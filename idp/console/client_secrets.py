@@ -8,6 +8,7 @@ from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page
 from idp.console.forms import name_field
+from idp.console.language import say
 from idp.console.sheet_forms import sheet_form, values_in
 from idp.console.usage import use_of_secret
 from idp.errors import NotFoundError
@@ -28,14 +29,14 @@ def new_secret(visit: Visit, name: str) -> Response | str:
         made.append(plain)
 
     if form.do(act):
-        return show_secret(visit, name, made[0], "Created another secret")
+        return show_secret(visit, name, made[0], say("Created another secret."))
     return form_page(
         "console/form.html",
         form,
-        title=f"New secret for {name}",
-        submit="Create",
+        title=say("New secret for {name}", name=name),
+        submit=say("Create"),
         back=(application_url(visit, name), name),
-        intro="The others keep working until you retire them.",
+        intro=say("The others keep working until you retire them."),
     )
 
 
@@ -51,15 +52,15 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
     consequences = [use_of_secret(found)]
     if found.last_used_at is not None:
         if applications.safe_to_retire(found, others):
-            consequences.append("Another secret has been in use since then: it is safe to retire this one.")
+            consequences.append(say("Another secret has been in use since then: it is safe to retire this one."))
         else:
-            consequences.append("Anything that still uses it is refused within a second.")
+            consequences.append(say("Anything that still uses it is refused within a second."))
     if not live and not application.jwks:
-        consequences.append("It is the last one: without it, the application cannot fetch tokens.")
+        consequences.append(say("It is the last one: without it, the application cannot fetch tokens."))
     question = Confirmation(
-        title=f"Retire secret {secret} of {name}",
-        question=f"Retire secret {secret} permanently?",
-        submit="Retire",
+        title=say("Retire secret {secret} of {name}", secret=secret, name=name),
+        question=say("Retire secret {secret} permanently?", secret=secret),
+        submit=say("Retire"),
         consequences=consequences,
         back=(application_url(visit, name), name),
     )

@@ -10,10 +10,12 @@ from idp.console.browser import Visit, address, page, page_with_secret, sign_bro
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.exports import list_page
 from idp.console.forms import DurationField, Form, length_of_time, password, text
+from idp.console.language import say
 from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import duration, render
 from idp.console.urls import page_url
+from idp.console.zones import shown_time
 from idp.db import db
 from idp.errors import IdpError
 from idp.personal_tokens import Criteria
@@ -111,7 +113,9 @@ def new_token(visit: Visit) -> Response | str:
     """Make a personal token, and show it."""
     form, realm = TokenForm(visit.posted), visit.caller.realm
     if realm.personal_token_choice:
-        form.seconds.description = f"Leave empty for {length_of_time(realm.personal_token_seconds)}, which is also the most."
+        form.seconds.description = say(
+            "Leave empty for {duration}, which is also the most.", duration=length_of_time(realm.personal_token_seconds)
+        )
     else:
         del form.seconds
     made: list[str] = []
@@ -125,11 +129,15 @@ def new_token(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="New personal token",
-        submit="Create",
-        back=(page_url("/console/my/personal-tokens"), "Personal tokens"),
-        intro=f"For scripts. It acts as you, and is valid for at most {duration(realm.personal_token_seconds)}. "
-        f"You can have {realm.personal_token_limit} of them, expired ones included.",
+        title=say("New personal token"),
+        submit=say("Create"),
+        back=(page_url("/console/my/personal-tokens"), say("Personal tokens")),
+        intro=say(
+            "For scripts. It acts as you, and is valid for at most {duration}. "
+            "You can have {number} of them, expired ones included.",
+            duration=duration(realm.personal_token_seconds),
+            number=realm.personal_token_limit,
+        ),
     )
 
 
@@ -146,11 +154,11 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
             personal_tokens.delete_personal_tokens(known, user.id, Criteria.CURRENT, current=row.uid)
 
     question = Confirmation(
-        "Delete a personal token",
-        f"Delete the token of {user.name} created on {row.created_at:%Y-%m-%d %H:%M} UTC?",
-        "Delete",
-        (back, "Personal tokens"),
-        ["Scripts that use it are refused within a second."],
+        say("Delete a personal token"),
+        say("Delete the token of {name} created on {time}?", name=user.name, time=shown_time(row.created_at)),
+        say("Delete"),
+        (back, say("Personal tokens")),
+        [say("Scripts that use it are refused within a second.")],
     )
     return confirmed(visit, question, act, f"{back}?done=deleted")
 
@@ -239,10 +247,10 @@ def change_password(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="Password",
-        submit="Change my password",
+        title=say("Password"),
+        submit=say("Change my password"),
         back=None,
-        intro="This ends every other session of your account and keeps this one.",
+        intro=say("This ends every other session of your account and keeps this one."),
     )
 
 
@@ -253,7 +261,7 @@ def change_address(visit: Visit) -> Response | str:
     name = subject.name if isinstance(subject, KnownUser) else ""
     user = users.get_user(get_realm(home), name)
     form = AddressForm(visit.posted, {"email": user.email})
-    stored = f"{user.email or 'none'}{', verified' if user.email_verified else ', not verified' if user.email else ''}"
+    known = say("{address}, verified" if user.email_verified else "{address}, not verified", address=user.email)
 
     def act() -> None:
         db.session.rollback()  # nobody waits while a password is compared
@@ -270,10 +278,14 @@ def change_address(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="Email address",
-        submit="Send the link",
+        title=say("Email address"),
+        submit=say("Send the link"),
         back=None,
-        intro=f"Your email address: {stored}. Emails about your account go there. The name that you sign in with stays {name}.",
+        intro=say(
+            "Your email address: {address}. Emails about your account go there. The name that you sign in with stays {name}.",
+            address=known if user.email else say("none"),
+            name=name,
+        ),
     )
 
 
@@ -293,10 +305,10 @@ def confirm_address(visit: Visit, code: str) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="Verify your email address",
-        submit="Verify",
+        title=say("Verify your email address"),
+        submit=say("Verify"),
         back=None,
-        intro=f"Use {asked} for your account {visit.caller.user.name}." if asked else "",
+        intro=say("Use {address} for your account {name}.", address=asked, name=visit.caller.user.name) if asked else "",
     )
 
 

@@ -12,10 +12,10 @@ from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, t
 from idp.console.drafts import SecretField
 from idp.console.exports import list_page
 from idp.console.forms import ChecksField, Form, NamesField, choices, text
-from idp.console.language import count_of
+from idp.console.language import say, say_count
 from idp.console.lists import PAGE, Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.render import duration, render
+from idp.console.render import duration, render, said
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import InvalidValueError, NotFoundError
 from idp.keysets import Keyset, KeysetSheet
@@ -136,11 +136,13 @@ def new_keyset(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title=f"New keyset: {entity or KIND_TITLES[category]}",
-        submit="Create",
-        back=(f"{base(visit.realm.name)}/new-keyset", "Kinds of keysets"),
-        intro="Values are encrypted before they are stored. No page shows them again, not even this one if something has to be "
-        "corrected: you then have to type them again. Applications lease them.",
+        title=say("New keyset: {kind}", kind=entity or said(KIND_TITLES[category])),
+        submit=say("Create"),
+        back=(f"{base(visit.realm.name)}/new-keyset", say("Kinds of keysets")),
+        intro=say(
+            "Values are encrypted before they are stored. No page shows them again, not even this one if something has to be "
+            "corrected: you then have to type them again. Applications lease them."
+        ),
     )
 
 
@@ -163,9 +165,9 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
     leases = keysets.lease_listing(visit.realm, keyset=keyset, state="live")
     may, sees_leases = rules.keysets.can_change(visit.authority, keyset), rules.keysets.sees_leases(visit.authority, keyset)
     tabs = [
-        ("", "Versions"),
-        *([("leases", "Active leases")] if sees_leases else []),
-        *([("settings", "Settings"), ("danger", "Danger zone")] if may else []),
+        ("", say("Versions")),
+        *([("leases", say("Active leases"))] if sees_leases else []),
+        *([("settings", say("Settings")), ("danger", say("Danger zone"))] if may else []),
     ]
     return form_page(
         "console/keysets/show.html",
@@ -201,11 +203,13 @@ def replace_values(visit: Visit, uid: str) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title=f"New values for {name}",
-        submit="Replace",
+        title=say("New values for {name}", name=name),
+        submit=say("Replace"),
         back=(url, name),
-        intro="The old values are removed, but active leases still have them: the keyset's page shows when no lease does, "
-        "so that you can revoke them at their provider.",
+        intro=say(
+            "The old values are removed, but active leases still have them: the keyset's page shows when no lease does, "
+            "so that you can revoke them at their provider."
+        ),
     )
 
 
@@ -219,14 +223,16 @@ def delete_keyset(visit: Visit, uid: str) -> Response | str:
         keysets.delete_keyset(visit.realm, rules.keysets.writable(visit.authority, uid))
 
     question = Confirmation(
-        f"Delete {keyset.name}",
-        f"Delete keyset {keyset.name} with its values?",
-        "Delete",
+        say("Delete {name}", name=keyset.name),
+        say("Delete keyset {name} with its values?", name=keyset.name),
+        say("Delete"),
         (_url(visit, keyset.uid), keyset.name),
         [
-            f"Its {count_of(live, 'active lease')} will end." if live else "No lease of it is active.",
-            "Programs that received the values still have them: revoke them at their provider.",
-            "The values cannot be recovered.",
+            say_count("Its {count} active lease will end.", "Its {count} active leases will end.", live)
+            if live
+            else say("No lease of it is active."),
+            say("Programs that received the values still have them: revoke them at their provider."),
+            say("The values cannot be recovered."),
         ],
         typed=keyset.name,
     )
@@ -276,16 +282,16 @@ def end_lease(visit: Visit, uid: str) -> Response | str:
 
     is_over = lease.state(clock.now()).value != "live"
     question = Confirmation(
-        f"End the lease of {lease.client_id}",
-        f"End the lease of {lease.keyset_name} to {lease.client_id}?",
-        "End lease",
-        (back, "Leases"),
+        say("End the lease of {name}", name=lease.client_id),
+        say("End the lease of {keyset} to {name}?", keyset=lease.keyset_name, name=lease.client_id),
+        say("End lease"),
+        (back, say("Leases")),
         [
-            "An application that asks is told to stop using the values.",
-            "It still has them: if it cannot be trusted, replace the values and revoke the old ones at their provider.",
+            say("An application that asks is told to stop using the values."),
+            say("It still has them: if it cannot be trusted, replace the values and revoke the old ones at their provider."),
         ],
         asks_reason=True,
-        blocked="This lease has already ended." if is_over else "",
+        blocked=say("This lease has already ended.") if is_over else "",
     )
     return confirmed(visit, question, act, f"{back}?done=ended")
 
@@ -328,10 +334,10 @@ def _values(form: Form) -> list[tuple[str, str]]:
 def _offer_choices(visit: Visit, form: Any) -> None:
     """Offer what the caller may decide: for which projects, and which is the default one. Many projects are typed."""
     names, everywhere = rules.keysets.names_to_write(visit.authority), rules.keysets.can_write(visit.authority)
-    hint = "Choose none for the whole organisation." if everywhere else "At least one."
+    hint = say("Choose none for the whole organisation." if everywhere else "At least one.")
     if len(names) > MOST_PROJECTS_SHOWN:
         del form.projects
-        form.typed_projects.description = f"One per line. {hint}"
+        form.typed_projects.description = hint
     else:
         del form.typed_projects
         form.projects.choices = choices(names)

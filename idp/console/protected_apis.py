@@ -10,6 +10,7 @@ from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.exports import list_page
 from idp.console.forms import ChecksField, Form, choices, name_field, text
+from idp.console.language import say
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.rule_tester import tester
@@ -144,11 +145,11 @@ def delete_api(visit: Visit, name: str) -> Response | str:
         protected_apis.delete_api(visit.realm, name)
 
     question = Confirmation(
-        f"Delete {name}",
-        f"Delete protected API {name}?",
-        "Delete",
+        say("Delete {name}", name=name),
+        say("Delete protected API {name}?", name=name),
+        say("Delete"),
         (_url(visit, name), name),
-        ["Every call to it through a proxy that asks this server is refused within a second."],
+        [say("Every call to it through a proxy that asks this server is refused within a second.")],
         typed=name,
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/apis?done=deleted")

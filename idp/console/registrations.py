@@ -9,7 +9,7 @@ from idp.console.browser import Visit, page, page_with_secret
 from idp.console.dialogs import Confirmation, confirmed, form_page
 from idp.console.exports import list_page
 from idp.console.forms import ChecksField, choices
-from idp.console.language import count_of
+from idp.console.language import count_of, say
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
 from idp.console.render import render
@@ -85,11 +85,13 @@ def new_token(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="New registration token",
-        submit="Create",
-        back=(f"{base(visit.realm.name)}/registration-tokens", "Registration tokens"),
-        intro="Whoever has it registers applications here without an account. People are always asked for consent before "
-        "they sign in to one of them. Applications that are not used within a week are removed.",
+        title=say("New registration token"),
+        submit=say("Create"),
+        back=(f"{base(visit.realm.name)}/registration-tokens", say("Registration tokens")),
+        intro=say(
+            "Whoever has it registers applications here without an account. People are always asked for consent before "
+            "they sign in to one of them. Applications that are not used within a week are removed."
+        ),
     )
 
 
@@ -98,7 +100,7 @@ def revoke_token(visit: Visit, uid: str) -> Response | str:
     """Revoke a registration token, once that is confirmed."""
     rules.registrations.check_changing(visit.authority)
     row = rules.registrations.visible(visit.authority, uid)
-    back = (f"{base(visit.realm.name)}/registration-tokens", "Registration tokens")
+    back = (f"{base(visit.realm.name)}/registration-tokens", say("Registration tokens"))
     if row.revoked_at is not None:
         raise InvalidValueError("This registration token was revoked before.")
 
@@ -106,13 +108,13 @@ def revoke_token(visit: Visit, uid: str) -> Response | str:
         rules.registrations.revoke(visit.authority, uid)
 
     question = Confirmation(
-        "Revoke a registration token",
-        f"Revoke the registration token {row.public_part}…?",
-        "Revoke",
+        say("Revoke a registration token"),
+        say("Revoke the registration token {name}…?", name=row.public_part),
+        say("Revoke"),
         back,
         [
-            "Nothing can be registered with it any more.",
-            f"What was registered with it stays: {count_of(row.used, 'application')}.",
+            say("Nothing can be registered with it any more."),
+            say("What was registered with it stays: {applications}.", applications=count_of(row.used, "application")),
         ],
     )
     return confirmed(visit, question, act, f"{back[0]}?done=revoked")

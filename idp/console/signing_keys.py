@@ -8,6 +8,7 @@ from idp import clock, keys, rules
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.console.browser import Visit, page, page_with_keys
 from idp.console.dialogs import Confirmation, confirmed
+from idp.console.language import say, say_count
 from idp.console.navigation import base
 from idp.console.render import render, words
 from idp.errors import NotFoundError
@@ -33,14 +34,14 @@ def next_step(realm: Realm, key: SigningKey, now: datetime) -> tuple[str, dateti
     """Return what happens to a key next, and when; None for nothing."""
     match key.state(now):
         case KeyState.ANNOUNCED:
-            return "starts signing", key.active_from
+            return say("starts signing"), key.active_from
         case KeyState.RETIRED if key.removed_at is not None:
-            return "is removed from the key set", key.removed_at
+            return say("is removed from the key set"), key.removed_at
         case KeyState.ACTIVE if key.retires_at is not None:
-            return "its successor takes over", key.retires_at
+            return say("its successor takes over"), key.retires_at
         case KeyState.ACTIVE if realm.key_rotation_days:
             due = key.active_from + timedelta(days=realm.key_rotation_days) - keys.announcement()
-            return "its successor is announced", due
+            return say("its successor is announced"), due
     return None
 
 
@@ -50,26 +51,34 @@ def rotate_key(visit: Visit, algorithm: str) -> Response | str:
     rules.signing_keys.check_changing(visit.authority)
     if algorithm not in SIGNING_ALGORITHMS:
         raise NotFoundError("There is no key for this algorithm (not found).")
-    back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
+    back = (f"{base(visit.realm.name)}/signing-keys", say("Signing keys"))
     announced = [
         key for key in keys.list_keys(visit.realm) if key.algorithm == algorithm and key.state(clock.now()) is KeyState.ANNOUNCED
     ]
     blocked = ""
     if announced:
-        blocked = f"Its successor has already been announced, and starts signing {words(announced[0].active_from, clock.now())}."
+        blocked = say(
+            "Its successor has already been announced, and starts signing {time}.",
+            time=words(announced[0].active_from, clock.now()),
+        )
     wait = int(keys.announcement().total_seconds() // 60)
 
     def act() -> None:
         keys.rotate_key(visit.realm, algorithm)
 
     question = Confirmation(
-        f"Rotate the {algorithm} key",
-        f"Announce a successor to the {algorithm} key?",
-        "Rotate",
+        say("Rotate the {algorithm} key", algorithm=algorithm),
+        say("Announce a successor to the {algorithm} key?", algorithm=algorithm),
+        say("Rotate"),
         back,
         [
-            f"The new key is in the key set for {wait} minutes before it starts signing, so no verifier meets an unknown key.",
-            "The old key stays in the key set until the last token it signed has expired. Nothing breaks.",
+            say_count(
+                "The new key is in the key set for {count} minute before it starts signing, so no verifier meets an unknown key.",
+                "The new key is in the key set for {count} minutes before it starts signing, "
+                "so no verifier meets an unknown key.",
+                wait,
+            ),
+            say("The old key stays in the key set until the last token it signed has expired. Nothing breaks."),
         ],
         blocked=blocked,
     )
@@ -83,20 +92,20 @@ def revoke_key(visit: Visit, kid: str) -> Response | str:
     key = next((each for each in keys.list_keys(visit.realm) if each.uid == kid), None)
     if key is None:
         raise NotFoundError("There is no such key (not found).")
-    back = (f"{base(visit.realm.name)}/signing-keys", "Signing keys")
+    back = (f"{base(visit.realm.name)}/signing-keys", say("Signing keys"))
 
     def act(reason: str) -> None:
         keys.revoke_key(visit.realm, kid, reason)
 
     question = Confirmation(
-        f"Revoke key {kid}",
-        f"Take the {key.algorithm} key {kid} out of the key set immediately?",
-        "Revoke",
+        say("Revoke key {name}", name=kid),
+        say("Take the {algorithm} key {name} out of the key set immediately?", algorithm=key.algorithm, name=kid),
+        say("Revoke"),
         back,
         [
-            "Every token it has signed is refused by each verifier as soon as its copy of the key set expires.",
-            "Applications have to fetch new tokens; people stay signed in to this console.",
-            "Do this if the key may have leaked. To change keys without an interruption, rotate instead.",
+            say("Every token it has signed is refused by each verifier as soon as its copy of the key set expires."),
+            say("Applications have to fetch new tokens; people stay signed in to this console."),
+            say("Do this if the key may have leaked. To change keys without an interruption, rotate instead."),
         ],
         asks_reason=True,
         typed="revoke",

@@ -8,7 +8,9 @@ from flask import request
 
 from idp import clock, oauth, tokens
 from idp.console.browser import Visit
-from idp.console.render import duration
+from idp.console.language import say
+from idp.console.render import said, words
+from idp.console.zones import shown_time
 from idp.jose import read_unverified
 
 _TIMES = frozenset({"iat", "nbf", "exp"})
@@ -34,11 +36,11 @@ def explain(access_token: str) -> list[tuple[str, str, str]]:
     explained = []
     for name, value in claims.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        meaning = tokens.meaning_of(name)
+        meaning = said(tokens.meaning_of(name))
         if name in _TIMES:
-            meaning = f"{meaning} That is {datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC."
-        if name == "exp":
-            meaning += f" In {duration(value - clock.timestamp())}."
+            time = datetime.fromtimestamp(value, UTC)
+            at = shown_time(time, "%Y-%m-%d %H:%M:%S %Z")
+            meaning = say("{meaning} That is {time}, {ago}.", meaning=meaning, time=at, ago=words(time, clock.now()))
         explained.append((name, text, meaning))
     return explained
 

@@ -6,7 +6,7 @@ from idp import apikeys, applications, clock, personal_tokens, sessions, users
 from idp.access import Holder, HolderKind
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSecret
-from idp.console.language import count_of
+from idp.console.language import count_of, say, say_count
 from idp.console.render import words
 from idp.realms import Realm
 from idp.users import User
@@ -15,9 +15,13 @@ from idp.users import User
 def use_of_application(application: Application) -> str:
     """Say what an application was used for."""
     if application.last_used_at is None:
-        return "It has never fetched a token: nobody seems to use it."
-    fetched = count_of(application.token_count, "token")
-    return f"It has fetched {fetched}, the last one {_ago(application.last_used_at)}: anything that uses it will stop working."
+        return say("It has never fetched a token: nobody seems to use it.")
+    return say_count(
+        "It has fetched {count} token, the last one {time}: anything that uses it will stop working.",
+        "It has fetched {count} tokens, the last one {time}: anything that uses it will stop working.",
+        application.token_count,
+        time=_ago(application.last_used_at),
+    )
 
 
 def use_of_secret(secret: ApplicationSecret) -> str:
@@ -36,8 +40,17 @@ def use_of_user(realm: Realm, user: User) -> list[str]:
     used = count_of(sum(key.use_count for key in keys), "time")
     tokens = personal_tokens.list_personal_tokens(realm.id, user.id)
     return [
-        f"{count_of(len(keys), 'API key')}, used {used} in total, and {count_of(len(tokens), 'personal token')} are refused.",
-        f"{count_of(len(sessions.list_sessions(realm, user=user)), 'session')} of theirs will end immediately.",
+        say(
+            "{keys}, used {used} in total, and {tokens} are refused.",
+            keys=count_of(len(keys), "API key"),
+            used=used,
+            tokens=count_of(len(tokens), "personal token"),
+        ),
+        say_count(
+            "{count} session of theirs will end immediately.",
+            "{count} sessions of theirs will end immediately.",
+            len(sessions.list_sessions(realm, user=user)),
+        ),
     ]
 
 
@@ -47,14 +60,20 @@ def use_of_holder(realm: Realm, holder: Holder) -> list[str]:
         return [use_of_application(applications.get_application(realm, holder.name))]
     if holder.kind is HolderKind.GROUP:
         count = len(users.list_members(users.get_group(realm, holder.name)))
-        return [f"{count_of(count, 'user')} {'holds' if count == 1 else 'hold'} it through this group."]
+        return [say_count("{count} user holds it through this group.", "{count} users hold it through this group.", count)]
     return []
 
 
 def _use(count: int, last: datetime | None, address: str) -> str:
     if last is None:
-        return "It has never been used."
-    return f"It has been used {count_of(count, 'time')}, the last time {_ago(last)}, from {address}."
+        return say("It has never been used.")
+    return say_count(
+        "It has been used {count} time, the last time {time}, from {address}.",
+        "It has been used {count} times, the last time {time}, from {address}.",
+        count,
+        time=_ago(last),
+        address=address,
+    )
 
 
 def _ago(time: datetime) -> str:
