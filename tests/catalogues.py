@@ -45,12 +45,12 @@ def reads_like_a_text(value: object) -> bool:
     """Tell whether a constant is for people: it begins with a capital letter, or has a space between words."""
     if not isinstance(value, str) or value in NO_TEXTS or "\n" in value or "<" in value[:1] or "://" in value or re.match(r"[a-z-]+[:=]", value):
         return False
-    return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
+    return bool(re.match(r"[A-Z][a-z]+(?:-[a-z]+)*(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
 
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax"),
+        *("Accept", "Content-Type", "Lax", "Location", "Origin"),
         *("Bearer", 'Bearer error="invalid_token"', "Forbidden", "Unauthorized", "Unavailable"),
         *("the database cannot be used: %s", "unexpected error %s"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
