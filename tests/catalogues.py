@@ -35,8 +35,8 @@ LOCALE = PROJECT / "idp" / "web" / "locale"
 PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 """The edges that people see; what their code has in constants is for people, too."""
 
-TABLES = ("idp/posture.py", "idp/access/permissions.py")
-"""Modules of domains whose constants are shown by pages as they are."""
+TABLES = ("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py")
+"""Modules whose constants are shown by pages as they are."""
 
 _OTHER_EDGES = frozenset(
     {
@@ -61,18 +61,20 @@ def reads_like_a_text(value: object) -> bool:
         or re.match(r"[a-z-]+[:=]", value)
     ):
         return False
-    return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
+    return bool(re.match(r"[A-Z][a-z]+(?:-[a-z]+)*(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
 
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax", "Token.java"),
+        *("Accept", "Content-Type", "Lax", "Location", "Origin", "Token.java"),
+        *("Bearer", 'Bearer error="invalid_token"', "Forbidden", "Unauthorized", "Unavailable"),
+        *("the database cannot be used: %s", "unexpected error %s"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
         "a naive datetime has no place in the database; use clock.now()",
     }
 )
-"""Constants that read like texts, and are none: names of places where something is kept, and of acts that lead on."""
+"""Constants that read like texts, and are none: names of places where something is kept, of acts that lead on, and codes."""
 
 
 def all_texts() -> set[Text]:
@@ -140,10 +142,12 @@ def _called(call: ast.Call) -> str:
 def _counted_texts(call: ast.Call) -> Iterator[Text]:
     if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
         yield _counted(call.args[-1].value)
-    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
-        yield call.args[0].value
     elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
         yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
+    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
+        yield str(call.args[0].value)
+    elif _called(call) == "bulk" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+        yield _counted(str(call.args[1].value))
 
 
 def _counted_constants(tree: ast.Module) -> Iterator[int]:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from idp.console.browser import Visit, look_again
 from idp.console.dialogs import see_other
 from idp.console.forms import PageWords
-from idp.console.language import count_of
+from idp.console.language import count_of, say
 from idp.console.lists import SIZES
 from idp.console.render import render
 from idp.db import commit, db
@@ -39,7 +39,7 @@ class BulkAct:
 def bulk(visit: Visit, what: str, back: tuple[str, str], acts: Mapping[str, BulkAct]) -> Response | str:
     """Ask, and once that is confirmed do it to each that was chosen, in a transaction of its own; then say what came of it.
 
-    :param what: what one of the rows is called.
+    :param what: what one of the rows is called, in English; it takes an s.
     :param back: URL and name of the list.
     :raises InvalidValueError: the form names no such act, or too many rows.
     """
@@ -52,10 +52,12 @@ def bulk(visit: Visit, what: str, back: tuple[str, str], acts: Mapping[str, Bulk
         raise InvalidValueError("This cannot be done to several at once.")
     shown = {"what": what, "back": back, "chosen": chosen, "act": posted["act"], "keys": keys}
     if not keys or posted.get("confirmed") != "yes":
-        return render("console/bulk.html", **shown, title=f"{chosen.verb} {count_of(len(keys), what)}", refused=None)
+        title = say("{verb} {things}", verb=chosen.verb, things=count_of(len(keys), what))
+        return render("console/bulk.html", **shown, title=title, refused=None)
     refused = [(key, problem) for key in keys if (problem := try_one(visit, chosen.act, key))]
     done = len(keys) - len(refused)
-    return render("console/bulk.html", **shown, title=f"{count_of(done, what)} {chosen.done}", refused=refused, done=done)
+    title = say("{things} {done}", things=count_of(done, what), done=chosen.done)
+    return render("console/bulk.html", **shown, title=title, refused=refused, done=done)
 
 
 def picked_in(posted: Posted) -> list[str]:

@@ -11,6 +11,8 @@ from xml.etree.ElementTree import Element
 
 from markupsafe import Markup
 
+from idp.console.language import say
+
 _DROPPED = ("style", "script")
 _MOST_LINES = 5
 
@@ -65,7 +67,7 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
         margin=4,
         truncate_label=-1,
         print_values=False,
-        no_data_text="Nothing yet",
+        no_data_text=say("Nothing yet"),
     )
     chart.x_labels = labels
     highest = max((sum(values) for values in zip(*series.values(), strict=True)), default=0)

@@ -9,6 +9,7 @@ from wtforms import validators
 
 from idp.console.browser import Visit
 from idp.console.forms import Form, text
+from idp.console.language import say
 from idp.console.render import render
 
 
@@ -52,8 +53,11 @@ def confirmed(visit: Visit, question: Confirmation, act: Callable[..., None], on
     else:
         del form.reason
     if question.typed:
-        form.typed.label.text = f"Type {question.typed} to continue"
-        form.typed.validators = [validators.InputRequired(), validators.AnyOf([question.typed], f"Type {question.typed}.")]
+        form.typed.label.text = say("Type {name} to continue", name=question.typed)
+        form.typed.validators = [
+            validators.InputRequired(),
+            validators.AnyOf([question.typed], say("Type {name}.", name=question.typed)),
+        ]
         form.typed.flags.required = True
     else:
         del form.typed

@@ -6,6 +6,7 @@ from werkzeug.exceptions import HTTPException
 
 from idp.console.browser import StaleFormError, keep_session
 from idp.console.forms import PageWords
+from idp.console.language import current_language, say
 from idp.console.render import render
 from idp.db import db, only_read
 from idp.sessions import SessionOverError
@@ -33,7 +34,7 @@ def answer_error(error: Exception) -> Response:
         return error.response  # type: ignore[return-value]  # made by ourselves
     status, message, headers = _classify(error)
     shown = {
-        "title": _TITLES.get(status, "Something went wrong"),
+        "title": say(_TITLES.get(status, "Something went wrong")),
         "message": message,
         "is_foreign": isinstance(error, StaleFormError | ForeignOriginError),
         "is_link": isinstance(error, LinkError),
@@ -54,13 +55,13 @@ def _render(shown: dict[str, object]) -> str:
 
 def _classify(error: Exception) -> tuple[int, str, dict[str, str]]:
     if isinstance(error, StaleFormError | SessionOverError):
-        return 403, str(error), {}
+        return 403, error.said(PageWords()), {}
     if isinstance(error, ForeignOriginError):
-        return 403, "This form was not sent from a page of the console at its own address. Nothing was changed.", {}
+        return 403, say("This form was not sent from a page of the console at its own address. Nothing was changed."), {}
     status, _, message, headers = classify(error, words=PageWords())
     if status == 500:
-        message = log_unexpected(error)
+        message = current_language().plain(log_unexpected(error))
     if status == 404 and request.method == "GET" and isinstance(error, HTTPException):
-        message = "There is no page at this address. It may be mistyped, or what it showed has been deleted."
+        message = say("There is no page at this address. It may be mistyped, or what it showed has been deleted.")
     headers.pop("WWW-Authenticate", None)
     return status, message, headers

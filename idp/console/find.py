@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 
 from idp import access, apikeys, applications, rules, users
 from idp.console.browser import Visit, page
+from idp.console.language import say
 from idp.console.names import MOST, suggested
 from idp.console.navigation import EVERYWHERE, SOMEWHERE, base, sections
 from idp.console.render import part, render
@@ -53,19 +54,19 @@ def _search(visit: Visit, text: str) -> Sequence[tuple[str, list[Found]]]:
         return all(word in title.lower() for word in words)
 
     pages = [
-        Found(link.title, link.url, link.icon, section.title)
+        Found(say(link.title), link.url, link.icon, say(section.title))
         for section in sections(visit)
         for link in section.links
-        if named(f"{section.title} {link.title}")
+        if named(f"{say(section.title)} {say(link.title)}")
     ]
     acts = [
-        Found(title, here + end, icon)
+        Found(say(title), here + end, icon)
         for title, end, icon, need, everywhere in _ACTS
-        if named(title) and (visit.can(need) if everywhere else visit.can_somewhere(need))
+        if named(say(title)) and (visit.can(need) if everywhere else visit.can_somewhere(need))
     ]
     if not text:
-        return [("Actions", acts), ("Pages", pages)]
-    return [*_things(visit, here, text), ("Actions", acts), ("Pages", pages)]
+        return [(say("Actions"), acts), (say("Pages"), pages)]
+    return [*_things(visit, here, text), (say("Actions"), acts), (say("Pages"), pages)]
 
 
 def _things(visit: Visit, here: str, text: str) -> list[tuple[str, list[Found]]]:
@@ -76,13 +77,13 @@ def _things(visit: Visit, here: str, text: str) -> list[tuple[str, list[Found]]]
 
     if visit.can_somewhere("applications:read"):
         look(
-            "Applications",
+            say("Applications"),
             applications.application_listing(visit.realm, containing=text, projects=rules.applications.listed(visit.authority)),
             lambda row: Found(row.name, f"{here}/applications/{row.name}", "app-indicator", row.description[:60]),
         )
     if visit.can("users:read"):
         look(
-            "Users",
+            say("Users"),
             users.user_listing(visit.realm, containing=text),
             lambda row: Found(
                 row.name, f"{here}/users/{part(row.uid)}", "person", f"{row.first_name} {row.last_name}".strip()[:60]
@@ -90,13 +91,13 @@ def _things(visit: Visit, here: str, text: str) -> list[tuple[str, list[Found]]]
         )
     if rules.api_keys.sees_all(visit.authority):
         look(
-            "API keys",
+            say("API keys"),
             apikeys.key_listing(visit.realm, containing=text),
             lambda row: Found(row.name, f"{here}/api-keys/{row.uid}", "key", row.public_part),
         )
     if visit.can_somewhere("projects:read"):
         look(
-            "Projects",
+            say("Projects"),
             access.project_listing(visit.realm, containing=text, names=rules.projects.listed(visit.authority)),
             lambda row: Found(row.name, f"{here}/projects/{row.name}", "folder2", row.display_name[:60]),
         )

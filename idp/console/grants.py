@@ -14,6 +14,7 @@ from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.exports import file_name, list_page, record_export
 from idp.console.forms import CHOOSE, choice, choices, text
+from idp.console.language import say
 from idp.console.lists import BATCH, Act, Column, Filter, ListView, file_pieces
 from idp.console.navigation import base
 from idp.console.people import role_choices
@@ -86,15 +87,15 @@ def take_several(visit: Visit) -> Response | str:
 
     acts = {
         "take": BulkAct(
-            "Remove",
-            "removed",
+            say("Remove"),
+            say("removed"),
             take,
-            ("New tokens do not carry them; introspection, the gateway and this server no longer count them.",),
+            (say("New tokens do not carry them; introspection, the gateway and this server no longer count them."),),
             is_danger=True,
-            undo="Assign them again.",
+            undo=say("Assign them again."),
         )
     }
-    return bulk(visit, "role", (f"{base(visit.realm.name)}/access", "Access review"), acts)
+    return bulk(visit, "role", (f"{base(visit.realm.name)}/access", say("Access review")), acts)
 
 
 @page
@@ -167,10 +168,10 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
     return form_page(
         "console/form.html",
         form,
-        title="Change end date",
-        submit="Save",
+        title=say("Change end date"),
+        submit=say("Save"),
         back=(url, holder.name),
-        intro=f"{holder.name} holds {asked['role']} {_where(asked)}.",
+        intro=_what_is_held(holder.name, asked["role"], asked["project"]),
     )
 
 
@@ -187,17 +188,17 @@ def take(visit: Visit) -> Response | str:
         rules.grants.take(visit.authority, holder, asked["role"], project=asked["project"])
 
     question = Confirmation(
-        f"Remove {asked['role']}",
-        f"Remove role {asked['role']} {_where(asked)} from {holder.name}?",
-        "Remove",
+        say("Remove {role}", role=asked["role"]),
+        _whether_to_take(holder.name, asked["role"], asked["project"]),
+        say("Remove"),
         (url, holder.name),
         [
-            *(["It is your own role: you cannot assign yourself a role again that you no longer hold."] if is_own else []),
+            *([say("It is your own role: you cannot assign yourself a role again that you no longer hold.")] if is_own else []),
             *_last_one(visit, asked, holder),
             *use_of_holder(visit.realm, holder),
-            "New tokens do not carry it; introspection, the gateway and this server no longer count it.",
+            say("New tokens do not carry it; introspection, the gateway and this server no longer count it."),
         ],
-        undo="" if is_own else "Assign it again.",
+        undo="" if is_own else say("Assign it again."),
     )
     return confirmed(visit, question, act, _done(url, "taken"))
 
@@ -206,7 +207,7 @@ def _last_one(visit: Visit, asked: dict[str, str], holder: Holder) -> list[str]:
     """Say so if nobody else could give roles in this organisation afterwards."""
     if asked["project"] or not rules.grants.is_last_to_give(visit.authority, holder, asked["role"]):
         return []
-    return ["Nobody else can assign roles here: after this, only an operator of the server can."]
+    return [say("Nobody else can assign roles here: after this, only an operator of the server can.")]
 
 
 def find_holder(visit: Visit, named: str) -> Holder:
@@ -250,8 +251,16 @@ def _roles(visit: Visit, project: str) -> list[Role]:
     return [role for role in access.list_roles(visit.realm) if rules.grants.can_give(visit.authority, role, project)]
 
 
-def _where(asked: dict[str, str]) -> str:
-    return f"on project {asked['project']}" if asked["project"] else "on the whole organisation"
+def _what_is_held(name: str, role: str, project: str) -> str:
+    if project:
+        return say("{name} holds {role} on project {project}.", name=name, role=role, project=project)
+    return say("{name} holds {role} on the whole organisation.", name=name, role=role)
+
+
+def _whether_to_take(name: str, role: str, project: str) -> str:
+    if project:
+        return say("Remove role {role} on project {project} from {name}?", name=name, role=role, project=project)
+    return say("Remove role {role} on the whole organisation from {name}?", name=name, role=role)
 
 
 def _back(visit: Visit, asked: dict[str, str], holder: str) -> str:

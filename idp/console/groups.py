@@ -7,6 +7,7 @@ from idp.console.browser import Visit, current_draft, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import Form, name_field, text
+from idp.console.language import say, say_count
 from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import find_user, role_choices
@@ -67,14 +68,14 @@ def new_group(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/groups/{form.name.data}?done=created")
-    back = (f"{base(visit.realm.name)}/groups", "Groups")
+    back = (f"{base(visit.realm.name)}/groups", say("Groups"))
     return form_page(
         "console/form.html",
         form,
-        title="New group",
-        submit="Create",
+        title=say("New group"),
+        submit=say("Create"),
         back=back,
-        intro="Members hold every role that the group holds.",
+        intro=say("Members hold every role that the group holds."),
     )
 
 
@@ -120,8 +121,8 @@ def _described(group: Group, posted: Posted | None) -> Form:
 
 def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
     group = users.get_group(visit.realm, name)
-    changes = [("settings", "Settings"), ("danger", "Danger zone")] if visit.can("users:write") else []
-    tabs = [("", "Members"), ("access", "Access"), *changes]
+    changes = [("settings", say("Settings")), ("danger", say("Danger zone"))] if visit.can("users:write") else []
+    tabs = [("", say("Members")), ("access", say("Access")), *changes]
     response = form_page(
         "console/people/group.html",
         form,
@@ -153,10 +154,16 @@ def delete_group(visit: Visit, name: str) -> Response | str:
         users.delete_group(visit.realm, name)
 
     question = Confirmation(
-        f"Delete group {name}",
-        f"Delete group {name}?",
-        "Delete",
+        say("Delete group {name}", name=name),
+        say("Delete group {name}?", name=name),
+        say("Delete"),
         (f"{base(visit.realm.name)}/groups/{name}", name),
-        [f"Its {members} members remain, and lose the roles that they held through it."],
+        [
+            say_count(
+                "Its {count} member remains, and loses the roles that they held through it.",
+                "Its {count} members remain, and lose the roles that they held through it.",
+                members,
+            )
+        ],
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/groups?done=deleted")

@@ -12,7 +12,7 @@ from idp.console.browser import Visit, page, page_with_keys
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
 from idp.console.exports import list_page
 from idp.console.forms import Form, name_field, text
-from idp.console.language import count_of
+from idp.console.language import say, say_count
 from idp.console.lists import Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.urls import page_url
@@ -88,10 +88,10 @@ def new_organisation(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title="New organisation",
-        submit="Create",
-        back=(page_url(LIST), "Organisations"),
-        intro="It gets its own issuer, signing keys and the built-in roles.",
+        title=say("New organisation"),
+        submit=say("Create"),
+        back=(page_url(LIST), say("Organisations")),
+        intro=say("It gets its own issuer, signing keys and the built-in roles."),
     )
 
 
@@ -123,12 +123,12 @@ def deactivate(visit: Visit) -> Response | str:
         realms.deactivate_realm(visit.realm)
 
     question = Confirmation(
-        f"Deactivate {name}",
-        f"Deactivate {name} and all its credentials?",
-        "Deactivate",
-        (_list_url(), "Organisations"),
+        say("Deactivate {name}", name=name),
+        say("Deactivate {name} and all its credentials?", name=name),
+        say("Deactivate"),
+        (_list_url(), say("Organisations")),
         _use(visit.realm),
-        undo="Activate it again, and everything works as before.",
+        undo=say("Activate it again, and everything works as before."),
         blocked=_blocked(name),
     )
     return confirmed(visit, question, act, _list_url(done="deactivated"))
@@ -144,12 +144,16 @@ def delete(visit: Visit) -> Response | str:
         realms.delete_realm(visit.realm)
 
     question = Confirmation(
-        f"Delete {name}",
-        f"Delete {name}?",
-        "Delete",
-        (_list_url(), "Organisations"),
+        say("Delete {name}", name=name),
+        say("Delete {name}?", name=name),
+        say("Delete"),
+        (_list_url(), say("Organisations")),
         _use(visit.realm),
-        undo=f"For {realms.GRACE.days} days it can be restored from the list of deleted organisations.",
+        undo=say_count(
+            "For {count} day it can be restored from the list of deleted organisations.",
+            "For {count} days it can be restored from the list of deleted organisations.",
+            realms.GRACE.days,
+        ),
         typed=name,
         blocked=_blocked(name),
     )
@@ -170,14 +174,22 @@ def _list_url(**more: str) -> str:
 
 
 def _blocked(name: str) -> str:
-    return "It is the operators' own organisation: without it, nobody could manage the others." if name == MASTER else ""
+    return say("It is the operators' own organisation: without it, nobody could manage the others.") if name == MASTER else ""
 
 
 def _use(realm: Realm) -> list[str]:
     count = audit.activity_totals(clock.now() - timedelta(days=30)).get(realm.name, 0)
-    issued = f"{count_of(count, 'token')} {'was' if count == 1 else 'were'} issued" if count else "no token was issued"
-    used = f"In the last 30 days {issued}: "
     return [
-        used + "every application, key, session and token of it is refused within a second.",
-        "Verifiers that only check signatures accept tokens already issued until they expire, for at most 10 hours.",
+        say_count(
+            "In the last 30 days {count} token was issued: every application, key, session and token of it is refused "
+            "within a second.",
+            "In the last 30 days {count} tokens were issued: every application, key, session and token of it is refused "
+            "within a second.",
+            count,
+        )
+        if count
+        else say(
+            "In the last 30 days no token was issued: every application, key, session and token of it is refused within a second."
+        ),
+        say("Verifiers that only check signatures accept tokens already issued until they expire, for at most 10 hours."),
     ]

@@ -14,9 +14,11 @@ from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import Chart, day_label, last_days
 from idp.console.kept_counts import recently_changed
+from idp.console.language import say
 from idp.console.navigation import base, sections
-from idp.console.render import render, words
+from idp.console.render import number, render, words
 from idp.console.signing_keys import next_step
+from idp.console.zones import shown_time
 from idp.posture import Question
 
 SOON = timedelta(days=14)
@@ -115,12 +117,12 @@ def show(visit: Visit) -> Response | str:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
-    labels = [f"{begin:%H:%M}" if span == "day" else day_label(begin) for begin in begins]
+    labels = [shown_time(begin, "%H:%M") if span == "day" else day_label(begin) for begin in begins]
     return render(
         "console/realm/overview.html",
         span=span,
-        done_chart=Chart(labels, done, "Tokens, exchanges and calls over time"),
-        refused_chart=Chart(labels, refused, "Refusals over time"),
+        done_chart=Chart(labels, done, say("Tokens, exchanges and calls over time")),
+        refused_chart=Chart(labels, refused, say("Refusals over time")),
         reasons=reasons.most_common(10),
         figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
         posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
@@ -150,24 +152,35 @@ def _figures(visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series
     """Return the six numbers."""
     done, refused = (sum(map(sum, series.values())) for series in current)
     done_before, refused_before = (sum(map(sum, series.values())) for series in past)
-    share = f"{100 * refused / (done + refused):.1f} % of all" if refused else "none of all"
+    share = say("{share} % of all", share=number(round(100 * refused / (done + refused), 1))) if refused else say("none of all")
     numbers = _numbers(visit, now)
     steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
     return [
-        Figure("Tokens and calls", f"{done:,}", _trend(done, done_before), "/audit?tag=token"),
+        Figure(say("Tokens and calls"), number(done), _trend(done, done_before), "/audit?tag=token"),
         Figure(
-            "Refusals", f"{refused:,}", f"{share}, {_trend(refused, refused_before)}", "/audit?outcome=refused", bool(refused)
+            say("Refusals"),
+            number(refused),
+            f"{share}, {_trend(refused, refused_before)}",
+            "/audit?outcome=refused",
+            bool(refused),
         ),
-        Figure("Applications enabled", f"{numbers['enabled']:,}", "of this organisation", "/applications?state=enabled"),
-        Figure("Static secrets", _some(numbers["secrets"]), "that work", "/applications"),
         Figure(
-            "Expiring within 30 days",
+            say("Applications enabled"), number(numbers["enabled"]), say("of this organisation"), "/applications?state=enabled"
+        ),
+        Figure(say("Static secrets"), _some(numbers["secrets"]), say("that work"), "/applications"),
+        Figure(
+            say("Expiring within 30 days"),
             _some(numbers["expiring"]),
-            "secrets and API keys",
+            say("secrets and API keys"),
             "/api-keys?state=expiring",
             bool(numbers["expiring"]),
         ),
-        Figure("Next change of keys", words(min(steps), now) if steps else "none", "of those that sign", "/signing-keys"),
+        Figure(
+            say("Next change of keys"),
+            words(min(steps), now) if steps else say("none"),
+            say("of those that sign"),
+            "/signing-keys",
+        ),
     ]
 
 
@@ -178,15 +191,15 @@ def _pages_of(visit: Visit) -> Callable[[str], bool]:
 
 
 def _some(count: int) -> str:
-    return f"{count:,}+" if count >= posture.MOST_COUNTED else f"{count:,}"
+    return f"{number(count)}+" if count >= posture.MOST_COUNTED else number(count)
 
 
 def _trend(count: int, before: int) -> str:
     """Say how a number stands to the one of the same time before."""
     if not before:
-        return "none before" if not count else "new"
+        return say("none before") if not count else say("new")
     change = round(100 * (count - before) / before)
-    return f"{change:+d} % on the time before" if change else "as before"
+    return say("{change} % on the time before", change=f"{change:+d}") if change else say("as before")
 
 
 def _numbers(visit: Visit, now: datetime) -> dict[str, Any]:
@@ -263,7 +276,7 @@ def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
         ):
             found[f"{name}_count"] += count
             found[name] += [
-                ("secret", f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
+                (say("secret"), f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
                 for secret, application in rows
             ]
     if rules.api_keys.sees_all(visit.authority):
@@ -273,7 +286,13 @@ def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
         ):
             found[f"{name}_count"] += count
             found[name] += [
-                ("API key", f"{key.name} of {apikeys.owner_of(key).name}", f"/api-keys/{key.uid}", key) for key in found_keys
+                (
+                    say("API key"),
+                    say("{name} of {owner}", name=key.name, owner=apikeys.owner_of(key).name),
+                    f"/api-keys/{key.uid}",
+                    key,
+                )
+                for key in found_keys
             ]
     if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]

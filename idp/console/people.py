@@ -12,6 +12,7 @@ from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, Form, choice, choices, text
+from idp.console.language import say
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import part, render
@@ -105,20 +106,22 @@ def change_several(visit: Visit) -> Response | str:
     def delete(name: str) -> None:
         users.delete_user(visit.realm, rules.users.manageable(visit.authority, find_user(visit, name).uid))
 
-    stops = "Their sessions end, and their API keys and personal tokens are refused."
+    stops = say("Their sessions end, and their API keys and personal tokens are refused.")
     acts = {
-        "enable": BulkAct("Enable", "enabled", lambda name: turn(name, enabled=True), undo="Disable them again."),
+        "enable": BulkAct(say("Enable"), say("enabled"), lambda name: turn(name, enabled=True), undo=say("Disable them again.")),
         "disable": BulkAct(
-            "Disable",
-            "disabled",
+            say("Disable"),
+            say("disabled"),
             lambda name: turn(name, enabled=False),
             (stops,),
             is_danger=True,
-            undo="Enable them again: API keys and tokens then work as before; they have to sign in again.",
+            undo=say("Enable them again: API keys and tokens then work as before; they have to sign in again."),
         ),
-        "delete": BulkAct("Delete", "deleted", delete, (stops, "All that is theirs is deleted with them."), is_danger=True),
+        "delete": BulkAct(
+            say("Delete"), say("deleted"), delete, (stops, say("All that is theirs is deleted with them.")), is_danger=True
+        ),
     }
-    return bulk(visit, "user", (f"{base(visit.realm.name)}/users", "Users"), acts)
+    return bulk(visit, "user", (f"{base(visit.realm.name)}/users", say("Users")), acts)
 
 
 def role_choices(visit: Visit) -> dict[str, str]:
@@ -149,7 +152,12 @@ def new_user(visit: Visit) -> Response | str:
         done = _invited() if form.kind.data == "person" else "created"
         return see_other(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
     return form_page(
-        "console/form.html", form, title="New user", submit="Create", back=(f"{base(visit.realm.name)}/users", "Users"), intro=""
+        "console/form.html",
+        form,
+        title=say("New user"),
+        submit=say("Create"),
+        back=(f"{base(visit.realm.name)}/users", say("Users")),
+        intro="",
     )
 
 
@@ -178,12 +186,12 @@ def _tabs(visit: Visit) -> list[tuple[str, str]]:
     manages = visit.can("users:write")
     sees_credentials = any(visit.can(f"{kind}:read") for kind in ("api-keys", "personal-tokens", "sessions"))
     parts = [
-        ("", "Overview", True),
-        ("access", "Access", True),
-        ("credentials", "Credentials", sees_credentials),
-        ("settings", "Settings", manages),
-        ("activity", "Activity", rules.audit.can_read(visit.authority)),
-        ("danger", "Danger zone", manages),
+        ("", say("Overview"), True),
+        ("access", say("Access"), True),
+        ("credentials", say("Credentials"), sees_credentials),
+        ("settings", say("Settings"), manages),
+        ("activity", say("Activity"), rules.audit.can_read(visit.authority)),
+        ("danger", say("Danger zone"), manages),
     ]
     return [(name, title) for name, title, offered in parts if offered]
 
@@ -233,12 +241,14 @@ def hand_over(visit: Visit, key: str) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title=f"Invite {name}",
-        submit="Show the link",
+        title=say("Invite {name}", name=name),
+        submit=say("Show the link"),
         back=(_url(visit, uid), name),
-        intro="Whoever opens the link chooses the password of this account, and is then this user with all that the user may do. "
-        "It works once, for 7 days; links that were made before stop working. Pass it on by a way that only they can read. "
-        "The email address stays unverified, because a link that you have seen proves nothing about it.",
+        intro=say(
+            "Whoever opens the link chooses the password of this account, and is then this user with all that the user may do. "
+            "It works once, for 7 days; links that were made before stop working. Pass it on by a way that only they can read. "
+            "The email address stays unverified, because a link that you have seen proves nothing about it."
+        ),
     )
 
 
@@ -262,12 +272,12 @@ def disable_user(visit: Visit, key: str) -> Response | str:
         users.update_user(visit.realm, user, UserSheet.of(user).changed({"enabled": False}))
 
     question = Confirmation(
-        f"Disable {user.name}",
-        f"Disable {user.name}?",
-        "Disable",
+        say("Disable {name}", name=user.name),
+        say("Disable {name}?", name=user.name),
+        say("Disable"),
         (_url(visit, uid), user.name),
         _what_stops(visit, user),
-        undo="Enable the user again: API keys and tokens then work as before; the user has to sign in again.",
+        undo=say("Enable the user again: API keys and tokens then work as before; the user has to sign in again."),
     )
     return confirmed(visit, question, act, f"{_url(visit, uid)}?done=disabled")
 
@@ -290,11 +300,11 @@ def delete_user(visit: Visit, key: str) -> Response | str:
         users.delete_user(visit.realm, user)
 
     question = Confirmation(
-        f"Delete {user.name}",
-        f"Delete {user.name} and all that is theirs?",
-        "Delete",
+        say("Delete {name}", name=user.name),
+        say("Delete {name} and all that is theirs?", name=user.name),
+        say("Delete"),
         (_url(visit, user.uid), user.name),
-        [*_what_stops(visit, user), "If you are not sure, disable the user first: that can be undone."],
+        [*_what_stops(visit, user), say("If you are not sure, disable the user first: that can be undone.")],
         typed=user.name,
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/users?done=deleted")
@@ -316,7 +326,8 @@ def _invited() -> str:
 
 def _what_stops(visit: Visit, user: User) -> list[str]:
     """Say what stops with a user, and if it is oneself, that too."""
-    oneself = ["This is your own account: you are signed out immediately."] if user.uid == visit.caller.subject.uid else []
+    is_oneself = user.uid == visit.caller.subject.uid
+    oneself = [say("This is your own account: you are signed out immediately.")] if is_oneself else []
     return [*oneself, *use_of_user(visit.realm, user)]
 
 

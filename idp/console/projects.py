@@ -11,8 +11,10 @@ from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import name_field
+from idp.console.language import say
 from idp.console.lists import Column, ListView
 from idp.console.navigation import base
+from idp.console.render import number
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
 MOST_EVERYWHERE = 50
@@ -60,8 +62,8 @@ def new_project(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/projects/{form.name.data}?done=created")
-    back = (f"{base(visit.realm.name)}/projects", "Projects")
-    return form_page("console/form.html", form, title="New project", submit="Create", back=back, intro="")
+    back = (f"{base(visit.realm.name)}/projects", say("Projects"))
+    return form_page("console/form.html", form, title=say("New project"), submit=say("Create"), back=back, intro="")
 
 
 @page
@@ -80,9 +82,9 @@ def show_project(visit: Visit, name: str) -> Response | str:
     project = access.get_project(visit.realm, name)
     grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
     tabs = [
-        ("", "Access"),
-        *([("settings", "Settings")] if visit.can("projects:write", name) else []),
-        *([("danger", "Danger zone")] if visit.can("projects:write") else []),
+        ("", say("Access")),
+        *([("settings", say("Settings"))] if visit.can("projects:write", name) else []),
+        *([("danger", say("Danger zone"))] if visit.can("projects:write") else []),
     ]
     return form_page(
         "console/access/project.html",
@@ -127,12 +129,16 @@ def delete_project(visit: Visit, name: str) -> Response | str:
         access.delete_project(visit.realm, name)
 
     question = Confirmation(
-        f"Delete project {name}",
-        f"Delete project {name}?",
-        "Delete",
+        say("Delete project {name}", name=name),
+        say("Delete project {name}?", name=name),
+        say("Delete"),
         (f"{base(visit.realm.name)}/projects/{name}", name),
-        ["Tokens already issued name it until they expire, for at most 10 hours."],
+        [say("Tokens already issued name it until they expire, for at most 10 hours.")],
         typed=name,
-        blocked=f"Roles on it are assigned ({count:,}). Remove them first: its page shows who holds them." if count else "",
+        blocked=_blocked(count) if count else "",
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/projects?done=deleted")
+
+
+def _blocked(count: int) -> str:
+    return say("Roles on it are assigned ({number}). Remove them first: its page shows who holds them.", number=number(count))

@@ -227,7 +227,7 @@ def day(time: datetime) -> str:
     return shown_time(time, "%Y-%m-%d")
 
 
-def number(value: int) -> str:
+def number(value: float) -> str:
     """Write a number so that it can be read."""
     return current_language().number(value)
 

@@ -1,5 +1,7 @@
 """Roles: what they permit here, and who holds them."""
 
+from typing import Any
+
 from flask import Response
 
 from idp import access, rules
@@ -8,6 +10,7 @@ from idp.console.browser import Visit, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import ChecksField, choices, name_field
+from idp.console.language import say
 from idp.console.lists import PAGE, Column, ListView
 from idp.console.navigation import base
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
@@ -15,9 +18,13 @@ from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
 def _permissions() -> ChecksField:
     """Return the field for what a role permits: all that there is to permit, with what it means."""
-    meanings = {name: f"{name}: {meaning}" for name, meaning in PERMISSIONS.items()}
+
+    def offered() -> list[Any]:
+        """Return them in the language of the page, which is known when a form is made."""
+        return choices(PERMISSIONS, {name: f"{name}: {say(meaning)}" for name, meaning in PERMISSIONS.items()})
+
     title, hint = RoleSheet.model_fields["permissions"].title or "", RoleSheet.description_of("permissions")
-    return ChecksField(title, description=hint, choices=choices(PERMISSIONS, meanings))
+    return ChecksField(title, description=hint, choices=offered)
 
 
 RoleForm = sheet_form(RoleSheet, permissions=_permissions())
@@ -57,8 +64,8 @@ def new_role(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/roles?done=created")
-    back = (f"{base(visit.realm.name)}/roles", "Roles")
-    return form_page("console/form.html", form, title="New role", submit="Create", back=back, intro="")
+    back = (f"{base(visit.realm.name)}/roles", say("Roles"))
+    return form_page("console/form.html", form, title=say("New role"), submit=say("Create"), back=back, intro="")
 
 
 @page
@@ -74,9 +81,11 @@ def show_role(visit: Visit, name: str) -> Response | str:
         return see_other(f"{base(visit.realm.name)}/roles/{name}?tab=settings&done=saved")
     grants = access.page_of_grants(visit.realm, role=name, limit=PAGE) if rules.grants.sees_all(visit.authority) else []
     role = access.get_role(visit.realm, name)
-    changes = [("settings", "Settings"), ("danger", "Danger zone")] if visit.can("roles:write") and not role.built_in else []
-    holders = [("holders", "Who holds it")] if rules.grants.sees_all(visit.authority) else []
-    tabs = [("", "Permissions"), *holders, *changes]
+    changes = (
+        [("settings", say("Settings")), ("danger", say("Danger zone"))] if visit.can("roles:write") and not role.built_in else []
+    )
+    holders = [("holders", say("Who holds it"))] if rules.grants.sees_all(visit.authority) else []
+    tabs = [("", say("Permissions")), *holders, *changes]
     return form_page(
         "console/access/role.html",
         form,
@@ -98,11 +107,11 @@ def delete_role(visit: Visit, name: str) -> Response | str:
         access.delete_role(visit.realm, name)
 
     question = Confirmation(
-        f"Delete role {name}",
-        f"Delete role {name}?",
-        "Delete",
+        say("Delete role {name}", name=name),
+        say("Delete role {name}?", name=name),
+        say("Delete"),
         (f"{base(visit.realm.name)}/roles/{name}", name),
-        ["API keys restricted to it no longer carry anything through it."],
-        blocked="This role is still assigned. Remove it from everyone first: its page shows who holds it." if held else "",
+        [say("API keys restricted to it no longer carry anything through it.")],
+        blocked=say("This role is still assigned. Remove it from everyone first: its page shows who holds it.") if held else "",
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/roles?done=deleted")

@@ -17,6 +17,7 @@ from idp.console.browser import (
 from idp.console.dialogs import form_page, see_other
 from idp.console.drafts import SecretField
 from idp.console.forms import Form, name_field, password, text
+from idp.console.language import say
 from idp.console.navigation import home
 from idp.console.render import render
 from idp.console.theme import OWN_PAGE
@@ -175,13 +176,13 @@ def first_start(posted: Posted | None) -> Response | str:
 @open_page
 def invitation(posted: Posted | None, code: str) -> Response | str:
     """Choose a first password."""
-    return _choose(posted, code, LinkPurpose.INVITATION, "Welcome", "Choose the password that you will sign in with.")
+    return _choose(posted, code, LinkPurpose.INVITATION, say("Welcome"), say("Choose the password that you will sign in with."))
 
 
 @open_page
 def reset(posted: Posted | None, code: str) -> Response | str:
     """Choose another password."""
-    return _choose(posted, code, LinkPurpose.RESET, "Choose a new password", "This ends every session of your account.")
+    return _choose(posted, code, LinkPurpose.RESET, say("Choose a new password"), say("This ends every session of your account."))
 
 
 @open_page

@@ -15,6 +15,7 @@ from idp.ratelimit import RateExceededError
 from idp.telemetry import count, request_id
 
 SEALED = "The server cannot decrypt its stored data. The operator can find the reason in the log, and with idp doctor."
+UNEXPECTED = "Something went wrong. Tell the operator this number: {reference}"
 STORAGE = "The server cannot reach its database. Try again in a few seconds."
 
 _log = logging.getLogger(__name__)
@@ -63,10 +64,10 @@ def classify(error: Exception, statuses: Mapping[Kind, int] = MappingProxyType({
     :param words: of the edge.
     """
     if isinstance(error, HTTPException):
-        return _classify_http(error)
+        return _classify_http(error, words)
     known = error if isinstance(error, IdpError) else _of_storage(error)
     if known is None:
-        return Told(500, "InternalError", "Something went wrong. Tell the operator the number in ref.", {})
+        return Told(500, "InternalError", words.translated("Something went wrong. Tell the operator the number in ref."), {})
     status, code = ANSWERS[known.kind]
     return Told(statuses.get(known.kind, status), known.code or code, _message(known, words), _headers(known))
 
@@ -87,7 +88,7 @@ def _message(error: IdpError, words: Words) -> str:
         _log.warning("the database cannot be used: %s", error.cause)
     if error.kind is Kind.DAMAGED:
         _log.error("%s", error)
-        return SEALED
+        return words.translated(SEALED)
     return error.said(words)
 
 
@@ -100,13 +101,14 @@ def _headers(error: IdpError) -> dict[str, str]:
     return {"Retry-After": str(error.retry_after)} if error.retry_after else {}
 
 
-def _classify_http(error: HTTPException) -> Told:
+def _classify_http(error: HTTPException, words: Words) -> Told:
     headers = {name: value for name, value in error.get_headers() if name.lower() in {"allow", "retry-after"}}
     match error.code:
         case 404:
-            return Told(404, "ResourceNotFound", "There is nothing at this URL (not found).", headers)
+            return Told(404, "ResourceNotFound", words.translated("There is nothing at this URL (not found)."), headers)
         case 405:
-            return Told(405, "MethodNotAllowed", "This URL does not support this HTTP method; see the Allow header.", headers)
+            message = words.translated("This URL does not support this HTTP method; see the Allow header.")
+            return Told(405, "MethodNotAllowed", message, headers)
     return Told(error.code or 500, "InvalidRequest", error.name, headers)
 
 
@@ -114,4 +116,4 @@ def log_unexpected(error: Exception) -> str:
     """Log an unexpected error, and return what the caller is told: the number to find it by, and nothing of it."""
     reference = request_id() or secrets.token_hex(8)
     _log.error("unexpected error %s", reference, exc_info=error)
-    return f"Something went wrong. Tell the operator this number: {reference}"
+    return UNEXPECTED.format(reference=reference)

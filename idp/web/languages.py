@@ -64,7 +64,7 @@ class Language:
         forms = self.counted.get((one, several)) or (one, several)
         return forms[self.form_of(count)].format(count=self.number(count), **values)
 
-    def number(self, value: int) -> str:
+    def number(self, value: float) -> str:
         """Write a number so that it can be read."""
         return f"{value:,}" if self.code == ENGLISH else str(format_decimal(value, locale=self.code))
 
