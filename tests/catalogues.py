@@ -38,6 +38,9 @@ PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 TABLES = ("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py")
 """Modules whose constants are shown by pages as they are."""
 
+FOR_DEVELOPERS = frozenset({"components.py", "design.py", "assets.py"})
+"""Modules of pages that only developers see, in English; so are the templates of `design/`."""
+
 _OTHER_EDGES = frozenset(
     {
         *("api", "backup", "cli", "compat", "copying", "database_url", "gateway", "log", "manifest", "master_keys", "migrations"),
@@ -86,7 +89,7 @@ def texts_of_templates() -> Iterator[Text]:
     """Go through what templates say."""
     environment = Environment(autoescape=True)  # the ones of the pages need an application
     for folder in PAGES:
-        for path in sorted(folder.rglob("*.html")):
+        for path in sorted(set(folder.rglob("*.html")) - set(folder.rglob("design/*.html"))):
             tree = environment.parse(path.read_text())
             for call in tree.find_all(nodes.Call):
                 name = call.node.name if isinstance(call.node, nodes.Name) else ""
@@ -113,7 +116,9 @@ def _tree(path: Path) -> ast.Module:
 
 def texts_of_pages() -> Iterator[Text]:
     """Go through the constants of the code of pages."""
-    paths = [path for folder in PAGES for path in sorted(folder.rglob("*.py"))] + [PROJECT / each for each in TABLES]
+    paths = [path for folder in PAGES for path in sorted(folder.rglob("*.py")) if path.name not in FOR_DEVELOPERS] + [
+        PROJECT / each for each in TABLES
+    ]
     for path in paths:
         if not path.exists():
             continue

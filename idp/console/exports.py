@@ -9,6 +9,7 @@ from flask import Response, request
 
 from idp import audit, clock
 from idp.console.browser import Visit
+from idp.console.language import say
 from idp.console.lists import BATCH, FORMAT, Asked, Column, ListView, file_pieces
 from idp.console.render import render
 from idp.db import commit, db
@@ -89,7 +90,7 @@ def _picked_file(visit: Visit, view: ListView, listing: Listing, asked: Asked) -
 
 
 def _heading(columns: Iterable[Column]) -> str:
-    return csv_line([column.title for column in columns])
+    return csv_line([say(column.title) for column in columns])
 
 
 def _cells(columns: Iterable[Column], rows: Sequence[Any]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from idp.console.browser import Visit
 from idp.console.bulk import picked_in, try_one
 from idp.console.dialogs import form_page, see_other
 from idp.console.forms import DurationField, Form
-from idp.console.language import count_of
+from idp.console.language import count_of, say
 from idp.console.render import render
 from idp.web.table import csv_line
 
@@ -55,9 +55,9 @@ def rotate_several(
     keys = picked_in(posted)
     form = kind(posted if posted.get("confirmed") == "yes" else None)
     shown = {"what": what, "back": back, "keys": keys}
-    title = f"Rotate the secrets of {count_of(len(keys), what)}"
+    title = say("Rotate secrets: {things}", things=count_of(len(keys), what))
     if form.is_sent and not form.validate():
-        form.refuse("Some fields are not valid.", 400)
+        form.refuse(say("Some fields are not valid."), 400)
     if not keys or not form.is_sent or form.problem:
         return form_page("console/rotate.html", form, **shown, title=title, consequences=consequences)
     made: list[Rotated] = []
@@ -66,7 +66,7 @@ def rotate_several(
     lost = {key for key, _ in refused}
     made = [each for each in made if each.of not in lost]
     files = {"env": _env(made), "csv": _csv(made)}
-    return render("console/rotated.html", **shown, made=made, refused=refused, files=files, title="Copy the new secrets now")
+    return render("console/rotated.html", **shown, made=made, refused=refused, files=files, title=say("Copy the new secrets now"))
 
 
 def overlap_field() -> wtforms.Field:

@@ -12,6 +12,7 @@ from idp.applications import Application
 from idp.callers import DeniedError
 from idp.console.browser import Visit
 from idp.console.forms import choices, text
+from idp.console.language import say
 from idp.errors import NotFoundError
 from idp.protected_apis import METHODS, Judgement, ProtectedApi, Rule
 
@@ -81,10 +82,10 @@ def _tried(visit: Visit, api: ProtectedApi, form: CallForm) -> Trial | None:
         try:
             application, held = rules.protected_apis.roles_of_application(visit.authority, form.application.data)
         except NotFoundError:
-            form.application.errors = ["There is no application with this name."]
+            form.application.errors = [say("There is no application with this name.")]
             return None
         except DeniedError:
-            form.application.errors = ["You are not allowed to see which roles applications hold."]
+            form.application.errors = [say("You are not allowed to see which roles applications hold.")]
             return None
     known = protected_apis.as_known(api)
     method, path = (form.method.data or "").upper(), protected_apis.path_of(form.path.data or "")
