@@ -21,6 +21,7 @@ from idp.apikeys import KeyStatus
 from idp.applications import Kind
 from idp.console.forms import UNITS
 from idp.console.render import _AGO, _AHEAD
+from idp.console.sheet_forms import unit_of
 from idp.errors import IdpError
 from idp.keys import KeyState
 from idp.keysets import CATEGORIES, LeaseState
@@ -184,7 +185,9 @@ def texts_of_sheets() -> Iterator[Text]:
         sheet = left.pop()
         left += sheet.__subclasses__()
         for name in sheet.model_fields:
-            yield from filter(None, ((sheet.model_fields[name].title or ""), " ".join(sheet.description_of(name).split())))
+            title, unit = sheet.model_fields[name].title or "", unit_of(name)
+            titles = (title, title.removesuffix(f", in {unit}s"))  # a field for a length of time takes any unit
+            yield from filter(None, (*titles, " ".join(sheet.description_of(name).split())))
 
 
 def _error_names() -> set[str]:

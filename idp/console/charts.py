@@ -32,7 +32,7 @@ class Chart:
     @property
     def drawing(self) -> Markup:
         """The drawing."""
-        return stacked_bars(self.labels, self.series, self.name)
+        return stacked_bars(self.labels, {say(title): values for title, values in self.series.items()}, say(self.name))
 
 
 def last_days(now: datetime) -> list[datetime]:

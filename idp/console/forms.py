@@ -288,7 +288,7 @@ def length_of_time(seconds: int) -> str:
 
 def _plain_count(count: int, unit: str) -> str:
     """Return a number of units, with nothing between the digits, so that it can be read again."""
-    return f"{count} {count_of(1 if count == 1 else 2, unit)[1:].strip()}"
+    return count_of(count, unit).replace(current_language().number(count), str(count))
 
 
 class TimeField(wtforms.DateTimeLocalField):

@@ -121,8 +121,8 @@ def show(visit: Visit) -> Response | str:
     return render(
         "console/realm/overview.html",
         span=span,
-        done_chart=Chart(labels, done, say("Tokens, exchanges and calls over time")),
-        refused_chart=Chart(labels, refused, say("Refusals over time")),
+        done_chart=Chart(labels, done, "Tokens, exchanges and calls over time"),
+        refused_chart=Chart(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10),
         figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
         posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
