@@ -59,7 +59,7 @@ def crawl(page: Page) -> list[str]:
             url,
         )
         shape = re.sub(r"\?(?!tab=).*", "?", shape)
-        if shape in shapes or ".jsonl" in url or ".csv" in url:
+        if shape in shapes or ".jsonl" in url or ".csv" in url or "as=csv" in url:
             continue
         shapes.add(shape)
         answer = page.goto(url)
