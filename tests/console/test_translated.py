@@ -30,7 +30,8 @@ NAMES = frozenset(
     re.findall(
         r"\w+",
         "Realmgate UTC CSV API JSON ID URL URLs SSO OIDC OAuth curl Python Node Go Java Kubernetes GitHub Actions env Deutsch English "
-        "NHI UID ProjectUid REALM GET HEAD POST PUT PATCH DELETE OPTIONS ES RS how list narrowed " + " ".join(CATEGORIES),
+        "NHI UID ProjectUid REALM GET HEAD POST PUT PATCH DELETE OPTIONS ES RS how list narrowed "
+        + " ".join(each for kinds in CATEGORIES.values() for each in kinds),
     )
 )
 """Words that no language translates, and names of protocols; what is stored is nobody's to translate either."""

@@ -231,6 +231,31 @@ if (role) {
   tell();
 }
 
+// The bars of a chart say what they stand for: to the pointer, and to the arrow keys.
+for (const figure of document.querySelectorAll("figure.chart")) {
+  const bars = [...figure.querySelectorAll("svg .bar")].filter((bar) => bar.querySelector(":scope > title"));
+  const readout = figure.querySelector(".readout");
+  const drawing = figure.querySelector("svg");
+  let place = -1;
+  const show = (to) => {
+    bars[place]?.classList.remove("shown");
+    place = to;
+    bars[place]?.classList.add("shown");
+    readout.textContent = bars[place]?.querySelector("title").textContent ?? "";
+  };
+  if (!bars.length) continue;
+  drawing.setAttribute("tabindex", "0");
+  bars.forEach((bar, number) => bar.addEventListener("pointerenter", () => show(number)));
+  drawing.addEventListener("pointerleave", () => show(-1));
+  drawing.addEventListener("blur", () => show(-1));
+  drawing.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    show(Math.min(bars.length - 1, Math.max(0, place + step)));
+  });
+}
+
 // Names are suggested while they are typed: one, or several that then stand by themselves. What is sent is what the field holds.
 let suggesting = 0;
 for (const field of document.querySelectorAll("[data-suggest]")) {
