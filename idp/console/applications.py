@@ -108,7 +108,7 @@ _LIST = ListView(
         Column("state", "State", plain=lambda each: "enabled" if each.enabled else "disabled"),
         Column("tokens", "Tokens", "tokens", newest_first=True, is_number=True, plain=lambda each: each.token_count),
         Column("used", "Last used", "used", newest_first=True, plain=lambda each: each.last_used_at),
-        Column("created", "Created", "created", newest_first=True, plain=lambda each: each.created_at),
+        Column("created", "Created", "created", newest_first=True, hidden=True, plain=lambda each: each.created_at),
         Column("id", "sub of its tokens", hidden=True, plain=lambda each: each.uid),
     ),
     search="Name or description",
