@@ -39,8 +39,10 @@ from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidValueError
+from idp.keysets import Keyset, Lease
 from idp.personal_tokens import PersonalToken
 from idp.realms import Realm
+from idp.registrations.models import RegistrationToken
 from idp.sessions import UserSession
 from idp.settings import Settings
 from idp.users import Group, Membership, User
@@ -81,6 +83,8 @@ class Sizes:
     sessions: int = 120
     tokens: int = 80
     """Personal tokens."""
+    leases: int = 90
+    registration_tokens: int = 12
 
 
 class Words:
@@ -242,6 +246,9 @@ def fill(realm: Realm, sizes: Sizes, *, seed: int = 1, tell: Tell = lambda _line
         )
         values = [("pub", "AKIA-of-the-seed"), ("pvt", "a-value-of-the-seed")]
         keysets.create_keyset(realm, "provider", "aws", sheet, values)
+    commit()
+    _insert(Lease, _leases(realm, words, sizes.leases, list(programs.items())))
+    _insert(RegistrationToken, _registration_tokens(realm, words, sizes.registration_tokens))
     commit()
     tell(f"{sizes.events:,} audit events ...")
     _add_events(realm, words, sizes.events, (list(programs), list(people)), tell)
@@ -509,6 +516,49 @@ def _keys(realm: Realm, words: Words, count: int, people: list[int], programs: l
             "last_used_at": None if words.share(0.15) else max(created, words.before(150)),
             "last_used_address": words.address(),
             "use_count": words.number(10_000),
+        }
+
+
+def _leases(realm: Realm, words: Words, count: int, programs: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+    """Return leases of the realm's keysets, a third of them over."""
+    lent = db.session.execute(select(Keyset.id, Keyset.uid, Keyset.name).where(Keyset.realm_id == realm.id)).all()
+    for number in range(count if lent and programs else 0):
+        (name, application_id), (keyset_id, uid, keyset_name), begun = words.of(programs), words.of(lent), words.before(0.2)
+        yield {
+            "realm_id": realm.id,
+            "uid": words.uid(),
+            "created_at": begun,
+            "keyset_id": keyset_id,
+            "keyset_uid": uid,
+            "keyset_name": keyset_name,
+            "version": 1,
+            "application_id": application_id,
+            "client_id": name,
+            "application_uid": words.uid(),
+            "reason": words.text(),
+            "address": words.address(),
+            "expires_at": begun + timedelta(hours=8),
+            "ended_at": max(begun, words.before(0.1)) if number % 3 == 0 else None,
+            "end_reason": "given back" if number % 3 == 0 else "",
+        }
+
+
+def _registration_tokens(realm: Realm, words: Words, count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        yield {
+            "realm_id": realm.id,
+            "uid": words.uid(),
+            "created_at": words.before(60),
+            "description": words.text(),
+            "public_part": f"idp_rt_{words.uid()[:8]}",
+            "token_hash": (words.uid() + words.uid()).replace("-", ""),
+            "kinds": ["web", "native"],
+            "scopes": ["openid"],
+            "most": 5,
+            "used": number % 6,
+            "expires_at": words.after(60) if number % 4 else words.before(5),
+            "revoked_at": words.before(5) if number % 5 == 0 else None,
+            "created_by": f"user:{ADMINISTRATOR}",
         }
 
 

@@ -38,6 +38,13 @@ _LIST = ListView(
     order="name",
 )
 
+_MEMBERS = ListView(
+    "Members",
+    (Column("name", "Name", "name"), Column("full", "Full name", "last_name")),
+    search="Name",
+    order="name",
+)
+
 
 @page
 def list_groups(visit: Visit) -> Response | str:
@@ -113,6 +120,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
     group = users.get_group(visit.realm, name)
     changes = [("settings", "Settings"), ("danger", "Danger zone")] if visit.can("users:write") else []
     tabs = [("", "Members"), ("access", "Access"), *changes]
+    asked = _MEMBERS.asked()
     response = form_page(
         "console/people/group.html",
         form,
@@ -120,7 +128,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
         tabs=tabs,
         member_form=member_form,
         group=group,
-        members=users.list_members(group),
+        list=_MEMBERS.page(users.user_listing(visit.realm, group=group, containing=asked.search), asked),
         grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
     )
     response.status_code = max(form.status, member_form.status)
@@ -138,7 +146,7 @@ def remove_member(visit: Visit, name: str, key: str) -> Response:
 def delete_group(visit: Visit, name: str) -> Response | str:
     """Delete a group, once that is confirmed."""
     group = rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
-    members = len(users.list_members(group))
+    members = users.user_listing(visit.realm, group=group).count()
 
     def act() -> None:
         users.delete_group(visit.realm, name)

@@ -1,6 +1,5 @@
 """The overview of a realm: what goes on, what was refused and why, and what needs a look soon."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,12 +8,11 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, audit, clock, keys, posture, rules, runtime
-from idp.applications import Application
+from idp import apikeys, applications, audit, clock, keys, posture, rules
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import stacked_bars
-from idp.console.kept_counts import recently_changed
+from idp.console.kept_numbers import Numbers, numbers_of, top_of
 from idp.console.navigation import base, sections
 from idp.console.render import render, words
 from idp.console.signing_keys import next_step
@@ -94,9 +92,7 @@ _POSTURE: dict[Question, tuple[str, str, str, str]] = {
 }
 """What is said of each question: what is counted, what that means, where the things are, and what to do."""
 
-_NEXT = timedelta(days=30)
-_LOOKED_AT_FOR = 60.0
-"""Seconds for which numbers that take a walk through a realm's credentials are shown again."""
+_BEING_COUNTED = "…"
 
 
 @page
@@ -116,6 +112,7 @@ def show(visit: Visit) -> Response | str:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
+    numbers = numbers_of(visit.realm)
     labels = [f"{begin:%H:%M}" if span == "day" else f"{begin:%m-%d}" for begin in begins]
     return render(
         "console/realm/overview.html",
@@ -126,12 +123,15 @@ def show(visit: Visit) -> Response | str:
         done_chart=stacked_bars(labels, done, "Tokens, exchanges and calls over time"),
         refused_chart=stacked_bars(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10),
-        figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
-        posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
+        figures=_figures(
+            visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now, numbers
+        ),
+        is_being_counted=numbers is None,
+        posture=[(answer, *_POSTURE[answer.question]) for answer in numbers.answers] if numbers else [],
         may_open=_pages_of(visit),
-        top=_top(visit),
+        top=[] if numbers is None else numbers.top if numbers.is_large else top_of(visit.realm),
         refusals=audit.list_events(visit.realm.name, outcome="refused", limit=6) if rules.audit.can_read(visit.authority) else [],
-        **_needs_a_look(visit, now),
+        **_needs_a_look(visit, now, numbers),
         is_new=not applications.list_applications(visit.realm, limit=1),
     )
 
@@ -150,26 +150,32 @@ class Figure:
 _Series = dict[str, list[int]]
 
 
-def _figures(visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime) -> list[Figure]:
+def _figures(
+    visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime, numbers: Numbers | None
+) -> list[Figure]:
     """Return the six numbers."""
     done, refused = (sum(map(sum, series.values())) for series in current)
     done_before, refused_before = (sum(map(sum, series.values())) for series in past)
     share = f"{100 * refused / (done + refused):.1f} % of all" if refused else "none of all"
-    numbers = _numbers(visit, now)
     steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
     return [
         Figure("Tokens and calls", f"{done:,}", _trend(done, done_before), "/audit?tag=token"),
         Figure(
             "Refusals", f"{refused:,}", f"{share}, {_trend(refused, refused_before)}", "/audit?outcome=refused", bool(refused)
         ),
-        Figure("Applications enabled", f"{numbers['enabled']:,}", "of this organisation", "/applications?state=enabled"),
-        Figure("Static secrets", _some(numbers["secrets"]), "that work", "/applications"),
+        Figure(
+            "Applications enabled",
+            f"{numbers.enabled:,}" if numbers else _BEING_COUNTED,
+            "of this organisation",
+            "/applications?state=enabled",
+        ),
+        Figure("Static secrets", _some(numbers.secrets) if numbers else _BEING_COUNTED, "that work", "/applications"),
         Figure(
             "Expiring within 30 days",
-            _some(numbers["expiring"]),
+            _some(numbers.expiring) if numbers else _BEING_COUNTED,
             "secrets and API keys",
             "/api-keys?state=expiring",
-            bool(numbers["expiring"]),
+            bool(numbers and numbers.expiring),
         ),
         Figure("Next change of keys", words(min(steps), now) if steps else "none", "of those that sign", "/signing-keys"),
     ]
@@ -193,33 +199,6 @@ def _trend(count: int, before: int) -> str:
     return f"{change:+d} % on the time before" if change else "as before"
 
 
-def _numbers(visit: Visit, now: datetime) -> dict[str, Any]:
-    """Return the numbers for which all credentials of the realm are looked at, once in a while."""
-    kept = runtime.current().extensions.setdefault("console numbers", {})
-    at, found = kept.get(visit.realm.id, (0.0, {}))
-    if not found or time.monotonic() - at > _LOOKED_AT_FOR or recently_changed(visit.realm.id, at):
-        found = {
-            "answers": posture.answers(visit.realm, now),
-            "enabled": applications.application_listing(visit.realm, enabled=True).count(),
-            "secrets": posture.count_static_secrets(visit.realm, now),
-            "expiring": posture.count_expiring(visit.realm, now, now + _NEXT),
-        }
-        if len(kept) > _MOST_KEPT:
-            kept.clear()
-        kept[visit.realm.id] = (time.monotonic(), found)
-    return dict(found)
-
-
-_MOST_KEPT = 1_000
-"""Realms whose numbers a worker keeps."""
-
-
-def _top(visit: Visit) -> list[Application]:
-    """Return the applications that have fetched most tokens."""
-    listing = applications.application_listing(visit.realm)
-    return [row for row in listing.take("tokens", descending=True, after=None, limit=5) if row.token_count]
-
-
 def _steps(now: datetime, span: str) -> list[datetime]:
     """Return the beginnings of the last 24 hours, or of the last 30 days, the running one included."""
     hour = now.replace(minute=0, second=0, microsecond=0)
@@ -239,13 +218,17 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
     return series
 
 
-def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
+def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
     if rules.applications.sees_all(visit.authority):
+        if numbers is None or numbers.is_large:
+            unused = ([], 0) if numbers is None else numbers.unused
+        else:
+            unused = applications.unused_secrets(visit.realm, now - UNUSED)
         for name, (rows, count) in (
             ("expiring", applications.expiring_secrets(visit.realm, now + SOON)),
-            ("unused", applications.unused_secrets(visit.realm, now - UNUSED)),
+            ("unused", unused),
         ):
             found[f"{name}_count"] += count
             found[name] += [

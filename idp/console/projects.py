@@ -12,7 +12,7 @@ from idp.console.navigation import base
 from idp.console.render import render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
-MOST_SHOWN = 200
+MOST_SHOWN = 25
 """Grants on a project's page; the access review shows all."""
 
 
@@ -72,7 +72,8 @@ def show_project(visit: Visit, name: str) -> Response | str:
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/projects/{name}?tab=settings&done=saved")
     project = access.get_project(visit.realm, name)
-    grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
+    grants = access.held_listing(visit.realm, project=name)
+    sees = rules.grants.sees_all(visit.authority, name)
     tabs = [
         ("", "Access"),
         *([("settings", "Settings")] if visit.can("projects:write", name) else []),
@@ -84,8 +85,8 @@ def show_project(visit: Visit, name: str) -> Response | str:
         tab="settings" if form.is_sent else tab_asked(tabs),
         tabs=tabs,
         project=project,
-        grants=grants[:MOST_SHOWN],
-        count=len(grants),
+        grants=grants.take("holder", descending=False, after=None, limit=MOST_SHOWN) if sees else [],
+        count=grants.count() if sees else 0,
     )
 
 
@@ -94,7 +95,7 @@ def delete_project(visit: Visit, name: str) -> Response | str:
     """Delete a project that nobody has a role on."""
     rules.projects.visible(visit.authority, name)
     rules.projects.check_deleting(visit.authority)
-    count = len(access.list_grants(visit.realm, project=name))
+    count = access.held_listing(visit.realm, project=name).count()
 
     def act() -> None:
         access.delete_project(visit.realm, name)

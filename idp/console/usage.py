@@ -45,7 +45,7 @@ def use_of_holder(realm: Realm, holder: Holder) -> list[str]:
     if holder.kind is HolderKind.APPLICATION:
         return [use_of_application(applications.get_application(realm, holder.name))]
     if holder.kind is HolderKind.GROUP:
-        count = len(users.list_members(users.get_group(realm, holder.name)))
+        count = users.user_listing(realm, group=users.get_group(realm, holder.name)).count()
         return [f"{count_of(count, 'user')} {'holds' if count == 1 else 'hold'} it through this group."]
     return []
 
