@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     NullPool,
     String,
+    collate,
     create_engine,
     event,
     func,
@@ -196,7 +197,10 @@ def is_meant(table: Any, named: str) -> ColumnElement[bool]:
 
 
 SLOW = "slow"
-"""Mark, in `info`, of an index of a table that may have many millions of rows: it is built while others write."""
+"""Mark, in `info`, of an index of a table that may have many millions of rows: it is built while others write. The value is the
+name of the one kind of database that has it, or `EVERYWHERE`."""
+
+EVERYWHERE = "every database"
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """Numbers of rows that come by the million. SQLite's INTEGER has 64 bits as it is."""
@@ -308,8 +312,16 @@ def holds(column: Any, text: str) -> ColumnElement[bool]:
 
     The database folds both: what is spelt alike is found, whichever database it is.
     """
-    escaped = text.replace("/", "//").replace("%", "/%").replace("_", "/_")
-    found: ColumnElement[bool] = func.lower(column).like(func.lower(f"%{escaped}%"), escape="/")
+    pattern = f"%{text.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
+    found: ColumnElement[bool]
+    if not text.isascii():
+        found = func.lower(column).like(func.lower(pattern), escape="/")
+    elif db.engine.dialect.name == "sqlite":
+        # its LIKE folds the letters of English by itself, while `lower` is a call of Python's for each row
+        found = column.like(pattern, escape="/")
+    else:
+        # letters beyond these need not be folded for a text that has none, which costs a third
+        found = collate(column, "C").ilike(pattern, escape="/")
     return found
 
 

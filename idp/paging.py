@@ -70,12 +70,15 @@ class Listing:
         """Return only the rows that meet these conditions."""
         return replace(self, query=self.query.where(*conditions))
 
-    def count(self) -> int:
-        """Return how many rows there are in all; -1 where they are not counted."""
+    def count(self, most: int | None = None) -> int:
+        """Return how many rows there are in all; -1 where they are not counted.
+
+        :param most: where counting ends, for who need not know how many more there are.
+        """
         if not self.counted:
             return -1
         query = self.query.where(or_(*self.branches)) if self.branches else self.query
-        rows = query.with_only_columns(self.id).order_by(None).subquery()
+        rows = query.with_only_columns(self.id).order_by(None).limit(most).subquery()
         return db.session.scalar(select(func.count()).select_from(rows)) or 0
 
     def take(self, order: str, *, descending: bool, after: Sequence[Any] | None, limit: int) -> list[Any]:

@@ -23,6 +23,9 @@ from idp.users import User
 UNUSED = timedelta(days=90)
 """After how long a credential that was not used is a forgotten one."""
 
+SOON = timedelta(days=30)
+"""How long before its end a credential is one that expires."""
+
 OLD = timedelta(days=365)
 """After how long a secret is a long-lived one."""
 

@@ -136,7 +136,8 @@ def held_listing(realm: Realm, *, holder: Holder | None = None, project: str | N
     """Return grants as a list in pages, also by `holder`: all of the realm, of one holder, or on one project."""
     query = (
         select(Grant)
-        .join(Role, Role.id == Grant.role_id)
+        # each has a role: a database leaves out what it need not look at, and may do so with outer joins alone
+        .outerjoin(Role, Role.id == Grant.role_id)
         .outerjoin(Project, Project.id == Grant.project_id)
         .where(Grant.realm_id == realm.id)
         .options(selectinload(Grant.role), selectinload(Grant.project))
@@ -196,7 +197,8 @@ def grant_listing(
     """
     query = (
         select(Grant)
-        .join(Role, Role.id == Grant.role_id)
+        # each has a role: a database leaves out what it need not look at, and may do so with outer joins alone
+        .outerjoin(Role, Role.id == Grant.role_id)
         .outerjoin(Project, Project.id == Grant.project_id)
         .where(Grant.realm_id == realm.id)
         .options(selectinload(Grant.role), selectinload(Grant.project))

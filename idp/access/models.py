@@ -7,7 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp import clock
-from idp.db import Base, Identified
+from idp.db import EVERYWHERE, SLOW, Base, Identified
 
 
 class HolderKind(StrEnum):
@@ -64,6 +64,23 @@ class Grant(Identified, Base):
     __tablename__ = "access_grant"
     __table_args__ = (
         Index("ix_access_grant_holder", "holder_kind", "holder_id"),
+        # the access review by who holds what, and of what has ended or will
+        Index(
+            "ix_access_grant_realm_id_holder_name",
+            "realm_id",
+            "holder_name",
+            info={SLOW: EVERYWHERE},
+            postgresql_concurrently=True,
+        ),
+        Index(
+            "ix_access_grant_realm_id_until",
+            "realm_id",
+            "until",
+            info={SLOW: EVERYWHERE},
+            postgresql_concurrently=True,
+            sqlite_where=text("until IS NOT NULL"),
+            postgresql_where=text("until IS NOT NULL"),
+        ),
         # NULL never equals NULL, so "once on the realm" needs an index of its own
         Index(
             "uq_access_grant_on_realm",

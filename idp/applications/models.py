@@ -9,14 +9,25 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
 from idp.applications.kinds import Kind
-from idp.db import Base, Identified
+from idp.db import SLOW, Base, Identified
 
 
 class Application(Identified, Base):
     """A program with its own identity. Its `name` is its `client_id`, its `uid` the `sub` of its tokens."""
 
     __tablename__ = "application"
-    __table_args__ = (UniqueConstraint("realm_id", "name"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("realm_id", "name"),
+        # by any three letters of name and description; on SQLite, a table of FTS5 is there for that, see `search`
+        Index(
+            "ix_application_grams",
+            text("grams_of(name || chr(10) || description)"),
+            postgresql_using="gin",
+            postgresql_concurrently=True,
+            info={SLOW: "postgresql"},
+        ),
+        {"sqlite_autoincrement": True},
+    )
 
     realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
     name: Mapped[str] = mapped_column(String(64))

@@ -10,11 +10,12 @@ from sqlalchemy import Select, String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
+from idp.applications import search
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.redirects import is_private
 from idp.applications.sheet import ApplicationSheet
-from idp.db import AfterColon, db, holds, is_meant
+from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_name, publish_application
@@ -258,7 +259,7 @@ def application_listing(
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
-        query = query.where(or_(holds(Application.name, containing), holds(Application.description, containing)))
+        query = query.where(search.containing(realm, containing))
     if enabled is not None:
         query = query.where(Application.enabled.is_(enabled))
     for names in (projects, [project] if project else None):

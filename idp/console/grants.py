@@ -60,6 +60,7 @@ _LIST = ListView(
         Filter("state", "State", {"": "Live and ended", "live": "Live", "ending": "Ending within 30 days", "ended": "Ended"}),
     ),
     acts=(Act("take", "Remove", is_danger=True),),
+    sizes=(25,),  # a row names three things, and links to what can be done with each of them
     key=lambda grant: str(grant.uid),
 )
 

@@ -41,6 +41,13 @@ _LIST = ListView(
     order="name",
 )
 
+_MEMBERS = ListView(
+    "Members",
+    (Column("name", "Name", "name"), Column("full", "Full name", "last_name")),
+    search="Name",
+    order="name",
+)
+
 
 @page
 def list_groups(visit: Visit) -> Response | str:
@@ -123,6 +130,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
     group = users.get_group(visit.realm, name)
     changes = [("settings", say("Settings")), ("danger", say("Danger zone"))] if visit.can("users:write") else []
     tabs = [("", say("Members")), ("access", say("Access")), *changes]
+    asked = _MEMBERS.asked()
     response = form_page(
         "console/people/group.html",
         form,
@@ -130,7 +138,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
         tabs=tabs,
         member_form=member_form,
         group=group,
-        members=users.list_members(group),
+        list=_MEMBERS.page(users.user_listing(visit.realm, group=group, containing=asked.search), asked),
         grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
     )
     response.status_code = max(form.status, member_form.status)
@@ -148,7 +156,7 @@ def remove_member(visit: Visit, name: str, key: str) -> Response:
 def delete_group(visit: Visit, name: str) -> Response | str:
     """Delete a group, once that is confirmed."""
     group = rules.groups.manageable(visit.authority, rules.groups.visible(visit.authority, name))
-    members = len(users.list_members(group))
+    members = users.user_listing(visit.realm, group=group).count()
 
     def act() -> None:
         users.delete_group(visit.realm, name)

@@ -19,8 +19,11 @@ from idp.errors import InvalidValueError
 from idp.paging import Listing
 
 PAGE = 50
-SIZES = (25, 50, 100, 200)
-"""Rows that a page can have."""
+SIZES = (25, PAGE)
+"""Rows that a page can have: of names as long as they may be, more would be more than 100 KB."""
+
+MOST_COUNTED = 10_000
+"""Rows of a list that are counted; of more it is enough to know that there are more."""
 
 BATCH = 1_000
 """Rows of a file that are read at once."""
@@ -115,6 +118,8 @@ class ListView:
     """The order that it has if no other is chosen; empty for the order of creation."""
     newest_first: bool = False
     acts: Sequence[Act] = ()
+    sizes: Sequence[int] = SIZES
+    """How many rows a page can have; the last is how many it has, if nothing else is asked for."""
     key: Callable[[Any], str] = field(default=lambda row: str(row.name))
     """What names a row in a form."""
 
@@ -145,7 +150,7 @@ class ListView:
             filters=filters,
             order=order,
             descending=descending,
-            size=int(size) if size in {str(each) for each in SIZES} else PAGE,
+            size=int(size) if size in {str(each) for each in self.sizes} else self.sizes[-1],
             columns=chosen or [column.name for column in self.columns if not column.hidden],
         )
 
@@ -173,17 +178,19 @@ class ListView:
 
         number = request.args.get("from", "")
         first = int(number) if place is not None and number.isascii() and number.isdigit() and len(number) < 10 else 1
-        total = listing.count() if rows or place is not None else 0
         is_begin = place is None or (backwards and not has_more)  # a page before it may be shorter than asked for
         if is_begin:
             first = 1
         has_next = (has_more or backwards) if rows else False
+        # what is shown to its end has been counted by that: a search that finds little need not go through everything again
+        total = listing.count(most=MOST_COUNTED + 1) if has_next else first + len(rows) - 1 if rows or place is not None else 0
         return ListPage(
             view=self,
             asked=asked,
             rows=rows,
             first=first,
-            total=max(total, first + len(rows) - 1) if total >= 0 else -1,
+            total=min(max(total, first + len(rows) - 1), MOST_COUNTED) if total >= 0 else -1,
+            has_more_than_counted=total > MOST_COUNTED,
             previous="" if is_begin or not rows else here(before=at(rows[0]), after=None, **{"from": max(first - asked.size, 1)}),
             next=here(after=at(rows[-1]), before=None, **{"from": first + len(rows)}) if has_next else "",
             acts=self.acts if acts else (),
@@ -200,7 +207,8 @@ class ListPage:
     first: int
     """Number of the first row in the list, from 1."""
     total: int
-    """Of the rows of the list; -1 where they are not counted."""
+    """Of the rows of the list, up to `MOST_COUNTED`; -1 where they are not counted."""
+    has_more_than_counted: bool
     previous: str
     next: str
     """URLs of the pages before and after; empty for none."""
@@ -214,7 +222,7 @@ class ListPage:
     @property
     def sizes(self) -> Sequence[int]:
         """How many rows a page can have."""
-        return SIZES
+        return self.view.sizes
 
     @property
     def last(self) -> int:

@@ -14,6 +14,7 @@ from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import Chart, day_label, last_days
 from idp.console.kept_counts import recently_changed
+from idp.console.kept_numbers import Numbers, numbers_of
 from idp.console.language import say
 from idp.console.navigation import base, sections
 from idp.console.render import number, render, words
@@ -95,9 +96,10 @@ _POSTURE: dict[Question, tuple[str, str, str, str]] = {
 }
 """What is said of each question: what is counted, what that means, where the things are, and what to do."""
 
-_NEXT = timedelta(days=30)
 _LOOKED_AT_FOR = 60.0
-"""Seconds for which numbers that take a walk through a realm's credentials are shown again."""
+"""Seconds for which what takes long to find is shown again."""
+
+_BEING_COUNTED = "…"
 
 
 @page
@@ -117,6 +119,7 @@ def show(visit: Visit) -> Response | str:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
                 reasons[title, _WHY.get(each.reason, each.reason)] += each.count
+    numbers = numbers_of(visit.realm)
     labels = [shown_time(begin, "%H:%M") if span == "day" else day_label(begin) for begin in begins]
     return render(
         "console/realm/overview.html",
@@ -124,12 +127,15 @@ def show(visit: Visit) -> Response | str:
         done_chart=Chart(labels, done, "Tokens, exchanges and calls over time"),
         refused_chart=Chart(labels, refused, "Refusals over time"),
         reasons=reasons.most_common(10),
-        figures=_figures(visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now),
-        posture=[(answer, *_POSTURE[answer.question]) for answer in _numbers(visit, now)["answers"]],
+        figures=_figures(
+            visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now, numbers
+        ),
+        is_being_counted=numbers is None,
+        posture=[(answer, *_POSTURE[answer.question]) for answer in numbers.answers] if numbers else [],
         may_open=_pages_of(visit),
         top=_top(visit, begins[0]),
         refusals=audit.list_events(visit.realm.name, outcome="refused", limit=6) if rules.audit.can_read(visit.authority) else [],
-        **_needs_a_look(visit, now),
+        **_needs_a_look(visit, now, numbers),
         is_new=not applications.list_applications(visit.realm, limit=1),
     )
 
@@ -148,12 +154,13 @@ class Figure:
 _Series = dict[str, list[int]]
 
 
-def _figures(visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime) -> list[Figure]:
+def _figures(
+    visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime, numbers: Numbers | None
+) -> list[Figure]:
     """Return the six numbers."""
     done, refused = (sum(map(sum, series.values())) for series in current)
     done_before, refused_before = (sum(map(sum, series.values())) for series in past)
     share = say("{share} % of all", share=number(round(100 * refused / (done + refused), 1))) if refused else say("none of all")
-    numbers = _numbers(visit, now)
     steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
     return [
         Figure(say("Tokens and calls"), number(done), _trend(done, done_before), "/audit?tag=token"),
@@ -165,15 +172,18 @@ def _figures(visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series
             bool(refused),
         ),
         Figure(
-            say("Applications enabled"), number(numbers["enabled"]), say("of this organisation"), "/applications?state=enabled"
+            say("Applications enabled"),
+            number(numbers.enabled) if numbers else _BEING_COUNTED,
+            say("of this organisation"),
+            "/applications?state=enabled",
         ),
-        Figure(say("Static secrets"), _some(numbers["secrets"]), say("that work"), "/applications"),
+        Figure(say("Static secrets"), _some(numbers.secrets) if numbers else _BEING_COUNTED, say("that work"), "/applications"),
         Figure(
             say("Expiring within 30 days"),
-            _some(numbers["expiring"]),
+            _some(numbers.expiring) if numbers else _BEING_COUNTED,
             say("secrets and API keys"),
             "/api-keys?state=expiring",
-            bool(numbers["expiring"]),
+            bool(numbers and numbers.expiring),
         ),
         Figure(
             say("Next change of keys"),
@@ -202,25 +212,8 @@ def _trend(count: int, before: int) -> str:
     return say("{change} % on the time before", change=f"{change:+d}") if change else say("as before")
 
 
-def _numbers(visit: Visit, now: datetime) -> dict[str, Any]:
-    """Return the numbers for which all credentials of the realm are looked at, once in a while."""
-    kept = runtime.current().extensions.setdefault("console numbers", {})
-    at, found = kept.get(visit.realm.id, (0.0, {}))
-    if not found or time.monotonic() - at > _LOOKED_AT_FOR or recently_changed(visit.realm.id, at):
-        found = {
-            "answers": posture.answers(visit.realm, now),
-            "enabled": applications.application_listing(visit.realm, enabled=True).count(),
-            "secrets": posture.count_static_secrets(visit.realm, now),
-            "expiring": posture.count_expiring(visit.realm, now, now + _NEXT),
-        }
-        if len(kept) > _MOST_KEPT:
-            kept.clear()
-        kept[visit.realm.id] = (time.monotonic(), found)
-    return dict(found)
-
-
 _MOST_KEPT = 1_000
-"""Realms whose numbers a worker keeps."""
+"""Realms whose applications with most tokens a worker keeps."""
 
 
 def _top(visit: Visit, since: datetime) -> list[tuple[str, int, datetime | None]]:
@@ -266,13 +259,17 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
     return series
 
 
-def _needs_a_look(visit: Visit, now: datetime) -> dict[str, Any]:
+def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
     if rules.applications.sees_all(visit.authority):
+        if numbers is None or numbers.is_large:
+            unused = ([], 0) if numbers is None else numbers.unused
+        else:
+            unused = applications.unused_secrets(visit.realm, now - UNUSED)
         for name, (rows, count) in (
             ("expiring", applications.expiring_secrets(visit.realm, now + SOON)),
-            ("unused", applications.unused_secrets(visit.realm, now - UNUSED)),
+            ("unused", unused),
         ):
             found[f"{name}_count"] += count
             found[name] += [

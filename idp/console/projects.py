@@ -20,7 +20,7 @@ from idp.console.sheet_forms import sheet_form, stored_in, values_in
 MOST_EVERYWHERE = 50
 """Grants on the whole realm that are shown there too."""
 
-MOST_SHOWN = 200
+MOST_SHOWN = 25
 """Grants on a project's page; the access review shows all."""
 
 
@@ -80,7 +80,9 @@ def show_project(visit: Visit, name: str) -> Response | str:
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/projects/{name}?tab=settings&done=saved")
     project = access.get_project(visit.realm, name)
-    grants = access.list_grants(visit.realm, project=name) if rules.grants.sees_all(visit.authority, name) else []
+    grants = access.held_listing(visit.realm, project=name)
+    sees = rules.grants.sees_all(visit.authority, name)
+    shown = grants.take("holder", descending=False, after=None, limit=MOST_SHOWN) if sees else []
     tabs = [
         ("", say("Access")),
         *([("settings", say("Settings"))] if visit.can("projects:write", name) else []),
@@ -92,9 +94,9 @@ def show_project(visit: Visit, name: str) -> Response | str:
         tab="settings" if form.is_sent else tab_asked(tabs),
         tabs=tabs,
         project=project,
-        grants=grants[:MOST_SHOWN],
-        count=len(grants),
-        reaching=_reaching(visit, grants[:MOST_SHOWN]),
+        grants=shown,
+        count=grants.count() if sees else 0,
+        reaching=_reaching(visit, shown),
     )
 
 
@@ -123,7 +125,7 @@ def delete_project(visit: Visit, name: str) -> Response | str:
     """Delete a project that nobody has a role on."""
     rules.projects.visible(visit.authority, name)
     rules.projects.check_deleting(visit.authority)
-    count = len(access.list_grants(visit.realm, project=name))
+    count = access.held_listing(visit.realm, project=name).count()
 
     def act() -> None:
         access.delete_project(visit.realm, name)

@@ -59,7 +59,7 @@ def use_of_holder(realm: Realm, holder: Holder) -> list[str]:
     if holder.kind is HolderKind.APPLICATION:
         return [use_of_application(applications.get_application(realm, holder.name))]
     if holder.kind is HolderKind.GROUP:
-        count = len(users.list_members(users.get_group(realm, holder.name)))
+        count = users.user_listing(realm, group=users.get_group(realm, holder.name)).count()
         return [say_count("{count} user holds it through this group.", "{count} users hold it through this group.", count)]
     return []
 

@@ -262,6 +262,7 @@ def user_listing(
     enabled: bool | None = None,
     project: Project | None = None,
     named: str | None = None,
+    group: Group | None = None,
     parts: Mapping[str, str] = NOTHING,
     times: Mapping[str, tuple[datetime, datetime]] = NOTHING,
     holding: Mapping[str, bool] = NOTHING,
@@ -277,6 +278,7 @@ def user_listing(
     :param enabled: only those that are enabled, or that are not.
     :param project: only those that hold a role on this project themselves.
     :param named: only the one of this name; None for all.
+    :param group: only those that are in this group.
     :param parts: only those whose `name`, `email`, `first_name` or `last_name` contains this, ignoring case.
     :param times: only those whose `created_at`, `updated_at` or `last_sign_in_at` is not before the first time, and before the
         second.
@@ -305,6 +307,8 @@ def user_listing(
     query = query.where(*(condition for asked, condition in conditions if asked))
     if named is not None:
         query = query.where(User.name == canonical(named))
+    members = select(Membership.user_id).where(Membership.group_id == group.id) if group is not None else None
+    query = query.where(User.id.in_(members)) if members is not None else query
     for name, part in parts.items():
         query = query.where(holds(_TEXTS[name], part))
     for name, (begin, end) in times.items():

@@ -1,0 +1,111 @@
+"""The numbers of an overview for which all credentials of a realm are looked at: once in a while, and never while somebody waits
+for the page of a large realm.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from idp import applications, clock, posture, realms, runtime
+from idp.applications.review import FoundSecret
+from idp.console.kept_counts import recently_changed
+from idp.db import db, only_read
+from idp.posture import Answer
+from idp.realms import Realm
+
+LARGE = 5_000
+"""Applications beyond which a realm's credentials are counted beside the requests: one would wait too long for that."""
+
+_KEPT_FOR = 60.0
+"""Seconds for which the numbers are shown again."""
+
+_MOST_KEPT = 1_000
+"""Realms whose numbers a worker keeps."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is counted."""
+
+    answers: Sequence[Answer]
+    enabled: int
+    secrets: int
+    expiring: int
+    unused: tuple[Sequence[FoundSecret], int]
+    """Some secrets that nobody has used for long, and how many there are."""
+    is_large: bool
+    """Whether the realm is one of those that are counted beside the requests."""
+
+
+def numbers_of(realm: Realm) -> Numbers | None:
+    """Return the numbers of a realm; None for one that is large and whose numbers are being counted for the first time."""
+    kept = _kept()
+    at, found = kept.get(realm.id, (0.0, None))
+    is_fresh = found is not None and time.monotonic() - at <= _KEPT_FOR and not recently_changed(realm.id, at)
+    if is_fresh:
+        return found
+    if applications.application_listing(realm).count(most=LARGE + 1) <= LARGE:
+        found = count_numbers(realm, is_large=False)
+        _keep(realm.id, time.monotonic(), found)
+        return found
+    _count_beside(current_app._get_current_object(), realm)  # type: ignore[attr-defined] # noqa: SLF001 (Flask's documented way)
+    return found
+
+
+def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
+    """Look at all of a realm's credentials."""
+    now = clock.now()
+    return Numbers(
+        answers=posture.answers(realm, now),
+        enabled=applications.application_listing(realm, enabled=True).count(),
+        secrets=posture.count_static_secrets(realm, now),
+        expiring=posture.count_expiring(realm, now, now + posture.SOON),
+        unused=applications.unused_secrets(realm, now - posture.UNUSED),
+        is_large=is_large,
+    )
+
+
+def _count_beside(app: Flask, realm: Realm) -> None:
+    """Begin to count in a thread of its own, unless one is at it."""
+    running: set[int] = runtime.current().extensions.setdefault("console numbers being counted", set())
+    number, name = realm.id, realm.name
+    if number in running:
+        return
+    running.add(number)
+
+    def count() -> None:
+        try:
+            with app.app_context():
+                begun = time.monotonic()
+                only_read()
+                found = count_numbers(realms.get_realm(name), is_large=True)
+                db.session.expunge_all()
+                _keep(number, begun, found)
+        except Exception:  # noqa: BLE001 (whoever looks next begins anew)
+            _log.exception("the numbers of realm %s could not be counted", name)
+        finally:
+            running.discard(number)
+
+    threading.Thread(target=count, name="numbers", daemon=True).start()
+
+
+Kept = dict[int, tuple[float, Numbers]]
+
+
+def _keep(number: int, at: float, found: Numbers) -> None:
+    kept = _kept()
+    if len(kept) > _MOST_KEPT:
+        kept.clear()
+    kept[number] = (at, found)
+
+
+def _kept() -> Kept:
+    """Return what this worker has counted: by realm, when (monotonic seconds), and the numbers."""
+    kept: Kept = runtime.current().extensions.setdefault("console numbers", {})
+    return kept
