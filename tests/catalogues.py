@@ -11,14 +11,26 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, get_args
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
+from pydantic.fields import FieldInfo
 
 import idp
+from idp.access import GrantState, HolderKind
+from idp.apikeys import KeyStatus
+from idp.applications import SecretState
+from idp.console.forms import UNITS
 from idp.errors import IdpError
-from idp.sheets import Sheet
+from idp.keys import KeyState
+from idp.keysets import CATEGORIES, LeaseState
+from idp.realms import RealmState
+from idp.registrations import TokenState
+from idp.sheets import Between, Sheet
+from idp.tokens.claim_list import CLAIMS
+from idp.users import UserKind
 from idp.web.languages import codes
 from tests.serving import PROJECT
 
@@ -26,13 +38,17 @@ LOCALE = PROJECT / "idp" / "web" / "locale"
 PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 """The edges that people see; what their code has in constants is for people, too."""
 
-TABLES = ("idp/posture.py", "idp/access/permissions.py")
+TABLES = ("idp/access/policy.py", "idp/access/roles.py", "idp/keysets/leases.py")
 """Modules of domains whose constants are shown by pages as they are."""
+
+_NOBODYS = ("outside_keys/helper.py", "outside_keys/hsm.py", "outside_keys/kms.py", "trail/export.py")
+"""Modules whose errors another process catches, or a command."""
 
 _OTHER_EDGES = frozenset(
     {
-        *("api", "backup", "cli", "compat", "copying", "database_url", "gateway", "log", "manifest", "master_keys", "migrations"),
-        *("nodes", "oauth", "opening", "protocol", "server", "settings", "setup", "toml_files", "verifier"),
+        *("api", "backup", "cli", "compat", "copying", "clock_trust", "database_url", "gateway", "jose", "log"),
+        *("management", "manifest", "master_keys", "migrations", "nodes", "oauth", "opening", "outside_names", "protocol"),
+        *("public_url", "server", "settings", "setup", "toml_files", "verifier"),
     }
 )
 """Packages and modules whose errors only programs and operators are told, in English."""
@@ -43,25 +59,34 @@ Text = str | tuple[str, str]
 
 def reads_like_a_text(value: object) -> bool:
     """Tell whether a constant is for people: it begins with a capital letter, or has a space between words."""
-    if not isinstance(value, str) or value in NO_TEXTS or "\n" in value or "<" in value[:1] or "://" in value or re.match(r"[a-z-]+[:=]", value):
+    if (
+        not isinstance(value, str)
+        or value in NO_TEXTS
+        or "\n" in value
+        or "<" in value[:1]
+        or "://" in value
+        or re.match(r"[a-z-]+[:=]", value)
+    ):
         return False
     return bool(re.match(r"[A-Z][a-z]+(?![\w-])", value) or re.search(r"[A-Za-z{}]{2,},? [a-z{“]{2,}", value))
 
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax"),
+        *("Accept", "Content-Type", "Cookie", "Cookie, Accept-Language", "Lax", "Location", "Origin", "Vary"),
+        *("Go", "Java", "Kubernetes Secret", "Node", "Python", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
-        "a naive datetime has no place in the database; use clock.now()",
+        *("a member is named twice", "a naive datetime has no place in the database; use clock.now()"),
+        *("NaN and Infinity are not JSON", "{name} is not JSON", "{template} is not a template"),
     }
 )
-"""Constants that read like texts, and are none: names of places where something is kept, and of acts that lead on."""
+"""Constants that read like texts, and are none: names of headers, languages, places where something is kept, and acts that lead on."""
 
 
 def all_texts() -> set[Text]:
     """Return all texts that a page may show."""
-    return {*texts_of_templates(), *texts_of_pages(), *texts_of_sheets(), *texts_of_errors()}
+    return {*texts_of_templates(), *texts_of_pages(), *texts_of_tables(), *texts_of_sheets(), *texts_of_errors()}
 
 
 def texts_of_templates() -> Iterator[Text]:
@@ -104,8 +129,29 @@ def texts_of_pages() -> Iterator[Text]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 yield from _counted_texts(node)
+            elif isinstance(node, ast.Tuple) and _is_counted(node):
+                yield (node.elts[0].value, node.elts[1].value)  # type: ignore[attr-defined]
             elif isinstance(node, ast.Constant) and id(node) not in left_out and reads_like_a_text(node.value):
                 yield str(node.value)
+
+
+def texts_of_tables() -> Iterator[Text]:
+    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, and states of things."""
+    yield from (claim.meaning for claim in CLAIMS)
+    yield from (meaning for entities in CATEGORIES.values() for types in entities.values() for meaning in types.values())
+    for states in (GrantState, HolderKind, KeyState, KeyStatus, LeaseState, RealmState, SecretState, TokenState, UserKind):
+        yield from (each.value for each in states)
+    yield from ("success", "refused")
+    yield from (_counted(unit) for unit in UNITS)
+    yield from ("role", "project", "a group", "a machine user", "a project", "a protected API", "a role", "a secret")
+    yield from ("attempts", "emails to this address")
+
+
+def _is_counted(node: ast.Tuple) -> bool:
+    """Tell whether a pair is what is said of one and of several."""
+    return len(node.elts) == 2 and all(
+        isinstance(each, ast.Constant) and isinstance(each.value, str) and "{count}" in each.value for each in node.elts
+    )
 
 
 def _called(call: ast.Call) -> str:
@@ -115,6 +161,8 @@ def _called(call: ast.Call) -> str:
 def _counted_texts(call: ast.Call) -> Iterator[Text]:
     if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
         yield _counted(call.args[-1].value)
+    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
+        yield call.args[0].value
     elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
         yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
 
@@ -123,6 +171,8 @@ def _counted_constants(tree: ast.Module) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in {"count_of", "say_count"}:
             yield from (id(each) for each in node.args)
+        elif isinstance(node, ast.Tuple) and _is_counted(node):
+            yield from (id(each) for each in node.elts)
 
 
 def _docstrings(tree: ast.Module) -> Iterator[int]:
@@ -147,8 +197,23 @@ def texts_of_sheets() -> Iterator[Text]:
     while left:
         sheet = left.pop()
         left += sheet.__subclasses__()
+        if sheet.__module__.split(".")[1] in _OTHER_EDGES:
+            continue
         for name in sheet.model_fields:
             yield from filter(None, ((sheet.model_fields[name].title or ""), " ".join(sheet.description_of(name).split())))
+            for limits in _limits_of(sheet.model_fields[name]):
+                besides = f", or 0 {limits.zero}" if limits.zero else ""
+                yield f"{{value}} is out of range: use {{least}} to {{most}} {limits.unit}{besides}"
+
+
+def _limits_of(field: FieldInfo) -> Iterator[Between]:
+    """Go through the limits of a field, also of one that can be left out."""
+    left: list[Any] = [field.annotation, *field.metadata]
+    while left:
+        found = left.pop()
+        if isinstance(found, Between):
+            yield found
+        left += [*get_args(found), *getattr(found, "__metadata__", ())]
 
 
 def _error_names() -> set[str]:
@@ -165,26 +230,36 @@ def texts_of_errors() -> Iterator[Text]:
     everywhere = _error_names() | {"Sentence"}
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
+        is_told = is_told and not any(map(path.match, _NOBODYS))
         tree = _tree(path)
         names = everywhere if is_told or path.match("oauth/errors.py") else {"UnsafeRequestError"}
-        constants = {
-            target.id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in names:
-                inits = [each for each in ast.walk(node) if isinstance(each, ast.Call) and _called(each) == "__init__"]
-            elif isinstance(node, ast.Call) and _called(node) in names:
-                inits = [node]
-            else:
-                continue
-            for call in inits:
-                for argument in call.args[:1]:
-                    said = constants.get(argument.id, argument) if isinstance(argument, ast.Name) else argument
-                    yield from _sentences(said)
+        named = _named_texts(tree)
+        for found in _first_arguments(tree, names):
+            for said in named.get(found.id, []) if isinstance(found, ast.Name) else [found]:
+                yield from (each for each in _sentences(said) if each not in NO_TEXTS)
+
+
+def _named_texts(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """Return the texts that have a name in a module, or in one of its functions."""
+    found = dict[str, list[ast.expr]]()
+    for node in ast.walk(tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.IfExp):
+                found.setdefault(target.id, []).append(node.value)
+    return found
+
+
+def _first_arguments(tree: ast.Module, names: set[str]) -> Iterator[ast.expr]:
+    """Go through what errors are made with: where they are raised, and by their classes themselves."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name in names:
+            for each in ast.walk(node):
+                if isinstance(each, ast.Call) and _called(each) == "__init__":
+                    yield from each.args[:1]
+                elif isinstance(each, ast.FunctionDef) and each.name == "__init__":
+                    yield from each.args.defaults
+        elif isinstance(node, ast.Call) and _called(node) in names:
+            yield from node.args[:1]
 
 
 def _sentences(node: ast.expr) -> Iterator[str]:

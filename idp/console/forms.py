@@ -331,7 +331,7 @@ CHOOSE = "Choose"
 
 def choice(label: str, *, required: bool = True) -> wtforms.SelectField:
     """Return a field for one of several choices, none of which is chosen beforehand; the page sets them, the empty one first."""
-    rule = validators.InputRequired(f"{CHOOSE} one.") if required else validators.Optional()
+    rule = validators.InputRequired("Choose one.") if required else validators.Optional()
     return wtforms.SelectField(label, [rule])
 
 

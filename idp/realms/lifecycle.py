@@ -130,11 +130,13 @@ def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
 
 def _not_master(realm: Realm, done: str) -> None:
     if realm.name == MASTER:
-        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be {done}.", realm=MASTER, done=done))
+        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be {done}.", realm=MASTER, done=Sentence(done)))
 
 
 def _expect(realm: Realm, *states: RealmState) -> None:
     if realm.state not in states:
         raise ConflictError(
-            Sentence("{Realm} is {state}: this is not possible in that state.", realm=realm.name, state=realm.state.value)
+            Sentence(
+                "{Realm} is {state}: this is not possible in that state.", realm=realm.name, state=Sentence(realm.state.value)
+            )
         )

@@ -58,7 +58,7 @@ def update_realm(realm: Realm, sheet: RealmSettings) -> None:
         raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be disabled.", realm=MASTER))
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and changed.get("enabled"):
         sentence = "{Realm} is {state}: an operator has to approve or restore it first."
-        raise ConflictError(Sentence(sentence, realm=realm.name, state=realm.state.value))
+        raise ConflictError(Sentence(sentence, realm=realm.name, state=Sentence(realm.state.value)))
     if not changed:
         return
     for key, value in changed.items():
