@@ -23,6 +23,7 @@ from idp.access import GrantState, HolderKind
 from idp.apikeys import KeyStatus
 from idp.applications import SecretState
 from idp.console.forms import UNITS
+from idp.console.sheet_forms import unit_of
 from idp.errors import IdpError
 from idp.keys import KeyState
 from idp.keysets import CATEGORIES, LeaseState
@@ -53,6 +54,9 @@ _OTHER_EDGES = frozenset(
 )
 """Packages and modules whose errors only programs and operators are told, in English."""
 
+_TOLD_ANYWAY = {"AccessDeniedError", "UnknownRealmError", "UnsafeRequestError"}
+"""Errors of protocols that people are told: their browser cannot be led back to the application."""
+
 Text = str | tuple[str, str]
 """What is looked up: a text, or what is said of one and of several."""
 
@@ -77,6 +81,7 @@ NO_TEXTS = frozenset(
         *("Go", "Java", "Kubernetes Secret", "Node", "Python", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
+        *("Applications cannot register themselves in this realm.", "form of visitor {visitor}", "form of session {sid}"),
         *("a member is named twice", "a naive datetime has no place in the database; use clock.now()"),
         *("NaN and Infinity are not JSON", "{name} is not JSON", "{template} is not a template"),
     }
@@ -200,7 +205,8 @@ def texts_of_sheets() -> Iterator[Text]:
         if sheet.__module__.split(".")[1] in _OTHER_EDGES:
             continue
         for name in sheet.model_fields:
-            yield from filter(None, ((sheet.model_fields[name].title or ""), " ".join(sheet.description_of(name).split())))
+            title = (sheet.model_fields[name].title or "").removesuffix(f", in {unit_of(name)}s")
+            yield from filter(None, (title, " ".join(sheet.description_of(name).split())))
             for limits in _limits_of(sheet.model_fields[name]):
                 besides = f", or 0 {limits.zero}" if limits.zero else ""
                 yield f"{{value}} is out of range: use {{least}} to {{most}} {limits.unit}{besides}"
@@ -227,12 +233,12 @@ def _error_names() -> set[str]:
 
 def texts_of_errors() -> Iterator[Text]:
     """Go through the sentences of domains that refuse something, with gaps where values stand in them."""
-    everywhere = _error_names() | {"Sentence"}
+    everywhere = _error_names() | {"Sentence"} | _TOLD_ANYWAY
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
         is_told = is_told and not any(map(path.match, _NOBODYS))
         tree = _tree(path)
-        names = everywhere if is_told or path.match("oauth/errors.py") else {"UnsafeRequestError"}
+        names = everywhere if is_told or path.match("oauth/errors.py") else _TOLD_ANYWAY
         named = _named_texts(tree)
         for found in _first_arguments(tree, names):
             for said in named.get(found.id, []) if isinstance(found, ast.Name) else [found]:

@@ -89,7 +89,7 @@ def _deleted(name: str) -> Realm:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     if realm.state is not RealmState.DELETED:
         sentence = "{Realm} is {state}: only a deleted {what} can be purged."
-        raise ConflictError(Sentence(sentence, realm=name, state=realm.state.value, what=Sentence("{realm}")))
+        raise ConflictError(Sentence(sentence, realm=name, state=Sentence(realm.state.value), what=Sentence("{realm}")))
     allow_seconds(db.session.connection(), 60)
     return realm
 
