@@ -12,7 +12,7 @@ from idp.apikeys.policy import longest_hours
 from idp.apikeys.service import NewKey, change_public_part, create_key, lock_key, owner_of, record_act, text_of
 from idp.apikeys.sheet import ApiKeySheet
 from idp.db import db
-from idp.errors import ConflictError, InvalidValueError, Sentence
+from idp.errors import ConflictError, InvalidValueError, Sentence, Term
 from idp.realms import Realm
 from idp.users import User
 
@@ -101,7 +101,7 @@ def _life(realm: Realm, key: ApiKey, hours: int | None, *, may_exceed: bool, mad
 
 def _over(key: ApiKey, now: datetime) -> ConflictError:
     sentence = "Key {key} is {state}. Create a new one instead."
-    return ConflictError(Sentence(sentence, key=key.public_part, state=Sentence(key.status(now).value)))
+    return ConflictError(Sentence(sentence, key=key.public_part, state=Term(key.status(now).value)))
 
 
 def successor_of(key: ApiKey) -> ApiKey | None:

@@ -6,7 +6,7 @@ the title of a column, is translated where a template shows it, by the filter `s
 
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g, has_request_context
 
 from idp.web import cookies
 from idp.web.languages import Language, choose_language, codes, language
@@ -17,9 +17,11 @@ _LIFETIME = 365 * 86_400
 
 def current_language() -> Language:
     """Return the language that the page is in."""
+    if not has_request_context():
+        return language(codes()[0])
     found: Language | None = g.get("language")
     if found is None:
-        found = g.language = choose_language(cookies.shown_cookie(_COOKIE)) if request else language(codes()[0])
+        found = g.language = choose_language(cookies.shown_cookie(_COOKIE))
     return found
 
 

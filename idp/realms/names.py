@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from idp.db import resembles_uid
-from idp.errors import InvalidValueError, Sentence
+from idp.errors import InvalidValueError, Sentence, Term
 from idp.written import is_written
 
 NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
@@ -19,7 +19,7 @@ def check_name(kind: str | Sentence, name: str) -> str:
     :param kind: what it is the name of, such as `a group`, or `A_REALM`.
     :raises InvalidValueError: it cannot.
     """
-    noun = kind if isinstance(kind, Sentence) else Sentence(kind)
+    noun = kind if isinstance(kind, Sentence) else Term(kind)
     if not NAME_PATTERN.fullmatch(name):
         sentence = (
             "{name!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
