@@ -92,6 +92,18 @@ class Sentence:
         return words.translated(self._template).format_map(values | gaps)
 
 
+class Term(Sentence):
+    """A word or two of the code's own within a sentence, such as the state of something. Nothing in it is a gap."""
+
+    def __init__(self, english: str) -> None:
+        super().__init__("")
+        self._english = english
+
+    def said(self, words: Words, field: str = "") -> str:  # noqa: ARG002 (no gap is for the field)
+        """Return it in the words of an edge."""
+        return words.translated(self._english)
+
+
 A_REALM = Sentence("{a_realm}")
 """For sentences that say of what kind a thing is."""
 

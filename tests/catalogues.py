@@ -11,14 +11,17 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, get_args
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
+from pydantic.fields import FieldInfo
 
 import idp
+from idp.access import GrantState, HolderKind
 from idp.apikeys import KeyStatus
-from idp.applications import Kind
+from idp.applications import Kind, SecretState
 from idp.console.forms import UNITS
 from idp.console.render import _AGO, _AHEAD
 from idp.console.sheet_forms import unit_of
@@ -26,9 +29,11 @@ from idp.errors import IdpError
 from idp.keys import KeyState
 from idp.keysets import CATEGORIES, LeaseState
 from idp.oauth.errors import ProtocolError
+from idp.realms import RealmState
 from idp.registrations import TokenState
-from idp.sheets import Sheet
+from idp.sheets import Between, Sheet
 from idp.tokens.claim_list import CLAIMS
+from idp.users import UserKind
 from idp.web.languages import codes
 from tests.serving import PROJECT
 
@@ -36,19 +41,26 @@ LOCALE = PROJECT / "idp" / "web" / "locale"
 PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 """The edges that people see; what their code has in constants is for people, too."""
 
-TABLES = ("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py")
+TABLES = ("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py", "idp/keysets/leases.py")
 """Modules whose constants are shown by pages as they are."""
 
 FOR_DEVELOPERS = frozenset({"components.py", "design.py", "assets.py"})
 """Modules of pages that only developers see, in English; so are the templates of `design/`."""
 
+_NOBODYS = ("outside_keys/helper.py", "outside_keys/hsm.py", "outside_keys/kms.py", "trail/export.py")
+"""Modules whose errors another process catches, or a command."""
+
 _OTHER_EDGES = frozenset(
     {
-        *("api", "backup", "cli", "compat", "copying", "database_url", "gateway", "log", "manifest", "master_keys", "migrations"),
-        *("nodes", "oauth", "opening", "protocol", "server", "settings", "setup", "toml_files", "verifier"),
+        *("api", "backup", "cli", "compat", "copying", "clock_trust", "database_url", "gateway", "jose", "log"),
+        *("management", "manifest", "master_keys", "migrations", "nodes", "oauth", "opening", "outside_names", "protocol"),
+        *("public_url", "server", "settings", "setup", "toml_files", "verifier"),
     }
 )
 """Packages and modules whose errors only programs and operators are told, in English."""
+
+_TOLD_ANYWAY = {"AccessDeniedError", "UnknownRealmError", "UnsafeRequestError"}
+"""Errors of protocols that people are told: their browser cannot be led back to the application."""
 
 Text = str | tuple[str, str]
 """What is looked up: a text, or what is said of one and of several."""
@@ -70,15 +82,19 @@ def reads_like_a_text(value: object) -> bool:
 
 NO_TEXTS = frozenset(
     {
-        *("Accept", "Content-Type", "Lax", "Location", "Origin", "Token.java"),
+        *("Accept", "Content-Type", "Cookie", "Cookie, Accept-Language", "Lax", "Location", "Origin", "Vary"),
         *("Bearer", 'Bearer error="invalid_token"', "Forbidden", "Unauthorized", "Unavailable"),
-        *("the database cannot be used: %s", "unexpected error %s"),
+        *("the database cannot be used: %s", "unexpected error %s", "list users", "console top"),
+        *("console numbers being counted", "the numbers of realm %s could not be counted"),
+        *("Go", "Java", "Kubernetes Secret", "Node", "Python", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
-        "a naive datetime has no place in the database; use clock.now()",
+        *("Applications cannot register themselves in this realm.", "form of visitor {visitor}", "form of session {sid}"),
+        *("a member is named twice", "a naive datetime has no place in the database; use clock.now()"),
+        *("NaN and Infinity are not JSON", "{name} is not JSON", "{template} is not a template"),
     }
 )
-"""Constants that read like texts, and are none: names of places where something is kept, of acts that lead on, and codes."""
+"""Constants that read like texts, and are none: names of headers, languages, places where something is kept, and acts that lead on."""
 
 
 def all_texts() -> set[Text]:
@@ -128,17 +144,29 @@ def texts_of_pages() -> Iterator[Text]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 yield from _counted_texts(node)
+            elif isinstance(node, ast.Tuple) and _is_counted(node):
+                yield (node.elts[0].value, node.elts[1].value)  # type: ignore[attr-defined]
             elif isinstance(node, ast.Constant) and id(node) not in left_out and reads_like_a_text(node.value):
                 yield str(node.value)
 
 
 def texts_of_tables() -> Iterator[Text]:
-    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, times, states of things."""
+    """Go through what domains have in tables of theirs, and pages show: what claims and values mean, and states of things."""
     yield from (claim.meaning for claim in CLAIMS)
     yield from (meaning for entities in CATEGORIES.values() for types in entities.values() for meaning in types.values())
-    yield from (*map(_counted, UNITS), *_AGO.values(), *_AHEAD.values())
-    for states in (KeyState, KeyStatus, Kind, LeaseState, TokenState):
+    for states in (GrantState, HolderKind, KeyState, KeyStatus, LeaseState, RealmState, SecretState, TokenState, UserKind, Kind):
         yield from (each.value for each in states)
+    yield from ("success", "refused")
+    yield from (*map(_counted, UNITS), *_AGO.values(), *_AHEAD.values())
+    yield from ("role", "project", "a group", "a machine user", "a project", "a protected API", "a role", "a secret")
+    yield from ("attempts", "emails to this address")
+
+
+def _is_counted(node: ast.Tuple) -> bool:
+    """Tell whether a pair is what is said of one and of several."""
+    return len(node.elts) == 2 and all(
+        isinstance(each, ast.Constant) and isinstance(each.value, str) and "{count}" in each.value for each in node.elts
+    )
 
 
 def _called(call: ast.Call) -> str:
@@ -148,6 +176,8 @@ def _called(call: ast.Call) -> str:
 def _counted_texts(call: ast.Call) -> Iterator[Text]:
     if _called(call) == "count_of" and isinstance(call.args[-1], ast.Constant):
         yield _counted(call.args[-1].value)
+    elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
+        yield call.args[0].value
     elif _called(call) == "say_count" and all(isinstance(each, ast.Constant) for each in call.args[:2]):
         yield (call.args[0].value, call.args[1].value)  # type: ignore[attr-defined]
     elif _called(call) == "say" and call.args and isinstance(call.args[0], ast.Constant):
@@ -160,6 +190,8 @@ def _counted_constants(tree: ast.Module) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in {"count_of", "say_count"}:
             yield from (id(each) for each in node.args)
+        elif isinstance(node, ast.Tuple) and _is_counted(node):
+            yield from (id(each) for each in node.elts)
 
 
 def _docstrings(tree: ast.Module) -> Iterator[int]:
@@ -184,10 +216,24 @@ def texts_of_sheets() -> Iterator[Text]:
     while left:
         sheet = left.pop()
         left += sheet.__subclasses__()
+        if sheet.__module__.split(".")[1] in _OTHER_EDGES:
+            continue
         for name in sheet.model_fields:
-            title, unit = sheet.model_fields[name].title or "", unit_of(name)
-            titles = (title, title.removesuffix(f", in {unit}s"))  # a field for a length of time takes any unit
-            yield from filter(None, (*titles, " ".join(sheet.description_of(name).split())))
+            title = (sheet.model_fields[name].title or "").removesuffix(f", in {unit_of(name)}s")  # it takes any unit
+            yield from filter(None, (title, " ".join(sheet.description_of(name).split())))
+            for limits in _limits_of(sheet.model_fields[name]):
+                besides = f", or 0 {limits.zero}" if limits.zero else ""
+                yield f"{{value}} is out of range: use {{least}} to {{most}} {limits.unit}{besides}"
+
+
+def _limits_of(field: FieldInfo) -> Iterator[Between]:
+    """Go through the limits of a field, also of one that can be left out."""
+    left: list[Any] = [field.annotation, *field.metadata]
+    while left:
+        found = left.pop()
+        if isinstance(found, Between):
+            yield found
+        left += [*get_args(found), *getattr(found, "__metadata__", ())]
 
 
 def _error_names() -> set[str]:
@@ -201,33 +247,41 @@ def _error_names() -> set[str]:
 
 def texts_of_errors() -> Iterator[Text]:
     """Go through the sentences of domains that refuse something, with gaps where values stand in them."""
-    everywhere = _error_names() | {"Sentence"}
+    everywhere = _error_names() | {"Sentence"} | _TOLD_ANYWAY
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
+        is_told = is_told and not any(map(path.match, _NOBODYS))
         tree = _tree(path)
         names = (
-            everywhere
-            if is_told or (path.parent.name == "oauth" and path.name in {"errors.py", "realm.py"})
-            else {"UnsafeRequestError"}
+            everywhere if is_told or (path.parent.name == "oauth" and path.name in {"errors.py", "realm.py"}) else _TOLD_ANYWAY
         )
-        constants = {
-            target.id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in names:
-                inits = [each for each in ast.walk(node) if isinstance(each, ast.Call) and _called(each) == "__init__"]
-            elif isinstance(node, ast.Call) and _called(node) in names:
-                inits = [node]
-            else:
-                continue
-            for call in inits:
-                for argument in call.args[:1]:
-                    said = constants.get(argument.id, argument) if isinstance(argument, ast.Name) else argument
-                    yield from _sentences(said)
+        named = _named_texts(tree)
+        for found in _first_arguments(tree, names):
+            for said in named.get(found.id, []) if isinstance(found, ast.Name) else [found]:
+                yield from (each for each in _sentences(said) if each not in NO_TEXTS)
+
+
+def _named_texts(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """Return the texts that have a name in a module, or in one of its functions."""
+    found = dict[str, list[ast.expr]]()
+    for node in ast.walk(tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.IfExp):
+                found.setdefault(target.id, []).append(node.value)
+    return found
+
+
+def _first_arguments(tree: ast.Module, names: set[str]) -> Iterator[ast.expr]:
+    """Go through what errors are made with: where they are raised, and by their classes themselves."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name in names:
+            for each in ast.walk(node):
+                if isinstance(each, ast.Call) and _called(each) == "__init__":
+                    yield from each.args[:1]
+                elif isinstance(each, ast.FunctionDef) and each.name == "__init__":
+                    yield from each.args.defaults
+        elif isinstance(node, ast.Call) and _called(node) in names:
+            yield from node.args[:1]
 
 
 def _sentences(node: ast.expr) -> Iterator[str]:

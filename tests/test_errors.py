@@ -43,7 +43,7 @@ from idp.app import close_app, create_app
 from idp.callers import Caller, CredentialKind
 from idp.console.forms import Form, LinesField, PageWords, text
 from idp.db import db
-from idp.errors import IdpError, InvalidMembersError, Kind, Sentence
+from idp.errors import IdpError, InvalidMembersError, Kind, Sentence, Term, Words
 from idp.gateway.check import refuse
 from idp.keysets import KeysetSheet, Values
 from idp.mail import check_address
@@ -417,6 +417,16 @@ def test_what_comes_from_outside_fills_no_gap(name: str) -> None:
     assert str(error) == f"Realm {name!r} has no kind of a realm {name}."
     assert error.said(PageWords()) == f"Organisation {name} has no kind of an organisation {name}."
     assert str(IdpError(f"There is no {name}.")) == f"There is no {name}."
+
+
+def test_word_of_the_code_is_said_in_the_language_of_the_edge_and_has_no_gap() -> None:
+    class _Shouting(Words):
+        def translated(self, english: str) -> str:
+            return english.upper() if english == "expired" else english
+
+    for word, said in (("expired", "EXPIRED"), ("{realm}", "{realm}")):
+        error = IdpError(Sentence("It is {state}.", state=Term(word)))
+        assert (str(error), error.said(_Shouting())) == (f"It is {word}.", f"It is {said}.")
 
 
 def test_a_form_shows_each_problem_at_its_field(edges: Flask) -> None:

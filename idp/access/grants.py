@@ -113,7 +113,7 @@ def remove_grant(realm: Realm, holder: Holder, role: str, *, project: str | None
     on_project = get_project(realm, project) if project is not None else None
     grant = db.session.scalar(_held(holder, held_role, on_project))
     if grant is None:
-        where = f"project {project!r}" if project else Sentence("the {realm}")
+        where = Sentence("project {project!r}", project=project) if project else Sentence("the {realm}")
         sentence = Sentence("{name!r} does not hold role {role!r} on {where}.", name=holder.name, role=role, where=where)
         raise NotFoundError(sentence).leading_to("list grants", realm=realm.name)
     db.session.delete(grant)

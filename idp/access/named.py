@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from idp import audit
 from idp.access.models import Grant, Project, Role
 from idp.db import AfterColon, db, holds, is_meant
-from idp.errors import ConflictError, NotFoundError, Sentence
+from idp.errors import ConflictError, NotFoundError, Sentence, Term
 from idp.paging import Listing
 from idp.realms import Realm, check_name
 
@@ -25,7 +25,7 @@ def create_named(kind: type[Named], tag: audit.Tag, realm: Realm, name: str, tex
     noun = kind.__tablename__
     check_name(f"a {noun}", name)
     if db.session.scalar(select(kind.id).where(kind.realm_id == realm.id, kind.name == name)) is not None:
-        sentence = Sentence("{Realm} already has a {noun} {name!r}.", realm=realm.name, noun=noun, name=name)
+        sentence = Sentence("{Realm} already has a {noun} {name!r}.", realm=realm.name, noun=Term(noun), name=name)
         raise ConflictError(sentence, field="name")
     row = kind(realm_id=realm.id, name=name, description=text, created_by=audit.current_actor().name)
     db.session.add(row)
@@ -64,7 +64,7 @@ def find_by_number(kind: type[Named], realm: Realm, number: int) -> Named | None
 def not_found(kind: type[Named], realm: Realm, named: str) -> NotFoundError:
     """Return the error for a name that nothing of this kind has."""
     noun = kind.__tablename__
-    sentence = Sentence("{Realm} has no {noun} {name!r}.", realm=realm.name, noun=noun, name=named[:80])
+    sentence = Sentence("{Realm} has no {noun} {name!r}.", realm=realm.name, noun=Term(noun), name=named[:80])
     return NotFoundError(sentence).leading_to(f"list {noun}s", realm=realm.name)
 
 

@@ -12,7 +12,7 @@ from idp.apikeys.policy import longest_hours
 from idp.apikeys.service import NewKey, change_public_part, create_key, lock_key, owner_of, record_act, text_of
 from idp.apikeys.sheet import ApiKeySheet
 from idp.db import db
-from idp.errors import ConflictError, InvalidValueError
+from idp.errors import ConflictError, InvalidValueError, Sentence, Term
 from idp.realms import Realm
 from idp.users import User
 
@@ -45,7 +45,7 @@ def rotate_key(
     lock_key(key)
     now = clock.this_second()
     if key.status(now) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(now).value}. Create a new one instead.")
+        raise _over(key, now)
     if successor_of(key) is not None:
         raise ConflictError(f"Key {key.public_part} has already been replaced.")
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
@@ -76,7 +76,7 @@ def renew_secret(realm: Realm, key: ApiKey, *, frozen: list[list[Any]] | None) -
     """
     lock_key(key)
     if key.status(clock.now()) is not KeyStatus.ACTIVE:
-        raise ConflictError(f"Key {key.public_part} is {key.status(clock.now()).value}. Create a new one instead.")
+        raise _over(key, clock.now())
     former = key.public_part
     plain = crypto.make_secret("ak")
     key.pepper_id, key.secret_hash = vault.hash_secret(plain)
@@ -97,6 +97,11 @@ def _life(realm: Realm, key: ApiKey, hours: int | None, *, may_exceed: bool, mad
         return original
     user = db.session.get(User, key.user_id) if key.user_id else None
     return min(original, longest_hours(realm, user.api_key_hours if user else None))
+
+
+def _over(key: ApiKey, now: datetime) -> ConflictError:
+    sentence = "Key {key} is {state}. Create a new one instead."
+    return ConflictError(Sentence(sentence, key=key.public_part, state=Term(key.status(now).value)))
 
 
 def successor_of(key: ApiKey) -> ApiKey | None:

@@ -10,7 +10,7 @@ from idp import applications, users
 from idp.access import Grant, Holder, HolderKind
 from idp.applications import Application
 from idp.db import db, is_uid
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, Sentence, Term
 from idp.realms import Realm
 from idp.users import Group, User
 
@@ -41,7 +41,7 @@ def find_holder(realm: Realm, kind: HolderKind, named: str) -> Holder:
             group = users.find_group(realm, named)
             holder = users.group_holder(group) if group is not None else None
     if holder is None:
-        raise NotFoundError(f"There is no {kind.value} with this uid or name (not found).")
+        raise NotFoundError(Sentence("There is no {kind} with this uid or name (not found).", kind=Term(kind.value)))
     return holder
 
 

@@ -17,7 +17,7 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from idp.console.browser import current_draft, current_visit
 from idp.console.language import count_of, current_language, say
 from idp.console.names import nearest
-from idp.console.zones import ZONE, shown_time, typed_zone, zone_named
+from idp.console.zones import ZONE, reader_zone, shown_time, typed_zone, zone_named
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidMembersError, Remedy, Words
 from idp.web.errors import classify
@@ -298,7 +298,7 @@ class TimeField(wtforms.DateTimeLocalField):
         super().__init__(label, [validators.Optional()], format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], **options)
 
     def _value(self) -> str:
-        if self.raw_data:
+        if self.raw_data and (self.data is None or typed_zone() == reader_zone()):
             return str(self.raw_data[0])
         return shown_time(self.data, self.format[0]) if self.data else ""
 
@@ -338,7 +338,7 @@ CHOOSE = "Choose"
 
 def choice(label: str, *, required: bool = True) -> wtforms.SelectField:
     """Return a field for one of several choices, none of which is chosen beforehand; the page sets them, the empty one first."""
-    rule = validators.InputRequired(f"{CHOOSE} one.") if required else validators.Optional()
+    rule = validators.InputRequired("Choose one.") if required else validators.Optional()
     return wtforms.SelectField(label, [rule])
 
 

@@ -14,7 +14,7 @@ from idp.applications import Application, ApplicationSecret, DailyUse, UsedAsser
 from idp.audit import Tag
 from idp.audit.activity import ActivityCount
 from idp.db import commit, db
-from idp.errors import ConflictError, Sentence
+from idp.errors import ConflictError, Sentence, Term
 from idp.keys import SigningKey
 from idp.keysets import Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
 from idp.mail import MailMessage
@@ -89,7 +89,7 @@ def _deleted(name: str) -> Realm:
     realm = realms.lock_realm(name) or realms.get_realm(name)
     if realm.state is not RealmState.DELETED:
         sentence = "{Realm} is {state}: only a deleted {what} can be purged."
-        raise ConflictError(Sentence(sentence, realm=name, state=realm.state.value, what=Sentence("{realm}")))
+        raise ConflictError(Sentence(sentence, realm=name, state=Term(realm.state.value), what=Sentence("{realm}")))
     allow_seconds(db.session.connection(), 60)
     return realm
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import clock
 from idp.db import UtcDateTime, commit, db, write_alone
-from idp.errors import IdpError, Kind
+from idp.errors import IdpError, Kind, Sentence, Term
 from idp.networks import network_of, wide_network_of
 from idp.ratelimit.models import AttemptCount
 from idp.telemetry import count
@@ -35,7 +35,8 @@ class TooManyAttemptsError(IdpError):
     kind = Kind.TOO_MANY
 
     def __init__(self, retry_after: int, what: str = "attempts") -> None:
-        super().__init__(f"Too many {what}. Try again in {retry_after} seconds.")
+        sentence = "Too many {what}. Try again in {seconds} seconds."
+        super().__init__(Sentence(sentence, what=Term(what), seconds=retry_after))
         self.retry_after = retry_after
 
 

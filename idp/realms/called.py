@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, or_, select
 
 from idp.db import db, resembles_uid
-from idp.errors import ConflictError, InvalidValueError
+from idp.errors import ConflictError, InvalidValueError, Sentence, Term
 from idp.realms.names import NAME_PATTERN, check_text
 
 LONGEST_SHOWN = 200
@@ -48,7 +48,7 @@ def called(noun: str, shown: str) -> Called:
     """
     text = _no_uid(noun, check_text(f"The name of a {noun}", shown, LONGEST_SHOWN, field="display_name").strip())
     if not text:
-        raise InvalidValueError(f"A {noun} needs a name.")
+        raise InvalidValueError(Sentence("A {noun} needs a name.", noun=Term(noun)))
     if _is_name(text):
         return Called(text)
     plain = _plain(text)
@@ -90,8 +90,11 @@ def check_called(table: Any, noun: str, wanted: Called, realm_id: int, *, beside
     query = query.where(or_(table.name.in_(names), func.lower(table.display_name) == func.lower(shown)))
     other = db.session.scalars((query if besides is None else query.where(table.id != besides)).limit(1)).first()
     if other is not None:
-        known = f"{other.name!r}" + (f", shown as {other.display_name!r}" if other.display_name else "")
-        raise ConflictError(f"There is a {noun} {known} already. Choose another name that differs in letters or digits.")
+        known: str | Sentence = repr(other.name)
+        if other.display_name:
+            known = Sentence("{name!r}, shown as {shown!r}", name=other.name, shown=other.display_name)
+        sentence = "There is a {noun} {known} already. Choose another name that differs in letters or digits."
+        raise ConflictError(Sentence(sentence, noun=Term(noun), known=known))
     return "" if shown == wanted.name else shown
 
 
@@ -102,7 +105,8 @@ def _is_name(text: str) -> bool:
 def _no_uid(noun: str, text: str) -> str:
     """Return a name that could not be taken for somebody's uid."""
     if resembles_uid(text):
-        raise InvalidValueError(f"{text!r} cannot be the name of a {noun}: it has the form of a uid.")
+        sentence = "{text!r} cannot be the name of a {noun}: it has the form of a uid."
+        raise InvalidValueError(Sentence(sentence, text=text, noun=Term(noun)))
     return text
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Select, case, func, or_, select
 
 from idp import audit, clock
 from idp.db import db, holds
-from idp.errors import ConflictError, Sentence
+from idp.errors import ConflictError, Sentence, Term
 from idp.paging import Listing
 from idp.realms.models import Realm, RealmState
 from idp.realms.service import MASTER, announce_realm
@@ -130,11 +130,11 @@ def _set_enabled(realm: Realm, tag: audit.Tag, *, enabled: bool) -> None:
 
 def _not_master(realm: Realm, done: str) -> None:
     if realm.name == MASTER:
-        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be {done}.", realm=MASTER, done=done))
+        raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be {done}.", realm=MASTER, done=Term(done)))
 
 
 def _expect(realm: Realm, *states: RealmState) -> None:
     if realm.state not in states:
         raise ConflictError(
-            Sentence("{Realm} is {state}: this is not possible in that state.", realm=realm.name, state=realm.state.value)
+            Sentence("{Realm} is {state}: this is not possible in that state.", realm=realm.name, state=Term(realm.state.value))
         )

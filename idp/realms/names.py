@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from idp.db import resembles_uid
-from idp.errors import InvalidValueError, Sentence
+from idp.errors import InvalidValueError, Sentence, Term
 from idp.written import is_written
 
 NAME_PATTERN = re.compile(r"[a-z](?:[-_a-z0-9]{0,62}[a-z0-9])?")
@@ -19,15 +19,16 @@ def check_name(kind: str | Sentence, name: str) -> str:
     :param kind: what it is the name of, such as `a group`, or `A_REALM`.
     :raises InvalidValueError: it cannot.
     """
+    noun = kind if isinstance(kind, Sentence) else Term(kind)
     if not NAME_PATTERN.fullmatch(name):
         sentence = (
             "{name!r} cannot be the name of {kind}: use 1 to 64 lower-case letters, digits, - and _, "
             "starting with a letter and not ending with - or _."
         )
-        raise InvalidValueError(Sentence(sentence, name=name[:80], kind=kind), field="name")
+        raise InvalidValueError(Sentence(sentence, name=name[:80], kind=noun), field="name")
     if resembles_uid(name):
         sentence = "{name!r} cannot be the name of {kind}: it has the form of a uid."
-        raise InvalidValueError(Sentence(sentence, name=name, kind=kind), field="name")
+        raise InvalidValueError(Sentence(sentence, name=name, kind=noun), field="name")
     return name
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from idp import audit, clock, feed
 from idp.db import db, is_meant, reading
-from idp.errors import A_REALM, ConflictError, NotFoundError, Sentence
+from idp.errors import A_REALM, ConflictError, NotFoundError, Sentence, Term
 from idp.realms.branding import Branding
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.names import NAME_PATTERN, check_name
@@ -58,7 +58,7 @@ def update_realm(realm: Realm, sheet: RealmSettings) -> None:
         raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be disabled.", realm=MASTER))
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and changed.get("enabled"):
         sentence = "{Realm} is {state}: an operator has to approve or restore it first."
-        raise ConflictError(Sentence(sentence, realm=realm.name, state=realm.state.value))
+        raise ConflictError(Sentence(sentence, realm=realm.name, state=Term(realm.state.value)))
     if not changed:
         return
     for key, value in changed.items():

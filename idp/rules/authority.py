@@ -80,7 +80,7 @@ class Authority:
 
 def permission_missing(permission: str, realm: str, project: str = "") -> DeniedError:
     """Return the error of a caller who does not have a permission on a realm, or on a project of it."""
-    where = f"project {project}" if project else Sentence("{realm} {name}", name=realm)
+    where = Sentence("project {project}", project=project) if project else Sentence("{realm} {name}", name=realm)
     sentence = "This call needs the permission {permission} on {where}. An administrator can assign a role with it."
     return DeniedError(Sentence(sentence, permission=permission, where=where))
 

@@ -175,7 +175,9 @@ def _check_grant(authority: Authority, role: str, project: str) -> float:
     permissions = access.get_role(authority.realm, role).permissions
     end = access.granting_until(authority.held, permissions, project)
     if not end:
-        where = f"project {project}" if project else Sentence("{realm} {name}", name=authority.realm.name)
+        where = (
+            Sentence("project {project}", project=project) if project else Sentence("{realm} {name}", name=authority.realm.name)
+        )
         sentence = "The caller cannot assign or remove role {role!r} on {where}: it permits more than the caller can do there."
         raise DeniedError(Sentence(sentence, role=role, where=where))
     return end

@@ -86,7 +86,7 @@ class Language:
         """Return what sentences with gaps look like when they are filled, the most definite first."""
         if not self._shapes:
             found = sorted(((_letters(english), english) for english in self.said if _has_gaps(english)), reverse=True)
-            self._shapes.extend((_shape(english), self.said[english]) for letters, english in found if letters > 2)
+            self._shapes.extend((_shape(english), _written(self.said[english])) for letters, english in found if letters > 2)
         return self._shapes
 
     def days(self, number: int) -> str:
@@ -122,6 +122,11 @@ def _shape(text: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL)
 
 
+def _written(text: str) -> str:
+    """Return a text whose values are taken as they stand: what was filled in has been quoted already."""
+    return re.sub(r"(\{\w+)![rs]\}", r"\1}", text)
+
+
 @cache
 def codes() -> tuple[str, ...]:
     """Return the codes of all languages, English first."""
@@ -144,7 +149,8 @@ def language(code: str) -> Language:
         if not entry.id or entry.fuzzy:
             continue
         if isinstance(entry.id, str):
-            said[entry.id] = str(entry.string)
+            if entry.string:
+                said[entry.id] = str(entry.string)
         elif all(entry.string):
             counted[(entry.id[0], entry.id[1])] = tuple(map(str, entry.string))
     return Language(code, said, counted, _form_of(read.plural_expr))
@@ -168,5 +174,6 @@ def choose_language(ui_locales: str = "") -> Language:
         code = wanted.lower().partition("-")[0]
         if code in known:
             return language(code)
-    code = request.accept_languages.best_match(list(known), ENGLISH)
-    return language(str(code).partition("-")[0])
+    # not Werkzeug's best match, which passes over de-AT when the browser names English in second place
+    accepted = [value.lower().partition("-")[0] for value, quality in request.accept_languages if quality]
+    return language(next((code for code in accepted if code in known), ENGLISH))
