@@ -89,7 +89,12 @@ NO_TEXTS = frozenset(
         *("Go", "Java", "Kubernetes Secret", "Node", "Python", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),
-        *("Applications cannot register themselves in this realm.", "form of visitor {visitor}", "form of session {sid}"),
+        *(
+            "Applications cannot register themselves in this realm.",
+            "form of visitor {visitor}",
+            "form of session {sid}",
+            "secret that {form_context} holds",
+        ),
         *("a member is named twice", "a naive datetime has no place in the database; use clock.now()"),
         *("NaN and Infinity are not JSON", "{name} is not JSON", "{template} is not a template"),
     }
