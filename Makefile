@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage faults interop charts lint format bench docs pictures lock wheel image sbom audit clean bench-peers
+.PHONY: help serve test coverage faults interop charts lint format bench docs pictures catalogues lock wheel image sbom audit clean bench-peers
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -69,6 +69,9 @@ docs: $(VENV)/.dev  ## Make the pages of docs/ that are made from the code
 
 pictures: $(VENV)/.dev  ## Take the pictures of docs/console.md anew (needs Chromium)
 	@PICTURES=take $(BIN)/python -m pytest --quiet tests/browser/test_pictures.py
+
+catalogues: $(VENV)/.dev  ## Bring the catalogues of the languages into step with the texts of the pages
+	@$(BIN)/python -m tests.catalogues
 
 lock: $(VENV)/.dev  ## Choose the newest versions of all dependencies, with their hashes
 	$(call compile,server)

@@ -23,7 +23,7 @@ MOST_EXPORTED = 20_000
 """Events of one export; the times of the search lead to others, and `idp audit list` to all of them."""
 
 
-EVENTS = 25
+EVENTS = 20
 """Events of a page, each with all that is known of it."""
 
 _TIME = "%Y-%m-%dT%H:%M"
