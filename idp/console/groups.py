@@ -29,7 +29,7 @@ _LIST = ListView(
     "Groups",
     (
         Column("name", "Name", "name"),
-        Column("shown", "Display name", "shown"),
+        Column("shown", "Display name", "display_name"),
         Column("description", "Description"),
         Column("created", "Created", "created", newest_first=True),
         Column("id", "UID", hidden=True),

@@ -241,8 +241,9 @@ def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[
             ("unused", apikeys.unused_keys(visit.realm, now - UNUSED)),
         ):
             found[f"{name}_count"] += count
+            owners = apikeys.owners_of(found_keys)
             found[name] += [
-                ("API key", f"{key.name} of {apikeys.owner_of(key).name}", f"/api-keys/{key.uid}", key) for key in found_keys
+                ("API key", f"{key.name} of {owners[key.id].name}", f"/api-keys/{key.uid}", key) for key in found_keys
             ]
     if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]

@@ -127,7 +127,7 @@ def group_listing(
         query = query.where(has if held else ~has)
     if member is not None:
         query = query.where(Group.id.in_(select(Membership.group_id).where(Membership.user_id == member.id)))
-    orders: dict[str, Any] = {"name": Group.name, "shown": shown_name(Group)}
+    orders: dict[str, Any] = {"name": Group.name, "shown": shown_name(Group), "display_name": Group.display_name}
     if by_role:
         orders["role"] = Group.id.in_(access.holders_of(realm, by_role, HolderKind.GROUP))
     return Listing(query, Group.id, orders)
