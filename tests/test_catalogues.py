@@ -20,7 +20,20 @@ from tests.catalogues import PAGES, Text, all_texts, read, reads_like_a_text
 TEMPLATES = [path for folder in PAGES for path in sorted(folder.rglob("*.html")) if path.parent.name != "design"]
 CONSOLE = PAGES[0]
 
-NAMES = {"CSV", "env", "ProjectUid", "REALM", "Realmgate", "UID", "UTC", "light dark", "uid", "no role", "other method", "other path"}
+NAMES = {
+    "CSV",
+    "env",
+    "ProjectUid",
+    "REALM",
+    "Realmgate",
+    "UID",
+    "UTC",
+    "light dark",
+    "uid",
+    "no role",
+    "other method",
+    "other path",
+}
 """What stands in a page in any language; what a browser is told of colours, and verdicts that nobody is shown."""
 
 SEEN = re.compile(r'\b(?:alt|aria-label|aria-description|data-label|placeholder|title)="([^"]*)"')

@@ -96,6 +96,9 @@ _POSTURE: dict[Question, tuple[str, str, str, str]] = {
 }
 """What is said of each question: what is counted, what that means, where the things are, and what to do."""
 
+_MOST_LOOKED_AT = 4
+"""Secrets, and API keys, that the overview names of those that need a look; the lists have all of them."""
+
 _LOOKED_AT_FOR = 60.0
 """Seconds for which what takes long to find is shown again."""
 
@@ -264,11 +267,11 @@ def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
     if rules.applications.sees_all(visit.authority):
         if numbers is None or numbers.is_large:
-            unused = ([], 0) if numbers is None else numbers.unused
+            unused = ([], 0) if numbers is None else (numbers.unused[0][:_MOST_LOOKED_AT], numbers.unused[1])
         else:
-            unused = applications.unused_secrets(visit.realm, now - UNUSED)
+            unused = applications.unused_secrets(visit.realm, now - UNUSED, _MOST_LOOKED_AT)
         for name, (rows, count) in (
-            ("expiring", applications.expiring_secrets(visit.realm, now + SOON)),
+            ("expiring", applications.expiring_secrets(visit.realm, now + SOON, _MOST_LOOKED_AT)),
             ("unused", unused),
         ):
             found[f"{name}_count"] += count
@@ -278,17 +281,13 @@ def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[
             ]
     if rules.api_keys.sees_all(visit.authority):
         for name, (found_keys, count) in (
-            ("expiring", apikeys.expiring_keys(visit.realm, now + SOON)),
-            ("unused", apikeys.unused_keys(visit.realm, now - UNUSED)),
+            ("expiring", apikeys.expiring_keys(visit.realm, now + SOON, _MOST_LOOKED_AT)),
+            ("unused", apikeys.unused_keys(visit.realm, now - UNUSED, _MOST_LOOKED_AT)),
         ):
             found[f"{name}_count"] += count
+            owners = apikeys.owners_of(found_keys)
             found[name] += [
-                (
-                    say("API key"),
-                    say("{name} of {owner}", name=key.name, owner=apikeys.owner_of(key).name),
-                    f"/api-keys/{key.uid}",
-                    key,
-                )
+                (say("API key"), say("{name} of {owner}", name=key.name, owner=owners[key.id].name), f"/api-keys/{key.uid}", key)
                 for key in found_keys
             ]
     if rules.signing_keys.can_read(visit.authority):

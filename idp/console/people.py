@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 
 from idp import access, apikeys, audit, authorizations, clock, personal_tokens, rules, runtime, sessions, users
-from idp.access import Grant
+from idp.access import HolderKind
 from idp.console.browser import Visit, page, page_with_secret
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
@@ -198,19 +198,14 @@ def _tabs(visit: Visit) -> list[tuple[str, str]]:
 
 def _facts(visit: Visit, user: User) -> dict[str, Any]:
     groups = users.groups_of(user)
-    holders = [(users.holder_of(user), ""), *((users.group_holder(group), group.name) for group in groups)]
-    grants: list[tuple[Grant, str]] = [
-        (grant, group)
-        for holder, group in holders
-        for grant in access.list_grants(visit.realm, holder=holder)
-        if rules.grants.sees(visit.authority, grant)
-    ]
+    inherited = access.grants_of_each(visit.realm, HolderKind.GROUP, [group.id for group in groups])
+    seen = [grant for grant in inherited if rules.grants.sees(visit.authority, grant)]
     sees_tokens = rules.personal_tokens.sees_all(visit.authority)
     return {
         "user": user,
         "groups": groups,
-        "own_grants": [grant for grant, group in grants if not group],
-        "inherited": [(grant, group) for grant, group in grants if group],
+        "own_grants": rules.grants.visible_of(visit.authority, users.holder_of(user)),
+        "inherited": [(grant, group.name) for group in groups for grant in seen if grant.holder_id == group.id],
         "keys": apikeys.list_keys(visit.realm, owner=users.holder_of(user)) if rules.api_keys.sees_all(visit.authority) else [],
         "sessions": sessions.list_sessions(visit.realm, user=user) if rules.sessions.sees_all(visit.authority) else [],
         "tokens": personal_tokens.list_personal_tokens(visit.realm.id, user.id) if sees_tokens else [],

@@ -213,7 +213,8 @@ def _look(copy: End, connection: Connection, state: Source) -> tuple[bool, bool]
     if not tables:
         return False, False
     if not progress.is_begun(connection):
-        if foreign := tables - {table.name for table in all_tables()} - {"alembic_version"}:
+        own = {table.name for table in all_tables()} | {"alembic_version"}
+        if foreign := {name for name in tables - own if not migrations.is_for_search(name)}:
             raise OtherContentError(f"{copy} holds other tables ({one_line(', '.join(sorted(foreign)[:5]))}). {_EMPTY}.")
         _check_schema(copy, connection)
         if progress.describe(connection).installation != state.installation:

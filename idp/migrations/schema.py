@@ -173,7 +173,7 @@ def drift(connection: Connection) -> list[object]:
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 (a developer's check)
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 (the same)
 
-    options = {"include_name": lambda name, kind, _parents: kind not in {"table", "index"} or not _is_for_search(name)}
+    options = {"include_name": lambda name, kind, _parents: kind not in {"table", "index"} or not is_for_search(name)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")  # that on PostgreSQL
         found = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
@@ -181,7 +181,7 @@ def drift(connection: Connection) -> list[object]:
     return [each for each in found if not (each[0] == "add_index" and each[1].name in slow)]
 
 
-def _is_for_search(name: str | None) -> bool:
+def is_for_search(name: str | None) -> bool:
     """Tell whether something is part of the index of migration 0016, which no model describes."""
     return name is not None and (name == "ix_application_grams" or f"{name}_".startswith("application_text_"))
 

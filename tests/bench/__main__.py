@@ -265,7 +265,7 @@ def table(result: dict[str, Any]) -> str:
         ("first use of a cold application, ms (median, p95)", tuple(size["cold_application_ms"].values()), "at most 3"),
         ("retired secret still accepted, s", result["refusal"]["seconds_at_the_most"], "at most 1"),
     ]
-    rows.append(("slowest page of the console, ms", result["pages"]["slowest_ms"], "at most 200"))
+    rows += pages.rows(result)
     rows += start.rows(result)
     rows += api.rows(result)
     rows += people.rows(result, result["count_keys"])
@@ -320,7 +320,7 @@ def main() -> None:
             ("leases", "leases", lambda: keysets.bench_leases(folder / "leases", rounds, seconds / 2)),
             ("keysets", "many keysets", lambda: keysets.bench_keysets(folder / "keysets", rounds, applications)),
             ("nodes", "nodes that share a PostgreSQL", lambda: nodes.bench_nodes(folder / "nodes", rounds, seconds)),
-            ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications, realms_count)),
+            ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications)),
         ]
         if options.only:
             steps = [step for step in steps if step[0] in options.only.split(",")]

@@ -7,7 +7,10 @@ folder that `python -m tests.seed` has filled, and prints the dearest pages.
 
 import argparse
 import html
+import os
 import re
+import shutil
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -15,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from idp import realms, runtime, sessions, users
 from idp.access import Grant, Project, Role
@@ -36,7 +40,8 @@ from idp.registrations.models import RegistrationToken
 from idp.settings import Settings
 from idp.users import Group, User
 from tests import seed
-from tests.serving import PROJECT
+from tests.factories import PASSWORD
+from tests.serving import PROJECT, Server
 
 REALM = "acme"
 BASE = f"/console/realms/{REALM}"
@@ -77,13 +82,21 @@ class Console:
         self.app, self.client = app, _signed_in(app)
         self.statements = 0
         with app.app_context():
-            # SQLite works in this thread: what others take of the machine meanwhile is not counted. PostgreSQL has its own processes
-            self.time = time.thread_time if db.engine.dialect.name == "sqlite" else time.perf_counter
+            self.is_sqlite = db.engine.dialect.name == "sqlite"
+            if not self.is_sqlite:  # one on this machine, then
+                self.postmaster = psutil.Process(db.session.scalar(text("SELECT pg_backend_pid()"))).parent()
             event.listen(db.engine, "before_cursor_execute", lambda *_arguments: self._count())
             self.things = _things(realms.get_realm(REALM))
 
     def _count(self) -> None:
         self.statements += 1
+
+    def time(self) -> float:
+        """Return the processor time of this thread and of the database's own processes: what others do meanwhile is not in it."""
+        return time.thread_time() + sum(_seconds_run(pid) for pid in self._backends())
+
+    def _backends(self) -> list[int]:
+        return [] if self.is_sqlite else [process.pid for process in self.postmaster.children()]
 
     def get(self, url: str) -> bytes:
         """Return a page.
@@ -123,7 +136,7 @@ class Console:
                 yield url
                 yield from self._offered(url)
 
-    def _offered(self, url: str) -> Iterator[str]:  # noqa: C901 (a table of what pages offer)
+    def _offered(self, url: str) -> Iterator[str]:
         """Return further forms of a page, by what it says itself, and what is searched for."""
         page = self.get(url).decode()
         yield from sorted(set(re.findall(rf'href="({re.escape(url)}\?tab=[\w-]+)"', page)))
@@ -137,8 +150,10 @@ class Console:
             yield from (f"{url}?part=1&q={text}" for text in ("", *self.things["texts"]))
         if url.endswith("/audit"):
             yield from self._of_the_trail(url)
-        if 'class="toolbar"' not in page:
-            return
+        if 'class="toolbar"' in page:
+            yield from self._of_the_list(url, page)
+
+    def _of_the_list(self, url: str, page: str) -> Iterator[str]:
         yield from (f"{url}?search={text}" for text in self.things["texts"])
         orders = {each.lstrip("-") for each in re.findall(r"[?&;]sort=(-?[\w-]+)", page)}
         for order in sorted(orders):
@@ -173,6 +188,14 @@ class Console:
         yield f"{url}?since=2020-01-01T00:00&outcome=refused&actor={name}"
         yield f"{url}?until=2020-01-01T00:00"
         yield f"{url}?after={self.things['event'][0]}"
+
+
+def _seconds_run(pid: int) -> float:
+    """Return how long a process has run, to the nanosecond; 0 for one that has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def _signed_in(app: Flask) -> FlaskClient:
@@ -246,6 +269,118 @@ def measure(settings: Settings, rounds: int) -> dict[str, Cost]:
         close_app(app)
 
 
+KINDS = {
+    "overview": rf"{BASE}(\?span=month)?",
+    "applications, in each order, near and far": rf"{BASE}/applications(\?(sort|size|state|role|project)=[^&]*(&after.*|&sort=.*)?)?",
+    "applications, searches": rf"{BASE}/applications\?.*search=.*",
+    "one application, with its parts": rf"{BASE}/applications/.*",
+    "palette and suggestions": rf"{BASE}/(find|suggest).*",
+    "access review": rf"{BASE}/access\b.*",
+    "users and groups": rf"{BASE}/(users|groups)\b.*",
+    "API keys": rf"{BASE}/api-keys\b.*",
+    "roles and projects": rf"{BASE}/(roles|projects)\b.*",
+    "audit trail": rf"{BASE}/audit.*",
+    "all others": r".*",
+}
+"""What the pages are put together as; each is of the first kind that fits it."""
+
+
+def by_kind(costs: dict[str, Cost]) -> dict[str, dict[str, Any]]:
+    """Return of each kind how many pages there are, what they cost in the middle and at the most, and which one that is."""
+    found: dict[str, dict[str, Cost]] = {name: {} for name in KINDS}
+    for url, cost in costs.items():
+        found[next(name for name, pattern in KINDS.items() if re.fullmatch(pattern, url))][url] = cost
+    return {name: _summary(each) for name, each in found.items() if each}
+
+
+def _summary(costs: dict[str, Cost]) -> dict[str, Any]:
+    slowest = max(costs, key=lambda url: costs[url].milliseconds)
+    return {
+        "pages": len(costs),
+        "median_ms": round(statistics.median(each.milliseconds for each in costs.values()), 1),
+        "most_ms": costs[slowest].milliseconds,
+        "most_kilobytes": max(each.kilobytes for each in costs.values()),
+        "most_statements": max(each.statements for each in costs.values()),
+        "slowest": slowest,
+    }
+
+
+def bench_pages(folder: Path, rounds: int, count_applications: int) -> dict[str, Any]:
+    """Return what pages cost on both databases, by their kind, and when a browser first shows something of them."""
+    sizes = seed.Sizes(applications=count_applications, events=count_applications * 10)
+    result: dict[str, Any] = {"applications": sizes.applications, "events": sizes.events}
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    settings = Settings.load(data_dir=folder / "sqlite", realms_dir=PROJECT / "realms")
+    seed.fill_database(settings, REALM, sizes, 1, lambda _line: None)
+    result["sqlite"] = by_kind(measure(settings, rounds))
+    result["first_paint_ms"] = first_paints(folder / "sqlite", rounds)
+    with postgres() as make:
+        url = make().create().url()
+        settings = Settings.load(data_dir=folder / "postgresql", realms_dir=PROJECT / "realms", database_url=url)
+        seed.fill_database(settings, REALM, sizes, 1, lambda _line: None)
+        result["postgresql"] = by_kind(measure(settings, rounds))
+    result["slowest_ms"] = max(each["most_ms"] for name in ("sqlite", "postgresql") for each in result[name].values())
+    result["largest_kb"] = max(each["most_kilobytes"] for name in ("sqlite", "postgresql") for each in result[name].values())
+    return result
+
+
+PAINTED = ("", "/applications", "/applications?search=billing", "/access", "/audit", "/users", "/api-keys")
+
+
+def first_paints(folder: Path, rounds: int) -> dict[str, float]:
+    """Return milliseconds to the first contentful paint in Chromium, on loopback, by the end of the URL: the least of the rounds.
+
+    The browser knows nothing of the pages, each time, and scripts are switched on.
+    """
+    from playwright.sync_api import sync_playwright
+
+    server = Server(folder)
+    server.start()
+    found: dict[str, float] = {}
+    try:
+        with sync_playwright() as playwright:
+            options = ["--no-sandbox"] if os.geteuid() == 0 else []
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+            page = browser.new_context(base_url=server.url).new_page()
+            page.goto("/console/sign-in")
+            page.fill("#organisation", REALM)
+            page.fill("#name", seed.ADMINISTRATOR)
+            page.fill("#password", PASSWORD)
+            page.click("button:has-text('Sign in')")
+            page.wait_for_selector("nav.sidebar")
+            kept = page.context.cookies()
+            for end in PAINTED:
+                times = []
+                for _ in range(rounds):
+                    context = browser.new_context(base_url=server.url)
+                    context.add_cookies(kept)
+                    fresh = context.new_page()
+                    fresh.goto(BASE + end)
+                    times.append(fresh.evaluate(_PAINT))
+                    context.close()
+                found[end or "overview"] = round(min(times), 1)
+            browser.close()
+    finally:
+        server.stop()
+    return found
+
+
+_PAINT = """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime))
+    .observe({type: "paint", buffered: true}))""".replace(
+    "list.getEntries()[0].startTime", "(list.getEntriesByName('first-contentful-paint')[0] || list.getEntries()[0]).startTime"
+)
+
+
+def rows(result: dict[str, Any]) -> list[tuple[str, object, str]]:
+    """Return the figures for people."""
+    pages = result["pages"]
+    return [
+        ("slowest page of the console, ms", pages["slowest_ms"], f"at most {LONGEST}"),
+        ("largest page of the console, KB", pages["largest_kb"], f"at most {LARGEST}"),
+        ("latest first paint, ms", max(pages["first_paint_ms"].values()), "at most 500"),
+    ]
+
+
 def dearest(costs: dict[str, Cost], count: int) -> dict[str, Cost]:
     """Return the pages that take longest, and the largest ones."""
     by_time = sorted(costs, key=lambda url: -costs[url].milliseconds)[:count]
@@ -263,6 +398,8 @@ def main() -> None:
     options = parser.parse_args()
     given = {"database_url": options.database_url} if options.database_url else {}
     costs = measure(Settings.load(data_dir=options.folder, realms_dir=PROJECT / "realms", **given), options.rounds)
+    for name, each in by_kind(costs).items():
+        print(f"| {name} | {' | '.join(str(value) for value in each.values())} |")
     print(f"{len(costs)} pages\n| page | ms | KB | statements |\n|---|---|---|---|")
     for url, cost in dearest(costs, options.show).items():
         print(f"| {url} | {cost.milliseconds} | {cost.kilobytes} | {cost.statements} |")

@@ -94,13 +94,18 @@ EVERY_RULE: dict[str, Any] = {"resultTypes": ["violations"]}
 COLOURS = EVERY_RULE | {"runOnly": ["color-contrast", "link-in-text-block"]}
 
 
-@pytest.mark.parametrize(("scheme", "options"), [("light", EVERY_RULE), ("dark", COLOURS)])
-def test_axe_finds_no_violation_on_any_page(furnished: Console, urls: list[str], scheme: str, options: dict[str, Any]) -> None:
-    visitor = furnished.visitor(color_scheme=scheme)
+@pytest.mark.parametrize(
+    ("scheme", "options", "locale"), [("light", EVERY_RULE, "en-GB"), ("dark", COLOURS, "en-GB"), ("dark", EVERY_RULE, "de-DE")]
+)
+def test_axe_finds_no_violation_on_any_page(
+    furnished: Console, urls: list[str], scheme: str, options: dict[str, Any], locale: str
+) -> None:
+    visitor = furnished.visitor(color_scheme=scheme, locale=locale)
     said = check(visitor, OPEN_PAGES, options)
+    assert visitor.locator("html").get_attribute("lang") == locale[:2]
     page = furnished.sign_in(visitor)
     said += check(page, urls, options)
-    operator = furnished.sign_in(furnished.visitor(color_scheme=scheme), "root@example.test", "master")
+    operator = furnished.sign_in(furnished.visitor(color_scheme=scheme, locale=locale), "root@example.test", "master")
     said += check(
         operator, ["/console/organisations", "/console/organisations/new", "/console/organisations/acme/delete"], options
     )
