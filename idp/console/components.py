@@ -155,7 +155,9 @@ def _programs(now: datetime) -> ListPage:
         _Row("report-mailer", "Mails the weekly figures", "enabled", 52, now - timedelta(days=6)),
         _Row("a-name-that-is-as-long-as-a-name-of-a-program-can-be-in-this-list", "", "disabled", 0, None),
     ]
-    return ListPage(_VIEW, _VIEW.asked(), rows, 1, 120, previous="", next=here(after="x"), acts=_VIEW.acts)
+    return ListPage(
+        _VIEW, _VIEW.asked(), rows, 1, 120, has_more_than_counted=False, previous="", next=here(after="x"), acts=_VIEW.acts
+    )
 
 
 def _drawings(now: datetime) -> list[Chart]:
