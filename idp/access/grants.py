@@ -257,8 +257,9 @@ def _is_held_by(holders: Sequence[Holder]) -> ColumnElement[bool]:
 
 def holders_on(realm: Realm, projects: Collection[str], kind: HolderKind) -> Select[int]:
     """Return the row numbers of all who hold a role on one of these projects, as a subquery."""
-    query = select(Grant.holder_id).join(Project, Project.id == Grant.project_id)
-    return query.where(Project.realm_id == realm.id, Project.name.in_(projects), Grant.holder_kind == kind.value)
+    # by their numbers: told a name, a database cannot tell how few hold anything there, and may look at all holders one by one
+    meant = db.session.scalars(select(Project.id).where(Project.realm_id == realm.id, Project.name.in_(projects))).all()
+    return select(Grant.holder_id).where(Grant.project_id.in_(meant), Grant.holder_kind == kind.value)
 
 
 def holders_of(realm: Realm, role: str, kind: HolderKind) -> Select[int]:

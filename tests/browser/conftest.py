@@ -87,7 +87,12 @@ def factory_for(data_dir: Path, url: str) -> Iterator[Factory]:
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Console]:
     """A console of its own for the tests of one file."""
-    server = Server(tmp_path_factory.mktemp("console"), settings={"IDP_SIGN_IN_LIMIT_ACCOUNT": "1000"})
+    yield from serve_console(tmp_path_factory.mktemp("console"), browser)
+
+
+def serve_console(folder: Path, browser: Browser) -> Iterator[Console]:
+    """Serve a console on a data folder of its own, until it is not needed any more."""
+    server = Server(folder, settings={"IDP_SIGN_IN_LIMIT_ACCOUNT": "1000"})
     server.start()
     making = factory_for(server.data_dir, server.url)
     yield Console(server, next(making), browser)
