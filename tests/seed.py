@@ -662,6 +662,9 @@ examples:
   python -m tests.seed build/seed                       what a busy organisation has, in seconds
   python -m tests.seed build/seed --events 1000000      the same, with a trail of a million events
   python -m tests.seed build/large --applications 100000 --users 100000 --keys 100000
+  python -m tests.seed build/node --database-url postgresql://user:password@host/empty
+
+Then look at it: IDP_DATA_DIR=build/seed .venv/bin/idp serve
 """
 
 
