@@ -90,7 +90,7 @@ class Sizes:
 class Words:
     """Names, texts and times, as people write them, from one source of randomness."""
 
-    def __init__(self, seed: int, now: datetime) -> None:
+    def __init__(self, seed: str, now: datetime) -> None:
         """Begin a new row of them."""
         self._random, self.now = random.Random(seed), now
 
@@ -205,7 +205,7 @@ def fill(realm: Realm, sizes: Sizes, *, seed: int = 1, tell: Tell = lambda _line
     :param realm: one that has not been filled with this seed.
     :param tell: called with what is being made.
     """
-    words = Words(seed, clock.now())
+    words = Words(f"{seed} {realm.name}", clock.now())
     if db.engine.dialect.name == "sqlite":
         # indexes of a million random values are written in the memory that they fit into, and once
         db.session.execute(text("PRAGMA cache_size = -600000"))
@@ -662,6 +662,9 @@ examples:
   python -m tests.seed build/seed                       what a busy organisation has, in seconds
   python -m tests.seed build/seed --events 1000000      the same, with a trail of a million events
   python -m tests.seed build/large --applications 100000 --users 100000 --keys 100000
+  python -m tests.seed build/node --database-url postgresql://user:password@host/empty
+
+Then look at it: IDP_DATA_DIR=build/seed .venv/bin/idp serve
 """
 
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, String, delete, func, select
+from sqlalchemy import BigInteger, Index, String, cast, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -87,14 +87,25 @@ def count_one(tag: Tag, realm: str, reason: str = "", *, number: int = 1) -> Non
     count_events([{"tag": tag.value, "realm": realm, "at": clock.now(), "detail": {"reason": reason, "count": number}}])
 
 
-def list_activity(realm: str, since: datetime) -> Sequence[Activity]:
-    """Return what happened in a realm since the beginning of an hour, hour by hour."""
-    query = (
-        select(ActivityCount)
-        .where(ActivityCount.realm == realm, ActivityCount.hour >= since)
-        .order_by(ActivityCount.hour, ActivityCount.tag, ActivityCount.reason)
-    )
-    return [Activity(row.hour, Tag(row.tag), row.reason, row.count) for row in db.session.scalars(query)]
+def list_activity(realm: str, since: datetime, *, by_day: bool = False) -> Sequence[Activity]:
+    """Return what happened in a realm since the beginning of an hour, hour by hour.
+
+    :param by_day: day by day instead, each by its first hour: two months have fifty times as many rows by the hour.
+    """
+    counts = ActivityCount
+    if not by_day:
+        query = select(counts.hour, counts.tag, counts.reason, counts.count)
+    else:
+        # times are written alike in every database, in UTC, with the day before all else
+        day = func.substr(cast(counts.hour, String), 1, 10)
+        query = select(day, counts.tag, counts.reason, func.sum(counts.count)).group_by(day, counts.tag, counts.reason)
+    query = query.where(counts.realm == realm, counts.hour >= since)
+    rows = db.session.execute(query.order_by(query.selected_columns[0], counts.tag, counts.reason))
+    return [Activity(_hour(at), Tag(tag), reason, int(count)) for at, tag, reason, count in rows]
+
+
+def _hour(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at).replace(tzinfo=UTC) if isinstance(at, str) else at
 
 
 def forget_old_activity() -> None:

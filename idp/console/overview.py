@@ -114,7 +114,7 @@ def show(visit: Visit) -> Response | str:
     begins = _steps(now, span)
     width = begins[1] - begins[0]
     before = [begin - width * len(begins) for begin in begins]
-    activity = audit.list_activity(visit.realm.name, before[0])
+    activity = audit.list_activity(visit.realm.name, before[0], by_day=span == "month")
     recent = [each for each in activity if each.hour >= begins[0]]
     done, refused = _series(recent, begins, _DONE), _series(recent, begins, _REFUSED)
     reasons: Counter[tuple[str, str]] = Counter()

@@ -70,3 +70,15 @@ def test_old_counts_are_forgotten(app: Flask, frozen_clock) -> None:  # type: ig
         audit.forget_old_activity()
         commit()
         assert len(db.session.scalars(select(ActivityCount)).all()) == 1
+
+
+def test_days_have_what_their_hours_have(app: Flask) -> None:
+    begin = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+    with app.app_context():
+        for hour in range(48):
+            event = audit.event_values(begin + timedelta(hours=hour), "acme", audit.Tag.TOKEN_ISSUE, "a", "t", "x", "success")
+            audit.count_events([event] * (hour + 1))
+        commit()
+        assert len(audit.list_activity("acme", begin)) == 48
+        days = [(each.hour, each.count) for each in audit.list_activity("acme", begin, by_day=True)]
+    assert days == [(begin, sum(range(1, 25))), (begin + timedelta(days=1), sum(range(25, 49)))]

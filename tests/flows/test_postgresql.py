@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,30 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, keysets, migrations, realms, runtime, setup
+from idp import applications, audit, clock, keysets, migrations, realms, runtime, setup
 from idp.app import close_app, create_app
+from idp.applications import search
 from idp.audit import Tag
 from idp.cli import main
 from idp.db import commit, db, make_engine_apart
 from idp.errors import IdpError
 from idp.keysets.known import known_keysets
+from idp.realms import Realm
 from idp.settings import Settings
 from tests import forking
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, assertion, assertion_form, at_once, key_pair, session_of
+from tests.factories import (
+    Factory,
+    Made,
+    ask,
+    ask_token,
+    assertion,
+    assertion_form,
+    at_once,
+    key_pair,
+    session_of,
+    set_application,
+)
 from tests.flows.conftest import set_up_machines
 from tests.serving import Server, run_idp, send, wait_until
 from tests.test_written import find_by_what_they_are_called
@@ -49,6 +63,43 @@ def test_schema_has_no_drift_and_a_second_set_up_changes_nothing(make: Factory, 
         assert report.created_realms == []
         assert len(audit.list_events(limit=1000)) == before
     close_app(app)
+
+
+def test_applications_are_found_by_the_index(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(realm: Realm) -> None:
+        for number in range(60):
+            sheet = applications.ApplicationSheet(description=f"Sorts the invoices of BRANCH {number:03}")
+            applications.create_application(realm, f"bot-{number:03}", sheet)
+
+    def count(wanted: str) -> int:
+        counted: int = make.do(lambda realm: applications.application_listing(realm, containing=wanted).count())
+        return counted
+
+    make.do(fill)
+    make.change(lambda realm, row: set_application(realm, row, description="Sortiert Übergrößen"), "bot-059")
+    wanted = {"branch 017": 1, "Bot-0": 60, "h 0%": 0, "%": 0, "_": 0, "ot": 60, '" OR "': 0, "ÜBER": 1, "sortiert": 1, "059": 1}
+    assert {text: count(text) for text in wanted} == wanted
+    monkeypatch.setattr(search, "FEW", 5)  # more than a few: they are looked for one after the other
+    assert {text: count(text) for text in wanted} == wanted
+    with make.app.app_context():
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = db.session.execute(
+            text("EXPLAIN SELECT id FROM application WHERE grams_of(name || chr(10) || description) @> ARRAY['bra', 'ran']")
+        )
+        assert "ix_application_grams" in "".join(row[0] for row in plan)
+
+
+def test_days_have_what_their_hours_have(make: Factory) -> None:
+    begin = clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
+
+    def count(_realm: Realm) -> None:
+        for hour in range(48):
+            event = audit.event_values(begin + timedelta(hours=hour), "acme", audit.Tag.TOKEN_ISSUE, "a", "t", "x", "success")
+            audit.count_events([event] * (hour + 1))
+
+    make.do(count)
+    days = make.do(lambda _realm: [(each.hour, each.count) for each in audit.list_activity("acme", begin, by_day=True)])
+    assert days == [(begin, sum(range(1, 25))), (begin + timedelta(days=1), sum(range(25, 49)))]
 
 
 def test_set_ups_on_several_machines_at_once_take_turns(pg_settings: Settings, tmp_path: Path) -> None:
