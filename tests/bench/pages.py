@@ -50,6 +50,7 @@ LARGEST, LONGEST = 100, 150
 """Kilobytes and milliseconds of server time that a page may take."""
 
 NOT_MEASURED = {
+    "/console/design": "of everything, for developers",
     "/console/assets/<digest>/<name>": "a file",
     "/console/accents/<digest>/<colour>": "a file",
     f"{BASE}/access.csv": "a download, in pieces; see tests/bench/downloads.py",
@@ -170,7 +171,7 @@ class Console:
                 yield f"{url}?{name}={value}"
                 yield from (f"{url}?{name}={value}&sort=-{order}" for order in sorted(orders)[:1])
         for name in re.findall(r'<input class="form-control" id="filter-([\w-]+)"', page):
-            yield from (f"{url}?{name}={value}" for value in (*self.things[name][:1], "nothing"))
+            yield from (f"{url}?{name}={value}" for value in (*self.things.get(name, ())[:1], "nothing"))
         yield f"{url}?size=50"
 
     def _far_down(self, url: str) -> Iterator[str]:
