@@ -30,7 +30,7 @@ SEEN = "seen"
 class Form(wtforms.Form):
     """A form. What its values may be, the domains decide: a refusal of theirs is shown above the fields."""
 
-    class Meta(wtforms.Form.Meta):
+    class Meta(wtforms.Form.Meta):  # type: ignore[misc]  # the library's, which has no types
         """In the language of the page."""
 
         @property

@@ -307,8 +307,8 @@ def user_listing(
     query = query.where(*(condition for asked, condition in conditions if asked))
     if named is not None:
         query = query.where(User.name == canonical(named))
-    members = select(Membership.user_id).where(Membership.group_id == group.id) if group is not None else None
-    query = query.where(User.id.in_(members)) if members is not None else query
+    if group is not None:
+        query = query.where(User.id.in_(select(Membership.user_id).where(Membership.group_id == group.id)))
     for name, part in parts.items():
         query = query.where(holds(_TEXTS[name], part))
     for name, (begin, end) in times.items():

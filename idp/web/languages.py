@@ -151,14 +151,14 @@ def language(code: str) -> Language:
         if isinstance(entry.id, str):
             if entry.string:
                 said[entry.id] = str(entry.string)
-        elif all(entry.string):
+        elif entry.string and all(entry.string):
             counted[(entry.id[0], entry.id[1])] = tuple(map(str, entry.string))
     return Language(code, said, counted, _form_of(read.plural_expr))
 
 
 def _form_of(expression: str) -> Callable[[int], int]:
     """Return the function that a catalogue's header has for its forms of numbers."""
-    from gettext import c2py  # type: ignore[attr-defined]  # noqa: PLC0415 (needed with a catalogue only)
+    from gettext import c2py  # noqa: PLC0415 (needed with a catalogue only)
 
     form: Callable[[int], int] = c2py(expression)
     return form
