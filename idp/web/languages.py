@@ -39,7 +39,7 @@ class Language:
     """Texts with a number in them, by what the English says of one and of several."""
     form_of: Callable[[int], int] = field(default=_english_form, repr=False)
     """Which form of a text goes with a number."""
-    _shapes: list[tuple[re.Pattern[str], str]] = field(default_factory=list, repr=False)
+    _shapes: "list[_Shape]" = field(default_factory=list, repr=False)
 
     @property
     def name(self) -> str:
@@ -76,17 +76,17 @@ class Language:
         found = self.said.get(english)
         if found or not self.said:
             return found or english
-        for shape, said in self._known_shapes():
-            match = shape.fullmatch(english)
-            if match is not None:
-                return said.format_map(match.groupdict())
+        for shape in self._known_shapes():
+            values = shape.values_in(english)
+            if values is not None:
+                return shape.said.format_map(values)
         return english
 
-    def _known_shapes(self) -> list[tuple[re.Pattern[str], str]]:
-        """Return what sentences with gaps look like when they are filled, the most definite first."""
+    def _known_shapes(self) -> "list[_Shape]":
+        """Return the shapes of sentences with gaps, the most definite first."""
         if not self._shapes:
             found = sorted(((_letters(english), english) for english in self.said if _has_gaps(english)), reverse=True)
-            self._shapes.extend((_shape(english), _written(self.said[english])) for letters, english in found if letters > 2)
+            self._shapes.extend(_shape(english, self.said[english]) for letters, english in found if letters > 2)
         return self._shapes
 
     def days(self, number: int) -> str:
@@ -112,14 +112,42 @@ def _letters(text: str) -> int:
     return sum(character.isalpha() for literal, _name in _pieces(text) for character in literal)
 
 
-def _shape(text: str) -> re.Pattern[str]:
-    pattern, seen = "", set[str]()
-    for literal, name in _pieces(text):
-        pattern += re.escape(literal)
-        if name:
-            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)"
-            seen.add(name)
-    return re.compile(pattern, re.DOTALL)
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a text with gaps looks like when they are filled, and what is said for it then."""
+
+    begin: str
+    """What stands before the first gap."""
+    gaps: tuple[tuple[str, str], ...]
+    """The gaps: the name of each, and what follows it."""
+    said: str
+
+    def values_in(self, text: str) -> dict[str, str] | None:
+        """Return what fills the gaps in a text, each as little as can be; None for a text of another shape.
+
+        It goes through the text once, whoever has written what stands in it.
+        """
+        if not text.startswith(self.begin) or not text.endswith(self.gaps[-1][1]):
+            return None
+        found, place = dict[str, str](), len(self.begin)
+        for number, (name, following) in enumerate(self.gaps, 1):
+            end = len(text) - len(following) if number == len(self.gaps) else text.find(following, place + 1)
+            if end <= place or found.setdefault(name, text[place:end]) != text[place:end]:
+                return None
+            place = end + len(following)
+        return found
+
+
+def _shape(english: str, said: str) -> _Shape:
+    begin, gaps = "", list[tuple[str, str]]()
+    for literal, name in _pieces(english):
+        if gaps:
+            gaps[-1] = (gaps[-1][0], gaps[-1][1] + literal)
+        else:
+            begin += literal
+        if name is not None:
+            gaps.append((name, ""))
+    return _Shape(begin, tuple(gaps), _written(said))
 
 
 def _written(text: str) -> str:
