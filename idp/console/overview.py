@@ -8,21 +8,15 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, audit, clock, keys, posture, rules
+from idp import applications, audit, clock, keys, posture, rules
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import stacked_bars
-from idp.console.kept_numbers import Numbers, numbers_of, top_of
+from idp.console.kept_numbers import NOTHING, Numbers, look_at, numbers_of, top_of
 from idp.console.navigation import base, sections
 from idp.console.render import render, words
 from idp.console.signing_keys import next_step
 from idp.posture import Question
-
-SOON = timedelta(days=14)
-"""Credentials that expire within this time are shown."""
-
-UNUSED = timedelta(days=90)
-"""Credentials that were not used for this time are shown."""
 
 KEYS_SOON = timedelta(days=7)
 
@@ -221,29 +215,19 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
 def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
+    wanting = NOTHING if numbers is None else numbers.wanting if numbers.is_large else look_at(visit.realm, now)
     if rules.applications.sees_all(visit.authority):
-        if numbers is None or numbers.is_large:
-            unused = ([], 0) if numbers is None else numbers.unused
-        else:
-            unused = applications.unused_secrets(visit.realm, now - UNUSED)
-        for name, (rows, count) in (
-            ("expiring", applications.expiring_secrets(visit.realm, now + SOON)),
-            ("unused", unused),
-        ):
+        for name, (rows, count) in wanting.secrets.items():
             found[f"{name}_count"] += count
             found[name] += [
                 ("secret", f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
                 for secret, application in rows
             ]
     if rules.api_keys.sees_all(visit.authority):
-        for name, (found_keys, count) in (
-            ("expiring", apikeys.expiring_keys(visit.realm, now + SOON)),
-            ("unused", apikeys.unused_keys(visit.realm, now - UNUSED)),
-        ):
+        for name, (some, count) in wanting.keys.items():
             found[f"{name}_count"] += count
-            owners = apikeys.owners_of(found_keys)
             found[name] += [
-                ("API key", f"{key.name} of {owners[key.id].name}", f"/api-keys/{key.uid}", key) for key in found_keys
+                ("API key", f"{key.name} of {wanting.owners[key.id].name}", f"/api-keys/{key.uid}", key) for key in some
             ]
     if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]
