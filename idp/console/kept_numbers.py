@@ -5,20 +5,29 @@ for the page of a large realm.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from flask import Flask, current_app
 
-from idp import applications, clock, posture, realms, runtime
+from idp import apikeys, applications, clock, posture, realms, runtime
+from idp.access import Holder
+from idp.apikeys import ApiKey
 from idp.applications.review import FoundSecret
 from idp.console.kept_counts import recently_changed
 from idp.db import db, only_read
 from idp.posture import Answer
 from idp.realms import Realm
 
+SOON = timedelta(days=14)
+"""Credentials that expire within this time are shown."""
+
+_MOST_LOOKED_AT = 4
+"""Secrets, and API keys, that the overview names of those that need a look; the lists have all of them."""
+
 LARGE = 5_000
-"""Applications beyond which a realm's credentials are counted beside the requests: one would wait too long for that."""
+"""Applications or API keys beyond which a realm's credentials are counted beside the requests, which would wait too long."""
 
 _KEPT_FOR = 60.0
 """Seconds for which the numbers are shown again."""
@@ -30,6 +39,20 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Wanting:
+    """What needs a look, by whether it is `expiring` or `unused`: some of each, and how many there are."""
+
+    secrets: Mapping[str, tuple[Sequence[FoundSecret], int]]
+    keys: Mapping[str, tuple[Sequence[ApiKey], int]]
+    owners: Mapping[int, Holder]
+    """Whose those keys are, by their row numbers."""
+
+
+NOTHING = Wanting({"expiring": ([], 0), "unused": ([], 0)}, {"expiring": ([], 0), "unused": ([], 0)}, {})
+"""What is known to need a look before anything was counted."""
+
+
+@dataclass(frozen=True)
 class Numbers:
     """What is counted."""
 
@@ -37,8 +60,7 @@ class Numbers:
     enabled: int
     secrets: int
     expiring: int
-    unused: tuple[Sequence[FoundSecret], int]
-    """Some secrets that nobody has used for long, and how many there are."""
+    wanting: "Wanting"
     is_large: bool
     """Whether the realm is one of those that are counted beside the requests."""
 
@@ -50,12 +72,30 @@ def numbers_of(realm: Realm) -> Numbers | None:
     is_fresh = found is not None and time.monotonic() - at <= _KEPT_FOR and not recently_changed(realm.id, at)
     if is_fresh:
         return found
-    if applications.application_listing(realm).count(most=LARGE + 1) <= LARGE:
+    if not _is_large(realm):
         found = count_numbers(realm, is_large=False)
         _keep(realm.id, time.monotonic(), found)
         return found
     _count_beside(current_app._get_current_object(), realm)  # type: ignore[attr-defined] # noqa: SLF001 (Flask's documented way)
     return found
+
+
+def _is_large(realm: Realm) -> bool:
+    listings = (applications.application_listing(realm), apikeys.key_listing(realm))
+    return any(listing.count(most=LARGE + 1) > LARGE for listing in listings)
+
+
+def look_at(realm: Realm, now: datetime) -> Wanting:
+    """Return what expires soon, and what nobody has used for long."""
+    keys = {
+        "expiring": apikeys.expiring_keys(realm, now + SOON, _MOST_LOOKED_AT),
+        "unused": apikeys.unused_keys(realm, now - posture.UNUSED, _MOST_LOOKED_AT),
+    }
+    secrets = {
+        "expiring": applications.expiring_secrets(realm, now + SOON, _MOST_LOOKED_AT),
+        "unused": applications.unused_secrets(realm, now - posture.UNUSED, _MOST_LOOKED_AT),
+    }
+    return Wanting(secrets, keys, apikeys.owners_of([key for some, _ in keys.values() for key in some]))
 
 
 def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
@@ -66,7 +106,7 @@ def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
         enabled=applications.application_listing(realm, enabled=True).count(),
         secrets=posture.count_static_secrets(realm, now),
         expiring=posture.count_expiring(realm, now, now + posture.SOON),
-        unused=applications.unused_secrets(realm, now - posture.UNUSED),
+        wanting=look_at(realm, now),
         is_large=is_large,
     )
 

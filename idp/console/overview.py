@@ -9,24 +9,18 @@ from typing import Any
 
 from flask import Response, request
 
-from idp import apikeys, applications, audit, clock, keys, posture, rules, runtime
+from idp import applications, audit, clock, keys, posture, rules, runtime
 from idp.audit import Activity, Tag
 from idp.console.browser import Visit, page
 from idp.console.charts import Chart, day_label, last_days
 from idp.console.kept_counts import recently_changed
-from idp.console.kept_numbers import Numbers, numbers_of
+from idp.console.kept_numbers import NOTHING, Numbers, look_at, numbers_of
 from idp.console.language import say
 from idp.console.navigation import base, sections
 from idp.console.render import number, render, words
 from idp.console.signing_keys import next_step
 from idp.console.zones import shown_time
 from idp.posture import Question
-
-SOON = timedelta(days=14)
-"""Credentials that expire within this time are shown."""
-
-UNUSED = timedelta(days=90)
-"""Credentials that were not used for this time are shown."""
 
 KEYS_SOON = timedelta(days=7)
 
@@ -95,9 +89,6 @@ _POSTURE: dict[Question, tuple[str, str, str, str]] = {
     ),
 }
 """What is said of each question: what is counted, what that means, where the things are, and what to do."""
-
-_MOST_LOOKED_AT = 4
-"""Secrets, and API keys, that the overview names of those that need a look; the lists have all of them."""
 
 _LOOKED_AT_FOR = 60.0
 """Seconds for which what takes long to find is shown again."""
@@ -265,30 +256,25 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
 def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
     found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
+    wanting = NOTHING if numbers is None else numbers.wanting if numbers.is_large else look_at(visit.realm, now)
     if rules.applications.sees_all(visit.authority):
-        if numbers is None or numbers.is_large:
-            unused = ([], 0) if numbers is None else (numbers.unused[0][:_MOST_LOOKED_AT], numbers.unused[1])
-        else:
-            unused = applications.unused_secrets(visit.realm, now - UNUSED, _MOST_LOOKED_AT)
-        for name, (rows, count) in (
-            ("expiring", applications.expiring_secrets(visit.realm, now + SOON, _MOST_LOOKED_AT)),
-            ("unused", unused),
-        ):
+        for name, (rows, count) in wanting.secrets.items():
             found[f"{name}_count"] += count
             found[name] += [
                 (say("secret"), f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
                 for secret, application in rows
             ]
     if rules.api_keys.sees_all(visit.authority):
-        for name, (found_keys, count) in (
-            ("expiring", apikeys.expiring_keys(visit.realm, now + SOON, _MOST_LOOKED_AT)),
-            ("unused", apikeys.unused_keys(visit.realm, now - UNUSED, _MOST_LOOKED_AT)),
-        ):
+        for name, (some, count) in wanting.keys.items():
             found[f"{name}_count"] += count
-            owners = apikeys.owners_of(found_keys)
             found[name] += [
-                (say("API key"), say("{name} of {owner}", name=key.name, owner=owners[key.id].name), f"/api-keys/{key.uid}", key)
-                for key in found_keys
+                (
+                    say("API key"),
+                    say("{name} of {owner}", name=key.name, owner=wanting.owners[key.id].name),
+                    f"/api-keys/{key.uid}",
+                    key,
+                )
+                for key in some
             ]
     if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]
