@@ -163,8 +163,6 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration_token",
     )
     of_nodes = ("node", "turn", "schema_floor")
-    for trigger in ("new", "gone", "other"):
-        connection.execute(f"DROP TRIGGER application_text_{trigger}")
     for table in ("audit_mark", "audit_cut", "daily_use", "application_text", *of_people, *of_nodes):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
