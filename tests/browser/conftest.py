@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from idp.app import close_app, create_app
 from idp.settings import Settings
@@ -20,6 +20,8 @@ from tests.serving import PROJECT, Server
 SCREENSHOTS = PROJECT / "build" / "screenshots"
 PATIENCE = 1_000 * serving.PATIENCE
 """Milliseconds that a page may take on a busy machine before a test gives up."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
