@@ -60,7 +60,8 @@ class Numbers:
     enabled: int
     secrets: int
     expiring: int
-    wanting: "Wanting"
+    wanting: Wanting
+    """Of a large realm; the overview of any other looks for it each time."""
     is_large: bool
     """Whether the realm is one of those that are counted beside the requests."""
 
@@ -106,7 +107,7 @@ def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
         enabled=applications.application_listing(realm, enabled=True).count(),
         secrets=posture.count_static_secrets(realm, now),
         expiring=posture.count_expiring(realm, now, now + posture.SOON),
-        wanting=look_at(realm, now),
+        wanting=look_at(realm, now) if is_large else NOTHING,
         is_large=is_large,
     )
 

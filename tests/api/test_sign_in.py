@@ -155,8 +155,7 @@ def test_parallel_wrong_passwords_cause_no_more_verifications_than_the_limit(
     assert len(statuses) == 500
     assert set(statuses) <= {401, 429, 503}
     assert len(compared) <= 10
-    # a busy machine may have no room left for the record of what was compared: 503
-    assert statuses.count(401) <= len(compared)
+    assert statuses.count(401) == len(compared)
 
 
 def test_only_failures_count(client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
