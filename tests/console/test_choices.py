@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from idp import access, applications, users
+from idp.console import components
 from tests.console.surfing import Surfer
 from tests.console.test_forms import PARTS
 from tests.factories import Factory
@@ -25,6 +26,8 @@ def test_no_page_has_something_chosen_beforehand(app: Flask, operator: Surfer, m
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/console") or not {"GET", "POST"} <= (rule.methods or set()):
             continue
+        if rule.rule == components.URL:
+            continue  # whose forms do nothing
         url = re.sub(r"<(\w+)>", lambda part: PARTS[part[1]], rule.rule)
         page = operator.open(f"{url}?holder=user:ann@example.test&role=administrator&kind=provider:aws").text
         for options in (options for form in FORM.findall(page) for options in SELECT.findall(form)):

@@ -22,7 +22,7 @@ def new_secrets(surfer: Surfer) -> dict[str, str]:
 def test_several_get_new_secrets_and_the_old_ones_end(app: Flask, ann: Surfer, make: Factory) -> None:
     made = {name: make.application(name, roles=()) for name in ("one", "two", "three")}
     ann.open(f"{BASE}/applications").send("Rotate", {"act": "rotate", "picked": ["one", "two"]})
-    assert "Rotate the secrets of 2 applications" in ann.text
+    assert "Rotate secrets: 2 applications" in ann.text
     ann.send("Rotate", {"overlap": "2 days"})
     found = new_secrets(ann)
     assert set(found) == {"one", "two"}
