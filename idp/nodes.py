@@ -3,6 +3,7 @@
 Both go by the database's clock, which they share. SQLite has one node only, whose clock it is.
 """
 
+import mmap
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
 from idp.db import Base, commit, db
+from idp.errors import IdpError
 
 ANNOUNCE_EVERY = 20
 """Seconds between two signs of life of a worker's node."""
@@ -49,11 +51,33 @@ class SchemaFloor(Base):
 
 
 _this_node: list[str] = []
+_told_to_end: list[mmap.mmap] = []
+"""One byte of memory that the first process of a node shares with those that it forks."""
 
 
 def begin_node() -> None:
     """Have the workers that begin from now on be those of one node."""
     _this_node[:] = [str(uuid.uuid4())]
+    _told_to_end[:] = [mmap.mmap(-1, 1)]
+
+
+def announce_end() -> None:
+    """Say in all processes of this node that it has been told to end.
+
+    A node that ends at once closes connections that a proxy has just opened, and what was sent on them is lost. So one with a
+    `stop_delay` says first that it is not ready, and goes on answering until nobody asks it any more.
+    """
+    for shared in _told_to_end:
+        shared[0] = 1
+
+
+def check_going_on() -> None:
+    """Return unless this node has been told to end.
+
+    :raises IdpError: it has.
+    """
+    if any(shared[0] for shared in _told_to_end):
+        raise IdpError("the server was told to end")
 
 
 def announce(workers: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from flask import Flask, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import clock_trust, ratelimit, runtime
+from idp import clock_trust, nodes, ratelimit, runtime
 from idp.db import db
 from idp.errors import IdpError, StorageFullError
 from idp.outages import explain_any, seconds_since_full
@@ -100,6 +100,7 @@ _CHECKS: Mapping[str, Callable[[], None]] = {
     "database": _check_database,
     "clock": clock_trust.recall_check,
     "threads": _check_threads,
+    "serving": nodes.check_going_on,
 }
 """What has to be well, by the name that it has in the answer. A check raises what is the matter."""
 

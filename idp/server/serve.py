@@ -60,6 +60,7 @@ def _serve(settings: Settings, on_listening: Callable[[bool], None], metrics: Pa
     server = PatientServer(
         "idp.server.worker:load",
         has_answered=announcement.is_made,
+        stop_delay=settings.stop_delay,
         factory=True,
         interface=Interfaces.WSGI,
         address=settings.host,

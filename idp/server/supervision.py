@@ -9,6 +9,7 @@ from typing import Any
 
 from granian.server import Server
 
+from idp import nodes
 from idp.server.announce import notify_service_manager
 from idp.telemetry import count_watching
 
@@ -32,20 +33,33 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
     Only while no worker has ever answered does it end, as what keeps all of them from beginning will not pass by itself.
     """
 
-    def __init__(self, *arguments: Any, has_answered: Callable[[], bool], **options: Any) -> None:
+    def __init__(self, *arguments: Any, has_answered: Callable[[], bool], stop_delay: float, **options: Any) -> None:
         """Take what Granian's takes.
 
         :param has_answered: tells whether a worker has ever answered a request.
+        :param stop_delay: for how many seconds the workers go on once the server was told to end.
         """
         super().__init__(*arguments, **options)
         # a worker that is told to end while it loads is to end: the handler that it inherits would only note it
         os.register_at_fork(after_in_child=_end_at_once)
-        self._has_answered = has_answered
+        self._has_answered, self._stop_delay = has_answered, stop_delay
+        self._signals = 0
         self._died_young: dict[int, int] = {}
+
+    def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
+        """Take the signal to end; a second one means at once."""
+        self._signals += 1
+        super().signal_handler_interrupt(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
         """End, and say so first: what is in hand is answered, which may take as long as a stop may."""
+        nodes.announce_end()
         notify_service_manager("STOPPING=1\nSTATUS=Answering what is in hand.")
+        end = time.monotonic() + self._stop_delay
+        while self._signals == 1 and (left := end - time.monotonic()) > 0:
+            self.main_loop_interrupt.clear()
+            if self._signals == 1:
+                self.main_loop_interrupt.wait(left)
         super().shutdown(exit_code)
 
     def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:

@@ -88,6 +88,10 @@ class Fields(Described, BaseSettings):
     """How many requests each worker handles at once. Further ones wait for three seconds, and are then answered 503.
     More threads do not make signing faster."""
 
+    stop_delay: int = Field(default=0, ge=0, le=300)
+    """Seconds for which a server that was told to end (SIGTERM) goes on answering, while `/health/ready` is 503 already: as long
+    as proxies need to leave it out, so that no request is lost. A second signal ends it at once."""
+
     master_key_file: Path = Path()
     """File that holds the master key and its predecessors, which encrypt signing keys, peppers, keysets and emails in the
     database. Created with mode 0600 if missing; servers notice when it changes. Keep a copy separate from the database's

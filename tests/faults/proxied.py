@@ -95,25 +95,39 @@ class BehindNginx(Proxied):
         return sum("," in line for line in (self.place / "tries").read_text().splitlines())
 
 
+@dataclass
 class BehindHaproxy(Proxied):
-    """Two nodes behind HAProxy."""
+    """Two nodes behind HAProxy, which say that they are about to end for long enough that it leaves them out."""
+
+    settings: dict[str, str] = field(default_factory=lambda: {"IDP_STOP_DELAY": "3"})
 
     def begin(self, nodes: dict[str, str]) -> Process:
         """Start it."""
         plain = {"bind 127.0.0.1:8443 ssl crt /etc/ssl/realmgate.pem alpn h2,http/1.1": f"bind 127.0.0.1:{self.port}"}
         second = {"# server node2 ": "server node2 ", "# server node2-anyway": "server node2-anyway"}
-        counted = {"global\n": f"global\n    stats socket {self.place}/stats.sock\n"}
+        counted = {"global\n": f"global\n    stats socket {self.place}/stats.sock level admin\n"}
         return start_haproxy(self.place, example("deploy/proxies/haproxy.cfg", plain | second | counted | nodes))
+
+    def replace(self, node: Node, source: Path) -> None:
+        """Replace a node. One of a release without `stop_delay` is taken out by hand first."""
+        name = f"realmgate/node{self.nodes.index(node) + 1}"
+        if "stop_delay" not in (node.source / "idp/server/supervision.py").read_text():
+            self._tell(f"set server {name} state drain")
+        super().replace(node, source)
+        self._tell(f"set server {name} state ready")
 
     def count_repeated(self) -> int:
         """Ask it how often it has connected, or sent a request, once more."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(f"{self.place}/stats.sock")
-            connection.sendall(b"show stat\n")
-            table = connection.makefile().read().removeprefix("# ")
+        table = self._tell("show stat").removeprefix("# ")
         return sum(
             int(row["wretr"]) + int(row["wredis"]) for row in csv.DictReader(table.splitlines()) if row["svname"] == "BACKEND"
         )
+
+    def _tell(self, command: str) -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{self.place}/stats.sock")
+            connection.sendall(f"{command}\n".encode())
+            return connection.makefile().read()
 
 
 def workers_behind_nginx(folder: Path, times: float = 1) -> Result:

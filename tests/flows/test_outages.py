@@ -74,7 +74,7 @@ def test_primary_that_takes_no_writes_is_an_outage_and_passes_by_itself(postgres
                 assert not is_ready(server)
             assert send(f"{server.url}/health/ready").json == {
                 "status": "DOWN",
-                "checks": {"database": "DOWN", "clock": "UP", "threads": "UP"},
+                "checks": {"database": "DOWN", "clock": "UP", "threads": "UP", "serving": "UP"},
             }
             assert send(f"{server.url}/health/live").status == 200
             refused = server.token(application)

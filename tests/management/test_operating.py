@@ -54,7 +54,10 @@ def metrics(server: Server) -> dict[str, float]:
 def test_health_on_both_ports(operated: Server) -> None:
     for ask in (lambda path: send(operated.url + path), lambda path: management(operated, path)):
         assert ask("/health/live").json == {"status": "UP"}
-        assert ask("/health/ready").json == {"status": "UP", "checks": {"database": "UP", "clock": "UP", "threads": "UP"}}
+        assert ask("/health/ready").json == {
+            "status": "UP",
+            "checks": {"database": "UP", "clock": "UP", "threads": "UP", "serving": "UP"},
+        }
     assert send(f"{operated.url}/metrics").status == 404, "metrics are for the management port"
     assert management(operated, "/v1/users").status == 404
 
@@ -259,7 +262,7 @@ def test_not_ready_without_the_database(client: FlaskClient, settings: Settings)
     answer = wait_until(lambda: (found := client.get("/health/ready")).status_code != 200 and found, "the end of readiness")
     assert (answer.status_code, answer.json) == (
         503,
-        {"status": "DOWN", "checks": {"database": "DOWN", "clock": "UP", "threads": "UP"}},
+        {"status": "DOWN", "checks": {"database": "DOWN", "clock": "UP", "threads": "UP", "serving": "UP"}},
     )
     assert client.get("/health/live").status_code == 200
     path.rmdir()

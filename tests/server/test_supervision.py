@@ -15,7 +15,7 @@ class Dead:
 
 
 def server() -> Any:
-    made = PatientServer("idp.server.worker:load", interface="wsgi", workers=2, has_answered=lambda: True)
+    made = PatientServer("idp.server.worker:load", interface="wsgi", workers=2, has_answered=lambda: True, stop_delay=0)
     made.wrks = [Dead(), Dead()]
     return made
 

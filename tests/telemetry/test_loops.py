@@ -41,7 +41,7 @@ def test_thread_that_ends_unasked_makes_the_server_unready(client: FlaskClient) 
         answer = client.get("/health/ready")
         assert (answer.status_code, answer.json) == (
             503,
-            {"status": "DOWN", "checks": {"database": "UP", "clock": "UP", "threads": "DOWN"}},
+            {"status": "DOWN", "checks": {"database": "UP", "clock": "UP", "threads": "DOWN", "serving": "UP"}},
         )
     finally:
         loop.finish(patience=0)
