@@ -62,6 +62,8 @@ class KnownApplication:
     """Empty for the realm's."""
     access_token_type: str
     """Empty for the realm's."""
+    token_seconds: int
+    """How long its own tokens live: no longer than the realm lets them."""
     kind: Kind
     title: str
     """What people are told it is called."""
@@ -165,6 +167,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             resources=frozenset((*row.resources, row.name)),
             algorithm=row.signing_algorithm or "",
             access_token_type=row.access_token_type or "",
+            token_seconds=min(realm.token_seconds, row.token_seconds or realm.token_seconds),
             kind=Kind(row.kind),
             title=row.display_name or row.name,
             redirect_uris=frozenset(row.redirect_uris),

@@ -41,6 +41,8 @@ class Application(Identified, Base):
     """None means the realm's."""
     access_token_type: Mapped[str | None] = mapped_column(String(10))
     """Header `typ` of its access tokens; None means the realm's."""
+    token_seconds: Mapped[int | None]
+    """Lifetime of its own tokens in seconds, if that is shorter than the realm's."""
     web_origins: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """Origins whose pages may read what the protocol's endpoints answer about it (Fetch standard, CORS protocol)."""
     kind: Mapped[str] = mapped_column(String(10), default=Kind.MACHINE.value, server_default=Kind.MACHINE.value)

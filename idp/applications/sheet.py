@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
 from idp.applications.kinds import GrantName, KindName
 from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
-from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link
+from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link, TokenSeconds
 from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
@@ -29,6 +29,8 @@ class ApplicationSettings(Sheet):
     """Signature algorithm of its tokens; by default that of the organisation."""
     access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
     """Header `typ` of its access tokens; by default that of the organisation. `JWT` is for APIs that refuse RFC 9068."""
+    token_seconds: TokenSeconds | None = Field(default=None, title="Lifetime of its tokens, in seconds")
+    """Of the access and ID tokens that it gets for itself; the organisation's if that is shorter, or if this is left out."""
     kind: KindName = Field(default="machine", title="Kind")
     """`machine` acts for itself; people sign in to `web` (has a secret), `native` and `browser` (have none)."""
     display_name: DisplayName = Field(default="", title="Display name")

@@ -35,7 +35,7 @@ from idp.realms.service import (
     publish_user,
     update_realm,
 )
-from idp.realms.sheet import LEAST_AUDIT_DAYS, AccessTokenType, Algorithm, RealmSettings, RealmSheet
+from idp.realms.sheet import LEAST_AUDIT_DAYS, AccessTokenType, Algorithm, RealmSettings, RealmSheet, TokenSeconds
 
 __all__ = [
     "GRACE",
@@ -56,6 +56,7 @@ __all__ = [
     "RealmSettings",
     "RealmSheet",
     "RealmState",
+    "TokenSeconds",
     "activate_realm",
     "announce_realm",
     "approve_realm",

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
 from idp.db import Base, Identified
+from idp.settings import TOKEN_LIFETIME
 
 
 class RealmState(StrEnum):
@@ -57,6 +58,8 @@ class Realm(Identified, Base):
     """Lifetime of personal tokens in seconds."""
     personal_token_choice: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether people may choose a shorter lifetime themselves."""
+    token_seconds: Mapped[int] = mapped_column(default=TOKEN_LIFETIME, server_default=str(TOKEN_LIFETIME))
+    """Lifetime in seconds of the tokens that applications get for themselves."""
     person_token_seconds: Mapped[int] = mapped_column(default=900, server_default="900")
     """Lifetime in seconds of the tokens that applications get for people who sign in to them."""
     refresh_idle_hours: Mapped[int] = mapped_column(default=336, server_default="336")

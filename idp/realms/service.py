@@ -163,6 +163,7 @@ class KnownRealm:
     personal_token_limit: int
     personal_token_seconds: int
     personal_token_choice: bool
+    token_seconds: int
     person_token_seconds: int
     refresh_idle_seconds: int
     refresh_seconds: int
@@ -210,6 +211,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 personal_token_limit=realm.personal_token_limit,
                 personal_token_seconds=realm.personal_token_seconds,
                 personal_token_choice=realm.personal_token_choice,
+                token_seconds=realm.token_seconds,
                 person_token_seconds=realm.person_token_seconds,
                 refresh_idle_seconds=realm.refresh_idle_hours * 3600,
                 refresh_seconds=realm.refresh_hours * 3600,

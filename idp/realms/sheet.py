@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from idp.realms.branding import Link, check_colour, check_logo
 from idp.realms.names import DisplayName
+from idp.settings import TOKEN_LIFETIME
 from idp.sheets import Between, Sheet
 
 LEAST_AUDIT_DAYS = 30
@@ -13,6 +14,7 @@ LEAST_AUDIT_DAYS = 30
 
 Algorithm = Literal["RS256", "ES256"]
 AccessTokenType = Literal["at+jwt", "JWT"]
+TokenSeconds = Annotated[int, Between(60, TOKEN_LIFETIME, "seconds")]
 
 
 class RealmSettings(Sheet):
@@ -46,6 +48,8 @@ class RealmSettings(Sheet):
     """From when they are created."""
     personal_token_choice: bool = Field(default=False, title="People may choose a shorter lifetime for a personal token")
     """Otherwise each lives as long as the setting says."""
+    token_seconds: TokenSeconds = Field(default=TOKEN_LIFETIME, title="Lifetime of applications' tokens, in seconds")
+    """Of the access and ID tokens that applications get for themselves. An application can have a shorter one."""
     person_token_seconds: Annotated[int, Between(60, 3600, "seconds")] = Field(
         default=900, title="Lifetime of people's tokens at applications, in seconds"
     )

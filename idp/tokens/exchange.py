@@ -44,7 +44,8 @@ def exchange_access_token(
     """Issue a narrower access token for another audience, in which `act` shows who acts (RFC 8693 §4.1).
 
     The subject token must have been made for the application that asks, or issued to it. The result lives no longer than
-    that, carries no role that it does not carry and its subject does not hold any more, and dies with it.
+    that and than the client's own tokens, carries no role that it does not carry and its subject does not hold any more, and
+    dies with it.
 
     :param actor: the application that asks, and has proved who it is.
     :param scope: `project:<name>` for each of the only projects to name; empty for all of the subject token's.
@@ -79,8 +80,9 @@ def exchange_access_token(
         scope=granted,
     )
     now = clock.timestamp()
-    token, jti = _sign(actor, said, now, claims["exp"])
-    return ExchangedToken(token, claims["exp"] - now, granted, jti)
+    expires = min(claims["exp"], now + actor.token_seconds)
+    token, jti = _sign(actor, said, now, expires)
+    return ExchangedToken(token, expires - now, granted, jti)
 
 
 def issue_upstream_token(realm: KnownRealm, subject: Subject, held: TokenRoles, *, audience: str, now: int, expires: int) -> str:

@@ -7,7 +7,6 @@ from idp import clock, keys
 from idp.applications import KnownApplication
 from idp.crypto import b64url, random_id
 from idp.realms import KnownRealm
-from idp.settings import TOKEN_LIFETIME
 from idp.telemetry import span
 from idp.tokens.claims import template_for
 
@@ -21,6 +20,8 @@ class IssuedTokens:
     """Empty unless `openid` was asked for."""
     scope: str
     jti: str
+    expires_in: int
+    """Seconds."""
 
 
 def issue_tokens(
@@ -28,7 +29,7 @@ def issue_tokens(
 ) -> IssuedTokens:
     """Issue an access token, and with `openid` an ID token, for an application that has authenticated.
 
-    The parameters are those of the token request, empty if absent; see `claims.narrow`. Both tokens live 36,000 seconds.
+    The parameters are those of the token request, empty if absent; see `claims.narrow`. Both tokens live equally long.
 
     :raises ScopeError: see `claims.narrow`.
     :raises TargetError: see `claims.narrow`.
@@ -38,7 +39,8 @@ def issue_tokens(
     with span("make claims"):
         template = template_for(realm, application, now, scope=scope, resource=resource, audience=audience)
         signer = signer_for(realm, application, now)
-    times = f'"iat":{now},"nbf":{now},"exp":{now + TOKEN_LIFETIME}'
+    lifetime = application.token_seconds
+    times = f'"iat":{now},"nbf":{now},"exp":{now + lifetime}'
 
     jti = random_id()
     access_token = signer.sign(access_token_type(realm, application), f'{template.access},{times},"jti":"{jti}"}}')
@@ -46,7 +48,7 @@ def issue_tokens(
     if template.id:
         hashed = at_hash(access_token)
         id_token = signer.sign("JWT", f'{template.id},{times},"jti":"{random_id()}","at_hash":"{hashed}"}}')
-    return IssuedTokens(access_token, id_token, template.scope, jti)
+    return IssuedTokens(access_token, id_token, template.scope, jti, lifetime)
 
 
 def check_request(realm: KnownRealm, application: KnownApplication, *, scope: str, resource: str, audience: str) -> None:

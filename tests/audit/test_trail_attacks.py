@@ -172,6 +172,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "audit_days",
             "tokens_from",
             "access_token_type",
+            "token_seconds",
             "person_token_seconds",
             "refresh_idle_hours",
             "refresh_hours",
@@ -186,6 +187,7 @@ def set_the_schema_back(connection: Connection) -> None:
         ],
         "application": [
             "jwks_frozen",
+            "token_seconds",
             "created_by",
             "access_token_type",
             "web_origins",

@@ -7,7 +7,6 @@ from idp.oauth.client_auth import Client
 from idp.oauth.errors import InvalidClientError, InvalidScopeError, InvalidTargetError
 from idp.oauth.forms import Form
 from idp.realms import KnownRealm
-from idp.settings import TOKEN_LIFETIME
 
 
 def client_credentials(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def client_credentials(realm: KnownRealm, client: Client | None, form: Form, add
     tokens.usage(realm.runtime).issued(
         realm.name, client.application, client.secret, address, issued.jti, id_token=bool(issued.id_token)
     )
-    answer = {"access_token": issued.access_token, "expires_in": TOKEN_LIFETIME, "token_type": "Bearer"}
+    answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": "Bearer"}
     if issued.id_token:
         answer["id_token"] = issued.id_token
     if issued.scope:
