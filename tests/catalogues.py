@@ -102,9 +102,10 @@ NO_TEXTS = frozenset(
 """Constants that read like texts, and are none: names of headers, languages, places where something is kept, and acts that lead on."""
 
 
-def all_texts() -> set[Text]:
+@cache
+def all_texts() -> frozenset[Text]:
     """Return all texts that a page may show."""
-    return {*texts_of_templates(), *texts_of_pages(), *texts_of_tables(), *texts_of_sheets(), *texts_of_errors()}
+    return frozenset({*texts_of_templates(), *texts_of_pages(), *texts_of_tables(), *texts_of_sheets(), *texts_of_errors()})
 
 
 def texts_of_templates() -> Iterator[Text]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PATIENCE, Server, send, wait_until
+from tests.serving import PATIENCE, Answer, Server, send, wait_until
 
 HALF = b"POST /v1/auth/authenticate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
 
@@ -155,7 +155,7 @@ def test_when_all_places_are_taken_the_next_one_is_told_to_come_back(own_server:
     own_server.settings |= {"IDP_THREADS": "1", "IDP_PASSWORD_HASHERS": "1"}
     own_server.start()
     body = b'{"emailId": "nobody@example.test", "password": "wrong wrong", "org": "acme"}'
-    answers = {}
+    answers: dict[str, Answer] = {}
 
     def sign_in() -> None:
         send(f"{own_server.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"})
@@ -163,10 +163,10 @@ def test_when_all_places_are_taken_the_next_one_is_told_to_come_back(own_server:
     def ask(path: str) -> None:
         answers[path] = send(f"{own_server.url}{path}")
 
-    with locked(own_server):
+    def are_refused() -> bool:
+        """Ask while the only place is taken, as far as one can see from here, and tell whether it was."""
         waiting = threading.Thread(target=sign_in)
         waiting.start()
-        # whatever comes while the only place is taken is refused by its own edge, in its own form
         threads = [
             threading.Thread(target=ask, args=(path,)) for path in ("/v1/users", "/console/sign-in", "/gateway/check/acme/x")
         ]
@@ -176,8 +176,12 @@ def test_when_all_places_are_taken_the_next_one_is_told_to_come_back(own_server:
         for thread in threads:
             thread.join()
         assert send(f"{own_server.url}/health/live").status == 200, "health takes no place"
-    waiting.join()
-    assert {path: answer.status for path, answer in answers.items()} == dict.fromkeys(answers, 503)
+        waiting.join()
+        return all(answer.status == 503 for answer in answers.values())
+
+    # whatever comes meanwhile is refused by its own edge, in its own form
+    with locked(own_server):
+        wait_until(are_refused, "the refusal of all three")
     assert all(answer.headers["Retry-After"] for answer in answers.values())
     assert answers["/v1/users"].json["code"] == "Unavailable"
     assert b"<html" in answers["/console/sign-in"].body

@@ -192,7 +192,8 @@ def test_token_request_is_traced_through_all_of_its_parts(operated: Server, coll
     root = collector.await_span(trace, "POST token")
     assert root.parent_span_id.hex() == PARENT
     spans = collector.trace(trace)
-    parts = [span.name for span in spans if span.parent_span_id == root.span_id]
+    # on a busy machine, what is in memory may have to be confirmed in between, which is a statement of its own
+    parts = [span.name for span in spans if span.parent_span_id == root.span_id and not span.name.isupper()]
     assert parts == ["open realm", "authenticate client", "make claims", "sign", "sign", "note usage"]
     (authentication,) = [span for span in spans if span.name == "authenticate client"]
     reads = [values(span) for span in spans if span.parent_span_id == authentication.span_id and span.name == "SELECT"]
