@@ -18,7 +18,7 @@ class Application(Identified, Base):
     __tablename__ = "application"
     __table_args__ = (
         UniqueConstraint("realm_id", "name"),
-        # by any three letters of name and description; on SQLite, a table of FTS5 is there for that, see `search`
+        # by any three letters of name and description; on SQLite, a table of FTS5 is there for that, see `text_search`
         Index(
             "ix_application_grams",
             text("grams_of(name || chr(10) || description)"),

@@ -10,7 +10,6 @@ from sqlalchemy import Select, String, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
-from idp.applications import search
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.redirects import is_private
@@ -19,6 +18,7 @@ from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_name, publish_application
+from idp.text_search import TextSearch
 
 MOST_WITH_ORIGINS = 1_000
 """Applications of a realm that may have web origins: each worker keeps the origins of them all in memory."""
@@ -38,6 +38,10 @@ FIELDS: dict[str, Any] = {
 
 NEW_APPLICATION = ApplicationSheet()
 """What an application is like of which nothing is said."""
+
+_SEARCH = TextSearch(
+    Application, columns=(Application.name, Application.description), always=(Application.name,), fts5="application_text"
+)
 
 HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
 """The condition that an application has web origins."""
@@ -259,7 +263,7 @@ def application_listing(
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
-        query = query.where(search.containing(realm, containing))
+        query = query.where(_SEARCH.containing(realm.id, containing))
     if enabled is not None:
         query = query.where(Application.enabled.is_(enabled))
     for names in (projects, [project] if project else None):

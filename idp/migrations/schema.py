@@ -182,8 +182,12 @@ def drift(connection: Connection) -> list[object]:
 
 
 def is_for_search(name: str | None) -> bool:
-    """Tell whether something is part of the index of migration 0016, which no model describes."""
-    return name is not None and (name == "ix_application_grams" or f"{name}_".startswith("application_text_"))
+    """Tell whether something is part of the indexes of migrations 0016 and 0017, which no model describes."""
+    if name is None:
+        return False
+    return name in {"ix_application_grams", "ix_user_account_grams"} or f"{name}_".startswith(
+        ("application_text_", "user_account_text_")
+    )
 
 
 @contextlib.contextmanager

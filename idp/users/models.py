@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
-from idp.db import Base, Identified
+from idp.db import SLOW, Base, Identified
 
 
 class UserKind(StrEnum):
@@ -26,6 +26,14 @@ class User(Identified, Base):
     __table_args__ = (
         UniqueConstraint("realm_id", "name"),
         Index("ix_user_account_name", "name"),  # a sign-in may leave the realm out
+        # by any three letters of the names; on SQLite, a table of FTS5 is there for that, see `text_search`
+        Index(
+            "ix_user_account_grams",
+            text("grams_of(name || chr(10) || first_name || chr(10) || last_name)"),
+            postgresql_using="gin",
+            postgresql_concurrently=True,
+            info={SLOW: "postgresql"},
+        ),
         {"sqlite_autoincrement": True},
     )
 

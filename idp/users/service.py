@@ -5,7 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, select, update
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
@@ -13,6 +13,7 @@ from idp.db import AfterColon, db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, publish_user
+from idp.text_search import TextSearch
 from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, User, UserKind
 from idp.users.names import canonical, check_user_name
 from idp.users.recipients import MailKind, may_mail, name_in_mails, owns_address
@@ -33,6 +34,9 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 NEW_USER = UserSheet()
 """What a user is like of whom nothing is said."""
+
+_NAMES = (User.name, User.first_name, User.last_name)
+_SEARCH = TextSearch(User, columns=_NAMES, always=_NAMES, fts5="user_account_text")
 
 _TEXTS = {"name": User.name, "email": User.email, "first_name": User.first_name, "last_name": User.last_name}
 _TIMES = {"created_at": User.created_at, "updated_at": User.updated_at, "last_sign_in_at": User.last_sign_in_at}
@@ -290,7 +294,7 @@ def user_listing(
     """
     query = select(User).where(User.realm_id == realm.id)
     if containing:
-        query = query.where(or_(*(holds(column, containing) for column in (User.name, User.first_name, User.last_name))))
+        query = query.where(_SEARCH.containing(realm.id, containing))
     if kind is not None:
         query = query.where(User.kind == kind.value)
     if enabled is not None:

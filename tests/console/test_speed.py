@@ -11,9 +11,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from idp import access, applications, clock, realms, runtime, users
+from idp import access, applications, clock, realms, runtime, text_search, users
 from idp.app import close_app, create_app
-from idp.applications import search
 from idp.console import kept_numbers, lists
 from idp.db import db
 from idp.settings import Settings
@@ -228,10 +227,38 @@ def test_the_index_finds_what_looking_through_everything_finds(
     realm: realms.Realm, monkeypatch: pytest.MonkeyPatch, wanted: str, count: int
 ) -> None:
     assert applications.application_listing(realm, containing=wanted).count() == count
-    monkeypatch.setattr(search, "FEW", 5)  # more than a few: they are looked for one after the other
+    monkeypatch.setattr(text_search, "FEW", 5)  # more than a few: they are looked for one after the other
     assert applications.application_listing(realm, containing=wanted).count() == count
-    runtime.current().extensions["application text"] = {"is there": False}  # as where SQLite was built without FTS5
+    runtime.current().extensions["text search"] = {"application_text": False}  # as where SQLite was built without FTS5
     assert applications.application_listing(realm, containing=wanted).count() == count
+
+
+@pytest.fixture
+def people(make: Factory) -> None:
+    for number in range(38):
+        make.user(f"p{number:02}@people.test", password=False)
+    make.user("x38@people.test", first_name="Ada", last_name="Lovelace", password=False)
+    make.user("x39@people.test", first_name="Übermut", password=False)
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize(
+    ("wanted", "count"),
+    [("p1", 10), ("PEOPLE.TEST", 40), ("loveLACE", 1), ("ada", 1), ("p07@", 1), ("@p", 40), ("a\nL", 0), ("Ü", 1), ("Über", 1)],
+)
+def test_users_are_found_by_an_index_as_by_looking_through_all(
+    realm: realms.Realm, monkeypatch: pytest.MonkeyPatch, wanted: str, count: int
+) -> None:
+    def found() -> int:
+        return users.user_listing(realm, containing=wanted).count()
+
+    assert found() == count
+    has_index = len(wanted) >= 3 and wanted.isascii() and wanted.isprintable()
+    assert ("user_account_text VIRTUAL TABLE INDEX" in plan_of(found)) == has_index
+    monkeypatch.setattr(text_search, "FEW", 5)
+    assert found() == count
+    runtime.current().extensions["text search"] = {"user_account_text": False}
+    assert found() == count
 
 
 @pytest.mark.usefixtures("some")

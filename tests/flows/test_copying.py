@@ -60,7 +60,7 @@ def raw(settings: Settings) -> Raw:
     """Return what a database holds, as its own driver reads it and not as the program does; times in UTC."""
     if settings.sqlite_path is not None:
         with closing(sqlite3.connect(settings.sqlite_path)) as file:
-            query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'application_text%'"
+            query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_text%'"
             return _read(file.execute, [name for (name,) in file.execute(query)])
     with psycopg.connect(settings.database_url) as connection:
         connection.adapters.register_loader("json", TextLoader)

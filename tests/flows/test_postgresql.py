@@ -13,9 +13,8 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, audit, clock, keysets, migrations, realms, runtime, setup
+from idp import applications, audit, clock, keysets, migrations, realms, runtime, setup, text_search, users
 from idp.app import close_app, create_app
-from idp.applications import search
 from idp.audit import Tag
 from idp.cli import main
 from idp.db import commit, db, make_engine_apart
@@ -79,7 +78,7 @@ def test_applications_are_found_by_the_index(make: Factory, monkeypatch: pytest.
     make.change(lambda realm, row: set_application(realm, row, description="Sortiert Übergrößen"), "bot-059")
     wanted = {"branch 017": 1, "Bot-0": 60, "h 0%": 0, "%": 0, "_": 0, "ot": 60, '" OR "': 0, "ÜBER": 1, "sortiert": 1, "059": 1}
     assert {text: count(text) for text in wanted} == wanted
-    monkeypatch.setattr(search, "FEW", 5)  # more than a few: they are looked for one after the other
+    monkeypatch.setattr(text_search, "FEW", 5)  # more than a few: they are looked for one after the other
     assert {text: count(text) for text in wanted} == wanted
     with make.app.app_context():
         db.session.execute(text("SET LOCAL enable_seqscan = off"))
@@ -87,6 +86,18 @@ def test_applications_are_found_by_the_index(make: Factory, monkeypatch: pytest.
             text("EXPLAIN SELECT id FROM application WHERE grams_of(name || chr(10) || description) @> ARRAY['bra', 'ran']")
         )
         assert "ix_application_grams" in "".join(row[0] for row in plan)
+
+
+def test_users_are_found_by_any_part_of_their_names(make: Factory) -> None:
+    make.user("ada@example.test", first_name="Ada", last_name="Lovelace", password=False)
+    wanted = {"LOVE": 1, "da L": 0, "ada@ex": 1, "%": 0, "xyz": 0}
+    listed = {text: make.do(lambda realm, text=text: users.user_listing(realm, containing=text).count()) for text in wanted}
+    assert listed == wanted
+    with make.app.app_context():
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        names = "name || chr(10) || first_name || chr(10) || last_name"
+        plan = db.session.execute(text(f"EXPLAIN SELECT id FROM user_account WHERE grams_of({names}) @> ARRAY['ada', 'da@']"))
+        assert "ix_user_account_grams" in "".join(row[0] for row in plan)
 
 
 def test_days_have_what_their_hours_have(make: Factory) -> None:
