@@ -101,7 +101,7 @@ def test_each_number_leads_to_as_many_rows(
     figures = re.findall(r'<li><a href="([^"]+)"><span>[^<]+</span><strong>([\d,]+)</strong>', page)
     counted = re.findall(r'<a href="([^"]+)"(?: class="state state-warn")?>([\d,]+) (?:application|API key)s?<span', page)
     links = [(html.unescape(url), number(count)) for url, count in figures + counted]
-    assert len({url for url, _ in links}) >= (17 if fill is some_of_each else 7)
+    assert len({url for url, _ in links}) >= (17 if fill is some_of_each else 6)
     assert {url: rows_behind(ann, url) for url, _ in links} == dict(links)
 
 
