@@ -20,11 +20,11 @@ from idp.console.forms import DurationField, Form, TimeField, length_of_time, te
 from idp.console.language import say
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
-from idp.console.parties import page_of
 from idp.console.render import render
 from idp.console.reviewing import KEY_FILTER, REVIEW
 from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.trail_words import page_of
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
 from idp.errors import NotFoundError
@@ -155,6 +155,7 @@ def list_keys(visit: Visit) -> Response | str:
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
         several=f"{base(visit.realm.name)}/several-api-keys",
         title=say("API keys"),
+        longest=length_of_time(visit.realm.api_key_hours * 3600),
     )
 
 
@@ -181,6 +182,7 @@ def my_keys(visit: Visit) -> Response | str:
         new=page_url(f"{MINE}/new"),
         several=page_url(f"{MINE}/several"),
         title=say("Manage keys"),
+        longest=length_of_time(visit.realm.api_key_hours * 3600),
     )
 
 

@@ -20,6 +20,7 @@ from idp.console.navigation import base, sections
 from idp.console.render import number, render, words
 from idp.console.reviewing import LINES, REVIEW
 from idp.console.signing_keys import next_step
+from idp.console.trail_words import why
 from idp.console.zones import ZONE, shown_time, zone_name
 from idp.posture import Answer, Question
 
@@ -37,15 +38,6 @@ _REFUSED = {
     "Sign-ins": {Tag.SIGN_IN_REFUSE},
 }
 
-
-_WHY = {
-    "secret": "a wrong, expired or retired secret, or no such application",
-    "password": "a wrong password",
-    "unknown": "no such key",
-    "address": "from an address that the key is not valid for",
-    "": "for a reason that was not recorded",
-}
-"""What the trail's short reasons mean, where they do not speak for themselves."""
 
 _MOST_EXPIRING = 8
 """Credentials that the page names of those that expire soon."""
@@ -69,7 +61,7 @@ def show(visit: Visit) -> Response | str:
     for each in recent:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
-                reasons[title, _why(each.reason)] += each.count
+                reasons[title, why(each.reason)] += each.count
     numbers = numbers_of(visit.realm)
     labels = [shown_time(begin, "%H:%M") if span == "day" else day_label(begin) for begin in begins]
     past = _series(activity, before, _DONE), _series(activity, before, _REFUSED)
@@ -95,11 +87,7 @@ def _refusals(visit: Visit) -> list[tuple[AuditEvent, str]]:
     if not rules.audit.can_read(visit.authority):
         return []
     found = audit.list_events(visit.realm.name, outcome="refused", limit=6)
-    return [(event, _why(str(event.detail["reason"])) if event.detail.get("reason") else "") for event in found]
-
-
-def _why(reason: str) -> str:
-    return _WHY.get(reason, reason)
+    return [(event, why(str(event.detail["reason"])) if event.detail.get("reason") else "") for event in found]
 
 
 @dataclass(frozen=True)
@@ -161,9 +149,9 @@ def _of_credentials(visit: Visit, now: datetime, numbers: Numbers | None) -> lis
             f"/applications?{REVIEW}={Question.AUTHENTICATION.value}",
         ),
         Figure(
-            say("Expiring within 30 days"),
+            say("Expiring soon"),
             _some(sum(way.count for way in expiring)) if numbers else _BEING_COUNTED,
-            "" if numbers else say("secrets and API keys"),
+            say("within 30 days"),
             parts=expiring,
             is_bad=any(way.count for way in expiring),
         ),

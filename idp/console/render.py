@@ -18,9 +18,9 @@ from idp.console.icons import icon
 from idp.console.language import all_languages, count_of, current_language, say, say_count
 from idp.console.lists import here
 from idp.console.navigation import base, sections
-from idp.console.parties import page_of
 from idp.console.recent import recent_organisations
 from idp.console.theme import THEMES, chosen_theme, this_page
+from idp.console.trail_words import page_of, why
 from idp.console.urls import page_url
 from idp.console.zones import is_zone_known, shown_time, zone_cookie, zone_name
 from idp.db import is_uid
@@ -107,6 +107,7 @@ def set_up_templates(app: Flask) -> None:
         "as_json": as_json,
         "exactly": exactly,
         "to_second": to_second,
+        "why": why,
         "said": said,
         "sentence": sentence,
         "address": address,
