@@ -19,7 +19,8 @@ BASE = "/console/realms/acme"
 
 def rows(text: str) -> list[str]:
     """Return what stands in each row of a list of events, without what opens."""
-    return [re.sub(r"\s+", " ", re.sub("<[^>]+>", "|", each)) for each in re.findall(r"<summary>(<span class="outcome.*?)</summary>", text)]
+    found = re.findall(r'<summary>(<span class="outcome.*?)</summary>', text)
+    return [re.sub(r"\s+", " ", re.sub("<[^>]+>", "|", each)) for each in found]
 
 
 def test_a_row_says_the_second_in_the_zone_of_the_reader(app: Flask, ann: Surfer, frozen_clock: Any) -> None:
