@@ -159,11 +159,10 @@ def _everywhere(realm: Realm, now: datetime) -> ColumnElement[bool]:
     held = and_(
         Grant.realm_id == realm.id,
         Grant.holder_kind == HolderKind.APPLICATION.value,
-        Grant.project_id.is_not(None),
+        Grant.holder_id == Application.id,
         or_(Grant.until.is_(None), Grant.until > now),
     )
-    many = select(Grant.holder_id).where(held).group_by(Grant.holder_id)
-    return Application.id.in_(many.having(func.count(Grant.project_id.distinct()) > MANY))
+    return select(func.count(Grant.project_id.distinct())).where(held).scalar_subquery() > MANY
 
 
 def _shared(_realm: Realm, now: datetime) -> ColumnElement[bool]:

@@ -280,10 +280,13 @@ def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
             return Application.enabled.is_(False)
         case "unused":
             return func.coalesce(Application.last_used_at, Application.created_at) < now - clock.UNUSED
-        case "expiring" | "idle":
-            secret = expires_before(now + clock.SOON) if state == "expiring" else is_idle_since(now - clock.UNUSED)
-            found = select(ApplicationSecret.application_id).where(secret)
+        case "expiring":  # few: found by an index of their times
+            found = select(ApplicationSecret.application_id).where(expires_before(now + clock.SOON))
             return and_(Application.enabled, Application.id.in_(found))
+        case "idle":  # many: looked for along the list, up to its end
+            own = ApplicationSecret.application_id == Application.id
+            found = select(ApplicationSecret.application_id).where(own, is_idle_since(now - clock.UNUSED))
+            return and_(Application.enabled, found.exists())
     return Application.enabled.is_(True)
 
 
