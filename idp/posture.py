@@ -76,13 +76,13 @@ def answers(realm: Realm, now: datetime) -> list[Answer]:
 
 def asked_of_applications(listing: Listing, realm: Realm, question: Question, now: datetime) -> Listing:
     """Return only the applications of a realm's listing that a question is about: of those that are enabled."""
-    return listing.where(Application.enabled, OF_APPLICATIONS[question](realm, now))
+    return listing.where(Application.enabled.is_(True), OF_APPLICATIONS[question](realm, now))
 
 
 def asked_of_keys(listing: Listing, realm: Realm, question: Question, now: datetime) -> Listing:
     """Return only the API keys of a realm's listing that a question is about: of those that work."""
     alive = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
-    return listing.where(ApiKey.revoked_at.is_(None), ApiKey.active, alive, OF_KEYS[question](realm, now))
+    return listing.where(ApiKey.revoked_at.is_(None), ApiKey.active.is_(True), alive, OF_KEYS[question](realm, now))
 
 
 def _answer(realm: Realm, question: Question, now: datetime) -> Answer:

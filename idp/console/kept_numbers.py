@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
 from flask import Flask, current_app
 
@@ -36,7 +36,6 @@ _LONG = 0.2
 _MOST_KEPT = 1_000
 """Realms whose numbers a worker keeps."""
 
-Key, Value = TypeVar("Key"), TypeVar("Value")
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +182,7 @@ def _keep(number: int, at: float, found: Numbers) -> None:
     _put(_kept(), number, (at, found))
 
 
-def _put(kept: dict[Key, Value], key: Key, value: Value) -> None:
+def _put(kept: dict[Any, Any], key: Any, value: Any) -> None:
     if len(kept) > _MOST_KEPT:
         kept.clear()
     kept[key] = value
