@@ -91,7 +91,7 @@ def test_page_after_an_event_that_was_removed_is_empty(trail: Flask) -> None:
         ({"tag": "admin:role:create"}, "realm_tag_at"),
         ({"tag": "admin:"}, "realm_tag_at"),
         ({"kind": "role"}, "realm_tag_at"),
-        ({"tags": audit.TOKENS_AND_CALLS}, "realm_tag_at"),
+        ({"tags": audit.REFUSED_CREDENTIALS}, "realm_tag_at"),
         ({"kind": "server"}, "realm_tag_at"),
         ({"kind": "group", "tag": "admin:grant"}, "realm_tag_at_group"),
         ({"kind": "user", "tag": "user:session:end"}, "realm_tag_at_user"),
