@@ -1,7 +1,13 @@
 """The one source of the time of day, so that tests can set it."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+SOON = timedelta(days=30)
+"""How long before its end anything is said to expire or to end soon, in every list and number."""
+
+UNUSED = timedelta(days=90)
+"""After how long anything that was not used is said to be unused."""
 
 
 def now() -> datetime:

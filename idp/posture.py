@@ -1,30 +1,26 @@
-"""How well a realm keeps its programs' identities: ten questions, each answered by a number of things that can be shown.
+"""How well a realm keeps its programs' identities: ten questions, each answered by things that a list can show.
+
+What a question is about is said once, as a condition, by which things are counted and by which the lists are narrowed.
 
 The questions are those of OWASP's Non-Human Identities Top 10 (2025), NHI1 to NHI10.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, and_, cast, func, or_, select
 from sqlalchemy import String as Text
 
+from idp import clock
 from idp.access import Grant, HolderKind, Role
-from idp.apikeys import ApiKey
-from idp.applications import Application, ApplicationSecret
-from idp.db import db
+from idp.apikeys import ApiKey, key_listing
+from idp.applications import Application, ApplicationSecret, application_listing
+from idp.paging import Listing
 from idp.realms import Realm
 from idp.registrations import Registration
 from idp.users import User
-
-UNUSED = timedelta(days=90)
-"""After how long a credential that was not used is a forgotten one."""
-
-SOON = timedelta(days=30)
-"""How long before its end a credential is one that expires."""
 
 OLD = timedelta(days=365)
 """After how long a secret is a long-lived one."""
@@ -53,11 +49,19 @@ class Question(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a realm stands to a question."""
+    """How a realm stands to a question: how many things there are that ought to be looked at."""
 
     question: Question
-    count: int
-    """How many things there are that ought to be looked at."""
+    applications: int = 0
+    keys: int = 0
+    """API keys."""
+    settings: int = 0
+    """Settings of the realm."""
+
+    @property
+    def count(self) -> int:
+        """How many there are in all."""
+        return self.applications + self.keys + self.settings
 
     @property
     def is_good(self) -> bool:
@@ -67,66 +71,68 @@ class Answer:
 
 def answers(realm: Realm, now: datetime) -> list[Answer]:
     """Return how a realm stands to each of the questions, in their order."""
-    return [Answer(question, ask(realm, now)) for question, ask in _ASKED.items()]
+    return [_answer(realm, question, now) for question in Question]
 
 
-def count_static_secrets(realm: Realm, now: datetime) -> int:
-    """Return how many client secrets work, up to `MOST_COUNTED`."""
-    return _count(_secrets(realm, now))
+def asked_of_applications(listing: Listing, realm: Realm, question: Question, now: datetime) -> Listing:
+    """Return only the applications of a realm's listing that a question is about: of those that are enabled."""
+    return listing.where(Application.enabled.is_(True), OF_APPLICATIONS[question](realm, now))
 
 
-def count_expiring(realm: Realm, now: datetime, before: datetime) -> int:
-    """Return how many secrets and API keys that work stop working before a time."""
-    keys = _keys(realm, now).where(ApiKey.expires_at < before)
-    return _count(_secrets(realm, now).where(ApplicationSecret.expires_at < before)) + _count(keys)
-
-
-def _count(query: Select[Any]) -> int:
-    return db.session.scalar(select(func.count()).select_from(query.limit(MOST_COUNTED).subquery())) or 0
-
-
-def _secrets(realm: Realm, now: datetime) -> Select[int]:
-    """Return the live secrets of applications that are enabled, as a query of their row numbers."""
-    alive = or_(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at > now)
-    query = select(ApplicationSecret.id).join(Application, Application.id == ApplicationSecret.application_id)
-    return query.where(Application.realm_id == realm.id, Application.enabled, ApplicationSecret.retired_at.is_(None), alive)
-
-
-def _keys(realm: Realm, now: datetime) -> Select[int]:
-    """Return the API keys that work, as a query of their row numbers."""
+def asked_of_keys(listing: Listing, realm: Realm, question: Question, now: datetime) -> Listing:
+    """Return only the API keys of a realm's listing that a question is about: of those that work."""
     alive = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
-    return select(ApiKey.id).where(ApiKey.realm_id == realm.id, ApiKey.revoked_at.is_(None), ApiKey.active, alive)
+    return listing.where(ApiKey.revoked_at.is_(None), ApiKey.active.is_(True), alive, OF_KEYS[question](realm, now))
 
 
-def _applications(realm: Realm, *conditions: ColumnElement[bool]) -> Select[int]:
-    return select(Application.id).where(Application.realm_id == realm.id, Application.enabled, *conditions)
+def _answer(realm: Realm, question: Question, now: datetime) -> Answer:
+    applications, keys = application_listing(realm), key_listing(realm)
+    return Answer(
+        question,
+        asked_of_applications(applications, realm, question, now).count(MOST_COUNTED) if question in OF_APPLICATIONS else 0,
+        asked_of_keys(keys, realm, question, now).count(MOST_COUNTED) if question in OF_KEYS else 0,
+        int(question is Question.CONFIGURATION and not realm.key_rotation_days),
+    )
 
 
-def _forgotten(realm: Realm, now: datetime) -> int:
-    """NHI1: identities that nobody has used for long, and that still work; and keys of people who were disabled."""
-    last = func.coalesce(Application.last_used_at, Application.created_at)
-    unused_key = func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - UNUSED
+def _has_secret(now: datetime, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that an application has a live secret that meets these conditions."""
+    return select(ApplicationSecret.id).where(_is_live_secret(now), *conditions).exists()
+
+
+def _is_live_secret(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a secret is one of an application's, and works."""
+    alive = or_(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at > now)
+    return and_(ApplicationSecret.application_id == Application.id, ApplicationSecret.retired_at.is_(None), alive)
+
+
+def _forgotten(_realm: Realm, now: datetime) -> ColumnElement[bool]:
+    """NHI1: identities that nobody has used for long, and that still work."""
+    return func.coalesce(Application.last_used_at, Application.created_at) < now - clock.UNUSED
+
+
+def _forgotten_key(realm: Realm, now: datetime) -> ColumnElement[bool]:
+    """NHI1: keys that nobody has used for long; and keys of people who were disabled."""
     owner_is_gone = ApiKey.user_id.in_(select(User.id).where(User.realm_id == realm.id, User.enabled.is_(False)))
-    keys = _keys(realm, now).where(or_(unused_key, owner_is_gone))
-    return _count(_applications(realm, last < now - UNUSED)) + _count(keys)
+    return or_(func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - clock.UNUSED, owner_is_gone)
 
 
-def _unfindable(realm: Realm, now: datetime) -> int:
+def _unfindable(_realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI2: secrets that came from elsewhere, without the prefix by which scanners find a leaked one."""
-    return _count(_secrets(realm, now).where(ApplicationSecret.public_part == ""))
+    return _has_secret(now, ApplicationSecret.public_part == "")
 
 
-def _strangers(realm: Realm, _now: datetime) -> int:
+def _stranger(_realm: Realm, _now: datetime) -> ColumnElement[bool]:
     """NHI3: applications that have registered themselves."""
-    return _count(_applications(realm, Application.id.in_(select(Registration.application_id))))
+    return Application.id.in_(select(Registration.application_id))
 
 
-def _with_secrets(realm: Realm, now: datetime) -> int:
+def _with_secret(_realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI4: machine identities that show a secret, where a key pair would prove who they are without one."""
-    return _count(_secrets(realm, now))
+    return _has_secret(now)
 
 
-def _powerful(realm: Realm, now: datetime) -> int:
+def _powerful(realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI5: programs that may change who may do what in the whole realm."""
     gives = cast(Role.permissions, Text).contains('"grants:write"')
     held = (
@@ -135,53 +141,58 @@ def _powerful(realm: Realm, now: datetime) -> int:
         .where(Grant.realm_id == realm.id, Grant.holder_kind == HolderKind.APPLICATION.value, Grant.project_id.is_(None), gives)
         .where(or_(Grant.until.is_(None), Grant.until > now))
     )
-    return _count(_applications(realm, Application.id.in_(held)))
+    return Application.id.in_(held)
 
 
-def _unrotated(realm: Realm, _now: datetime) -> int:
-    """NHI6: signing keys are not replaced by themselves."""
-    return 0 if realm.key_rotation_days else 1
+def _old(_realm: Realm, now: datetime) -> ColumnElement[bool]:
+    """NHI7: secrets that are old."""
+    return _has_secret(now, ApplicationSecret.created_at < now - OLD)
 
 
-def _endless(realm: Realm, now: datetime) -> int:
-    """NHI7: secrets that are old, and keys that never expire."""
-    old = _secrets(realm, now).where(ApplicationSecret.created_at < now - OLD)
-    return _count(old) + _count(_keys(realm, now).where(ApiKey.expires_at.is_(None)))
+def _endless_key(_realm: Realm, _now: datetime) -> ColumnElement[bool]:
+    """NHI7: keys that never expire."""
+    return ApiKey.expires_at.is_(None)
 
 
-def _everywhere(realm: Realm, now: datetime) -> int:
+def _everywhere(realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI8: programs that work in many projects."""
     held = and_(
         Grant.realm_id == realm.id,
         Grant.holder_kind == HolderKind.APPLICATION.value,
-        Grant.project_id.is_not(None),
+        Grant.holder_id == Application.id,
         or_(Grant.until.is_(None), Grant.until > now),
     )
-    many = select(Grant.holder_id).where(held).group_by(Grant.holder_id)
-    return _count(_applications(realm, Application.id.in_(many.having(func.count(Grant.project_id.distinct()) > MANY))))
+    return select(func.count(Grant.project_id.distinct())).where(held).scalar_subquery() > MANY
 
 
-def _shared(realm: Realm, now: datetime) -> int:
+def _shared(_realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI9: applications with so many secrets that several programs seem to be one."""
-    query = _secrets(realm, now).with_only_columns(ApplicationSecret.application_id)
-    return _count(query.group_by(ApplicationSecret.application_id).having(func.count() > MANY))
+    return select(func.count(ApplicationSecret.id)).where(_is_live_secret(now)).scalar_subquery() > MANY
 
 
-def _people(realm: Realm, now: datetime) -> int:
+def _personal_key(_realm: Realm, _now: datetime) -> ColumnElement[bool]:
     """NHI10: keys of people that carry all that their owners may do, without an end."""
-    everything = and_(ApiKey.user_id.is_not(None), cast(ApiKey.roles, Text) == "[]", ApiKey.expires_at.is_(None))
-    return _count(_keys(realm, now).where(everything))
+    return and_(ApiKey.user_id.is_not(None), cast(ApiKey.roles, Text) == "[]", ApiKey.expires_at.is_(None))
 
 
-_ASKED: dict[Question, Callable[[Realm, datetime], int]] = {
+Condition = Callable[[Realm, datetime], ColumnElement[bool]]
+"""Returns what is true of the things of a realm that a question is about, at a time."""
+
+OF_APPLICATIONS: Mapping[Question, Condition] = {
     Question.OFFBOARDING: _forgotten,
     Question.LEAKAGE: _unfindable,
-    Question.THIRD_PARTIES: _strangers,
-    Question.AUTHENTICATION: _with_secrets,
+    Question.THIRD_PARTIES: _stranger,
+    Question.AUTHENTICATION: _with_secret,
     Question.PRIVILEGES: _powerful,
-    Question.CONFIGURATION: _unrotated,
-    Question.LONG_LIVED: _endless,
+    Question.LONG_LIVED: _old,
     Question.ISOLATION: _everywhere,
     Question.REUSE: _shared,
-    Question.HUMAN_USE: _people,
 }
+"""The questions that applications are asked."""
+
+OF_KEYS: Mapping[Question, Condition] = {
+    Question.OFFBOARDING: _forgotten_key,
+    Question.LONG_LIVED: _endless_key,
+    Question.HUMAN_USE: _personal_key,
+}
+"""The questions that API keys are asked."""

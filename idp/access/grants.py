@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, case, cast, delete, func, or_, select
@@ -17,8 +17,6 @@ from idp.db import AfterColon, db
 from idp.errors import InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, publish_application, publish_user
-
-ENDING_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -226,7 +224,7 @@ def grant_listing(
         case "ended":
             query = query.where(Grant.until <= now)
         case "ending":
-            query = query.where(Grant.until > now, Grant.until <= now + ENDING_SOON)
+            query = query.where(Grant.until > now, Grant.until <= now + clock.SOON)
     query = query.where(*(condition for asked, condition in conditions if asked))
     return Listing(query, Grant.id, {"holder": Grant.holder_name}, fields=_fields(realm, now))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, select
@@ -21,15 +21,6 @@ from idp.users import User
 
 MADE_WITH = "api-key:"
 """How `created_by` of a key begins that was made with another."""
-
-EXPIRING_SOON = timedelta(days=14)
-"""How long before it expires a key is said to be expiring."""
-
-ENDING_SOON = timedelta(days=30)
-"""How long before it expires a key is looked for by who plans ahead."""
-
-UNUSED_LONG = timedelta(days=90)
-"""After how long a key that was not used is said to be unused."""
 
 MOST_KEYS = 1_000
 """Keys that one identity can have."""
@@ -209,8 +200,8 @@ def key_listing(
     """Return keys as a list in pages: all of the realm, or of one owner.
 
     :param containing: only those whose name, description or public part contains this, ignoring case.
-    :param state: only those that are in this one, a `KeyStatus`; or that work and are `expiring` soon, `ending` within 30
-        days, or `unused` for long.
+    :param state: only those that are in this one, a `KeyStatus`; or that work and are `expiring` soon, or `unused` for
+        long.
     :param owned_by: only those of owners whose name, or kind and name, contains this, ignoring case.
     :param role: only those that are for this role of their owner, among others.
     :param project: only those that are for this project, among others.
@@ -251,10 +242,10 @@ def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
             return and_(ApiKey.revoked_at.is_(None), expired)
         case KeyStatus.INACTIVE:
             return and_(is_open, ApiKey.active.is_(False))
-        case "expiring" | "ending":
-            return and_(works, ApiKey.expires_at < now + (EXPIRING_SOON if state == "expiring" else ENDING_SOON))
+        case "expiring":
+            return and_(works, ApiKey.expires_at < now + clock.SOON)
         case "unused":
-            return and_(works, func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - UNUSED_LONG)
+            return and_(works, func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - clock.UNUSED)
     return works
 
 

@@ -14,17 +14,27 @@ from idp.realms import Realm
 QUIET_AFTER = timedelta(hours=72)
 """A secret beside another that is in use, and that was not used for so long, can be retired: nobody will miss it."""
 
-MOST_COUNTED = 1_000
-"""Secrets that are counted; there may be more."""
-
 FoundSecret = tuple[ApplicationSecret, Application]
 
 
-def expiring_secrets(realm: Realm, before: datetime, limit: int = 10) -> tuple[Sequence[FoundSecret], int]:
-    """Return live secrets that expire before a time, the next first, and how many there are, up to a thousand."""
-    soon = and_(ApplicationSecret.expires_at > clock.now(), ApplicationSecret.expires_at < before)
+def expires_before(time: datetime) -> ColumnElement[bool]:
+    """Return the condition that a secret works, and stops working before a time."""
+    soon = and_(ApplicationSecret.expires_at > clock.now(), ApplicationSecret.expires_at < time)
+    return and_(ApplicationSecret.retired_at.is_(None), soon)
+
+
+def is_idle_since(time: datetime) -> ColumnElement[bool]:
+    """Return the condition that a secret works, is older than a time, and was not used since then."""
+    last, end = ApplicationSecret.last_used_at, ApplicationSecret.expires_at
+    quiet = and_(ApplicationSecret.created_at < time, or_(last.is_(None), last < time))
+    return and_(ApplicationSecret.retired_at.is_(None), or_(end.is_(None), end > clock.now()), quiet)
+
+
+def expiring_secrets(realm: Realm, limit: int = 10) -> Sequence[FoundSecret]:
+    """Return live secrets of applications that are enabled and that expire soon, the next first."""
     # the sum keeps the database from going through all applications of the realm: few secrets expire soon
-    return _find(and_(Application.realm_id + 0 == realm.id, soon), ApplicationSecret.expires_at, limit)
+    soon = and_(Application.realm_id + 0 == realm.id, expires_before(clock.now() + clock.SOON))
+    return _find(soon, ApplicationSecret.expires_at, limit)
 
 
 def count_expiring(before: datetime) -> int:
@@ -34,12 +44,9 @@ def count_expiring(before: datetime) -> int:
     return db.session.scalar(query) or 0
 
 
-def unused_secrets(realm: Realm, since: datetime, limit: int = 10) -> tuple[Sequence[FoundSecret], int]:
-    """Return live secrets that are older than a time and were not used since then, and how many there are, up to a thousand."""
-    last = ApplicationSecret.last_used_at
-    quiet = and_(ApplicationSecret.created_at < since, or_(last.is_(None), last < since))
-    alive = or_(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at > clock.now())
-    return _find(and_(Application.realm_id == realm.id, quiet, alive), None, limit)
+def unused_secrets(realm: Realm, limit: int = 10) -> Sequence[FoundSecret]:
+    """Return live secrets of applications that are enabled, and that were not used for long."""
+    return _find(and_(Application.realm_id == realm.id, is_idle_since(clock.now() - clock.UNUSED)), None, limit)
 
 
 def safe_to_retire(secret: ApplicationSecret, others: Sequence[ApplicationSecret]) -> datetime | None:
@@ -58,13 +65,10 @@ def safe_to_retire(secret: ApplicationSecret, others: Sequence[ApplicationSecret
     return since if moved else None
 
 
-def _find(condition: ColumnElement[bool], order: Any, limit: int) -> tuple[Sequence[FoundSecret], int]:
+def _find(condition: ColumnElement[bool], order: Any, limit: int) -> Sequence[FoundSecret]:
     found = (
         select(ApplicationSecret, Application)
         .join(Application, Application.id == ApplicationSecret.application_id)
-        .where(Application.enabled, ApplicationSecret.retired_at.is_(None), condition)
+        .where(Application.enabled, condition)
     )
-    some = found.with_only_columns(ApplicationSecret.id).limit(MOST_COUNTED).subquery()
-    count = db.session.scalar(select(func.count()).select_from(some)) or 0
-    rows = db.session.execute(found.order_by(order).limit(limit)).all() if count else []
-    return [(row[0], row[1]) for row in rows], count
+    return [(row[0], row[1]) for row in db.session.execute(found.order_by(order).limit(limit))]

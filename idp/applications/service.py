@@ -6,13 +6,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, String, cast, delete, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, select
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.redirects import is_private
+from idp.applications.review import expires_before, is_idle_since
 from idp.applications.sheet import ApplicationSheet
 from idp.db import AfterColon, db, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
@@ -248,8 +249,7 @@ def application_listing(
     projects: Collection[str] | None = None,
     role: str = "",
     project: str = "",
-    unused_since: datetime | None = None,
-    expiring_before: datetime | None = None,
+    state: str = "",
 ) -> Listing:
     """Return applications as a list in pages.
 
@@ -258,8 +258,8 @@ def application_listing(
     :param projects: only those that hold a role on one of these projects; None for all.
     :param role: only those that hold this role on the whole realm.
     :param project: only those that hold a role on this project.
-    :param unused_since: only those that were made before this, and have not been used since.
-    :param expiring_before: only those with a live secret that expires before this.
+    :param state: only those that are `enabled`, `disabled`, or `unused` for long; or enabled, with a secret that works and is
+        `expiring` soon, or `idle`: not used for long, whatever else is.
     """
     query = select(Application).where(Application.realm_id == realm.id)
     if containing:
@@ -271,20 +271,27 @@ def application_listing(
             query = query.where(Application.id.in_(access.holders_on(realm, names, HolderKind.APPLICATION)))
     if role:
         query = query.where(Application.id.in_(access.holders_of(realm, role, HolderKind.APPLICATION)))
-    if unused_since is not None:
-        last = func.coalesce(Application.last_used_at, Application.created_at)
-        query = query.where(last < unused_since)
-    if expiring_before is not None:
-        query = query.where(Application.id.in_(_with_secret_expiring(expiring_before)))
+    if state:
+        query = query.where(_in_state(state, clock.now()))
     orders = {"name": Application.name, "used": Application.last_used_at, "tokens": Application.token_count}
     return Listing(query, Application.id, orders, fields=FIELDS)
 
 
-def _with_secret_expiring(before: datetime) -> Select[int]:
-    """Return the row numbers of all with a live secret that expires before a time, as a subquery."""
-    expires = ApplicationSecret.expires_at
-    query = select(ApplicationSecret.application_id).where(ApplicationSecret.retired_at.is_(None))
-    return query.where(expires > clock.now(), expires < before)
+def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that an application is in a state; see `application_listing`."""
+    match state:
+        case "disabled":
+            return Application.enabled.is_(False)
+        case "unused":
+            return func.coalesce(Application.last_used_at, Application.created_at) < now - clock.UNUSED
+        case "expiring":  # few: found by an index of their times
+            found = select(ApplicationSecret.application_id).where(expires_before(now + clock.SOON))
+            return and_(Application.enabled, Application.id.in_(found))
+        case "idle":  # many: looked for along the list, up to its end
+            own = ApplicationSecret.application_id == Application.id
+            found = select(ApplicationSecret.application_id).where(own, is_idle_since(now - clock.UNUSED))
+            return and_(Application.enabled, found.exists())
+    return Application.enabled.is_(True)
 
 
 def holder_of(application: Application) -> Holder:

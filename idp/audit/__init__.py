@@ -1,6 +1,8 @@
 """The audit trail: an append-only record of every act, in the transaction of the act itself."""
 
 from idp.audit.activity import (
+    REFUSED_CREDENTIALS,
+    TOKENS_AND_CALLS,
     Activity,
     activity_totals,
     count_events,
@@ -31,7 +33,9 @@ from idp.audit.tags import Tag
 
 __all__ = [
     "NEWEST",
+    "REFUSED_CREDENTIALS",
     "SYSTEM",
+    "TOKENS_AND_CALLS",
     "UNKNOWN",
     "Activity",
     "Actor",

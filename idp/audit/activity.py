@@ -19,6 +19,14 @@ KEEP = timedelta(days=400)
 
 LONGEST_REASON = 120
 
+TOKENS_AND_CALLS = frozenset(
+    {Tag.TOKEN_ISSUE, Tag.TOKEN_CODE, Tag.TOKEN_REFRESH, Tag.TOKEN_EXCHANGE, Tag.API_KEY_EXCHANGE, Tag.API_KEY_USE}
+)
+"""What a credential that works is used for."""
+
+REFUSED_CREDENTIALS = frozenset({Tag.TOKEN_REFUSE, Tag.API_KEY_REFUSE, Tag.SIGN_IN_REFUSE})
+"""What becomes of one that does not work."""
+
 COUNTED = frozenset(
     {
         Tag.TOKEN_ISSUE, Tag.TOKEN_CODE, Tag.TOKEN_REFRESH, Tag.TOKEN_EXCHANGE, Tag.TOKEN_REFUSE, Tag.API_KEY_USE,

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pwd
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,6 +147,7 @@ def event_listing(
     until: datetime | None = None,
     kind: str = "",
     action: str | None = None,
+    tags: Collection[Tag] = (),
 ) -> Listing:
     """Return events as a list in pages, which is not counted: it may have many millions.
 
@@ -159,6 +160,7 @@ def event_listing(
     :param outcome: only those that ended so.
     :param kind: only on things of this kind, such as `user`.
     :param action: only acts of this kind; see `action_of`.
+    :param tags: only events with one of these tags; any, if it is empty.
     """
     branches: list[ColumnElement[bool]] = []
     if realm is None:
@@ -167,10 +169,11 @@ def event_listing(
         branches, target = [AuditEvent.target == name for name in _names(target)], None
     elif actor:
         branches, actor = [AuditEvent.actor == name for name in _names(actor)], None
-    elif tag or action or kind:
-        found = (each for each in Tag if each.startswith(tag or "") and action in {None, action_of(each)})
+    elif tag or action or kind or tags:
+        among = [each for each in Tag if each in tags] if tags else Tag
+        found = (each for each in among if each.startswith(tag or "") and action in {None, action_of(each)})
         branches = [_of_tag(each, kind) for each in found if not kind or kind in _kinds_in(realm, each)] or [false()]
-        tag, action, kind = None, None, ""
+        tag, action, kind, tags = None, None, "", ()
     elif outcome == "refused":
         branches = [and_(text(REFUSED))]
     asked: list[tuple[object, Callable[[], ColumnElement[bool]]]] = [
@@ -179,6 +182,7 @@ def event_listing(
         (outcome, lambda: AuditEvent.outcome == outcome),
         (kind, lambda: _is_of(kind)),
         (action, lambda: AuditEvent.tag.in_([each.value for each in Tag if action_of(each) == action])),
+        (tags, lambda: AuditEvent.tag.in_([each.value for each in tags])),
         (since, lambda: AuditEvent.at >= since),
         (until, lambda: AuditEvent.at < until),
         (actor, lambda: AuditEvent.actor.in_(_names(actor))),

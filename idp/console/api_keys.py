@@ -9,7 +9,7 @@ import wtforms
 from flask import Response, request
 from wtforms import validators
 
-from idp import apikeys, applications, clock, rules, users
+from idp import apikeys, applications, audit, clock, posture, rules, users
 from idp.access import HolderKind
 from idp.apikeys import ApiKey, ApiKeyNarrowing, ApiKeySheet, KeyStatus
 from idp.console.browser import Visit, page, page_with_secret
@@ -21,11 +21,14 @@ from idp.console.language import say
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import render
+from idp.console.reviewing import KEY_FILTER, REVIEW
 from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.trail_words import page_of
 from idp.console.urls import page_url
 from idp.console.usage import use_of_key
 from idp.errors import NotFoundError
+from idp.posture import Question
 
 MINE = "/console/my/keys"
 
@@ -86,13 +89,12 @@ _COLUMNS = (
     Column("address", "Address", hidden=True, plain=lambda key: key.last_used_address),
     Column("created", "Created", "created", newest_first=True, hidden=True, plain=lambda key: key.created_at),
     Column("by", "Created by", hidden=True, plain=lambda key: key.created_by),
-    Column("id", "uid", hidden=True, plain=lambda key: key.uid),
+    Column("id", "UID", hidden=True, plain=lambda key: key.uid),
 )
 _STATES = {
     "": "Any state",
     "active": "Active",
-    "expiring": "Expiring within 14 days",
-    "ending": "Expiring within 30 days",
+    "expiring": "Expiring within 30 days",
     "unused": "Unused for 90 days",
     "inactive": "Deactivated",
     "expired": "Expired",
@@ -107,6 +109,7 @@ _LIST = ListView(
         Filter("owner", "Owner", suggest="owner"),
         Filter("role", "Limited to role", suggest="role"),
         Filter("project", "Limited to project", suggest="project"),
+        KEY_FILTER,
     ),
     order="created",
     newest_first=True,
@@ -122,7 +125,7 @@ _LIST = ListView(
 _OWN_LIST = replace(
     _LIST,
     columns=[column for column in _COLUMNS if column.name != "owner"],
-    filters=[each for each in _LIST.filters if each.name != "owner"],
+    filters=[each for each in _LIST.filters if each.name not in {"owner", REVIEW}],
 )
 
 
@@ -139,6 +142,8 @@ def list_keys(visit: Visit) -> Response | str:
         role=asked["role"],
         project=asked["project"],
     )
+    if asked[REVIEW]:
+        listing = posture.asked_of_keys(listing, visit.realm, Question(asked[REVIEW]), clock.now())
     return list_page(
         visit,
         "console/keys/list.html",
@@ -150,6 +155,7 @@ def list_keys(visit: Visit) -> Response | str:
         new=f"{base(visit.realm.name)}/api-keys/new" if visit.can("api-keys:write") else "",
         several=f"{base(visit.realm.name)}/several-api-keys",
         title=say("API keys"),
+        longest=length_of_time(visit.realm.api_key_hours * 3600),
     )
 
 
@@ -176,6 +182,7 @@ def my_keys(visit: Visit) -> Response | str:
         new=page_url(f"{MINE}/new"),
         several=page_url(f"{MINE}/several"),
         title=say("Manage keys"),
+        longest=length_of_time(visit.realm.api_key_hours * 3600),
     )
 
 
@@ -317,14 +324,23 @@ def show_key(visit: Visit, uid: str) -> Response | str:
     successor, owner = apikeys.successor_of(key), apikeys.owner_of(key)
     held = {each.role for each in rules.delegation.held_by(owner)}
     may = rules.api_keys.can_change(visit.authority, key)
-    tabs = [("", say("Overview")), *([("settings", say("Settings")), ("danger", say("Danger zone"))] if may else [])]
+    tabs = [
+        ("", say("Overview")),
+        *([("settings", say("Settings"))] if may else []),
+        *([("activity", say("Activity"))] if rules.audit.can_read(visit.authority) else []),
+        *([("danger", say("Danger zone"))] if may else []),
+    ]
+    tab, target = "settings" if form.is_sent else tab_asked(tabs), f"api-key:{key.public_part}"
     return form_page(
         "console/keys/show.html",
         form,
-        tab="settings" if form.is_sent else tab_asked(tabs),
+        tab=tab,
         tabs=tabs,
         key=key,
         owner=owner,
+        owner_url=page_of(f"{owner.kind.value}:{owner.name}"),
+        target=target,
+        events=audit.list_events(visit.realm.name, target=target, limit=20) if tab == "activity" else [],
         url=_url(visit, key.uid),
         not_held=[role for role in key.roles if role not in held],
         successor=successor,

@@ -8,12 +8,12 @@ import wtforms
 from flask import Response
 from wtforms import validators
 
-from idp import access, apikeys, applications, audit, clock, keysets, rules, runtime
+from idp import access, apikeys, applications, audit, clock, keysets, posture, rules, runtime
 from idp.apikeys import ApiKey
 from idp.applications import Application, ApplicationSheet
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
-from idp.console.charts import Chart, day_label, last_days
+from idp.console.charts import REFUSALS, USES, Chart, day_label, last_days
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
@@ -22,10 +22,12 @@ from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import role_choices
 from idp.console.render import render
+from idp.console.reviewing import APPLICATION_FILTER, REVIEW
 from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
+from idp.posture import Question
 from idp.web.posted import Posted
 
 MOST_ROWS = 20
@@ -97,8 +99,8 @@ _STATES = {
     "disabled": "Disabled",
     "expiring": "A secret expires within 30 days",
     "unused": "Unused for 90 days",
+    "idle": "A secret unused for 90 days",
 }
-_UNUSED, _EXPIRING = timedelta(days=90), timedelta(days=30)
 
 _LIST = ListView(
     "Applications",
@@ -112,7 +114,12 @@ _LIST = ListView(
         Column("id", "sub of its tokens", hidden=True, plain=lambda each: each.uid),
     ),
     search="Name or description",
-    filters=(Filter("state", "State", _STATES), Filter("role", "Role"), Filter("project", "Project", suggest="project")),
+    filters=(
+        Filter("state", "State", _STATES),
+        Filter("role", "Role"),
+        Filter("project", "Project", suggest="project"),
+        APPLICATION_FILTER,
+    ),
     order="name",
     acts=(
         Act("rotate", "Rotate"),
@@ -127,17 +134,17 @@ _LIST = ListView(
 def list_applications(visit: Visit) -> Response | str:
     """List applications."""
     view = _LIST.with_choices(role=role_choices(visit))
-    asked = view.asked()
+    asked, now = view.asked(), clock.now()
     listing = applications.application_listing(
         visit.realm,
         containing=asked.search,
         projects=rules.applications.listed(visit.authority),
-        enabled={"enabled": True, "disabled": False}.get(asked["state"]),
-        unused_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
-        expiring_before=clock.now() + _EXPIRING if asked["state"] == "expiring" else None,
         role=asked["role"],
         project=asked["project"],
+        state=asked["state"],
     )
+    if asked[REVIEW]:
+        listing = posture.asked_of_applications(listing, visit.realm, Question(asked[REVIEW]), now)
     return list_page(visit, "console/applications/list.html", view, listing, asked, acts=visit.can("applications:write"))
 
 
@@ -299,7 +306,7 @@ def _daily(application: Application) -> Chart:
     days = last_days(clock.now())
     counts = applications.list_use(application, days)
     series = {"Issued": [each.issued for each in counts], "Refused": [each.refused for each in counts]}
-    return Chart([day_label(day) for day in days], series, "Tokens issued and refused, day by day")
+    return Chart([day_label(day) for day in days], series, "Tokens issued and refused, day by day", (USES[0], REFUSALS[0]))
 
 
 def _facts(visit: Visit, application: Application) -> dict[str, Any]:

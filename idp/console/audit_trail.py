@@ -23,6 +23,14 @@ MOST_EXPORTED = 20_000
 """Events of one export; the times of the search lead to others, and `idp audit list` to all of them."""
 
 
+TOKENS_AND_CALLS, REFUSED_CREDENTIALS = "tokens-and-calls", "refused-credentials"
+"""Kinds of events, as the URL names them, that the overview counts together."""
+
+_TOGETHER = {
+    TOKENS_AND_CALLS: ("Tokens and calls", audit.TOKENS_AND_CALLS),
+    REFUSED_CREDENTIALS: ("Refused credentials", audit.REFUSED_CREDENTIALS),
+}
+
 EVENTS = 20
 """Events of a page, each with all that is known of it."""
 
@@ -31,7 +39,7 @@ _TIME = "%Y-%m-%dT%H:%M"
 
 _RANGES = (
     ("Last hour", timedelta(hours=1)),
-    ("Last day", timedelta(days=1)),
+    ("Last 24 hours", timedelta(days=1)),
     ("Last 7 days", timedelta(days=7)),
     ("Last 30 days", timedelta(days=30)),
 )
@@ -57,6 +65,7 @@ def list_events(visit: Visit) -> Response | str:
         export=f"{base(visit.realm.name)}/audit.jsonl?{urlencode(filters | {ZONE: zone_name()})}",
         ranges=[(name, shown_time(clock.now() - span, "%Y-%m-%dT%H:00")) for name, span in _RANGES],
         subjects=subjects,
+        together=[(name, title) for name, (title, _) in _TOGETHER.items()],
         guarded=trail.is_guarded(),
         most=MOST_EXPORTED,
         trail=visit.realm.name,
@@ -98,7 +107,8 @@ def _query(filters: dict[str, str]) -> dict[str, Any]:
     return {
         "actor": filters["actor"] or None,
         "target": filters["target"] or None,
-        "tag": filters["tag"] or None,
+        "tag": None if filters["tag"] in _TOGETHER else filters["tag"] or None,
+        "tags": _TOGETHER[filters["tag"]][1] if filters["tag"] in _TOGETHER else (),
         "outcome": filters["outcome"] or None,
         "since": _time(filters["since"], reader_zone()),
         "until": _time(filters["until"], reader_zone()),

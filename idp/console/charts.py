@@ -1,6 +1,7 @@
 """Charts: drawn by pygal as SVG, and coloured by the style sheet, so that they follow the page into the dark."""
 
 import functools
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from idp.console.language import say
 
 _DROPPED = ("style", "script")
 _MOST_LINES = 5
+_COLOUR = re.compile(r"\bcolor-(\d)\b")
+
+USES: Sequence[str] = ("done-0", "done-1", "done-2", "done-3")
+REFUSALS: Sequence[str] = ("refused-0", "refused-1", "refused-2")
+"""Colours of a chart's parts, as `design` names them: red and orange mean refused, wherever they stand."""
 
 MONTH = 30
 """Days of a chart of days."""
@@ -28,11 +34,18 @@ class Chart:
     series: Mapping[str, Sequence[int]]
     name: str
     """What it shows."""
+    colours: Sequence[str] = USES
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it shows nothing."""
+        return not any(any(values) for values in self.series.values())
 
     @property
     def drawing(self) -> Markup:
         """The drawing."""
-        return stacked_bars(self.labels, {say(title): values for title, values in self.series.items()}, say(self.name))
+        series = {say(title): values for title, values in self.series.items()}
+        return stacked_bars(self.labels, series, say(self.name), self.colours)
 
 
 def last_days(now: datetime) -> list[datetime]:
@@ -46,12 +59,13 @@ def day_label(day: datetime) -> str:
     return f"{day:%m-%d}"
 
 
-def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], name: str) -> Markup:
+def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], name: str, colours: Sequence[str]) -> Markup:
     """Return a chart of bars that stand on each other.
 
     :param labels: what stands under the bars.
     :param series: the heights, by what the parts are called.
     :param name: what the chart shows, for who hears the page.
+    :param colours: of the parts, in their order.
     """
     every = max(1, len(labels) // 6)
     pygal, etree = _library()
@@ -76,6 +90,9 @@ def stacked_bars(labels: Sequence[str], series: Mapping[str, Sequence[int]], nam
         chart.add(title, values)
     drawing: Element = chart.render_tree()
     _plain(drawing)
+    for element in drawing.iter():
+        if "color-" in element.get("class", ""):
+            element.set("class", _COLOUR.sub(lambda found: f"color-{colours[int(found[1])]}", element.get("class", "")))
     drawing.attrib.pop("id", None)
     drawing.set("role", "img")
     drawing.set("aria-label", name)

@@ -17,7 +17,7 @@ from idp import clock, runtime
 from idp.audit import AuditEvent, Tag
 from idp.console import design
 from idp.console.browser import Visit, page
-from idp.console.charts import Chart, day_label, last_days
+from idp.console.charts import REFUSALS, USES, Chart, day_label, last_days
 from idp.console.dialogs import see_other
 from idp.console.forms import ChecksField, DurationField, Form, LinesField, TimeField, choices, password, text
 from idp.console.lists import Act, Column, Filter, ListPage, ListView, here
@@ -161,10 +161,18 @@ def _programs(now: datetime) -> ListPage:
 
 
 def _drawings(now: datetime) -> list[Chart]:
-    """Return a chart of every colour, and one of nothing."""
+    """Return charts of every colour, and one of nothing."""
     days = [day_label(day) for day in last_days(now)]
-    parts = {f"Part {part + 1}": [(part * 5 + number * 7) % 23 for number in range(len(days))] for part in range(4)}
-    return [Chart(days, parts, "Four parts of each day"), Chart(days, {"Nothing": [0] * len(days)}, "Nothing on any day")]
+    parts = [[(part * 5 + number * 7) % 23 for number in range(len(days))] for part in range(4)]
+
+    def named(word: str, count: int) -> dict[str, list[int]]:
+        return {f"{word} {part + 1}": parts[part] for part in range(count)}
+
+    return [
+        Chart(days, named("Use", len(USES)), "Four kinds of use"),
+        Chart(days, named("Refusal", len(REFUSALS)), "Three kinds of refusals", REFUSALS),
+        Chart(days, {"Nothing": [0] * len(days)}, "Nothing on any day"),
+    ]
 
 
 def _events(realm: str, now: datetime) -> list[AuditEvent]:

@@ -29,10 +29,13 @@ DAY: Mapping[str, str] = {
     "bad-strong": "#8c1b28",
     "on-bad": "#ffffff",
     "code": "#7a2257",
-    "bar-0": "#2b4c9b",
-    "bar-1": "#c2670a",
-    "bar-2": "#ab2433",
-    "bar-3": "#1d8a7a",
+    "done-0": "#2b4c9b",
+    "done-1": "#1d8a7a",
+    "done-2": "#8350c7",
+    "done-3": "#6f7b90",
+    "refused-0": "#ab2433",
+    "refused-1": "#d2700a",
+    "refused-2": "#8a4a12",
 }
 """By day."""
 
@@ -57,10 +60,13 @@ NIGHT: Mapping[str, str] = {
     "bad-strong": "#ffbac1",
     "on-bad": "#2b0509",
     "code": "#f0a3cb",
-    "bar-0": "#7f9ff5",
-    "bar-1": "#f0a84a",
-    "bar-2": "#ff8591",
-    "bar-3": "#4fc9b6",
+    "done-0": "#7f9ff5",
+    "done-1": "#4fc9b6",
+    "done-2": "#c3a1f7",
+    "done-3": "#95a1b5",
+    "refused-0": "#ff8591",
+    "refused-1": "#f0a84a",
+    "refused-2": "#cf9468",
 }
 """By night."""
 
@@ -79,7 +85,8 @@ READ_ON: tuple[tuple[str, str], ...] = (
 SEEN_ON: tuple[tuple[str, str], ...] = (
     ("line-strong", "surface"),
     ("line-strong", "canvas"),
-    *((f"bar-{number}", "surface") for number in range(4)),
+    *((f"done-{number}", "surface") for number in range(4)),
+    *((f"refused-{number}", "surface") for number in range(3)),
 )
 """Which edges of fields and parts of drawings are seen on which (WCAG 2.2 §1.4.11)."""
 

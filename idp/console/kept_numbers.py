@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from flask import Flask, current_app
 
@@ -20,11 +21,8 @@ from idp.db import db, only_read
 from idp.posture import Answer
 from idp.realms import Realm
 
-SOON = timedelta(days=14)
-"""Credentials that expire within this time are shown."""
-
-_MOST_LOOKED_AT = 4
-"""Secrets, and API keys, that the overview names of those that need a look; the lists have all of them."""
+_MOST_LOOKED_AT = 8
+"""Secrets, and API keys, that the overview may name of those that need a look; the lists have all of them."""
 
 LARGE = 5_000
 """Applications or API keys beyond which a realm's credentials are counted beside the requests, which would wait too long."""
@@ -32,34 +30,48 @@ LARGE = 5_000
 _KEPT_FOR = 60.0
 """Seconds for which the numbers are shown again."""
 
+_LONG = 0.2
+"""Seconds from which on finding something takes long."""
+
 _MOST_KEPT = 1_000
 """Realms whose numbers a worker keeps."""
+
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Wanting:
-    """What needs a look, by whether it is `expiring` or `unused`: some of each, and how many there are."""
+    """What needs a look, by whether it is `expiring` or `unused`: some of each."""
 
-    secrets: Mapping[str, tuple[Sequence[FoundSecret], int]]
-    keys: Mapping[str, tuple[Sequence[ApiKey], int]]
+    secrets: Mapping[str, Sequence[FoundSecret]]
+    keys: Mapping[str, Sequence[ApiKey]]
     owners: Mapping[int, Holder]
     """Whose those keys are, by their row numbers."""
 
 
-NOTHING = Wanting({"expiring": ([], 0), "unused": ([], 0)}, {"expiring": ([], 0), "unused": ([], 0)}, {})
+NOTHING = Wanting({"expiring": [], "unused": []}, {"expiring": [], "unused": []}, {})
 """What is known to need a look before anything was counted."""
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many rows two lists have."""
+
+    applications: int
+    keys: int
+
+
+@dataclass(frozen=True)
 class Numbers:
-    """What is counted."""
+    """What is counted: as many of each as the list has that shows them."""
 
     answers: Sequence[Answer]
     enabled: int
-    secrets: int
-    expiring: int
+    expiring: Count
+    """API keys that expire soon, and applications with a secret that does."""
+    unused: Count
+    """API keys that were not used for long, and applications with a secret that was not."""
     wanting: Wanting
     """Of a large realm; the overview of any other looks for it each time."""
     is_large: bool
@@ -81,33 +93,60 @@ def numbers_of(realm: Realm) -> Numbers | None:
     return found
 
 
+Top = list[tuple[str, int, datetime | None]]
+"""Applications with most tokens: name, how many, when last."""
+
+
+def top_of(realm: Realm, since: datetime) -> Top:
+    """Return the applications that were issued most tokens since the beginning of a day.
+
+    Where it takes long to find them, they are shown again for a while.
+    """
+    day = applications.day_of(since)
+    kept: dict[tuple[int, datetime], tuple[float, Top]] = runtime.current().extensions.setdefault("console top", {})
+    at, found = kept.get((realm.id, day), (0.0, []))
+    begun = time.monotonic()
+    if at and begun - at <= _KEPT_FOR and not recently_changed(realm.id, at):
+        return list(found)
+    rows = applications.most_used(realm, day, 5)
+    found = [(application.name, count, application.last_used_at) for application, count in rows]
+    if time.monotonic() - begun > _LONG:
+        _put(kept, (realm.id, day), (time.monotonic(), found))
+    return found
+
+
 def _is_large(realm: Realm) -> bool:
     listings = (applications.application_listing(realm), apikeys.key_listing(realm))
     return any(listing.count(most=LARGE + 1) > LARGE for listing in listings)
 
 
-def look_at(realm: Realm, now: datetime) -> Wanting:
+def look_at(realm: Realm) -> Wanting:
     """Return what expires soon, and what nobody has used for long."""
     keys = {
-        "expiring": apikeys.expiring_keys(realm, now + SOON, _MOST_LOOKED_AT),
-        "unused": apikeys.unused_keys(realm, now - posture.UNUSED, _MOST_LOOKED_AT),
+        "expiring": apikeys.expiring_keys(realm, _MOST_LOOKED_AT),
+        "unused": apikeys.unused_keys(realm, _MOST_LOOKED_AT // 2),
     }
     secrets = {
-        "expiring": applications.expiring_secrets(realm, now + SOON, _MOST_LOOKED_AT),
-        "unused": applications.unused_secrets(realm, now - posture.UNUSED, _MOST_LOOKED_AT),
+        "expiring": applications.expiring_secrets(realm, _MOST_LOOKED_AT),
+        "unused": applications.unused_secrets(realm, _MOST_LOOKED_AT // 2),
     }
-    return Wanting(secrets, keys, apikeys.owners_of([key for some, _ in keys.values() for key in some]))
+    return Wanting(secrets, keys, apikeys.owners_of([key for some in keys.values() for key in some]))
+
+
+def _count(realm: Realm, of_secrets: str, of_keys: str) -> Count:
+    """Return how many applications, and API keys, are in these states."""
+    found = applications.application_listing(realm, state=of_secrets), apikeys.key_listing(realm, state=of_keys)
+    return Count(*(listing.count(posture.MOST_COUNTED) for listing in found))
 
 
 def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
     """Look at all of a realm's credentials."""
-    now = clock.now()
     return Numbers(
-        answers=posture.answers(realm, now),
-        enabled=applications.application_listing(realm, enabled=True).count(),
-        secrets=posture.count_static_secrets(realm, now),
-        expiring=posture.count_expiring(realm, now, now + posture.SOON),
-        wanting=look_at(realm, now) if is_large else NOTHING,
+        answers=posture.answers(realm, clock.now()),
+        enabled=applications.application_listing(realm, state="enabled").count(posture.MOST_COUNTED),
+        expiring=_count(realm, "expiring", "expiring"),
+        unused=_count(realm, "idle", "unused"),
+        wanting=look_at(realm) if is_large else NOTHING,
         is_large=is_large,
     )
 
@@ -140,10 +179,13 @@ Kept = dict[int, tuple[float, Numbers]]
 
 
 def _keep(number: int, at: float, found: Numbers) -> None:
-    kept = _kept()
+    _put(_kept(), number, (at, found))
+
+
+def _put(kept: dict[Any, Any], key: Any, value: Any) -> None:
     if len(kept) > _MOST_KEPT:
         kept.clear()
-    kept[number] = (at, found)
+    kept[key] = value
 
 
 def _kept() -> Kept:

@@ -1,26 +1,28 @@
 """The overview of a realm: what goes on, what was refused and why, and what needs a look soon."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, request
 
-from idp import applications, audit, clock, keys, posture, rules, runtime
-from idp.audit import Activity, Tag
+from idp import applications, audit, clock, keys, posture, rules
+from idp.audit import Activity, AuditEvent, Tag
+from idp.console.audit_trail import REFUSED_CREDENTIALS, TOKENS_AND_CALLS
 from idp.console.browser import Visit, page
-from idp.console.charts import Chart, day_label, last_days
-from idp.console.kept_counts import recently_changed
-from idp.console.kept_numbers import NOTHING, Numbers, look_at, numbers_of
-from idp.console.language import say
+from idp.console.charts import REFUSALS, Chart, day_label, last_days
+from idp.console.kept_numbers import NOTHING, Count, Numbers, look_at, numbers_of, top_of
+from idp.console.language import count_of, say
 from idp.console.navigation import base, sections
 from idp.console.render import number, render, words
+from idp.console.reviewing import LINES, REVIEW
 from idp.console.signing_keys import next_step
-from idp.console.zones import shown_time
-from idp.posture import Question
+from idp.console.trail_words import why
+from idp.console.zones import ZONE, shown_time, zone_name
+from idp.posture import Answer, Question
 
 KEYS_SOON = timedelta(days=7)
 
@@ -37,61 +39,8 @@ _REFUSED = {
 }
 
 
-_WHY = {
-    "secret": "a wrong, expired or retired secret, or no such application",
-    "unknown": "no such key",
-    "address": "from an address that the key is not valid for",
-    "": "unknown",
-}
-"""What the trail's short reasons mean, where they do not speak for themselves."""
-
-
-_POSTURE: dict[Question, tuple[str, str, str, str]] = {
-    Question.OFFBOARDING: (
-        "Forgotten identities",
-        "that nobody has used for 90 days, or whose owner is disabled",
-        "/applications?state=unused",
-        "Disable them",
-    ),
-    Question.LEAKAGE: ("Secrets that scanners cannot find", "imported, without our prefix", "/applications", "Replace them"),
-    Question.THIRD_PARTIES: (
-        "Applications that registered themselves",
-        "review what they may do",
-        "/registration-tokens",
-        "Review",
-    ),
-    Question.AUTHENTICATION: (
-        "Static secrets",
-        "where a key pair would prove the identity without one",
-        "/applications",
-        "Use public keys",
-    ),
-    Question.PRIVILEGES: (
-        "Programs that can assign roles",
-        "on the whole organisation",
-        "/access?role=administrator",
-        "Narrow them",
-    ),
-    Question.CONFIGURATION: ("Signing keys without rotation", "they are rotated manually only", "/settings", "Turn it on"),
-    Question.LONG_LIVED: (
-        "Long-lived credentials",
-        "secrets older than a year, keys that never expire",
-        "/api-keys",
-        "Rotate them",
-    ),
-    Question.ISOLATION: ("Programs in more than three projects", "one leak reaches all of them", "/access", "Separate them"),
-    Question.REUSE: ("Identities that seem shared", "with more than three secrets that work", "/applications", "Separate them"),
-    Question.HUMAN_USE: (
-        "Keys that carry all that a person may do",
-        "without an end",
-        "/api-keys",
-        "Narrow them",
-    ),
-}
-"""What is said of each question: what is counted, what that means, where the things are, and what to do."""
-
-_LOOKED_AT_FOR = 60.0
-"""Seconds for which what takes long to find is shown again."""
+_MOST_EXPIRING = 8
+"""Credentials that the page names of those that expire soon."""
 
 _BEING_COUNTED = "…"
 
@@ -112,26 +61,43 @@ def show(visit: Visit) -> Response | str:
     for each in recent:
         for title, tags in _REFUSED.items():
             if each.tag in tags:
-                reasons[title, _WHY.get(each.reason, each.reason)] += each.count
+                reasons[title, why(each.reason)] += each.count
     numbers = numbers_of(visit.realm)
     labels = [shown_time(begin, "%H:%M") if span == "day" else day_label(begin) for begin in begins]
+    past = _series(activity, before, _DONE), _series(activity, before, _REFUSED)
     return render(
         "console/realm/overview.html",
         span=span,
         done_chart=Chart(labels, done, "Tokens, exchanges and calls over time"),
-        refused_chart=Chart(labels, refused, "Refusals over time"),
+        refused_chart=Chart(labels, refused, "Refusals over time", REFUSALS),
         reasons=reasons.most_common(10),
-        figures=_figures(
-            visit, (done, refused), (_series(activity, before, _DONE), _series(activity, before, _REFUSED)), now, numbers
-        ),
-        is_being_counted=numbers is None,
-        posture=[(answer, *_POSTURE[answer.question]) for answer in numbers.answers] if numbers else [],
+        figures=[*_of_activity(span, begins[0], (done, refused), past), *_of_credentials(visit, now, numbers)],
+        numbers=numbers,
+        lines=[(answer, LINES[answer.question], _ways(answer)) for answer in numbers.answers] if numbers else [],
         may_open=_pages_of(visit),
-        top=_top(visit, begins[0]),
-        refusals=audit.list_events(visit.realm.name, outcome="refused", limit=6) if rules.audit.can_read(visit.authority) else [],
+        top=top_of(visit.realm, begins[0]),
+        refusals=_refusals(visit),
         **_needs_a_look(visit, now, numbers),
         is_new=not applications.list_applications(visit.realm, limit=1),
     )
+
+
+def _refusals(visit: Visit) -> list[tuple[AuditEvent, str]]:
+    """Return what was refused most recently, with the reason in words."""
+    if not rules.audit.can_read(visit.authority):
+        return []
+    found = audit.list_events(visit.realm.name, outcome="refused", limit=6)
+    return [(event, why(str(event.detail["reason"])) if event.detail.get("reason") else "") for event in found]
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where the things are that were counted: a list of just those."""
+
+    count: int
+    text: str
+    url: str
+    """The end of its URL."""
 
 
 @dataclass(frozen=True)
@@ -141,51 +107,80 @@ class Figure:
     title: str
     value: str
     note: str
-    url: str
+    url: str = ""
+    """Where it leads; empty where it has several parts."""
+    parts: Sequence[Way] = ()
     is_bad: bool = False
 
 
 _Series = dict[str, list[int]]
 
 
-def _figures(
-    visit: Visit, current: tuple[_Series, _Series], past: tuple[_Series, _Series], now: datetime, numbers: Numbers | None
-) -> list[Figure]:
-    """Return the six numbers."""
+def _of_activity(span: str, since: datetime, current: tuple[_Series, _Series], past: tuple[_Series, _Series]) -> list[Figure]:
+    """Return the numbers of what went on."""
     done, refused = (sum(map(sum, series.values())) for series in current)
     done_before, refused_before = (sum(map(sum, series.values())) for series in past)
-    share = say("{share} % of all", share=number(round(100 * refused / (done + refused), 1))) if refused else say("none of all")
-    steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
+    trend = _trend(refused, refused_before, span)
+    if refused:
+        trend = say("{share}% of requests; {trend}", share=number(round(100 * refused / (done + refused), 1)), trend=trend)
+    begun = urlencode({"since": shown_time(since, "%Y-%m-%dT%H:%M"), ZONE: zone_name()})
     return [
-        Figure(say("Tokens and calls"), number(done), _trend(done, done_before), "/audit?tag=token"),
+        Figure(say("Tokens and calls"), number(done), _trend(done, done_before, span), f"/audit?tag={TOKENS_AND_CALLS}&{begun}"),
+        Figure(say("Refusals"), number(refused), trend, f"/audit?tag={REFUSED_CREDENTIALS}&{begun}", is_bad=bool(refused)),
+    ]
+
+
+def _of_credentials(visit: Visit, now: datetime, numbers: Numbers | None) -> list[Figure]:
+    """Return the numbers of what there is."""
+    steps = [step[1] for key in keys.list_keys(visit.realm) if (step := next_step(visit.realm, key, now)) is not None]
+    secrets = next((each for each in numbers.answers if each.question is Question.AUTHENTICATION), None) if numbers else None
+    expiring = _ways_to(numbers.expiring, "expiring", "expiring") if numbers else []
+    return [
         Figure(
-            say("Refusals"),
-            number(refused),
-            f"{share}, {_trend(refused, refused_before)}",
-            "/audit?outcome=refused",
-            bool(refused),
-        ),
-        Figure(
-            say("Applications enabled"),
-            number(numbers.enabled) if numbers else _BEING_COUNTED,
-            say("of this organisation"),
+            say("Applications"),
+            _some(numbers.enabled) if numbers else _BEING_COUNTED,
+            say("enabled"),
             "/applications?state=enabled",
         ),
-        Figure(say("Static secrets"), _some(numbers.secrets) if numbers else _BEING_COUNTED, say("that work"), "/applications"),
         Figure(
-            say("Expiring within 30 days"),
-            _some(numbers.expiring) if numbers else _BEING_COUNTED,
-            say("secrets and API keys"),
-            "/api-keys?state=expiring",
-            bool(numbers and numbers.expiring),
+            say("Static secrets"),
+            _some(secrets.count) if secrets else _BEING_COUNTED,
+            say("applications that use them"),
+            f"/applications?{REVIEW}={Question.AUTHENTICATION.value}",
         ),
         Figure(
-            say("Next change of keys"),
+            say("Expiring soon"),
+            _some(sum(way.count for way in expiring)) if numbers else _BEING_COUNTED,
+            say("within 30 days"),
+            parts=expiring,
+            is_bad=any(way.count for way in expiring),
+        ),
+        Figure(
+            say("Next signing-key rotation"),
             words(min(steps), now) if steps else say("none"),
             say("of those that sign"),
             "/signing-keys",
         ),
     ]
+
+
+def _ways_to(count: Count, of_secrets: str, of_keys: str) -> list[Way]:
+    """Return where the applications and API keys are that were counted."""
+    return [
+        Way(count.applications, count_of(count.applications, "application"), f"/applications?state={of_secrets}"),
+        Way(count.keys, count_of(count.keys, "API key"), f"/api-keys?state={of_keys}"),
+    ]
+
+
+def _ways(answer: Answer) -> list[Way]:
+    """Return where the things are that an answer counts."""
+    asked = f"{REVIEW}={answer.question.value}"
+    ways = [
+        Way(answer.applications, count_of(answer.applications, "application"), f"/applications?{asked}"),
+        Way(answer.keys, count_of(answer.keys, "API key"), f"/api-keys?{asked}"),
+        Way(answer.settings, count_of(answer.settings, "setting"), "/settings"),
+    ]
+    return [way for way in ways if way.count]
 
 
 def _pages_of(visit: Visit) -> Callable[[str], bool]:
@@ -198,40 +193,17 @@ def _some(count: int) -> str:
     return f"{number(count)}+" if count >= posture.MOST_COUNTED else number(count)
 
 
-def _trend(count: int, before: int) -> str:
-    """Say how a number stands to the one of the same time before."""
+def _trend(count: int, before: int, span: str) -> str:
+    """Say how a number stands to the one of the time before."""
     if not before:
-        return say("none before") if not count else say("new")
+        return say("none in the previous period")
     change = round(100 * (count - before) / before)
-    return say("{change} % on the time before", change=f"{change:+d}") if change else say("as before")
-
-
-_MOST_KEPT = 1_000
-"""Realms whose applications with most tokens a worker keeps."""
-
-
-def _top(visit: Visit, since: datetime) -> list[tuple[str, int, datetime | None]]:
-    """Return the applications that were issued most tokens since the beginning of a day: name, how many, when last.
-
-    Where it takes long to find them, they are shown again for a while.
-    """
-    day = applications.day_of(since)
-    kept = runtime.current().extensions.setdefault("console top", {})
-    at, found = kept.get((visit.realm.id, day), (0.0, []))
-    begun = time.monotonic()
-    if at and begun - at <= _LOOKED_AT_FOR and not recently_changed(visit.realm.id, at):
-        return list(found)
-    rows = applications.most_used(visit.realm, day, 5)
-    found = [(application.name, count, application.last_used_at) for application, count in rows]
-    if time.monotonic() - begun > _LONG:
-        if len(kept) > _MOST_KEPT:
-            kept.clear()
-        kept[visit.realm.id, day] = (time.monotonic(), found)
-    return found
-
-
-_LONG = 0.2
-"""Seconds from which on finding something takes long."""
+    if not change:
+        return say("as before")
+    signed = ("+" if change > 0 else "\N{MINUS SIGN}") + number(abs(change))
+    if span == "day":
+        return say("{change}% vs previous 24 hours", change=signed)
+    return say("{change}% vs previous 30 days", change=signed)
 
 
 def _steps(now: datetime, span: str) -> list[datetime]:
@@ -255,18 +227,16 @@ def _series(activity: Sequence[Activity], begins: list[datetime], parts: dict[st
 
 def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[str, Any]:
     """Return what expires, what nobody uses, and which signing keys change soon."""
-    found: dict[str, Any] = {"expiring": [], "unused": [], "expiring_count": 0, "unused_count": 0, "steps": []}
-    wanting = NOTHING if numbers is None else numbers.wanting if numbers.is_large else look_at(visit.realm, now)
+    found: dict[str, Any] = {"expiring": [], "unused": [], "steps": []}
+    wanting = NOTHING if numbers is None else numbers.wanting if numbers.is_large else look_at(visit.realm)
     if rules.applications.sees_all(visit.authority):
-        for name, (rows, count) in wanting.secrets.items():
-            found[f"{name}_count"] += count
+        for name, rows in wanting.secrets.items():
             found[name] += [
                 (say("secret"), f"{application.name}: {secret.name}", f"/applications/{application.name}", secret)
                 for secret, application in rows
             ]
     if rules.api_keys.sees_all(visit.authority):
-        for name, (some, count) in wanting.keys.items():
-            found[f"{name}_count"] += count
+        for name, some in wanting.keys.items():
             found[name] += [
                 (
                     say("API key"),
@@ -276,7 +246,12 @@ def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[
                 )
                 for key in some
             ]
+    found["expiring"] = sorted(found["expiring"], key=lambda row: row[-1].expires_at)[:_MOST_EXPIRING]
+    ways = {
+        "expiring_ways": _ways_to(numbers.expiring, "expiring", "expiring") if numbers else [],
+        "unused_ways": _ways_to(numbers.unused, "idle", "unused") if numbers else [],
+    }
     if rules.signing_keys.can_read(visit.authority):
         steps = [(key, next_step(visit.realm, key, now)) for key in keys.list_keys(visit.realm)]
         found["steps"] = [(key, step) for key, step in steps if step is not None and step[1] < now + KEYS_SOON]
-    return found
+    return found | ways

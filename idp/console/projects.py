@@ -35,7 +35,7 @@ _LIST = ListView(
         Column("shown", "Display name", plain=lambda project: project.display_name),
         Column("description", "Description"),
         Column("created", "Created", "created", newest_first=True, plain=lambda project: project.created_at),
-        Column("id", "ProjectUid", hidden=True, plain=lambda project: project.uid),
+        Column("id", "UID", hidden=True, plain=lambda project: project.uid),
     ),
     search="Name or description",
     order="name",
@@ -114,7 +114,7 @@ def _reaching(visit: Visit, grants: Sequence[Grant]) -> dict[str, Any] | None:
     roles = {grant.role.name: grant.role for grant in (*grants, *everywhere[:MOST_EVERYWHERE])}
     return {
         "grants": everywhere[:MOST_EVERYWHERE],
-        "has_more": len(everywhere) > MOST_EVERYWHERE,
+        "count": listing.count() if len(everywhere) > MOST_EVERYWHERE else len(everywhere),
         "roles": sorted(roles.values(), key=lambda role: role.name),
         "meanings": access.PERMISSIONS,
     }

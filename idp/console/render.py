@@ -20,6 +20,7 @@ from idp.console.lists import here
 from idp.console.navigation import base, sections
 from idp.console.recent import recent_organisations
 from idp.console.theme import THEMES, chosen_theme, this_page
+from idp.console.trail_words import page_of, why
 from idp.console.urls import page_url
 from idp.console.zones import is_zone_known, shown_time, zone_cookie, zone_name
 from idp.db import is_uid
@@ -105,6 +106,8 @@ def set_up_templates(app: Flask) -> None:
         "coded": coded,
         "as_json": as_json,
         "exactly": exactly,
+        "to_second": to_second,
+        "why": why,
         "said": said,
         "sentence": sentence,
         "address": address,
@@ -112,7 +115,7 @@ def set_up_templates(app: Flask) -> None:
     environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
     environment.globals |= {"draft_promise": draft_promise, "url_with": here, "icon": icon, "themes": THEMES}
     environment.globals |= {"_": lambda english, **values: current_language().say(english, **values), "plural": say_count}
-    environment.globals |= {"all_languages": all_languages}
+    environment.globals |= {"all_languages": all_languages, "page_of": page_of}
 
     @app.context_processor
     def frame() -> dict[str, Any]:
@@ -190,6 +193,12 @@ def exactly(time: datetime) -> Markup:
     """Write a time to the millisecond, with its zone."""
     text = shown_time(time, f"%Y-%m-%d %H:%M:%S.{time.microsecond // 1000:03} %Z")
     return Markup('<time datetime="{}">{}</time>').format(time.isoformat(timespec="milliseconds"), text)
+
+
+def to_second(time: datetime) -> Markup:
+    """Write a time to the second, in the zone that the page names; in words where the pointer is."""
+    text, away = shown_time(time, "%Y-%m-%d %H:%M:%S"), words(time, clock.now())
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(time.isoformat(timespec="seconds"), away, text)
 
 
 def as_json(value: Any) -> str:

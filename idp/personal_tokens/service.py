@@ -19,9 +19,6 @@ from idp.users import KnownUser, User
 SHORTEST = 60
 """Seconds that a personal token lives at least."""
 
-ENDING_SOON = timedelta(days=30)
-"""How long before it expires a token is said to be ending."""
-
 ALGORITHM = "RS256"
 """What the clients of personal tokens know."""
 
@@ -159,7 +156,7 @@ def token_listing(realm_id: int, *, user_id: int | None = None, owned_by: str = 
         case "expired":
             query = query.where(PersonalToken.expires_at <= now)
         case "ending":
-            query = query.where(PersonalToken.expires_at > now, PersonalToken.expires_at <= now + ENDING_SOON)
+            query = query.where(PersonalToken.expires_at > now, PersonalToken.expires_at <= now + clock.SOON)
     return Listing(query, PersonalToken.id, {"expires": PersonalToken.expires_at})
 
 

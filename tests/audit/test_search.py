@@ -60,6 +60,9 @@ SEARCHES: list[tuple[dict[str, Any], list[int]]] = [
     ({"action": "create", "tag": "admin:project"}, [5]),
     ({"since": BEGIN + timedelta(hours=2), "until": BEGIN + timedelta(hours=4)}, [3, 2]),
     ({"actor": "ann", "until": BEGIN + timedelta(hours=3)}, [2, 1]),
+    ({"tags": {Tag.TOKEN_ISSUE, Tag.ROLE_DELETE}}, [4, 2, 1]),
+    ({"tags": {Tag.TOKEN_ISSUE, Tag.ROLE_DELETE}, "actor": "ann"}, [2, 1]),
+    ({"tags": {Tag.TOKEN_ISSUE, Tag.ROLE_DELETE}, "tag": "admin:"}, [1]),
 ]
 
 
@@ -88,6 +91,7 @@ def test_page_after_an_event_that_was_removed_is_empty(trail: Flask) -> None:
         ({"tag": "admin:role:create"}, "realm_tag_at"),
         ({"tag": "admin:"}, "realm_tag_at"),
         ({"kind": "role"}, "realm_tag_at"),
+        ({"tags": audit.REFUSED_CREDENTIALS}, "realm_tag_at"),
         ({"kind": "server"}, "realm_tag_at"),
         ({"kind": "group", "tag": "admin:grant"}, "realm_tag_at_group"),
         ({"kind": "user", "tag": "user:session:end"}, "realm_tag_at_user"),

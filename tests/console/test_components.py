@@ -28,7 +28,9 @@ def test_it_shows_every_component_and_colour(ann: Surfer) -> None:
     assert "too low" not in text
     shown = "".join(path.read_text() for path in (PARTS.parent / "design").glob("*.html"))
     macros = set(re.findall(r"\{% macro ([a-z]\w*)\(", PARTS.read_text())) - OF_ONE_THING
-    assert {name for name in macros if f"ui.{name}(" not in shown} <= {"field", "pages", "said_by_script"}, "within others"
+    assert {name for name in macros if f"ui.{name}(" not in shown} <= {"field", "pages", "party", "said_by_script"}, (
+        "within others"
+    )
 
 
 def test_nothing_on_it_does_anything(ann: Surfer) -> None:

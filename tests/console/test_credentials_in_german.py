@@ -34,7 +34,7 @@ def test_an_application_is_made_tried_and_deleted_in_german(german: Surfer) -> N
 def test_a_key_says_what_became_of_it_in_german(german: Surfer, make: Factory) -> None:
     uid = make.key().uid
     page = german.open(f"{BASE}/api-keys/{uid}").text
-    assert "0 Mal, zuletzt: nie" in page
+    assert "<dd>Nie benutzt</dd>" in page
     assert re.search(r"<time[^>]*>[^<]*<span[^>]*>\(in \d+ (?:Tagen|Monaten|Jahren|Jahr)\)", page), "a time has its markup"
     german.open(f"{BASE}/api-keys/{uid}/deactivate")
     assert "Bisher nie verwendet." in german.text

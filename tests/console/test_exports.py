@@ -166,7 +166,7 @@ def test_keys_are_narrowed_by_owner_end_role_and_project(ann: Surfer, make: Fact
     assert shown("owner=user:ann@example.test") == ["of-ann"]
     assert shown("owner=application:bob") == []
     assert shown("owner=group:ann") == []
-    assert shown("state=ending") == ["of-ann"]
+    assert shown("state=expiring") == ["of-ann"]
     assert shown("role=viewer") == ["of-bob"]
     assert shown("role=view") == []
     assert shown("project=vision") == ["of-bob"]

@@ -318,8 +318,10 @@ def test_the_overview_counts_what_goes_on_and_why_it_was_refused(app: Flask, ann
         assert "Applications: 1" in ann.text
         assert "a wrong, expired or retired secret" in ann.text
         assert "<svg" in ann.text
-        assert "<code>client:token:refuse</code> application:ci-bot: secret" in ann.text, "the most recent one"
-    assert "ci of ann@example.test" in ann.text, "a key that expires within 14 days"
+        assert "<code>client:token:refuse</code> application:ci-bot: a wrong, expired or retired secret" in ann.text, (
+            "the most recent one"
+        )
+    assert "ci of ann@example.test" in ann.text, "a key that expires within 30 days"
 
 
 def test_the_overview_shows_what_nobody_uses(ann: Surfer, make: Factory, frozen_clock) -> None:  # type: ignore[no-untyped-def]

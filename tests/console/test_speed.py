@@ -280,7 +280,7 @@ def test_a_large_organisation_is_counted_beside_the_page(app: Flask, ann: Surfer
         kept = runtime.current().extensions["console numbers"]
     wait_until(lambda: kept, "counting")
     assert "Being counted" not in ann.open(BASE).text
-    assert re.search(r"Applications enabled<strong>6\d</strong>", ann.text)
+    assert re.search(r"<span>Applications</span><strong>6\d</strong>", ann.text)
 
 
 def test_a_page_has_each_drawing_once(ann: Surfer, make: Factory) -> None:
