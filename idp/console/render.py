@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from idp import callers, clock, runtime
 from idp.access import Grant
+from idp.console.agents import agent_name
 from idp.console.assets import ASSETS, accent_url
 from idp.console.browser import Visit, current_draft, current_visit, draft_promise, form_token
 from idp.console.icons import icon
@@ -105,6 +106,8 @@ def set_up_templates(app: Flask) -> None:
         "coded": coded,
         "as_json": as_json,
         "exactly": exactly,
+        "plainly": plainly,
+        "agent_name": agent_name,
         "said": said,
         "sentence": sentence,
         "address": address,
@@ -190,6 +193,11 @@ def exactly(time: datetime) -> Markup:
     """Write a time to the millisecond, with its zone."""
     text = shown_time(time, f"%Y-%m-%d %H:%M:%S.{time.microsecond // 1000:03} %Z")
     return Markup('<time datetime="{}">{}</time>').format(time.isoformat(timespec="milliseconds"), text)
+
+
+def plainly(time: datetime) -> Markup:
+    """Write a time with its zone, and nothing else."""
+    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(time.isoformat(timespec="seconds"), shown_time(time))
 
 
 def as_json(value: Any) -> str:
