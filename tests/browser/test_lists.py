@@ -50,7 +50,7 @@ def test_on_a_telephone_rows_can_be_chosen_and_the_current_tab_is_seen(page: Pag
     page.get_by_role("checkbox", name="Select bot-03").check()
     expect(page.get_by_role("button", name="Disable")).to_be_in_viewport()
     page.goto(f"{BASE}/applications/bot-03?tab=danger")
-    expect(page.get_by_role("link", name="Danger zone")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("link", name="Danger zone")).to_be_in_viewport(ratio=0.9)
     label = page.locator("main .tabs")
     expect(label).not_to_have_class("tabs more")
     page.goto(f"{BASE}/applications/bot-03")
