@@ -86,6 +86,7 @@ NO_TEXTS = frozenset(
         *("Bearer", 'Bearer error="invalid_token"', "Forbidden", "Unauthorized", "Unavailable"),
         *("the database cannot be used: %s", "unexpected error %s", "list users", "console top"),
         *("console numbers being counted", "the numbers of realm %s could not be counted"),
+        *("Android", "Chrome", "Edge", "Firefox", "Linux", "Opera", "Safari", "Windows"),
         *("Go", "Java", "Kubernetes Secret", "Node", "Python", "Token.java"),
         *("console changes", "console counts", "console numbers", "draft of a form", "fields of a form that may be kept"),
         *("delete personal tokens", "list projects", "sign_in asset", "sign_in logo"),

@@ -81,9 +81,9 @@ def _owner_names(keys: Sequence[ApiKey]) -> list[str]:
 _COLUMNS = (
     Column("name", "Name", "name"),
     Column("owner", "Owner", among=_owner_names),
-    Column("begins", "Starts with", plain=lambda key: key.public_part),
+    Column("begins", "Starts with", is_code=True, plain=lambda key: key.public_part),
     Column("state", "State", plain=lambda key: key.status(clock.now()).value),
-    Column("expires", "Expires", "expires", plain=lambda key: key.expires_at),
+    Column("expires", "Expires", "expires", is_time=True, plain=lambda key: key.expires_at),
     Column("used", "Last used", "used", newest_first=True, plain=lambda key: key.last_used_at),
     Column("uses", "Uses", "uses", newest_first=True, is_number=True, plain=lambda key: key.use_count),
     Column("address", "Address", hidden=True, plain=lambda key: key.last_used_address),
@@ -111,7 +111,7 @@ _LIST = ListView(
         Filter("project", "Limited to project", suggest="project"),
         KEY_FILTER,
     ),
-    order="created",
+    order="used",
     newest_first=True,
     acts=(
         Act("rotate", "Rotate"),

@@ -74,6 +74,7 @@ _TOKENS = ListView(
             {"": "Any state", "live": "Live", "ending": "Expiring within 30 days", "expired": "Expired"},
         ),
     ),
+    order="created",
     newest_first=True,
 )
 _OWN_TOKENS = replace(_TOKENS, search="", columns=[column for column in _TOKENS.columns if column.name != "owner"])
@@ -131,7 +132,7 @@ def new_token(visit: Visit) -> Response | str:
         form,
         title=say("New personal token"),
         submit=say("Create"),
-        back=(page_url("/console/my/personal-tokens"), say("Personal tokens")),
+        back=(page_url("/console/my/personal-tokens"), say("My personal tokens")),
         intro=say(
             "For scripts. It acts as you, and is valid for at most {duration}. "
             "You can have {number} of them, expired ones included.",
@@ -157,7 +158,7 @@ def delete_token(visit: Visit, uid: str) -> Response | str:
         say("Delete a personal token"),
         say("Delete the token of {name} created on {time}?", name=user.name, time=shown_time(row.created_at)),
         say("Delete"),
-        (back, say("Personal tokens")),
+        (back, say("My personal tokens" if own else "Personal tokens")),
         [say("Scripts that use it are refused within a second.")],
     )
     return confirmed(visit, question, act, f"{back}?done=deleted")
@@ -169,14 +170,20 @@ _SESSIONS = ListView(
         Column("who", "Who", plain=lambda row: row[1].name),
         Column("started", "Started", "created", newest_first=True, plain=lambda row: row[0].created_at),
         Column("used", "Last used", "used", newest_first=True, plain=lambda row: row[0].refreshed_at),
-        Column("until", "Ends no later than", plain=lambda row: row[0].expires_at),
+        Column("until", "Ends by", is_time=True, plain=lambda row: row[0].expires_at),
         Column("address", "Address", plain=lambda row: row[0].address),
         Column("browser", "Browser", plain=lambda row: row[0].agent),
     ),
     search="Who",
+    order="used",
     newest_first=True,
 )
-_OWN_SESSIONS = replace(_SESSIONS, search="", columns=[column for column in _SESSIONS.columns if column.name != "who"])
+_OWN_SESSIONS = replace(
+    _SESSIONS,
+    search="",
+    # one's own are told apart by where one sits, so that comes first
+    columns=[_SESSIONS.columns[-1], *(column for column in _SESSIONS.columns[:-1] if column.name != "who")],
+)
 
 
 @page

@@ -101,11 +101,11 @@ def least_contrast(theme: Mapping[str, str], pairs: tuple[tuple[str, str], ...])
 
 def stylesheet() -> bytes:
     """Return the style sheet of the themes: by day, by night for browsers that ask for it, and by night for people who do."""
-    day, night = _rules(DAY, "light"), _rules(NIGHT, "dark")
+    asked, chosen = ":root:not([data-theme=light])", ":root[data-theme=dark]"
     return (
-        f":root{{{day}}}\n"
-        f"@media (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{night}}}}}\n"
-        f":root[data-theme=dark]{{{night}}}\n"
+        f"{_rules(DAY, 'light', ':root')}\n"
+        f"@media (prefers-color-scheme: dark){{{_rules(NIGHT, 'dark', asked)}}}\n"
+        f"{_rules(NIGHT, 'dark', chosen)}\n"
     ).encode()
 
 
@@ -164,9 +164,11 @@ def _properties(colours: Mapping[str, str]) -> str:
     return "".join(f"--rg-{name}:{colour};" for name, colour in colours.items()) + parts
 
 
-def _rules(theme: Mapping[str, str], scheme: str) -> str:
+def _rules(theme: Mapping[str, str], scheme: str, where: str) -> str:
+    # Bootstrap sets the mark of a field with choices on the field itself, so that has to be done here, too
     arrow = _ARROW.format(colour=theme["muted"].replace("#", "%23"))
-    return f'color-scheme:{scheme};{_properties(theme)}--bs-form-select-bg-img:url("{arrow}");'
+    mark = f'--bs-form-select-bg-img:url("{arrow}");'
+    return f"{where}{{color-scheme:{scheme};{_properties(theme)}}}{where} .form-select{{{mark}}}"
 
 
 _PARTED = {

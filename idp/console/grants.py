@@ -49,7 +49,7 @@ _LIST = ListView(
         Column("who", "Who", "holder", plain=lambda grant: f"{grant.holder_kind}:{grant.holder_name}"),
         Column("role", "Role", plain=lambda grant: grant.role.name),
         Column("where", "Where", plain=lambda grant: grant.project.name if grant.project else "whole organisation"),
-        Column("until", "Until"),
+        Column("until", "Until", is_time=True),
         Column("since", "Since", "created", newest_first=True, plain=lambda grant: grant.created_at),
         Column("by", "Assigned by", plain=lambda grant: grant.granted_by),
     ),
@@ -59,6 +59,8 @@ _LIST = ListView(
         Filter("project", "Project", suggest="project"),
         Filter("state", "State", {"": "Live and ended", "live": "Live", "ending": "Ending within 30 days", "ended": "Ended"}),
     ),
+    order="created",
+    newest_first=True,
     acts=(Act("take", "Remove", is_danger=True),),
     sizes=(25,),  # a row names three things, and links to what can be done with each of them
     key=lambda grant: str(grant.uid),

@@ -84,7 +84,7 @@ _LIST = ListView(
         Column("projects", "Projects", plain=lambda keyset: [project.name for project in keyset.projects]),
         Column("version", "Version", is_number=True),
         Column("longest", "Longest lease", plain=lambda keyset: duration(keyset.max_lease_seconds)),
-        Column("updated", "Updated", plain=lambda keyset: keyset.updated_at),
+        Column("updated", "Updated", is_time=True, plain=lambda keyset: keyset.updated_at),
         Column("created", "Created", "created", newest_first=True, hidden=True, plain=lambda keyset: keyset.created_at),
         Column("id", "UID", hidden=True, plain=lambda keyset: keyset.uid),
     ),
@@ -244,8 +244,8 @@ _LEASES = ListView(
     (
         Column("application", "Application", plain=lambda lease: lease.client_id),
         Column("keyset", "Keyset", plain=lambda lease: lease.keyset_name),
-        Column("version", "Version", is_number=True),
-        Column("reason", "Reason"),
+        Column("version", "Version", is_number=True, hidden=True),
+        Column("reason", "Reason", hidden=True),
         Column("state", "State", plain=lambda lease: lease.state(clock.now()).value),
         Column("started", "Started", "created", newest_first=True, plain=lambda lease: lease.created_at),
         Column("until", "Until", "expiresAt", newest_first=True, plain=lambda lease: lease.ended_at or lease.expires_at),
@@ -256,6 +256,7 @@ _LEASES = ListView(
         Filter("over", "State", {"": "Active", "yes": "Ended ones of the last 90 days, too"}),
         Filter("project", "Project", suggest="project"),
     ),
+    order="created",
     newest_first=True,
 )
 

@@ -50,10 +50,25 @@ class Column:
     hidden: bool = False
     """Whether it is shown only to those who choose it."""
     is_number: bool = False
+    is_time: bool = False
+    """Whether it says how far off a time is; what begins with the newest does so anyway, unless it is a number."""
+    is_code: bool = False
+    """Whether it shows the beginnings of secrets, which are all of one length."""
     plain: Callable[[Any], object] | None = None
     """Returns the value of a row for a file; by default, its attribute of the name of the column."""
     among: Callable[[Sequence[Any]], Sequence[object]] | None = None
     """Returns the values of many rows for a file, where they have to be looked for."""
+
+    @property
+    def shape(self) -> str:
+        """The class that gives it the width it needs; empty for a share of what the others leave."""
+        if self.is_number:
+            return "number"
+        if self.is_time or self.newest_first:
+            return "when"
+        if self.is_code:
+            return "code-column"
+        return "state-column" if self.name == "state" else ""
 
     def values(self, rows: Sequence[Any]) -> Sequence[object]:
         """Return the plain values of rows."""

@@ -66,8 +66,8 @@ _REALM_PAGES = (
 
 _OWN_PAGES = (
     ("Manage keys", "/console/my/keys", "key"),
-    ("Personal tokens", "/console/my/personal-tokens", "ticket-perforated"),
-    ("Sessions", "/console/my/sessions", "display"),
+    ("My personal tokens", "/console/my/personal-tokens", "ticket-perforated"),
+    ("My sessions", "/console/my/sessions", "display"),
     ("Connected applications", "/console/my/applications", "plug"),
     ("Email address", "/console/my/email", "envelope"),
     ("Password", "/console/my/password", "lock"),

@@ -43,7 +43,7 @@ _LIST = ListView(
         Column("name", "Name", "name"),
         Column("shown", "Display name", plain=lambda realm: realm.display_name),
         Column("state", "State", plain=lambda realm: realm.state.value),
-        Column("tokens", "Tokens in the last 30 days", is_number=True, among=_token_counts),
+        Column("tokens", "Tokens (30 days)", is_number=True, among=_token_counts),
         Column("created", "Created", "created", newest_first=True, plain=lambda realm: realm.created_at),
         Column("id", "UID", hidden=True, plain=lambda realm: realm.uid),
     ),

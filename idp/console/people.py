@@ -43,7 +43,7 @@ UserForm = sheet_form(UserSettings)
 
 _STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Not signed in for 90 days"}
 _UNUSED = timedelta(days=90)
-_KIND_NAMES = {"": "People and machine users", "person": "People", "machine": "Machine users"}
+_KIND_NAMES = {"": "All kinds", "person": "People", "machine": "Machine users"}
 
 
 def _state(user: User) -> str:

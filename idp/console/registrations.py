@@ -39,15 +39,16 @@ TokenForm = sheet_form(
 _LIST = ListView(
     "Registration tokens",
     (
-        Column("begins", "Starts with", plain=lambda row: row.public_part),
+        Column("begins", "Starts with", is_code=True, plain=lambda row: row.public_part),
         Column("description", "Description"),
         Column("state", "State", plain=lambda row: row.state(clock.now()).value),
         Column("registered", "Registered", is_number=True, plain=lambda row: row.used),
         Column("kinds", "Kinds"),
-        Column("expires", "Expires", plain=lambda row: row.expires_at),
+        Column("expires", "Expires", is_time=True, plain=lambda row: row.expires_at),
         Column("created", "Created", "created", newest_first=True, plain=lambda row: row.created_at),
         Column("by", "Created by", hidden=True, plain=lambda row: row.created_by),
     ),
+    order="created",
     newest_first=True,
 )
 

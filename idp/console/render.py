@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from idp import callers, clock, runtime
 from idp.access import Grant
+from idp.console.agents import agent_name
 from idp.console.assets import ASSETS, accent_url
 from idp.console.browser import Visit, current_draft, current_visit, draft_promise, form_token
 from idp.console.icons import icon
@@ -108,6 +109,8 @@ def set_up_templates(app: Flask) -> None:
         "exactly": exactly,
         "to_second": to_second,
         "why": why,
+        "plainly": plainly,
+        "agent_name": agent_name,
         "said": said,
         "sentence": sentence,
         "address": address,
@@ -199,6 +202,11 @@ def to_second(time: datetime) -> Markup:
     """Write a time to the second, in the zone that the page names; in words where the pointer is."""
     text, away = shown_time(time, "%Y-%m-%d %H:%M:%S"), words(time, clock.now())
     return Markup('<time datetime="{}" title="{}">{}</time>').format(time.isoformat(timespec="seconds"), away, text)
+
+
+def plainly(time: datetime) -> Markup:
+    """Write a time with its zone, and nothing else."""
+    return Markup('<time class="nowrap" datetime="{}">{}</time>').format(time.isoformat(timespec="seconds"), shown_time(time))
 
 
 def as_json(value: Any) -> str:

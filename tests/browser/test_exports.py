@@ -24,7 +24,7 @@ def test_what_is_picked_is_taken_as_a_file_and_the_page_goes_on(console: Console
     page.get_by_role("checkbox", name="Select bot-c").check()
     for _ in range(2):
         with page.expect_download() as picked:
-            page.get_by_role("button", name="Export CSV").click()
+            page.get_by_role("button", name="Export selected").click()
         picked.value.save_as(tmp_path / "picked.csv")
         assert (tmp_path / "picked.csv").read_text().splitlines() == ["Name", "bot-a", "bot-c"]
     page.get_by_role("button", name="Rotate what is selected").click()

@@ -179,7 +179,7 @@ def test_a_role_a_project_and_who_works_in_it(console: Console, page: Page, tmp_
     page.fill("#until", "2030-01-31T12:00")
     press(page, "Assign")
     done(page, "Role assigned")
-    expect(page.get_by_role("heading", name="Project moon")).to_be_visible()
+    expect(page.get_by_role("heading", name="moon", exact=True)).to_be_visible()
     expect(page.get_by_text("2030-01-31 12:00 UTC")).to_be_attached()
     page.get_by_role("link", name="Change labeller moon").click()
     page.fill("#until", "")

@@ -64,3 +64,16 @@ def test_every_icon_that_a_page_names_is_there() -> None:
     named = set(re.findall(r'icon\("([a-z0-9-]+)"\)', pages)) | set(re.findall(r'sign="([a-z0-9-]+)"', pages))
     assert len(named) > 15
     assert all("<path" in icon(name) for name in named)
+
+
+def test_the_mark_of_a_choice_is_seen_in_each_theme() -> None:
+    sheet = design.stylesheet().decode()
+    for theme in THEMES.values():
+        colour = theme["muted"].removeprefix("#")
+        assert f"stroke='%23{colour}'" in sheet
+    marked = re.findall(r"([^{}]*)\{--bs-form-select-bg-img:", sheet)
+    assert [each.strip() for each in marked] == [
+        ":root .form-select",
+        ":root:not([data-theme=light]) .form-select",
+        ":root[data-theme=dark] .form-select",
+    ], "on the field itself, where Bootstrap sets it too"

@@ -100,7 +100,7 @@ def test_every_list_is_a_file_too(ann: Surfer, make: Factory, path: str, column:
 
 def test_organisations_and_what_is_ones_own_are_files_too(app: Flask, ann: Surfer, operator: Surfer, make: Factory) -> None:
     rows = {row["Name"]: row for row in rows_of(operator.open("/console/organisations?as=csv"))}
-    assert rows["acme"]["Tokens in the last 30 days"].isdigit()
+    assert rows["acme"]["Tokens (30 days)"].isdigit()
     make.key("ann@example.test", name="mine")
     make.user("bob@example.test")
     make.key("bob@example.test", name="not-mine")

@@ -217,3 +217,15 @@ def test_every_list_is_of_the_same_make(ann: Surfer, make: Factory, path: str) -
     assert "Nothing found" in ann.text
     assert 'name="search"' in ann.text
     assert ">Columns</summary>" in ann.text
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [("api-keys", "Last used"), ("sessions", "Last used"), ("access", "Since"), ("applications", "Name"), ("users", "Name")],
+)
+def test_a_list_says_what_its_order_is(ann: Surfer, make: Factory, path: str, title: str) -> None:
+    make.key("ann@example.test", hours=10)
+    make.application("some-bot")
+    ann.open(f"{BASE}/{path}")
+    (sorted_by,) = re.findall(r'aria-sort="\w+">(.*?)</th>', ann.text, re.DOTALL)
+    assert re.sub(r"<[^>]+>", "", sorted_by).strip() == title

@@ -39,7 +39,7 @@ def test_an_api_is_created_changed_and_deleted(app: Flask, ann: Surfer) -> None:
     ann.send("Save", {"rules-1-path": "/docs", "rules-1-methods": ["GET"], "rules-1-open": "y", "audience": "https://t.example"})
     opened = {"methods": ["GET"], "path": "/docs", "roles": [], "project": "", "open": True}
     assert stored(app) == ("https://t.example", [rule, opened])
-    assert "2 rules" in ann.open(f"{BASE}/apis").text
+    assert '<td class="number">2</td>' in ann.open(f"{BASE}/apis").text
     ann.open(f"{BASE}/apis/billing").send(
         "Save", {"rules-0-path": "", "rules-0-methods": [], "rules-0-roles": "", "rules-0-project": ""}
     )

@@ -107,16 +107,37 @@ for (const chosen of document.querySelectorAll(".toolbar > select")) {
 }
 for (const every of document.querySelectorAll("input[data-pick-all]")) {
   const boxes = [...document.querySelectorAll(`input[name=picked][form=${every.dataset.pickAll}]`)];
-  const bar = document.getElementById(`${every.dataset.pickAll}-count`);
+  const acts = document.getElementById(every.dataset.pickAll);
+  const told = document.getElementById(`${every.dataset.pickAll}-count`);
   const tell = () => {
     const count = boxes.filter((box) => box.checked).length;
     every.checked = count > 0 && count === boxes.length;
     every.indeterminate = count > 0 && count < boxes.length;
-    if (bar) bar.textContent = count ? said.picked.replace("#", count) : "";
+    told.textContent = count ? said.picked.replace("#", count) : "";
+    // what can be done with several stands below the list until they are chosen, and then where it can be seen
+    acts.hidden = !count;
+    acts.closest(".list-foot").classList.toggle("picking", count > 0);
   };
   every.hidden = false;
   every.addEventListener("change", () => { for (const box of boxes) box.checked = every.checked; tell(); });
   for (const box of boxes) box.addEventListener("change", tell);
+  tell();
+}
+
+// What a cell has no room for is told to the pointer.
+for (const list of document.querySelectorAll(".one-line")) {
+  list.addEventListener("mouseover", (event) => {
+    const cell = event.target.closest("td, th");
+    if (cell && !cell.title && cell.scrollWidth > cell.clientWidth && !cell.querySelector("[title]")) cell.title = cell.innerText.trim();
+  });
+}
+
+// Of tabs that have no room beside each other, the current one is shown, and that there are more.
+for (const tabs of document.querySelectorAll(".tabs")) {
+  const tell = () => tabs.classList.toggle("more", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
+  if (tabs.scrollWidth > tabs.clientWidth) tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  tabs.addEventListener("scroll", tell, { passive: true });
+  window.addEventListener("resize", tell);
   tell();
 }
 
