@@ -72,21 +72,21 @@ class ApplicationSettings(Sheet):
     rate_per_second: Annotated[int, Between(1, FASTEST, "tokens per second")] | None = Field(
         default=None, title="Tokens per second"
     )
-    """Tokens that it may fetch per second; bursts may be five times as large. Leave out for the server's limit."""
+    """Tokens that it may fetch per second; bursts may be five times as large. Empty for the server's limit."""
 
 
 class ApplicationSheet(ApplicationSettings):
     """An application."""
 
     description: Description = Field(default="", title="Description")
-    """What it is, for whoever reads this in a year."""
+    """What it does."""
 
 
 class SecretSheet(Sheet):
     """A client secret, without its value."""
 
     expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
-    """When it stops working; leave out for never."""
+    """When it stops working; empty for no expiry."""
     single_use: bool = Field(default=False, title="Single use")
     """Whether it works once, and is then retired."""
 

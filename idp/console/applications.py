@@ -72,10 +72,10 @@ class ProjectRow(wtforms.Form):
 class NewApplicationForm(Form):
     """A new application, on one page."""
 
-    name = name_field("Its client_id")
+    name = name_field("Becomes its client_id.")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
     redirect_uris = LinesField("Redirect URIs", "Where people are sent back to after they have signed in to it.")
-    description = text("Description", "What it is, for whoever reads this in a year.")
+    description = text("Description", "What it does.")
     roles = ChecksField("Roles on the whole organisation")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
     audience = LinesField("Audience")

@@ -74,7 +74,7 @@ def _audience() -> wtforms.StringField:
 
 ApiForm = sheet_form(ProtectedApiSheet, base=_Rules, without={"rules"}, audience=_audience())
 NewApiForm = sheet_form(
-    ProtectedApiSheet, base=_Rules, without={"rules"}, name=name_field("Part of its URL"), audience=_audience()
+    ProtectedApiSheet, base=_Rules, without={"rules"}, name=name_field("Part of its URL."), audience=_audience()
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from idp import applications, users
+from idp.console.render import ended
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import dump
 from tests.factories import Factory, set_application, set_realm
@@ -176,3 +177,19 @@ def test_only_operators_see_organisations(ann: Surfer) -> None:
     assert ann.open("/console/organisations").status == 403
     assert ann.open("/console/organisations/new").status == 403
     assert ann.open("/console/organisations/acme/delete").status == 403
+
+
+def test_hints_of_a_field_are_sentences_of_their_own(operator: Surfer, make: Factory) -> None:
+    make.application()
+    urls = ("applications/ci-bot/secrets/new", "new-application", "new-api", "new-group", "new-role")
+    for url in (*(f"/console/realms/acme/{each}" for each in urls), "/console/organisations/new"):
+        found = re.search(r'id="name-help">([^<]*)</div>', operator.open(url).text)
+        assert found, url
+        assert re.fullmatch(r"([A-Z][^.]*\. )?A lower-case letter, then [^.]*\.", found[1].strip()), found[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("Part of its URL", "Part of its URL."), ("Its end.", "Its end."), ("Which?", "Which?"), ("", "")]
+)
+def test_a_sentence_that_another_follows_has_an_end(typed: str, wanted: str) -> None:
+    assert ended(typed) == wanted
