@@ -93,7 +93,7 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
     typed = {
         "name": "taken",
         "description": "does <things> & more",
-        "roles": ["researcher", "viewer"],
+        "roles": "researcher\nviewer",
         "audience": "https://a.example\nhttps://b.example",
         "projects-0-project": "vision",
         "projects-0-role": "ml-engineer",
