@@ -39,13 +39,13 @@ VERBS = {"read": "Read", "write": "Write", "": "Other"}
 class PermissionsField(ChecksField):
     """What a role permits: a table of all that there is to permit, a row for each of the resources."""
 
-    def rows(self) -> list[tuple[str, str, list[list[Any]]]]:
-        """Return each resource, what it is called, and the choices of each column."""
+    def rows(self) -> list[tuple[str, list[list[Any]]]]:
+        """Return what each resource is called, and the choices of each column."""
         offered: dict[str, dict[str, list[Any]]] = {}
         for choice in self.iter_choices():
             resource, _, verb = choice.value.partition(":")
             offered.setdefault(resource, {each: [] for each in VERBS})[verb if verb in VERBS else ""].append(choice)
-        return [(resource, RESOURCES[resource], list(columns.values())) for resource, columns in offered.items()]
+        return [(RESOURCES[resource], list(columns.values())) for resource, columns in offered.items()]
 
 
 def _permissions() -> PermissionsField:
