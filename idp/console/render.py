@@ -203,7 +203,7 @@ def words(time: datetime, now: datetime) -> str:
     seconds = (time - now).total_seconds()
     count, unit = _in_units(abs(seconds))
     if unit == "second":
-        return say("just now" if seconds <= -1 else "now")
+        return say("just now") if seconds <= -1 else say("now")
     return say_count(*(_AHEAD if seconds > 0 else _AGO)[unit], count)
 
 

@@ -193,3 +193,22 @@ def test_hints_of_a_field_are_sentences_of_their_own(operator: Surfer, make: Fac
 )
 def test_a_sentence_that_another_follows_has_an_end(typed: str, wanted: str) -> None:
     assert ended(typed) == wanted
+
+
+def test_a_closed_group_of_settings_opens_where_something_is_wrong_or_has_changed(ann: Surfer, make: Factory) -> None:
+    def opened() -> list[str]:
+        return re.findall(r'<details class="group" open><summary>([^<]*)<', ann.text)
+
+    ann.open("/console/realms/acme/settings")
+    assert opened() == []
+    assert set(re.findall(r'<details class="group"><summary>([^<]*)<', ann.text)) == {
+        "API keys and personal tokens",
+        "Audit trail",
+        "Sign-in pages",
+    }
+    ann.send("Save", {"audit_days": "5 days", "brand_color": "#ffffff"})
+    assert (ann.status, opened()) == (400, ["Audit trail", "Sign-in pages"])
+    ann.open("/console/realms/acme/settings")
+    make.do(lambda realm: set_realm(realm, api_key_hours=48))
+    ann.send("Save", {"display_name": "mine"})
+    assert (ann.status, opened()) == (409, ["API keys and personal tokens"])
