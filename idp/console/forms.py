@@ -188,9 +188,10 @@ class LinesField(wtforms.TextAreaField):
 
 
 class NamesField(LinesField):
-    """Several names, one per line; with a script, each is chosen from suggestions and stands by itself, and nobody is told of lines."""
+    """Several names, one per line; with a script, each is chosen from suggestions and stands by itself."""
 
     is_of_lines_without_script = True
+    """Whether its hint is for pages without a script."""
 
     def __init__(self, label: str = "", description: str = "", *, kind: str, **options: Any) -> None:
         """Take the field's terms.

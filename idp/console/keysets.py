@@ -72,7 +72,7 @@ KeysetForm = sheet_form(
 
 
 def kind_name(category: str, entity: str) -> str:
-    """Return what a kind of keysets is called in the language of the page: as its entity calls itself, or else as its category."""
+    """Return what a kind of keysets is called on the page: as its entity calls itself, or else as its category."""
     return keysets.ENTITY_NAMES.get(entity, entity) or said(KIND_TITLES.get(category, category))
 
 

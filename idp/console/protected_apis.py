@@ -24,6 +24,7 @@ MOST_EDITED = 100
 
 TOO_MANY = f"A page takes at most {MOST_EDITED} rules. Use a realm file for more."
 
+
 class RuleRow(wtforms.Form):
     """Who may call which paths."""
 

@@ -15,7 +15,6 @@ from idp.console.lists import PAGE, Column, ListView
 from idp.console.navigation import base
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
-
 RESOURCES = {
     "realm": "Organisation",
     "roles": "Roles",

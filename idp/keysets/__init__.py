@@ -44,8 +44,8 @@ from idp.keysets.sheet import LONGEST_NAME, MOST_PROJECTS, KeysetSettings, Keyse
 
 __all__ = [
     "CATEGORIES",
-    "ENTITY_NAMES",
     "DEFAULT_LEASE",
+    "ENTITY_NAMES",
     "FIXED",
     "LEASE",
     "LONGEST_LEASE",

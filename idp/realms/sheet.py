@@ -65,7 +65,7 @@ class RealmSettings(Sheet):
     refresh_overlap_seconds: Annotated[int, Between(1, 60, "seconds", zero="for none")] = Field(
         default=10, title="Grace period for reused refresh tokens, in seconds"
     )
-    """For clients that have lost the answer: they get the same again. Later reuse counts as theft, and ends all tokens of its line."""
+    """For clients that have lost the answer: they get the same again. Later reuse counts as theft, and ends the whole line."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether all applications must push their authorization requests (RFC 9126)."""
 
