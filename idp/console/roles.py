@@ -1,5 +1,6 @@
 """Roles: what they permit here, and who holds them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
@@ -41,7 +42,8 @@ class PermissionsField(ChecksField):
     def rows(self) -> list[tuple[str, list[list[Any]]]]:
         """Return what each resource is called, and the choices of each column."""
         offered: dict[str, dict[str, list[Any]]] = {}
-        for choice in self.iter_choices():
+        shown: Iterable[Any] = self.iter_choices()  # with names for their parts, which the stubs do not know
+        for choice in shown:
             resource, _, verb = choice.value.partition(":")
             offered.setdefault(resource, {each: [] for each in VERBS})[verb if verb in VERBS else ""].append(choice)
         return [(RESOURCES[resource], list(columns.values())) for resource, columns in offered.items()]
