@@ -114,6 +114,17 @@ def test_enter_creates_and_adds_no_row(console: Console) -> None:
     expect(page.get_by_text("shown only once")).to_be_visible()
 
 
+def test_what_is_for_people_who_sign_in_opens_with_the_kind(console: Console) -> None:
+    console.make.user("pia@example.test", roles=("administrator",))
+    page = console.sign_in(console.visitor(), "pia@example.test")
+    page.goto("/console/realms/acme/new-application")
+    expect(page.locator("#redirect_uris")).to_be_hidden()
+    page.select_option("#kind", "web")
+    expect(page.locator("#redirect_uris")).to_be_visible()
+    page.select_option("#kind", "")
+    expect(page.locator("#redirect_uris")).to_be_hidden()
+
+
 def test_everything_works_without_scripts(console: Console) -> None:
     console.make.user("noel@example.test", roles=("administrator",))
     page = console.sign_in(console.visitor(java_script_enabled=False), "noel@example.test")
