@@ -10,8 +10,8 @@ from idp.access.held import HeldRole
 from idp.errors import InvalidValueError
 
 PERMISSIONS = {
-    "realm:read": "View the settings of the realm.",
-    "realm:write": "Update the settings of the realm.",
+    "realm:read": "View the settings of the organisation.",
+    "realm:write": "Update the settings of the organisation.",
     "roles:read": "View roles.",
     "roles:write": "Create, update and delete roles, up to one's own permissions.",
     "projects:read": "View projects.",

@@ -44,4 +44,4 @@ class GrantSheet(Sheet):
     """A grant: what can be set of it, besides who holds which role where."""
 
     until: datetime | None = Field(default=None, title="Until")
-    """When it ends; leave out for no end."""
+    """When it ends; empty for no end."""

@@ -31,7 +31,7 @@ class ApiKeyNarrowing(Sheet):
     rate_per_minute: Annotated[int, Between(1, MOST_PER_MINUTE, "uses per minute")] | None = Field(
         default=None, title="Uses per minute"
     )
-    """Leave out for no limit of its own."""
+    """Empty for no limit of its own."""
 
 
 class ApiKeySheet(ApiKeyNarrowing):
@@ -44,4 +44,4 @@ class ApiKeySheet(ApiKeyNarrowing):
     active: bool = Field(default=True, title="Active", alias="isActive")
     """Whether it works; a deactivated key can be activated again."""
     expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
-    """When it stops working; leave out for never, if you are allowed to."""
+    """When it stops working; empty for no expiry, if you are allowed to."""

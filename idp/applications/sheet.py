@@ -30,7 +30,7 @@ class ApplicationSettings(Sheet):
     access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
     """Header `typ` of its access tokens; by default that of the organisation. `JWT` is for APIs that refuse RFC 9068."""
     token_seconds: TokenSeconds | None = Field(default=None, title="Lifetime of its tokens, in seconds")
-    """Of the access and ID tokens that it gets for itself; the organisation's if that is shorter, or if this is left out."""
+    """Of the access and ID tokens that it gets for itself; the organisation's if that is shorter, or if this is empty."""
     kind: KindName = Field(default="machine", title="Kind")
     """`machine` acts for itself; people sign in to `web` (has a secret), `native` and `browser` (have none)."""
     display_name: DisplayName = Field(default="", title="Display name")
@@ -72,21 +72,21 @@ class ApplicationSettings(Sheet):
     rate_per_second: Annotated[int, Between(1, FASTEST, "tokens per second")] | None = Field(
         default=None, title="Tokens per second"
     )
-    """Tokens that it may fetch per second; bursts may be five times as large. Leave out for the server's limit."""
+    """Tokens that it may fetch per second; bursts may be five times as large. Empty for the server's limit."""
 
 
 class ApplicationSheet(ApplicationSettings):
     """An application."""
 
     description: Description = Field(default="", title="Description")
-    """What it is, for whoever reads this in a year."""
+    """What it does."""
 
 
 class SecretSheet(Sheet):
     """A client secret, without its value."""
 
     expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
-    """When it stops working; leave out for never."""
+    """When it stops working; empty for no expiry."""
     single_use: bool = Field(default=False, title="Single use")
     """Whether it works once, and is then retired."""
 

@@ -103,7 +103,7 @@ _STATES = {
 _LIST = ListView(
     "API keys",
     _COLUMNS,
-    search="Name or beginning",
+    search="Name or prefix",
     filters=(
         Filter("state", "State", _STATES),
         Filter("owner", "Owner", suggest="owner"),

@@ -16,7 +16,7 @@ from idp.console.bulk import BulkAct, bulk
 from idp.console.charts import REFUSALS, USES, Chart, day_label, last_days
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
-from idp.console.forms import CHOOSE, ChecksField, Form, LinesField, TimeField, choices, name_field, text
+from idp.console.forms import CHOOSE, Form, LinesField, NamesField, TimeField, choices, name_field, text
 from idp.console.language import count_of, say, say_count
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
@@ -74,12 +74,12 @@ class ProjectRow(wtforms.Form):
 class NewApplicationForm(Form):
     """A new application, on one page."""
 
-    name = name_field("Its client_id")
+    name = name_field("Becomes its client_id.")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
     redirect_uris = LinesField("Redirect URIs", "Where people are sent back to after they have signed in to it.")
-    description = text("Description", "What it is, for whoever reads this in a year.")
-    roles = ChecksField("Roles on the whole organisation")
-    projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=2, max_entries=MOST_ROWS)
+    description = text("Description", "What it does.")
+    roles = NamesField("Roles on the whole organisation", kind="role")
+    projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=1, max_entries=MOST_ROWS)
     audience = LinesField("Audience")
 
 
@@ -221,9 +221,9 @@ def new_application(visit: Visit) -> Response | str:
     rules.applications.check_creating(visit.authority)
     form = NewApplicationForm(visit.posted)
     roles = [role.name for role in access.list_roles(visit.realm)]
-    form.roles.choices = choices(roles)
     form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
-    if visit.posted is not None and visit.posted.get("more") and len(form.projects) < MOST_ROWS:
+    asks_for_more = visit.posted is not None and bool(visit.posted.get("more"))
+    if asks_for_more and len(form.projects) < MOST_ROWS:
         form.projects.append_entry()
         form.is_sent = False
     for row in form.projects:
@@ -241,8 +241,8 @@ def new_application(visit: Visit) -> Response | str:
         if not made["plain"]:
             return see_other(f"{application_url(visit, made['name'])}?done=created")
         return show_secret(visit, made["name"], made["plain"], say("Created."))
-    projects = [project.name for project in access.list_projects(visit.realm)[:300]]
-    return form_page("console/applications/new.html", form, projects=projects, most=MOST_ROWS)
+    in_projects = asks_for_more or any(any(row.form.data.values()) or row.errors for row in form.projects)
+    return form_page("console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS)
 
 
 def _wished(row: Any) -> tuple[str, str, datetime | None] | None:

@@ -13,7 +13,7 @@ from idp.console.sheet_forms import sheet_form, values_in
 from idp.console.usage import use_of_secret
 from idp.errors import NotFoundError
 
-SecretForm = sheet_form(SecretSheet, without={"single_use"}, name=name_field("A name to tell it apart, such as next"))
+SecretForm = sheet_form(SecretSheet, without={"single_use"}, name=name_field("Tells it apart from the others, such as next."))
 
 
 @page

@@ -55,7 +55,7 @@ class _Sample(Form):
 
     name = text("Name", "A lower-case letter, then lower-case letters, digits, - and _.", required=True)
     missing = text("Email address", "Where the invitation goes.", required=True)
-    lines = LinesField("Redirect URIs", "Where people are sent back to. One a line.")
+    lines = LinesField("Redirect URIs", "Where people are sent back to.")
     lifetime = DurationField("Lifetime", unit="hour")
     until = TimeField("Until")
     algorithm = wtforms.SelectField("Signing algorithm", choices=choices(["ES256", "RS256", "Ed25519"]))

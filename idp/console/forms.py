@@ -170,10 +170,10 @@ def _texts(data: Any) -> Iterator[str]:
 
 
 class LinesField(wtforms.TextAreaField):
-    """Several values, one a line."""
+    """Several values, one per line."""
 
     data: Any
-    hint = "One a line."
+    hint = "One per line."
 
     def __init__(self, label: str = "", description: str = "", **options: Any) -> None:
         super().__init__(label, [validators.Optional()], description=description, **options)
@@ -188,7 +188,10 @@ class LinesField(wtforms.TextAreaField):
 
 
 class NamesField(LinesField):
-    """Several names, one a line; with a script, each is chosen from suggestions and stands by itself."""
+    """Several names, one per line; with a script, each is chosen from suggestions and stands by itself."""
+
+    is_of_lines_without_script = True
+    """Whether its hint is for pages without a script."""
 
     def __init__(self, label: str = "", description: str = "", *, kind: str, **options: Any) -> None:
         """Take the field's terms.
@@ -234,7 +237,6 @@ class DurationField(wtforms.StringField):
     """A length of time as people write it, such as `90 days`; its data is a whole number of a unit, as it is stored."""
 
     data: Any
-    hint = "Such as 90 days, 12 hours or 15 minutes."
 
     def __init__(self, label: str, rules: list[Any] | None = None, *, unit: str, description: str = "", **options: Any) -> None:
         """Take the field's terms.
@@ -243,6 +245,10 @@ class DurationField(wtforms.StringField):
         """
         self._unit = unit
         super().__init__(label, rules, description=description, **options)
+
+    def __call__(self, **attributes: Any) -> Any:
+        """Show the field; while it is empty, with lengths of time as they may be written."""
+        return super().__call__(**{"placeholder": say("90 days, 12 hours or 15 minutes")} | attributes)
 
     def _value(self) -> str:
         if self.raw_data:
@@ -351,7 +357,7 @@ class NameField(wtforms.StringField):
 def name_field(meaning: str = "") -> wtforms.StringField:
     """Return the field for a name.
 
-    :param meaning: a sentence that says what the name is for, if that has to be said.
+    :param meaning: says what the name is for, if that has to be said. What names look like is said after it.
     """
     rules: list[Any] = [validators.Length(max=64), validators.InputRequired()]
     return NameField("Name", rules, description=meaning, filters=[_stripped])

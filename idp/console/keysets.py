@@ -71,9 +71,14 @@ KeysetForm = sheet_form(
 )
 
 
+def kind_name(category: str, entity: str) -> str:
+    """Return what a kind of keysets is called on the page: as its entity calls itself, or else as its category."""
+    return keysets.ENTITY_NAMES.get(entity, entity) or said(KIND_TITLES.get(category, category))
+
+
 def _kind_of(keyset: Keyset) -> str:
-    title = KIND_TITLES.get(keyset.category, keyset.category)
-    return f"{title}: {keyset.entity}" if keyset.entity else title
+    """Return what a kind is called in a file, which is in English."""
+    return keysets.ENTITY_NAMES.get(keyset.entity, keyset.entity) or KIND_TITLES.get(keyset.category, keyset.category)
 
 
 _LIST = ListView(
@@ -108,7 +113,7 @@ def list_keysets(visit: Visit) -> Response | str:
         _LIST,
         listing,
         asked,
-        titles=KIND_TITLES,
+        kind_name=kind_name,
         may=visit.can_somewhere("keysets:write"),
     )
 
@@ -119,7 +124,7 @@ def new_keyset(visit: Visit) -> Response | str:
     rules.keysets.check_writing_somewhere(visit.authority)
     category, _, entity = request.args.get("kind", "").partition(":")
     if not category:
-        return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES)
+        return render("console/keysets/kinds.html", kinds=keysets.CATEGORIES, titles=KIND_TITLES, kind_name=kind_name)
     form: Any = _form_with_values(category, entity, KeysetForm)(visit.posted, None)
     _offer_choices(visit, form)
     if not form.is_sent and not form.is_restored:
@@ -136,7 +141,7 @@ def new_keyset(visit: Visit) -> Response | str:
     return form_page(
         "console/form.html",
         form,
-        title=say("New keyset: {kind}", kind=entity or said(KIND_TITLES[category])),
+        title=say("New keyset: {kind}", kind=kind_name(category, entity)),
         submit=say("Create"),
         back=(f"{base(visit.realm.name)}/new-keyset", say("Kinds of keysets")),
         intro=say(
@@ -176,6 +181,7 @@ def show_keyset(visit: Visit, uid: str) -> Response | str:
         tabs=tabs,
         keyset=keyset,
         titles=KIND_TITLES,
+        kind_name=kind_name,
         url=_url(visit, keyset.uid),
         meanings=keysets.CATEGORIES.get(keyset.category, {}).get(keyset.entity, {}),
         versions=versions,

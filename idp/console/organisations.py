@@ -27,7 +27,7 @@ _KEPT = ("search", "state", "sort", "size", "after", "before", "from")
 class OrganisationForm(Form):
     """A new organisation."""
 
-    name = name_field("Appears in its URLs")
+    name = name_field("Appears in its URLs.")
     display_name = text("Display name", longest=200)
     pending = wtforms.BooleanField("Requires approval: nothing in it works before that")
 

@@ -1,5 +1,6 @@
 """Protected APIs: what a proxy that asks the gateway lets through."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import wtforms
@@ -23,9 +24,6 @@ MOST_EDITED = 100
 
 TOO_MANY = f"A page takes at most {MOST_EDITED} rules. Use a realm file for more."
 
-EMPTY_ROWS = 2
-"""Rows for further rules that a page offers."""
-
 
 class RuleRow(wtforms.Form):
     """Who may call which paths."""
@@ -42,6 +40,12 @@ class RuleRow(wtforms.Form):
         "Project", "Where the role is held; empty for the organisation.", longest=64, render_kw={"data-suggest": "project"}
     )
     open = wtforms.BooleanField("Open to everybody, without identifying the caller")
+    remove = wtforms.BooleanField("Remove this rule")
+
+    @property
+    def is_rule(self) -> bool:
+        """Tell whether there is anything in the row, and it is to stay."""
+        return any(self.data.values()) and not self.remove.data
 
 
 class _Rules(Form):
@@ -50,15 +54,13 @@ class _Rules(Form):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # rows that were left empty are no rules: neither counted in what is said of one, nor different from what is stored
-        self.rules.entries = [row for row in self.rules.entries if any(row.form.data.values())]
+        self.rules.entries = [row for row in self.rules.entries if row.form.is_rule]
         if self.conflicts.get("rules") == self.rules.data:
             del self.conflicts["rules"]
 
-    def offer_rows(self) -> None:
-        """Show empty rows for further rules, to begin with and whenever more are asked for."""
-        if self.is_sent or self.is_restored:
-            return
-        for _ in range(min(EMPTY_ROWS, MOST_EDITED - len(self.rules))):
+    def offer_row(self) -> None:
+        """Show an empty row for a further rule, to begin with and whenever one is asked for."""
+        if not self.is_sent and not self.is_restored and len(self.rules) < MOST_EDITED:
             self.rules.append_entry()
 
     @property
@@ -74,7 +76,7 @@ def _audience() -> wtforms.StringField:
 
 ApiForm = sheet_form(ProtectedApiSheet, base=_Rules, without={"rules"}, audience=_audience())
 NewApiForm = sheet_form(
-    ProtectedApiSheet, base=_Rules, without={"rules"}, name=name_field("Part of its URL"), audience=_audience()
+    ProtectedApiSheet, base=_Rules, without={"rules"}, name=name_field("Part of its URL."), audience=_audience()
 )
 
 
@@ -114,14 +116,15 @@ def new_api(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(f"{_url(visit, form.name.data)}?done=created")
-    return _shown(visit, form, name="", call_form=None)
+    return _shown(visit, form, name="", stored=[], call_form=None)
 
 
 @page
 def show_api(visit: Visit, name: str) -> Response | str:
     """Show a protected API with its rules; change them."""
     api = rules.protected_apis.visible(visit.authority, name)
-    form = ApiForm(visit.posted, stored_in(ProtectedApiSheet, api) | {"rules": [_row(rule) for rule in api.rules]})
+    stored = [_row(rule) for rule in api.rules]
+    form = ApiForm(visit.posted, stored_in(ProtectedApiSheet, api) | {"rules": stored})
     _read_more(visit, form)
 
     def act() -> None:
@@ -132,7 +135,7 @@ def show_api(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return see_other(f"{_url(visit, name)}?done=saved")
-    return _shown(visit, form, name=name, **tester(visit, api))
+    return _shown(visit, form, name=name, stored=stored, **tester(visit, api))
 
 
 @page
@@ -161,18 +164,20 @@ def _read_more(visit: Visit, form: Any) -> None:
         form.is_sent = False
 
 
-def _shown(visit: Visit, form: Any, *, name: str, **further: Any) -> Response:
-    form.offer_rows()
+def _shown(visit: Visit, form: Any, *, name: str, stored: Sequence[dict[str, Any]], **further: Any) -> Response:
+    refused = form.problem or form.is_restored
+    opened = [number for number, row in enumerate(form.rules, 1) if refused and row.data not in stored]
+    form.offer_row()
     projects = [each.name for each in access.list_projects(visit.realm) if rules.projects.sees(visit.authority, each)][:300]
     check = f"{runtime.current().settings.public_url}/gateway/check/{visit.realm.name}/{name}"
     may = rules.protected_apis.can_change(visit.authority)
     fits = len(form.rules) <= MOST_EDITED
-    facts = {"name": name, "projects": projects, "check": check, "may": may, "most": MOST_EDITED, "fits": fits}
+    facts = {"name": name, "projects": projects, "check": check, "may": may, "most": MOST_EDITED, "fits": fits, "opened": opened}
     return form_page("console/protected_apis/show.html", form, **facts, **further)
 
 
 def _row(rule: dict[str, Any]) -> dict[str, Any]:
-    return rule | {"roles": " ".join(rule["roles"]), "open": rule.get("open", False)}
+    return rule | {"roles": " ".join(rule["roles"]), "open": rule.get("open", False), "remove": False}
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def set_up_templates(app: Flask) -> None:
         "agent_name": agent_name,
         "said": said,
         "sentence": sentence,
+        "ended": ended,
         "address": address,
     }
     environment.globals |= {"asset": ASSETS.url, "page_url": page_url, "form_token": form_token}
@@ -219,7 +220,7 @@ def words(time: datetime, now: datetime) -> str:
     seconds = (time - now).total_seconds()
     count, unit = _in_units(abs(seconds))
     if unit == "second":
-        return say("now")
+        return say("just now") if seconds <= -1 else say("now")
     return say_count(*(_AHEAD if seconds > 0 else _AGO)[unit], count)
 
 
@@ -252,6 +253,11 @@ def number(value: float) -> str:
 def said(english: str) -> str:
     """Translate a constant of the code, such as the title of a column; what is no text of ours stays what it is."""
     return current_language().said.get(str(english)) or english
+
+
+def ended(text: str) -> str:
+    """End a sentence that another one follows, unless it has an end."""
+    return text if not text or text.endswith((".", "?", "!")) else f"{text}."
 
 
 def sentence(english: str) -> str:

@@ -1,5 +1,6 @@
 """Roles: what they permit here, and who holds them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
@@ -15,16 +16,43 @@ from idp.console.lists import PAGE, Column, ListView
 from idp.console.navigation import base
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 
+RESOURCES = {
+    "realm": "Organisation",
+    "roles": "Roles",
+    "projects": "Projects",
+    "grants": "Assigned roles",
+    "applications": "Applications",
+    "users": "Users and groups",
+    "api-keys": "API keys",
+    "sessions": "Sessions",
+    "personal-tokens": "Personal tokens",
+    "keysets": "Keysets",
+    "keys": "Signing keys",
+    "audit": "Audit trail",
+}
+"""What permissions are about, by the first part of their names."""
 
-def _permissions() -> ChecksField:
+VERBS = {"read": "Read", "write": "Write", "": "Other"}
+"""The columns of the table of permissions: by the second part of their names, and all others."""
+
+
+class PermissionsField(ChecksField):
+    """What a role permits: a table of all that there is to permit, a row for each of the resources."""
+
+    def rows(self) -> list[tuple[str, list[list[Any]]]]:
+        """Return what each resource is called, and the choices of each column."""
+        offered: dict[str, dict[str, list[Any]]] = {}
+        shown: Iterable[Any] = self.iter_choices()  # with names for their parts, which the stubs do not know
+        for choice in shown:
+            resource, _, verb = choice.value.partition(":")
+            offered.setdefault(resource, {each: [] for each in VERBS})[verb if verb in VERBS else ""].append(choice)
+        return [(RESOURCES[resource], list(columns.values())) for resource, columns in offered.items()]
+
+
+def _permissions() -> PermissionsField:
     """Return the field for what a role permits: all that there is to permit, with what it means."""
-
-    def offered() -> list[Any]:
-        """Return them in the language of the page, which is known when a form is made."""
-        return choices(PERMISSIONS, {name: f"{name}: {say(meaning)}" for name, meaning in PERMISSIONS.items()})
-
     title, hint = RoleSheet.model_fields["permissions"].title or "", RoleSheet.description_of("permissions")
-    return ChecksField(title, description=hint, choices=offered)
+    return PermissionsField(title, description=hint, choices=choices(PERMISSIONS, PERMISSIONS))
 
 
 RoleForm = sheet_form(RoleSheet, permissions=_permissions())
@@ -65,7 +93,7 @@ def new_role(visit: Visit) -> Response | str:
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/roles?done=created")
     back = (f"{base(visit.realm.name)}/roles", say("Roles"))
-    return form_page("console/form.html", form, title=say("New role"), submit=say("Create"), back=back, intro="")
+    return form_page("console/access/new_role.html", form, verbs=VERBS, back=back)
 
 
 @page
@@ -94,6 +122,7 @@ def show_role(visit: Visit, name: str) -> Response | str:
         role=role,
         grants=grants,
         permissions=PERMISSIONS,
+        verbs=VERBS,
     )
 
 

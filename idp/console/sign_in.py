@@ -87,7 +87,7 @@ class NewPasswordForm(Form):
 class SignUpForm(Form):
     """A new organisation."""
 
-    name = name_field("Appears in its URLs: lower-case letters, digits, - and _")
+    name = name_field("Appears in its URLs.")
     display_name = text("Display name", longest=200)
     email = text(
         "Your email address",

@@ -1,6 +1,6 @@
 """Third-party credentials that are stored encrypted, never shown, and leased to applications."""
 
-from idp.keysets.kinds import CATEGORIES, FIXED, WRITABLE, key_types
+from idp.keysets.kinds import CATEGORIES, ENTITY_NAMES, FIXED, WRITABLE, key_types
 from idp.keysets.leases import (
     Holding,
     count_live,
@@ -45,6 +45,7 @@ from idp.keysets.sheet import LONGEST_NAME, MOST_PROJECTS, KeysetSettings, Keyse
 __all__ = [
     "CATEGORIES",
     "DEFAULT_LEASE",
+    "ENTITY_NAMES",
     "FIXED",
     "LEASE",
     "LONGEST_LEASE",

@@ -34,6 +34,27 @@ CATEGORIES: dict[str, dict[str, dict[str, str]]] = {
 }
 """By category and entity, the types of the keys that a keyset has, with what each is. None of them can be left out."""
 
+ENTITY_NAMES = {
+    "aks": "Azure Kubernetes Service",
+    "aws": "Amazon Web Services",
+    "azure": "Microsoft Azure",
+    "azure-storage": "Azure Storage",
+    "bitbucket": "Bitbucket",
+    "cvsaws": "Cloud Volumes Service for AWS",
+    "do": "DigitalOcean",
+    "eks": "Amazon Elastic Kubernetes Service",
+    "gce": "Google Compute Engine",
+    "github": "GitHub",
+    "gitlab": "GitLab",
+    "gke": "Google Kubernetes Engine",
+    "oneandone": "1&1 IONOS",
+    "packet": "Packet",
+    "profitbricks": "ProfitBricks",
+    "sysdig": "Sysdig",
+    "turbonomic": "Turbonomic",
+}
+"""By entity, what it calls itself."""
+
 WRITABLE = tuple(category for category in CATEGORIES if category != "vcs")
 """Categories whose keysets programs can make and change; those of `vcs` are made in the console."""
 

@@ -40,7 +40,7 @@ class KeysetSettings(Sheet):
     max_lease_seconds: Annotated[int, Between(1, LONGEST_LEASE, "seconds")] = Field(
         default=DEFAULT_LEASE, title="Longest lease, in seconds"
     )
-    """An hour is 3600, a day is 86400."""
+    """Leases end by themselves after this time at the latest."""
 
 
 class KeysetSheet(KeysetSettings):

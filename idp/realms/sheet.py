@@ -27,11 +27,11 @@ class RealmSettings(Sheet):
     access_token_type: AccessTokenType = Field(default="at+jwt", title="Access token type")
     """Header `typ` of access tokens; `JWT` is for APIs that refuse RFC 9068."""
     key_rotation_days: Annotated[int, Between(1, 3650, "days", zero="for no automatic rotation")] = Field(
-        default=90, title="Days between rotations of signing keys"
+        default=90, title="Signing key rotation, in days"
     )
     """0 turns automatic rotation off."""
     audit_days: Annotated[int, Between(LEAST_AUDIT_DAYS, 36_500, "days", zero="to keep everything forever")] = Field(
-        default=365, title="Days to keep uses of tokens and keys in the audit trail"
+        default=365, title="Retention of token and key uses in the audit trail, in days"
     )
     """0 keeps them forever. What people do is always kept."""
     session_hours: Annotated[int, Between(1, 8760, "hours")] = Field(default=12, title="Longest session, in hours")
@@ -55,23 +55,23 @@ class RealmSettings(Sheet):
     )
     """Of the access and ID tokens that applications get for people who sign in to them."""
     refresh_idle_hours: Annotated[int, Between(1, 87_600, "hours")] = Field(
-        default=336, title="Hours after which an unused refresh token expires"
+        default=336, title="Lifetime of unused refresh tokens, in hours"
     )
     """From its last use on."""
     refresh_hours: Annotated[int, Between(1, 87_600, "hours")] = Field(
-        default=2160, title="Hours after which people sign in to an application again"
+        default=2160, title="New sign-in to applications required after, in hours"
     )
-    """No matter how often its refresh token is used."""
+    """No matter how often the refresh token is used."""
     refresh_overlap_seconds: Annotated[int, Between(1, 60, "seconds", zero="for none")] = Field(
-        default=10, title="Seconds in which a refresh token may be used again"
+        default=10, title="Grace period for reused refresh tokens, in seconds"
     )
-    """By a client that has lost the answer, which gets the same again. Used later, it was stolen, and all of its line ends."""
+    """For clients that have lost the answer: they get the same again. Later reuse counts as theft, and ends the whole line."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether all applications must push their authorization requests (RFC 9126)."""
 
     registration: bool = Field(default=False, title="Applications may register themselves")
     """With a token that an administrator has created for that (RFC 7591)."""
-    brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Color")
+    brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Colour")
     """Of buttons and links on the sign-in pages, such as #14539a; readable on white. On dark screens it is made lighter."""
     brand_logo: Annotated[str, Field(max_length=28_000), AfterValidator(check_logo)] = Field(default="", title="Logo")
     """For the sign-in pages: a PNG, JPEG or WebP picture of at most 20,000 bytes, as data:image/png;base64,..."""

@@ -26,4 +26,4 @@ class RegistrationTokenSheet(Sheet):
     limit: Annotated[int, Between(1, 10_000, "applications")] = Field(default=1, title="Applications")
     """How many applications can be registered with it."""
     expires_at: datetime | None = Field(default=None, title="Expires", alias="expiry")
-    """When it stops working, within a year; leave out for a week from now."""
+    """When it stops working, within a year; empty for a week from now."""

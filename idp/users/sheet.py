@@ -33,7 +33,7 @@ class UserSettings(Sheet):
     api_key_hours: Annotated[int, Between(1, 87_600, "hours")] | None = Field(
         default=None, title="Longest lifetime of their own API keys, in hours"
     )
-    """Leave out for the organisation's limit. If both are set, the higher one counts."""
+    """Empty for the organisation's limit. If both are set, the higher one counts."""
 
 
 class UserSheet(UserSettings):

@@ -46,7 +46,9 @@ def test_from_an_empty_database_to_a_token_in_eight_clicks(own_server: Server, b
     person.click("button:has-text('Create')")
     person.click("a:has-text('Create application')")
     page.fill("#name", "payroll")
-    page.get_by_label("viewer").check()  # one more, though a token needs none
+    roles = page.get_by_role("combobox", name="Roles on the whole organisation")
+    roles.fill("viewer")
+    roles.press("Enter")  # one more, though a token needs none
     person.count += 1
     person.click("button:has-text('Create')")
     expect(page.get_by_text("shown only once")).to_be_visible()
@@ -112,15 +114,27 @@ def test_enter_creates_and_adds_no_row(console: Console) -> None:
     expect(page.get_by_text("shown only once")).to_be_visible()
 
 
+def test_what_is_for_people_who_sign_in_opens_with_the_kind(console: Console) -> None:
+    console.make.user("pia@example.test", roles=("administrator",))
+    page = console.sign_in(console.visitor(), "pia@example.test")
+    page.goto("/console/realms/acme/new-application")
+    expect(page.locator("#redirect_uris")).to_be_hidden()
+    page.select_option("#kind", "web")
+    expect(page.locator("#redirect_uris")).to_be_visible()
+    page.select_option("#kind", "")
+    expect(page.locator("#redirect_uris")).to_be_hidden()
+
+
 def test_everything_works_without_scripts(console: Console) -> None:
     console.make.user("noel@example.test", roles=("administrator",))
     page = console.sign_in(console.visitor(java_script_enabled=False), "noel@example.test")
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "no-script")
+    page.locator("summary", has_text="Projects").click()
     page.click("text=Add another project")
     assert page.locator("#name").input_value() == "no-script"
-    page.fill("#projects-2-project", "vision")
-    page.select_option("#projects-2-role", "researcher")
+    page.fill("#projects-1-project", "vision")
+    page.select_option("#projects-1-role", "researcher")
     page.click("button:has-text('Create')")
     expect(page.get_by_text("shown only once")).to_be_visible()
     assert page.locator("button.copy:visible").count() == 0

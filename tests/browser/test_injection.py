@@ -152,6 +152,8 @@ def test_markup_in_paths_and_forms_is_text(hostile: Console, place: str) -> None
             is_clean(hostile, page, f"realm {payload}")
         else:
             page.goto("/console/realms/acme/new-application")
+            for group in ("Projects", "Audience"):
+                page.locator("summary", has_text=group).click()
             for field in ("name", "description", "audience", "projects-0-project"):
                 page.fill(f"#{field}", payload)
             page.click("button:has-text('Create')")

@@ -78,10 +78,14 @@ def new_application(page: Page) -> None:
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "train-bot")
     page.fill("#description", "Starts the training jobs")
-    page.get_by_label("researcher", exact=True).check()
+    roles = page.get_by_role("combobox", name="Roles on the whole organisation")
+    roles.fill("researcher")
+    roles.press("Enter")
+    page.locator("summary", has_text="Projects").click()
     page.fill("#projects-0-project", "vision")
     page.select_option("#projects-0-role", "ml-engineer")
     page.fill("#projects-0-until", "2030-01-31T12:00")
+    page.locator("summary", has_text="Audience").click()
     page.fill("#audience", "https://jobs.acme.example")
 
 

@@ -166,7 +166,7 @@ def test_a_role_a_project_and_who_works_in_it(console: Console, page: Page, tmp_
     page.goto(f"{BASE}/roles")
     page.get_by_role("link", name="New role").click()
     page.fill("#name", "labeller")
-    page.get_by_label("projects:read: View projects.").check()
+    page.get_by_label("View projects. projects:read").check()
     press(page, "Create")
     done(page, "Created")
     page.goto(f"{BASE}/projects")
@@ -264,7 +264,7 @@ def test_keys_on_behalf_and_ones_own(console: Console, page: Page) -> None:
 def test_a_keyset_is_kept_lent_and_replaced(console: Console, page: Page) -> None:
     page.get_by_role("link", name="Keysets").click()
     page.get_by_role("link", name="New keyset").first.click()
-    page.get_by_role("link", name="aws", exact=True).click()
+    page.get_by_role("link", name="Amazon Web Services").click()
     page.fill("#name", "prod aws")
     page.get_by_label("vision").check()
     page.get_by_label("Access key id").fill("AKIA-first")

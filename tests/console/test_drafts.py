@@ -17,7 +17,7 @@ LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 TYPED = {
     "name": "typed-bot",
     "description": "does <things> & more",
-    "roles": ["researcher", "viewer"],
+    "roles": "researcher\nviewer",
     "audience": "https://a.example\r\nhttps://b.example",
     "projects-0-project": "vision",
     "projects-0-role": "ml-engineer",

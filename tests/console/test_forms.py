@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from idp import applications, users
+from idp.console.render import ended
 from tests.console.surfing import Surfer
 from tests.console.test_every_page import dump
 from tests.factories import Factory, set_application, set_realm
@@ -92,7 +93,7 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
     typed = {
         "name": "taken",
         "description": "does <things> & more",
-        "roles": ["researcher", "viewer"],
+        "roles": "researcher\nviewer",
         "audience": "https://a.example\nhttps://b.example",
         "projects-0-project": "vision",
         "projects-0-role": "ml-engineer",
@@ -176,3 +177,38 @@ def test_only_operators_see_organisations(ann: Surfer) -> None:
     assert ann.open("/console/organisations").status == 403
     assert ann.open("/console/organisations/new").status == 403
     assert ann.open("/console/organisations/acme/delete").status == 403
+
+
+def test_hints_of_a_field_are_sentences_of_their_own(operator: Surfer, make: Factory) -> None:
+    make.application()
+    urls = ("applications/ci-bot/secrets/new", "new-application", "new-api", "new-group", "new-role")
+    for url in (*(f"/console/realms/acme/{each}" for each in urls), "/console/organisations/new"):
+        found = re.search(r'id="name-help">([^<]*)</div>', operator.open(url).text)
+        assert found, url
+        assert re.fullmatch(r"([A-Z][^.]*\. )?A lower-case letter, then [^.]*\.", found[1].strip()), found[1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("Part of its URL", "Part of its URL."), ("Its end.", "Its end."), ("Which?", "Which?"), ("", "")]
+)
+def test_a_sentence_that_another_follows_has_an_end(typed: str, wanted: str) -> None:
+    assert ended(typed) == wanted
+
+
+def test_a_closed_group_of_settings_opens_where_something_is_wrong_or_has_changed(ann: Surfer, make: Factory) -> None:
+    def opened() -> list[str]:
+        return re.findall(r'<details class="group" open><summary>([^<]*)<', ann.text)
+
+    ann.open("/console/realms/acme/settings")
+    assert opened() == []
+    assert set(re.findall(r'<details class="group"><summary>([^<]*)<', ann.text)) == {
+        "API keys and personal tokens",
+        "Audit trail",
+        "Sign-in pages",
+    }
+    ann.send("Save", {"audit_days": "5 days", "brand_color": "#ffffff"})
+    assert (ann.status, opened()) == (400, ["Audit trail", "Sign-in pages"])
+    ann.open("/console/realms/acme/settings")
+    make.do(lambda realm: set_realm(realm, api_key_hours=48))
+    ann.send("Save", {"display_name": "mine"})
+    assert (ann.status, opened()) == (409, ["API keys and personal tokens"])

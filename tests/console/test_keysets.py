@@ -4,9 +4,10 @@ import re
 
 import pytest
 from flask import Flask
+from markupsafe import escape
 from sqlalchemy import text
 
-from idp import access
+from idp import access, keysets
 from idp.db import commit, db
 from tests.console.surfing import Surfer
 from tests.factories import Factory, set_application
@@ -70,7 +71,7 @@ def test_a_keyset_is_kept_lent_replaced_and_deleted(app: Flask, near: Surfer, ma
 def test_version_control_is_kept_here_only(near: Surfer) -> None:
     near.open(f"{BASE}/new-keyset?kind=vcs:github").send("Create", {"name": "repos", "value_token": "canary"})
     assert near.status == 200
-    assert "Version control: github" in near.text
+    assert "<dd>GitHub <code>github</code>" in near.text
     near.open(near.url).send("Save", {"description": "all repositories"})
     assert "all repositories" in near.whole(near.url)
 
@@ -152,3 +153,17 @@ def test_an_application_that_goes_says_what_it_holds(app: Flask, near: Surfer, m
         assert "1 lease of keysets ends" in near.open(f"{BASE}/applications/deployer/{act}").text
     make.change(lambda realm, found: set_application(realm, found, enabled=False), "deployer")
     assert "lease of keysets" not in near.open(f"{BASE}/applications/deployer/delete").text
+
+
+def test_kinds_are_called_as_they_call_themselves(near: Surfer) -> None:
+    entities = {entity for kinds in keysets.CATEGORIES.values() for entity in kinds if entity}
+    assert set(keysets.ENTITY_NAMES) == entities
+    page = near.open(f"{BASE}/new-keyset").text
+    for category, kinds in keysets.CATEGORIES.items():
+        for entity in filter(None, kinds):
+            name = escape(keysets.ENTITY_NAMES[entity])
+            assert f'kind={category}:{entity}"><strong>{name}</strong> <code>{entity}</code>' in page
+    uid = make_keyset(near)
+    assert re.search(r"<td[^>]*>Amazon Web Services</td>", re.sub(r"\s*\n\s*", "", near.open(f"{BASE}/keysets").text))
+    assert "<dd>Amazon Web Services <code>aws</code>" in near.open(f"{BASE}/keysets/{uid}").text
+    assert "New keyset: Amazon Web Services" in near.open(f"{BASE}/new-keyset?kind=provider:aws").text

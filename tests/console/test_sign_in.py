@@ -356,6 +356,7 @@ def test_clock_words() -> None:
     assert words(now + timedelta(days=3, hours=1), now) == "in 3 days"
     assert words(now - timedelta(seconds=61), now) == "1 minute ago"
     assert words(now, now) == "now"
+    assert words(now - timedelta(seconds=30), now) == "just now"
 
 
 def test_another_name_of_this_machine_is_told_where_forms_work(app: Flask) -> None:

@@ -252,6 +252,12 @@ if (role) {
   tell();
 }
 
+// What is for some of what can be chosen opens once such a thing is chosen.
+for (const group of document.querySelectorAll("[data-open-with]")) {
+  const chosen = document.getElementById(group.dataset.openWith);
+  chosen.addEventListener("change", () => { group.open = chosen.value !== ""; });
+}
+
 // The bars of a chart say what they stand for: to the pointer, and to the arrow keys.
 for (const figure of document.querySelectorAll("figure.chart")) {
   const bars = [...figure.querySelectorAll("svg .bar")].filter((bar) => bar.querySelector(":scope > title"));
