@@ -290,5 +290,5 @@ def test_a_page_has_each_drawing_once(ann: Surfer, make: Factory) -> None:
     drawn = Counter(re.findall(r'<g id="(icon-[\w-]+)">', page))
     used = Counter(re.findall(r'<use href="#(icon-[\w-]+)"/>', page))
     assert set(drawn.values()) == {1}
-    assert used["icon-pencil"] >= 3
+    assert max(used.values()) >= 3
     assert used.keys() <= drawn.keys()
