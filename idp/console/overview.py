@@ -156,7 +156,7 @@ def _of_credentials(visit: Visit, now: datetime, numbers: Numbers | None) -> lis
             is_bad=any(way.count for way in expiring),
         ),
         Figure(
-            say("Next signing-key rotation"),
+            say("Next key rotation"),
             words(min(steps), now) if steps else say("none"),
             say("of those that sign"),
             "/signing-keys",
