@@ -51,7 +51,7 @@ _LIST = ListView(
         Column("where", "Where", plain=lambda grant: grant.project.name if grant.project else "whole organisation"),
         Column("until", "Until", is_time=True),
         Column("since", "Since", "created", newest_first=True, plain=lambda grant: grant.created_at),
-        Column("by", "Assigned by", plain=lambda grant: grant.granted_by),
+        Column("by", "Assigned by", hidden=True, plain=lambda grant: grant.granted_by),
     ),
     search="Who",
     filters=(

@@ -259,7 +259,7 @@ _LEASES = ListView(
     ),
     search="Name of the application",
     filters=(
-        Filter("over", "State", {"": "Active", "yes": "Ended ones of the last 90 days, too"}),
+        Filter("over", "State", {"": "Live", "yes": "Ended ones of the last 90 days, too"}),
         Filter("project", "Project", suggest="project"),
     ),
     order="created",
