@@ -33,7 +33,7 @@ _DIFFERENT_EACH_TIME = (
     (r"\b[0-9a-f]{32}\b", "JTI"),
     (r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::|%3A)\d\d(?::\d\d)?)?(?: UTC)?", "TIME"),
     (r"\b\d\d-\d\d\b", "DAY"),
-    (r"\(?(?:now|in \d+ \w+|\d+ \w+ ago)\)?", "AWAY"),
+    (r"\(?(?:(?:just )?now|in \d+ \w+|\d+ \w+ ago)\)?", "AWAY"),
     (r"\d+ (?:seconds?|minutes?|hours?|days?)\b", "SPAN"),
     (r"\d\d:\d\d", "HOUR"),
     (r"[0-9a-f]{8}…", "ID…"),

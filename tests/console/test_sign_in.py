@@ -346,7 +346,7 @@ def test_cookies_are_locked_to_the_host_over_https(settings, make: Factory, app:
 
 def test_times_are_told_with_their_zone_and_in_words(ann: Surfer) -> None:
     ann.open("/console/realms/acme/projects/speech")
-    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC <span[^>]*>\((now|in \d+ hours|\d+ minutes? ago)\)", ann.text)
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC <span[^>]*>\(((?:just )?now|in \d+ hours|\d+ minutes? ago)\)", ann.text)
 
 
 def test_clock_words() -> None:
