@@ -15,8 +15,8 @@ from sqlalchemy import String as Text
 
 from idp import clock
 from idp.access import Grant, HolderKind, Role
-from idp.apikeys import ApiKey, key_listing
-from idp.applications import Application, ApplicationSecret, application_listing
+from idp.apikeys import ApiKey, key_listing, key_works
+from idp.applications import Application, ApplicationSecret, application_listing, secret_works
 from idp.paging import Listing
 from idp.realms import Realm
 from idp.registrations import Registration
@@ -81,8 +81,7 @@ def asked_of_applications(listing: Listing, realm: Realm, question: Question, no
 
 def asked_of_keys(listing: Listing, realm: Realm, question: Question, now: datetime) -> Listing:
     """Return only the API keys of a realm's listing that a question is about: of those that work."""
-    alive = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
-    return listing.where(ApiKey.revoked_at.is_(None), ApiKey.active.is_(True), alive, OF_KEYS[question](realm, now))
+    return listing.where(key_works(now), OF_KEYS[question](realm, now))
 
 
 def _answer(realm: Realm, question: Question, now: datetime) -> Answer:
@@ -102,8 +101,7 @@ def _has_secret(now: datetime, *conditions: ColumnElement[bool]) -> ColumnElemen
 
 def _is_live_secret(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a secret is one of an application's, and works."""
-    alive = or_(ApplicationSecret.expires_at.is_(None), ApplicationSecret.expires_at > now)
-    return and_(ApplicationSecret.application_id == Application.id, ApplicationSecret.retired_at.is_(None), alive)
+    return and_(ApplicationSecret.application_id == Application.id, secret_works(now))
 
 
 def _forgotten(_realm: Realm, now: datetime) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, cast, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Frozen, Holder, HolderKind
@@ -230,18 +230,26 @@ def key_listing(
     return Listing(query, ApiKey.id, orders, fields=fields)
 
 
+def key_works(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a key works; see `ApiKey.status`."""
+    return and_(_is_open(now), ApiKey.active.is_(True))
+
+
+def _is_open(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a key is neither revoked nor expired."""
+    return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
+
+
 def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
     """Return the condition that a key is in a state; see `ApiKey.status`."""
-    expired = and_(ApiKey.expires_at.is_not(None), ApiKey.expires_at <= now)
-    is_open = and_(ApiKey.revoked_at.is_(None), not_(expired))
-    works = and_(is_open, ApiKey.active.is_(True))
+    works = key_works(now)
     match state:
         case KeyStatus.REVOKED:
             return ApiKey.revoked_at.is_not(None)
         case KeyStatus.EXPIRED:
-            return and_(ApiKey.revoked_at.is_(None), expired)
+            return and_(ApiKey.revoked_at.is_(None), ApiKey.expires_at <= now)
         case KeyStatus.INACTIVE:
-            return and_(is_open, ApiKey.active.is_(False))
+            return and_(_is_open(now), ApiKey.active.is_(False))
         case "expiring":
             return and_(works, ApiKey.expires_at < now + clock.SOON)
         case "unused":

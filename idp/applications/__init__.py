@@ -30,7 +30,7 @@ from idp.applications.redirects import (
     is_private,
     is_registered,
 )
-from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, unused_secrets
+from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, secret_works, unused_secrets
 from idp.applications.secrets import (
     NewSecret,
     add_secret,
@@ -128,6 +128,7 @@ __all__ = [
     "renew_unshown_secrets",
     "retire_secret",
     "safe_to_retire",
+    "secret_works",
     "settle_all_audiences",
     "settle_audience",
     "unused_secrets",

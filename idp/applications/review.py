@@ -17,6 +17,12 @@ QUIET_AFTER = timedelta(hours=72)
 FoundSecret = tuple[ApplicationSecret, Application]
 
 
+def secret_works(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a secret works; see `ApplicationSecret.state`."""
+    end = ApplicationSecret.expires_at
+    return and_(ApplicationSecret.retired_at.is_(None), or_(end.is_(None), end > now))
+
+
 def expires_before(time: datetime) -> ColumnElement[bool]:
     """Return the condition that a secret works, and stops working before a time."""
     soon = and_(ApplicationSecret.expires_at > clock.now(), ApplicationSecret.expires_at < time)
@@ -25,9 +31,9 @@ def expires_before(time: datetime) -> ColumnElement[bool]:
 
 def is_idle_since(time: datetime) -> ColumnElement[bool]:
     """Return the condition that a secret works, is older than a time, and was not used since then."""
-    last, end = ApplicationSecret.last_used_at, ApplicationSecret.expires_at
+    last = ApplicationSecret.last_used_at
     quiet = and_(ApplicationSecret.created_at < time, or_(last.is_(None), last < time))
-    return and_(ApplicationSecret.retired_at.is_(None), or_(end.is_(None), end > clock.now()), quiet)
+    return and_(secret_works(clock.now()), quiet)
 
 
 def expiring_secrets(realm: Realm, limit: int = 10) -> Sequence[FoundSecret]:

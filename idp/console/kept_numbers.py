@@ -21,7 +21,7 @@ from idp.db import db, only_read
 from idp.posture import Answer
 from idp.realms import Realm
 
-_MOST_LOOKED_AT = 8
+MOST_LOOKED_AT = 8
 """Secrets, and API keys, that the overview may name of those that need a look; the lists have all of them."""
 
 LARGE = 5_000
@@ -123,12 +123,12 @@ def _is_large(realm: Realm) -> bool:
 def look_at(realm: Realm) -> Wanting:
     """Return what expires soon, and what nobody has used for long."""
     keys = {
-        "expiring": apikeys.expiring_keys(realm, _MOST_LOOKED_AT),
-        "unused": apikeys.unused_keys(realm, _MOST_LOOKED_AT // 2),
+        "expiring": apikeys.expiring_keys(realm, MOST_LOOKED_AT),
+        "unused": apikeys.unused_keys(realm, MOST_LOOKED_AT // 2),
     }
     secrets = {
-        "expiring": applications.expiring_secrets(realm, _MOST_LOOKED_AT),
-        "unused": applications.unused_secrets(realm, _MOST_LOOKED_AT // 2),
+        "expiring": applications.expiring_secrets(realm, MOST_LOOKED_AT),
+        "unused": applications.unused_secrets(realm, MOST_LOOKED_AT // 2),
     }
     return Wanting(secrets, keys, apikeys.owners_of([key for some in keys.values() for key in some]))
 

@@ -14,7 +14,7 @@ from idp.audit import Activity, AuditEvent, Tag
 from idp.console.audit_trail import REFUSED_CREDENTIALS, TOKENS_AND_CALLS
 from idp.console.browser import Visit, page
 from idp.console.charts import REFUSALS, Chart, day_label, last_days
-from idp.console.kept_numbers import NOTHING, Count, Numbers, look_at, numbers_of, top_of
+from idp.console.kept_numbers import MOST_LOOKED_AT, NOTHING, Count, Numbers, look_at, numbers_of, top_of
 from idp.console.language import count_of, say
 from idp.console.navigation import base, sections
 from idp.console.render import number, render, words
@@ -38,9 +38,6 @@ _REFUSED = {
     "Sign-ins": {Tag.SIGN_IN_REFUSE},
 }
 
-
-_MOST_EXPIRING = 8
-"""Credentials that the page names of those that expire soon."""
 
 _BEING_COUNTED = "…"
 
@@ -246,7 +243,7 @@ def _needs_a_look(visit: Visit, now: datetime, numbers: Numbers | None) -> dict[
                 )
                 for key in some
             ]
-    found["expiring"] = sorted(found["expiring"], key=lambda row: row[-1].expires_at)[:_MOST_EXPIRING]
+    found["expiring"] = sorted(found["expiring"], key=lambda row: row[-1].expires_at)[:MOST_LOOKED_AT]
     ways = {
         "expiring_ways": _ways_to(numbers.expiring, "expiring", "expiring") if numbers else [],
         "unused_ways": _ways_to(numbers.unused, "idle", "unused") if numbers else [],

@@ -1,6 +1,5 @@
 """Users: made, invited, found, changed, disabled, deleted; what they hold, and what is theirs."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import Response
@@ -42,7 +41,6 @@ UserForm = sheet_form(UserSettings)
 
 
 _STATES = {"": "Any state", "enabled": "Enabled", "disabled": "Disabled", "unused": "Not signed in for 90 days"}
-_UNUSED = timedelta(days=90)
 _KIND_NAMES = {"": "All kinds", "person": "People", "machine": "Machine users"}
 
 
@@ -90,7 +88,7 @@ def list_users(visit: Visit) -> Response | str:
         holding={asked["role"]: True} if asked["role"] else {},
         on_project=asked["project"],
         in_group=asked["group"],
-        unseen_since=clock.now() - _UNUSED if asked["state"] == "unused" else None,
+        unseen_since=clock.now() - clock.UNUSED if asked["state"] == "unused" else None,
     )
     return list_page(visit, "console/people/users.html", view, listing, asked, acts=visit.can("users:write"))
 
