@@ -154,8 +154,8 @@ def test_parallel_wrong_passwords_cause_no_more_verifications_than_the_limit(
     statuses = [status for answer in answers for status in answer]
     assert len(statuses) == 500
     assert set(statuses) <= {401, 429, 503}
-    assert len(compared) <= 10
-    assert statuses.count(401) == len(compared)
+    # a busy database may fail to record a failure that was compared and counted: 503, which says nothing of the password
+    assert 0 < statuses.count(401) <= len(compared) <= 10
 
 
 def test_only_failures_count(client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
