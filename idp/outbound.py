@@ -1,17 +1,24 @@
 """Calling addresses that somebody has registered: never those of this machine or its network, unless the operator allows it.
 
 A name is looked up once, every address that it has is checked, and the connection is made to one that was: so a name that means
-something else a moment later leads nowhere else. No redirect is followed, and of the answer the caller gets the status alone.
+something else a moment later leads nowhere else. No redirect is followed, an answer has an end in bytes and in time, and what is
+read of one goes no further than to whoever understands it.
 """
 
 import contextlib
 import http.client
 import ipaddress
+import json
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+from idp.networks import is_in
 
 TIMEOUT = 5.0
 """Seconds that the other side may take for each step."""
@@ -53,27 +60,90 @@ class _Pinned(http.client.HTTPConnection):
         with contextlib.suppress(OSError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
+    def check_whole(self) -> None:
+        """Return if what was read is all: that of a call that was cut looks like a whole answer.
 
-def post_form(url: str, body: bytes, headers: Mapping[str, str], *, private: bool) -> int:
+        :raises TimeoutError: it was cut.
+        """
+        if self.is_cut:
+            raise TimeoutError(f"no whole answer within {LONGEST:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which addresses may be called."""
+
+    private: bool = False
+    """Whether those of this machine and of private networks may be."""
+    networks: tuple[str, ...] = ()
+    """Networks that may be called although they are private."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON object that was fetched."""
+
+    content: dict[str, Any]
+    max_age: int | None
+    """Seconds for which it may be kept, as its server says (RFC 9111 §5.2.2.1); None if it does not."""
+
+
+def post_form(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> int:
     """Send a form, and return the status of the answer.
 
-    :param private: whether addresses of this machine and of private networks may be called.
+    :raises OutboundError: the address may not be called, or does not answer.
+    """
+    form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+    with _called("POST", url, body, form, reach) as (connection, answer):
+        status = answer.status
+        connection.check_whole()
+        return status
+
+
+def fetch_json(url: str, *, reach: Reach, longest: int) -> Document:
+    """Fetch a JSON object by HTTPS.
+
+    :param longest: bytes that it has at the most.
+    :raises OutboundError: the address may not be called, does not answer, or not with a JSON object of at most that length.
+    """
+    if urlsplit(url).scheme != "https":
+        raise OutboundError(f"{url[:100]!r} is not an https URL.")
+    with _called("GET", url, None, {"Accept": "application/json"}, reach) as (connection, answer):
+        if answer.status != http.client.OK:
+            raise OutboundError(f"{url[:100]!r} answered with status {answer.status}.")
+        read = answer.read(longest + 1)
+        connection.check_whole()
+        max_age = re.search(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", answer.getheader("Cache-Control", ""))
+    if len(read) > longest:
+        raise OutboundError(f"{url[:100]!r} answered with more than {longest:,} bytes.")
+    try:
+        content = json.loads(read)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise OutboundError(f"{url[:100]!r} did not answer with a JSON object.")
+    return Document(content, int(max_age[1]) if max_age else None)
+
+
+@contextlib.contextmanager
+def _called(
+    method: str, url: str, body: bytes | None, headers: Mapping[str, str], reach: Reach
+) -> Iterator[tuple[_Pinned, http.client.HTTPResponse]]:
+    """Call a URL, and give its answer to be read: the call ends with that, and after `LONGEST` seconds whatever happens.
+
     :raises OutboundError: the address may not be called, or does not answer.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        address = _checked_address(host, port, private=private)
+        address = _checked_address(host, port, reach)
         connection = _Pinned(host, port, address, ssl.create_default_context() if parts.scheme == "https" else None)
         ends = threading.Timer(LONGEST, connection.cut)
         ends.start()
         try:
             path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-            connection.request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded", **headers})
-            status = connection.getresponse().status
-            if connection.is_cut:  # what is read then looks like a whole answer
-                raise TimeoutError(f"no whole answer within {LONGEST:g} s")
-            return status
+            connection.request(method, path, body, dict(headers))
+            yield connection, connection.getresponse()
         finally:
             ends.cancel()
             connection.close()
@@ -81,13 +151,13 @@ def post_form(url: str, body: bytes, headers: Mapping[str, str], *, private: boo
         raise OutboundError(f"{type(error).__name__} while calling {url[:100]!r}") from error
 
 
-def _checked_address(host: str, port: int, *, private: bool) -> str:
+def _checked_address(host: str, port: int, reach: Reach) -> str:
     """Return an address of a host that may be called.
 
     :raises OutboundError: one of its addresses may not be.
     """
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    if not private and not all(_is_public(address) for address in found):
+    if not reach.private and not all(_is_public(address) or is_in(address, reach.networks) for address in found):
         raise OutboundError(f"{host[:100]} has an address of this machine or of a private network.")
     return found[0]
 

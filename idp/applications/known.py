@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 MOST_COMPARED = 8
 """Live secrets of an application up to which a wrong one costs the same."""
 
+MOST_DERIVED = 50
+"""Different views of an application that are remembered."""
+
 _NOBODYS = os.urandom(32)
 """Pepper and hash of a secret that nobody has."""
 
@@ -46,6 +49,16 @@ class PublicKey:
     kid: str | None
     algorithms: tuple[str, ...]
     key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By whose word an application was admitted that has shown no credential of its own."""
+
+    issuer: str
+    subject: str
+    """Who the issuer has said it is."""
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ class KnownApplication:
     held_roles: tuple[HeldRole, ...]
     frozen: Frozen | None = None
     """What the credential carries at the most by which it has shown who it is; None for no limit, or none shown."""
+    origin: Origin | None = None
+    """By whose word it was admitted; None where it has shown a credential of its own."""
     derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
@@ -101,6 +116,19 @@ class KnownApplication:
         if limited is None:
             limited = self.derived[key] = replace(self, held_roles=limited_to(frozen, self.held_roles), frozen=frozen, derived={})
         return limited
+
+    def admitted_by(self, origin: Origin, longest: int) -> "KnownApplication":
+        """Return the application as somebody else's word has admitted it; computed once for each.
+
+        :param longest: seconds that its tokens live at the most.
+        """
+        key = ("admitted", origin, longest)
+        admitted: KnownApplication | None = self.derived.get(key)
+        if admitted is None:
+            if len(self.derived) >= MOST_DERIVED:
+                self.derived.clear()
+            admitted = self.derived[key] = replace(self, origin=origin, token_seconds=longest, derived={})
+        return admitted
 
 
 def match_secret(application: KnownApplication | None, plain_secret: str, now: float) -> KnownSecret | None:
@@ -219,13 +247,16 @@ def _public_keys(row: Application) -> tuple[PublicKey, ...]:
     found = []
     for jwk in (row.jwks or {}).get("keys", ()):
         try:
-            found.append(_public_key(jwk))
+            found.append(public_key_of(jwk))
         except InvalidTokenError as error:
             _log.warning("a public key of application %s is not accepted any more: %s", row.name, error)
     return tuple(found)
 
 
-def _public_key(jwk: dict[str, str]) -> PublicKey:
-    """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1)."""
+def public_key_of(jwk: dict[str, str]) -> PublicKey:
+    """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1).
+
+    :raises InvalidTokenError: it is none that can be used.
+    """
     algorithms = tuple(each for each in algorithms_of(jwk) if each == jwk.get("alg", each))
     return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))

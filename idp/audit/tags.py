@@ -55,6 +55,15 @@ class Tag(StrEnum):
     APPLICATION_UPDATE = "admin:application:update", "application"
     APPLICATION_DELETE = "admin:application:delete", "application"
 
+    TRUSTED_ISSUER_CREATE = "admin:trusted-issuer:create", "trusted-issuer"
+    TRUSTED_ISSUER_UPDATE = "admin:trusted-issuer:update", "trusted-issuer"
+    TRUSTED_ISSUER_DELETE = "admin:trusted-issuer:delete", "trusted-issuer"
+
+    FEDERATION_RULE_CREATE = "admin:federation-rule:create", "application"
+    FEDERATION_RULE_UPDATE = "admin:federation-rule:update", "application"
+    FEDERATION_RULE_DELETE = "admin:federation-rule:delete", "application"
+    FEDERATION_RULE_MISS = "client:federation-rule:miss", "application"
+
     REGISTRATION_TOKEN_CREATE = "admin:registration-token:create", "registration-token"
     REGISTRATION_TOKEN_REVOKE = "admin:registration-token:revoke", "registration-token"
 

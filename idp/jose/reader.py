@@ -63,18 +63,20 @@ def open_token(
     keys: Callable[[str | None, str], Sequence[Key]],
     algorithms: Collection[str],
     types: Collection[str],
+    hints: Collection[str] = (),
 ) -> OpenedToken:
     """Check a compact JWS against keys chosen by the caller, and return what it says (RFC 8725 §3).
 
     :param keys: returns the keys that a token with this `kid` and `alg` may be signed with, none if there are none.
     :param algorithms: the algorithms the caller uses; what the token asks for is only looked up among them.
     :param types: accepted values of the `typ` header in lower case; an empty one accepts a token without it.
+    :param hints: members of the header that may be there besides, and are not looked at.
     :raises InvalidTokenError: refused.
     """
     unverified = read_unverified(token)
     header = unverified.header
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
-    if not header.keys() <= _UNDERSTOOD_HEADERS:
+    if not header.keys() <= _UNDERSTOOD_HEADERS.union(hints):
         raise InvalidTokenError("The token's header has members that are not supported.")
     if not isinstance(alg, str) or alg not in algorithms:
         raise InvalidTokenError("The token's algorithm is not accepted here.")

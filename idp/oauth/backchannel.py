@@ -11,6 +11,7 @@ from idp.authorizations.notices import DueNotice
 from idp.crypto import random_id
 from idp.db import db
 from idp.errors import StorageUnavailableError
+from idp.outbound import Reach
 from idp.realms import KnownRealm, Realm
 from idp.telemetry import count
 
@@ -47,9 +48,10 @@ def _deliver(notice: DueNotice) -> bool:
         notices.done(notice)
         return False
     body = urlencode({"logout_token": logout_token(realm, application, notice.subject, notice.session_uid)}).encode()
-    private = realm.runtime.settings.outbound_private
+    settings = realm.runtime.settings
+    reach = Reach(private=settings.outbound_private, networks=settings.outbound_networks)
     try:
-        status = outbound.post_form(application.backchannel_logout_uri, body, {"Cache-Control": "no-store"}, private=private)
+        status = outbound.post_form(application.backchannel_logout_uri, body, {"Cache-Control": "no-store"}, reach=reach)
         problem = "" if status in {200, 204} else f"status {status}"
     except outbound.OutboundError as error:
         problem = str(error)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from idp import applications, audit, clock, tokens
+from idp import applications, audit, clock, federation, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.jose import InvalidTokenError, read_unverified
@@ -43,6 +43,8 @@ class Client:
     secret: KnownSecret | None
     """The secret it presented; None for `private_key_jwt`."""
     address: str
+    assertion: str = ""
+    """SHA-256 of the assertion of another issuer that it presented, in hexadecimal digits; empty for none."""
 
     def use_up_secret(self, realm: KnownRealm) -> None:
         """Claim a secret that works only once, and make that durable, before anything is issued for it.
@@ -146,7 +148,10 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     assertion, client_id = form["client_assertion"], form.text("client_id")
     application, claimed = None, client_id
     try:
-        unverified_client_id = read_unverified(assertion).claims.get("sub")
+        claims = read_unverified(assertion).claims
+        if federation.trusted(realm, claims) is not None:
+            return admit(realm, assertion, client_id, address)
+        unverified_client_id = claims.get("sub")
         if not isinstance(unverified_client_id, str) or client_id not in {"", unverified_client_id}:
             raise InvalidTokenError("sub of the assertion is not the client_id.")
         claimed = unverified_client_id
@@ -163,6 +168,46 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
         commit()
         return Client(proven.limited_to(proven.jwks_frozen), None, address)
     raise _refuse_assertion(realm, application, claimed, address, refusal) from refusal
+
+
+def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Client:
+    """Return the application that an assertion of a trusted issuer admits, once what that has used up is durable.
+
+    :param client_id: the one that the request names; empty for the only one that the rules of the issuer lead to.
+    :raises InvalidClientError: it admits none; the same for every cause.
+    :raises RateExceededError: it admits none, after too many others.
+    """
+    try:
+        admission = federation.admit(realm, assertion, client_id=client_id)
+    except federation.AssertionRefusedError as error:
+        examined = error.examination
+        if examined.wants_keys and examined.issuer is not None:
+            federation.want_keys(realm, examined.issuer.name)
+        _log.info("assertion refused: %s", error)
+        name = examined.issuer.name if examined.issuer is not None else ""
+        raise _count_and_refuse(
+            realm, applications.known_application(realm, client_id), client_id, address, f"federation {name}: {error}"
+        ) from error
+    commit()
+    for missed in admission.unmatched:
+        _note_miss(realm, admission, missed, address)
+    return Client(admission.application, None, address, admission.digest)
+
+
+def _note_miss(realm: KnownRealm, admission: federation.Admission, missed: federation.RuleFinding, address: str) -> None:
+    """Record that a rule in audit mode would have refused what another has admitted."""
+    failing = missed.failing
+    with audit.acting_as(audit.Actor(f"application:{admission.application.client_id}", address)):
+        audit.record(
+            audit.Tag.FEDERATION_RULE_MISS,
+            realm.name,
+            f"application:{admission.application.client_id}",
+            rule=missed.rule.name,
+            admitted_by=admission.rule.name,
+            line=f"{failing.line.claim} = {failing.line.value}" if failing else "",
+            found=list(failing.found[:3]) if failing else [],
+        )
+    commit()
 
 
 def _refuse_assertion(

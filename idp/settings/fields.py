@@ -227,6 +227,10 @@ class Fields(Described, BaseSettings):
     """Whether applications may be told at addresses of this machine and of private networks that somebody has signed out.
     Otherwise whoever registers an application could have this server call what only this server can reach."""
 
+    outbound_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Private addresses or networks that key sets of trusted issuers may be fetched from, separated by commas, such as that of
+    a cluster. Public ones always may be; this machine and networks that are not named here never. Default: none."""
+
     access_log: bool = False
     """Whether each request is logged: method, path without secrets, status, milliseconds."""
 
@@ -293,7 +297,7 @@ class Fields(Described, BaseSettings):
             raise ValueError("takes one address, such as Realmgate <realmgate@example.com>")
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "outbound_networks", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> tuple[str, ...]:
         try:

@@ -145,6 +145,11 @@ def _methods(said: Statement) -> list[str] | None:
     return ["pwd"] if said.auth_method == "password" else None
 
 
+def _origin(said: Statement) -> dict[str, str] | None:
+    origin = said.subject.origin if isinstance(said.subject, KnownApplication) else None
+    return {"iss": origin.issuer, "sub": origin.subject, "rule": origin.rule} if origin is not None else None
+
+
 def _when_signed(_: Statement) -> None:
     """Leave out what is not known before the token is signed."""
 
@@ -183,6 +188,12 @@ CLAIMS = (
         lambda said: {said.client_id: said.held.on_realm},
     ),
     Claim("projects", "The projects that it has roles on, with the roles on each.", lambda said: said.held.projects),
+    Claim(
+        "federation",
+        "By whose word its subject was admitted, and by which rule: for a program that has no credential of its own here.",
+        _origin,
+        passed_on=True,
+    ),
     Claim("act", "Which application acts for its subject, and for whom that one acted (RFC 8693).", lambda said: said.actor),
     Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
     Claim(
@@ -255,7 +266,8 @@ def _names(text: str) -> tuple[str, ...]:
 ACCESS = Form(
     "access token",
     _names(
-        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited scope iat nbf exp jti"
+        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited federation scope "
+        "iat nbf exp jti"
     ),
     "The application has grants on {projects} projects, which do not fit in one token. "
     "Name those that are needed: scope=project:<name> project:<name>.",
@@ -270,8 +282,8 @@ ID = Form(
 EXCHANGED = Form(
     "exchanged access token",
     _names(
-        "iss sub preferred_username realm_access sid auth_method limited grant_id typ aud azp client_id projects act origin "
-        "scope iat nbf exp jti"
+        "iss sub preferred_username realm_access sid auth_method limited federation grant_id typ aud azp client_id projects act "
+        "origin scope iat nbf exp jti"
     ),
     "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
@@ -340,7 +352,7 @@ PERSONAL = Form(
 FORMS = (ACCESS, ID, PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, EXCHANGED, UPSTREAM, PERSONS_SESSION, KEYS_SESSION, PERSONAL)
 
 INTROSPECTED_CLAIMS = _names(
-    "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects act sid "
+    "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects federation act sid "
     "auth_method auth_time acr amr"
 )
 """What introspection tells of a token of any kind (RFC 7662 §2.2), in the order of its answer."""

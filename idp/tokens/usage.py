@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, insert, update
 
 from idp import audit, clock
-from idp.applications import Application, ApplicationSecret, DayCount, KnownApplication, KnownSecret, count_use, day_of
+from idp.applications import Application, ApplicationSecret, DayCount, KnownApplication, KnownSecret, Origin, count_use, day_of
 from idp.audit import AuditEvent, Refusal, Refusals, Tag
 from idp.db import commit, db, storage_errors
 from idp.runtime import Runtime
@@ -42,6 +42,17 @@ class _Issue(NamedTuple):
     jti: str
     id_token: bool
     tag: Tag
+    origin: Origin | None
+    assertion: str
+
+
+def _method(application: KnownApplication, secret: KnownSecret | None) -> str:
+    """Return how an application has shown who it is."""
+    if application.origin is not None:
+        return "federation"
+    if application.kind.is_public:
+        return "none"
+    return "client_secret" if secret else "private_key_jwt"
 
 
 _LABELS = {Tag.TOKEN_EXCHANGE: "exchange", Tag.TOKEN_CODE: "authorization_code", Tag.TOKEN_REFRESH: "refresh_token"}
@@ -69,11 +80,28 @@ class Usage:
         *,
         id_token: bool,
         tag: Tag = Tag.TOKEN_ISSUE,
+        assertion: str = "",
     ) -> None:
-        """Note that tokens were issued, or with another tag how."""
+        """Note that tokens were issued, or with another tag how.
+
+        :param assertion: hash of the assertion of another issuer that has admitted the application; empty for none.
+        """
         now = clock.timestamp()
-        method = "none" if application.kind.is_public else "client_secret" if secret else "private_key_jwt"
-        issue = _Issue(now, realm, application.client_id, application.id, secret, method, address, jti, id_token, tag)
+        method = _method(application, secret)
+        issue = _Issue(
+            now,
+            realm,
+            application.client_id,
+            application.id,
+            secret,
+            method,
+            address,
+            jti,
+            id_token,
+            tag,
+            application.origin,
+            assertion,
+        )
         with span("note usage"), self._lock:
             if len(self._issues) < MOST_WAITING:
                 self._issues.append(issue)
@@ -195,7 +223,16 @@ def _issue_event(issue: _Issue) -> dict[str, Any]:
         method=issue.method,
         secret=issue.secret.name if issue.secret else None,
         id_token=issue.id_token,
+        **_admission(issue),
     )
+
+
+def _admission(issue: _Issue) -> dict[str, str]:
+    """Return by whose word the application was admitted, as the trail is told."""
+    if issue.origin is None:
+        return {}
+    origin = issue.origin
+    return {"issuer": origin.issuer, "subject": origin.subject, "rule": origin.rule, "assertion": issue.assertion}
 
 
 def _time(seconds: float) -> datetime:

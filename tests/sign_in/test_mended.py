@@ -276,7 +276,7 @@ def test_address_that_cannot_be_is_not_registered(web: Browser, make: Factory, u
     with pytest.raises(InvalidMembersError):
         make.change(lambda realm, row: set_application(realm, row, backchannel_logout_uri=uri), "shop")
     with pytest.raises(outbound.OutboundError):
-        outbound.post_form(uri, b"", {}, private=True)
+        outbound.post_form(uri, b"", {}, reach=outbound.Reach(private=True))
 
 
 def test_notice_that_cannot_be_sent_stands_in_the_way_of_no_other(

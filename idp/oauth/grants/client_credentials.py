@@ -27,7 +27,13 @@ def client_credentials(realm: KnownRealm, client: Client | None, form: Form, add
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     tokens.usage(realm.runtime).issued(
-        realm.name, client.application, client.secret, address, issued.jti, id_token=bool(issued.id_token)
+        realm.name,
+        client.application,
+        client.secret,
+        address,
+        issued.jti,
+        id_token=bool(issued.id_token),
+        assertion=client.assertion,
     )
     answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": "Bearer"}
     if issued.id_token:

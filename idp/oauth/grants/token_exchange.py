@@ -82,7 +82,14 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
         raise InvalidScopeError(str(error)) from error
     tokens.usage(realm.runtime).issued(
-        realm.name, client.application, client.secret, client.address, issued.jti, id_token=False, tag=Tag.TOKEN_EXCHANGE
+        realm.name,
+        client.application,
+        client.secret,
+        client.address,
+        issued.jti,
+        id_token=False,
+        tag=Tag.TOKEN_EXCHANGE,
+        assertion=client.assertion,
     )
     return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
 

@@ -1,0 +1,278 @@
+"""Examining an assertion: who issued it, whether it counts, which rules it matches, and which application that admits.
+
+One examination serves both who is admitted and who wants to know why not, so that an explanation cannot differ from what happens.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete
+
+from idp import access, clock
+from idp.applications import ASSERTION_ALGORITHMS, KnownApplication, Origin, known_application
+from idp.db import db, insert_if_new
+from idp.errors import IdpError, Kind, Sentence
+from idp.federation.conditions import Line, values_at
+from idp.federation.known import KnownIssuer, KnownRule, known_audits, known_issuers, known_rules, pin_of, read_rules, rules_of
+from idp.federation.models import Mode, UsedForeignAssertion
+from idp.jose import InvalidTokenError, Key, check_times, open_token, read_unverified
+from idp.realms import KnownRealm
+
+LONGEST_JTI = 255
+LONGEST_SUBJECT = 500
+MOST_EXPLAINED = 200
+"""Rules of an issuer that an explanation goes through."""
+
+_SPIFFE = "spiffe://"
+
+_HINTS = frozenset({"x5t", "x5t#S256"})
+"""Header members that some issuers add, which name a certificate and bring none: they decide nothing here."""
+
+
+class AssertionRefusedError(IdpError):
+    """An assertion admits nobody. The text is for the trail and for explanations; clients are told one thing."""
+
+    kind = Kind.INVALID
+
+    def __init__(self, examination: "Examination") -> None:
+        super().__init__(examination.problem)
+        self.examination = examination
+
+
+@dataclass(frozen=True, slots=True)
+class LineFinding:
+    """What became of a line of a rule."""
+
+    line: Line
+    found: tuple[str, ...]
+    """What the assertion says there; empty for nothing that can be compared."""
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """What became of a rule: it matches if all its lines hold."""
+
+    rule: KnownRule
+    lines: tuple[LineFinding, ...]
+
+    @property
+    def matches(self) -> bool:
+        """Whether all lines hold."""
+        return all(each.holds for each in self.lines)
+
+    @property
+    def failing(self) -> LineFinding | None:
+        """The first line that does not hold."""
+        return next((each for each in self.lines if not each.holds), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What became of an assertion."""
+
+    problem: str | Sentence
+    """Why it admits nobody; empty if it does."""
+    issuer: KnownIssuer | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    rules: Sequence[RuleFinding] = ()
+    admitted: KnownRule | None = None
+    wants_keys: bool = False
+    """Whether it names a key that the issuer may have since its keys were fetched."""
+
+    def refused(self, problem: str | Sentence) -> "Examination":
+        """Return what became of the assertion when something beside it admits nobody."""
+        return replace(self, problem=problem, admitted=None)
+
+    @property
+    def subject(self) -> str:
+        """Who the issuer says it is."""
+        subject = self.claims.get("sub")
+        return subject if isinstance(subject, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An application that an assertion has admitted, with no more than the rule lets it have."""
+
+    application: KnownApplication
+    issuer: KnownIssuer
+    rule: KnownRule
+    subject: str
+    digest: str
+    """SHA-256 of the assertion, in hexadecimal digits."""
+    unmatched: Sequence[RuleFinding]
+    """Rules in audit mode of this application that would have refused it."""
+
+
+def trusted(realm: KnownRealm, claims: Mapping[str, Any]) -> KnownIssuer | None:
+    """Return the trusted issuer that the claims of an assertion name, before anything of it is checked; None for none."""
+    issuers = known_issuers(realm)
+    issuer, subject = claims.get("iss"), claims.get("sub")
+    if isinstance(issuer, str) and issuer in issuers:
+        return issuers[issuer]
+    if isinstance(subject, str) and subject.startswith(_SPIFFE):
+        domain = subject.removeprefix(_SPIFFE).partition("/")[0]
+        return issuers.get(f"{_SPIFFE}{domain}")
+    return None
+
+
+def examine(realm: KnownRealm, assertion: str, *, client_id: str = "", every_rule: bool = False) -> Examination:
+    """Find out what an assertion admits. Nothing is written, and nothing is used up.
+
+    :param client_id: the application that the request names; empty for the only one that the rules lead to.
+    :param every_rule: look at all rules of the issuer, and not only at those that can match: to explain.
+    """
+    try:
+        claims = read_unverified(assertion).claims
+    except InvalidTokenError as error:
+        return Examination(str(error))
+    issuer = trusted(realm, claims)
+    if issuer is None:
+        return Examination(Sentence("No trusted issuer is called {iss!r}.", iss=_shown(claims.get("iss"))), claims=claims)
+    now = clock.timestamp()
+    try:
+        if not issuer.enabled:
+            raise InvalidTokenError("The issuer is disabled.")
+        _check_signature(issuer, assertion, now)
+        _check_claims(issuer, claims, now)
+    except InvalidTokenError as error:
+        is_unknown = isinstance(error, _UnknownKeyError)
+        return Examination(str(error), issuer, claims, wants_keys=is_unknown and issuer.is_fetched)
+    rules = read_rules(rules_of(issuer.id).limit(MOST_EXPLAINED)) if every_rule else _candidates(realm, issuer, claims)
+    findings = tuple(_compare(rule, claims) for rule in rules)
+    return _choose(issuer, claims, findings, client_id)
+
+
+def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admission:
+    """Return the application that an assertion admits, and use the assertion up where each counts once. The caller commits.
+
+    :param client_id: see `examine`.
+    :raises AssertionRefusedError: it admits nobody.
+    """
+    found = examine(realm, assertion, client_id=client_id)
+    if found.admitted is None or found.issuer is None:
+        raise AssertionRefusedError(found)
+    issuer, rule = found.issuer, found.admitted
+    application = known_application(realm, rule.client_id)
+    if application is None or not application.enabled:
+        raise AssertionRefusedError(found.refused(Sentence("The application {name!r} is disabled.", name=rule.client_id)))
+    if not issuer.replays and not _claim(issuer, found.claims):
+        raise AssertionRefusedError(found.refused("The assertion has already been used."))
+    audits = [_compare(each, found.claims) for each in known_audits(realm, issuer, rule.client_id)]
+    return Admission(
+        application=_limited(application, issuer, rule, found.subject),
+        issuer=issuer,
+        rule=rule,
+        subject=found.subject,
+        digest=hashlib.sha256(assertion.encode()).hexdigest(),
+        unmatched=[each for each in audits if not each.matches],
+    )
+
+
+class _UnknownKeyError(InvalidTokenError):
+    """The assertion names a key that is not known."""
+
+
+def _check_signature(issuer: KnownIssuer, assertion: str, now: float) -> None:
+    """Check the signature against the keys of the issuer.
+
+    :raises InvalidTokenError: it is of none of them, or they are not known any more.
+    """
+    if now >= issuer.keys_until:
+        raise _UnknownKeyError("The keys of the issuer could not be fetched, or not for longer than the last ones are kept.")
+
+    def keys(kid: str | None, algorithm: str) -> list[Key]:
+        named = [each for each in issuer.keys if kid in {None, each.kid}]
+        if not named:
+            raise _UnknownKeyError("The assertion names a key that the issuer's key set does not have.")
+        return [each.key for each in named if algorithm in each.algorithms]
+
+    open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "jose"), hints=_HINTS)
+
+
+def _check_claims(issuer: KnownIssuer, claims: Mapping[str, Any], now: float) -> None:
+    audience = claims.get("aud")
+    values = audience if isinstance(audience, list) else [audience]
+    if not values or not all(isinstance(value, str) and value in issuer.audiences for value in values):
+        accepted = " or ".join(sorted(issuer.audiences))
+        raise InvalidTokenError(f"aud of the assertion is {_shown(audience)}, and has to be {accepted}, and nothing else.")
+    check_times(dict(claims), now, early=issuer.leeway, late=issuer.leeway)
+    if "iat" not in claims:
+        raise InvalidTokenError("The assertion does not say when it was issued (iat).")
+    life, age = claims["exp"] - claims["iat"], now - claims["iat"]
+    if life > issuer.longest_life:
+        raise InvalidTokenError(f"The assertion is valid for {life:.0f} seconds, and may be for {issuer.longest_life}.")
+    if age > issuer.longest_age + issuer.leeway:
+        raise InvalidTokenError(f"The assertion was issued {age:.0f} seconds ago, and may be {issuer.longest_age} seconds old.")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT:
+        raise InvalidTokenError("The assertion has no usable sub.")
+    jti = claims.get("jti")
+    if not issuer.replays and (not isinstance(jti, str) or not 1 <= len(jti) <= LONGEST_JTI):
+        raise InvalidTokenError("The assertion has no usable jti, and counts only once.")
+
+
+def _candidates(realm: KnownRealm, issuer: KnownIssuer, claims: Mapping[str, Any]) -> list[KnownRule]:
+    pins = [pin_of(claim, value) for claim in issuer.pin_claims for value in values_at(claims, claim)]
+    return known_rules(realm, issuer, pins)
+
+
+def _compare(rule: KnownRule, claims: Mapping[str, Any]) -> RuleFinding:
+    return RuleFinding(
+        rule, tuple(LineFinding(line, tuple(values_at(claims, line.claim)), line.holds(claims)) for line in rule.lines)
+    )
+
+
+def _choose(issuer: KnownIssuer, claims: Mapping[str, Any], findings: Sequence[RuleFinding], client_id: str) -> Examination:
+    """Choose the rule that admits: of several for one application, the first by name."""
+
+    def refused(problem: str | Sentence) -> Examination:
+        return Examination(problem, issuer, claims, findings)
+
+    matching = [each.rule for each in findings if each.matches and each.rule.mode is Mode.ENFORCE]
+    named = [rule for rule in matching if client_id in {"", rule.client_id}]
+    if not matching:
+        return refused("No rule matches.")
+    if not named:
+        return refused(Sentence("No rule for the application {name!r} matches.", name=client_id[:80]))
+    if len({rule.client_id for rule in named}) > 1:
+        return refused("Rules of several applications match: name one of them in client_id.")
+    return Examination("", issuer, claims, findings, named[0])
+
+
+def _limited(application: KnownApplication, issuer: KnownIssuer, rule: KnownRule, subject: str) -> KnownApplication:
+    """Return the application with what the rule lets it have, and no longer than issuer and rule do."""
+    limited = application.limited_to(rule.frozen)
+    if rule.roles or rule.projects:
+        kept = [
+            each
+            for each in limited.held_roles
+            if (not rule.roles or each.role in rule.roles) and (not rule.projects or each.project in rule.projects)
+        ]
+        limited = application.limited_to(access.freeze(kept, clock.timestamp()))
+    longest = min(application.token_seconds, issuer.token_seconds, rule.token_seconds or issuer.token_seconds)
+    return limited.admitted_by(Origin(issuer.issuer, subject, rule.name), longest)
+
+
+def _claim(issuer: KnownIssuer, claims: Mapping[str, Any]) -> bool:
+    """Use an assertion up. One statement decides, on every worker and node: True for exactly one caller."""
+    return insert_if_new(
+        UsedForeignAssertion,
+        issuer_id=issuer.id,
+        jti_hash=hashlib.sha256(claims["jti"].encode()).hexdigest(),
+        expires_at=datetime.fromtimestamp(claims["exp"] + 2 * issuer.leeway, UTC),
+    )
+
+
+def forget_used_assertions() -> None:
+    """Remove what has expired, and so would be refused anyway."""
+    db.session.execute(delete(UsedForeignAssertion).where(UsedForeignAssertion.expires_at < clock.now()))
+
+
+def _shown(value: Any) -> str:
+    """Return a claim as it is shown in a sentence."""
+    return "missing" if value is None else str(value)[:200]

@@ -1,0 +1,210 @@
+"""Programs that show what an issuer outside says of them, at the token endpoint."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from idp import federation
+from idp.realms import Realm
+from tests.factories import Factory, ask, assertion_form, claims_of
+from tests.federation.issuing import Issuer, github, kubernetes
+
+
+@pytest.fixture
+def hub() -> Issuer:
+    return github()
+
+
+def trust(make: Factory, issuer: Issuer, name: str = "hub", preset: str = "github", **fields: Any) -> None:
+    sheet = {"preset": preset, "issuer": issuer.url, "key_source": "uploaded", "jwks": issuer.jwks} | fields
+    make.do(lambda realm: federation.create_issuer(realm, name, federation.TrustedIssuerSheet.read(sheet)))
+
+
+def rule(make: Factory, application: str, lines: dict[str, str], name: str = "", issuer: str = "hub", **fields: Any) -> None:
+    def add(realm: Realm) -> None:
+        said = [{"claim": claim, "value": value} for claim, value in lines.items()]
+        sheet = federation.FederationRuleSheet.read({"issuer": issuer, "application": application, "lines": said} | fields)
+        federation.create_rule(realm, name or f"{application}-rule", sheet, frozen=None)
+
+    make.do(add)
+
+
+def ask_with(client: FlaskClient, assertion: str, **form: str) -> Any:
+    return ask(client, "token", assertion_form(assertion, grant_type="client_credentials", **form))
+
+
+APP = {"repository_id": "4711", "ref": "refs/heads/main"}
+
+
+def test_an_assertion_gets_a_token_that_says_by_whose_word(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    make.application("deployer", roles=("viewer",))
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    answer = ask_with(client, hub.sign())
+    assert answer.status_code == 200, answer.text
+    claims = claims_of(answer.json["access_token"])
+    assert claims["client_id"] == "deployer"
+    assert claims["realm_access"] == {"roles": ["viewer"]}
+    assert claims["federation"] == {"iss": hub.url, "sub": "repo:acme/app:ref:refs/heads/main", "rule": "deployer-rule"}
+    assert answer.json["expires_in"] == claims["exp"] - claims["iat"] == 3600
+
+
+def test_a_claim_within_others_is_named_by_its_path(client: FlaskClient, make: Factory) -> None:
+    cluster = kubernetes()
+    make.application("builder")
+    trust(make, cluster, preset="kubernetes")
+    uid = cluster.claims["kubernetes.io"]["serviceaccount"]["uid"]
+    rule(make, "builder", {"kubernetes.io.serviceaccount.uid": uid, "kubernetes.io.namespace": "ci"})
+    token = cluster.sign()
+    assert [ask_with(client, token).status_code for _ in range(2)] == [200, 200], "a pod shows the same token again"
+    moved = kubernetes().claims["kubernetes.io"] | {"namespace": "prod"}
+    assert ask_with(client, cluster.sign(**{"kubernetes.io": moved})).status_code == 401
+
+
+def test_where_each_counts_once_it_does(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    token = hub.sign()
+    assert [ask_with(client, token).status_code for _ in range(3)] == [200, 401, 401]
+
+
+def test_a_rule_gives_less_than_the_application_has(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    make.application("deployer", roles=("viewer", "editor"), projects=("vision", "speech"))
+    trust(make, hub, token_seconds=900)
+    rule(make, "deployer", APP, roles=["researcher"], projects=["vision"], token_seconds=300)
+    answer = ask_with(client, hub.sign()).json
+    claims = claims_of(answer["access_token"])
+    assert claims["realm_access"] == {"roles": []}
+    assert [each["name"] for each in claims["projects"]] == ["vision"]
+    assert answer["expires_in"] == 300
+
+
+def test_one_subject_serves_several_applications_and_the_request_names_which(
+    client: FlaskClient, make: Factory, hub: Issuer
+) -> None:
+    for name in ("deployer", "tester", "other"):
+        make.application(name)
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    rule(make, "tester", {"repository_id": "4711"})
+    assert ask_with(client, hub.sign()).status_code == 401, "which of them is not said"
+    for name in ("deployer", "tester"):
+        answer = ask_with(client, hub.sign(), client_id=name)
+        assert claims_of(answer.json["access_token"])["client_id"] == name
+    assert ask_with(client, hub.sign(), client_id="other").status_code == 401
+    assert ask_with(client, hub.sign(ref="refs/heads/else"), client_id="deployer").status_code == 401
+    assert ask_with(client, hub.sign(ref="refs/heads/else")).status_code == 200, "one is left"
+
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "the name was registered again": {"repository_id": "9999"},
+    "another branch": {"ref": "refs/heads/feature"},
+    "a branch whose name goes on": {"ref": "refs/heads/main/x"},
+    "wrong audience": {"aud": "https://elsewhere.example"},
+    "audience with a slash at its end": {"aud": "http://localhost:8080/auth/realms/acme/"},
+    "one audience too many": {"aud": ["http://localhost:8080/auth/realms/acme", "https://elsewhere.example"]},
+    "no audience": {"aud": []},
+    "expired": {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 1_700_000_300},
+    "from the future": {"iat": 4_000_000_000, "nbf": 4_000_000_000, "exp": 4_000_000_300},
+    "an id that is no text": {"repository_id": {"a": "4711"}},
+    "an id in another type": {"repository_id": 4711.0},
+    "an empty id": {"jti": ""},
+    "an id that is too long": {"jti": "x" * 256},
+    "an issuer like ours": {"iss": "https://token.actions.githubusercontent.com/"},
+    "an issuer in a list": {"iss": ["https://token.actions.githubusercontent.com"]},
+    "our own issuer": {"iss": "http://localhost:8080/auth/realms/acme"},
+    "another realm's issuer": {"iss": "http://localhost:8080/auth/realms/other"},
+    "no subject": {"sub": ""},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_is_not_as_it_should_be_is_refused_alike(client: FlaskClient, make: Factory, hub: Issuer, what: str) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    answer = ask_with(client, hub.sign(**HOSTILE[what]))
+    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client"), what
+    assert ask_with(client, hub.sign()).status_code == 200, "and nothing else was wrong"
+
+
+@pytest.mark.parametrize(
+    "header", [{"jku": "https://evil.example/jwks"}, {"jwk": {}}, {"crit": ["x"], "x": 1}, {"typ": "at+jwt"}]
+)
+def test_a_header_that_would_lead_elsewhere_is_refused(
+    client: FlaskClient, make: Factory, hub: Issuer, header: dict[str, Any]
+) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    assert ask_with(client, _signed(hub, header)).status_code == 401
+
+
+def test_a_header_with_a_thumbprint_as_github_has_it_is_accepted(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    assert ask_with(client, hub.sign(header={"x5t": "abc"})).status_code == 200
+
+
+def test_who_signs_with_another_key_or_names_none_that_is_known_is_refused(
+    client: FlaskClient, make: Factory, hub: Issuer
+) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    for other in (Issuer(claims=hub.claims), Issuer(claims=hub.claims, kid="k2")):
+        assert ask_with(client, other.sign()).status_code == 401
+
+
+def test_a_rule_in_audit_mode_admits_nobody_and_records_what_it_would_have_refused(
+    client: FlaskClient, make: Factory, hub: Issuer
+) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP | {"environment": "production"}, name="strict", mode="audit")
+    assert ask_with(client, hub.sign()).status_code == 401
+    rule(make, "deployer", {"repository_id": "4711"}, name="wide")
+    assert ask_with(client, hub.sign()).status_code == 200
+    assert ask_with(client, hub.sign(environment="staging")).status_code == 200
+    events = make.do(misses)
+    assert [(each["rule"], each["admitted_by"], each["line"], each["found"]) for each in events] == [
+        ("strict", "wide", "environment = production", ["staging"])
+    ]
+
+
+def misses(_realm: Realm) -> list[dict[str, Any]]:
+    from sqlalchemy import select
+
+    from idp.audit import AuditEvent, Tag
+    from idp.db import db
+
+    return [row.detail for row in db.session.scalars(select(AuditEvent).where(AuditEvent.tag == Tag.FEDERATION_RULE_MISS))]
+
+
+def test_what_is_taken_away_counts_no_more(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    make.application("deployer")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    assert ask_with(client, hub.sign()).status_code == 200
+    make.do(lambda realm: federation.delete_rule(realm, federation.get_rule(realm, "deployer-rule")))
+    assert ask_with(client, hub.sign()).status_code == 401
+
+
+def _signed(issuer: Issuer, header: dict[str, Any]) -> str:
+    """Sign by hand what no library signs."""
+    import base64
+    import json
+
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    plain = issuer.sign()
+    payload = plain.split(".")[1]
+    head = {"alg": "RS256", "kid": issuer.kid, "typ": "JWT"} | header
+    encoded = base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode()
+    signed = f"{encoded}.{payload}"
+    signature = issuer.key.private_key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
