@@ -92,6 +92,11 @@ class Sentence:
         return words.translated(self._template).format_map(values | gaps)
 
 
+def told(text: str | Sentence, words: Words) -> str:
+    """Return a sentence in the words of an edge, whether it has gaps or was written whole."""
+    return text.said(words) if isinstance(text, Sentence) else words.translated(text)
+
+
 class Term(Sentence):
     """A word or two of the code's own within a sentence, such as the state of something. Nothing in it is a gap."""
 

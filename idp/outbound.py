@@ -47,18 +47,21 @@ class _Pinned(http.client.HTTPConnection):
         super().__init__(host, port, timeout=TIMEOUT)
         self._address, self._context = address, context
         self.is_cut = False
+        self._open: socket.socket | None = None
+        """The connection itself: the library forgets it once an answer that ends with it has begun."""
 
     def connect(self) -> None:
         """Connect."""
         self.sock = socket.create_connection((self._address, self.port), TIMEOUT)
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+        self._open = self.sock
 
     def cut(self) -> None:
         """End the call, whatever it waits for."""
         self.is_cut = True
         with contextlib.suppress(OSError, AttributeError):
-            self.sock.shutdown(socket.SHUT_RDWR)
+            (self._open or self.sock).shutdown(socket.SHUT_RDWR)
 
     def check_whole(self) -> None:
         """Return if what was read is all: that of a call that was cut looks like a whole answer.

@@ -24,6 +24,7 @@ from idp import (
     authorizations,
     clock,
     clock_trust,
+    federation,
     feed,
     kept_answers,
     keys,
@@ -299,6 +300,7 @@ def rotate_keys_and_tidy() -> None:
         apikeys.send_notices()
         apikeys.remove_long_expired()
     applications.forget_expired_assertions()
+    federation.forget_used_assertions()
     tokens.forget_expired_revocations()
     sessions.forget_old_sessions()
     authorizations.forget_old()

@@ -10,6 +10,7 @@ from idp.apikeys import ApiKeySheet
 from idp.applications import ApplicationSheet, SecretSheet
 from idp.cli import main
 from idp.cli.words import option_of
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
 from idp.realms import RealmSheet
@@ -29,6 +30,8 @@ SHEETS: tuple[tuple[str, type[Sheet], str], ...] = (
     ("Grants", GrantSheet, "grants"),
     ("API keys", ApiKeySheet, "api-keys"),
     ("Keysets", KeysetSheet, "keysets"),
+    ("Trusted issuers", TrustedIssuerSheet, "federation issuers"),
+    ("Federation rules", FederationRuleSheet, "federation rules"),
     ("Protected APIs", ProtectedApiSheet, ""),
 )
 """Title, sheet, and the commands that set it; those that have none are set in realm files and in the console."""

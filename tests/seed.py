@@ -24,6 +24,7 @@ from idp import (
     audit,
     clock,
     crypto,
+    federation,
     keysets,
     manifest,
     protected_apis,
@@ -39,6 +40,7 @@ from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidValueError
+from idp.federation import LineSheet
 from idp.keysets import Keyset, Lease
 from idp.personal_tokens import PersonalToken
 from idp.realms import Realm
@@ -227,6 +229,7 @@ def fill(realm: Realm, sizes: Sizes, *, seed: int = 1, tell: Tell = lambda _line
     tell(f"{sizes.applications:,} applications with their secrets ...")
     programs = _add_applications(realm, words, sizes.applications)
     _add_secrets(words, list(programs.values()))
+    _add_federation(realm, words, list(programs))
     tell(f"{sizes.users:,} users, {sizes.groups:,} groups, sessions and personal tokens ...")
     people = _add_users(realm, words, sizes.users)
     groups = _add_groups(realm, words, sizes.groups, list(people.values()))
@@ -329,6 +332,22 @@ def _add_applications(realm: Realm, words: Words, count: int) -> dict[str, int]:
     _insert(Application, rows())
     commit()
     return _numbers(Application, realm)
+
+
+def _add_federation(realm: Realm, words: Words, programs: Sequence[str]) -> None:
+    """Have trusted issuers vouch for some of the applications."""
+    issuers = {"github": "repository_id", "buildkite": "pipeline_id", "terraform": "terraform_workspace_id"}
+    for preset in issuers:
+        sheet = federation.TrustedIssuerSheet.read({"preset": preset, "description": "Where our programs run."})
+        federation.create_issuer(realm, preset, sheet)
+    for number, name in enumerate(programs[: len(programs) // 4][:200]):
+        preset = words.one(*issuers)
+        lines = [LineSheet(claim=issuers[preset], value=str(10_000 + number))]
+        if preset == "github":
+            lines.append(LineSheet(claim="ref", value="refs/heads/*"))
+        rule = {"issuer": preset, "application": name, "lines": lines, "mode": "audit" if number % 9 == 8 else "enforce"}
+        federation.create_rule(realm, f"rule-{number:03}", federation.FederationRuleSheet.read(rule), frozen=None)
+    commit()
 
 
 def _add_secrets(words: Words, numbers: list[int]) -> None:

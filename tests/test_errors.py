@@ -44,6 +44,7 @@ from idp.callers import Caller, CredentialKind
 from idp.console.forms import Form, LinesField, PageWords, text
 from idp.db import db
 from idp.errors import IdpError, InvalidMembersError, Kind, Sentence, Term, Words
+from idp.federation import Examination
 from idp.gateway.check import refuse
 from idp.keysets import KeysetSheet, Values
 from idp.mail import check_address
@@ -78,6 +79,7 @@ def every_class() -> list[type[IdpError]]:
 
 
 MAKE: dict[str, Callable[[type], IdpError]] = {
+    "AssertionRefusedError": lambda kind: kind(Examination("No rule matches.")),
     "InvalidMembersError": lambda kind: kind([("max_lease_seconds", "Use 1 to 5 seconds"), ("name", "Use one line")]),
     "KeyExpiredError": lambda kind: kind(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
     "KeysetDamagedError": lambda kind: kind("db", "0d3c"),

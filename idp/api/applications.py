@@ -40,6 +40,8 @@ class NewApplicationSpec(ApplicationSpec):
     roles: list[str] = Field(default=[], max_length=100)
     """Roles on the realm that it gets, by uid or name."""
     projects: list[ProjectGrant] = Field(default=[], max_length=100)
+    withSecret: bool = True
+    """False makes no secret: a trusted issuer vouches for it (`POST /v1/federation/rules`), or it has keys of its own."""
 
 
 class NewApplication(Schema):
@@ -202,7 +204,7 @@ def create_application(authority: Authority, body: NewApplication) -> Created[Ap
         (_project(authority.realm, each.projectUid), access.find_role_name(authority.realm, each.role), each.until)
         for each in spec.projects
     ]
-    wish = rules.applications.NewApplication(body.metadata.name, _sheet(body), roles, projects)
+    wish = rules.applications.NewApplication(body.metadata.name, _sheet(body), roles, projects, spec.withSecret)
     application, secret = rules.applications.create(authority, wish)
     shown: ApplicationMade = {"uid": application.uid, "clientId": application.name, "clientSecret": secret}
     return Created(shown, f"/v1/applications/{application.uid}")

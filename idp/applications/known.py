@@ -53,12 +53,13 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """By whose word an application was admitted that has shown no credential of its own."""
+    """By whose word an application, or somebody for whom it acts, was admitted who has shown no credential of their own."""
 
     issuer: str
     subject: str
     """Who the issuer has said it is."""
-    rule: str
+    rule: str = ""
+    """That has admitted an application."""
 
 
 @dataclass(frozen=True, slots=True)

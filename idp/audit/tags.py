@@ -62,6 +62,8 @@ class Tag(StrEnum):
     FEDERATION_RULE_CREATE = "admin:federation-rule:create", "application"
     FEDERATION_RULE_UPDATE = "admin:federation-rule:update", "application"
     FEDERATION_RULE_DELETE = "admin:federation-rule:delete", "application"
+    FEDERATED_PERSON_LINK = "admin:federated-person:link", "user"
+    FEDERATED_PERSON_UNLINK = "admin:federated-person:unlink", "user"
     FEDERATION_RULE_MISS = "client:federation-rule:miss", "application"
 
     REGISTRATION_TOKEN_CREATE = "admin:registration-token:create", "registration-token"

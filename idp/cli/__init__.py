@@ -28,6 +28,7 @@ _COMMANDS = {
     "sessions": "idp.cli.sessions:sessions_group",
     "grants": "idp.cli.grants:grants_group",
     "keys": "idp.cli.keys:keys_group",
+    "federation": "idp.cli.federation:federation_group",
     "keysets": "idp.cli.keysets:keysets_group",
     "leases": "idp.cli.leases:leases_group",
     "master-key": "idp.cli.master_key:master_key_group",

@@ -61,6 +61,7 @@ add_update(
 )
 @click.option("--until", type=Time(), help="When the project grants end, such as 2027-06-30 or 2027-06-30T12:00:00Z.")
 @sheet_options("idp.applications:ApplicationSheet", without={"enabled"})
+@click.option("--no-secret", is_flag=True, help="Make no secret: a trusted issuer vouches for it (idp federation).")
 @click.option("--secret-expires", type=Time(), help="When its secret stops working; by default never.")
 @json_option
 def create(
@@ -70,6 +71,7 @@ def create(
     projects: tuple[str, ...],
     until: datetime | None,
     secret_expires: datetime | None,
+    no_secret: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -94,7 +96,7 @@ def create(
     issuer = runtime.current().settings.issuer(realm.name)
     applications.settle_audience(realm, application, issuer)
     plain = None
-    if sheet.jwks is None and not application.is_public:
+    if sheet.jwks is None and not application.is_public and not no_secret:
         _, plain = applications.add_secret(realm, application, "main", applications.SecretSheet(expires_at=secret_expires))
     commit()
     if as_json:
@@ -104,6 +106,9 @@ def create(
     click.echo(f"Created application {application.name} in realm {realm.name} (uid {application.uid}).")
     if application.is_public:
         click.echo(f"It keeps no secret: people sign in to it. Its configuration: {issuer}/.well-known/openid-configuration")
+        return
+    if no_secret:
+        click.echo(f"It has no secret. Say who is admitted as it: idp federation rules create --application {application.name}")
         return
     if plain is None:
         click.echo("It authenticates with private_key_jwt, using the keys you gave.")

@@ -22,6 +22,7 @@ def add_update(
     *,
     without: Collection[str] = (),
     argument: str = "NAME",
+    within: str = "",
 ) -> None:
     """Add `update` to a group of commands: an option for each field of a sheet; what is left out keeps its value.
 
@@ -31,8 +32,9 @@ def add_update(
     :param example: options and a name.
     :param without: fields that another command sets.
     :param argument: what it is found by.
+    :param within: the group that the group is in, if there is one.
     """
-    command = f"idp {group.name} update"
+    command = f"idp {within + ' ' if within else ''}{group.name} update"
     about = f"""Update the {noun} {argument}; options that you leave out keep their values.
 
     \b

@@ -20,6 +20,7 @@ _REMEDIES = {
 """By what an error says would lead on; see `errors.Remedy`."""
 
 _OPTIONS = {
+    "lines": "--line",
     "max_lease_seconds": "--max-lease",
     "is_default": "--default",
     "projects": "--project",

@@ -8,9 +8,9 @@ import wtforms
 from flask import Response
 from wtforms import validators
 
-from idp import access, apikeys, applications, audit, clock, keysets, posture, rules, runtime
+from idp import access, apikeys, applications, audit, clock, federation, keysets, posture, rules, runtime
 from idp.apikeys import ApiKey
-from idp.applications import Application, ApplicationSheet
+from idp.applications import Application, ApplicationSheet, Kind
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.charts import REFUSALS, USES, Chart, day_label, last_days
@@ -24,11 +24,17 @@ from idp.console.people import role_choices
 from idp.console.render import render
 from idp.console.reviewing import APPLICATION_FILTER, REVIEW
 from idp.console.rotating import Rotated, overlap_field, rotate_several
-from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.rule_lines import RULE_HINT, LinesOfRule, lines_typed
+from idp.console.sheet_forms import JsonField, sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
 from idp.console.usage import use_of_application
+from idp.errors import InvalidValueError
+from idp.federation import FederationRuleSheet
 from idp.posture import Question
 from idp.web.posted import Posted
+
+MOST_RULES = 20
+"""Federation rules that the page of an application shows."""
 
 MOST_ROWS = 20
 """Projects that can be given when an application is made; more on its own page."""
@@ -44,6 +50,14 @@ _KINDS = {
     "web": "Web: people sign in to it, and its server keeps a secret",
     "native": "Native: people sign in to it on their own device; it keeps no secret",
     "browser": "Browser: people sign in to it, and it runs in their browser; it keeps no secret",
+}
+
+
+FEDERATION, PUBLIC_KEY, SECRET = "federation", "key", "secret"
+_CREDENTIALS = {
+    FEDERATION: "A trusted issuer vouches for it: no secret",
+    PUBLIC_KEY: "A key pair: only its public key is kept here",
+    SECRET: "A secret that is kept here and there",
 }
 
 
@@ -73,6 +87,11 @@ class ProjectRow(wtforms.Form):
 
 class NewApplicationForm(Form):
     """A new application, on one page."""
+
+    credential = wtforms.SelectField("How it proves who it is", choices=choices(_CREDENTIALS, _CREDENTIALS))
+    issuer = wtforms.SelectField("Trusted issuer", validate_choice=False)
+    lines = LinesOfRule("Lines", RULE_HINT)
+    jwks = JsonField("Public keys", description="A JWK set with its public keys, for private_key_jwt (RFC 7523).")
 
     name = name_field("Becomes its client_id.")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
@@ -222,6 +241,11 @@ def new_application(visit: Visit) -> Response | str:
     form = NewApplicationForm(visit.posted)
     roles = [role.name for role in access.list_roles(visit.realm)]
     form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
+    issuers = _issuers(visit)
+    form.issuer.choices = choices(["", *issuers], {"": CHOOSE})
+    if visit.posted is None:
+        form.credential.data = FEDERATION if issuers else SECRET
+        form.issuer.data = issuers[0] if len(issuers) == 1 else ""
     asks_for_more = visit.posted is not None and bool(visit.posted.get("more"))
     if asks_for_more and len(form.projects) < MOST_ROWS:
         form.projects.append_entry()
@@ -233,8 +257,13 @@ def new_application(visit: Visit) -> Response | str:
     def act() -> None:
         grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
         sheet = ApplicationSheet.read(values_in(ApplicationSheet, form))
-        wish = rules.applications.NewApplication(form.name.data or "", sheet, form.roles.data or [], grants)
+        _check_credential(form, sheet)
+        name, with_secret = form.name.data or "", form.credential.data == SECRET
+        wish = rules.applications.NewApplication(name, sheet, form.roles.data or [], grants, with_secret)
         application, plain = rules.applications.create(visit.authority, wish)
+        if form.credential.data == FEDERATION and not application.is_public:
+            rule = {"issuer": form.issuer.data or "", "application": name, "lines": lines_typed(form.lines)}
+            rules.federation.create_rule(visit.authority, name[:64], FederationRuleSheet.read(rule))
         made.update(name=application.name, plain=plain)
 
     if form.do(act):
@@ -242,7 +271,25 @@ def new_application(visit: Visit) -> Response | str:
             return see_other(f"{application_url(visit, made['name'])}?done=created")
         return show_secret(visit, made["name"], made["plain"], say("Created."))
     in_projects = asks_for_more or any(any(row.form.data.values()) or row.errors for row in form.projects)
-    return form_page("console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS)
+    return form_page("console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS, issuers=issuers)
+
+
+def _issuers(visit: Visit) -> list[str]:
+    """Return the names of the trusted issuers that may vouch for a new application."""
+    return [each.name for each in federation.list_issuers(visit.realm)] if visit.can("realm:read") else []
+
+
+def _check_credential(form: NewApplicationForm, sheet: ApplicationSheet) -> None:
+    """See that what an application is to prove itself by was given.
+
+    :raises InvalidValueError: it was not, or something else besides.
+    """
+    if (form.credential.data == PUBLIC_KEY) != (sheet.jwks is not None):
+        raise InvalidValueError("Public keys are given where a key pair is chosen.", field="jwks")
+    if form.credential.data == FEDERATION and not form.issuer.data and not Kind(sheet.kind).is_public:
+        raise InvalidValueError("Choose the trusted issuer that vouches for it.", field="issuer")
+    if form.credential.data != FEDERATION and form.lines.data:
+        raise InvalidValueError("Lines are given where a trusted issuer vouches for it.", field="lines")
 
 
 def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
@@ -318,6 +365,9 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
     return {
         "application": application,
         "mute": applications.cannot_administer(application),
+        "admitted": federation.rule_listing(visit.realm, application=application.name).take(
+            "name", descending=False, after=None, limit=MOST_RULES
+        ),
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
         "live": sum(secret.is_live(clock.now()) for secret in secrets),
         "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),

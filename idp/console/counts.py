@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from idp import access, apikeys, applications, keysets, protected_apis, rules, users
+from idp import access, apikeys, applications, federation, keysets, protected_apis, rules, users
 from idp.console.browser import Visit
 from idp.console.kept_counts import kept_counts
 from idp.realms import Realm
@@ -17,6 +17,11 @@ _COUNTS: Mapping[str, tuple[Callable[[Visit], bool], Callable[[Realm], int]]] = 
         lambda realm: applications.application_listing(realm).count(),
     ),
     "/api-keys": (lambda visit: rules.api_keys.sees_all(visit.authority), lambda realm: apikeys.key_listing(realm).count()),
+    "/issuers": (lambda visit: visit.can("realm:read"), lambda realm: len(federation.list_issuers(realm))),
+    "/federation-rules": (
+        lambda visit: visit.can("applications:read"),
+        lambda realm: federation.rule_listing(realm).count(),
+    ),
     "/apis": (lambda visit: visit.can("realm:read"), lambda realm: len(protected_apis.list_apis(realm))),
     "/keysets": (lambda visit: visit.can("keysets:read"), lambda realm: keysets.keyset_listing(realm).count()),
     "/users": (lambda visit: visit.can("users:read"), lambda realm: users.user_listing(realm).count()),

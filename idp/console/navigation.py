@@ -36,6 +36,8 @@ _REALM_PAGES = (
             ("Overview", "", "speedometer2", "applications:read", EVERYWHERE),
             ("Applications", "/applications", "app-indicator", "applications:read", SOMEWHERE),
             ("API keys", "/api-keys", "key", "api-keys:read", EVERYWHERE),
+            ("Trusted issuers", "/issuers", "patch-check", "realm:read", EVERYWHERE),
+            ("Federation rules", "/federation-rules", "signpost-split", "applications:read", EVERYWHERE),
             ("Protected APIs", "/apis", "shield-lock", "realm:read", EVERYWHERE),
             ("Keysets", "/keysets", "safe", "keysets:read", SOMEWHERE),
             ("Leases", "/leases", "hourglass-split", "keysets:read", SOMEWHERE),

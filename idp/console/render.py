@@ -46,6 +46,7 @@ NOTICES = {
     "replaced": "Replaced. New leases receive the new values.",
     "invited": "The invitation is on its way by email.",
     "reset": "An email with a link to choose a new password is on its way.",
+    "fetching": "Its keys are fetched in a moment.",
     "rotated": "A successor has been announced.",
     "approved": "Approved. It can be used now.",
     "restored": "Restored, but not active yet.",

@@ -4,19 +4,33 @@ from idp.federation.check import (
     Admission,
     AssertionRefusedError,
     Examination,
+    Grant,
     LineFinding,
     RuleFinding,
     admit,
     examine,
     forget_used_assertions,
+    is_grant,
+    take_grant,
     trusted,
 )
 from idp.federation.conditions import Line, matches, values_at
 from idp.federation.fetching import fetch_due_keys, fetch_keys, want_keys
-from idp.federation.known import KnownIssuer, KnownRule, known_issuers
-from idp.federation.models import FederationRule, KeySource, Mode, TrustedIssuer, UsedForeignAssertion
+from idp.federation.known import KnownIssuer, KnownRule, audiences_of, known_issuers
+from idp.federation.models import (
+    FederatedPerson,
+    FederationRule,
+    IssuerState,
+    KeySource,
+    Mode,
+    TrustedIssuer,
+    UsedForeignAssertion,
+)
+from idp.federation.people import link_person, people_listing, unlink_person
 from idp.federation.presets import PRESETS, Preset, PresetName
 from idp.federation.service import (
+    count_rules,
+    count_rules_by_issuer,
     create_issuer,
     create_rule,
     delete_issuer,
@@ -24,21 +38,29 @@ from idp.federation.service import (
     get_issuer,
     get_rule,
     issuer_listing,
+    issuer_values,
+    list_issuers,
+    list_rules,
     refresh_issuer,
     rule_listing,
+    rule_values,
     update_issuer,
     update_rule,
     weakness_of,
 )
-from idp.federation.sheet import FederationRuleSheet, LineSheet, TrustedIssuerSheet
+from idp.federation.sheet import FederationRuleSettings, FederationRuleSheet, LineSheet, TrustedIssuerSettings, TrustedIssuerSheet
 
 __all__ = [
     "PRESETS",
     "Admission",
     "AssertionRefusedError",
     "Examination",
+    "FederatedPerson",
     "FederationRule",
+    "FederationRuleSettings",
     "FederationRuleSheet",
+    "Grant",
+    "IssuerState",
     "KeySource",
     "KnownIssuer",
     "KnownRule",
@@ -50,9 +72,13 @@ __all__ = [
     "PresetName",
     "RuleFinding",
     "TrustedIssuer",
+    "TrustedIssuerSettings",
     "TrustedIssuerSheet",
     "UsedForeignAssertion",
     "admit",
+    "audiences_of",
+    "count_rules",
+    "count_rules_by_issuer",
     "create_issuer",
     "create_rule",
     "delete_issuer",
@@ -63,12 +89,21 @@ __all__ = [
     "forget_used_assertions",
     "get_issuer",
     "get_rule",
+    "is_grant",
     "issuer_listing",
+    "issuer_values",
     "known_issuers",
+    "link_person",
+    "list_issuers",
+    "list_rules",
     "matches",
+    "people_listing",
     "refresh_issuer",
     "rule_listing",
+    "rule_values",
+    "take_grant",
     "trusted",
+    "unlink_person",
     "update_issuer",
     "update_rule",
     "values_at",

@@ -18,6 +18,7 @@ from idp.errors import IdpError, Kind, Sentence
 from idp.federation.conditions import Line, values_at
 from idp.federation.known import KnownIssuer, KnownRule, known_audits, known_issuers, known_rules, pin_of, read_rules, rules_of
 from idp.federation.models import Mode, UsedForeignAssertion
+from idp.federation.people import person_of
 from idp.jose import InvalidTokenError, Key, check_times, open_token, read_unverified
 from idp.realms import KnownRealm
 
@@ -25,6 +26,9 @@ LONGEST_JTI = 255
 LONGEST_SUBJECT = 500
 MOST_EXPLAINED = 200
 """Rules of an issuer that an explanation goes through."""
+
+_GRANT_TYPE = "oauth-id-jag+jwt"
+"""`typ` of a grant for a person (draft-ietf-oauth-identity-assertion-authz-grant)."""
 
 _SPIFFE = "spiffe://"
 
@@ -132,7 +136,7 @@ def examine(realm: KnownRealm, assertion: str, *, client_id: str = "", every_rul
         return Examination(str(error))
     issuer = trusted(realm, claims)
     if issuer is None:
-        return Examination(Sentence("No trusted issuer is called {iss!r}.", iss=_shown(claims.get("iss"))), claims=claims)
+        return Examination(_unknown_issuer(claims), claims=claims)
     now = clock.timestamp()
     try:
         if not issuer.enabled:
@@ -140,8 +144,7 @@ def examine(realm: KnownRealm, assertion: str, *, client_id: str = "", every_rul
         _check_signature(issuer, assertion, now)
         _check_claims(issuer, claims, now)
     except InvalidTokenError as error:
-        is_unknown = isinstance(error, _UnknownKeyError)
-        return Examination(str(error), issuer, claims, wants_keys=is_unknown and issuer.is_fetched)
+        return _refused(error, issuer, claims)
     rules = read_rules(rules_of(issuer.id).limit(MOST_EXPLAINED)) if every_rule else _candidates(realm, issuer, claims)
     findings = tuple(_compare(rule, claims) for rule in rules)
     return _choose(issuer, claims, findings, client_id)
@@ -158,7 +161,7 @@ def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admissio
         raise AssertionRefusedError(found)
     issuer, rule = found.issuer, found.admitted
     application = known_application(realm, rule.client_id)
-    if application is None or not application.enabled:
+    if application is None or not application.enabled or application.uid != rule.application_uid:
         raise AssertionRefusedError(found.refused(Sentence("The application {name!r} is disabled.", name=rule.client_id)))
     if not issuer.replays and not _claim(issuer, found.claims):
         raise AssertionRefusedError(found.refused("The assertion has already been used."))
@@ -168,18 +171,108 @@ def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admissio
         issuer=issuer,
         rule=rule,
         subject=found.subject,
-        digest=hashlib.sha256(assertion.encode()).hexdigest(),
+        digest=_digest(assertion),
         unmatched=[each for each in audits if not each.matches],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a sign-in server that is trusted has let an application do for a person."""
+
+    issuer: KnownIssuer
+    subject: str
+    user_uid: str
+    scopes: tuple[str, ...]
+    resource: str
+    """What the tokens are for; empty for what the application chooses."""
+    auth_time: float
+    """When the person has signed in there (seconds since 1970); when the grant was made if it does not say."""
+    code_id: str
+    """Stands for it: it is redeemed once."""
+    digest: str
+    """SHA-256 of it, in hexadecimal digits."""
+
+
+def is_grant(assertion: str) -> bool:
+    """Tell whether an assertion says of itself that it is a grant for a person.
+
+    :raises InvalidTokenError: it is no token.
+    """
+    typ = read_unverified(assertion).header.get("typ")
+    return isinstance(typ, str) and typ.lower().removeprefix("application/") == _GRANT_TYPE
+
+
+def take_grant(realm: KnownRealm, assertion: str, *, client_id: str) -> Grant:
+    """Return what a sign-in server has let an application do. It is not used up by this: redeem it by its `code_id`.
+
+    :param client_id: the application, which has shown who it is.
+    :raises AssertionRefusedError: it is no such grant, or for another application, or for nobody who is known.
+    """
+    claims = read_unverified(assertion).claims
+    issuer = trusted(realm, claims)
+    if issuer is None:
+        raise AssertionRefusedError(Examination(_unknown_issuer(claims), claims=claims))
+    now = clock.timestamp()
+    try:
+        if not issuer.enabled:
+            raise InvalidTokenError("The issuer is disabled.")
+        _check_signature(issuer, assertion, now, types=(_GRANT_TYPE,))
+        _check_claims(issuer, claims, now)
+        _check_grant(claims, client_id)
+    except InvalidTokenError as error:
+        raise AssertionRefusedError(_refused(error, issuer, claims)) from error
+    user_uid = person_of(issuer.id, claims["sub"])
+    if user_uid is None:
+        raise AssertionRefusedError(Examination("Nobody here is linked with this subject of the issuer.", issuer, claims))
+    signed_in = claims.get("auth_time")
+    is_usable = isinstance(signed_in, int) and 0 < signed_in <= claims["iat"]
+    return Grant(
+        issuer=issuer,
+        subject=claims["sub"],
+        user_uid=user_uid,
+        scopes=tuple(claims.get("scope", "").split()),
+        resource=claims.get("resource", ""),
+        auth_time=float(signed_in if is_usable and signed_in is not None else claims["iat"]),
+        code_id=f"grant of issuer {issuer.id}: {claims['jti']}",
+        digest=_digest(assertion),
+    )
+
+
+def _check_grant(claims: Mapping[str, Any], client_id: str) -> None:
+    _check_jti(claims)
+    if claims.get("client_id") != client_id:
+        raise InvalidTokenError("The grant was given to another client.")
+    if not isinstance(claims.get("resource", ""), str) or not isinstance(claims.get("scope", ""), str):
+        raise InvalidTokenError("scope or resource of the grant is no text.")
+
+
+def _check_jti(claims: Mapping[str, Any]) -> None:
+    jti = claims.get("jti")
+    if not isinstance(jti, str) or not 1 <= len(jti) <= LONGEST_JTI:
+        raise InvalidTokenError("The assertion has no usable jti, and counts only once.")
+
+
+def _refused(error: InvalidTokenError, issuer: KnownIssuer, claims: Mapping[str, Any]) -> Examination:
+    return Examination(str(error), issuer, claims, wants_keys=isinstance(error, _UnknownKeyError) and issuer.is_fetched)
+
+
+def _digest(assertion: str) -> str:
+    return hashlib.sha256(assertion.encode()).hexdigest()
 
 
 class _UnknownKeyError(InvalidTokenError):
     """The assertion names a key that is not known."""
 
 
-def _check_signature(issuer: KnownIssuer, assertion: str, now: float) -> None:
+def _unknown_issuer(claims: Mapping[str, Any]) -> Sentence:
+    return Sentence("No trusted issuer is called {iss!r}.", iss=_shown(claims.get("iss")))
+
+
+def _check_signature(issuer: KnownIssuer, assertion: str, now: float, types: Sequence[str] = ("", "jwt", "jose")) -> None:
     """Check the signature against the keys of the issuer.
 
+    :param types: accepted values of `typ`.
     :raises InvalidTokenError: it is of none of them, or they are not known any more.
     """
     if now >= issuer.keys_until:
@@ -191,7 +284,7 @@ def _check_signature(issuer: KnownIssuer, assertion: str, now: float) -> None:
             raise _UnknownKeyError("The assertion names a key that the issuer's key set does not have.")
         return [each.key for each in named if algorithm in each.algorithms]
 
-    open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "jose"), hints=_HINTS)
+    open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=types, hints=_HINTS)
 
 
 def _check_claims(issuer: KnownIssuer, claims: Mapping[str, Any], now: float) -> None:
@@ -211,9 +304,8 @@ def _check_claims(issuer: KnownIssuer, claims: Mapping[str, Any], now: float) ->
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT:
         raise InvalidTokenError("The assertion has no usable sub.")
-    jti = claims.get("jti")
-    if not issuer.replays and (not isinstance(jti, str) or not 1 <= len(jti) <= LONGEST_JTI):
-        raise InvalidTokenError("The assertion has no usable jti, and counts only once.")
+    if not issuer.replays:
+        _check_jti(claims)
 
 
 def _candidates(realm: KnownRealm, issuer: KnownIssuer, claims: Mapping[str, Any]) -> list[KnownRule]:

@@ -1,7 +1,7 @@
 """Fetching the key sets of trusted issuers, beside all requests: a request only says that one is wanted.
 
-One worker of all nodes fetches at a time. What it has fetched goes into the database, and from there to all workers. An issuer
-that does not answer keeps its last keys for as long as is said for it.
+Whichever worker of all nodes claims an issuer first fetches its keys. What it has fetched goes into the database, and from there
+to all workers. An issuer that does not answer keeps its last keys for as long as is said for it.
 """
 
 import logging
@@ -30,6 +30,9 @@ LEAST_KEPT, MOST_KEPT, USUALLY_KEPT = timedelta(minutes=5), timedelta(days=1), t
 
 AGAIN_AFTER, AGAIN_AT_LAST = timedelta(seconds=15), timedelta(minutes=15)
 """Between two tries of an issuer that does not answer: longer and longer."""
+
+CLAIMED_FOR = timedelta(seconds=60)
+"""For how long nobody else fetches the keys that a worker has begun to fetch: it may have died meanwhile."""
 
 COOL_DOWN = timedelta(seconds=60)
 """Between two fetches because an assertion has named a key that is not there."""
@@ -66,7 +69,21 @@ def fetch_due_keys() -> int:
             .limit(MOST_AT_ONCE)
         )
         found = list(session.scalars(due))
-    return sum(fetch_keys(number) for number in found)
+    return sum(fetch_keys(number) for number in found if _claim(number))
+
+
+def _claim(number: int) -> bool:
+    """Claim the next fetch for an issuer, and commit. One statement decides: True for exactly one caller."""
+    now = clock.now()
+    statement = (
+        update(TrustedIssuer)
+        .where(TrustedIssuer.id == number, TrustedIssuer.fetch_at <= now)
+        .values(fetch_at=now + CLAIMED_FOR)
+        .returning(TrustedIssuer.id)
+    )
+    is_ours = db.session.execute(statement).first() is not None
+    commit()
+    return is_ours
 
 
 def fetch_keys(number: int) -> bool:

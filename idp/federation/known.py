@@ -15,7 +15,7 @@ from idp.access import Frozen
 from idp.applications import Application, PublicKey, public_key_of
 from idp.db import reading
 from idp.federation.conditions import Line
-from idp.federation.models import FederationRule, KeySource, Mode, TrustedIssuer
+from idp.federation.models import FederationRule, Mode, TrustedIssuer
 from idp.federation.presets import PRESETS
 from idp.jose import InvalidTokenError
 from idp.realms import KnownRealm
@@ -56,6 +56,8 @@ class KnownRule:
     name: str
     client_id: str
     """The application that it admits."""
+    application_uid: str
+    """Its uid: a name may be given to another application."""
     mode: Mode
     lines: tuple[Line, ...]
     token_seconds: int
@@ -63,6 +65,14 @@ class KnownRule:
     roles: frozenset[str]
     projects: frozenset[str]
     frozen: Frozen | None
+
+
+def audiences_of(row: TrustedIssuer, own: str) -> frozenset[str]:
+    """Return what the assertions of an issuer have to be made for.
+
+    :param own: the issuer of the realm that trusts it.
+    """
+    return frozenset(row.audiences or (own, f"{own}/protocol/openid-connect/token"))
 
 
 def pin_of(claim: str, value: str) -> str:
@@ -96,25 +106,23 @@ def known_audits(realm: KnownRealm, issuer: KnownIssuer, client_id: str) -> Sequ
     key = f"{realm.name}/{issuer.id}/audit {client_id}"
     found: Sequence[KnownRule] | None = cache.get(key)
     if found is None:
-        query = rules_of(issuer.id).where(FederationRule.mode == Mode.AUDIT, Application.name == client_id)
+        query = rules_of(issuer.id).where(
+            FederationRule.mode == Mode.AUDIT, FederationRule.application.has(Application.name == client_id)
+        )
         found = cache.load(key, lambda: read_rules(query))
     return found
 
 
-def read_rules(query: Select[FederationRule, str]) -> list[KnownRule]:
+def read_rules(query: Select[FederationRule]) -> list[KnownRule]:
     """Return rules from the database, past what is in memory: for explanations, which may ask for all of an issuer."""
     with reading() as session:
-        return [_known_rule(row, client_id) for row, client_id in session.execute(query)]
+        return [_known_rule(row) for row in session.scalars(query)]
 
 
-def rules_of(issuer_id: int) -> Select[FederationRule, str]:
-    """Return the query of the enabled rules of an issuer, each with the name of its application."""
-    return (
-        select(FederationRule, Application.name)
-        .join(Application, Application.id == FederationRule.application_id)
-        .where(FederationRule.issuer_id == issuer_id, FederationRule.enabled.is_(True))
-        .order_by(FederationRule.name)
-    )
+def rules_of(issuer_id: int) -> Select[FederationRule]:
+    """Return the query of the enabled rules of an issuer."""
+    of_issuer = select(FederationRule).where(FederationRule.issuer_id == issuer_id, FederationRule.enabled.is_(True))
+    return of_issuer.order_by(FederationRule.name)
 
 
 def _read_rules(issuer: KnownIssuer, pin: str) -> Sequence[KnownRule] | None:
@@ -133,27 +141,21 @@ def _read_issuers(realm: KnownRealm) -> Mapping[str, KnownIssuer]:
 
 
 def _known_issuer(realm: KnownRealm, row: TrustedIssuer, pin_claims: Sequence[str]) -> KnownIssuer:
-    is_fetched = row.key_source != KeySource.UPLOADED
-    jwks: Sequence[dict[str, Any]] = row.fetched_keys if is_fetched else (row.jwks or {}).get("keys", ())
-    keys_until = float("inf")
-    if is_fetched:
-        keys_until = row.fetched_at.timestamp() + row.keep_keys_hours * 3600 if row.fetched_at else 0.0
     preset = PRESETS[row.preset]  # type: ignore[index]  # what was stored was checked
-    own = (realm.issuer, f"{realm.issuer}/protocol/openid-connect/token")
     return KnownIssuer(
         id=row.id,
         name=row.name,
         issuer=row.issuer,
         enabled=row.enabled,
-        audiences=frozenset(row.audiences or own),
+        audiences=audiences_of(row, realm.issuer),
         replays=(row.replay or preset.replay) == "reuse",
         longest_life=row.longest_life_seconds or preset.longest_life,
         longest_age=row.longest_age_seconds or preset.longest_age,
         leeway=row.leeway_seconds,
         token_seconds=row.token_seconds,
-        keys=tuple(_usable(row.name, jwks)),
-        keys_until=keys_until,
-        is_fetched=is_fetched,
+        keys=tuple(_usable(row.name, row.keys)),
+        keys_until=row.keys_until.timestamp() if row.keys_until is not None else float("inf"),
+        is_fetched=row.is_fetched,
         pin_claims=tuple(pin_claims),
     )
 
@@ -166,11 +168,12 @@ def _usable(name: str, jwks: Sequence[dict[str, Any]]) -> Iterable[PublicKey]:
             _log.warning("a key of the trusted issuer %s is not accepted: %s", name, error)
 
 
-def _known_rule(row: FederationRule, client_id: str) -> KnownRule:
+def _known_rule(row: FederationRule) -> KnownRule:
     return KnownRule(
         id=row.id,
         name=row.name,
-        client_id=client_id,
+        client_id=row.application.name,
+        application_uid=row.application.uid,
         mode=Mode(row.mode),
         lines=tuple(Line(each["claim"], each["value"]) for each in row.lines),
         token_seconds=row.token_seconds or 0,

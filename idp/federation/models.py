@@ -1,14 +1,16 @@
 """Issuers that a realm trusts to say who a program is, the rules that tie what they say to applications, and what was used up."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp import clock
+from idp.applications import Application
 from idp.db import Base, Identified
+from idp.users import User
 
 
 class KeySource(StrEnum):
@@ -29,6 +31,19 @@ class Mode(StrEnum):
     """What matches it is admitted."""
     AUDIT = "audit"
     """It admits nothing; what another rule admits and this one would have refused is recorded."""
+
+
+class IssuerState(StrEnum):
+    """How a trusted issuer fares."""
+
+    DISABLED = "disabled"
+    READY = "ready"
+    WAITING = "waiting"
+    """Its keys have not been fetched yet."""
+    FAILING = "failing"
+    """It does not answer; its last keys count."""
+    LOST = "lost"
+    """It does not answer, and no keys of it count: its assertions are refused."""
 
 
 class TrustedIssuer(Identified, Base):
@@ -77,6 +92,33 @@ class TrustedIssuer(Identified, Base):
     """Why the last try has failed; empty if it has not."""
     failing_since: Mapped[datetime | None]
 
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its keys are fetched, and were not uploaded."""
+        return self.key_source != KeySource.UPLOADED
+
+    @property
+    def keys(self) -> list[dict[str, Any]]:
+        """The keys that its assertions are checked with."""
+        found: list[dict[str, Any]] = self.fetched_keys if self.is_fetched else (self.jwks or {}).get("keys", [])
+        return found
+
+    @property
+    def keys_until(self) -> datetime | None:
+        """When its keys stop counting if none are fetched until then; None for uploaded ones."""
+        if not self.is_fetched:
+            return None
+        return self.fetched_at + timedelta(hours=self.keep_keys_hours) if self.fetched_at is not None else self.created_at
+
+    def state(self, now: datetime) -> IssuerState:
+        """Return how it fares."""
+        if not self.enabled:
+            return IssuerState.DISABLED
+        is_over = self.keys_until is not None and self.keys_until <= now
+        if is_over:
+            return IssuerState.LOST if self.fetch_error else IssuerState.WAITING
+        return IssuerState.FAILING if self.fetch_error else IssuerState.READY
+
 
 class FederationRule(Identified, Base):
     """Which assertions of an issuer an application is admitted by."""
@@ -109,6 +151,24 @@ class FederationRule(Identified, Base):
     """What they carry at the most, as of a secret; see `access.freeze`."""
     created_by: Mapped[str] = mapped_column(String(200), default="")
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    issuer: Mapped[TrustedIssuer] = relationship(lazy="joined", innerjoin=True)
+    application: Mapped[Application] = relationship(lazy="joined", innerjoin=True)
+
+
+class FederatedPerson(Identified, Base):
+    """Whom the subject of an issuer stands for: a person, known by both together."""
+
+    __tablename__ = "federated_person"
+    __table_args__ = (UniqueConstraint("issuer_id", "subject"), {"sqlite_autoincrement": True})
+
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), index=True)
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("trusted_issuer.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
+    subject: Mapped[str] = mapped_column(String(255))
+
+    issuer: Mapped[TrustedIssuer] = relationship(lazy="joined", innerjoin=True)
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
 
 
 class UsedForeignAssertion(Base):

@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, or_, select, update
 from idp import access, applications, audit, clock, feed, runtime
 from idp.access import Frozen
 from idp.applications import Application
-from idp.db import db, holds
+from idp.db import db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.federation.conditions import check_lines
 from idp.federation.fetching import usable_keys
@@ -37,7 +37,8 @@ def create_issuer(realm: Realm, name: str, sheet: TrustedIssuerSheet) -> Trusted
     :raises InvalidValueError: a value is not usable.
     """
     check_name("a trusted issuer", name)
-    values = _checked(sheet)
+    values = issuer_values(sheet)
+    _refuse_own(values["issuer"])
     lock_realm(realm.name)  # nobody makes it between here and there
     if db.session.scalar(_by_name(TrustedIssuer, realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} already has a trusted issuer {name!r}.", realm=realm.name, name=name), field="name")
@@ -60,11 +61,12 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
     """
     if sheet.preset != issuer.preset:
         raise InvalidValueError("The preset of a trusted issuer stays: its rules were checked by it.", field="preset")
-    values = _checked(sheet)
+    values = issuer_values(sheet)
     changes = {name: value for name, value in values.items() if getattr(issuer, name) != value}
     if not changes:
         return
     if "issuer" in changes:
+        _refuse_own(values["issuer"])
         _refuse_known(realm, values["issuer"])
     for name, value in changes.items():
         setattr(issuer, name, value)
@@ -77,19 +79,22 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
     feed.publish(CACHED_ISSUERS, realm.name)
 
 
-def delete_issuer(realm: Realm, name: str) -> None:
+def delete_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
     """Delete a trusted issuer that no rule is about.
 
     :raises ConflictError: rules are.
-    :raises NotFoundError: there is none.
     """
-    issuer = get_issuer(realm, name)
-    count = db.session.scalar(select(func.count()).where(FederationRule.issuer_id == issuer.id)) or 0
-    if count:
+    if count := count_rules(issuer):
         raise ConflictError(Sentence("{count} rules are about this issuer. Delete them first.", count=count))
     db.session.delete(issuer)
-    audit.record(audit.Tag.TRUSTED_ISSUER_DELETE, realm.name, f"trusted-issuer:{name}", issuer=issuer.issuer)
+    audit.record(audit.Tag.TRUSTED_ISSUER_DELETE, realm.name, f"trusted-issuer:{issuer.name}", issuer=issuer.issuer)
     feed.publish(CACHED_ISSUERS, realm.name)
+
+
+def count_rules_by_issuer(realm: Realm) -> dict[int, int]:
+    """Return how many rules are about each trusted issuer that any is about, by its row number."""
+    query = select(FederationRule.issuer_id, func.count()).where(FederationRule.realm_id == realm.id)
+    return {row[0]: row[1] for row in db.session.execute(query.group_by(FederationRule.issuer_id))}
 
 
 def refresh_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
@@ -103,15 +108,25 @@ def refresh_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
     audit.record(audit.Tag.TRUSTED_ISSUER_UPDATE, realm.name, f"trusted-issuer:{issuer.name}", refreshed=True)
 
 
-def get_issuer(realm: Realm, name: str) -> TrustedIssuer:
-    """Return a trusted issuer by name.
+def get_issuer(realm: Realm, named: str) -> TrustedIssuer:
+    """Return a trusted issuer by uid or name.
 
     :raises NotFoundError: there is none.
     """
-    issuer: TrustedIssuer | None = db.session.scalar(_by_name(TrustedIssuer, realm, name))
+    issuer: TrustedIssuer | None = db.session.scalar(_meant(TrustedIssuer, realm, named))
     if issuer is None:
-        raise NotFoundError(Sentence("{Realm} has no trusted issuer {name!r}.", realm=realm.name, name=name[:80]))
+        raise NotFoundError(Sentence("{Realm} has no trusted issuer {name!r}.", realm=realm.name, name=named[:80]))
     return issuer
+
+
+def list_issuers(realm: Realm) -> Sequence[TrustedIssuer]:
+    """Return the trusted issuers of a realm by name."""
+    return db.session.scalars(select(TrustedIssuer).where(TrustedIssuer.realm_id == realm.id).order_by(TrustedIssuer.name)).all()
+
+
+def count_rules(issuer: TrustedIssuer) -> int:
+    """Return how many rules are about a trusted issuer."""
+    return db.session.scalar(select(func.count()).where(FederationRule.issuer_id == issuer.id)) or 0
 
 
 def issuer_listing(realm: Realm, *, containing: str = "") -> Listing:
@@ -168,8 +183,7 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
     :raises InvalidValueError: a value is not usable, or cannot be changed.
     :raises NotFoundError: it names a role or a project that the realm does not have.
     """
-    issuer = db.session.get_one(TrustedIssuer, rule.issuer_id)
-    application = db.session.get_one(Application, rule.application_id)
+    issuer, application = rule.issuer, rule.application
     if (sheet.issuer, sheet.application) != (issuer.name, application.name):
         raise InvalidValueError("Issuer and application of a rule stay. Make another rule.", field="application")
     values = _checked_rule(realm, issuer, sheet) | {"frozen": frozen}
@@ -187,21 +201,28 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
 
 def delete_rule(realm: Realm, rule: FederationRule) -> None:
     """Delete a rule: nothing is admitted by it from then on."""
-    application = db.session.get_one(Application, rule.application_id)
+    application = rule.application
     db.session.delete(rule)
     audit.record(audit.Tag.FEDERATION_RULE_DELETE, realm.name, f"application:{application.name}", rule=rule.name)
     _publish(realm)
 
 
-def get_rule(realm: Realm, name: str) -> FederationRule:
-    """Return a rule by name.
+def get_rule(realm: Realm, named: str) -> FederationRule:
+    """Return a rule by uid or name.
 
     :raises NotFoundError: there is none.
     """
-    rule: FederationRule | None = db.session.scalar(_by_name(FederationRule, realm, name))
+    rule: FederationRule | None = db.session.scalar(_meant(FederationRule, realm, named))
     if rule is None:
-        raise NotFoundError(Sentence("{Realm} has no federation rule {name!r}.", realm=realm.name, name=name[:80]))
+        raise NotFoundError(Sentence("{Realm} has no federation rule {name!r}.", realm=realm.name, name=named[:80]))
     return rule
+
+
+def list_rules(realm: Realm) -> Sequence[FederationRule]:
+    """Return the rules of a realm by name."""
+    return db.session.scalars(
+        select(FederationRule).where(FederationRule.realm_id == realm.id).order_by(FederationRule.name)
+    ).all()
 
 
 def rule_listing(realm: Realm, *, containing: str = "", issuer: str = "", application: str = "") -> Listing:
@@ -215,9 +236,9 @@ def rule_listing(realm: Realm, *, containing: str = "", issuer: str = "", applic
     if containing:
         query = query.where(or_(holds(FederationRule.name, containing), holds(FederationRule.description, containing)))
     if issuer:
-        query = query.join(TrustedIssuer, TrustedIssuer.id == FederationRule.issuer_id).where(TrustedIssuer.name == issuer)
+        query = query.where(FederationRule.issuer.has(TrustedIssuer.name == issuer))
     if application:
-        query = query.join(Application, Application.id == FederationRule.application_id).where(Application.name == application)
+        query = query.where(FederationRule.application.has(Application.name == application))
     return Listing(query, FederationRule.id, {"name": FederationRule.name, "changed": FederationRule.updated_at})
 
 
@@ -229,8 +250,8 @@ def weakness_of(issuer: TrustedIssuer, lines: Sequence[dict[str, str]]) -> str:
     return "No line pins `sub`: make sure that the claims which are pinned are never given to another."
 
 
-def _checked(sheet: TrustedIssuerSheet) -> dict[str, Any]:
-    """Return the columns of a trusted issuer.
+def issuer_values(sheet: TrustedIssuerSheet) -> dict[str, Any]:
+    """Return what a sheet makes of a trusted issuer, by the names of the columns.
 
     :raises InvalidValueError: a value is not usable, or does not go with another.
     """
@@ -254,10 +275,12 @@ def _checked(sheet: TrustedIssuerSheet) -> dict[str, Any]:
     return values
 
 
-def _check_issuer(issuer: str, preset: Preset) -> None:
-    own = runtime.current().settings.issuer("")
-    if issuer.startswith(own):
+def _refuse_own(issuer: str) -> None:
+    if issuer.startswith(runtime.current().settings.issuer("")):
         raise InvalidValueError("The organisations of this server are no trusted issuers of each other.", field="issuer")
+
+
+def _check_issuer(issuer: str, preset: Preset) -> None:
     if issuer.startswith(SPIFFE):
         domain = issuer.removeprefix(SPIFFE)
         usable = bool(domain) and domain == domain.lower() and domain.replace("-", "").replace(".", "").replace("_", "").isalnum()
@@ -281,28 +304,35 @@ def _refuse_known(realm: Realm, issuer: str) -> None:
         raise ConflictError(Sentence("{issuer} is trusted already, as {name!r}.", issuer=issuer[:100], name=name), field="issuer")
 
 
-def _checked_rule(realm: Realm, issuer: TrustedIssuer, sheet: FederationRuleSheet) -> dict[str, Any]:
-    """Return the columns of a rule, but for what it is about."""
+def rule_values(sheet: FederationRuleSheet) -> dict[str, Any]:
+    """Return what a sheet makes of a rule, by the names of the columns, but for what it is about and for its pin.
+
+    :raises InvalidValueError: a line is not usable.
+    """
     try:
         lines = check_lines(sheet.plain_lines)
     except ValueError as error:
         raise InvalidValueError(f"lines {error}", field="lines") from None
-    for role in sheet.roles:
-        access.get_role(realm, role)
-    for project in sheet.projects:
-        access.get_project(realm, project)
-    pin = _pin(issuer, lines)
     return {
         "description": sheet.description,
         "enabled": sheet.enabled,
         "mode": sheet.mode,
         "lines": lines,
-        "pin_claim": pin["claim"],
-        "pin": pin_of(pin["claim"], pin["value"]),
         "token_seconds": sheet.token_seconds,
         "roles": sorted(set(sheet.roles)),
         "projects": sorted(set(sheet.projects)),
     }
+
+
+def _checked_rule(realm: Realm, issuer: TrustedIssuer, sheet: FederationRuleSheet) -> dict[str, Any]:
+    """Return the columns of a rule, but for what it is about."""
+    values = rule_values(sheet)
+    for role in sheet.roles:
+        access.get_role(realm, role)
+    for project in sheet.projects:
+        access.get_project(realm, project)
+    pin = _pin(issuer, values["lines"])
+    return values | {"pin_claim": pin["claim"], "pin": pin_of(pin["claim"], pin["value"])}
 
 
 def _pin(issuer: TrustedIssuer, lines: Sequence[dict[str, str]]) -> dict[str, str]:
@@ -335,6 +365,10 @@ def _told(values: dict[str, Any]) -> dict[str, Any]:
 def _publish(realm: Realm) -> None:
     feed.publish(CACHED_RULES, f"{realm.name}/*")
     feed.publish(CACHED_ISSUERS, realm.name)  # which know what their rules pin
+
+
+def _meant(table: Any, realm: Realm, named: str) -> Select[Any]:
+    return select(table).where(table.realm_id == realm.id, is_meant(table, named))
 
 
 def _by_name(table: Any, realm: Realm, name: str) -> Select[Any]:

@@ -98,6 +98,14 @@ class FederationRuleSettings(Sheet):
     projects: list[str] = Field(default=[], title="Projects")
     """The only ones that tokens carry roles on, and then none on the organisation; empty for all."""
 
+    @classmethod
+    def value_in(cls, row: Any, name: str) -> Any:
+        """Return the value of a field as a row has it: what it is about by its name."""
+        value = super().value_in(row, name)
+        if name == "lines":
+            return [LineSheet.model_validate(line) if isinstance(line, dict) else line for line in value]
+        return value if name not in {"issuer", "application"} or isinstance(value, str) else value.name
+
 
 class FederationRuleSheet(FederationRuleSettings):
     """Which assertions of an issuer admit which application."""

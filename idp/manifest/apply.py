@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from idp import access, applications, keys, protected_apis, realms, trail, users
+from idp import access, applications, federation, keys, protected_apis, realms, trail, users
 from idp.access import Holder, ProjectSheet, RoleSheet
 from idp.applications import Application, ApplicationSheet, NewSecret, SecretSheet
 from idp.db import db
 from idp.errors import ConflictError, IdpError, InvalidValueError, StorageUnavailableError, Words
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.manifest.file import RealmFile
 from idp.manifest.plan import Change
 from idp.realms import NEW_REALM, Realm, RealmSheet
@@ -58,8 +59,9 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
             keys = [each for each in _keys(error) if each in change.fields]
             raise file.error([*place, *keys], f"{change.action} {change.kind}: {error}") from error
     db.session.flush()
+    admitted = file.admitted()
     for name, part in file.applications.items():
-        if part.secrets is None and part.jwks is None:
+        if part.secrets is None and part.jwks is None and name not in admitted:
             applier.ensure_secret(name)
     return applier.new_secrets
 
@@ -176,6 +178,31 @@ class _Applier:
             return
         part = self._file.apis[change.name[0]]
         protected_apis.put_api(self._realm, change.name[0], part)
+
+    def _apply_trusted_issuer(self, change: Change) -> None:
+        name = change.name[0]
+        if change.action == "delete":
+            federation.delete_issuer(self._realm, federation.get_issuer(self._realm, name))
+            return
+        sheet = TrustedIssuerSheet.of((self._file.trusted_issuers or {})[name])
+        if change.action == "create":
+            federation.create_issuer(self._realm, name, sheet)
+        else:
+            federation.update_issuer(self._realm, federation.get_issuer(self._realm, name), sheet)
+
+    def _apply_federation_rule(self, change: Change) -> None:
+        name = change.name[0]
+        if change.action != "create":
+            rule = federation.get_rule(self._realm, name)
+            if change.action == "update" and not change.fields.keys() & FederationRuleSheet.kept:
+                sheet = FederationRuleSheet.of((self._file.federation_rules or {})[name])
+                federation.update_rule(self._realm, rule, sheet, frozen=rule.frozen)
+                return
+            federation.delete_rule(self._realm, rule)
+            db.session.flush()
+        if change.action != "delete":
+            sheet = FederationRuleSheet.of((self._file.federation_rules or {})[name])
+            federation.create_rule(self._realm, name, sheet, frozen=None)
 
     def _apply_secret(self, change: Change) -> None:
         name, secret_name = change.name

@@ -1,7 +1,9 @@
 """What can be checked of a realm file without the database, beyond its shape."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
+from idp import federation
 from idp.access import BUILT_IN_ROLES
 from idp.applications import check_client_id
 from idp.errors import A_REALM, InvalidValueError
@@ -10,29 +12,34 @@ from idp.protected_apis import check_rules
 from idp.realms import check_name
 from idp.users import UserKind, check_user_name
 
+_Check = tuple[list[str | int], Callable[[], object]]
+"""Where something stands, and what sees that it is right."""
+
 
 def check_names(file: RealmFile) -> None:
     """See that everything is called what it can be called, and that what the domains check by themselves is right.
 
     :raises RealmFileError: the first thing that is not.
     """
-    checks: list[tuple[list[str | int], Callable[[], object]]] = [
-        (["realm", "name"], lambda: check_name(A_REALM, file.realm.name))
-    ]
+    checks: list[_Check] = [(["realm", "name"], lambda: check_name(A_REALM, file.realm.name))]
     named: dict[str, Iterable[str]] = {
         "role": file.roles,
         "project": file.projects,
         "group": file.groups or {},
         "api": file.apis,
+        "trusted_issuer": file.trusted_issuers or {},
+        "federation_rule": file.federation_rules or {},
     }
     for kind, parts in named.items():
-        checks += [([f"{kind}s", name], lambda kind=kind, name=name: check_name(f"a {kind}", name)) for name in parts]  # type: ignore[misc]
+        noun = f"a {kind.replace('_', ' ')}"
+        checks += [([f"{kind}s", name], partial(check_name, noun, name)) for name in parts]
     for name, user in (file.users or {}).items():
         kind_of_user = UserKind(user.kind)
         checks.append((["users", name], lambda kind=kind_of_user, name=name: check_user_name(kind, name)))  # type: ignore[misc]
     for name, api in file.apis.items():
         rules = api.plain_rules
         checks.append((["apis", name, "rules"], lambda rules=rules: check_rules(rules)))  # type: ignore[misc]
+    checks += _federation_checks(file)
     for name, part in file.applications.items():
         place: list[str | int] = ["applications", name]
         checks.append((place, lambda name=name: check_client_id(name)))  # type: ignore[misc]
@@ -50,6 +57,15 @@ def check_names(file: RealmFile) -> None:
             raise file.error(["roles", name], "is built in: every realm has it, and it cannot be changed")
 
 
+def _federation_checks(file: RealmFile) -> list[_Check]:
+    found: list[_Check] = []
+    for name, issuer in (file.trusted_issuers or {}).items():
+        found.append((["trusted_issuers", name], partial(federation.issuer_values, issuer)))
+    for name, rule in (file.federation_rules or {}).items():
+        found.append((["federation_rules", name], partial(federation.rule_values, rule)))
+    return found
+
+
 def check_references(file: RealmFile) -> None:
     """See that roles, projects and groups that are named are there.
 
@@ -65,9 +81,23 @@ def check_references(file: RealmFile) -> None:
             for role in rule.roles:
                 _check_reference(file, where, role, rule.project)
             _check_reference(file, where, "", rule.project)
+    _check_rules(file)
     for holder in file.holders():
         for (project, role), (_, place) in file.grants(holder).items():
             _check_reference(file, place, role, project)
+
+
+def _check_rules(file: RealmFile) -> None:
+    for name, rule in (file.federation_rules or {}).items():
+        place: list[str | int] = ["federation_rules", name]
+        if rule.issuer not in (file.trusted_issuers or {}):
+            raise file.error(place, f"there is no trusted issuer {rule.issuer!r}: add [trusted_issuers.{rule.issuer}]")
+        if rule.application not in file.applications:
+            raise file.error(place, f"there is no application {rule.application!r}: add [applications.{rule.application}]")
+        for role in rule.roles:
+            _check_reference(file, [*place, "roles"], role, "")
+        for project in rule.projects:
+            _check_reference(file, [*place, "projects"], "", project)
 
 
 def _check_reference(file: RealmFile, where: list[str | int], role: str, project: str) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import tomli_w
 
-from idp.manifest.parts import ApplicationPart, RealmPart, UserPart
+from idp.federation import PRESETS
+from idp.manifest.parts import ApplicationPart, FederationRulePart, RealmPart, TrustedIssuerPart, UserPart
 from idp.manifest.state import State, state_of_realm
 from idp.realms import Realm
 
@@ -32,7 +33,20 @@ def export_realm(realm: Realm) -> str:
         document["applications"] = {
             name[0]: _application(name[0], fields, state) for name, fields in sorted(state["application"].items())
         }
+    if state["trusted_issuer"]:
+        document["trusted_issuers"] = {name[0]: _issuer(fields) for name, fields in sorted(state["trusted_issuer"].items())}
+    if state["federation_rule"]:
+        document["federation_rules"] = {
+            name[0]: _without_defaults(fields, FederationRulePart) for name, fields in sorted(state["federation_rule"].items())
+        }
     return tomli_w.dumps(document)
+
+
+def _issuer(fields: dict[str, Any]) -> dict[str, Any]:
+    part = _without_defaults(fields, TrustedIssuerPart)
+    if part.get("issuer") == PRESETS[fields["preset"]].issuer:
+        del part["issuer"]  # the file need not say what the preset does
+    return part
 
 
 def _application(name: str, fields: dict[str, Any], state: State) -> dict[str, Any]:

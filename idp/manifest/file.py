@@ -25,6 +25,7 @@ class RealmFile:
         self.realm = document.realm
         self.roles, self.projects, self.applications = document.roles, document.projects, document.applications
         self.groups, self.users, self.apis = document.groups, document.users, document.apis
+        self.trusted_issuers, self.federation_rules = document.trusted_issuers, document.federation_rules
         self._lines = lines
 
     def error(self, where: Sequence[str | int], reason: str) -> RealmFileError:
@@ -42,6 +43,10 @@ class RealmFile:
         for name, application in self.applications.items():
             found[name] = (application, ["applications", name])
         return found
+
+    def admitted(self) -> set[str]:
+        """Return the applications that a trusted issuer vouches for."""
+        return {rule.application for rule in (self.federation_rules or {}).values()}
 
     def grants(self, holder: str) -> dict[tuple[str, str], tuple[datetime | None, list[str | int]]]:
         """Return end date and place in the file of each grant of a holder, by project (or empty) and role."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from idp.access import ProjectSheet, RoleSheet
 from idp.applications import ApplicationSheet, check_jwks
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.protected_apis import Audience, ProtectedApiSheet
 from idp.realms import RealmSheet
 from idp.users import GroupSheet, UserSheet
@@ -31,6 +32,13 @@ def _public_keys(value: Any) -> Any:
         return check_jwks(document)
     except ValueError as error:
         raise ValueError(f"takes a JWK set of public keys as JSON text ({error})") from None
+
+
+def _key_set(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        raise ValueError("takes a JWK set as JSON text") from None
 
 
 Name = Annotated[str, Field(max_length=64)]
@@ -87,6 +95,20 @@ class ApiPart(ProtectedApiSheet, _Part):
     audience: Audience
 
 
+class TrustedIssuerPart(TrustedIssuerSheet, _Part):
+    """`[trusted_issuers.<name>]`: an issuer whose word is trusted."""
+
+    jwks: Annotated[dict[str, Any] | None, BeforeValidator(_key_set)] = None
+    """As JSON text."""
+
+
+class FederationRulePart(FederationRuleSheet, _Part):
+    """`[federation_rules.<name>]`: which of its assertions admit which application."""
+
+    issuer: Name
+    application: Name
+
+
 class SecretPart(_Part):
     """`[applications.<name>.secrets.<name>]`."""
 
@@ -113,3 +135,5 @@ class Document(_Part):
     users: dict[str, UserPart] | None = None
     applications: dict[str, ApplicationPart] = {}
     apis: dict[str, ApiPart] = {}
+    trusted_issuers: dict[str, TrustedIssuerPart] | None = None
+    federation_rules: dict[str, FederationRulePart] | None = None

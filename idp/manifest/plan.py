@@ -25,7 +25,7 @@ class Change:
 
     def __str__(self) -> str:
         sign = {"create": "+", "update": "~", "delete": "-"}[self.action]
-        title = f"{sign} {self.kind} {_title(self.kind, self.name)}"
+        title = f"{sign} {self.kind.replace('_', ' ')} {_title(self.kind, self.name)}"
         changes = [
             f"    {name}: {_text(new) if self.action == 'create' else f'{_text(old)} -> {_text(new)}'}"
             for name, (old, new) in self.fields.items()
@@ -38,7 +38,7 @@ def make_plan(file: RealmFile) -> list[Change]:
     """Compare a realm file with the database, and return what has to be done, in the order of doing it.
 
     The secrets of an application count only when the file names some: otherwise they are left as they are. So do users, and
-    groups: a file without `[users]` leaves people alone who were made elsewhere.
+    groups: a file without `[users]` leaves people alone who were made elsewhere. Trusted issuers and rules too.
 
     :raises RealmFileError: a secret that the file points to is not there.
     """
@@ -53,6 +53,10 @@ def make_plan(file: RealmFile) -> list[Change]:
         if parts is None:
             current[kind] = {}  # type: ignore[index]
             current["grant"] = {name: grant for name, grant in current["grant"].items() if not name[0].startswith(f"{kind}:")}
+    if file.trusted_issuers is None:
+        current["trusted_issuer"] = {}
+    if file.federation_rules is None:
+        current["federation_rule"] = {}
     if file.groups is None:
         for state in (wanted, current):
             for fields in state["user"].values():

@@ -1,11 +1,12 @@
 """Everything in a realm in one shape, whether a file says so or the database, so that the two can be compared."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from idp import access, applications, clock, protected_apis, users
+from idp import access, applications, clock, federation, protected_apis, users
 from idp.access import HolderKind, ProjectSheet, RoleSheet
 from idp.applications import ApplicationSheet
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.manifest.file import RealmFile
 from idp.manifest.parts import UserPart
 from idp.protected_apis import ProtectedApiSheet
@@ -13,8 +14,20 @@ from idp.realms import Realm, RealmSheet
 from idp.sheets import Sheet
 from idp.users import GroupSheet, UserSheet
 
-Kind = Literal["realm", "role", "project", "api", "group", "user", "application", "grant", "secret"]
-ORDER: tuple[Kind, ...] = ("realm", "role", "project", "api", "group", "user", "application", "grant", "secret")
+Kind = Literal[
+    "realm",
+    "role",
+    "project",
+    "api",
+    "group",
+    "user",
+    "application",
+    "trusted_issuer",
+    "federation_rule",
+    "grant",
+    "secret",
+]
+ORDER: tuple[Kind, ...] = get_args(Kind)
 """Kinds of things, in the order in which they are made."""
 
 State = dict[Kind, dict[tuple[str, ...], dict[str, Any]]]
@@ -38,6 +51,11 @@ def state_of_realm(realm: Realm) -> State:
         groups = [group.name for group in users.groups_of(user)]
         state["user"][(user.name,)] = {"kind": user.kind, **_fields(UserSheet, user), "groups": groups}
     _add_applications(state, realm)
+    for issuer in federation.list_issuers(realm):
+        state["trusted_issuer"][(issuer.name,)] = _fields(TrustedIssuerSheet, issuer)
+    for rule in federation.list_rules(realm):
+        about = {"issuer": rule.issuer.name, "application": rule.application.name}
+        state["federation_rule"][(rule.name,)] = _fields(FederationRuleSheet, rule) | about
     for grant in access.list_grants(realm):
         prefix = "" if grant.holder_kind == HolderKind.APPLICATION.value else f"{grant.holder_kind}:"
         name = (prefix + grant.holder_name, grant.project.name if grant.project else "", grant.role.name)
@@ -67,6 +85,7 @@ def state_of_file(file: RealmFile) -> State:
     for name, group in (file.groups or {}).items():
         state["group"][(name,)] = _fields(GroupSheet, group)
     state["user"] = {(users.canonical(name),): _user_of_file(name, user) for name, user in (file.users or {}).items()}
+    _add_federation(state, file)
     for holder in file.holders():
         for (project_name, role_name), (until, _) in file.grants(holder).items():
             state["grant"][holder, project_name, role_name] = {"until": until}
@@ -77,6 +96,14 @@ def state_of_file(file: RealmFile) -> State:
                 continue  # what has expired is neither made nor missed
             state["secret"][name, secret_name] = {"expires": secret.expires}
     return state
+
+
+def _add_federation(state: State, file: RealmFile) -> None:
+    for name, issuer in (file.trusted_issuers or {}).items():
+        state["trusted_issuer"][(name,)] = federation.issuer_values(issuer)
+    for name, rule in (file.federation_rules or {}).items():
+        about = {"issuer": rule.issuer, "application": rule.application}
+        state["federation_rule"][(name,)] = about | federation.rule_values(rule)
 
 
 def _fields(sheet: type[Sheet], of: Any) -> dict[str, Any]:

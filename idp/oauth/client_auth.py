@@ -135,11 +135,13 @@ def _as_known(realm: KnownRealm, client_id: str) -> Iterator[KnownApplication | 
         yield applications.known_application(realm, client_id)
 
 
-def shows_credential(environ: Environ, form: Form) -> bool:
-    """Tell whether a request tries to authenticate a client in any way."""
-    return "HTTP_AUTHORIZATION" in environ or any(
-        name in form for name in ("client_id", "client_secret", "client_assertion", "client_assertion_type")
-    )
+def shows_credential(environ: Environ, form: Form, *, or_names_itself: bool = True) -> bool:
+    """Tell whether a request tries to authenticate a client in any way.
+
+    :param or_names_itself: whether `client_id` alone is such a try.
+    """
+    names = ("client_secret", "client_assertion", "client_assertion_type", *(("client_id",) if or_names_itself else ()))
+    return "HTTP_AUTHORIZATION" in environ or any(name in form for name in names)
 
 
 def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
@@ -180,18 +182,28 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
     try:
         admission = federation.admit(realm, assertion, client_id=client_id)
     except federation.AssertionRefusedError as error:
-        examined = error.examination
-        if examined.wants_keys and examined.issuer is not None:
-            federation.want_keys(realm, examined.issuer.name)
-        _log.info("assertion refused: %s", error)
-        name = examined.issuer.name if examined.issuer is not None else ""
-        raise _count_and_refuse(
-            realm, applications.known_application(realm, client_id), client_id, address, f"federation {name}: {error}"
-        ) from error
+        refusal = note_refusal(realm, error, applications.known_application(realm, client_id), address)
+        count_failure(realm, client_id, address)
+        raise refusal from error
     commit()
     for missed in admission.unmatched:
         _note_miss(realm, admission, missed, address)
     return Client(admission.application, None, address, admission.digest)
+
+
+def note_refusal(
+    realm: KnownRealm, error: federation.AssertionRefusedError, application: KnownApplication | None, address: str
+) -> InvalidClientError:
+    """Note that an assertion of a trusted issuer was refused, and why; have its keys fetched if that may help the next one.
+
+    :param application: the one that the request names; None for none.
+    """
+    examined = error.examination
+    if examined.wants_keys and examined.issuer is not None:
+        federation.want_keys(realm, examined.issuer.name)
+    _log.info("assertion refused: %s", error)
+    name = examined.issuer.name if examined.issuer is not None else ""
+    return _refuse(realm, application, address, f"federation {name}: {error}")
 
 
 def _note_miss(realm: KnownRealm, admission: federation.Admission, missed: federation.RuleFinding, address: str) -> None:

@@ -30,11 +30,11 @@ def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, A
             "This grant type is not supported. Discovery lists those that are: grant_types_supported."
         )
     client = None
-    if grant.needs_client or shows_credential(environ, form):
+    if grant.needs_client or shows_credential(environ, form, or_names_itself=not grant.names_client(form)):
         client = authenticate_application(known, environ, form, single_use=grant.uses_up_secrets, public=grant.for_people)
     if client is not None:
         count_token(known, client.application, client.address)
-        if grant.name not in client.application.grants:
+        if grant.name and grant.name not in client.application.grants:
             raise UnauthorizedClientError("The application may not use this grant. Add it to the application's grants.")
     address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
     return grant.answer(known, client, form, address)

@@ -49,7 +49,14 @@ def answer_for(
         raise InvalidScopeError(str(error)) from error
     is_openid = bool(issued.id_token)
     tokens.usage(realm.runtime).issued(
-        realm.name, client.application, client.secret, client.address, issued.jti, id_token=is_openid, tag=tag
+        realm.name,
+        client.application,
+        client.secret,
+        client.address,
+        issued.jti,
+        id_token=is_openid,
+        tag=tag,
+        assertion=client.assertion,
     )
     answer = {"access_token": issued.access_token, "token_type": "Bearer", "expires_in": issued.expires_in}
     optional = {"refresh_token": refresh_token, "id_token": issued.id_token, "scope": " ".join(person.scopes)}

@@ -15,6 +15,7 @@ from idp.audit import Tag
 from idp.audit.activity import ActivityCount
 from idp.db import commit, db
 from idp.errors import ConflictError, Sentence, Term
+from idp.federation import FederatedPerson, FederationRule, TrustedIssuer, UsedForeignAssertion
 from idp.keys import SigningKey
 from idp.keysets import Keyset, KeysetKey, KeysetProject, KeysetVersion, Lease
 from idp.mail import MailMessage
@@ -33,11 +34,12 @@ PIECE = 1_000
 # in the order in which nothing points to what goes
 _BY_REALM: tuple[InstrumentedAttribute[int], ...] = (
     Grant.realm_id, ApiKey.realm_id, PersonalToken.realm_id, UserSession.realm_id, ProtectedApi.realm_id, Lease.realm_id,
-    RegistrationToken.realm_id,
+    RegistrationToken.realm_id, FederationRule.realm_id, FederatedPerson.realm_id,
 )  # fmt: skip # a list of words
 _BY_PARENT = (
     (Keyset, (KeysetKey.keyset_id, KeysetVersion.keyset_id, KeysetProject.keyset_id)),
     (Application, (ApplicationSecret.application_id, UsedAssertion.application_id, DailyUse.application_id)),
+    (TrustedIssuer, (UsedForeignAssertion.issuer_id,)),
     (Group, (Membership.group_id,)),
     (User, (Membership.user_id, OneTimeLink.user_id)),
     (Role, ()),
@@ -104,7 +106,7 @@ def _remove(column: InstrumentedAttribute[int], realm_id: int) -> None:
 
 
 def _remove_with_parts(
-    table: type[Keyset | Application | Group | User | Role | Project],
+    table: type[Keyset | Application | TrustedIssuer | Group | User | Role | Project],
     columns: tuple[InstrumentedAttribute[int], ...],
     realm_id: int,
 ) -> None:

@@ -28,12 +28,14 @@ class NewApplication:
     """Roles on the realm."""
     projects: Sequence[tuple[str, str, datetime | None]] = ()
     """Project, role on it, and until when."""
+    with_secret: bool = True
+    """Whether it gets a first secret: one that a trusted issuer vouches for, or that has a key of its own, needs none."""
 
 
 def create(authority: Authority, wish: NewApplication) -> tuple[Application, str]:
     """Make an application with what it is to hold, and its first secret, which is returned and shown now or never.
 
-    One that can keep no secret gets none.
+    One that can keep no secret gets none, nor does one that is to have none.
 
     :raises DeniedError: the caller may not make applications, or not give one of the roles.
     """
@@ -53,7 +55,7 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
         )
     if wish.sheet.jwks is not None:
         applications.limit_public_keys(application, frozen_for(authority, holder))
-    if application.is_public:
+    if application.is_public or not wish.with_secret:
         return application, ""
     return application, add_secret(authority, application, FIRST_SECRET)[1]
 

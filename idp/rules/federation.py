@@ -5,15 +5,14 @@ Whoever can say whose word counts can act as every application that is admitted 
 
 from idp import applications, federation
 from idp.callers import DeniedError
-from idp.db import db
 from idp.errors import NotFoundError, Sentence
-from idp.federation import Examination, FederationRule, FederationRuleSheet, TrustedIssuer, TrustedIssuerSheet
-from idp.realms import KnownRealm
+from idp.federation import Examination, FederatedPerson, FederationRule, FederationRuleSheet, TrustedIssuer, TrustedIssuerSheet
+from idp.realms import known_realm
 from idp.rules import applications as rules_of_applications
 from idp.rules.authority import Authority
 from idp.rules.delegation import frozen_for, owns_realm
 
-READ = "realm:read"
+READ, USERS_READ = "realm:read", "users:read"
 
 
 def check_reading(authority: Authority) -> None:
@@ -78,7 +77,7 @@ def delete_issuer(authority: Authority, name: str) -> None:
     :raises NotFoundError: there is none of this name.
     """
     check_changing_issuers(authority)
-    federation.delete_issuer(authority.realm, name)
+    federation.delete_issuer(authority.realm, federation.get_issuer(authority.realm, name))
 
 
 def refresh_issuer(authority: Authority, name: str) -> None:
@@ -97,7 +96,7 @@ def visible_rule(authority: Authority, name: str) -> FederationRule:
     :raises NotFoundError: there is none that the caller may see.
     """
     rule = federation.get_rule(authority.realm, name)
-    if not rules_of_applications.sees(authority, _application(rule)):
+    if not rules_of_applications.sees(authority, rule.application):
         raise NotFoundError(Sentence("{Realm} has no federation rule {name!r}.", realm=authority.realm.name, name=name[:80]))
     return rule
 
@@ -121,7 +120,7 @@ def update_rule(authority: Authority, name: str, sheet: FederationRuleSheet) -> 
     :raises NotFoundError: there is none of this name.
     """
     rule = federation.get_rule(authority.realm, name)
-    application = _manageable(authority, _application(rule).name)
+    application = _manageable(authority, rule.application.name)
     frozen = frozen_for(authority, applications.holder_of(application), rule.frozen)
     federation.update_rule(authority.realm, rule, sheet, frozen=frozen)
     return rule
@@ -134,18 +133,80 @@ def delete_rule(authority: Authority, name: str) -> None:
     :raises NotFoundError: there is none of this name.
     """
     rule = federation.get_rule(authority.realm, name)
-    _manageable(authority, _application(rule).name)
+    _manageable(authority, rule.application.name)
     federation.delete_rule(authority.realm, rule)
 
 
-def explain(authority: Authority, known: KnownRealm, assertion: str, client_id: str = "") -> Examination:
-    """Tell what becomes of an assertion, rule by rule and line by line. Nothing of it is kept, and it is not used up.
+def check_making_rules(authority: Authority) -> None:
+    """See that the caller may make rules of any application.
 
-    :param known: the realm.
-    :raises DeniedError: the caller may not see the issuers of the realm, and all its applications.
+    :raises DeniedError: they may not.
+    """
+    authority.require(rules_of_applications.WRITE)
+
+
+def check_listing(authority: Authority, application: str = "") -> None:
+    """See that the caller may list the rules of the realm, or those of one application.
+
+    :raises DeniedError: the caller may not see all applications of the realm.
+    :raises NotFoundError: there is no such application that the caller may see.
+    """
+    if application:
+        rules_of_applications.visible(authority, application)
+    else:
+        authority.require(rules_of_applications.READ)
+
+
+def check_listing_people(authority: Authority) -> None:
+    """See that the caller may see whom the subjects of trusted issuers stand for.
+
+    :raises DeniedError: they may see neither the issuers of the realm nor its users.
+    """
+    check_reading(authority)
+    authority.require(USERS_READ)
+
+
+def link_person(authority: Authority, issuer: str, subject: str, user: str) -> FederatedPerson:
+    """Say whom the subject of an issuer stands for; see `federation.link_person`.
+
+    :raises DeniedError: the caller may not decide whose word counts.
+    """
+    check_changing_issuers(authority)
+    return federation.link_person(authority.realm, issuer, subject, user)
+
+
+def unlink_person(authority: Authority, uid: str) -> None:
+    """Have the subject of an issuer stand for nobody; see `federation.unlink_person`.
+
+    :raises DeniedError: the caller may not decide whose word counts.
+    """
+    check_changing_issuers(authority)
+    federation.unlink_person(authority.realm, uid)
+
+
+def can_explain(authority: Authority) -> bool:
+    """Tell whether the caller may see what becomes of an assertion: who sees the issuers, and all applications."""
+    return authority.can(READ) and authority.can(rules_of_applications.READ)
+
+
+def check_explaining(authority: Authority) -> None:
+    """See that the caller may; see `can_explain`.
+
+    :raises DeniedError: they may not.
     """
     check_reading(authority)
     authority.require(rules_of_applications.READ)
+
+
+def explain(authority: Authority, assertion: str, client_id: str = "") -> Examination:
+    """Tell what becomes of an assertion, rule by rule and line by line. Nothing of it is kept, and it is not used up.
+
+    :raises DeniedError: the caller may not; see `can_explain`.
+    """
+    check_explaining(authority)
+    known = known_realm(authority.caller.realm.runtime, authority.realm.name)
+    if known is None:
+        raise NotFoundError(Sentence("There is no {realm} {name!r}.", name=authority.realm.name))
     return federation.examine(known, assertion, client_id=client_id, every_rule=True)
 
 
@@ -157,7 +218,3 @@ def _manageable(authority: Authority, name: str) -> applications.Application:
 
 def _is_admitted(authority: Authority) -> bool:
     return "federation" in authority.caller.claims
-
-
-def _application(rule: FederationRule) -> applications.Application:
-    return db.session.get_one(applications.Application, rule.application_id)

@@ -10,7 +10,7 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, audit, clock_trust, mail, nodes, ratelimit, runtime, setup, tokens, trail, users
+from idp import apikeys, audit, clock_trust, federation, mail, nodes, ratelimit, runtime, setup, tokens, trail, users
 from idp.app import create_app
 from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors, tell_before_waiting
@@ -55,10 +55,10 @@ _log = logging.getLogger(__name__)
 
 
 class Chores:
-    """The threads that write usage, rotate keys that are due, remove what has expired, send mail, and seal the audit trail.
+    """The threads that write usage, rotate keys that are due, remove what has expired, send mail, fetch key sets, seal the trail.
 
-    Mail has a thread of its own, and so have notices to applications, and sealing with its checkpoints: whoever they are sent to
-    may take their time.
+    Mail has a thread of its own, and so have notices to applications, the fetching of key sets, and sealing with its checkpoints:
+    whoever is called may take their time.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -68,6 +68,7 @@ class Chores:
         self._chores = Loop("chores", WRITE_USAGE_EVERY, self._do_chores)
         self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
         self._herald = Loop("herald", SEND_MAIL_EVERY, lambda: self._guarded(deliver_notices))
+        self._fetcher = Loop("fetcher", SEND_MAIL_EVERY, lambda: self._guarded(federation.fetch_due_keys))
         self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
@@ -78,7 +79,7 @@ class Chores:
         self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
         self._guarded(self._announce)
-        for loop in (self._chores, self._postman, self._herald, self._sealer):
+        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._sealer):
             loop.start()
 
     def finish(self) -> None:
@@ -86,6 +87,7 @@ class Chores:
         self._chores.finish(patience=10)
         self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
         self._herald.finish(patience=1)  # so is a notice
+        self._fetcher.finish(patience=1)  # keys that are on their way are fetched again
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)
@@ -108,7 +110,7 @@ class Chores:
         process = self._app.extensions["realmgate"]
         workers = nodes.announce(process.settings.workers)
         ratelimit.limiter(process).share_among(workers)
-        self._postman.every = self._herald.every = send_mail_every(workers)
+        self._postman.every = self._herald.every = self._fetcher.every = send_mail_every(workers)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)

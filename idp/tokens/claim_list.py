@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from idp.access import permissions_on
-from idp.applications import KnownApplication
+from idp.applications import KnownApplication, Origin
 from idp.realms import KnownRealm
 from idp.tokens.token_roles import TokenRoles
 from idp.users import KnownUser
@@ -65,6 +65,8 @@ class Statement:
     auth_time: int | None = None
     acr: str | None = None
     nonce: str | None = None
+    by_word_of: Origin | None = None
+    """Who has let the application act for a person, where that was not the person here."""
     grant_id: str | None = None
     """The authorization that a person's token is of."""
     named: frozenset[str] = frozenset()
@@ -146,8 +148,10 @@ def _methods(said: Statement) -> list[str] | None:
 
 
 def _origin(said: Statement) -> dict[str, str] | None:
-    origin = said.subject.origin if isinstance(said.subject, KnownApplication) else None
-    return {"iss": origin.issuer, "sub": origin.subject, "rule": origin.rule} if origin is not None else None
+    origin = said.subject.origin if isinstance(said.subject, KnownApplication) else said.by_word_of
+    if origin is None:
+        return None
+    return {"iss": origin.issuer, "sub": origin.subject} | ({"rule": origin.rule} if origin.rule else {})
 
 
 def _when_signed(_: Statement) -> None:
@@ -190,7 +194,7 @@ CLAIMS = (
     Claim("projects", "The projects that it has roles on, with the roles on each.", lambda said: said.held.projects),
     Claim(
         "federation",
-        "By whose word its subject was admitted, and by which rule: for a program that has no credential of its own here.",
+        "By whose word its subject was admitted, and a program by which rule: it has shown no credential of its own here.",
         _origin,
         passed_on=True,
     ),
@@ -305,8 +309,8 @@ SCOPED_CLAIMS = {
 PERSONS_ACCESS = Form(
     "person's access token",
     _names(
-        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects scope sid grant_id userinfo "
-        "auth_time acr amr iat nbf exp jti"
+        "iss sub azp preferred_username typ aud client_id realm_access resource_access projects federation scope sid "
+        "grant_id userinfo auth_time acr amr iat nbf exp jti"
     ),
     "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from idp import clock
-from idp.applications import KnownApplication
+from idp.applications import KnownApplication, Origin
 from idp.crypto import random_id
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, Form, Statement
@@ -33,6 +33,8 @@ class SignedInPerson:
     scopes: Sequence[str]
     resource: str = ""
     nonce: str = ""
+    by_word_of: Origin | None = None
+    """Who has let the application act for them, where that was not themselves."""
     named_in_id_token: Collection[str] = ()
     """Claims that were asked for by name."""
     named_in_userinfo: Collection[str] = ()
@@ -108,4 +110,5 @@ def _statement(realm: KnownRealm, application: KnownApplication, person: SignedI
         auth_time=person.auth_time,
         acr=ACR,
         grant_id=person.grant_id,
+        by_word_of=person.by_word_of,
     )

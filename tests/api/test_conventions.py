@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from sqlalchemy import select
 
-from idp import access, applications, audit, registrations, users
+from idp import access, applications, audit, federation, registrations, users
 from idp.api import ROUTES
 from idp.api.operations import Deprecation, shape_of
 from idp.app import close_app, create_app
@@ -429,6 +429,19 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
         set_realm(realm, registration=True)
         grant = access.list_grants(realm, project="vision")[0]
         application = applications.get_application(realm, "bot")
+        issuer = federation.create_issuer(realm, "hub", federation.TrustedIssuerSheet.read({"preset": "github"}))
+        rule = federation.create_rule(
+            realm,
+            "deploy",
+            federation.FederationRuleSheet.read(
+                {
+                    "issuer": "hub",
+                    "application": "bot",
+                    "lines": [federation.LineSheet(claim="repository_id", value="1")],
+                }
+            ),
+            frozen=None,
+        )
         lent = db.session.scalars(select(Lease)).one()
         return {
             "realms": realm.uid,
@@ -447,6 +460,9 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
             "sessions": sessions.list_sessions(realm)[0][0].uid,
             "secret": applications.list_secrets(application)[0].uid,
             "registrationTokens": registrations.create_token(realm, RegistrationTokenSheet())[0].uid,
+            "federation/issuers": issuer.uid,
+            "federation/rules": rule.uid,
+            "federation/people": federation.link_person(realm, "hub", "00u1", uid).uid,
             "personalTokens": "5a1d1e7c-1111-4111-8111-111111111111",
             "audits": str(audit.list_events("acme", limit=1)[0].id),
         }
@@ -457,7 +473,7 @@ def test_another_tenants_ids_are_nowhere(client: FlaskClient, make: Factory, adm
     for method, path, view in ROUTES:
         if "<" not in path or shape_of(view).public or path.startswith("/v1/auth/"):
             continue
-        resource = path.split("/")[2]
+        resource = "/".join(path.split("/")[2 : 4 if "/federation/" in path else 3])
         url = path.replace("<uid>", ids[resource]).replace("<kid>", ids[resource]).replace("<secret>", ids["secret"])
         url = url.replace("<user>", uid).replace("<token_id>", ids["personalTokens"]).replace("<grant>", ids["grants"])
         operation = description()["paths"][path.replace("<", "{").replace(">", "}")][method.lower()]

@@ -1,6 +1,7 @@
 """The how-to pages on keys, exchange, the gateway and personal tokens work word by word, each on a server of its own."""
 
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from idp import crypto
 from tests.docs.test_tutorial import folder, server, surroundings  # noqa: F401 (fixtures)
+from tests.federation.issuing import kubernetes
 from tests.serving import PATIENCE, PROJECT, Server
 
 DOCS = PROJECT / "docs"
@@ -25,10 +27,11 @@ EXPECTED = {
     ],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
     "sign-in.md": ['"registration_access_token":', '"user_code":', "created application idp"],
+    "federation.md": ["assertions of cluster that match builder admit builder.", "of jobs is ann@acme.example"],
     "personal-tokens.md": ['"success":true', '"active":true'],
 }
 LOGO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-"""The reader's own, which a page speaks of."""
+"""The reader's own, which a page speaks of; the key set of their cluster is another."""
 
 
 def blocks(page: str, kind: str = "sh") -> list[str]:
@@ -47,6 +50,8 @@ def test_every_command_of_the_page_works(page: str, folder: Path, server: Server
     script = script.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace("https://id.example.com", server.url)
     logo = folder / "logo.png"
     logo.write_bytes(base64.b64decode(LOGO))
+    keys = folder / "keys.json"
+    keys.write_text(json.dumps(kubernetes().jwks))
     done = subprocess.run(
         ["bash", "-c", script],
         env=surroundings(server),
@@ -61,6 +66,7 @@ def test_every_command_of_the_page_works(page: str, folder: Path, server: Server
     for expected in EXPECTED[page]:
         assert expected.lower() in said, expected
     logo.unlink()
+    keys.unlink()
     assert sorted(path.name for path in folder.iterdir()) == [".venv", "docs", "idp", "realms", "var"]
 
 

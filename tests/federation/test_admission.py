@@ -30,8 +30,8 @@ def rule(make: Factory, application: str, lines: dict[str, str], name: str = "",
     make.do(add)
 
 
-def ask_with(client: FlaskClient, assertion: str, **form: str) -> Any:
-    return ask(client, "token", assertion_form(assertion, grant_type="client_credentials", **form))
+def ask_with(client: FlaskClient, assertion: str, *, realm: str = "acme", **form: str) -> Any:
+    return ask(client, "token", assertion_form(assertion, grant_type="client_credentials", **form), realm=realm)
 
 
 APP = {"repository_id": "4711", "ref": "refs/heads/main"}
@@ -98,65 +98,11 @@ def test_one_subject_serves_several_applications_and_the_request_names_which(
     assert ask_with(client, hub.sign(ref="refs/heads/else")).status_code == 200, "one is left"
 
 
-HOSTILE: dict[str, dict[str, Any]] = {
-    "the name was registered again": {"repository_id": "9999"},
-    "another branch": {"ref": "refs/heads/feature"},
-    "a branch whose name goes on": {"ref": "refs/heads/main/x"},
-    "wrong audience": {"aud": "https://elsewhere.example"},
-    "audience with a slash at its end": {"aud": "http://localhost:8080/auth/realms/acme/"},
-    "one audience too many": {"aud": ["http://localhost:8080/auth/realms/acme", "https://elsewhere.example"]},
-    "no audience": {"aud": []},
-    "expired": {"iat": 1_700_000_000, "nbf": 1_700_000_000, "exp": 1_700_000_300},
-    "from the future": {"iat": 4_000_000_000, "nbf": 4_000_000_000, "exp": 4_000_000_300},
-    "an id that is no text": {"repository_id": {"a": "4711"}},
-    "an id in another type": {"repository_id": 4711.0},
-    "an empty id": {"jti": ""},
-    "an id that is too long": {"jti": "x" * 256},
-    "an issuer like ours": {"iss": "https://token.actions.githubusercontent.com/"},
-    "an issuer in a list": {"iss": ["https://token.actions.githubusercontent.com"]},
-    "our own issuer": {"iss": "http://localhost:8080/auth/realms/acme"},
-    "another realm's issuer": {"iss": "http://localhost:8080/auth/realms/other"},
-    "no subject": {"sub": ""},
-}
-
-
-@pytest.mark.parametrize("what", HOSTILE)
-def test_what_is_not_as_it_should_be_is_refused_alike(client: FlaskClient, make: Factory, hub: Issuer, what: str) -> None:
-    make.application("deployer")
-    trust(make, hub)
-    rule(make, "deployer", APP)
-    answer = ask_with(client, hub.sign(**HOSTILE[what]))
-    assert (answer.status_code, answer.json["error"]) == (401, "invalid_client"), what
-    assert ask_with(client, hub.sign()).status_code == 200, "and nothing else was wrong"
-
-
-@pytest.mark.parametrize(
-    "header", [{"jku": "https://evil.example/jwks"}, {"jwk": {}}, {"crit": ["x"], "x": 1}, {"typ": "at+jwt"}]
-)
-def test_a_header_that_would_lead_elsewhere_is_refused(
-    client: FlaskClient, make: Factory, hub: Issuer, header: dict[str, Any]
-) -> None:
-    make.application("deployer")
-    trust(make, hub)
-    rule(make, "deployer", APP)
-    assert ask_with(client, _signed(hub, header)).status_code == 401
-
-
 def test_a_header_with_a_thumbprint_as_github_has_it_is_accepted(client: FlaskClient, make: Factory, hub: Issuer) -> None:
     make.application("deployer")
     trust(make, hub)
     rule(make, "deployer", APP)
     assert ask_with(client, hub.sign(header={"x5t": "abc"})).status_code == 200
-
-
-def test_who_signs_with_another_key_or_names_none_that_is_known_is_refused(
-    client: FlaskClient, make: Factory, hub: Issuer
-) -> None:
-    make.application("deployer")
-    trust(make, hub)
-    rule(make, "deployer", APP)
-    for other in (Issuer(claims=hub.claims), Issuer(claims=hub.claims, kid="k2")):
-        assert ask_with(client, other.sign()).status_code == 401
 
 
 def test_a_rule_in_audit_mode_admits_nobody_and_records_what_it_would_have_refused(
@@ -191,20 +137,3 @@ def test_what_is_taken_away_counts_no_more(client: FlaskClient, make: Factory, h
     assert ask_with(client, hub.sign()).status_code == 200
     make.do(lambda realm: federation.delete_rule(realm, federation.get_rule(realm, "deployer-rule")))
     assert ask_with(client, hub.sign()).status_code == 401
-
-
-def _signed(issuer: Issuer, header: dict[str, Any]) -> str:
-    """Sign by hand what no library signs."""
-    import base64
-    import json
-
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    plain = issuer.sign()
-    payload = plain.split(".")[1]
-    head = {"alg": "RS256", "kid": issuer.kid, "typ": "JWT"} | header
-    encoded = base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode()
-    signed = f"{encoded}.{payload}"
-    signature = issuer.key.private_key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

@@ -20,6 +20,7 @@ from idp.cli import main
 from idp.cli.words import option_of
 from idp.console.forms import UNITS, length_of_time
 from idp.console.sheet_forms import unit_of
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
 from idp.realms import RealmSheet
@@ -34,6 +35,17 @@ from tests.field_table import SHEETS
 Call = Callable[..., Any]
 LATER = "2031-02-03T04:05:00+00:00"
 RULES = [{"methods": ["GET"], "path": "/api", "roles": ["viewer"], "project": "vision"}]
+KEYS = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "kid": "k1",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        }
+    ]
+}
 VALUES = {"provider": ("aws", [{"type": "pub", "value": "AKIA1"}, {"type": "pvt", "value": "secret"}])}
 
 
@@ -194,6 +206,47 @@ RESOURCES = {
         is_filed=False,
         update=("keysets", "update", "{keyset}"),
     ),
+    "trusted issuer": Resource(
+        TrustedIssuerSheet,
+        {
+            "description": "new",
+            "enabled": False,
+            "preset": "kubernetes",
+            "issuer": "https://cluster.example",
+            "key_source": "uploaded",
+            "jwks": {"keys": [{**KEYS["keys"][0]}]},
+            "audiences": ["https://tokens.example"],
+            "replay": "reuse",
+            "longest_life_seconds": 900,
+            "longest_age_seconds": 120,
+            "leeway_seconds": 7,
+            "token_seconds": 600,
+            "keep_keys_hours": 3,
+        },
+        "/v1/federation/issuers/cluster",
+        ("federation", "issuers", "list"),
+        "issuers/cluster",
+        elsewhere={"jwks_url": "keys from a URL"},
+        update=("federation", "issuers", "update", "cluster"),
+    ),
+    "federation rule": Resource(
+        FederationRuleSheet,
+        {
+            "description": "new",
+            "enabled": False,
+            "issuer": "hub",
+            "application": "full",
+            "mode": "audit",
+            "lines": [{"claim": "repository_id", "value": "7"}, {"claim": "ref", "value": "refs/heads/*"}],
+            "token_seconds": 600,
+            "roles": ["viewer"],
+            "projects": ["hearing"],
+        },
+        "/v1/federation/rules/deploy",
+        ("federation", "rules", "list"),
+        "federation-rules/deploy",
+        update=("federation", "rules", "update", "deploy"),
+    ),
     "protected API": Resource(
         ProtectedApiSheet,
         {"audience": "https://billing.example", "rules": RULES},
@@ -256,6 +309,13 @@ def ids(client: FlaskClient, admin: dict[str, str], make: Factory) -> dict[str, 
         "key": post("apiKeys", **named("key")),
         "keyset": post("keysets", **named("keyset", category="provider", entity=entity, keys=keys)),
     }
+    found["trusted issuer"] = post(
+        "federation/issuers",
+        **named("cluster", preset="kubernetes", issuer="https://old.example", keySource="uploaded", jwks=KEYS),
+    )
+    post("federation/issuers", **named("hub", preset="github"))
+    rule = {"issuer": "hub", "application": "full", "lines": [{"claim": "repository_id", "value": "1"}]}
+    found["federation rule"] = post("federation/rules", **named("deploy", **rule))
     found["grant"] = post("grants", spec={"holder": {"kind": "group", "uid": "crew"}, "role": "reviewer"})
     make.do(lambda realm: set_api(realm, "billing", audience="https://old.example"))
     return found
@@ -335,7 +395,12 @@ def typed(value: Any, *, is_time: bool) -> set[str]:
         return {value[:16]}
     if isinstance(value, dict):
         return {json.dumps(value, sort_keys=True)}
-    return set(value) if isinstance(value, list) else {str(value)}
+    return {written(one) for one in value} if isinstance(value, list) else {str(value)}
+
+
+def written(value: Any) -> str:
+    """Return what people write for a value of a list: a line of a rule as claim and value."""
+    return f"{value['claim']}={value['value']}" if isinstance(value, dict) else str(value)
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_API if RESOURCES[name].page])
@@ -345,6 +410,8 @@ def test_console_shows_what_the_api_has_set_and_loses_nothing(
     set_by_api(client, admin, name, ids)
     each = RESOURCES[name]
     buttons = {"enabled", "active"} | ({"expires_at"} if name == "key" else set())  # have pages or buttons of their own
+    if name in {"trusted issuer", "federation rule"}:
+        buttons = set(each.sheet.kept)
     surfer = Surfer(client.application).sign_in().open(f"/console/realms/acme/{each.page.format(**ids)}")
     sent: dict[str, set[str]] = {}
     for said, value in surfer.form("Save").values:
@@ -420,6 +487,7 @@ def test_commands_set_and_empty_every_field(
 ) -> None:
     each, file = RESOURCES[name], tmp_path / "keys.json"
     other = {"enabled", "active", "permissions"} | ({"expires_at"} if name == "key" else set())  # have commands of their own
+    other |= {"issuer", "application"} if name == "federation rule" else set()  # it is about these for good
     values = {said: value for said, value in each.values.items() if said not in other}
     words: list[str] = []
     for said, value in values.items():
@@ -430,13 +498,14 @@ def test_commands_set_and_empty_every_field(
         if isinstance(value, dict):
             file.write_text(json.dumps(value))
         for one in value if isinstance(value, list) else [file if isinstance(value, dict) else value]:
-            words += [option, str(one)]
+            words += [option, written(one)]
     command = [word.format(**ids) for word in each.update]
     run(*command, *words)
     make.forget()
     assert told_by_api(client, admin, name, ids, values) == values
     emptied = [said for said in values if is_emptied(each.sheet, said) and said != "name"]
-    if name in {"realm", "keyset"}:  # every setting of a realm has a value; a keyset's projects are emptied by their own option
+    # every setting of a realm has a value; a keyset's projects are emptied by their own option; the others need what they have
+    if name in {"realm", "keyset", "trusted issuer", "federation rule"}:
         return
     run(*command, *[word for said in emptied for word in ("--empty", option_of(said).removeprefix("--"))])
     make.forget()

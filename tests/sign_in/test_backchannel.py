@@ -165,7 +165,7 @@ def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Fa
         "224.0.0.1",
     ):
         with pytest.raises(outbound.OutboundError):
-            outbound.post_form(f"http://{host}:{port}/logout", b"x=1", {}, private=False)
+            outbound.post_form(f"http://{host}:{port}/logout", b"x=1", {}, reach=outbound.Reach())
     assert listener.heard == []
 
 
@@ -188,5 +188,5 @@ def test_address_is_the_one_that_was_checked(listener: Listener, monkeypatch: py
     monkeypatch.setattr(outbound.socket, "create_connection", connect)
     monkeypatch.setattr(outbound, "_is_public", lambda address: address == "203.0.113.7")
     with pytest.raises(outbound.OutboundError):
-        outbound.post_form(f"http://rebound.example:{listener.server_address[1]}/", b"", {}, private=False)
+        outbound.post_form(f"http://rebound.example:{listener.server_address[1]}/", b"", {}, reach=outbound.Reach())
     assert (asked, connected[0][0]) == (["rebound.example"], "203.0.113.7")

@@ -319,7 +319,7 @@ def test_receiver_that_takes_its_time_is_cut_off(monkeypatch: pytest.MonkeyPatch
     started = time.monotonic()
     try:
         with pytest.raises(outbound.OutboundError):
-            outbound.post_form(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"", {}, private=True)
+            outbound.post_form(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"", {}, reach=outbound.Reach(private=True))
         assert time.monotonic() - started < outbound.TIMEOUT * 10, "it ended by itself"
     finally:
         stop.set()

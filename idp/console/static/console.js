@@ -255,7 +255,9 @@ if (role) {
 // What is for some of what can be chosen opens once such a thing is chosen.
 for (const group of document.querySelectorAll("[data-open-with]")) {
   const chosen = document.getElementById(group.dataset.openWith);
-  chosen.addEventListener("change", () => { group.open = chosen.value !== ""; });
+  chosen.addEventListener("change", () => {
+    group.open = group.dataset.openAt ? chosen.value === group.dataset.openAt : chosen.value !== "";
+  });
 }
 
 // The bars of a chart say what they stand for: to the pointer, and to the arrow keys.

@@ -85,6 +85,27 @@ def upgrade() -> None:
     op.create_index("ix_federation_rule_application_id", "federation_rule", ["application_id"])
     op.create_index("ix_federation_rule_issuer_id_pin", "federation_rule", ["issuer_id", "pin"])
     op.create_table(
+        "federated_person",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("realm_id", sa.Integer(), nullable=False),
+        sa.Column("issuer_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["trusted_issuer.id"], name=op.f("fk_federated_person_issuer_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["realm_id"], ["realm.id"], name=op.f("fk_federated_person_realm_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_federated_person_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_federated_person")),
+        sa.UniqueConstraint("issuer_id", "subject", name=op.f("uq_federated_person_issuer_id_subject")),
+        sa.UniqueConstraint("uid", name=op.f("uq_federated_person_uid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_federated_person_realm_id", "federated_person", ["realm_id"])
+    op.create_index("ix_federated_person_user_id", "federated_person", ["user_id"])
+    op.create_table(
         "used_foreign_assertion",
         sa.Column("issuer_id", sa.Integer(), nullable=False),
         sa.Column("jti_hash", sa.String(length=64), nullable=False),
@@ -98,5 +119,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name in ("used_foreign_assertion", "federation_rule", "trusted_issuer"):
+    for name in ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer"):
         op.drop_table(name)

@@ -1,4 +1,4 @@
-"""Token exchange (RFC 8693): an API key for a session token, or an access token for a narrower one for another audience."""
+"""Token exchange (RFC 8693): an API key for a session token, an access token for a narrower one, an assertion for one at all."""
 
 from typing import Any
 
@@ -14,6 +14,8 @@ from idp.oauth.errors import (
     SlowDownError,
 )
 from idp.oauth.forms import Form
+from idp.oauth.grants.client_credentials import issue_for
+from idp.oauth.grants.jwt_bearer import NOT_ADMITTED, admitted_client
 from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm
 
@@ -21,6 +23,10 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 API_KEY = "urn:realmgate:params:oauth:token-type:api-key"
 SESSION_TOKEN = "urn:realmgate:params:oauth:token-type:session-token"  # noqa: S105 (the name of a type)
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 (a type)
+
+JWT, ID_TOKEN = "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"
+_ASSERTIONS = frozenset({JWT, ID_TOKEN})
+"""Types of what a trusted issuer has signed: some clients call it an ID token, which it often is there."""
 
 
 def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
@@ -42,7 +48,25 @@ def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address
         return _exchange_key(realm, client, form, subject_token, address)
     if subject_type == ACCESS_TOKEN:
         return _exchange_access_token(realm, client, form, subject_token)
-    raise InvalidRequestError(f"subject_token_type must be {API_KEY} or {ACCESS_TOKEN}.")
+    if subject_type in _ASSERTIONS:
+        return _exchange_assertion(realm, client, form, subject_token, address)
+    raise InvalidRequestError(f"subject_token_type must be {JWT}, {API_KEY} or {ACCESS_TOKEN}.")
+
+
+def names_its_client(form: Form) -> bool:
+    """Tell whether `client_id` only says which application is meant: what is exchanged shows who it is."""
+    return form.text("subject_token_type") in _ASSERTIONS
+
+
+def _exchange_assertion(realm: KnownRealm, client: Client | None, form: Form, assertion: str, address: str) -> dict[str, Any]:
+    """Return a token of the application that an assertion of a trusted issuer admits."""
+    _check_requested(form, ACCESS_TOKEN)
+    try:
+        admitted = admitted_client(realm, client, form, assertion, address)
+    except InvalidClientError as error:
+        raise InvalidRequestError(NOT_ADMITTED) from error  # RFC 8693 §2.2.2
+    issued = issue_for(realm, admitted, form, Tag.TOKEN_EXCHANGE)
+    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
 
 
 def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_key: str, address: str) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""People whom a trusted issuer knows, and who they are here: for grants that an organisation's sign-in server gives (ID-JAG)."""
+
+from sqlalchemy import select
+
+from idp import audit
+from idp.db import db, reading
+from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
+from idp.federation.models import FederatedPerson, TrustedIssuer
+from idp.federation.service import get_issuer
+from idp.paging import Listing
+from idp.realms import Realm
+from idp.users import User, UserKind, get_user
+
+LONGEST_SUBJECT = 255
+
+
+def link_person(realm: Realm, issuer: str, subject: str, user: str) -> FederatedPerson:
+    """Say whom the subject of an issuer stands for here.
+
+    :param issuer: name or uid of a trusted issuer.
+    :param subject: `sub`, as the issuer has it: an id that it never gives to another.
+    :param user: name or uid of a person.
+    :raises ConflictError: it stands for somebody already.
+    :raises InvalidValueError: the subject is not usable, or the user is a machine.
+    :raises NotFoundError: there is no such issuer or user.
+    """
+    row, person = get_issuer(realm, issuer), get_user(realm, user)
+    if person.kind != UserKind.PERSON.value:
+        raise InvalidValueError("Only a person can be the subject of a sign-in server.", field="user")
+    if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+        raise InvalidValueError(f"A subject has 1 to {LONGEST_SUBJECT} printable characters.", field="subject")
+    known = select(FederatedPerson.id).where(FederatedPerson.issuer_id == row.id, FederatedPerson.subject == subject)
+    if db.session.scalar(known) is not None:
+        raise ConflictError(
+            Sentence("{subject!r} of {issuer!r} stands for somebody already.", subject=subject[:80], issuer=row.name),
+            field="subject",
+        )
+    found = FederatedPerson(realm_id=realm.id, issuer_id=row.id, user_id=person.id, subject=subject)
+    db.session.add(found)
+    db.session.flush()
+    audit.record(
+        audit.Tag.FEDERATED_PERSON_LINK, realm.name, f"user:{person.name}", issuer=row.name, subject=subject, uid=found.uid
+    )
+    return found
+
+
+def unlink_person(realm: Realm, uid: str) -> None:
+    """Have a subject stand for nobody.
+
+    :raises NotFoundError: there is no such link.
+    """
+    row = db.session.scalar(select(FederatedPerson).where(FederatedPerson.realm_id == realm.id, FederatedPerson.uid == uid))
+    if row is None:
+        raise NotFoundError(Sentence("{Realm} has no federated person {uid!r}.", realm=realm.name, uid=uid[:80]))
+    db.session.delete(row)
+    audit.record(
+        audit.Tag.FEDERATED_PERSON_UNLINK, realm.name, f"user:{row.user.name}", issuer=row.issuer.name, subject=row.subject
+    )
+
+
+def people_listing(realm: Realm, *, issuer: str = "", user: str = "") -> Listing:
+    """Return as a list in pages who stands for whom.
+
+    :param issuer: only those whom the trusted issuer of this name knows.
+    :param user: only those who are the user of this name.
+    """
+    query = select(FederatedPerson).where(FederatedPerson.realm_id == realm.id)
+    if issuer:
+        query = query.where(FederatedPerson.issuer.has(TrustedIssuer.name == issuer))
+    if user:
+        query = query.where(FederatedPerson.user.has(User.name == user))
+    return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at})
+
+
+def person_of(issuer_id: int, subject: str) -> str | None:
+    """Return the uid of the user whom the subject of an issuer stands for; None for nobody."""
+    with reading() as session:
+        query = select(User.uid).join(FederatedPerson, FederatedPerson.user_id == User.id)
+        return session.scalar(query.where(FederatedPerson.issuer_id == issuer_id, FederatedPerson.subject == subject))
