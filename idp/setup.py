@@ -34,6 +34,7 @@ from idp import (
     migrations,
     nodes,
     organisations,
+    proofs,
     ratelimit,
     realms,
     registrations,
@@ -299,6 +300,7 @@ def rotate_keys_and_tidy() -> None:
         apikeys.send_notices()
         apikeys.remove_long_expired()
     applications.forget_expired_assertions()
+    proofs.forget_used_proofs()
     tokens.forget_expired_revocations()
     sessions.forget_old_sessions()
     authorizations.forget_old()

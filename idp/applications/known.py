@@ -91,6 +91,10 @@ class KnownApplication:
     asks_consent: bool
     pushes_requests: bool
     signs_userinfo: bool
+    binds_tokens: bool
+    """Whether its access tokens must be bound to a key (RFC 9449)."""
+    demands_nonces: bool
+    """Whether its proofs must carry a nonce of this server."""
     privacy_url: str
     terms_url: str
     web_origins: frozenset[str]
@@ -206,6 +210,8 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             asks_consent=row.consent,
             pushes_requests=row.pushed_requests,
             signs_userinfo=row.signed_userinfo,
+            binds_tokens=row.dpop_bound_access_tokens,
+            demands_nonces=row.dpop_nonces,
             privacy_url=row.privacy_url,
             terms_url=row.terms_url,
             web_origins=frozenset(row.web_origins),

@@ -63,6 +63,10 @@ class ApplicationSettings(Sheet):
     """Whether UserInfo answers it with a signed JWT instead of JSON (OpenID Connect Core §5.3.2)."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether it must push its authorization requests (RFC 9126)."""
+    dpop_bound_access_tokens: bool = Field(default=False, title="Only tokens bound to a key (DPoP)")
+    """Whether it gets no access token without a proof of the key that the token is bound to (RFC 9449)."""
+    dpop_nonces: bool = Field(default=False, title="Proofs need a nonce")
+    """Whether its DPoP proofs must carry a nonce of this server: then nobody can make proofs for later."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
     )

@@ -12,6 +12,7 @@ from idp.jose import InvalidTokenError, read_unverified
 from idp.oauth.errors import InvalidClientError, InvalidRequestError
 from idp.oauth.forms import Form
 from idp.oauth.limits import count_failure
+from idp.proofs import ANYBODYS, Binding
 from idp.realms import KnownRealm, publish_application
 from idp.telemetry import span
 from idp.web.address import client_address
@@ -45,6 +46,8 @@ class Client:
     address: str
     assertion: str = ""
     """SHA-256 of the assertion of another issuer that it presented, in hexadecimal digits; empty for none."""
+    binding: Binding = ANYBODYS
+    """What the tokens that it gets are bound to."""
 
     def use_up_secret(self, realm: KnownRealm) -> None:
         """Claim a secret that works only once, and make that durable, before anything is issued for it.

@@ -1,5 +1,6 @@
 """The steps that all grants share are here, where no grant can forget one (RFC 6749 §3.2)."""
 
+from dataclasses import replace
 from typing import Any
 
 from idp.oauth.client_auth import authenticate_application, shows_credential
@@ -7,6 +8,7 @@ from idp.oauth.errors import UnauthorizedClientError, UnsupportedGrantTypeError
 from idp.oauth.forms import Form
 from idp.oauth.grants import GRANTS
 from idp.oauth.limits import count_token
+from idp.oauth.possession import bind
 from idp.oauth.realm import open_realm
 from idp.realms import KnownRealm
 from idp.web.address import client_address
@@ -36,5 +38,7 @@ def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, A
         count_token(known, client.application, client.address)
         if grant.name not in client.application.grants:
             raise UnauthorizedClientError("The application may not use this grant. Add it to the application's grants.")
+        binding = bind(known, environ, client.application)
+        client = replace(client, binding=binding) if binding.confirmation else client
     address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
     return grant.answer(known, client, form, address)

@@ -8,6 +8,7 @@ from flask import Response
 from idp import tokens
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import ASSERTION_ALGORITHMS, SCOPES
+from idp.jose import PROOF_ALGORITHMS
 from idp.oauth.authorize import CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
@@ -54,6 +55,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "userinfo_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
     if realm.has_registration:

@@ -21,7 +21,7 @@ def client_credentials(realm: KnownRealm, client: Client | None, form: Form, add
     try:
         tokens.check_request(realm, client.application, **asked)
         client.use_up_secret(realm)
-        issued = tokens.issue_tokens(realm, client.application, **asked)
+        issued = tokens.issue_tokens(realm, client.application, **asked, binding=client.binding)
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:
@@ -35,7 +35,7 @@ def client_credentials(realm: KnownRealm, client: Client | None, form: Form, add
         id_token=bool(issued.id_token),
         assertion=client.assertion,
     )
-    answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": "Bearer"}
+    answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": client.binding.token_type}
     if issued.id_token:
         answer["id_token"] = issued.id_token
     if issued.scope:

@@ -14,6 +14,7 @@ from idp.oauth.errors import (
     SlowDownError,
 )
 from idp.oauth.forms import Form
+from idp.proofs import ANYBODYS, Binding
 from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm
 
@@ -73,7 +74,7 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
         raise InvalidTargetError("resource and audience name two different targets. Request one token for each.")
     try:
         issued = tokens.exchange_access_token(
-            realm, client.application, token, scope=form.text("scope"), target=resource or audience
+            realm, client.application, token, scope=form.text("scope"), target=resource or audience, binding=client.binding
         )
     except tokens.SubjectTokenError as error:
         raise InvalidRequestError(str(error)) from error
@@ -91,7 +92,7 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
         tag=Tag.TOKEN_EXCHANGE,
         assertion=client.assertion,
     )
-    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
+    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope, client.binding)
 
 
 def _check_requested(form: Form, issued_type: str) -> None:
@@ -99,7 +100,12 @@ def _check_requested(form: Form, issued_type: str) -> None:
         raise InvalidRequestError(f"requested_token_type must be {issued_type} for this subject token, or be left out.")
 
 
-def _answer(token: str, issued_type: str, expires_in: int, scope: str) -> dict[str, Any]:
+def _answer(token: str, issued_type: str, expires_in: int, scope: str, binding: Binding = ANYBODYS) -> dict[str, Any]:
     # RFC 8693 §2.2.1: issued_token_type is required, and so is expires_in in spirit: who asks must know when to ask again.
-    answer = {"access_token": token, "issued_token_type": issued_type, "token_type": "Bearer", "expires_in": expires_in}
+    answer = {
+        "access_token": token,
+        "issued_token_type": issued_type,
+        "token_type": binding.token_type,
+        "expires_in": expires_in,
+    }
     return answer | ({"scope": scope} if scope else {})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from idp.oauth.authorize.checks.claims import claims
 from idp.oauth.authorize.checks.client import client
 from idp.oauth.authorize.checks.code_challenge import code_challenge
+from idp.oauth.authorize.checks.dpop_jkt import dpop_jkt
 from idp.oauth.authorize.checks.each_once import each_once
 from idp.oauth.authorize.checks.id_token_hint import id_token_hint
 from idp.oauth.authorize.checks.lengths import lengths
@@ -35,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     pushed,
     response_type,
     code_challenge,
+    dpop_jkt,
     scope,
     resource,
     prompt,

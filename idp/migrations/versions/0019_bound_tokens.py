@@ -1,0 +1,33 @@
+"""tokens that are bound to a key: proofs that were used, what refresh tokens are bound to, and which applications need it.
+
+Revision ID: 0019
+Revises: 0018
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "used_proof",
+        sa.Column("proof_hash", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("proof_hash", name=op.f("pk_used_proof")),
+    )
+    op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
+    op.add_column("app_authorization", sa.Column("confirmation", sa.JSON(), server_default="{}", nullable=False))
+    for name in ("dpop_bound_access_tokens", "dpop_nonces"):
+        op.add_column("application", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False))
+
+
+def downgrade() -> None:
+    for name in ("dpop_nonces", "dpop_bound_access_tokens"):
+        op.drop_column("application", name)
+    op.drop_column("app_authorization", "confirmation")
+    op.drop_table("used_proof")
