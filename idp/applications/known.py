@@ -49,6 +49,8 @@ class PublicKey:
     kid: str | None
     algorithms: tuple[str, ...]
     key: Key
+    x5t: str = ""
+    """SHA-256 of its certificate, as base64url; empty where it came without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class KnownApplication:
     signs_userinfo: bool
     binds_tokens: bool
     """Whether its access tokens must be bound to a key (RFC 9449)."""
+    binds_to_certificates: bool
+    """Whether its access tokens must be bound to its TLS certificate (RFC 8705)."""
     demands_nonces: bool
     """Whether its proofs must carry a nonce of this server."""
     privacy_url: str
@@ -211,6 +215,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             pushes_requests=row.pushed_requests,
             signs_userinfo=row.signed_userinfo,
             binds_tokens=row.dpop_bound_access_tokens,
+            binds_to_certificates=row.tls_client_certificate_bound_access_tokens,
             demands_nonces=row.dpop_nonces,
             privacy_url=row.privacy_url,
             terms_url=row.terms_url,
@@ -265,4 +270,4 @@ def public_key_of(jwk: dict[str, str]) -> PublicKey:
     :raises InvalidTokenError: it is none that can be used.
     """
     algorithms = tuple(each for each in algorithms_of(jwk) if each == jwk.get("alg", each))
-    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))
+    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk), x5t=jwk.get("x5t#S256", ""))

@@ -65,6 +65,8 @@ class Application(Identified, Base):
     """Whether it must push its authorization requests (RFC 9126)."""
     dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it gets access tokens that are bound to a key only (RFC 9449 §5.2)."""
+    tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it gets access tokens that are bound to its TLS certificate only (RFC 8705 §3.4)."""
     dpop_nonces: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether its proofs must carry a nonce of this server (RFC 9449 §8)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)

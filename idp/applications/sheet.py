@@ -67,6 +67,8 @@ class ApplicationSettings(Sheet):
     """Whether it gets no access token without a proof of the key that the token is bound to (RFC 9449)."""
     dpop_nonces: bool = Field(default=False, title="Proofs need a nonce")
     """Whether its DPoP proofs must carry a nonce of this server: then nobody can make proofs for later."""
+    tls_client_certificate_bound_access_tokens: bool = Field(default=False, title="Only tokens bound to a certificate (mTLS)")
+    """Whether its tokens are bound to the certificate of its TLS connection, and it gets none without one (RFC 8705)."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
     )

@@ -1,12 +1,13 @@
-"""What the tokens of a request are bound to: the key whose proof comes with it (RFC 9449 §5 and §10)."""
+"""What the tokens of a request are bound to: the key whose proof comes with it (RFC 9449), or its certificate (RFC 8705)."""
 
 from idp import proofs
 from idp.applications import KnownApplication
 from idp.oauth.client_auth import Client
-from idp.oauth.errors import InvalidDpopProofError, UseDpopNonceError
+from idp.oauth.errors import InvalidDpopProofError, InvalidRequestError, UseDpopNonceError
 from idp.proofs import Binding, ProofError
 from idp.realms import KnownRealm
 from idp.web.body import Environ
+from idp.web.certificates import certificate_thumbprint
 from idp.web.possession import note_nonce, read_proof
 
 
@@ -23,15 +24,19 @@ def bind(realm: KnownRealm, environ: Environ, application: KnownApplication, *, 
 
     :param application: the one that asks, after it has shown who it is, or been counted.
     :param needed: whether tokens are issued for this request, which an application may have to have bound.
+    :raises InvalidRequestError: the connection has no certificate, and the application needs one.
     :raises InvalidDpopProofError: the proof is not right, was used before, or is missing where the application needs one.
     :raises UseDpopNonceError: it lacks the nonce that it should have.
     """
+    x5t = certificate_thumbprint(environ) if application.binds_to_certificates else ""
+    if needed and application.binds_to_certificates and not x5t:
+        raise InvalidRequestError("The tokens of this application are bound to its certificate: connect with that (RFC 8705).")
     try:
         proof = read_proof(environ)
         if proof is None:
             if needed and application.binds_tokens:
                 raise ProofError("The tokens of this application are bound to a key: send a proof in the header DPoP (RFC 9449).")
-            return proofs.ANYBODYS
+            return Binding(x5t=x5t)
         proofs.check_nonce(realm, proof, demanded=application.demands_nonces)
         proofs.use_up(proof)
     except ProofError as error:
@@ -40,4 +45,4 @@ def bind(realm: KnownRealm, environ: Environ, application: KnownApplication, *, 
         raise InvalidDpopProofError(str(error)) from error
     if application.demands_nonces or proof.nonce:
         note_nonce(environ, proofs.current_nonce(realm))
-    return Binding(jkt=proof.thumbprint)
+    return Binding(jkt=proof.thumbprint, x5t=x5t)

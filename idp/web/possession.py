@@ -1,9 +1,10 @@
-"""What a request shows that it holds: the key of a DPoP proof, for the URL that its client knows (RFC 9449 §4 and §7)."""
+"""What a request shows that it holds: the key of a DPoP proof (RFC 9449 §4 and §7), and a certificate (RFC 8705 §3)."""
 
 from idp import clock, runtime
 from idp.jose import PROOF_ALGORITHMS, InvalidProofError, Proof, check_proof, escaped_path
-from idp.proofs import Binding, ProofError
+from idp.proofs import ANYBODYS, Binding, ProofError
 from idp.web.body import Environ
+from idp.web.certificates import certificate_thumbprint
 from idp.web.credentials import Credentials
 
 _HEADER = "HTTP_DPOP"
@@ -41,12 +42,13 @@ def shown_binding(environ: Environ, credentials: Credentials, *, method: str = "
 
     :raises ProofError: the token is sent as DPoP, without a proof or with one that is not right.
     """
+    x5t = certificate_thumbprint(environ)
     if not credentials.by_proof:
-        return Binding()
+        return Binding(x5t=x5t) if x5t else ANYBODYS
     proof = read_proof(environ, method=method, url=url, token=credentials.value)
     if proof is None:
         raise ProofError("A token that is sent as DPoP needs a proof in the header DPoP.")
-    return Binding(jkt=proof.thumbprint, proof=proof)
+    return Binding(jkt=proof.thumbprint, x5t=x5t, proof=proof)
 
 
 def challenge_of(error: ProofError) -> dict[str, str]:

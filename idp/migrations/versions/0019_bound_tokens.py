@@ -22,12 +22,12 @@ def upgrade() -> None:
     )
     op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
     op.add_column("app_authorization", sa.Column("confirmation", sa.JSON(), server_default="{}", nullable=False))
-    for name in ("dpop_bound_access_tokens", "dpop_nonces"):
+    for name in ("dpop_bound_access_tokens", "dpop_nonces", "tls_client_certificate_bound_access_tokens"):
         op.add_column("application", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False))
 
 
 def downgrade() -> None:
-    for name in ("dpop_nonces", "dpop_bound_access_tokens"):
+    for name in ("tls_client_certificate_bound_access_tokens", "dpop_nonces", "dpop_bound_access_tokens"):
         op.drop_column("application", name)
     op.drop_column("app_authorization", "confirmation")
     op.drop_table("used_proof")
