@@ -60,6 +60,7 @@ class Proof:
     jti: str
     nonce: str
     """What the server had the client put in; empty for nothing."""
+    algorithm: str
     until: float
     """When it will be too old (seconds since 1970): for so long, that it was used has to be remembered."""
 
@@ -97,7 +98,7 @@ def check_proof(header: str, *, method: str, url: str, now: float, token: str | 
         raise InvalidProofError("The nonce of the DPoP proof is not a usable text.")
     if token is not None and claims.get("ath") != hash_of(token):
         raise InvalidProofError("The ath of the DPoP proof is missing, or is not that of the access token.")
-    return Proof(thumbprint, jti, nonce, issued_at + LONGEST_AGE)
+    return Proof(thumbprint, jti, nonce, algorithm, issued_at + LONGEST_AGE)
 
 
 class _Registry(jws.JWSRegistry):

@@ -53,6 +53,9 @@ class Client:
     binding: Binding = ANYBODYS
     """What the tokens that it gets are bound to."""
 
+    has_signed: bool = False
+    """Whether it has shown a key of its own: by an assertion, or by a certificate."""
+
     def use_up_secret(self, realm: KnownRealm) -> None:
         """Claim a secret that works only once, and make that durable, before anything is issued for it.
 
@@ -95,6 +98,8 @@ def authenticate_application(
         client = _public_client(realm, environ, form) if public else None
         client = client or _by_certificate(realm, environ, form)
         client = client or _authenticate(realm, environ, form, single_use=single_use)
+    if client.application.is_fapi and not client.has_signed:
+        raise _refuse(realm, client.application, client.address, "a credential that the profile fapi2 does not have")
     note_application(environ, client.application)
     return client
 
@@ -125,7 +130,8 @@ def _by_certificate(realm: KnownRealm, environ: Environ, form: Form) -> Client |
         return None
     if not any(key.x5t and crypto.same(key.x5t.encode(), thumbprint.encode()) for key in application.public_keys):
         return None
-    return Client(application.limited_to(application.jwks_frozen), None, client_address(environ, settings.trusted_proxies))
+    limited, address = application.limited_to(application.jwks_frozen), client_address(environ, settings.trusted_proxies)
+    return Client(limited, None, address, has_signed=True)
 
 
 def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool) -> Client:
@@ -193,7 +199,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
             refusal = error
             continue
         commit()
-        return Client(proven.limited_to(proven.jwks_frozen), None, address)
+        return Client(proven.limited_to(proven.jwks_frozen), None, address, has_signed=True)
     raise _refuse_assertion(realm, application, claimed, address, refusal) from refusal
 
 

@@ -1,7 +1,7 @@
 """What the tokens of a request are bound to: the key whose proof comes with it (RFC 9449), or its certificate (RFC 8705)."""
 
 from idp import proofs
-from idp.applications import KnownApplication
+from idp.applications import FAPI_ALGORITHMS, KnownApplication
 from idp.oauth.client_auth import Client
 from idp.oauth.errors import InvalidDpopProofError, InvalidRequestError, UseDpopNonceError
 from idp.proofs import Binding, ProofError
@@ -36,7 +36,9 @@ def bind(realm: KnownRealm, environ: Environ, application: KnownApplication, *, 
         if proof is None:
             if needed and application.binds_tokens:
                 raise ProofError("The tokens of this application are bound to a key: send a proof in the header DPoP (RFC 9449).")
-            return Binding(x5t=x5t)
+            return _over_tls(environ, application, x5t, needed=needed)
+        if application.is_fapi and proof.algorithm not in FAPI_ALGORITHMS:
+            raise ProofError("By the profile fapi2, the algorithm of the DPoP proof must be PS256, ES256 or EdDSA.")
         proofs.check_nonce(realm, proof, demanded=application.demands_nonces)
         proofs.use_up(proof)
     except ProofError as error:
@@ -46,3 +48,16 @@ def bind(realm: KnownRealm, environ: Environ, application: KnownApplication, *, 
     if application.demands_nonces or proof.nonce:
         note_nonce(environ, proofs.current_nonce(realm))
     return Binding(jkt=proof.thumbprint, x5t=x5t)
+
+
+def _over_tls(environ: Environ, application: KnownApplication, x5t: str, *, needed: bool) -> Binding:
+    """Return what the tokens of a request without a proof are to be bound to.
+
+    :raises InvalidRequestError: nothing, and the profile of the application needs something.
+    """
+    if application.is_fapi and not x5t:
+        x5t = certificate_thumbprint(environ)
+    if application.is_fapi and needed and not x5t:
+        # FAPI 2.0 Security Profile §5.3.2.1
+        raise InvalidRequestError("By the profile fapi2, tokens are bound: send a DPoP proof, or connect with a certificate.")
+    return Binding(x5t=x5t)

@@ -88,10 +88,10 @@ def test_memory_of_proofs_is_bounded(prover: Prover, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(possession, "MOST_REMEMBERED", 3)
     used = UsedProofs()
     for number in range(3):
-        used.use_up(Proof("k", str(number), "", until=60), now=0)
+        used.use_up(Proof("k", str(number), "", "ES256", until=60), now=0)
     with pytest.raises(UnprovenTokenError):
-        used.use_up(Proof("k", "4", "", until=60), now=0)
-    used.use_up(Proof("k", "4", "", until=130), now=61)
+        used.use_up(Proof("k", "4", "", "ES256", until=60), now=0)
+    used.use_up(Proof("k", "4", "", "ES256", until=130), now=61)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from idp.oauth.authorize.checks.each_once import each_once
 from idp.oauth.authorize.checks.id_token_hint import id_token_hint
 from idp.oauth.authorize.checks.lengths import lengths
 from idp.oauth.authorize.checks.max_age import max_age
+from idp.oauth.authorize.checks.profile import profile
 from idp.oauth.authorize.checks.prompt import prompt
 from idp.oauth.authorize.checks.pushed import pushed
 from idp.oauth.authorize.checks.redirect_uri import redirect_uri
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     request_object,
     lengths,
     pushed,
+    profile,
     response_type,
     code_challenge,
     dpop_jkt,
