@@ -162,7 +162,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration",
         "registration_token",
     )
-    of_nodes = ("node", "turn", "schema_floor")
+    of_nodes = ("node", "turn", "schema_floor", "used_proof")
     for table in ("audit_mark", "audit_cut", "daily_use", "application_text", "user_account_text", *of_people, *of_nodes):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
@@ -178,6 +178,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "refresh_hours",
             "refresh_overlap_seconds",
             "pushed_requests",
+            "profile",
             "registration",
             "brand_color",
             "brand_logo",
@@ -187,6 +188,10 @@ def set_the_schema_back(connection: Connection) -> None:
         ],
         "application": [
             "jwks_frozen",
+            "dpop_bound_access_tokens",
+            "dpop_nonces",
+            "tls_client_certificate_bound_access_tokens",
+            "profile",
             "token_seconds",
             "created_by",
             "access_token_type",
