@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from joserfc import jws
-from joserfc.errors import JoseError
 
-from idp.jose.reader import MAX_TOKEN, InvalidTokenError, Key, import_key, read_unverified
+from idp.jose.reader import MAX_TOKEN, InvalidTokenError, Key, decode_segment, import_key, read_segment
 
 PROOF_ALGORITHMS = (
     "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "EdDSA", "Ed25519",
@@ -47,6 +46,9 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]")
 _LATEST = 253_402_300_800
 
 
+_ALGORITHMS = {name: jws.JWSRegistry.algorithms[name] for name in PROOF_ALGORITHMS}
+
+
 class InvalidProofError(InvalidTokenError):
     """A proof is refused. The text says why in a sentence without any part of the proof in it."""
 
@@ -74,21 +76,7 @@ def check_proof(header: str, *, method: str, url: str, now: float, token: str | 
     :param token: the access token that comes with it; None where none does.
     :raises InvalidProofError: it is not right.
     """
-    proof = _read(header)
-    head, claims = proof.header, proof.claims
-    algorithm = head.get("alg")
-    typ = head.get("typ")
-    if not isinstance(typ, str) or typ.lower() != "dpop+jwt":
-        raise InvalidProofError("The typ of the DPoP proof must be dpop+jwt.")
-    if not head.keys() <= _MEMBERS:
-        raise InvalidProofError("The header of the DPoP proof has members that are not supported.")
-    if not isinstance(algorithm, str) or algorithm not in PROOF_ALGORITHMS:
-        raise InvalidProofError("The algorithm of the DPoP proof is not accepted here.")
-    key, thumbprint = _key(head.get("jwk"), algorithm)
-    try:
-        jws.deserialize_compact(header, key, algorithms=[algorithm], registry=_REGISTRIES[algorithm])
-    except (JoseError, ValueError):
-        raise InvalidProofError("The signature of the DPoP proof does not match its key.") from None
+    claims, signer = _open(header)
     _check_request(claims, method, url)
     issued_at = _check_times(claims, now)
     jti, nonce = claims.get("jti"), claims.get("nonce", "")
@@ -98,25 +86,47 @@ def check_proof(header: str, *, method: str, url: str, now: float, token: str | 
         raise InvalidProofError("The nonce of the DPoP proof is not a usable text.")
     if token is not None and claims.get("ath") != hash_of(token):
         raise InvalidProofError("The ath of the DPoP proof is missing, or is not that of the access token.")
-    return Proof(thumbprint, jti, nonce, algorithm, issued_at + LONGEST_AGE)
+    return Proof(signer.thumbprint, jti, nonce, signer.algorithm, issued_at + LONGEST_AGE)
 
 
-class _Registry(jws.JWSRegistry):
-    """What takes a header in which an RSA key has room."""
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What the header of a proof says of who has signed it."""
 
-    max_header_length = 4_096
+    key: Key
+    thumbprint: str
+    algorithm: str
 
 
-_REGISTRIES = {algorithm: _Registry(algorithms=[algorithm]) for algorithm in PROOF_ALGORITHMS}
-
-
-def _read(header: str) -> Any:
-    if len(header) > MAX_TOKEN or "," in header or " " in header:
+def _open(proof: str) -> tuple[dict[str, Any], _Signer]:
+    """Return what a proof says and who has signed it, once the signature is found right."""
+    if len(proof) > MAX_TOKEN or "," in proof or " " in proof:
         raise InvalidProofError("Send one DPoP header, with one proof in it.")
+    signed, _, signature = proof.rpartition(".")
+    header, _, payload = signed.partition(".")
     try:
-        return read_unverified(header)
+        signer, claims, proven = _signer(header), read_segment(payload), decode_segment(signature)
+    except InvalidProofError:
+        raise
     except InvalidTokenError:
         raise InvalidProofError("The DPoP proof is not a signed JWT.") from None
+    if not _ALGORITHMS[signer.algorithm].verify(signed.encode(), proven, signer.key):
+        raise InvalidProofError("The signature of the DPoP proof does not match its key.")
+    return claims, signer
+
+
+@lru_cache(maxsize=2_000)
+def _signer(header: str) -> _Signer:
+    """Return who a header says has signed; worked out once for a client, whose headers are all the same."""
+    head = read_segment(header)
+    algorithm, typ = head.get("alg"), head.get("typ")
+    if not isinstance(typ, str) or typ.lower() != "dpop+jwt":
+        raise InvalidProofError("The typ of the DPoP proof must be dpop+jwt.")
+    if not head.keys() <= _MEMBERS:
+        raise InvalidProofError("The header of the DPoP proof has members that are not supported.")
+    if not isinstance(algorithm, str) or algorithm not in PROOF_ALGORITHMS:
+        raise InvalidProofError("The algorithm of the DPoP proof is not accepted here.")
+    return _Signer(*_key(head.get("jwk"), algorithm), algorithm)
 
 
 def _check_request(claims: Mapping[str, Any], method: str, url: str) -> None:
@@ -143,7 +153,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> float:
 
 
 def _key(jwk: object, algorithm: str) -> tuple[Key, str]:
-    """Return the key that a proof is signed with, and its thumbprint; worked out once for one that comes again."""
+    """Return the key that a proof is signed with, and its thumbprint."""
     if not isinstance(jwk, dict) or not _PRIVATE.isdisjoint(jwk):
         raise InvalidProofError("The header of the DPoP proof must hold a public key as its jwk, without private members.")
     members = _REQUIRED.get(jwk["kty"]) if isinstance(jwk.get("kty"), str) else None
@@ -160,7 +170,6 @@ def _canonical(jwk: Mapping[str, Any], members: tuple[str, ...]) -> str:
     return json.dumps({name: jwk[name] for name in members}, separators=(",", ":"), sort_keys=True)
 
 
-@lru_cache(maxsize=2_000)
 def _imported(canonical: str) -> tuple[Key, str]:
     try:
         return import_key(json.loads(canonical)), _digest(canonical.encode())

@@ -1,16 +1,19 @@
 """Each proof once (RFC 9449 §11.1)."""
 
 import hashlib
-from datetime import UTC, datetime
 
 from sqlalchemy import delete
 
-from idp import clock
-from idp.db import db, insert_alone
+from idp import clock, runtime
+from idp.db import db
 from idp.jose import Proof
 from idp.proofs.binding import ProofError
+from idp.proofs.claims import Claims
 from idp.proofs.models import UsedProof
 from idp.settings import CLOCK_LEEWAY
+
+_CLAIMS = "used proofs"
+"""Where a process keeps what claims proofs."""
 
 
 def use_up(proof: Proof) -> None:
@@ -21,15 +24,19 @@ def use_up(proof: Proof) -> None:
 
     :raises ProofError: it was used before.
     """
-    expires_at = datetime.fromtimestamp(proof.until + CLOCK_LEEWAY, UTC)
-    if not insert_alone(UsedProof, proof_hash=_hash(proof), expires_at=expires_at):
+    process = runtime.current()
+    claims: Claims | None = process.extensions.get(_CLAIMS)
+    if claims is None:
+        claims = process.extensions.setdefault(_CLAIMS, Claims(process.settings))
+    digest = hashlib.sha256(f"{proof.thumbprint} {proof.jti}".encode()).hexdigest()
+    if not claims.claim(_time(proof.until + CLOCK_LEEWAY) + digest):
         raise ProofError("The DPoP proof was used before. Make a new one for each request.")
 
 
-def _hash(proof: Proof) -> str:
-    return hashlib.sha256(f"{proof.thumbprint} {proof.jti}".encode()).hexdigest()
+def _time(seconds: float) -> str:
+    return f"{int(seconds):010x}"
 
 
 def forget_used_proofs() -> None:
     """Remove those that are too old to be accepted anyway."""
-    db.session.execute(delete(UsedProof).where(UsedProof.expires_at < clock.now()))
+    db.session.execute(delete(UsedProof).where(UsedProof.proof < _time(clock.timestamp())))

@@ -16,11 +16,10 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "used_proof",
-        sa.Column("proof_hash", sa.String(length=64), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("proof_hash", name=op.f("pk_used_proof")),
+        sa.Column("proof", sa.String(length=74), nullable=False),
+        sa.PrimaryKeyConstraint("proof", name=op.f("pk_used_proof")),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_used_proof_expires_at", "used_proof", ["expires_at"])
     op.add_column("app_authorization", sa.Column("confirmation", sa.JSON(), server_default="{}", nullable=False))
     for name in ("dpop_bound_access_tokens", "dpop_nonces", "tls_client_certificate_bound_access_tokens"):
         op.add_column("application", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False))
