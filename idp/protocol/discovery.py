@@ -61,7 +61,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
     }
     if realm.has_registration:
         document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
-    by_certificate = ()
+    by_certificate: tuple[str, ...] = ()
     if takes_certificates(realm.runtime.settings):
         by_certificate = (BY_CERTIFICATE,)
         document["tls_client_certificate_bound_access_tokens"] = True
