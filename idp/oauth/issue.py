@@ -10,6 +10,7 @@ from idp.oauth.grants import GRANTS
 from idp.oauth.limits import count_token
 from idp.oauth.possession import bind
 from idp.oauth.realm import open_realm
+from idp.proofs import ANYBODYS
 from idp.realms import KnownRealm
 from idp.web.address import client_address
 from idp.web.body import Environ
@@ -39,6 +40,6 @@ def answer_grant(known: KnownRealm, environ: Environ, form: Form) -> dict[str, A
         if grant.name not in client.application.grants:
             raise UnauthorizedClientError("The application may not use this grant. Add it to the application's grants.")
         binding = bind(known, environ, client.application)
-        client = replace(client, binding=binding) if binding.confirmation else client
+        client = replace(client, binding=binding) if binding is not ANYBODYS else client
     address = client.address if client is not None else client_address(environ, known.runtime.settings.trusted_proxies)
     return grant.answer(known, client, form, address)

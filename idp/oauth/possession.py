@@ -60,4 +60,4 @@ def _over_tls(environ: Environ, application: KnownApplication, x5t: str, *, need
     if application.is_fapi and needed and not x5t:
         # FAPI 2.0 Security Profile §5.3.2.1
         raise InvalidRequestError("By the profile fapi2, tokens are bound: send a DPoP proof, or connect with a certificate.")
-    return Binding(x5t=x5t)
+    return Binding(x5t=x5t) if x5t else proofs.ANYBODYS

@@ -45,8 +45,10 @@ class Binding:
     @property
     def claim(self) -> str:
         """The same as it is added to claims that were written out; empty for none. Thumbprints need no escapes."""
+        if not self.jkt and not self.x5t:
+            return ""
         members = ",".join(f'"{name}":"{value}"' for name, value in self.confirmation.items())
-        return f',"cnf":{{{members}}}' if members else ""
+        return f',"cnf":{{{members}}}'
 
     @property
     def token_type(self) -> str:
