@@ -16,7 +16,7 @@ _NONCE = "realmgate.dpop_nonce"
 def public_url_of(environ: Environ) -> str:
     """Return the URL of a request as its client knows it: below the public URL, whatever a proxy has made of it."""
     path: str = environ["PATH_INFO"]
-    return runtime.current().settings.public_url + escaped_path(path.encode("latin-1"))
+    return runtime.current().settings.public_url + escaped_path(path.encode("latin-1", "replace"))
 
 
 def read_proof(environ: Environ, *, method: str = "", url: str = "", token: str | None = None) -> Proof | None:
