@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -431,6 +432,42 @@ def insert_if_new(table: type[Base], **values: Any) -> bool:
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     claim = insert(table).values(**values).on_conflict_do_nothing().returning(*inspect(table).primary_key)
     return db.session.execute(claim).first() is not None
+
+
+def insert_alone(table: type[Base], **values: Any) -> bool:
+    """Do the same in a transaction of its own that does not wait for the disk: for what a crash may take back.
+
+    Every other transaction sees it from now on. The caller must not have written anything that is not committed yet: on SQLite it
+    would wait for itself.
+    """
+    with storage_errors(), db.engine.connect() as connection, _hasty(connection):
+        claim = _claiming(table, connection.dialect.name)
+        is_new = connection.execute(claim, values).first() is not None
+        connection.commit()
+        return is_new
+
+
+@cache
+def _claiming(table: type[Base], dialect: str) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(*inspect(table).primary_key)
+
+
+@contextlib.contextmanager
+def _hasty(connection: Connection) -> Iterator[None]:
+    """Have the next transaction of a connection, on which nothing has begun, not wait for the disk; it damages nothing."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        yield
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        connection.rollback()  # of what has failed; it cannot be set within a transaction
+        if not connection.invalidated:
+            cursor.execute("PRAGMA synchronous=FULL")
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from idp import (
     migrations,
     nodes,
     organisations,
+    proofs,
     ratelimit,
     realms,
     registrations,
@@ -301,6 +302,7 @@ def rotate_keys_and_tidy() -> None:
         apikeys.remove_long_expired()
     applications.forget_expired_assertions()
     federation.forget_used_assertions()
+    proofs.forget_used_proofs()
     tokens.forget_expired_revocations()
     sessions.forget_old_sessions()
     authorizations.forget_old()

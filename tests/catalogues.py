@@ -53,7 +53,18 @@ _NOBODYS = ("outside_keys/helper.py", "outside_keys/hsm.py", "outside_keys/kms.p
 _OTHER_EDGES = frozenset(
     {
         *("api", "backup", "cli", "compat", "copying", "clock_trust", "database_url", "gateway", "jose", "log"),
-        *("management", "manifest", "master_keys", "migrations", "nodes", "oauth", "opening", "outside_names", "protocol"),
+        *(
+            "management",
+            "manifest",
+            "master_keys",
+            "migrations",
+            "nodes",
+            "oauth",
+            "opening",
+            "outside_names",
+            "proofs",
+            "protocol",
+        ),
         *("public_url", "server", "settings", "setup", "toml_files", "verifier"),
     }
 )

@@ -16,7 +16,7 @@ RULES = {
     "R6": "RFC 9700 §2.1.1: a wrong verifier is refused and burns nothing",
     "R7": "RFC 9700 §2.1.2: no token in the front channel",
     "R8": "RFC 9700 §2.4: no password grant",
-    "R9": "RFC 9700 §2.3: access tokens name their audience and do no more than was asked for (no sender constraint yet)",
+    "R9": "RFC 9700 §2.3: access tokens name their audience, do no more than was asked for, and can be bound to a key",
     "R10": "RFC 9700 §4.14.2: refresh tokens of public clients are rotated",
     "R11": "RFC 9700 §4.14.2: a refresh token used again ends its whole line",
     "R12": "RFC 9700 §4.14.2: a refresh token is bound to scope and resource",
@@ -106,6 +106,8 @@ RULES = {
     "R101": "RFC 8693 §4.1: the result never outlives nor exceeds what it came from; delegation shows in act",
     "R102": "RFC 9126: pushed authorization requests",
     "R103": "RFC 9126 §5, §6: pushing can be required",
+    "R104": "RFC 9449 §4.3, §8, §9: what a proof must be; each once; nonces where they are demanded",
+    "R105": "RFC 9449 §5 to §7, §10: tokens, refresh tokens of public clients, and codes are bound to the key",
     "R106": "ASVS 6.2: passwords of 8 to 1024 characters of any kind, the 3,000 most common refused",
     "R107": "ASVS 6.2.3, 6.4.6: a change takes the old password; an administrator starts a reset and does not choose",
     "R108": "ASVS 6.3.2: no default accounts; initial secrets are random, short-lived, single use",
@@ -126,7 +128,6 @@ RULES = {
 }
 
 NOT_OFFERED = [
-    ("R9, R104, R105", "Tokens name their audience and can be narrowed; sender constraint (DPoP, mTLS) is not offered."),
     ("R79", "Request objects are refused, each with its own error; parameters can be pushed instead."),
     ("R80", "`sub` is public: the same person is the same to every application of a realm."),
     ("R111, R112", "No second factors and no other identity providers yet."),
@@ -219,6 +220,18 @@ PARTLY = [
     (
         "T28",
         "A body has 10 s, and 1 s while half of a worker's 1,024 connections wait for bodies; each costs an idle thread meanwhile. A flood of them still uses up the connections of a worker that faces the network bare; a proxy that buffers bodies does not let them through.",
+    ),
+    (
+        "RFC 9449",
+        "Session tokens, which API keys are exchanged for, are not bound. The verifier in Python remembers proofs for its own process, and hands out no nonces. The gateway takes proofs for APIs whose audience is their URL.",
+    ),
+    (
+        "RFC 8705",
+        "The proxy ends TLS and hands the certificate over. Of the two methods of client authentication there is `self_signed_tls_client_auth`, by the certificate of a registered key; `tls_client_auth` by names of a certificate authority, and `mtls_endpoint_aliases`, are not there.",
+    ),
+    (
+        "FAPI 2.0",
+        "Security Profile, as a profile of an application or realm; `bound/test_fapi.py` has a test for each module of both certification plans that this machine can judge. Refresh tokens are rotated, which §5.3.2.1 asks to leave; ciphers of TLS are the proxy's; Message Signing is not offered.",
     ),
     (
         "T88",

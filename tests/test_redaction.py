@@ -41,6 +41,7 @@ WRONG = {
     "public_url": [f"https://idp:{CANARY}@id.example.com"],
     "smtp_security": [f"smtp://idp:{CANARY}@h"],
     "port": [f"http://idp:{CANARY}@h"],
+    "client_certificate_header": [f"http://idp:{CANARY}@h"],
     "trusted_proxies": [f"http://idp:{CANARY}@h"],
 }
 

@@ -93,7 +93,7 @@ def revoke_tokens(caller: Caller, body: Revoke) -> None:
     """
     for token in body.tokens:
         try:
-            other = authenticate_token(runtime.current(), token.removeprefix("Bearer "), caller.address)
+            other = authenticate_token(runtime.current(), token.removeprefix("Bearer "), caller.address, shown=None)
         except CredentialError:
             continue
         if other.kind is CredentialKind.SESSION:

@@ -1,6 +1,6 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
-from idp.applications.assertions import ASSERTION_ALGORITHMS, check_assertion, forget_expired_assertions
+from idp.applications.assertions import ASSERTION_ALGORITHMS, FAPI_ALGORITHMS, check_assertion, forget_expired_assertions
 from idp.applications.checks import check_audiences, check_jwks, check_origins
 from idp.applications.daily import (
     DayCount,
@@ -68,6 +68,7 @@ from idp.applications.sheet import NEW_SECRET, ApplicationSettings, ApplicationS
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
+    "FAPI_ALGORITHMS",
     "FOR_PEOPLE",
     "GRANTS_OF_KIND",
     "HAS_ORIGINS",

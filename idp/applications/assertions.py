@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -32,14 +32,18 @@ LONGEST_LIFETIME = 300
 """Seconds that an assertion may be valid for from now on (R96)."""
 
 
-def check_assertion(application: KnownApplication | None, assertion: str, audiences: Collection[str]) -> KnownApplication:
+FAPI_ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA", "Ed25519"})
+"""What clients of FAPI 2.0 may sign with (Security Profile §5.4.1)."""
+
+
+def check_assertion(application: KnownApplication | None, assertion: str, audiences: Sequence[str]) -> KnownApplication:
     """Check a client assertion, use it up, and return the application that has proved itself by it.
 
     A signature is compared also when there is no such application, when it is disabled, and when it has no key of that kind, so
     that the time does not tell (T88).
 
     :param application: the one that the assertion says it is of; None when there is no such application.
-    :param audiences: what it may be addressed to: the issuer, or the token endpoint's URL.
+    :param audiences: what it may be addressed to: the issuer, which comes first, or the token endpoint's URL.
     :raises InvalidTokenError: refused; the text is for the log, the client is told the same whatever the reason.
     """
     own: list[Key] = []
@@ -59,6 +63,8 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
     values = audience if isinstance(audience, list) else [audience]
     if not values or not all(isinstance(value, str) and value in audiences for value in values):
         raise InvalidTokenError("aud of the assertion must be the issuer or the token endpoint, and nothing else.")
+    if application.is_fapi and (audience != audiences[0] or opened.header["alg"] not in FAPI_ALGORITHMS):
+        raise InvalidTokenError("By the profile fapi2, aud must be the issuer as a single text, and RS256 is not accepted.")
     check_times(claims, now, early=CLOCK_LEEWAY, late=CLOCK_LEEWAY)
     if claims["exp"] > now + LONGEST_LIFETIME + CLOCK_LEEWAY:
         raise InvalidTokenError(f"The assertion is valid for longer than {LONGEST_LIFETIME} seconds.")

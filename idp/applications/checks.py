@@ -1,11 +1,18 @@
 """What the values of an application's fields must be. The sentences go on from the name of the field, which each edge gives."""
 
+import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
-from idp.jose import InvalidTokenError, import_key
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import load_der_x509_certificate
+
+from idp.crypto import b64url
+from idp.jose import InvalidTokenError, Key, import_key
 from idp.public_url import canonical_url, origin_of
 
 _KEY_ALGORITHMS = {
@@ -16,6 +23,8 @@ _KEY_ALGORITHMS = {
     "Ed25519": ("EdDSA", "Ed25519"),
 }
 """What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
+
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 MOST_AUDIENCES = 20
 MOST_ORIGINS = 50
@@ -81,7 +90,7 @@ def check_jwks(document: Any) -> dict[str, Any]:
         try:
             if not isinstance(jwk, dict) or {"d", "k", "p", "q"} & jwk.keys():
                 raise InvalidTokenError("The key is private; give the public half only.")
-            import_key(jwk)
+            _check_certificate(jwk, import_key(jwk))
             algorithms = algorithms_of(jwk)
             if jwk.get("alg") not in (None, *algorithms) or jwk.get("use", "sig") != "sig":
                 raise InvalidTokenError(f"It is for another algorithm or use than signing with {' or '.join(algorithms)}.")
@@ -90,4 +99,30 @@ def check_jwks(document: Any) -> dict[str, Any]:
     if len(json.dumps(keys)) > 20_000:
         raise ValueError("is larger than 20,000 characters.")
     kept = ("kty", "crv", "x", "y", "n", "e", "kid", "alg", "use")
-    return {"keys": [{name: jwk[name] for name in kept if name in jwk} for jwk in keys]}
+    return {"keys": [{name: jwk[name] for name in kept if name in jwk} | _certificate_of(jwk) for jwk in keys]}
+
+
+def _certificate_of(jwk: Mapping[str, Any]) -> dict[str, str]:
+    """Return the thumbprint of the certificate that came with a key (RFC 7517 §4.9), which was checked to be of that key."""
+    if "x5c" in jwk:
+        return {"x5t#S256": b64url(sha256(base64.b64decode(jwk["x5c"][0])).digest()).decode()}
+    return {"x5t#S256": jwk["x5t#S256"]} if "x5t#S256" in jwk else {}
+
+
+def _check_certificate(jwk: Mapping[str, Any], key: Key) -> None:
+    """See that the certificate that comes with a key is of that key.
+
+    :raises InvalidTokenError: it is not.
+    """
+    thumbprint = jwk.get("x5t#S256", "")
+    if not isinstance(thumbprint, str) or (thumbprint and not _THUMBPRINT.fullmatch(thumbprint)):
+        raise InvalidTokenError("Its x5t#S256 is no SHA-256 as base64url.")
+    if "x5c" not in jwk:
+        return
+    try:
+        certificate = load_der_x509_certificate(base64.b64decode(jwk["x5c"][0], validate=True))
+        same = certificate.public_key() == key.public_key
+    except (ValueError, TypeError, LookupError, UnsupportedAlgorithm) as error:
+        raise InvalidTokenError("Its x5c holds no certificate.") from error
+    if not same:
+        raise InvalidTokenError("The certificate in its x5c is of another key.")

@@ -49,6 +49,8 @@ class PublicKey:
     kid: str | None
     algorithms: tuple[str, ...]
     key: Key
+    x5t: str = ""
+    """SHA-256 of its certificate, as base64url; empty where it came without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ class KnownApplication:
     asks_consent: bool
     pushes_requests: bool
     signs_userinfo: bool
+    binds_tokens: bool
+    """Whether its access tokens must be bound to a key (RFC 9449)."""
+    binds_to_certificates: bool
+    """Whether its access tokens must be bound to its TLS certificate (RFC 8705)."""
+    is_fapi: bool
+    """Whether it follows the security profile FAPI 2.0."""
+    demands_nonces: bool
+    """Whether its proofs must carry a nonce of this server."""
     privacy_url: str
     terms_url: str
     web_origins: frozenset[str]
@@ -187,6 +197,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
         held_roles = read_held_roles(session, HolderKind.APPLICATION, row_id)
         if row is None:
             return None
+        is_fapi = (row.profile or realm.profile) == "fapi2"
         return KnownApplication(
             id=row.id,
             uid=row.uid,
@@ -194,7 +205,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             enabled=row.enabled,
             audience=tuple(row.audience) or (realm.general_audience,),
             resources=frozenset((*row.resources, row.name)),
-            algorithm=row.signing_algorithm or "",
+            algorithm="ES256" if is_fapi else row.signing_algorithm or "",  # FAPI 2.0 §5.4.1 has no RS256
             access_token_type=row.access_token_type or "",
             token_seconds=min(realm.token_seconds, row.token_seconds or realm.token_seconds),
             kind=Kind(row.kind),
@@ -205,8 +216,12 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             grants=allowed_grants(Kind(row.kind), row.grant_types),
             scopes=frozenset(row.scopes),
             asks_consent=row.consent,
-            pushes_requests=row.pushed_requests,
+            pushes_requests=row.pushed_requests or is_fapi,
             signs_userinfo=row.signed_userinfo,
+            binds_tokens=row.dpop_bound_access_tokens,
+            binds_to_certificates=row.tls_client_certificate_bound_access_tokens,
+            is_fapi=is_fapi,
+            demands_nonces=row.dpop_nonces,
             privacy_url=row.privacy_url,
             terms_url=row.terms_url,
             web_origins=frozenset(row.web_origins),
@@ -260,4 +275,4 @@ def public_key_of(jwk: dict[str, str]) -> PublicKey:
     :raises InvalidTokenError: it is none that can be used.
     """
     algorithms = tuple(each for each in algorithms_of(jwk) if each == jwk.get("alg", each))
-    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk))
+    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk), x5t=jwk.get("x5t#S256", ""))

@@ -63,6 +63,14 @@ class Application(Identified, Base):
     """Whether UserInfo answers it with a signed JWT."""
     pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it must push its authorization requests (RFC 9126)."""
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it gets access tokens that are bound to a key only (RFC 9449 §5.2)."""
+    tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it gets access tokens that are bound to its TLS certificate only (RFC 8705 §3.4)."""
+    profile: Mapped[str | None] = mapped_column(String(10))
+    """Security profile; None means the realm's."""
+    dpop_nonces: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its proofs must carry a nonce of this server (RFC 9449 §8)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))

@@ -110,6 +110,8 @@ def check_kind(sheet: ApplicationSheet) -> None:
         raise InvalidValueError("People sign in to applications of the kind web, native or browser only.", field="kind")
     if kind is not Kind.NATIVE and any(map(is_private, (*sheet.redirect_uris, *sheet.post_logout_redirect_uris))):
         raise InvalidValueError("Only an application of the kind native can have a scheme of its own.", field="redirect_uris")
+    if kind.is_public and sheet.profile == "fapi2":
+        raise InvalidValueError("An application that keeps no secret cannot follow the profile fapi2.", field="profile")
     if kind.is_public and allowed_grants(kind, sheet.grant_types) != allowed_grants(kind, sheet.grant_types) | set(
         sheet.grant_types
     ):

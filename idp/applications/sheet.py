@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
 from idp.applications.kinds import GrantName, KindName
 from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
-from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link, TokenSeconds
+from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link, Profile, TokenSeconds
 from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
@@ -63,6 +63,14 @@ class ApplicationSettings(Sheet):
     """Whether UserInfo answers it with a signed JWT instead of JSON (OpenID Connect Core §5.3.2)."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether it must push its authorization requests (RFC 9126)."""
+    dpop_bound_access_tokens: bool = Field(default=False, title="Only tokens bound to a key (DPoP)")
+    """Whether it gets no access token without a proof of the key that the token is bound to (RFC 9449)."""
+    dpop_nonces: bool = Field(default=False, title="Proofs need a nonce")
+    """Whether its DPoP proofs must carry a nonce of this server: then nobody can make proofs for later."""
+    tls_client_certificate_bound_access_tokens: bool = Field(default=False, title="Only tokens bound to a certificate (mTLS)")
+    """Whether its tokens are bound to the certificate of its TLS connection, and it gets none without one (RFC 8705)."""
+    profile: Profile | None = Field(default=None, title="Security profile")
+    """By default that of the organisation. `fapi2` is FAPI 2.0: pushed requests, a key in the place of secrets, bound tokens."""
     web_origins: Annotated[list[str], Field(max_length=MOST_ORIGINS), AfterValidator(check_origins)] = Field(
         default=[], title="Web origins"
     )

@@ -48,6 +48,8 @@ class Authorization(Identified, Base):
     ended_by: Mapped[str] = mapped_column(String(40), default="")
     """What ended it, such as `reuse`."""
     address: Mapped[str] = mapped_column(String(64), default="")
+    confirmation: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    """What its refresh tokens are bound to, as `cnf` has it; empty where their application shows who it is each time."""
 
 
 class Consent(Base):

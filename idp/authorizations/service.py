@@ -69,6 +69,8 @@ class Beginning:
     address: str
     agreed_at: datetime
     """When the code was given, or the device allowed."""
+    confirmation: dict[str, str] = field(default_factory=dict)
+    """What its refresh tokens are bound to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,10 @@ def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
     return Begun(uid, refresh.write(uid, seed, pepper_id, 0) if pepper_id is not None else "")
 
 
-_FIELDS = ("user_id", "application_id", "scope", "resource", "named", "auth_time", "auth_method", "expires_at", "address")
+_FIELDS = (
+    "user_id", "application_id", "scope", "resource", "named", "auth_time", "auth_method", "expires_at", "address",
+    "confirmation",
+)  # fmt: skip # a list of columns
 
 
 @cache
@@ -160,7 +165,15 @@ def burn(realm: KnownRealm, code_id: str, user_id: int, application_uid: str) ->
     application_id = db.session.scalar(select(application.c.id).where(application.c.uid == application_uid))
     now = clock.now()
     row = {"uid": crypto.ordered_uid(now.timestamp()), "realm_id": realm.id, "user_id": user_id, "application_id": application_id}
-    over = {"ended_at": now, "ended_by": End.REUSE.value, "expires_at": now, "auth_time": now, "auth_method": "", "named": {}}
+    over = {
+        "ended_at": now,
+        "ended_by": End.REUSE.value,
+        "expires_at": now,
+        "auth_time": now,
+        "auth_method": "",
+        "named": {},
+        "confirmation": {},
+    }
     empty = {"session_uid": "", "sid": "", "scope": "", "resource": "", "address": "", "pepper_id": None, "seed": b""}
     if application_id is not None:
         _insert(row | over | empty | {"code_hash": hash_code(code_id)})
@@ -206,6 +219,8 @@ class Refreshed:
     rotated_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    confirmation: dict[str, str]
+    """What it is bound to; empty where its application shows who it is each time."""
     presented: int
     """The number of the token that was shown."""
 
@@ -224,7 +239,7 @@ def _finding() -> Any:
 
 _READ = (
     "id", "uid", "application_id", "sid", "scope", "resource", "named", "auth_time", "auth_method", "pepper_id", "seed",
-    "generation", "rotated_at", "expires_at", "ended_at",
+    "generation", "rotated_at", "expires_at", "ended_at", "confirmation",
 )  # fmt: skip # a list of columns
 
 

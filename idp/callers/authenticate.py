@@ -7,6 +7,7 @@ from typing import Any
 from idp import access, apikeys, authorizations, clock, crypto, keys, personal_tokens, sessions, tokens
 from idp.access import HeldRole
 from idp.apikeys import CheckedKey
+from idp.applications import known_application
 from idp.audit import Tag
 from idp.callers.models import Caller, CredentialKind
 from idp.errors import IdpError
@@ -14,6 +15,7 @@ from idp.errors import Kind as ErrorKind
 from idp.feed import Cache
 from idp.jose import ID_TOKEN_SHOWN, InvalidTokenError, Kind, has_audience, kind_of, read_unverified, unverified_kind
 from idp.keys import KeyRing
+from idp.proofs import ANYBODYS, Binding, bound_to, check_binding, check_nonce, use_up
 from idp.realms import KnownRealm, known_realm, lock_realm
 from idp.runtime import Runtime
 from idp.sessions import BrowserSession
@@ -109,7 +111,8 @@ def identify_again(caller: Caller, token: str, *, lock: str) -> Caller:
     _hold_still(caller, lock)
     if not token:
         return key_holder(caller.realm.runtime, caller.key, caller.address)
-    return authenticate_token(caller.realm.runtime, token, caller.address, counted=False)
+    held = bound_to(caller.claims)  # as it has shown when it was first looked at
+    return authenticate_token(caller.realm.runtime, token, caller.address, counted=False, shown=held)
 
 
 def _hold_still(caller: Caller, realm: str) -> None:
@@ -158,36 +161,61 @@ def _key_caller(checked: CheckedKey, address: str) -> Caller:
     )
 
 
-def authenticate_token(process: Runtime, token: str, address: str, *, audience: str = "", counted: bool = True) -> Caller:
+def authenticate_token(
+    process: Runtime, token: str, address: str, *, audience: str = "", counted: bool = True, shown: Binding | None = ANYBODYS
+) -> Caller:
     """Return who calls with a session token, an access token made for this server, or a personal token.
 
     :param audience: another audience whose access tokens are accepted.
     :param counted: whether this is a use of the key that the token was exchanged for, and not a second look at it.
+    :param shown: what the request shows that it holds, for tokens that are bound; None where the token is not used, but asked
+        about. A proof is used up by this.
+    :raises ProofError: the token is bound to something else, or to nothing.
     :raises CredentialError: it is none of these, or does not count any more.
     """
     try:
         opened = _recall(process, token)
         if opened is None:
             if personal_tokens.is_personal_token(token):
+                check_binding({}, shown or ANYBODYS)
                 return _by_personal_token(process, token, address)
             opened = _open(process, token)
         realm = known_realm(process, opened.realm)
         if realm is None or not realm.enabled:
             raise CredentialError
         if opened.session:
-            return _by_session_token(realm, opened, address, counted=counted)
-        audiences = {realm.issuer, audience, realm.general_audience} if audience else {realm.issuer}
-        return _by_access_token(realm, opened, address, audiences)
+            caller = _by_session_token(realm, opened, address, counted=counted)
+        else:
+            audiences = {realm.issuer, audience, realm.general_audience} if audience else {realm.issuer}
+            caller = _by_access_token(realm, opened, address, audiences)
     except (InvalidTokenError, KeyError, TypeError, AttributeError) as error:
         if unverified_kind(token) is Kind.ID:
             raise WrongTokenError from error
         raise CredentialError from error  # the last three: signed by this realm, and yet not of the shape that is due
+    if shown is not None:
+        _check_possession(realm, opened.claims, shown)
+    return caller
 
 
-def remember_access_token(realm: KnownRealm, token: str) -> tuple[Subject, dict[str, Any]] | None:
+def _check_possession(realm: KnownRealm, claims: dict[str, Any], shown: Binding) -> None:
+    """See that a request holds what its token is bound to, and use up the proof of that.
+
+    :raises ProofError: it does not, or the proof was used before, or lacks a nonce.
+    """
+    check_binding(claims, shown)
+    if shown.proof is not None:
+        application = known_application(realm, claims.get("client_id", ""))
+        check_nonce(realm, shown.proof, demanded=application is not None and application.demands_nonces)
+        use_up(shown.proof)
+
+
+def remember_access_token(realm: KnownRealm, token: str, shown: Binding) -> tuple[Subject, dict[str, Any]] | None:
     """Return whose access token of this realm it is, and what it says, from memory; None if it does not count.
 
     Whether it was revoked is at most a second old (R53). What its subject holds by now is not looked at.
+
+    :param shown: what the request shows that it holds.
+    :raises ProofError: the token is bound to something else, or to nothing.
     """
     try:
         opened = _recall(realm.runtime, token) or _open(realm.runtime, token)
@@ -196,7 +224,10 @@ def remember_access_token(realm: KnownRealm, token: str) -> tuple[Subject, dict[
     if opened.session or opened.realm != realm.name:
         return None
     subject = tokens.live_subject(realm, opened.claims)
-    return None if subject is None or tokens.is_revoked(realm, opened.claims) else (subject, opened.claims)
+    if subject is None or tokens.is_revoked(realm, opened.claims):
+        return None
+    _check_possession(realm, opened.claims, shown)
+    return subject, opened.claims
 
 
 def introspect(realm: KnownRealm, token: str) -> ActiveToken | None:
@@ -215,7 +246,7 @@ def introspect(realm: KnownRealm, token: str) -> ActiveToken | None:
             opened = _open(process, token)
         if opened is not None and not opened.session:
             return _introspect_access_token(realm, opened)
-        caller = authenticate_token(process, token, NO_ADDRESS, counted=False)
+        caller = authenticate_token(process, token, NO_ADDRESS, counted=False, shown=None)
     except (InvalidTokenError, CredentialError):
         return None
     if caller.realm.name != realm.name:
@@ -253,6 +284,7 @@ def _introspect_refresh_token(realm: KnownRealm, token: str) -> ActiveToken | No
         **({"preferred_username": user.name} if "profile" in found.scope.split() else {}),
         "grant_id": found.uid,
         "token_type": "refresh_token",
+        **({"cnf": found.confirmation} if found.confirmation else {}),
     }
     return ActiveToken(told)
 

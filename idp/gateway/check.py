@@ -14,13 +14,16 @@ from idp.errors import IdpError, Kind, StorageFullError
 from idp.gateway.original import OriginalRequest, original_request
 from idp.gateway.upstream import NOBODY, identity_headers
 from idp.outages import as_outage, explain_any
+from idp.proofs import ProofError
 from idp.protected_apis import KnownApi, Verdict
+from idp.public_url import origin_of
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
 from idp.web.address import client_address, is_trusted
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, Shown, read_credentials
 from idp.web.express import Answer, AnyAnswer
+from idp.web.possession import challenge_of, shown_binding
 
 PATH = re.compile(r"/gateway/check/([^/]+)/([^/]+)(/.*)?", re.DOTALL)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -87,7 +90,8 @@ def _caller(process: Runtime, realm: KnownRealm, api: KnownApi, environ: Environ
         case Shown.TOKEN:
             if credentials.by_cookie:
                 _check_site(credentials, environ, original)
-            caller = callers.authenticate_token(process, credentials.value, address, audience=api.audience)
+            shown = shown_binding(environ, credentials, method=original.method, url=_public_url(api, original))
+            caller = callers.authenticate_token(process, credentials.value, address, audience=api.audience, shown=shown)
         case Shown.NOTHING:
             raise Refusal(401, "", "This call needs a token or an API key.")
         case _:
@@ -95,6 +99,14 @@ def _caller(process: Runtime, realm: KnownRealm, api: KnownApi, environ: Environ
     if caller.realm.name != realm.name:
         raise CredentialError
     return caller
+
+
+def _public_url(api: KnownApi, original: OriginalRequest) -> str:
+    """Return the URL that a client has called, as its proof names it: at the host that the API's audience is.
+
+    What a proxy says of the host could be the client's own word, which would prove nothing.
+    """
+    return f"{origin_of(api.audience)}{original.path}"
 
 
 def _check_site(credentials: Credentials, environ: Environ, original: OriginalRequest) -> None:
@@ -114,6 +126,8 @@ def refuse(error: Exception, realm: str) -> Response:
         # RFC 6750 §3: bare when the request carried nothing, with the error when it did
         challenge = f'Bearer realm="{realm}"' if realm.isascii() and realm.isprintable() and '"' not in realm else "Bearer"
         headers["WWW-Authenticate"] = f'{challenge}, error="{refusal.error}"' if refusal.error else challenge
+    if isinstance(error, ProofError):
+        headers |= challenge_of(error)
     if refusal.retry_after:
         headers["Retry-After"] = str(refusal.retry_after)
     return Response(json.dumps(body), refusal.status, headers)
@@ -135,6 +149,7 @@ def _classify(error: Exception) -> Refusal:
         return error
     if isinstance(error, IdpError) and error.kind in _ANSWERS:
         status, code = _ANSWERS[error.kind]
+        code = error.error if isinstance(error, ProofError) else code
         return Refusal(status, code, str(error), retry_after=error.retry_after)
     outage = as_outage(error)
     if outage is not None or (isinstance(error, IdpError) and error.kind is Kind.UNAVAILABLE):

@@ -54,7 +54,7 @@ def read_unverified(token: str) -> OpenedToken:
     header, payload, signature = token.split(".")
     if not _SEGMENT.fullmatch(signature):
         raise InvalidTokenError("The token has no signature.")
-    return OpenedToken(_read_segment(header), _read_segment(payload))
+    return OpenedToken(read_segment(header), read_segment(payload))
 
 
 def open_token(
@@ -177,21 +177,36 @@ def _import(jwk: dict[str, Any]) -> Key | None:
     return None
 
 
-def _read_segment(segment: str) -> dict[str, Any]:
-    """Decode one segment, strictly: alphabet, padding bits, UTF-8, a JSON object without repeated members."""
+def read_segment(segment: str) -> dict[str, Any]:
+    """Decode one segment, strictly: alphabet, padding bits, UTF-8, a JSON object without repeated members.
+
+    :raises InvalidTokenError: it is none.
+    """
+    data = decode_segment(segment)
     try:
-        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-        if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:
-            raise InvalidTokenError("The token is not a signed JWT.")
         text = data.decode()
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not Unicode
-    except (binascii.Error, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidTokenError("The token is not a signed JWT.") from error
     if not isinstance(value, dict):
         raise InvalidTokenError("The token is not a signed JWT.")
     return value
+
+
+def decode_segment(segment: str) -> bytes:
+    """Decode one segment, strictly: alphabet and padding bits.
+
+    :raises InvalidTokenError: it is none.
+    """
+    try:
+        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidTokenError("The token is not a signed JWT.") from error
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:
+        raise InvalidTokenError("The token is not a signed JWT.")
+    return data
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from idp import applications, audit, clock, federation, tokens
+from idp import applications, audit, clock, crypto, federation, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.jose import InvalidTokenError, read_unverified
 from idp.oauth.errors import InvalidClientError, InvalidRequestError
 from idp.oauth.forms import Form
 from idp.oauth.limits import count_failure
+from idp.proofs import ANYBODYS, Binding
 from idp.realms import KnownRealm, publish_application
 from idp.telemetry import span
 from idp.web.address import client_address
 from idp.web.body import Environ
+from idp.web.certificates import certificate_thumbprint, takes_certificates
 from idp.web.credentials import decode_basic
 
 CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -23,6 +25,9 @@ CLIENT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key
 
 PUBLIC = "none"
 """The method of applications that can keep no secret, where it is accepted: they name themselves (RFC 6749 §2.1)."""
+
+BY_CERTIFICATE = "self_signed_tls_client_auth"
+"""The method of applications that show the certificate of one of their keys, where proxies hand those over (RFC 8705 §2.2)."""
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_SECRET = 512
@@ -45,6 +50,11 @@ class Client:
     address: str
     assertion: str = ""
     """SHA-256 of the assertion of another issuer that it presented, in hexadecimal digits; empty for none."""
+    binding: Binding = ANYBODYS
+    """What the tokens that it gets are bound to."""
+
+    has_signed: bool = False
+    """Whether it has shown a key of its own: by an assertion, or by a certificate."""
 
     def use_up_secret(self, realm: KnownRealm) -> None:
         """Claim a secret that works only once, and make that durable, before anything is issued for it.
@@ -86,7 +96,10 @@ def authenticate_application(
     """
     with span("authenticate client"):
         client = _public_client(realm, environ, form) if public else None
+        client = client or _by_certificate(realm, environ, form)
         client = client or _authenticate(realm, environ, form, single_use=single_use)
+    if client.application.is_fapi and not client.has_signed:
+        raise _refuse(realm, client.application, client.address, "a credential that the profile fapi2 does not have")
     note_application(environ, client.application)
     return client
 
@@ -99,6 +112,26 @@ def _public_client(realm: KnownRealm, environ: Environ, form: Form) -> Client | 
     if application is None or not application.enabled or not application.kind.is_public:
         return None
     return Client(application, None, client_address(environ, realm.runtime.settings.trusted_proxies))
+
+
+def _by_certificate(realm: KnownRealm, environ: Environ, form: Form) -> Client | None:
+    """Return the application that a request names, if it shows nothing but the certificate of one of its keys (RFC 8705)."""
+    settings = realm.runtime.settings
+    if (
+        not takes_certificates(settings)
+        or "HTTP_AUTHORIZATION" in environ
+        or "client_secret" in form
+        or "client_assertion" in form
+    ):
+        return None
+    thumbprint, client_id = certificate_thumbprint(environ), form.text("client_id")
+    application = applications.known_application(realm, client_id) if thumbprint and client_id else None
+    if application is None or not application.enabled or application.kind.is_public:
+        return None
+    if not any(key.x5t and crypto.same(key.x5t.encode(), thumbprint.encode()) for key in application.public_keys):
+        return None
+    limited, address = application.limited_to(application.jwks_frozen), client_address(environ, settings.trusted_proxies)
+    return Client(limited, None, address, has_signed=True)
 
 
 def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool) -> Client:
@@ -168,7 +201,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
             refusal = error
             continue
         commit()
-        return Client(proven.limited_to(proven.jwks_frozen), None, address)
+        return Client(proven.limited_to(proven.jwks_frozen), None, address, has_signed=True)
     raise _refuse_assertion(realm, application, claimed, address, refusal) from refusal
 
 

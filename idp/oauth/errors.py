@@ -10,8 +10,10 @@ from werkzeug.exceptions import HTTPException
 
 from idp.errors import IdpError, Kind, StorageFullError
 from idp.outages import as_outage, explain
+from idp.proofs import ProofError
 from idp.ratelimit import Rate, RateExceededError, rate_headers
 from idp.telemetry import count, request_id
+from idp.web.possession import challenge_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """What every answer of these endpoints says about caching, unless it is public (RFC 6749 §5.1)."""
@@ -189,6 +191,26 @@ class InvalidRedirectUriError(ProtocolError):
     error = "invalid_redirect_uri"
 
 
+class InvalidDpopProofError(ProtocolError):
+    """A proof of possession is not right, or missing (RFC 9449 §5)."""
+
+    error = "invalid_dpop_proof"
+
+
+class UseDpopNonceError(ProtocolError):
+    """A proof of possession lacks the nonce that it should have (RFC 9449 §8)."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, description: str, nonce: str) -> None:
+        super().__init__(description)
+        self._nonce = nonce
+
+    def headers(self) -> dict[str, str]:
+        """Return the nonce to try again with."""
+        return {"DPoP-Nonce": self._nonce}
+
+
 class InvalidTokenError(ProtocolError):
     """The bearer token is missing or not accepted (RFC 6750 §3.1)."""
 
@@ -202,6 +224,19 @@ class InvalidTokenError(ProtocolError):
     def headers(self) -> dict[str, str]:
         """Return the challenge, which names no error where nothing was shown."""
         return {"WWW-Authenticate": self._challenge}
+
+
+class UnprovenTokenError(InvalidTokenError):
+    """The request does not hold what its token is bound to (RFC 9449 §7.1, RFC 8705 §3)."""
+
+    def __init__(self, cause: ProofError) -> None:
+        super().__init__(is_shown=True, sentence=str(cause))
+        self.error = cause.error  # type: ignore[misc]  # one of several, which its cause knows
+        self._headers = challenge_of(cause)
+
+    def headers(self) -> dict[str, str]:
+        """Return the challenge, and the nonce if one is missing."""
+        return self._headers
 
 
 class InsufficientScopeError(ProtocolError):

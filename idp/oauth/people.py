@@ -42,7 +42,9 @@ def answer_for(
     allowed = client.application.scopes  # which may have become fewer
     person = replace(person, scopes=[scope for scope in person.scopes if not allowed or scope in allowed])
     try:
-        issued = tokens.issue_for_person(realm, client.application, person, resource=form.text("resource"), until=ends)
+        issued = tokens.issue_for_person(
+            realm, client.application, person, resource=form.text("resource"), until=ends, binding=client.binding
+        )
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
@@ -58,6 +60,7 @@ def answer_for(
         tag=tag,
         assertion=client.assertion,
     )
-    answer = {"access_token": issued.access_token, "token_type": "Bearer", "expires_in": issued.expires_in}
+    kind = client.binding.token_type
+    answer = {"access_token": issued.access_token, "token_type": kind, "expires_in": issued.expires_in}
     optional = {"refresh_token": refresh_token, "id_token": issued.id_token, "scope": " ".join(person.scopes)}
     return answer | {name: value for name, value in optional.items() if value}

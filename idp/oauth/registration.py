@@ -26,7 +26,6 @@ NOT_SUPPORTED = (
     "id_token_encrypted_response_enc", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
     "request_object_signing_alg", "request_object_encryption_alg",
     "request_object_encryption_enc", "request_uris", "default_max_age", "frontchannel_logout_uri",
-    "tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens",
 )  # fmt: skip # a list of words
 """Refused, since to pass over them would leave out what the application relies on. Others are ignored (RFC 7591 §2)."""
 
@@ -61,6 +60,8 @@ class ClientMetadata(BaseModel):
     backchannel_logout_uri: str | None = None
     backchannel_logout_session_required: bool = False
     require_pushed_authorization_requests: bool = False
+    dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -134,6 +135,8 @@ def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description:
         "scopes": list(scopes),
         "consent": True,
         "pushed_requests": metadata.require_pushed_authorization_requests,
+        "dpop_bound_access_tokens": metadata.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": metadata.tls_client_certificate_bound_access_tokens,
         "signing_algorithm": metadata.signing_algorithm,
         "signed_userinfo": metadata.userinfo_signed_response_alg is not None,
         "web_origins": _origins(metadata),
@@ -200,5 +203,7 @@ def describe(application: Application, algorithm: str, method: str) -> dict[str,
         "post_logout_redirect_uris": application.post_logout_redirect_uris or None,
         "backchannel_logout_uri": application.backchannel_logout_uri,
         "require_pushed_authorization_requests": application.pushed_requests,
+        "dpop_bound_access_tokens": application.dpop_bound_access_tokens,
+        "tls_client_certificate_bound_access_tokens": application.tls_client_certificate_bound_access_tokens,
     }
     return {name: value for name, value in described.items() if value is not None}

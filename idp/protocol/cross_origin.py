@@ -16,6 +16,7 @@ from idp.oauth.errors import answer_error
 from idp.realms import known_realm
 from idp.web.body import Environ
 from idp.web.express import AnyAnswer
+from idp.web.possession import nonce_headers, noted_nonce
 
 
 def answer(environ: Environ, realm: str, view: Callable[[], AnyAnswer]) -> AnyAnswer:
@@ -25,6 +26,8 @@ def answer(environ: Environ, realm: str, view: Callable[[], AnyAnswer]) -> AnyAn
         response = view()
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered)
         response = answer_error(error)
+    if nonce := noted_nonce(environ):
+        response.headers.extend(nonce_headers(nonce).items())
     if "HTTP_ORIGIN" in environ:
         response.headers.extend(_for_pages(environ, realm))
     return response
@@ -35,7 +38,7 @@ def _for_pages(environ: Environ, realm: str) -> list[tuple[str, str]]:
     origin: str = environ["HTTP_ORIGIN"]
     if origin not in _origins(environ, realm):
         return [("Vary", "Origin")]
-    exposed = ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+    exposed = ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce")
     return [("Vary", "Origin"), ("Access-Control-Allow-Origin", origin), exposed]
 
 
@@ -55,7 +58,7 @@ def add_endpoint(app: Flask, path: str, view: Callable[[str], AnyAnswer], method
     """Add an endpoint for applications, whose path names a realm."""
     preflight = {
         "Access-Control-Allow-Methods": ", ".join(methods),
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
         "Access-Control-Max-Age": "3600",
     }
 

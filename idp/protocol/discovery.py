@@ -8,12 +8,14 @@ from flask import Response
 from idp import tokens
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import ASSERTION_ALGORITHMS, SCOPES
+from idp.jose import PROOF_ALGORITHMS
 from idp.oauth.authorize import CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
-from idp.oauth.client_auth import CLIENT_AUTH_METHODS, PUBLIC
+from idp.oauth.client_auth import BY_CERTIFICATE, CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm_document
 from idp.protocol.registration import PATH as REGISTRATION_PATH
 from idp.realms import KnownRealm
+from idp.web.certificates import takes_certificates
 from idp.web.languages import codes
 
 MAX_AGE = 3600
@@ -54,13 +56,18 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "userinfo_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
     if realm.has_registration:
         document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
+    by_certificate: tuple[str, ...] = ()
+    if takes_certificates(realm.runtime.settings):
+        by_certificate = (BY_CERTIFICATE,)
+        document["tls_client_certificate_bound_access_tokens"] = True
     for endpoint in ("token", "introspection", "revocation"):
         public = () if endpoint == "introspection" else (PUBLIC,)
-        document[f"{endpoint}_endpoint_auth_methods_supported"] = [*CLIENT_AUTH_METHODS, *public]
+        document[f"{endpoint}_endpoint_auth_methods_supported"] = [*CLIENT_AUTH_METHODS, *by_certificate, *public]
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(ASSERTION_ALGORITHMS)
     return document
 

@@ -37,7 +37,7 @@ def _write(found: ActiveToken) -> bytes:
     """Return what is told of a token, whoever asks of those whom it concerns."""
     claims = found.claims
     shown = {name: claims[name] for name in tokens.INTROSPECTED_CLAIMS if name in claims}
-    kind = claims.get("token_type", "Bearer")
+    kind = claims.get("token_type") or ("DPoP" if "jkt" in claims.get("cnf", {}) else "Bearer")
     username = {"username": claims["preferred_username"]} if "preferred_username" in claims else {}
     return json.dumps({"active": True, "token_type": kind, **username, **shown}).encode()
 

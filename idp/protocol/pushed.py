@@ -8,9 +8,10 @@ from idp import authorizations
 from idp.db import commit
 from idp.oauth.authorize import PARAMETERS, AuthorizationRequest, Parameters, UnsafeRequestError, check_request
 from idp.oauth.client_auth import authenticate_application
-from idp.oauth.errors import NO_STORE, InvalidRequestError, UnauthorizedClientError
+from idp.oauth.errors import NO_STORE, InvalidDpopProofError, InvalidRequestError, UnauthorizedClientError
 from idp.oauth.forms import parse_form
 from idp.oauth.limits import count_request
+from idp.oauth.possession import bind
 from idp.oauth.realm import open_realm
 
 LONGEST_REQUEST = 8_000
@@ -34,6 +35,10 @@ def push_request(realm: str) -> Response:
     if sum(map(len, values.values())) > LONGEST_REQUEST:
         raise InvalidRequestError(f"The request is longer than {LONGEST_REQUEST} characters.")
     values["client_id"] = client.application.client_id
+    binding = bind(known, request.environ, client.application, needed=False)
+    if binding.jkt and values.setdefault("dpop_jkt", binding.jkt) != binding.jkt:
+        # RFC 9449 §10.1
+        raise InvalidDpopProofError("dpop_jkt is not the thumbprint of the key of the DPoP proof.")
     asked = AuthorizationRequest(realm=known, unverified=Parameters(values), pushed="now")
     try:
         check_request(asked)

@@ -10,13 +10,16 @@ from idp.applications import KnownApplication, known_application
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.oauth.answers import at_once
 from idp.oauth.client_auth import note_application
-from idp.oauth.errors import NO_STORE, InsufficientScopeError, InvalidTokenError
+from idp.oauth.errors import NO_STORE, InsufficientScopeError, InvalidTokenError, UnprovenTokenError
 from idp.oauth.realm import open_realm
+from idp.proofs import ProofError
 from idp.realms import KnownRealm
+from idp.tokens import Subject
 from idp.users import KnownUser
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, MalformedCredentialError, Shown, read_credentials
 from idp.web.express import AnyAnswer
+from idp.web.possession import shown_binding
 
 
 def userinfo(realm: str, environ: Environ) -> AnyAnswer:
@@ -27,7 +30,7 @@ def userinfo(realm: str, environ: Environ) -> AnyAnswer:
     known = open_realm(realm)
     shown = _shown(environ)
     is_token = shown.shown is Shown.TOKEN and not shown.by_cookie
-    found = callers.remember_access_token(known, shown.value) if is_token else None
+    found = _found(known, environ, shown) if is_token else None
     if found is None:
         sentence = ID_TOKEN_SHOWN if unverified_kind(shown.value) is Kind.ID else ""
         raise InvalidTokenError(is_shown=shown.shown is not Shown.NOTHING and not shown.by_cookie, sentence=sentence)
@@ -40,6 +43,17 @@ def userinfo(realm: str, environ: Environ) -> AnyAnswer:
         told = tokens.tell_of_person(known, subject, claims["scope"], frozenset(claims.get("userinfo", ())))
         return _signed(known, application, told) if application is not None and application.signs_userinfo else at_once(told)
     return at_once({name: claims[name] for name in tokens.USERINFO_CLAIMS if name in claims})
+
+
+def _found(realm: KnownRealm, environ: Environ, shown: Credentials) -> tuple[Subject, dict[str, Any]] | None:
+    """Return whose token was shown, and what it says; None if it does not count.
+
+    :raises UnprovenTokenError: the request does not hold what it is bound to.
+    """
+    try:
+        return callers.remember_access_token(realm, shown.value, shown_binding(environ, shown))
+    except ProofError as error:
+        raise UnprovenTokenError(error) from error
 
 
 def _signed(realm: KnownRealm, application: KnownApplication, told: dict[str, Any]) -> Response:

@@ -35,7 +35,7 @@ from idp.realms.service import (
     publish_user,
     update_realm,
 )
-from idp.realms.sheet import LEAST_AUDIT_DAYS, AccessTokenType, Algorithm, RealmSettings, RealmSheet, TokenSeconds
+from idp.realms.sheet import LEAST_AUDIT_DAYS, AccessTokenType, Algorithm, Profile, RealmSettings, RealmSheet, TokenSeconds
 
 __all__ = [
     "GRACE",
@@ -51,6 +51,7 @@ __all__ = [
     "DisplayName",
     "KnownRealm",
     "Link",
+    "Profile",
     "PurgedRealm",
     "Realm",
     "RealmSettings",

@@ -66,6 +66,8 @@ class Realm(Identified, Base):
     refresh_hours: Mapped[int] = mapped_column(default=2160, server_default="2160")
     refresh_overlap_seconds: Mapped[int] = mapped_column(default=10, server_default="10")
     pushed_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
+    profile: Mapped[str] = mapped_column(String(10), default="plain", server_default="plain")
+    """Security profile of applications that choose none themselves."""
     registration: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether applications may register themselves (RFC 7591)."""
     brand_color: Mapped[str] = mapped_column(String(7), default="", server_default="")

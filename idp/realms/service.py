@@ -169,6 +169,8 @@ class KnownRealm:
     refresh_seconds: int
     refresh_overlap_seconds: int
     pushes_requests: bool
+    profile: str
+    """Security profile of applications that choose none themselves."""
     has_registration: bool
     branding: Branding = field(repr=False)
 
@@ -217,6 +219,7 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 refresh_seconds=realm.refresh_hours * 3600,
                 refresh_overlap_seconds=realm.refresh_overlap_seconds,
                 pushes_requests=realm.pushed_requests,
+                profile=realm.profile,
                 has_registration=realm.registration,
                 branding=Branding(realm.brand_color, realm.brand_logo, realm.help_url, realm.privacy_url, realm.terms_url),
                 runtime=process,

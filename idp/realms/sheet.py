@@ -13,6 +13,7 @@ LEAST_AUDIT_DAYS = 30
 """Days for which every realm keeps events of tokens: whoever comes to rule one cannot have its traces removed at once."""
 
 Algorithm = Literal["RS256", "ES256"]
+Profile = Literal["plain", "fapi2"]
 AccessTokenType = Literal["at+jwt", "JWT"]
 TokenSeconds = Annotated[int, Between(60, TOKEN_LIFETIME, "seconds")]
 
@@ -68,7 +69,8 @@ class RealmSettings(Sheet):
     """For clients that have lost the answer: they get the same again. Later reuse counts as theft, and ends the whole line."""
     pushed_requests: bool = Field(default=False, title="Only pushed authorization requests")
     """Whether all applications must push their authorization requests (RFC 9126)."""
-
+    profile: Profile = Field(default="plain", title="Security profile")
+    """Of applications that choose none themselves. `fapi2` has them push requests, authenticate by a key, and bind tokens."""
     registration: bool = Field(default=False, title="Applications may register themselves")
     """With a token that an administrator has created for that (RFC 7591)."""
     brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Colour")

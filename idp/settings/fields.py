@@ -108,6 +108,11 @@ class Fields(Described, BaseSettings):
     `X-Forwarded-Proto` says whether a request came over HTTPS, without which no keyset values are sent. From anyone
     else, these headers are ignored. Default: none."""
 
+    client_certificate_header: str = ""
+    """Header in which the proxies of `IDP_TRUSTED_PROXIES` hand over the client certificate of a TLS connection that they end:
+    `Client-Cert` of RFC 9440, or one with escaped PEM, with base64 of DER, or Envoy's `X-Forwarded-Client-Cert`. They must drop
+    it where a client sends it itself, also with `_` in the place of `-`. From anyone else, it is ignored. Default: none."""
+
     key_set_max_age: int = Field(default=300, ge=3, le=86_400)
     """Seconds that verifiers may cache a realm's key set. A new signing key is announced for twice this time before
     it starts signing, so that no verifier meets an unknown key. Less than 3 would leave workers no time to learn of it."""
@@ -274,6 +279,15 @@ class Fields(Described, BaseSettings):
     def _known_store(cls, value: str) -> str:
         if value and not re.fullmatch(r"(valkey|redis)s?://[^/]+(/\d*)?|unix:///.+", value):
             raise ValueError("takes valkey://host:port/number, valkeys:// for TLS, or unix:///path/of/socket")
+        return value
+
+    @field_validator("client_certificate_header")
+    @classmethod
+    def _known_header(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", value):
+            raise ValueError("takes the name of a header, such as Client-Cert")
+        if value.lower() in {"authorization", "dpop", "cookie", "apikey", "host", "x-forwarded-for", "x-forwarded-proto"}:
+            raise ValueError("takes a header of its own, such as Client-Cert")
         return value
 
     @field_validator("sign_up")

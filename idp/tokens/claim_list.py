@@ -206,6 +206,12 @@ CLAIMS = (
         lambda said: said.auth_method,
         passed_on=True,
     ),
+    Claim(
+        "cnf",
+        "What it is bound to: the thumbprint of a key (`jkt`), or of a certificate (`x5t#S256`) (RFC 7800).",
+        _when_signed,
+        advertised=False,
+    ),
     Claim("nonce", "What the application sent along, to see that the answer is to its own request.", lambda said: said.nonce),
     Claim("acr", "How surely its subject is known; `1` for a password.", lambda said: said.acr),
     Claim("amr", "How its subject signed in (RFC 8176).", _methods),
@@ -271,7 +277,7 @@ ACCESS = Form(
     "access token",
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited federation scope "
-        "iat nbf exp jti"
+        "iat nbf exp jti cnf"
     ),
     "The application has grants on {projects} projects, which do not fit in one token. "
     "Name those that are needed: scope=project:<name> project:<name>.",
@@ -287,7 +293,7 @@ EXCHANGED = Form(
     "exchanged access token",
     _names(
         "iss sub preferred_username realm_access sid auth_method limited federation grant_id typ aud azp client_id projects act "
-        "origin scope iat nbf exp jti"
+        "origin scope iat nbf exp jti cnf"
     ),
     "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
@@ -310,7 +316,7 @@ PERSONS_ACCESS = Form(
     "person's access token",
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects federation scope sid "
-        "grant_id userinfo auth_time acr amr iat nbf exp jti"
+        "grant_id userinfo auth_time acr amr iat nbf exp jti cnf"
     ),
     "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",
@@ -357,7 +363,7 @@ FORMS = (ACCESS, ID, PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, EXCHANGED, UPSTRE
 
 INTROSPECTED_CLAIMS = _names(
     "iss sub aud azp client_id scope exp iat nbf jti preferred_username realm_access resource_access projects federation act sid "
-    "auth_method auth_time acr amr"
+    "auth_method auth_time acr amr cnf"
 )
 """What introspection tells of a token of any kind (RFC 7662 §2.2), in the order of its answer."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from idp.applications import KnownApplication
 from idp.errors import IdpError, Kind
+from idp.proofs import ANYBODYS, Binding
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import ACCESS, BY_NAME, ID, Statement
 from idp.tokens.narrowing import Narrowing, narrow
@@ -51,9 +52,9 @@ def write_claims(said: Statement) -> str:
     return text
 
 
-def close_claims(written: str, now: int, expires: int, jti: str) -> str:
-    """Add times (seconds since 1970) and id to claims that were written out."""
-    return f'{written},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"}}'
+def close_claims(written: str, now: int, expires: int, jti: str, binding: Binding = ANYBODYS) -> str:
+    """Add times (seconds since 1970) and id to claims that were written out, and what the token is bound to."""
+    return f'{written},"iat":{now},"nbf":{now},"exp":{expires},"jti":"{jti}"{binding.claim}}}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from idp.applications import KnownApplication
 from idp.crypto import random_id
 from idp.errors import IdpError
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
+from idp.proofs import ANYBODYS, Binding, ProofError, check_binding
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject
 from idp.tokens.claims import close_claims, write_claims
@@ -39,7 +40,7 @@ class ExchangedToken:
 
 
 def exchange_access_token(
-    realm: KnownRealm, actor: KnownApplication, subject_token: str, *, scope: str, target: str
+    realm: KnownRealm, actor: KnownApplication, subject_token: str, *, scope: str, target: str, binding: Binding
 ) -> ExchangedToken:
     """Issue a narrower access token for another audience, in which `act` shows who acts (RFC 8693 §4.1).
 
@@ -50,6 +51,8 @@ def exchange_access_token(
     :param actor: the application that asks, and has proved who it is.
     :param scope: `project:<name>` for each of the only projects to name; empty for all of the subject token's.
     :param target: the audience: one of those that the application may address; empty if it may address one only.
+    :param binding: what the request shows that it holds: the result is bound to that, and a subject token that is bound must be,
+        to the same.
     :raises SubjectTokenError: the subject token will not do.
     :raises ScopeError: the scope is unknown, or exceeds the subject token.
     :raises TargetError: the application may not address the target.
@@ -60,6 +63,7 @@ def exchange_access_token(
         raise SubjectTokenError(ID_TOKEN_SHOWN)
     if claims is None or not _is_for(actor, claims):
         raise SubjectTokenError("The subject token is not active, or was not made for the client that presents it.")
+    _check_held(claims, binding)
     audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
     # never for this server itself: whoever is handed a token would become its subject here
     if audience not in actor.audience or audience in {realm.issuer, realm.general_audience}:
@@ -81,7 +85,7 @@ def exchange_access_token(
     )
     now = clock.timestamp()
     expires = min(claims["exp"], now + actor.token_seconds)
-    token, jti = _sign(actor, said, now, expires)
+    token, jti = _sign(actor, said, now, expires, binding)
     return ExchangedToken(token, expires - now, granted, jti)
 
 
@@ -110,6 +114,18 @@ def _is_for(actor: KnownApplication, claims: dict[str, Any]) -> bool:
     return claims["client_id"] == actor.client_id or not actor.resources.isdisjoint(audience)
 
 
+def _check_held(claims: dict[str, Any], binding: Binding) -> None:
+    """See that who exchanges a bound token holds what it is bound to; what anybody can use may become bound by that.
+
+    :raises SubjectTokenError: they do not.
+    """
+    try:
+        if "cnf" in claims:
+            check_binding(claims, binding)
+    except ProofError as error:
+        raise SubjectTokenError("The subject token is bound to a key that the request does not show.") from error
+
+
 def _narrowed(claims: dict[str, Any], wanted: frozenset[str]) -> list[dict[str, Any]]:
     if not wanted <= {project["name"] for project in claims["projects"]}:
         raise ScopeError("The subject token carries no role on one of the requested projects.")
@@ -125,8 +141,10 @@ def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str,
     return acting
 
 
-def _sign(application: KnownApplication | None, said: Statement, now: int, expires: int) -> tuple[str, str]:
+def _sign(
+    application: KnownApplication | None, said: Statement, now: int, expires: int, binding: Binding = ANYBODYS
+) -> tuple[str, str]:
     jti = random_id()
     typ = access_token_type(said.realm, application)
-    text = close_claims(write_claims(said), now, expires, jti)
+    text = close_claims(write_claims(said), now, expires, jti, binding)
     return signer_for(said.realm, application, now).sign(typ, text), jti

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from idp import clock, keys
 from idp.applications import KnownApplication
 from idp.crypto import b64url, random_id
+from idp.proofs import ANYBODYS, Binding
 from idp.realms import KnownRealm
 from idp.telemetry import span
 from idp.tokens.claims import template_for
@@ -25,12 +26,19 @@ class IssuedTokens:
 
 
 def issue_tokens(
-    realm: KnownRealm, application: KnownApplication, *, scope: str = "", resource: str = "", audience: str = ""
+    realm: KnownRealm,
+    application: KnownApplication,
+    *,
+    scope: str = "",
+    resource: str = "",
+    audience: str = "",
+    binding: Binding = ANYBODYS,
 ) -> IssuedTokens:
     """Issue an access token, and with `openid` an ID token, for an application that has authenticated.
 
     The parameters are those of the token request, empty if absent; see `claims.narrow`. Both tokens live equally long.
 
+    :param binding: what the access token is bound to.
     :raises ScopeError: see `claims.narrow`.
     :raises TargetError: see `claims.narrow`.
     :raises TokenTooLargeError: the token would not fit a header.
@@ -43,7 +51,7 @@ def issue_tokens(
     times = f'"iat":{now},"nbf":{now},"exp":{now + lifetime}'
 
     jti = random_id()
-    access_token = signer.sign(access_token_type(realm, application), f'{template.access},{times},"jti":"{jti}"}}')
+    access_token = signer.sign(access_token_type(realm, application), f'{template.access},{times},"jti":"{jti}"{binding.claim}}}')
     id_token = ""
     if template.id:
         hashed = at_hash(access_token)

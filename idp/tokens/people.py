@@ -7,6 +7,7 @@ from typing import Any
 from idp import clock
 from idp.applications import KnownApplication, Origin
 from idp.crypto import random_id
+from idp.proofs import Binding
 from idp.realms import KnownRealm
 from idp.tokens.claim_list import PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, Form, Statement
 from idp.tokens.claims import claims_of, close_claims, write_claims
@@ -52,12 +53,19 @@ class PersonsTokens:
 
 
 def issue_for_person(
-    realm: KnownRealm, application: KnownApplication, person: SignedInPerson, *, resource: str = "", until: float
+    realm: KnownRealm,
+    application: KnownApplication,
+    person: SignedInPerson,
+    *,
+    resource: str = "",
+    until: float,
+    binding: Binding,
 ) -> PersonsTokens:
     """Issue an access token, and with `openid` an ID token.
 
     :param resource: what the access token is for, where that was left open when the person signed in.
     :param until: when what they are issued for ends (seconds since 1970): they live no longer than that.
+    :param binding: what the access token is bound to.
     :raises ScopeError: the person has no role on a project that was granted, any more.
     :raises TargetError: the application may not address the resource, any more.
     :raises TokenTooLargeError: the roles do not fit one token.
@@ -71,7 +79,8 @@ def issue_for_person(
         client_id=application.client_id,
         named=frozenset(person.named_in_userinfo),
     )
-    access_token = signer.sign(access_token_type(realm, application), close_claims(write_claims(access), now, expires, jti))
+    claims = close_claims(write_claims(access), now, expires, jti, binding)
+    access_token = signer.sign(access_token_type(realm, application), claims)
     id_token = ""
     if "openid" in person.scopes:
         said = write_claims(

@@ -13,6 +13,7 @@ from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.possession import UnprovenTokenError
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "KeySetStaleError",
     "KeySetUnavailableError",
     "RefusalError",
+    "UnprovenTokenError",
     "Verifier",
     "bearer_token",
     "require_roles",

@@ -1,13 +1,16 @@
 """Protecting an ASGI application."""
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
+from idp.jose import InvalidTokenError, escaped_path
+from idp.verifier.bearer import RefusalError, is_preflight, require_roles
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.possession import Shown
+from idp.verifier.presented import refusal_of, shown_in
 from idp.verifier.verifier import Identity, Verifier, names
 
 Scope = MutableMapping[str, Any]
@@ -55,12 +58,18 @@ class BearerMiddleware:
         return is_preflight(scope["method"], headers.get(b"origin"), headers.get(b"access-control-request-method"))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
         try:
-            identity = await self._verify(bearer_token(headers))
+            token, shown = shown_in(
+                _values(scope, b"authorization"),
+                _values(scope, b"dpop"),
+                method=scope["method"],
+                public_url=self._verifier.public_url,
+                path=_path(scope),
+            )
+            identity = await self._verify(token, shown)
             require_roles(identity, self._roles, None)
         except InvalidTokenError as error:
-            await _refuse(send, RefusalError(401, "invalid_token", str(error)))
+            await _refuse(send, refusal_of(error))
         except RefusalError as refusal:
             await _refuse(send, refusal)
         except KeySetUnavailableError:
@@ -69,12 +78,24 @@ class BearerMiddleware:
             scope["identity"] = identity
             await self._app(scope, receive, send)
 
-    async def _verify(self, token: str) -> Identity:
+    async def _verify(self, token: str, shown: Shown) -> Identity:
         """Check on the event loop, which takes microseconds; only a fetch of keys goes to a thread."""
+        verify = functools.partial(self._verifier.verify, token, proof=shown.proof, method=shown.method, url=shown.url)
         try:
-            return self._verifier.verify(token, fetch=False)
+            return verify(fetch=False)
         except KeySetStaleError:
-            return await asyncio.to_thread(self._verifier.verify, token)
+            return await asyncio.to_thread(verify)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    """Return the values of all headers of a name."""
+    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request as it was sent."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw else escaped_path(scope["path"].encode())
 
 
 async def _refuse(send: Send, refusal: RefusalError) -> None:

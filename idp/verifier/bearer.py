@@ -3,21 +3,27 @@
 import re
 from collections.abc import Collection, Sequence
 
+from idp.jose import PROOF_ALGORITHMS
 from idp.verifier.verifier import Identity
 
+_DPOP = re.compile(r"[Dd][Pp][Oo][Pp] +([A-Za-z0-9\-._~+/]+=*)")
 _CREDENTIALS = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
 
 
 class RefusalError(Exception):
     """An answer that ends the request: a status, an error code (empty when nothing was presented), a sentence."""
 
-    def __init__(self, status: int, error: str, description: str) -> None:
+    def __init__(self, status: int, error: str, description: str, *, by_proof: bool = False) -> None:
+        """Take the answer, and whether a proof of a key is missing or wrong (RFC 9449 §7.1)."""
         super().__init__(description)
-        self.status, self.error, self.description = status, error, description
+        self.status, self.error, self.description, self.by_proof = status, error, description, by_proof
 
     @property
     def challenge(self) -> str:
         """Value of `WWW-Authenticate`; bare when the request carried no token at all (RFC 6750 §3.1)."""
+        if self.by_proof:
+            algorithms = " ".join(PROOF_ALGORITHMS)
+            return f'DPoP error="{self.error}", error_description="{self.description}", algs="{algorithms}"'
         return f'Bearer error="{self.error}", error_description="{self.description}"' if self.error else "Bearer"
 
 
@@ -33,6 +39,12 @@ def bearer_token(authorization: Sequence[str]) -> str:
     if len(authorization) > 1 or match is None:
         raise RefusalError(400, "invalid_request", "Send one Authorization header with Bearer, a space and the token.")
     return match[1]
+
+
+def dpop_token(authorization: Sequence[str]) -> str | None:
+    """Return the token of a request that sends it as DPoP (RFC 9449 §7.1); None for any other request."""
+    match = _DPOP.fullmatch(authorization[0]) if len(authorization) == 1 else None
+    return match[1] if match is not None else None
 
 
 def is_preflight(method: str, origin: object, asked: object) -> bool:

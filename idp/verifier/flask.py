@@ -4,12 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Response, g, jsonify, request
 
 from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
+from idp.verifier.bearer import RefusalError, is_preflight, require_roles
 from idp.verifier.keyset import KeySetUnavailableError
+from idp.verifier.presented import refusal_of, shown_in
 from idp.verifier.verifier import Verifier, names
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -40,11 +42,17 @@ def require_token(
                 g.identity = None
                 return view(*args, **kwargs)
             try:
-                token = bearer_token(headers.getlist("Authorization"))
-                g.identity = verifier.verify(token)
+                token, shown = shown_in(
+                    headers.getlist("Authorization"),
+                    headers.getlist("DPoP"),
+                    method=request.method,
+                    public_url=verifier.public_url,
+                    path=urlsplit(request.url).path,
+                )
+                g.identity = verifier.verify(token, proof=shown.proof, method=shown.method, url=shown.url)
                 require_roles(g.identity, required, kwargs[project_argument] if project_argument else None)
             except InvalidTokenError as error:
-                return _refuse(RefusalError(401, "invalid_token", str(error)))
+                return _refuse(refusal_of(error))
             except RefusalError as refusal:
                 return _refuse(refusal)
             except KeySetUnavailableError:

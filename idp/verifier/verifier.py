@@ -19,6 +19,7 @@ from idp.jose import (
 )
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySet, KeySetStaleError
+from idp.verifier.possession import Shown, UsedProofs, check_possession, public_url_in
 
 ALGORITHMS = ("RS256", "ES256")
 
@@ -59,6 +60,7 @@ class Verifier:
         jwks_uri: str | None = None,
         cooldown: float = 10,
         timeout: float = 5,
+        public_url: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to check tokens; nothing is fetched before the first one comes.
@@ -76,6 +78,8 @@ class Verifier:
         :param jwks_uri: address of the key set; by default the issuer is asked for it.
         :param cooldown: seconds between two fetches that unknown key ids may cause.
         :param timeout: seconds that a fetch may take.
+        :param public_url: scheme and host under which clients know this API, for proofs of tokens that are bound to a key; by
+            default those of the audience, where that is one URL. The helpers for Flask and ASGI put the path behind it.
         """
         self._audience = names(audience)
         if not self._audience or not all(self._audience):
@@ -93,16 +97,38 @@ class Verifier:
         self._kinds |= {Kind.SESSION} if session_tokens else set()
         self._leeway = leeway
         self._clock = clock
+        self.public_url = public_url.rstrip("/") or public_url_in(self._audience)
+        self._used_proofs = UsedProofs()
         self._key_set = KeySet(issuer, jwks_uri=jwks_uri, cooldown=cooldown, timeout=timeout)
 
-    def verify(self, token: str, *, fetch: bool = True) -> Identity:
-        """Check a token and return who calls.
+    def verify(
+        self,
+        token: str,
+        *,
+        fetch: bool = True,
+        proof: str | None = None,
+        method: str = "",
+        url: str = "",
+        certificate: bytes | None = None,
+    ) -> Identity:
+        """Check a token and return who calls. One that is bound needs proof of what it is bound to (RFC 9449, RFC 8705).
 
-        :param token: the bearer token as it was sent.
+        :param token: the token as it was sent.
         :param fetch: False raises KeySetStaleError where the issuer would have to be asked, for use on an event loop.
+        :param proof: the header `DPoP` of a request that sends its token as `DPoP`; None where it sends it as `Bearer`.
+        :param method: of that request.
+        :param url: of that request, as its client knows it.
+        :param certificate: the client certificate of the TLS connection, as DER; None for none.
+        :raises UnprovenTokenError: the request does not hold what the token is bound to; answer 401 with a challenge for DPoP.
         :raises InvalidTokenError: the token is refused; answer 401 `invalid_token`.
         :raises KeySetUnavailableError: no keys to check with; answer 503.
         """
+        identity = self._checked(token, fetch=fetch)
+        shown = Shown(proof, method, url, certificate)
+        check_possession(token, identity.claims, shown, self._used_proofs, self._clock())
+        return identity
+
+    def _checked(self, token: str, *, fetch: bool) -> Identity:
         if self._introspection is not None and unverified_kind(token) is Kind.PERSONAL:
             return self._asked(token, self._introspection, self._audience | {self._issuer}, fetch=fetch)
         opened = open_token(

@@ -16,6 +16,7 @@ from idp.realms import Realm
 from idp.web.address import client_address
 from idp.web.body import read_body
 from idp.web.credentials import Credentials, Shown, check_origin, read_credentials
+from idp.web.possession import shown_binding
 
 Result = TypeVar("Result")
 
@@ -93,7 +94,8 @@ def identify(credentials: Credentials) -> Caller:
         case Shown.TOKEN:
             if credentials.by_cookie and request.method in UNSAFE:
                 check_origin(request.environ, process.settings.public_url)
-            return callers.authenticate_token(process, credentials.value, address())
+            shown = shown_binding(request.environ, credentials)
+            return callers.authenticate_token(process, credentials.value, address(), shown=shown)
         case Shown.KEY:
             return callers.authenticate_key(process, credentials.value, address())
         case Shown.NOTHING:

@@ -14,6 +14,7 @@ COOKIE = "Authorization"
 """Name of the cookie that carries a session token, as contracts that predate this server have it."""
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
+_DPOP = re.compile(r"[Dd][Pp][Oo][Pp] +([A-Za-z0-9\-._~+/]+=*)")
 _BASIC = re.compile(r"[Bb][Aa][Ss][Ii][Cc] +([A-Za-z0-9+/]+={0,2})")
 _BARE_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -49,6 +50,8 @@ class Credentials:
     name: str = ""
     """The user name that comes with a password."""
     by_cookie: bool = False
+    by_proof: bool = False
+    """Whether the token is sent as DPoP, with a proof beside it (RFC 9449 §7.1)."""
 
 
 NOTHING = Credentials(Shown.NOTHING)
@@ -77,6 +80,8 @@ def read_credentials(environ: Environ) -> Credentials:
 def _from_header(header: str) -> Credentials:
     if match := _BEARER.fullmatch(header):
         return Credentials(Shown.TOKEN, match[1])
+    if match := _DPOP.fullmatch(header):
+        return Credentials(Shown.TOKEN, match[1], by_proof=True)
     if _BARE_TOKEN.fullmatch(header):
         return Credentials(Shown.TOKEN, header)
     if len(header) <= 8_192 and (pair := decode_basic(header)) is not None:

@@ -11,8 +11,10 @@ from werkzeug.exceptions import HTTPException
 
 from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, StorageUnavailableError, Words
 from idp.outages import as_outage
+from idp.proofs import ProofError
 from idp.ratelimit import RateExceededError
 from idp.telemetry import count, request_id
+from idp.web.possession import challenge_of
 
 SEALED = "The server cannot decrypt its stored data. The operator can find the reason in the log, and with idp doctor."
 UNEXPECTED = "Something went wrong. Tell the operator this number: {reference}"
@@ -95,6 +97,8 @@ def _message(error: IdpError, words: Words) -> str:
 def _headers(error: IdpError) -> dict[str, str]:
     if isinstance(error, RateExceededError):
         count("realmgate_rate_limited", 1, error.rate.name)
+    if isinstance(error, ProofError):
+        return challenge_of(error)
     challenge = _CHALLENGES.get(error.kind)
     if challenge is not None:
         return {"WWW-Authenticate": challenge}

@@ -13,7 +13,7 @@ from idp.web.credentials import check_origin
 Posted = MultiDict[str, str]
 
 _MOST_FIELDS = 2_000
-_FIELD_NAME = re.compile(r"[a-z_]{1,40}(?:-[0-9]{1,3}-[a-z_]{1,40})?", re.ASCII)
+_FIELD_NAME = re.compile(r"[a-z_]{1,50}(?:-[0-9]{1,3}-[a-z_]{1,50})?", re.ASCII)
 
 
 def read_posted() -> Posted:

@@ -162,7 +162,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration",
         "registration_token",
     )
-    of_nodes = ("node", "turn", "schema_floor")
+    of_nodes = ("node", "turn", "schema_floor", "used_proof")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
     for table in (
         "audit_mark",
@@ -188,6 +188,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "refresh_hours",
             "refresh_overlap_seconds",
             "pushed_requests",
+            "profile",
             "registration",
             "brand_color",
             "brand_logo",
@@ -197,6 +198,10 @@ def set_the_schema_back(connection: Connection) -> None:
         ],
         "application": [
             "jwks_frozen",
+            "dpop_bound_access_tokens",
+            "dpop_nonces",
+            "tls_client_certificate_bound_access_tokens",
+            "profile",
             "token_seconds",
             "created_by",
             "access_token_type",

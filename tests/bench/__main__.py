@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from idp.settings import Settings
-from tests.bench import api, keysets, nodes, outside, pages, people, seed, sign_in, start
+from tests.bench import api, bound, keysets, nodes, outside, pages, people, seed, sign_in, start
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import (
     LOAD_CORE,
@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,outside,statements,size,refusal,start,memory,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes",
+        help="some of: tokens,outside,statements,size,refusal,start,memory,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes,bound",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
@@ -319,6 +319,7 @@ def main() -> None:
             ("trail", "the audit trail", lambda: api.bench_trail(folder / "trail", applications * 10)),
             ("leases", "leases", lambda: keysets.bench_leases(folder / "leases", rounds, seconds / 2)),
             ("keysets", "many keysets", lambda: keysets.bench_keysets(folder / "keysets", rounds, applications)),
+            ("bound", "bound tokens", lambda: bound.bench_bound(folder / "bound", 2 * rounds, 1_000)),
             ("nodes", "nodes that share a PostgreSQL", lambda: nodes.bench_nodes(folder / "nodes", rounds, seconds)),
             ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications)),
         ]

@@ -20,6 +20,7 @@ EXPECTED = {
     "audit.md": ["acme: whole"],
     "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
+    "bound-tokens.md": ["dpop\n", '"error":"invalid_token"', "night-report"],
     "keysets.md": [
         "https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?",
         "not leased since",

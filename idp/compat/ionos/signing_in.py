@@ -17,6 +17,7 @@ from idp.users import PasswordPurpose
 from idp.web.address import client_address
 from idp.web.calls import identify
 from idp.web.credentials import Credentials, Shown, check_origin, read_credentials
+from idp.web.possession import shown_binding
 
 EVERYWHERE = ("pretty", "depth", "contractNumber")
 """Parameters that every call of the contract takes: about the form of an answer, and which contract is meant."""
@@ -54,7 +55,7 @@ def _identify(address: str) -> Caller:
         return _by_password(credentials, contract, address)
     if credentials.shown is not Shown.TOKEN or credentials.by_cookie:
         raise CredentialError
-    caller = callers.authenticate_token(process, credentials.value, address)
+    caller = callers.authenticate_token(process, credentials.value, address, shown=shown_binding(request.environ, credentials))
     if contract is not None and caller.realm.name != contract:
         raise CredentialError
     if request.method == "GET" and not request.path.endswith("/generate"):

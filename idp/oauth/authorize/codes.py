@@ -37,6 +37,8 @@ class Code:
     redirect_uri: str
     """Empty where the request left it out."""
     challenge: str
+    key_thumbprint: str
+    """Of the key that its client has to show; empty for none."""
     nonce: str
     scopes: list[str]
     resource: str
@@ -68,6 +70,7 @@ def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
         session_ends=session.known.expires_at,
         redirect_uri=request.text("redirect_uri"),
         challenge=request.challenge,
+        key_thumbprint=request.key_thumbprint,
         nonce=request.text("nonce"),
         scopes=request.scopes,
         resource=request.resource,

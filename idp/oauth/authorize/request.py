@@ -17,7 +17,7 @@ PARAMETERS = frozenset(
     {
         "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
         "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "claims", "resource", "request",
-        "ui_locales", "acr_values", "display", "claims_locales",
+        "ui_locales", "acr_values", "display", "claims_locales", "dpop_jkt",
     }
 )  # fmt: skip # a list of words
 """Those that mean something; all others are ignored."""
@@ -74,6 +74,8 @@ class AuthorizationRequest:
     scopes: list[str] = field(default_factory=list)
     resource: str = ""
     challenge: str = ""
+    key_thumbprint: str = ""
+    """Of the key that the code is bound to; empty for none."""
     prompts: frozenset[str] = frozenset()
     max_age: int | None = None
     hinted_subject: str = ""

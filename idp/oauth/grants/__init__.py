@@ -10,9 +10,9 @@ from idp.oauth.grants.authorization_code import authorization_code
 from idp.oauth.grants.client_credentials import client_credentials
 from idp.oauth.grants.device_code import DEVICE_GRANT, device_code
 from idp.oauth.grants.jwt_bearer import GRANT_TYPE as JWT_BEARER
-from idp.oauth.grants.jwt_bearer import jwt_bearer
+from idp.oauth.grants.jwt_bearer import admit_by_assertion, jwt_bearer
 from idp.oauth.grants.refresh_token import refresh_token
-from idp.oauth.grants.token_exchange import GRANT_TYPE, names_its_client, token_exchange
+from idp.oauth.grants.token_exchange import GRANT_TYPE, admit_to_exchange, names_its_client, token_exchange
 from idp.realms import KnownRealm
 
 
@@ -30,6 +30,8 @@ class Grant:
     """Whether it takes secrets that work once, and uses them up."""
     for_people: bool = False
     """Whether it is for people who sign in to the client, which then may be one that keeps no secret."""
+    admit: Callable[[KnownRealm, Client | None, Form, str], Client | None] | None = None
+    """Takes the same, and returns the client that what is presented admits, where that shows who it is."""
     names_client: Callable[[Form], bool] = field(default=lambda _form: False)
     """Tells of parameters whether `client_id` by itself only names who is meant, where something else shows who it is."""
 
@@ -39,7 +41,9 @@ GRANTS: dict[str, Grant] = {
     "authorization_code": Grant(authorization_code, "authorization_code", for_people=True),
     "refresh_token": Grant(refresh_token, "refresh_token", for_people=True),
     DEVICE_GRANT: Grant(device_code, "device_code", for_people=True),
-    GRANT_TYPE: Grant(token_exchange, "token_exchange", needs_client=False, names_client=names_its_client),
-    JWT_BEARER: Grant(jwt_bearer, "", needs_client=False, names_client=lambda _form: True),
+    GRANT_TYPE: Grant(
+        token_exchange, "token_exchange", needs_client=False, admit=admit_to_exchange, names_client=names_its_client
+    ),
+    JWT_BEARER: Grant(jwt_bearer, "", needs_client=False, admit=admit_by_assertion, names_client=lambda _form: True),
 }
 """Grant types of the token endpoint; discovery is made from this."""

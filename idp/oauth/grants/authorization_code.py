@@ -17,6 +17,7 @@ from idp.oauth.client_auth import Client
 from idp.oauth.forms import Form
 from idp.oauth.glue import GrantClient, RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
+from idp.oauth.possession import confirmation_of
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
 from idp.users import KnownUser, known_user
@@ -75,6 +76,8 @@ class _CodeGrant(RealmGrant, AuthorizationCodeGrant):  # type: ignore[misc]  # A
         if found.is_over:
             authorizations.end_of_code(self.realm, found.id)
             return None
+        if found.key_thumbprint not in {"", client.client.binding.jkt}:
+            return None  # RFC 9449 §10: who has the code has not the key; it stays for who has both
         return _Presented(found)
 
     def authenticate_user(self, authorization_code: _Presented) -> KnownUser | None:
@@ -101,6 +104,7 @@ class _CodeGrant(RealmGrant, AuthorizationCodeGrant):  # type: ignore[misc]  # A
             expires_at=datetime.fromtimestamp(ends, UTC),
             address=client.address,
             agreed_at=datetime.fromtimestamp(code.made_at, UTC),
+            confirmation=confirmation_of(client),
         )
         try:
             begun = authorizations.begin(self.realm, beginning)

@@ -19,7 +19,7 @@ def client_credentials(realm: KnownRealm, client: Client | None, form: Form, _ad
     if client is None:  # the endpoint has seen to that; nobody else may forget it
         raise InvalidClientError(realm.name)
     issued = issue_for(realm, client, form, Tag.TOKEN_ISSUE)
-    answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": "Bearer"}
+    answer = {"access_token": issued.access_token, "expires_in": issued.expires_in, "token_type": client.binding.token_type}
     if issued.id_token:
         answer["id_token"] = issued.id_token
     if issued.scope:
@@ -38,7 +38,7 @@ def issue_for(realm: KnownRealm, client: Client, form: Form, tag: Tag) -> tokens
     try:
         tokens.check_request(realm, client.application, **asked)
         client.use_up_secret(realm)
-        issued = tokens.issue_tokens(realm, client.application, **asked)
+        issued = tokens.issue_tokens(realm, client.application, **asked, binding=client.binding)
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:

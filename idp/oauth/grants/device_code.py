@@ -13,6 +13,7 @@ from idp.oauth.client_auth import Client
 from idp.oauth.forms import Form
 from idp.oauth.glue import RealmGrant, run_grant
 from idp.oauth.people import answer_for, find_person
+from idp.oauth.possession import confirmation_of
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
 from idp.users import KnownUser, uid_of
@@ -106,6 +107,7 @@ class _DeviceGrant(RealmGrant, DeviceCodeGrant):  # type: ignore[misc]  # Authli
             expires_at=datetime.fromtimestamp(ends, UTC),
             address=client.address,
             agreed_at=row.decided_at or row.created_at,
+            confirmation=confirmation_of(client),
         )
         try:
             begun = authorizations.begin(self.realm, beginning)

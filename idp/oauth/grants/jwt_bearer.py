@@ -14,7 +14,6 @@ from idp.oauth.client_auth import Client, admit, note_refusal
 from idp.oauth.errors import InvalidClientError, InvalidGrantError, UnauthorizedClientError
 from idp.oauth.forms import Form
 from idp.oauth.grants.client_credentials import client_credentials
-from idp.oauth.limits import count_token
 from idp.oauth.people import answer_for, find_person
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
@@ -30,23 +29,33 @@ _NOT_GRANTED = frozenset({"openid", "offline_access"})
 NOT_ADMITTED = "The assertion is not valid, or no rule of a trusted issuer admits it. `idp federation explain` tells why."
 
 
-def jwt_bearer(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
-    """Return the tokens of the application that an assertion admits, as the client credentials grant does.
+def admit_by_assertion(realm: KnownRealm, client: Client | None, form: Form, address: str) -> Client | None:
+    """Return the application that an assertion admits; who has authenticated, for a grant for a person.
 
     :raises InvalidGrantError: it admits none (RFC 7521 §4.1.1).
     """
     assertion = form.required("assertion")
+    if _is_for_a_person(assertion):
+        return client
     try:
-        is_for_a_person = federation.is_grant(assertion)
-    except InvalidTokenError as error:
-        raise InvalidGrantError(NOT_ADMITTED) from error
-    if is_for_a_person:
-        return _for_person(realm, client, form, assertion)
-    try:
-        admitted = admitted_client(realm, client, form, assertion, address)
+        return admitted_client(realm, client, form, assertion, address)
     except InvalidClientError as error:
         raise InvalidGrantError(NOT_ADMITTED) from error
-    return client_credentials(realm, admitted, form, address)
+
+
+def jwt_bearer(realm: KnownRealm, client: Client | None, form: Form, address: str) -> dict[str, Any]:
+    """Return the tokens of the application that an assertion has admitted, or of a person whom a grant is for."""
+    assertion = form.required("assertion")
+    if _is_for_a_person(assertion):
+        return _for_person(realm, client, form, assertion)
+    return client_credentials(realm, client, form, address)
+
+
+def _is_for_a_person(assertion: str) -> bool:
+    try:
+        return federation.is_grant(assertion)
+    except InvalidTokenError as error:
+        raise InvalidGrantError(NOT_ADMITTED) from error
 
 
 def _for_person(realm: KnownRealm, client: Client | None, form: Form, assertion: str) -> dict[str, Any]:
@@ -115,7 +124,6 @@ def admitted_client(realm: KnownRealm, client: Client | None, form: Form, assert
     """
     name = client.application.client_id if client is not None else form.text("client_id")
     admitted = admit(realm, assertion, name, address)
-    count_token(realm, admitted.application, address)
     if "client_credentials" not in admitted.application.grants:
         raise UnauthorizedClientError("The application may not get tokens for itself. Add client_credentials to its grants.")
     return admitted

@@ -69,6 +69,9 @@ class _RefreshGrant(RealmGrant, RefreshTokenGrant):  # type: ignore[misc]  # Aut
 
     def issue_token(self, user: KnownUser, refresh_token: _Presented) -> dict[str, Any]:
         """Use the refresh token up, and return the new tokens."""
+        bound, shown = refresh_token.found.confirmation, self.grant_client.binding.confirmation
+        if not bound.items() <= shown.items():
+            raise InvalidGrantError  # RFC 9449 §5: who has the token has not its key; it stays for who has both
         row, scopes = refresh_token.found, self._asked() or refresh_token.found.scope.split()
         try:
             successor = authorizations.rotate(self.realm, row)

@@ -16,6 +16,7 @@ from idp.oauth.errors import (
 from idp.oauth.forms import Form
 from idp.oauth.grants.client_credentials import issue_for
 from idp.oauth.grants.jwt_bearer import NOT_ADMITTED, admitted_client
+from idp.proofs import ANYBODYS, Binding
 from idp.ratelimit import RateExceededError
 from idp.realms import KnownRealm
 
@@ -49,7 +50,7 @@ def token_exchange(realm: KnownRealm, client: Client | None, form: Form, address
     if subject_type == ACCESS_TOKEN:
         return _exchange_access_token(realm, client, form, subject_token)
     if subject_type in _ASSERTIONS:
-        return _exchange_assertion(realm, client, form, subject_token, address)
+        return _exchange_assertion(realm, client, form)
     raise InvalidRequestError(f"subject_token_type must be {JWT}, {API_KEY} or {ACCESS_TOKEN}.")
 
 
@@ -58,15 +59,26 @@ def names_its_client(form: Form) -> bool:
     return form.text("subject_token_type") in _ASSERTIONS
 
 
-def _exchange_assertion(realm: KnownRealm, client: Client | None, form: Form, assertion: str, address: str) -> dict[str, Any]:
-    """Return a token of the application that an assertion of a trusted issuer admits."""
+def admit_to_exchange(realm: KnownRealm, client: Client | None, form: Form, address: str) -> Client | None:
+    """Return the application that an assertion of a trusted issuer admits; of other subject tokens, who has authenticated.
+
+    :raises InvalidRequestError: it admits none (RFC 8693 §2.2.2).
+    """
+    if not names_its_client(form):
+        return client
     _check_requested(form, ACCESS_TOKEN)
     try:
-        admitted = admitted_client(realm, client, form, assertion, address)
+        return admitted_client(realm, client, form, form.required("subject_token"), address)
     except InvalidClientError as error:
-        raise InvalidRequestError(NOT_ADMITTED) from error  # RFC 8693 §2.2.2
-    issued = issue_for(realm, admitted, form, Tag.TOKEN_EXCHANGE)
-    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
+        raise InvalidRequestError(NOT_ADMITTED) from error
+
+
+def _exchange_assertion(realm: KnownRealm, client: Client | None, form: Form) -> dict[str, Any]:
+    """Return a token of the application that an assertion of a trusted issuer has admitted."""
+    if client is None:
+        raise InvalidClientError(realm.name)
+    issued = issue_for(realm, client, form, Tag.TOKEN_EXCHANGE)
+    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope, client.binding)
 
 
 def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_key: str, address: str) -> dict[str, Any]:
@@ -97,7 +109,7 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
         raise InvalidTargetError("resource and audience name two different targets. Request one token for each.")
     try:
         issued = tokens.exchange_access_token(
-            realm, client.application, token, scope=form.text("scope"), target=resource or audience
+            realm, client.application, token, scope=form.text("scope"), target=resource or audience, binding=client.binding
         )
     except tokens.SubjectTokenError as error:
         raise InvalidRequestError(str(error)) from error
@@ -115,7 +127,7 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
         tag=Tag.TOKEN_EXCHANGE,
         assertion=client.assertion,
     )
-    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope)
+    return _answer(issued.access_token, ACCESS_TOKEN, issued.expires_in, issued.scope, client.binding)
 
 
 def _check_requested(form: Form, issued_type: str) -> None:
@@ -123,7 +135,12 @@ def _check_requested(form: Form, issued_type: str) -> None:
         raise InvalidRequestError(f"requested_token_type must be {issued_type} for this subject token, or be left out.")
 
 
-def _answer(token: str, issued_type: str, expires_in: int, scope: str) -> dict[str, Any]:
+def _answer(token: str, issued_type: str, expires_in: int, scope: str, binding: Binding = ANYBODYS) -> dict[str, Any]:
     # RFC 8693 §2.2.1: issued_token_type is required, and so is expires_in in spirit: who asks must know when to ask again.
-    answer = {"access_token": token, "issued_token_type": issued_type, "token_type": "Bearer", "expires_in": expires_in}
+    answer = {
+        "access_token": token,
+        "issued_token_type": issued_type,
+        "token_type": binding.token_type,
+        "expires_in": expires_in,
+    }
     return answer | ({"scope": scope} if scope else {})

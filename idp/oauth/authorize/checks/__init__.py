@@ -8,10 +8,12 @@ from collections.abc import Callable
 from idp.oauth.authorize.checks.claims import claims
 from idp.oauth.authorize.checks.client import client
 from idp.oauth.authorize.checks.code_challenge import code_challenge
+from idp.oauth.authorize.checks.dpop_jkt import dpop_jkt
 from idp.oauth.authorize.checks.each_once import each_once
 from idp.oauth.authorize.checks.id_token_hint import id_token_hint
 from idp.oauth.authorize.checks.lengths import lengths
 from idp.oauth.authorize.checks.max_age import max_age
+from idp.oauth.authorize.checks.profile import profile
 from idp.oauth.authorize.checks.prompt import prompt
 from idp.oauth.authorize.checks.pushed import pushed
 from idp.oauth.authorize.checks.redirect_uri import redirect_uri
@@ -33,8 +35,10 @@ CHECKS: tuple[Check, ...] = (
     request_object,
     lengths,
     pushed,
+    profile,
     response_type,
     code_challenge,
+    dpop_jkt,
     scope,
     resource,
     prompt,
