@@ -36,6 +36,7 @@ from idp import (
     organisations,
     ratelimit,
     realms,
+    recall,
     registrations,
     runtime,
     sessions,
@@ -300,6 +301,7 @@ def rotate_keys_and_tidy() -> None:
         apikeys.remove_long_expired()
     applications.forget_expired_assertions()
     tokens.forget_expired_revocations()
+    recall.forget_old_causes()
     sessions.forget_old_sessions()
     authorizations.forget_old()
     authorizations.forget_pushed()

@@ -6,13 +6,17 @@
     identity = verifier.verify(token)          # or InvalidTokenError, KeySetUnavailableError
     identity.has_role("researcher", project="vision")
 
-`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application.
+With `recall=Recall(issuer)` it also refuses, within seconds, what the issuer has taken back (docs/recall.md).
+
+`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application,
+`idp.verifier.fastapi.RequireToken` a path of FastAPI.
 """
 
 from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.recall import Recall, RecallUnavailableError
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
@@ -21,6 +25,8 @@ __all__ = [
     "InvalidTokenError",
     "KeySetStaleError",
     "KeySetUnavailableError",
+    "Recall",
+    "RecallUnavailableError",
     "RefusalError",
     "Verifier",
     "bearer_token",

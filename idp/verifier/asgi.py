@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
+from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.verifier import Identity, Verifier, names
 
@@ -63,8 +63,8 @@ class BearerMiddleware:
             await _refuse(send, RefusalError(401, "invalid_token", str(error)))
         except RefusalError as refusal:
             await _refuse(send, refusal)
-        except KeySetUnavailableError:
-            await _refuse(send, RefusalError(503, "temporarily_unavailable", "No keys to verify tokens with."))
+        except KeySetUnavailableError as error:
+            await _refuse(send, unavailable(error))
         else:
             scope["identity"] = identity
             await self._app(scope, receive, send)

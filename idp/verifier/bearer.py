@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Sequence
 
+from idp.verifier.keyset import KeySetUnavailableError
+from idp.verifier.recall import RecallUnavailableError
 from idp.verifier.verifier import Identity
 
 _CREDENTIALS = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9\-._~+/]+=*)")
@@ -33,6 +35,13 @@ def bearer_token(authorization: Sequence[str]) -> str:
     if len(authorization) > 1 or match is None:
         raise RefusalError(400, "invalid_request", "Send one Authorization header with Bearer, a space and the token.")
     return match[1]
+
+
+def unavailable(error: KeySetUnavailableError) -> RefusalError:
+    """Return what to answer where no token can be checked just now."""
+    if isinstance(error, RecallUnavailableError):
+        return RefusalError(503, "temporarily_unavailable", "It is not known which tokens were taken back.")
+    return RefusalError(503, "temporarily_unavailable", "No keys to verify tokens with.")
 
 
 def is_preflight(method: str, origin: object, asked: object) -> bool:

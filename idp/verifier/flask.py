@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import Response, g, jsonify, request
 
 from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles
+from idp.verifier.bearer import RefusalError, bearer_token, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetUnavailableError
 from idp.verifier.verifier import Verifier, names
 
@@ -47,8 +47,9 @@ def require_token(
                 return _refuse(RefusalError(401, "invalid_token", str(error)))
             except RefusalError as refusal:
                 return _refuse(refusal)
-            except KeySetUnavailableError:
-                response = jsonify(error="temporarily_unavailable", error_description="No keys to verify tokens with.")
+            except KeySetUnavailableError as error:
+                refusal = unavailable(error)
+                response = jsonify(error=refusal.error, error_description=refusal.description)
                 response.headers["Retry-After"] = "5"
                 response.headers["Cache-Control"] = "no-store"
                 response.status_code = 503

@@ -99,7 +99,7 @@ def test_issuer_and_links_come_from_the_configuration_only(client: FlaskClient, 
 @pytest.mark.spec("R23", "R61")
 def test_every_endpoint_in_the_metadata_is_there(client: FlaskClient) -> None:
     urls = {name: url for name, url in discovery(client).json.items() if name.endswith(("_endpoint", "_uri"))}
-    assert len(urls) == 9
+    assert len(urls) == 10
     for name, url in urls.items():
         assert url.startswith(ISSUER)
         path = url.removeprefix("http://localhost:8080")
