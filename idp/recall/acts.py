@@ -75,7 +75,7 @@ def _review_applications(keys: Sequence[str]) -> None:
         query = select(Application.uid, Application.enabled).where(
             Application.realm_id == _of(realm), Application.name.in_(names)
         )
-        found = dict(db.session.execute(query).tuples().all())
+        found = dict(db.session.execute(query).all())
         _settle(realm, Kind.SUBJECT, found, {uid for uid, enabled in found.items() if enabled})
 
 
@@ -128,7 +128,7 @@ def _review_keys(keys: Sequence[str]) -> None:
             continue
         works = table.c.active & table.c.revoked_at.is_(None)
         query = select(table.c.public_part, table.c.expires_at).where(table.c.public_part.in_(parts), works)
-        found = dict(db.session.execute(query).tuples().all())
+        found = dict(db.session.execute(query).all())
         soon = {part: end for part, end in found.items() if end is not None and end < now + timedelta(seconds=SESSION_LIFE)}
         for part, end in soon.items():
             # tokens end with their key: but they may have been issued when it was to live longer
