@@ -5,7 +5,7 @@ from idp.recall.documents import Edition, document, edition
 from idp.recall.known import KnownCauses, is_withdrawn, known_causes
 from idp.recall.marks import Kind, mark_of
 from idp.recall.models import RecallCause, RecallClock
-from idp.recall.waiting import LONGEST_WAIT, waiting
+from idp.recall.polls import LONGEST_WAIT, waiting
 from idp.recall.writing import forget_old_causes
 
 __all__ = [

@@ -19,6 +19,7 @@ from idp import (
     keys,
     organisations,
     realms,
+    runtime,
     sessions,
     tokens,
     users,
