@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -25,11 +25,19 @@ _REASONS = {
 }
 
 
+_OFTEN = frozenset({"subject", "signing_key", "key", "issuer", "rule"})
+"""Kinds of what many tokens have in common. To remember the hash of anything else would cost more than it spares."""
+
+
 class MalformedFeedError(ValueError):
     """A document does not have the form that it should have."""
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_096)
+def _remembered_identifier(kind: str, text: str) -> bytes:
+    return _identifier(kind, text)
+
+
 def _identifier(kind: str, text: str) -> bytes:
     return hashlib.sha256(f"{kind}\0{text}".encode()).digest()[:_LENGTH]
 
@@ -58,46 +66,58 @@ class Causes:
             return "its issuer works no more"
         if self.tokens_from and not claims.get("iat", 0) >= self.tokens_from:
             return "it is of before a backup was put back"
-        by_kind = self.by_kind
-        for kind, text in _named(kid, claims, session=session):
-            group = by_kind.get(kind)
-            if group and isinstance(text, str):
-                at = group.get(_identifier(kind, text))
-                if at is not None and at <= now + EARLY and (kind not in _UNTIL or claims.get("iat", 0) <= at):
-                    return _REASONS[kind]
+        kind = self._matching(kid, claims, now, session=session)
+        return _REASONS[kind] if kind is not None else None
+
+    def _matching(self, kid: object, claims: Mapping[str, Any], now: float, *, session: bool) -> str | None:
+        """Return the kind of a cause that counts for a token. Written out: each request of an API passes here."""
+        counts, named = self._counts, claims.get
+        kind: str | None = None
+        if counts("subject", named("sub"), now) or ("act" in claims and self._counts_for_actors(claims["act"], now)):
+            kind = "subject"
+        elif counts("token", named("jti"), now) or ("origin" in claims and self._counts_for_origin(claims["origin"], now)):
+            kind = "token"
+        elif counts("signing_key", kid, now):
+            kind = "signing_key"
+        elif "grant_id" in claims and counts("grant", claims["grant_id"], now):
+            kind = "grant"
+        elif session and counts("session", named("sid"), now):
+            kind = "session"
+        elif session and counts("key", named("key"), now):
+            kind = "key"
+        elif "federation" in claims:
+            kind = self._counts_for_admission(claims, now)
+        return kind
+
+    def _counts(self, kind: str, text: object, now: float, issued_at: float | None = None) -> bool:
+        group = self.by_kind.get(kind)
+        if not group or not isinstance(text, str):
+            return False
+        at = group.get(_remembered_identifier(kind, text) if kind in _OFTEN else _identifier(kind, text))
+        return at is not None and at <= now + EARLY and (issued_at is None or issued_at <= at)
+
+    def _counts_for_actors(self, actor: object, now: float) -> bool:
+        while isinstance(actor, dict):
+            if self._counts("subject", actor.get("sub"), now):
+                return True
+            actor = actor.get("act")
+        return False
+
+    def _counts_for_origin(self, origin: object, now: float) -> bool:
+        return any(self._counts("token", each, now) for each in (origin if isinstance(origin, list) else (origin,)))
+
+    def _counts_for_admission(self, claims: Mapping[str, Any], now: float) -> str | None:
+        """Return which of what admitted a token admits nobody any more since."""
+        admission, issued_at = claims["federation"], claims.get("iat", 0)
+        if isinstance(admission, dict):
+            for kind, name in (("issuer", "iss"), ("rule", "rule")):
+                if self._counts(kind, admission.get(name), now, issued_at):
+                    return kind
         return None
 
     def recalls_key(self, kid: str) -> bool:
         """Tell whether a signing key was revoked: then it signs no document either."""
         return _identifier("signing_key", kid) in self.by_kind.get("signing_key", {})
-
-
-_UNTIL = frozenset({"issuer", "rule"})
-"""Kinds that concern what was issued until then."""
-
-
-def _named(kid: object, claims: Mapping[str, Any], *, session: bool) -> Iterator[tuple[str, object]]:
-    """Return what of a token causes are compared with."""
-    yield "subject", claims.get("sub")
-    yield "token", claims.get("jti")
-    yield "signing_key", kid
-    if session:
-        yield "session", claims.get("sid")
-        yield "key", claims.get("key")
-    if "grant_id" in claims:
-        yield "grant", claims["grant_id"]
-    if "origin" in claims:
-        origin = claims["origin"]
-        for each in origin if isinstance(origin, list) else (origin,):
-            yield "token", each
-    if "act" in claims:
-        actor = claims["act"]
-        while isinstance(actor, dict):
-            yield "subject", actor.get("sub")
-            actor = actor.get("act")
-    if "federation" in claims and isinstance(claims["federation"], dict):
-        yield "issuer", claims["federation"].get("iss")
-        yield "rule", claims["federation"].get("rule")
 
 
 def read_causes(claims: Mapping[str, Any], former: Causes | None, now: float) -> Causes:
@@ -142,7 +162,7 @@ def _read_group(group: Mapping[str, Any], base: int) -> dict[bytes, int]:
     found, at = {}, base
     for number, (identifier, step) in enumerate(zip(identifiers, steps, strict=True)):
         if isinstance(step, bool) or not isinstance(step, int) or (number and step < 0):
-            raise MalformedFeedError("a time is no number")
+            raise MalformedFeedError("a time is not a number")
         at += step
         found[identifier] = at
     return found

@@ -163,7 +163,17 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration_token",
     )
     of_nodes = ("node", "turn", "schema_floor")
-    for table in ("audit_mark", "audit_cut", "daily_use", "application_text", "user_account_text", *of_people, *of_nodes):
+    of_recall = ("recall_cause", "recall_clock")
+    for table in (
+        "audit_mark",
+        "audit_cut",
+        "daily_use",
+        "application_text",
+        "user_account_text",
+        *of_people,
+        *of_nodes,
+        *of_recall,
+    ):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")
     for table, columns in {
