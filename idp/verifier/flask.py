@@ -48,8 +48,8 @@ def require_token(
             except RefusalError as refusal:
                 return _refuse(refusal)
             except KeySetUnavailableError as error:
-                refusal = unavailable(error)
-                response = jsonify(error=refusal.error, error_description=refusal.description)
+                fault = unavailable(error)
+                response = jsonify(error=fault.error, error_description=fault.description)
                 response.headers["Retry-After"] = "5"
                 response.headers["Cache-Control"] = "no-store"
                 response.status_code = 503

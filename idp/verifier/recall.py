@@ -54,11 +54,11 @@ class _Line:
 
         class Http(urllib.request.HTTPHandler):
             def do_open(self, http_class: Any, req: Any, **kwargs: Any) -> Any:
-                return super().do_open(noted(http_class), req, **kwargs)  # type: ignore[arg-type]
+                return super().do_open(noted(http_class), req, **kwargs)
 
         class Https(urllib.request.HTTPSHandler):
             def do_open(self, http_class: Any, req: Any, **kwargs: Any) -> Any:
-                return super().do_open(noted(http_class), req, **kwargs)  # type: ignore[arg-type]
+                return super().do_open(noted(http_class), req, **kwargs)
 
         self.open = urllib.request.build_opener(_NoRedirects, Http, Https).open
 
