@@ -1,5 +1,6 @@
 """Those who wait for news of a realm: each with a thread, and one thread that looks for all of them."""
 
+import logging
 import threading
 import time
 from typing import Any
@@ -10,6 +11,8 @@ from idp.realms import KnownRealm
 from idp.recall.known import KnownCauses
 from idp.recall.writing import CACHED
 from idp.runtime import Runtime
+
+_log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.2
 """Seconds between two looks, while somebody waits."""
@@ -42,15 +45,21 @@ class Waiting:
             if self._is_over or len(self._waiting) >= MOST_WAITING:
                 return False
             self._waiting[ticket] = (realm.name, known)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="recall", daemon=True)
-                self._thread.start()
             try:
+                self._begin_to_look()
                 while not self._has_news(realm.name, known) and (left := end - time.monotonic()) > 0:
                     self._changed.wait(left)
+            except RuntimeError:
+                return False  # the process may have no more threads
             finally:
                 del self._waiting[ticket]
             return True
+
+    def _begin_to_look(self) -> None:
+        if self._thread is None:
+            thread = threading.Thread(target=self._look, name="recall", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def close(self) -> None:
         """Have nobody wait any more."""
@@ -65,22 +74,19 @@ class Waiting:
         """Confirm what is in memory for as long as anybody waits, and wake all when something has become untrue."""
         while True:
             time.sleep(LOOK_EVERY)
+            is_ending = _is_ending()
             try:
-                nodes.check_going_on()
                 self._process.feed.confirm()
-            except IdpError:
-                self._wake(is_over=_is_ending())
+            except Exception as error:  # noqa: BLE001 (the thread must live on; those who ask anew are told what is wrong)
+                _log.debug("what was taken back cannot be confirmed: %s", error)
             with self._changed:
+                self._is_over = self._is_over or is_ending
                 if not self._waiting or self._is_over:
                     self._thread = None
                     self._changed.notify_all()
                     return
                 if any(self._has_news(realm, known) for realm, known in self._waiting.values()):
                     self._changed.notify_all()
-
-    def _wake(self, *, is_over: bool) -> None:
-        with self._changed:
-            self._is_over = self._is_over or is_over
 
 
 def _is_ending() -> bool:

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import threading
 import time
 from datetime import timedelta
@@ -17,11 +18,12 @@ from werkzeug.test import TestResponse
 from idp import clock, keys, realms, recall, runtime
 from idp.db import commit, db
 from idp.realms import get_realm
-from idp.recall import RecallCause, documents, mark_of, polls
+from idp.recall import RecallCause, documents, known, mark_of, polls
 from idp.recall.marks import LIFE, Kind
 from idp.recall.writing import move_on
 from tests.conftest import FrozenClock
 from tests.factories import Factory, set_application, set_realm
+from tests.flows.conftest import database_url, pg_make, pg_settings, pg_template, postgres  # noqa: F401 (fixtures)
 from tests.recall.conftest import ISSUER, Api
 from tests.serving import wait_until
 
@@ -260,3 +262,15 @@ def test_an_address_that_asks_too_often_is_told_to_wait(settings: Any) -> None:
         assert client.get("/auth/realms/acme/protocol/openid-connect/certs").status_code == 200
     finally:
         close_app(app)
+
+
+def test_another_server_that_takes_over_begins_another_timeline(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = pg_make.app.test_client()
+    with pg_make.app.app_context():
+        assert re.fullmatch("[0-9A-F]{8}", known._timeline())
+    first = said(client.get(PATH))
+    monkeypatch.setattr(known, "_timeline", lambda: "00000002")
+    pg_make.do(lambda realm: set_realm(realm, display_name="Acme"))
+    second = said(client.get(f"{PATH}?since={first['epoch']}.{first['position']}"))
+    assert second["epoch"] != first["epoch"]
+    assert "since" not in second
