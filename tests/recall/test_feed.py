@@ -50,7 +50,7 @@ def many(app: Flask, count: int, kind: Kind = Kind.TOKEN) -> None:
                 realm_id=realm.id,
                 kind=kind.value,
                 mark=mark_of(kind, str(number)),
-                at=now - timedelta(seconds=LIFE * number / (count + 1)),
+                at=now - timedelta(seconds=(LIFE - 600) * number / count),
                 position=1,
                 lifted=False,
             )
