@@ -24,6 +24,7 @@ from idp import (
     protected_apis,
     ratelimit,
     realms,
+    recall,
     runtime,
     sessions,
     tokens,
@@ -41,7 +42,7 @@ from idp.statements import watch_statements
 
 DOMAINS = (
     access, apikeys, applications, audit, federation, kept_answers, keys, keysets, mail, nodes, organisations,
-    personal_tokens, protected_apis, ratelimit, realms, sessions, tokens, trail, users, vault,
+    personal_tokens, protected_apis, ratelimit, realms, recall, sessions, tokens, trail, users, vault,
 )  # fmt: skip # a list of words
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that
 act when others change (`feed.react`). Whoever opens the database must have them all."""

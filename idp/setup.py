@@ -38,6 +38,7 @@ from idp import (
     proofs,
     ratelimit,
     realms,
+    recall,
     registrations,
     runtime,
     sessions,
@@ -304,6 +305,7 @@ def rotate_keys_and_tidy() -> None:
     federation.forget_used_assertions()
     proofs.forget_used_proofs()
     tokens.forget_expired_revocations()
+    recall.forget_old_causes()
     sessions.forget_old_sessions()
     authorizations.forget_old()
     authorizations.forget_pushed()

@@ -70,7 +70,7 @@ def remove_long_expired() -> int:
         audit.record(
             audit.Tag.API_KEY_DELETE, realm.name, f"api-key:{public_part}", uid=uid, name=name, reason="expired long ago"
         )
-        publish_key(public_part)
+        publish_key(realm_id, public_part)
     return len(gone)
 
 

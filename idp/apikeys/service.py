@@ -150,7 +150,7 @@ def change_public_part(key: ApiKey, public_part: str) -> None:
     """Let a key be told by another beginning. Keys that were made with it die with it as before."""
     for made in _made_with(key):
         made.created_by = MADE_WITH + public_part
-    publish_key(key.public_part)
+    publish_key(key.realm_id, key.public_part)
     key.public_part = public_part
 
 
@@ -300,15 +300,16 @@ def _as_application(application: Application) -> Holder:
     return Holder(HolderKind.APPLICATION, application.id, application.name, application.name)
 
 
-def publish_key(public_part: str) -> None:
-    """Tell every worker that what it knows of a key is out of date."""
+def publish_key(realm_id: int, public_part: str) -> None:
+    """Tell every worker that what it knows of a key is out of date, and that tokens which it was exchanged for may be over."""
     feed.publish("api-key", public_part)
+    feed.publish("exchanged", f"{realm_id}/{public_part}")
 
 
 def record_act(tag: audit.Tag, realm: Realm, key: ApiKey, **detail: Any) -> None:
     """Record an act on a key, and tell every worker of it."""
     audit.record(tag, realm.name, f"api-key:{key.public_part}", uid=key.uid, **detail)
-    publish_key(key.public_part)
+    publish_key(key.realm_id, key.public_part)
 
 
 def _checked_changes(realm: Realm, changed: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Select, func, or_, select, update
 
-from idp import access, applications, audit, clock, feed, runtime
+from idp import access, applications, audit, clock, feed, recall, runtime
 from idp.access import Frozen
 from idp.applications import Application
 from idp.db import db, holds, is_meant
@@ -68,6 +68,7 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
     if "issuer" in changes:
         _refuse_own(values["issuer"])
         _refuse_known(realm, values["issuer"])
+    former = issuer.issuer
     for name, value in changes.items():
         setattr(issuer, name, value)
     if changes.keys() & {"issuer", "key_source", "jwks_url"}:
@@ -75,6 +76,8 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
         issuer.fetched_keys, issuer.fetched_at, issuer.fetch_error, issuer.failing_since = [], None, "", None
         issuer.fetch_at = clock.now()
     issuer.updated_at = clock.now()
+    if not issuer.enabled or "issuer" in changes:
+        recall.withdraw(realm.name, recall.Kind.ISSUER, former)
     audit.record(audit.Tag.TRUSTED_ISSUER_UPDATE, realm.name, f"trusted-issuer:{issuer.name}", **_told(changes))
     feed.publish(CACHED_ISSUERS, realm.name)
 
@@ -87,6 +90,7 @@ def delete_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
     if count := count_rules(issuer):
         raise ConflictError(Sentence("{count} rules are about this issuer. Delete them first.", count=count))
     db.session.delete(issuer)
+    recall.withdraw(realm.name, recall.Kind.ISSUER, issuer.issuer)
     audit.record(audit.Tag.TRUSTED_ISSUER_DELETE, realm.name, f"trusted-issuer:{issuer.name}", issuer=issuer.issuer)
     feed.publish(CACHED_ISSUERS, realm.name)
 
@@ -193,6 +197,8 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
     for name, value in changes.items():
         setattr(rule, name, value)
     rule.updated_at = clock.now()
+    if not rule.enabled:
+        recall.withdraw(realm.name, recall.Kind.RULE, rule.name)
     audit.record(
         audit.Tag.FEDERATION_RULE_UPDATE, realm.name, f"application:{application.name}", rule=rule.name, **_told(changes)
     )
@@ -200,9 +206,10 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
 
 
 def delete_rule(realm: Realm, rule: FederationRule) -> None:
-    """Delete a rule: nothing is admitted by it from then on."""
+    """Delete a rule: nothing is admitted by it from then on, and tokens of what was are over."""
     application = rule.application
     db.session.delete(rule)
+    recall.withdraw(realm.name, recall.Kind.RULE, rule.name)
     audit.record(audit.Tag.FEDERATION_RULE_DELETE, realm.name, f"application:{application.name}", rule=rule.name)
     _publish(realm)
 

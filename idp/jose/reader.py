@@ -12,6 +12,7 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from idp.jose.weak_keys import weakness_of_rsa
 
@@ -42,13 +43,20 @@ class OpenedToken:
     claims: dict[str, Any]
 
 
-def read_unverified(token: str) -> OpenedToken:
+class _LongRegistry(JWSRegistry):
+    """For what may be longer than a token."""
+
+    max_payload_length = 8_000_000
+
+
+def read_unverified(token: str, longest: int = MAX_TOKEN) -> OpenedToken:
     """Take a compact JWS apart without checking its signature.
 
+    :param longest: characters that it may have.
     :raises InvalidTokenError: too long, not three base64url segments, or not JSON objects.
     """
-    if len(token) > MAX_TOKEN:
-        raise InvalidTokenError(f"The token is longer than {MAX_TOKEN} characters.")
+    if len(token) > longest:
+        raise InvalidTokenError(f"The token is longer than {longest} characters.")
     if token.count(".") != 2:
         raise InvalidTokenError("The token is not a signed JWT.")
     header, payload, signature = token.split(".")
@@ -64,6 +72,7 @@ def open_token(
     algorithms: Collection[str],
     types: Collection[str],
     hints: Collection[str] = (),
+    longest: int = MAX_TOKEN,
 ) -> OpenedToken:
     """Check a compact JWS against keys chosen by the caller, and return what it says (RFC 8725 §3).
 
@@ -71,9 +80,10 @@ def open_token(
     :param algorithms: the algorithms the caller uses; what the token asks for is only looked up among them.
     :param types: accepted values of the `typ` header in lower case; an empty one accepts a token without it.
     :param hints: members of the header that may be there besides, and are not looked at.
+    :param longest: characters that it may have.
     :raises InvalidTokenError: refused.
     """
-    unverified = read_unverified(token)
+    unverified = read_unverified(token, longest)
     header = unverified.header
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
     if not header.keys() <= _UNDERSTOOD_HEADERS.union(hints):
@@ -87,7 +97,8 @@ def open_token(
     for key in keys(kid, alg):
         try:
             # joserfc takes strings and checks the signature over exactly what was sent
-            jws.deserialize_compact(token, key, algorithms=[alg])
+            registry = None if longest == MAX_TOKEN else _LongRegistry(algorithms=[alg])
+            jws.deserialize_compact(token, key, algorithms=[alg], registry=registry)
         except (JoseError, ValueError):
             continue
         return unverified

@@ -24,7 +24,7 @@ from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
 from idp.telemetry import span
 
-TYPES = ("at+jwt", "JWT", "session+jwt", "logout+jwt", "userinfo+jwt", "audit-checkpoint+jwt", "audit-cut+jwt")
+TYPES = ("at+jwt", "JWT", "session+jwt", "logout+jwt", "userinfo+jwt", "audit-checkpoint+jwt", "audit-cut+jwt", "revocations+jwt")
 """What is signed: no two can be taken for each other (RFC 8725 §3.11)."""
 
 _PKCS1 = padding.PKCS1v15()

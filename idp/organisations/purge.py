@@ -22,6 +22,7 @@ from idp.mail import MailMessage
 from idp.personal_tokens import PersonalToken
 from idp.protected_apis import ProtectedApi
 from idp.realms import GRACE, PurgedRealm, Realm, RealmState
+from idp.recall import RecallCause, RecallClock
 from idp.registrations import RegistrationToken
 from idp.sessions import UserSession
 from idp.stuck import allow_seconds
@@ -76,6 +77,8 @@ def purge_realm(name: str) -> None:
     for removal in (
         delete(SigningKey).where(SigningKey.realm_id == realm_id),
         delete(RevokedToken).where(RevokedToken.realm_id == realm_id),
+        delete(RecallCause).where(RecallCause.realm_id == realm_id),
+        delete(RecallClock).where(RecallClock.realm_id == realm_id),
         delete(MailMessage).where(MailMessage.realm == name),
         delete(ActivityCount).where(ActivityCount.realm == name),
     ):

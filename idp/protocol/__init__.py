@@ -14,6 +14,8 @@ from idp.protocol.realm import realm_document
 from idp.protocol.registration import PATH as REGISTRATION
 from idp.protocol.registration import configure
 from idp.protocol.registration import register as register_application
+from idp.protocol.revocations import PATH as REVOCATIONS
+from idp.protocol.revocations import revocations
 from idp.protocol.revoke import revoke
 from idp.protocol.token import token
 from idp.protocol.userinfo import userinfo
@@ -34,6 +36,7 @@ def register(app: Flask) -> None:
     add_public_document(app, f"/.well-known/oauth-authorization-server{prefix}", discovery, "discovery of RFC 8414")
     add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
     add_public_document(app, f"{base}/certs", jwks)
+    add_public_document(app, f"{prefix}/{REVOCATIONS}", revocations)
     # the fast path takes these before Flask does; the rules are what answers the other methods, with 405 and `Allow`
     add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
     add_endpoint(app, f"{base}/token/introspect", lambda realm: introspect(realm, request.environ), ["POST"], "introspect")

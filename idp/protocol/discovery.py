@@ -14,6 +14,7 @@ from idp.oauth.client_auth import BY_CERTIFICATE, CLIENT_AUTH_METHODS, PUBLIC
 from idp.oauth.grants import GRANTS
 from idp.oauth.realm import open_realm_document
 from idp.protocol.registration import PATH as REGISTRATION_PATH
+from idp.protocol.revocations import PATH as REVOCATIONS_PATH
 from idp.realms import KnownRealm
 from idp.web.certificates import takes_certificates
 from idp.web.languages import codes
@@ -59,6 +60,7 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "dpop_signing_alg_values_supported": list(PROOF_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
+    document["realmgate_revocations_endpoint"] = f"{realm.issuer}/{REVOCATIONS_PATH}"
     if realm.has_registration:
         document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
     by_certificate: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from idp.errors import OverloadedError
 from idp.telemetry import count
 from idp.web.body import Environ
 from idp.web.edges import answer_in_place
+from idp.web.places import GIVE_BACK
 
 WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
 
@@ -50,10 +51,17 @@ class Front:
         except Empty:
             count("realmgate_overload")
             return answer_in_place(self._flask, environ, OverloadedError())(environ, start_response)
+        held = [None]
+
+        def give_back() -> None:
+            if held:
+                self._places.put(held.pop())
+
+        environ[GIVE_BACK] = give_back
         try:
             return self._app(environ, start_response)
         finally:
-            self._places.put(None)
+            give_back()
 
     def _take_place(self) -> None:
         """Take a place.

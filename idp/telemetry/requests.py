@@ -21,6 +21,9 @@ _areas: dict[str, str] = {"/health/": "health"}
 
 _TOKEN = "/protocol/openid-connect/token"  # noqa: S105 (a path, no token)
 
+_RECALL = "/protocol/realmgate/revocations"
+"""Its answers wait for news: their time says nothing about the others'."""
+
 _SECRET = re.compile(r"(?<=/)[^/]{37,}")
 """A part of a path that is longer than a uid may be a code or a token."""
 
@@ -29,6 +32,8 @@ def area_of(path: str) -> str:
     """Return which part of the server a path belongs to: a few names, whatever is asked for."""
     if path.endswith(_TOKEN):
         return "token"
+    if path.endswith(_RECALL):
+        return "recall"
     longest = max((prefix for prefix in _areas if path.startswith(prefix)), key=len, default="")
     return _areas.get(longest, "other")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from idp import access, audit, clock, feed, keys
+from idp import access, audit, clock, feed, keys, recall
 from idp.access import HeldRole
 from idp.algorithms import SIGNING_ALGORITHMS
 from idp.applications import KnownApplication, known_application
@@ -112,10 +112,12 @@ def _is_still_authorized(realm: KnownRealm, subject: Subject, claims: dict[str, 
 def is_revoked(realm: KnownRealm, claims: dict[str, Any]) -> bool:
     """Tell whether a token, or one of those that it was exchanged for on the way, was revoked.
 
+    What a rule or an issuer has admitted that admits nobody any more is revoked with it.
+
     That it was not is remembered, so another worker may take up to a second to learn of a revocation. Whose answers are compared
     with a revocation's has the memory confirmed first (`Feed.confirm_now`).
     """
-    if is_before_restore(realm, claims):
+    if is_before_restore(realm, claims) or recall.is_withdrawn(realm, claims):
         return True
     cache = realm.runtime.feed.cache("token")
     for jti in lineage_of(claims):

@@ -6,7 +6,10 @@
     identity = verifier.verify(token)          # or InvalidTokenError, KeySetUnavailableError
     identity.has_role("researcher", project="vision")
 
-`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application.
+With `recall=Recall(issuer)` it also refuses, within seconds, what the issuer has taken back (docs/recall.md).
+
+`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application,
+`idp.verifier.fastapi.RequireToken` a path of FastAPI.
 """
 
 from idp.jose import InvalidTokenError
@@ -14,6 +17,7 @@ from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.possession import UnprovenTokenError
+from idp.verifier.recall import Recall, RecallUnavailableError
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
@@ -22,6 +26,8 @@ __all__ = [
     "InvalidTokenError",
     "KeySetStaleError",
     "KeySetUnavailableError",
+    "Recall",
+    "RecallUnavailableError",
     "RefusalError",
     "UnprovenTokenError",
     "Verifier",

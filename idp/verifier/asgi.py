@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 from idp.jose import InvalidTokenError, escaped_path
-from idp.verifier.bearer import RefusalError, is_preflight, require_roles
+from idp.verifier.bearer import RefusalError, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.possession import Shown
 from idp.verifier.presented import refusal_of, shown_in
@@ -72,8 +72,8 @@ class BearerMiddleware:
             await _refuse(send, refusal_of(error))
         except RefusalError as refusal:
             await _refuse(send, refusal)
-        except KeySetUnavailableError:
-            await _refuse(send, RefusalError(503, "temporarily_unavailable", "No keys to verify tokens with."))
+        except KeySetUnavailableError as error:
+            await _refuse(send, unavailable(error))
         else:
             scope["identity"] = identity
             await self._app(scope, receive, send)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from idp.jose import PROOF_ALGORITHMS
+from idp.verifier.keyset import KeySetUnavailableError
+from idp.verifier.recall import RecallUnavailableError
 from idp.verifier.verifier import Identity
 
 _DPOP = re.compile(r"[Dd][Pp][Oo][Pp] +([A-Za-z0-9\-._~+/]+=*)")
@@ -45,6 +47,13 @@ def dpop_token(authorization: Sequence[str]) -> str | None:
     """Return the token of a request that sends it as DPoP (RFC 9449 §7.1); None for any other request."""
     match = _DPOP.fullmatch(authorization[0]) if len(authorization) == 1 else None
     return match[1] if match is not None else None
+
+
+def unavailable(error: KeySetUnavailableError) -> RefusalError:
+    """Return what to answer where no token can be checked just now."""
+    if isinstance(error, RecallUnavailableError):
+        return RefusalError(503, "temporarily_unavailable", "It is not known which tokens were taken back.")
+    return RefusalError(503, "temporarily_unavailable", "No keys to verify tokens with.")
 
 
 def is_preflight(method: str, origin: object, asked: object) -> bool:

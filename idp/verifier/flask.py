@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Response, g, jsonify, request
 
 from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, is_preflight, require_roles
+from idp.verifier.bearer import RefusalError, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetUnavailableError
 from idp.verifier.presented import refusal_of, shown_in
 from idp.verifier.verifier import Verifier, names
@@ -55,8 +55,9 @@ def require_token(
                 return _refuse(refusal_of(error))
             except RefusalError as refusal:
                 return _refuse(refusal)
-            except KeySetUnavailableError:
-                response = jsonify(error="temporarily_unavailable", error_description="No keys to verify tokens with.")
+            except KeySetUnavailableError as error:
+                fault = unavailable(error)
+                response = jsonify(error=fault.error, error_description=fault.description)
                 response.headers["Retry-After"] = "5"
                 response.headers["Cache-Control"] = "no-store"
                 response.status_code = 503

@@ -20,6 +20,7 @@ from idp.jose import (
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySet, KeySetStaleError
 from idp.verifier.possession import Shown, UsedProofs, check_possession, public_url_in
+from idp.verifier.recall import Recall
 
 ALGORITHMS = ("RS256", "ES256")
 
@@ -56,6 +57,7 @@ class Verifier:
         id_token_audience: str | Collection[str] = (),
         session_tokens: bool = False,
         introspection: Introspection | None = None,
+        recall: Recall | None = None,
         leeway: float = 30,
         jwks_uri: str | None = None,
         cooldown: float = 10,
@@ -74,6 +76,8 @@ class Verifier:
             whole realm: their audience is the issuer.
         :param introspection: as whom to ask the issuer about tokens. With it, personal tokens are accepted: they can be
             deleted at any time, so they cannot be checked by their signature.
+        :param recall: what the issuer has taken back, followed in the background: a token that was is refused within seconds, and
+            none is accepted while that is not known. By default tokens count until they expire.
         :param leeway: seconds that clocks may differ, at most 60.
         :param jwks_uri: address of the key set; by default the issuer is asked for it.
         :param cooldown: seconds between two fetches that unknown key ids may cause.
@@ -88,7 +92,9 @@ class Verifier:
             raise ValueError("leeway takes 0 to 60 seconds")
         if not algorithms or not set(algorithms) <= {"RS256", "PS256", "ES256"}:
             raise ValueError("algorithms takes RS256, PS256 and ES256")
-        self._issuer = issuer
+        if recall is not None and recall.issuer != issuer:
+            raise ValueError("recall follows another issuer")
+        self._issuer, self._recall = issuer, recall
         self._algorithms = frozenset(algorithms)
         self._id_token_audience = names(id_token_audience)
         self._introspection = introspection
@@ -121,7 +127,7 @@ class Verifier:
         :param certificate: the client certificate of the TLS connection, as DER; None for none.
         :raises UnprovenTokenError: the request does not hold what the token is bound to; answer 401 with a challenge for DPoP.
         :raises InvalidTokenError: the token is refused; answer 401 `invalid_token`.
-        :raises KeySetUnavailableError: no keys to check with; answer 503.
+        :raises KeySetUnavailableError: no keys to check with, or it is not known what was taken back; answer 503.
         """
         identity = self._checked(token, fetch=fetch)
         shown = Shown(proof, method, url, certificate)
@@ -146,6 +152,8 @@ class Verifier:
         audience = self._audience_of(kind)
         if not has_audience(claims, audience):
             raise InvalidTokenError("The token is meant for another API.")
+        if self._recall is not None:
+            self._recall.check(opened.header.get("kid"), claims, session=kind is Kind.SESSION, fetch=fetch)
         if self._introspection is not None and self._introspection.every_token:
             return self._asked(token, self._introspection, audience, fetch=fetch)
         return _identity(claims, self._clock())

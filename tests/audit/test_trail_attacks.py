@@ -164,6 +164,7 @@ def set_the_schema_back(connection: Connection) -> None:
     )
     of_nodes = ("node", "turn", "schema_floor", "used_proof")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
+    of_recall = ("recall_cause", "recall_clock")
     for table in (
         "audit_mark",
         "audit_cut",
@@ -173,6 +174,7 @@ def set_the_schema_back(connection: Connection) -> None:
         *of_people,
         *of_nodes,
         *of_federation,
+        *of_recall,
     ):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("DROP INDEX ix_personal_token_made_with")

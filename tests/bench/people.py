@@ -97,7 +97,8 @@ def hash_seconds(rounds: int) -> float:
     return spent
 
 
-def _with_person(folder: Path, **settings: str) -> tuple[Measured, bytes]:
+def with_person(folder: Path, **settings: str) -> tuple[Measured, bytes]:
+    """Return a server, not started, in whose realm somebody can sign in, and the request by which they do."""
     from idp import realms, users
     from idp.app import close_app, create_app
     from idp.db import commit
@@ -123,7 +124,7 @@ def _with_person(folder: Path, **settings: str) -> tuple[Measured, bytes]:
 
 def bench_sign_ins(folder: Path, rounds: int, seconds: float) -> dict[str, float]:
     """Return sign-ins a second beside what the hash alone would allow, in turn."""
-    server, request = _with_person(folder)
+    server, request = with_person(folder)
     server.start()
     rates, shares, hashes = [], [], []
     for _ in range(rounds):
@@ -142,7 +143,7 @@ def bench_sign_ins(folder: Path, rounds: int, seconds: float) -> dict[str, float
 
 def bench_crowd(folder: Path, crowd: int) -> dict[str, Any]:
     """Return how tokens fare while a crowd signs in at once, and what memory that takes."""
-    server, request = _with_person(folder)
+    server, request = with_person(folder)
     secret = server.create_application("beside", "--algorithm", "ES256")["client_secret"]
     server.start()
     form = post(TOKEN, f"grant_type=client_credentials&client_id=beside&client_secret={secret}".encode())

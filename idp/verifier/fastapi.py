@@ -1,0 +1,66 @@
+"""Protecting a path of FastAPI.
+
+require_token = RequireToken(verifier, roles=["researcher"])
+
+@app.get("/runs")
+async def runs(identity: Annotated[Identity, Depends(require_token)]) -> list[Run]: ...
+"""
+
+import asyncio
+import importlib
+import inspect
+from collections.abc import Collection
+from typing import Any
+
+from idp.jose import InvalidTokenError
+from idp.verifier.bearer import RefusalError, bearer_token, require_roles, unavailable
+from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.verifier import Identity, Verifier, names
+
+
+class RequireToken:
+    """A dependency that says who calls, and lets nobody else through (RFC 6750 §3)."""
+
+    def __init__(self, verifier: Verifier, *, roles: str | Collection[str] = (), project_parameter: str | None = None) -> None:
+        """Prepare; FastAPI must be installed.
+
+        :param roles: the caller must hold one of these; by default any token will do.
+        :param project_parameter: name of the parameter of the path that names a project: the role must be held on that project.
+        """
+        framework = importlib.import_module("fastapi")
+        self._refusal: Any = framework.HTTPException
+        self._verifier, self._roles, self._project = verifier, names(roles), project_parameter
+        # by which the framework knows what to call this with
+        request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=framework.Request)
+        self.__signature__ = inspect.Signature([request], return_annotation=Identity)
+
+    async def __call__(self, request: Any) -> Identity:
+        """Return who calls.
+
+        :raises fastapi.HTTPException: nobody who may.
+        """
+        try:
+            identity = await self._verify(bearer_token(request.headers.getlist("authorization")))
+            require_roles(identity, self._roles, request.path_params[self._project] if self._project else None)
+        except InvalidTokenError as error:
+            raise self._answer(RefusalError(401, "invalid_token", str(error))) from error
+        except RefusalError as refusal:
+            raise self._answer(refusal) from refusal
+        except KeySetUnavailableError as error:
+            raise self._answer(unavailable(error)) from error
+        return identity
+
+    async def _verify(self, token: str) -> Identity:
+        """Check on the event loop, which takes microseconds; only a fetch of keys goes to a thread."""
+        try:
+            return self._verifier.verify(token, fetch=False)
+        except KeySetStaleError:
+            return await asyncio.to_thread(self._verifier.verify, token)
+
+    def _answer(self, refusal: RefusalError) -> Exception:
+        told = {"Retry-After": "5"} if refusal.status == 503 else {"WWW-Authenticate": refusal.challenge}
+        detail = {"error": refusal.error or "invalid_token", "error_description": refusal.description}
+        answer: Exception = self._refusal(
+            status_code=refusal.status, detail=detail, headers={"Cache-Control": "no-store", **told}
+        )
+        return answer

@@ -1,0 +1,1 @@
+"""What was taken back of tokens: the feed of a realm, and verifiers that follow it."""
