@@ -6,13 +6,15 @@
     identity = verifier.verify(token)          # or InvalidTokenError, KeySetUnavailableError
     identity.has_role("researcher", project="vision")
 
-`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application.
+`idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application. With a
+`ProtectedResource`, both tell clients where tokens are to be had (RFC 9728).
 """
 
 from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, bearer_token, require_roles
 from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.resource import ProtectedResource
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "InvalidTokenError",
     "KeySetStaleError",
     "KeySetUnavailableError",
+    "ProtectedResource",
     "RefusalError",
     "Verifier",
     "bearer_token",
