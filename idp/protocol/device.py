@@ -22,13 +22,13 @@ def authorize_device(realm: str) -> Response:
         raise UnauthorizedClientError("The application may not use this grant. Add device_code to the application's grants.")
     try:
         scopes = tokens.persons_scopes(client.application, form.text("scope"))
-        tokens.persons_target(client.application, form.text("resource"))
+        targets = tokens.targets_among(client.application.audience, form.text("resource"))
     except tokens.ScopeError as error:
         raise InvalidScopeError(str(error)) from error
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     new = authorizations.add_device(
-        known, client.application.id, scope=" ".join(scopes), resource=form.text("resource"), address=client.address
+        known, client.application.id, scope=" ".join(scopes), resource=" ".join(targets), address=client.address
     )
     commit()
     page = f"{known.runtime.settings.public_url}/device"

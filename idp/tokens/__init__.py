@@ -41,6 +41,7 @@ from idp.tokens.narrowing import (
     persons_target,
     projects_among,
     requested_scopes,
+    targets_among,
 )
 from idp.tokens.people import ACR, PersonsTokens, SignedInPerson, issue_for_person, tell_of_person
 from idp.tokens.token_roles import TokenRoles, roles_for_token
@@ -95,6 +96,7 @@ __all__ = [
     "revoke_token",
     "roles_for_token",
     "still_held",
+    "targets_among",
     "tell_of_person",
     "usage",
     "write_claims",
