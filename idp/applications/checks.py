@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from idp.jose import InvalidTokenError, import_key
 from idp.public_url import canonical_url, origin_of
@@ -17,25 +16,9 @@ _KEY_ALGORITHMS = {
 }
 """What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
 
-MOST_AUDIENCES = 20
 MOST_ORIGINS = 50
 LONGEST_ORIGIN = 255
 MOST_PUBLIC_KEYS = 10
-
-
-def check_audiences(values: Sequence[str]) -> list[str]:
-    """Return audiences if they can be that.
-
-    :raises ValueError: too many, repeated, or no name or URL.
-    """
-    if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
-        raise ValueError(f"takes at most {MOST_AUDIENCES} values, each once.")
-    for value in values:
-        if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
-            raise ValueError(f"takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
-        if "://" in value and ("#" in value or not _has_host(value)):
-            raise ValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).")
-    return list(values)
 
 
 def check_origins(values: Sequence[str]) -> list[str]:
@@ -55,13 +38,6 @@ def check_origins(values: Sequence[str]) -> list[str]:
     if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
         raise ValueError(f"takes at most {MOST_ORIGINS} values, each once.")
     return origins
-
-
-def _has_host(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).netloc)
-    except ValueError:  # brackets that do not hold an IPv6 address
-        return False
 
 
 def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:

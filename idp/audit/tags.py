@@ -64,6 +64,8 @@ class Tag(StrEnum):
     FEDERATION_RULE_DELETE = "admin:federation-rule:delete", "application"
     FEDERATION_RULE_MISS = "client:federation-rule:miss", "application"
 
+    CLIENT_DOCUMENT_TAKE = "client:client-document:take", "application"
+
     REGISTRATION_TOKEN_CREATE = "admin:registration-token:create", "registration-token"
     REGISTRATION_TOKEN_REVOKE = "admin:registration-token:revoke", "registration-token"
 

@@ -56,6 +56,8 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "userinfo_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
+    if realm.takes_client_documents:
+        document["client_id_metadata_document_supported"] = True
     if realm.has_registration:
         document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
     for endpoint in ("token", "introspection", "revocation"):

@@ -144,13 +144,14 @@ def carries_roles(scope: str) -> bool:
     return any(each == "roles" or each.startswith(PROJECT_SCOPE) for each in scope.split())
 
 
-def persons_target(application: KnownApplication, resource: str) -> tuple[str, ...]:
-    """Return what a person's access token is for: the resources that are asked for, or the application's audience (RFC 8707 §2).
+def persons_targets(realm: KnownRealm, application: KnownApplication, resource: str) -> tuple[str, ...]:
+    """Return what an application asks to address for a person (RFC 8707 §2): some of its own audiences, or of those open to all.
 
     :param resource: see `targets_among`.
-    :raises TargetError: the application may not address one of them.
+    :returns: nothing where that is left open: then a token is for all of its own.
+    :raises TargetError: it may not address one of them.
     """
-    return targets_among(application.audience, resource) or application.audience
+    return targets_among((*application.audience, *realm.open_audiences), resource)
 
 
 def targets_among(allowed: Collection[str], resource: str) -> tuple[str, ...]:
