@@ -17,7 +17,7 @@ from idp import applications, audit, client_documents, clock, outbound, ratelimi
 from idp.applications import ApplicationSheet, KnownApplication, is_private, without_loopback_port
 from idp.client_documents import Kept
 from idp.db import commit, db
-from idp.errors import ConflictError, InvalidValueError
+from idp.errors import ConflictError, IdpError, InvalidValueError
 from idp.oauth.client_auth import PUBLIC
 from idp.oauth.errors import InvalidClientMetadataError, InvalidRedirectUriError, InvalidRequestError
 from idp.oauth.registration import GRANTS, in_description, read_metadata, sheet_of
@@ -50,7 +50,7 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 _log = logging.getLogger(__name__)
 
 
-class ClientDocumentError(InvalidRequestError):
+class ClientDocumentError(IdpError):
     """An application's client_id is a URL, and what is there does not describe one."""
 
 
@@ -91,6 +91,17 @@ def take_in(realm: KnownRealm, client_id: str, address: str) -> None:
         _log.info("the document of the application %s was refused: %s", client_id, reason)
         raise ClientDocumentError(f"The document at the client_id describes no application that can be used: {reason}") from error
     realm.runtime.feed.confirm_now()
+
+
+def take_in_of_client(realm: KnownRealm, client_id: str, address: str) -> None:
+    """Do as `take_in` for an application that asks for itself.
+
+    :raises InvalidRequestError: its document is not to be had, or does not describe an application.
+    """
+    try:
+        take_in(realm, client_id, address)
+    except ClientDocumentError as error:
+        raise InvalidRequestError(in_description(str(error))) from error
 
 
 def _count(realm: KnownRealm, kept: Kept | None, address: str) -> None:

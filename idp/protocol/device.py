@@ -6,7 +6,7 @@ from idp import authorizations, tokens
 from idp.db import commit
 from idp.oauth.answers import no_store
 from idp.oauth.client_auth import authenticate_application
-from idp.oauth.client_documents import take_in
+from idp.oauth.client_documents import take_in_of_client
 from idp.oauth.errors import InvalidScopeError, InvalidTargetError, UnauthorizedClientError
 from idp.oauth.forms import parse_form
 from idp.oauth.limits import count_request
@@ -18,7 +18,7 @@ def authorize_device(realm: str) -> Response:
     """Answer with the codes of a device, and where a person enters theirs (RFC 8628 §3.2)."""
     known = open_realm(realm)
     form = parse_form(request.environ)
-    take_in(known, form.text("client_id"), client_address(request.environ, known.runtime.settings.trusted_proxies))
+    take_in_of_client(known, form.text("client_id"), client_address(request.environ, known.runtime.settings.trusted_proxies))
     client = authenticate_application(known, request.environ, form, public=True)
     count_request(known, client.application, client.address)
     if "device_code" not in client.application.grants:

@@ -161,6 +161,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "logout_notice",
         "registration",
         "registration_token",
+        "client_document",
     )
     of_nodes = ("node", "turn", "schema_floor")
     for table in ("audit_mark", "audit_cut", "daily_use", "application_text", "user_account_text", *of_people, *of_nodes):
@@ -179,6 +180,8 @@ def set_the_schema_back(connection: Connection) -> None:
             "refresh_overlap_seconds",
             "pushed_requests",
             "registration",
+            "client_documents",
+            "open_audiences",
             "brand_color",
             "brand_logo",
             "help_url",
@@ -186,6 +189,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "terms_url",
         ],
         "application": [
+            "document_url",
             "jwks_frozen",
             "token_seconds",
             "created_by",

@@ -78,6 +78,8 @@ RESOURCES = {
             "refresh_overlap_seconds": 3,
             "pushed_requests": True,
             "registration": True,
+            "client_documents": True,
+            "open_audiences": ["https://tools.example/mcp"],
             "brand_color": "#7a1f5c",
             "brand_logo": "data:image/png;base64,iVBORw0KGgo=",
             "help_url": "https://acme.example/help",
