@@ -1,5 +1,6 @@
 """Applications that describe themselves at their client_id (draft-ietf-oauth-client-id-metadata-document)."""
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.conftest import FrozenClock
 from tests.console.surfing import Surfer
 from tests.factories import Factory, Made, assertion, assertion_form, claims_of, key_pair, set_application, set_realm
 from tests.resources.documents import URL, Web, document, world  # noqa: F401 (a fixture)
+from tests.serving import PROJECT
 from tests.sign_in.conftest import DONE, Browser, ann, told  # noqa: F401 (ann is a fixture)
 from tests.sign_in.test_pushed import go, push
 
@@ -70,6 +72,7 @@ def refused(visitor: Browser, **changes: Any) -> str:
     return answer.text
 
 
+@pytest.mark.spec("RS4")
 def test_person_signs_in_to_an_application_that_nobody_has_registered(
     visitor: Browser, world: Web, make: Factory, ann: str
 ) -> None:
@@ -116,6 +119,7 @@ def test_setting_is_off_by_default_and_issuers_are_no_open_api(make: Factory) ->
         make.do(lambda realm: set_realm(realm, open_audiences=["https://"]))
 
 
+@pytest.mark.spec("RS4")
 @pytest.mark.parametrize(
     "url",
     [
@@ -170,6 +174,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.spec("RS4")
 @pytest.mark.parametrize("case", REFUSED)
 def test_document_that_describes_no_application_is_refused(visitor: Browser, world: Web, make: Factory, case: str) -> None:
     changes, reason = REFUSED[case]
@@ -196,6 +201,7 @@ def test_redirect_uri_is_one_of_the_document(visitor: Browser) -> None:
     assert "redirect_uri is not one" in refused(visitor, redirect_uri="https://evil.example/done")
 
 
+@pytest.mark.spec("RS4")
 @pytest.mark.parametrize(
     ("max_age", "seconds"), [(None, 3600), (0, 60), (59, 60), (600, 600), (86_400, 86_400), (999_999_999, 86_400)]
 )
@@ -269,6 +275,7 @@ def test_administrator_disables_it_for_good_and_deletes_it_until_it_comes_again(
     assert world.asked == [URL, URL]
 
 
+@pytest.mark.spec("RS4")
 @pytest.mark.parametrize(
     ("redirect_uri", "said"),
     [
@@ -323,6 +330,7 @@ def test_application_with_a_key_proves_who_it_is(visitor: Browser, world: Web, b
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.spec("RS4")
 def test_one_network_causes_so_many_fetches_and_a_realm_so_many_new_ones(
     visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,3 +409,27 @@ def test_console_lists_disables_and_deletes_it_like_any_other(visitor: Browser, 
     surfer.sign_in("root@example.test")
     assert NAME in surfer.whole("/console/realms/acme/applications?search=app.example"), "it is found by its address"
     assert f"Describes itself at {URL}" in surfer.open(f"/console/realms/acme/applications/{NAME}").text
+
+
+def test_apis_open_to_all_are_for_people_and_no_others(visitor: Browser, make: Factory) -> None:
+    shop = Browser(
+        visitor.app, make.application("shop", kind="web", redirect_uris=[DONE], roles=(), audience=["https://own.example"])
+    )
+    assert claims_of(shop.tokens(resource=f"{MCP}/")["access_token"])["aud"] == MCP
+    assert claims_of(shop.redeem(shop.signed_in()["code"]).json["access_token"])["aud"] == "https://own.example"
+    bot = make.application("bot")
+    answer = shop.client.post(f"{shop.base}token", data={"grant_type": "client_credentials", **bot.form, "resource": MCP})
+    assert answer.json["error"] == "invalid_target"
+
+
+def test_page_says_how_an_api_describes_itself() -> None:
+    page = (PROJECT / "docs" / "mcp.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    api = names["app"].test_client()
+    described = api.get("/.well-known/oauth-protected-resource/mcp").json
+    assert (described["resource"], described["resource_name"]) == ("https://tools.acme.example/mcp", "Tools of Acme")
+    refused = api.post("/mcp")
+    leads = "https://tools.acme.example/.well-known/oauth-protected-resource/mcp"
+    assert refused.headers["WWW-Authenticate"] == f'Bearer resource_metadata="{leads}", scope="roles"'

@@ -24,6 +24,7 @@ def described(**fields: Any) -> ProtectedResource:
     return ProtectedResource(**{"resource": RESOURCE, "issuer": "https://id.example/auth/realms/acme", **fields})
 
 
+@pytest.mark.spec("RS1")
 @pytest.mark.parametrize(
     ("resource", "path", "url"),
     [
@@ -57,6 +58,7 @@ def test_scopes_that_would_break_a_challenge_are_refused() -> None:
         described(scopes=['a"', "b"])
 
 
+@pytest.mark.spec("RS1")
 def test_document_has_what_there_is_and_nothing_empty() -> None:
     assert described(scopes=()).document() == {
         "resource": RESOURCE,
@@ -71,6 +73,7 @@ def test_document_has_what_there_is_and_nothing_empty() -> None:
 LEADS = 'resource_metadata="https://tools.example/.well-known/oauth-protected-resource/mcp", scope="roles"'
 
 
+@pytest.mark.spec("RS1")
 def test_flask_api_describes_itself_and_its_challenges_lead_there(issuer: Issuer) -> None:
     app, resource = Flask("api"), described(issuer=issuer.url)
     add_metadata(app, resource)
@@ -95,6 +98,7 @@ def test_flask_api_describes_itself_and_its_challenges_lead_there(issuer: Issuer
     assert lacking.headers["WWW-Authenticate"].endswith(f", {LEADS}")
 
 
+@pytest.mark.spec("RS1")
 def test_asgi_api_describes_itself_and_its_challenges_lead_there(issuer: Issuer) -> None:
     resource = described(issuer=issuer.url)
     app = BearerMiddleware(hello, Verifier(issuer.url, RESOURCE), roles="editor", resource=resource)
@@ -124,6 +128,7 @@ def behind(settings: Settings) -> Iterator[FlaskClient]:
 METADATA = "/.well-known/oauth-protected-resource/gateway/acme"
 
 
+@pytest.mark.spec("RS1")
 def test_gateway_describes_each_protected_api_that_is_called_by_a_url(behind: FlaskClient) -> None:
     answer = behind.get(f"{METADATA}/tools")
     assert answer.json == {
@@ -139,6 +144,7 @@ def test_gateway_describes_each_protected_api_that_is_called_by_a_url(behind: Fl
         assert behind.get(path).status_code == 404, path
 
 
+@pytest.mark.spec("RS1")
 def test_gateway_leads_whoever_has_no_token_to_where_they_are(behind: FlaskClient) -> None:
     leads = f'resource_metadata="http://localhost:8080{METADATA}/tools", scope="roles"'
     none = check(behind, uri="/mcp", api="tools")
@@ -149,6 +155,7 @@ def test_gateway_leads_whoever_has_no_token_to_where_they_are(behind: FlaskClien
     assert check(behind, uri="/mcp", api="named").headers["WWW-Authenticate"] == 'Bearer realm="acme"'
 
 
+@pytest.mark.spec("RS1")
 def test_gateway_says_what_to_ask_for_where_a_role_is_missing_and_only_there(behind: FlaskClient) -> None:
     make = Factory(behind.application)
     make.user()

@@ -49,6 +49,7 @@ def body(**parameters: str) -> str:
     return urlencode([*parameters.items(), *resources])
 
 
+@pytest.mark.spec("RS2")
 @pytest.mark.parametrize(("asked", "aud"), ASKED)
 def test_programs_own_token_is_for_the_resource(client: FlaskClient, make: Factory, asked: str, aud: Any) -> None:
     made = make.application(audience=AUDIENCE)
@@ -57,6 +58,7 @@ def test_programs_own_token_is_for_the_resource(client: FlaskClient, make: Facto
     assert claims_of(answer.json["access_token"])["aud"] == aud
 
 
+@pytest.mark.spec("RS2")
 @pytest.mark.parametrize("asked", REFUSED)
 def test_program_is_refused_what_it_may_not_address(client: FlaskClient, make: Factory, asked: str) -> None:
     made = make.application(audience=AUDIENCE)
@@ -85,6 +87,7 @@ def aud(found: dict[str, Any]) -> Any:
     return claims_of(found["access_token"])["aud"]
 
 
+@pytest.mark.spec("RS2")
 @pytest.mark.parametrize(("asked", "expected"), ASKED)
 def test_persons_token_is_for_the_resource(web: Browser, asked: str, expected: Any) -> None:
     found = web.tokens(resource=asked)
@@ -94,6 +97,7 @@ def test_persons_token_is_for_the_resource(web: Browser, asked: str, expected: A
     assert aud(web.refresh(again["refresh_token"], resource=asked.split(" ")).json) == expected
 
 
+@pytest.mark.spec("RS2")
 def test_each_resource_may_be_a_parameter_of_its_own(web: Browser) -> None:
     query = urlencode([*web.parameters().items(), ("resource", MCP), ("resource", f"{ROOT}/")])
     code = told(web.sign_in(web.client.get(f"{web.base}auth?{query}")))["code"]
@@ -102,12 +106,14 @@ def test_each_resource_may_be_a_parameter_of_its_own(web: Browser) -> None:
     assert told(twice)["error"] == "invalid_request", "nothing else may be repeated"
 
 
+@pytest.mark.spec("RS2")
 @pytest.mark.parametrize("asked", REFUSED)
 def test_person_is_not_asked_for_what_the_application_may_not_address(web: Browser, asked: str) -> None:
     assert told(web.ask(resource=asked))["error"] == "invalid_target"
     assert push(web, resource=asked).json["error"] == "invalid_target"
 
 
+@pytest.mark.spec("RS3")
 def test_code_and_refresh_narrow_and_never_widen(web: Browser) -> None:
     answer = web.redeem(web.signed_in(resource=f"{MCP} {ROOT}")["code"], resource=f"{MCP}/")
     assert aud(answer.json) == MCP
@@ -120,6 +126,7 @@ def test_code_and_refresh_narrow_and_never_widen(web: Browser) -> None:
     assert aud(web.refresh(left_open.json["refresh_token"], resource=ROOT).json) == ROOT
 
 
+@pytest.mark.spec("RS2")
 def test_pushed_request_keeps_its_resource(web: Browser) -> None:
     form = web.made.form | web.parameters() | {"resource": [f"{MCP}/", ROOT]}
     pushed = web.app.test_client().post(f"{web.base}ext/par/request", data=form)
@@ -139,6 +146,7 @@ def test_devices_token_is_for_the_resource(app: Flask, make: Factory, ann: str) 
     assert unknown.json["error"] == "invalid_target"
 
 
+@pytest.mark.spec("RS3")
 @pytest.mark.parametrize(("resource", "expected"), [(None, [MCP, ROOT]), (ROOT, ROOT)])
 def test_device_may_narrow_what_the_person_has_agreed_to(
     app: Flask, make: Factory, ann: str, resource: Any, expected: Any
@@ -153,6 +161,7 @@ def test_device_may_narrow_what_the_person_has_agreed_to(
     assert aud(answer.json) == expected
 
 
+@pytest.mark.spec("RS2")
 @pytest.mark.parametrize(("asked", "expected"), ASKED)
 def test_exchanged_token_is_for_the_resource(client: FlaskClient, make: Factory, asked: str, expected: Any) -> None:
     front = make.application("front", audience=["https://jobs.example"])
@@ -164,6 +173,7 @@ def test_exchanged_token_is_for_the_resource(client: FlaskClient, make: Factory,
         assert ask(client, "token", body(**form, resource=refused)).json["error"] == "invalid_target"
 
 
+@pytest.mark.spec("RS2")
 def test_token_for_an_outside_assertion_is_for_the_resource(client: FlaskClient, make: Factory) -> None:
     hub = github()
     make.application("deployer", audience=AUDIENCE)
