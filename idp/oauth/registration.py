@@ -4,7 +4,7 @@ Not by Authlib's endpoint: its checks take a text for a list of letters, and pas
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -111,8 +111,13 @@ def read_metadata(sent: Mapping[str, Any]) -> ClientMetadata:
 class Allowance(Protocol):
     """What applications may be that nobody has looked at."""
 
-    kinds: list[str]
-    scopes: list[str]
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds that they may be of."""
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """The scopes that they may ask people for."""
 
 
 def sheet_of(metadata: ClientMetadata, token: Allowance, *, description: str) -> ApplicationSheet:
