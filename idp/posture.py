@@ -121,8 +121,8 @@ def _unfindable(_realm: Realm, now: datetime) -> ColumnElement[bool]:
 
 
 def _stranger(_realm: Realm, _now: datetime) -> ColumnElement[bool]:
-    """NHI3: applications that have registered themselves."""
-    return Application.id.in_(select(Registration.application_id))
+    """NHI3: applications that have registered themselves, or describe themselves."""
+    return or_(Application.id.in_(select(Registration.application_id)), Application.document_url != "")
 
 
 def _with_secret(_realm: Realm, now: datetime) -> ColumnElement[bool]:

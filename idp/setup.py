@@ -22,6 +22,7 @@ from idp import (
     applications,
     audit,
     authorizations,
+    client_documents,
     clock,
     clock_trust,
     federation,
@@ -311,6 +312,7 @@ def rotate_keys_and_tidy() -> None:
     authorizations.forget_pushed()
     authorizations.forget_devices()
     registrations.remove_abandoned()
+    client_documents.remove_unused()
     keysets.tidy_leases()
     applications.forget_old_use()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)

@@ -70,7 +70,7 @@ _OTHER_EDGES = frozenset(
 )
 """Packages and modules whose errors only programs and operators are told, in English."""
 
-_TOLD_ANYWAY = {"AccessDeniedError", "UnknownRealmError", "UnsafeRequestError"}
+_TOLD_ANYWAY = {"AccessDeniedError", "ClientDocumentError", "UnknownRealmError", "UnsafeRequestError"}
 """Errors of protocols that people are told: their browser cannot be led back to the application."""
 
 Text = str | tuple[str, str]

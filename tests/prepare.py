@@ -16,6 +16,8 @@ TOOLS = PROJECT / "build" / "tools"
 NODE_FOLDER = INTEROP
 OLD_RUNAPY = ("0.5.1", "0.8.0")
 """Clients of before that cannot be installed beside the one of today."""
+MCP = "2.3.0"
+"""MCP's client, in a folder of its own: it comes with a web server and an HTTP client that nothing else here uses."""
 PACKAGES = {
     "nginx": "nginx-light",
     "caddy": "caddy",
@@ -48,6 +50,13 @@ def runapy_missing(version: str) -> str | None:
     """Return why an old client of Run:ai cannot be run, or None when it can."""
     if not (INTEROP / f"runapy-{version}" / "runai").is_dir():
         return f"runapy {version} could not be fetched from PyPI (tests/interop/runapy_{version}.txt)"
+    return None
+
+
+def mcp_missing() -> str | None:
+    """Return why MCP's client from PyPI cannot be run, or None when it can."""
+    if not (INTEROP / f"mcp-{MCP}" / "mcp").is_dir():
+        return f"mcp {MCP} could not be fetched from PyPI (tests/interop/mcp_{MCP}.txt)"
     return None
 
 
@@ -95,11 +104,11 @@ def _install_programs() -> None:
             )
 
 
-def _unpack_runapy(version: str) -> None:
-    """Unpack an old client into a folder of its own; what it needs is installed with the others."""
-    print(f"Fetching runapy {version} into tests/interop ...", flush=True)
+def _unpack_client(name: str, version: str) -> None:
+    """Unpack a client into a folder of its own; what it needs is installed with the others, or in its lock."""
+    print(f"Fetching {name} {version} into tests/interop ...", flush=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    options = ["--target", INTEROP / f"runapy-{version}", "-r", INTEROP / f"runapy_{version}.txt"]
+    options = ["--target", INTEROP / f"{name}-{version}", "-r", INTEROP / f"{name}_{version}.txt"]
     subprocess.run([*command, *options], timeout=300, check=False)
 
 
@@ -113,9 +122,17 @@ def main() -> None:
         subprocess.run(command, cwd=NODE_FOLDER, timeout=300, check=False)
     for version in OLD_RUNAPY:
         if runapy_missing(version) is not None:
-            _unpack_runapy(version)
+            _unpack_client("runapy", version)
+    if mcp_missing() is not None:
+        _unpack_client("mcp", MCP)
     _unpack_tools()
-    for missing in (node_clients_missing(), tools_missing(), *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
+    for missing in (
+        node_clients_missing(),
+        mcp_missing(),
+        tools_missing(),
+        *map(runapy_missing, OLD_RUNAPY),
+        *map(program_missing, PACKAGES),
+    ):
         if missing is not None:
             print(f"Skipping: {missing}.")
 

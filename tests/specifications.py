@@ -125,6 +125,10 @@ RULES = {
     "R122": "ASVS 3.3: cookies",
     "R123": "ASVS 4.1.3: headers of intermediaries cannot be set by users",
     "R124": "ASVS 16: events are recorded, without secrets",
+    "RS1": "RFC 9728 §2, §3, §5.1, RFC 6750 §3.1: protected resources are described, and challenges lead there, with what to ask for",
+    "RS2": "RFC 8707 §2: each grant makes the resources that are asked for the audience, or says invalid_target",
+    "RS3": "RFC 8707 §2.2: codes and refresh tokens are used for some of the resources that were granted, and no others",
+    "RS4": "draft-ietf-oauth-client-id-metadata-document §3 to §6: which URLs and documents, how they are fetched and kept, what people see",
 }
 
 NOT_OFFERED = [

@@ -1,7 +1,7 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
 from idp.applications.assertions import ASSERTION_ALGORITHMS, FAPI_ALGORITHMS, check_assertion, forget_expired_assertions
-from idp.applications.checks import check_audiences, check_jwks, check_origins
+from idp.applications.checks import check_jwks, check_origins
 from idp.applications.daily import (
     DayCount,
     count_use,
@@ -10,6 +10,7 @@ from idp.applications.daily import (
     list_use,
     most_used,
 )
+from idp.applications.documents import SCHEME, host_of, is_document_url, name_of
 from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind, allowed_grants
 from idp.applications.known import (
     KnownApplication,
@@ -32,6 +33,7 @@ from idp.applications.redirects import (
     check_scopes,
     is_private,
     is_registered,
+    without_loopback_port,
 )
 from idp.applications.review import count_expiring, expiring_secrets, safe_to_retire, secret_works, unused_secrets
 from idp.applications.secrets import (
@@ -65,6 +67,7 @@ from idp.applications.service import (
     update_application,
 )
 from idp.applications.sheet import NEW_SECRET, ApplicationSettings, ApplicationSheet, SecretSheet
+from idp.realms import check_audiences
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
@@ -74,6 +77,7 @@ __all__ = [
     "HAS_ORIGINS",
     "NEW_SECRET",
     "PROJECT_SCOPE",
+    "SCHEME",
     "SCOPES",
     "Application",
     "ApplicationSecret",
@@ -116,7 +120,9 @@ __all__ = [
     "forget_old_use",
     "get_application",
     "holder_of",
+    "host_of",
     "is_claimed",
+    "is_document_url",
     "is_private",
     "is_registered",
     "known_application",
@@ -129,6 +135,7 @@ __all__ = [
     "mark_secrets_shown",
     "match_secret",
     "most_used",
+    "name_of",
     "public_key_of",
     "read_application",
     "recall_application",
@@ -141,4 +148,5 @@ __all__ = [
     "unused_secrets",
     "update_application",
     "use_up",
+    "without_loopback_port",
 ]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import load_der_x509_certificate
@@ -26,25 +25,9 @@ _KEY_ALGORITHMS = {
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
-MOST_AUDIENCES = 20
 MOST_ORIGINS = 50
 LONGEST_ORIGIN = 255
 MOST_PUBLIC_KEYS = 10
-
-
-def check_audiences(values: Sequence[str]) -> list[str]:
-    """Return audiences if they can be that.
-
-    :raises ValueError: too many, repeated, or no name or URL.
-    """
-    if len(values) > MOST_AUDIENCES or len(set(values)) != len(values):
-        raise ValueError(f"takes at most {MOST_AUDIENCES} values, each once.")
-    for value in values:
-        if not 1 <= len(value) <= 255 or not value.isascii() or not value.isprintable() or " " in value:
-            raise ValueError(f"takes names or URLs of 1 to 255 visible ASCII characters, not {value[:80]!r}.")
-        if "://" in value and ("#" in value or not _has_host(value)):
-            raise ValueError(f"{value[:80]!r} is not an absolute URL without a fragment (RFC 8707 §2).")
-    return list(values)
 
 
 def check_origins(values: Sequence[str]) -> list[str]:
@@ -64,13 +47,6 @@ def check_origins(values: Sequence[str]) -> list[str]:
     if len(origins) > MOST_ORIGINS or len(set(origins)) != len(origins):
         raise ValueError(f"takes at most {MOST_ORIGINS} values, each once.")
     return origins
-
-
-def _has_host(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).netloc)
-    except ValueError:  # brackets that do not hold an IPv6 address
-        return False
 
 
 def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, limited_to, read_held_roles
 from idp.applications.checks import algorithms_of
+from idp.applications.documents import name_of
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.service import HAS_ORIGINS
@@ -70,7 +71,10 @@ class KnownApplication:
 
     id: int
     uid: str
+    name: str
+    """What it is called here."""
     client_id: str
+    """What it is called by those who speak the protocol: its name, or the URL at which it describes itself."""
     enabled: bool
     audience: tuple[str, ...]
     resources: frozenset[str]
@@ -104,6 +108,8 @@ class KnownApplication:
     """Whether its proofs must carry a nonce of this server."""
     privacy_url: str
     terms_url: str
+    document_url: str
+    """Where it describes itself; empty for one that somebody has registered."""
     web_origins: frozenset[str]
     """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
@@ -169,7 +175,7 @@ def known_application(realm: KnownRealm, client_id: str) -> KnownApplication | N
 
 def recall_application(realm: KnownRealm, client_id: str) -> KnownApplication | None:
     """Return an application if it is in memory."""
-    found: KnownApplication | None = realm.runtime.feed.cache("application").get(f"{realm.name}/{client_id}")
+    found: KnownApplication | None = realm.runtime.feed.cache("application").get(f"{realm.name}/{name_of(client_id)}")
     return found
 
 
@@ -179,7 +185,7 @@ def read_application(realm: KnownRealm, client_id: str) -> KnownApplication | No
     It takes the same three statements whether the application exists or not, so that the time tells nothing (T88).
     """
     cache = realm.runtime.feed.cache("application")
-    name = client_id if NAME_PATTERN.fullmatch(client_id) else ""
+    name = name_of(client_id) if NAME_PATTERN.fullmatch(name_of(client_id)) else ""
     found: KnownApplication | None = cache.load(f"{realm.name}/{name}", lambda: _read(realm, name))
     return found
 
@@ -201,10 +207,11 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
         return KnownApplication(
             id=row.id,
             uid=row.uid,
-            client_id=row.name,
-            enabled=row.enabled,
+            name=row.name,
+            client_id=row.document_url or row.name,
+            enabled=row.enabled and (realm.takes_client_documents or not row.document_url),
             audience=tuple(row.audience) or (realm.general_audience,),
-            resources=frozenset((*row.resources, row.name)),
+            resources=frozenset((*row.resources, row.document_url or row.name)),
             algorithm="ES256" if is_fapi else row.signing_algorithm or "",  # FAPI 2.0 §5.4.1 has no RS256
             access_token_type=row.access_token_type or "",
             token_seconds=min(realm.token_seconds, row.token_seconds or realm.token_seconds),
@@ -224,6 +231,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             demands_nonces=row.dpop_nonces,
             privacy_url=row.privacy_url,
             terms_url=row.terms_url,
+            document_url=row.document_url,
             web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row),

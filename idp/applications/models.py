@@ -13,7 +13,7 @@ from idp.db import SLOW, Base, Identified
 
 
 class Application(Identified, Base):
-    """A program with its own identity. Its `name` is its `client_id`, its `uid` the `sub` of its tokens."""
+    """A program with its own identity. Its `name` is its `client_id`, unless a URL is; its `uid` is the `sub` of its tokens."""
 
     __tablename__ = "application"
     __table_args__ = (
@@ -81,6 +81,8 @@ class Application(Identified, Base):
     last_used_at: Mapped[datetime | None]
     created_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
     """The actor who created it, as in the audit trail; empty if it is older than schema 0009."""
+    document_url: Mapped[str] = mapped_column(String(255), default="", server_default="")
+    """The URL at which it describes itself, which is its `client_id` then; empty for one that is called by its name."""
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
 
     @property

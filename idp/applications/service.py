@@ -48,10 +48,13 @@ HAS_ORIGINS = cast(Application.web_origins, String) != "[]"
 """The condition that an application has web origins."""
 
 
-def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_APPLICATION) -> Application:
+def create_application(
+    realm: Realm, name: str, sheet: ApplicationSheet = NEW_APPLICATION, *, document_url: str = ""
+) -> Application:
     """Create an application, without secrets or grants.
 
     :param name: its `client_id`. It cannot look like a service account or a user's address.
+    :param document_url: where it describes itself, which is its `client_id` then.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
     """
@@ -59,7 +62,13 @@ def create_application(realm: Realm, name: str, sheet: ApplicationSheet = NEW_AP
     check_kind(sheet)
     if db.session.scalar(_by_name(realm, name)) is not None:
         raise ConflictError(Sentence("{Realm} already has an application {name!r}.", realm=realm.name, name=name), field="name")
-    application = Application(realm_id=realm.id, name=name, created_by=audit.current_actor().name, **sheet.model_dump())
+    application = Application(
+        realm_id=realm.id,
+        name=name,
+        document_url=document_url,
+        created_by=audit.current_actor().name,
+        **sheet.model_dump(),
+    )
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
     db.session.flush()

@@ -5,15 +5,13 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field
 
-from idp.applications.checks import MOST_AUDIENCES, MOST_ORIGINS, check_audiences, check_jwks, check_origins
+from idp.applications.checks import MOST_ORIGINS, check_jwks, check_origins
 from idp.applications.kinds import GrantName, KindName
 from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
-from idp.realms import AccessTokenType, Algorithm, Description, DisplayName, Link, Profile, TokenSeconds
+from idp.realms import AccessTokenType, Algorithm, Audiences, Description, DisplayName, Link, Profile, TokenSeconds
 from idp.sheets import Between, Sheet
 
 FASTEST = 1_000_000
-
-Audiences = Annotated[list[str], Field(max_length=MOST_AUDIENCES), AfterValidator(check_audiences)]
 
 
 class ApplicationSettings(Sheet):

@@ -66,6 +66,8 @@ class Tag(StrEnum):
     FEDERATED_PERSON_UNLINK = "admin:federated-person:unlink", "user"
     FEDERATION_RULE_MISS = "client:federation-rule:miss", "application"
 
+    CLIENT_DOCUMENT_TAKE = "client:client-document:take", "application"
+
     REGISTRATION_TOKEN_CREATE = "admin:registration-token:create", "registration-token"
     REGISTRATION_TOKEN_REVOKE = "admin:registration-token:revoke", "registration-token"
 

@@ -72,7 +72,7 @@ class Caller:
     def name(self) -> str:
         """What the audit trail calls the caller."""
         if isinstance(self.subject, KnownApplication):
-            return f"application:{self.subject.client_id}"
+            return f"application:{self.subject.name}"
         return f"user:{self.subject.name}"
 
     @property

@@ -33,6 +33,7 @@ _OPTIONS = {
     "post_logout_redirect_uris": "--post-logout-redirect-uri",
     "grant_types": "--grant",
     "scopes": "--scope",
+    "open_audiences": "--open-audience",
     "addresses": "--address",
     "signing_algorithm": "--algorithm",
     "access_token_type": "--token-type",

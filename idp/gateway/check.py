@@ -11,6 +11,7 @@ from flask import Response
 from idp import callers, protected_apis, runtime
 from idp.callers import Caller, CredentialError
 from idp.errors import IdpError, Kind, StorageFullError
+from idp.gateway.metadata import describe
 from idp.gateway.original import OriginalRequest, original_request
 from idp.gateway.upstream import NOBODY, identity_headers
 from idp.outages import as_outage, explain_any
@@ -19,6 +20,7 @@ from idp.protected_apis import KnownApi, Verdict
 from idp.public_url import origin_of
 from idp.realms import KnownRealm, known_realm
 from idp.runtime import Runtime
+from idp.verifier.resource import ProtectedResource
 from idp.web.address import client_address, is_trusted
 from idp.web.body import Environ
 from idp.web.credentials import Credentials, Shown, read_credentials
@@ -36,14 +38,16 @@ _HEADERS = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 class Refusal(Exception):  # noqa: N818 (an answer, like the others)
     """The request may not pass."""
 
-    def __init__(self, status: int, error: str, sentence: str, *, retry_after: int = 0) -> None:
+    def __init__(self, status: int, error: str, sentence: str, *, retry_after: int = 0, lacks_role: bool = False) -> None:
         super().__init__(sentence)
         self.status, self.error, self.sentence, self.retry_after = status, error, sentence, retry_after
+        self.lacks_role = lacks_role
 
 
 def check(environ: Environ) -> AnyAnswer:
     """Answer 200 with who calls, 401 with a challenge, or 403."""
     realm_name = ""
+    protected: tuple[KnownRealm, KnownApi] | None = None
     try:
         match = PATH.fullmatch(environ["PATH_INFO"])
         if match is None:
@@ -53,7 +57,7 @@ def check(environ: Environ) -> AnyAnswer:
         process.feed.confirm()
         if not is_trusted(environ, process.settings.trusted_proxies):
             raise Refusal(403, "", "Only proxies named in IDP_TRUSTED_PROXIES may ask.")
-        realm, api = _protected(process, realm_name, match[2])
+        protected = realm, api = _protected(process, realm_name, match[2])
         original = original_request(environ, match[3] or "")
         call = protected_apis.call_of(api, original.method, original.path)
         if call.is_open:
@@ -61,10 +65,11 @@ def check(environ: Environ) -> AnyAnswer:
         caller = _caller(process, realm, api, environ, original)
         judgement = call.judge(caller.held_roles)
         if not judgement.passes:
-            raise Refusal(403, "insufficient_scope", _why(judgement.verdict))
+            lacks_role = judgement.verdict is Verdict.NO_ROLE
+            raise Refusal(403, "insufficient_scope", _why(judgement.verdict), lacks_role=lacks_role)
         return Answer(b"", [*_HEADERS, *identity_headers(caller, api)])
     except Exception as error:  # noqa: BLE001 (whatever it is, it is answered, and never with 200)
-        return refuse(error, realm_name)
+        return refuse(error, realm_name, describe(*protected) if protected is not None else None)
 
 
 def _why(verdict: Verdict) -> str:
@@ -117,20 +122,29 @@ def _check_site(credentials: Credentials, environ: Environ, original: OriginalRe
         raise Refusal(403, "", "Pages of another site cannot use the cookie. Send the token in the Authorization header.")
 
 
-def refuse(error: Exception, realm: str) -> Response:
-    """Return the answer to a check that fails, in the form that proxies hand on (RFC 6750 §3)."""
+def refuse(error: Exception, realm: str, resource: ProtectedResource | None = None) -> Response:
+    """Return the answer to a check that fails, in the form that proxies hand on (RFC 6750 §3).
+
+    :param resource: what the challenge leads clients to.
+    """
     refusal = _classify(error)
     body = {"error": refusal.error or "access_denied", "error_description": refusal.sentence}
     headers = dict(_HEADERS)
-    if refusal.status == 401:
-        # RFC 6750 §3: bare when the request carried nothing, with the error when it did
-        challenge = f'Bearer realm="{realm}"' if realm.isascii() and realm.isprintable() and '"' not in realm else "Bearer"
-        headers["WWW-Authenticate"] = f'{challenge}, error="{refusal.error}"' if refusal.error else challenge
+    if refusal.status == 401 or refusal.lacks_role:
+        headers["WWW-Authenticate"] = _challenge(refusal, realm, resource)
     if isinstance(error, ProofError):
         headers |= challenge_of(error)
     if refusal.retry_after:
         headers["Retry-After"] = str(refusal.retry_after)
     return Response(json.dumps(body), refusal.status, headers)
+
+
+def _challenge(refusal: Refusal, realm: str, resource: ProtectedResource | None) -> str:
+    """Return what says how to come again: without an error when the request carried nothing (RFC 6750 §3)."""
+    said = [f'realm="{realm}"'] if realm.isascii() and realm.isprintable() and '"' not in realm else []
+    said += [f'error="{refusal.error}"'] if refusal.error else []
+    said += [resource.parameters()] if resource is not None else []
+    return f"Bearer {', '.join(said)}".strip()
 
 
 _ANSWERS: Mapping[Kind, tuple[int, str]] = {

@@ -4,7 +4,7 @@ from idp.oauth.answers import no_store
 from idp.oauth.errors import InvalidRequestError, ProtocolError, answer_error
 from idp.oauth.forms import Form, parse_form
 from idp.oauth.issue import answer_grant, answer_token
-from idp.oauth.realm import open_realm
+from idp.oauth.realm import open_realm, open_realm_document
 
 __all__ = [
     "Form",
@@ -15,5 +15,6 @@ __all__ = [
     "answer_token",
     "no_store",
     "open_realm",
+    "open_realm_document",
     "parse_form",
 ]

@@ -63,7 +63,7 @@ class Client:
         """
         if self.secret is None or not self.secret.single_use:
             return
-        name = self.application.client_id
+        name = self.application.name
         if not applications.use_up(self.secret.id):
             raise _refuse(realm, self.application, self.address, "secret")
         publish_application(realm.name, name)
@@ -109,7 +109,9 @@ def _public_client(realm: KnownRealm, environ: Environ, form: Form) -> Client | 
     if "HTTP_AUTHORIZATION" in environ or "client_secret" in form or "client_assertion" in form:
         return None
     application = applications.known_application(realm, form.text("client_id"))
-    if application is None or not application.enabled or not application.kind.is_public:
+    if application is None or application.client_id != form.text("client_id") or not application.enabled:
+        return None
+    if not application.kind.is_public:
         return None
     return Client(application, None, client_address(environ, realm.runtime.settings.trusted_proxies))
 
@@ -242,11 +244,11 @@ def note_refusal(
 def _note_miss(realm: KnownRealm, admission: federation.Admission, missed: federation.RuleFinding, address: str) -> None:
     """Record that a rule in audit mode would have refused what another has admitted."""
     failing = missed.failing
-    with audit.acting_as(audit.Actor(f"application:{admission.application.client_id}", address)):
+    with audit.acting_as(audit.Actor(f"application:{admission.application.name}", address)):
         audit.record(
             audit.Tag.FEDERATION_RULE_MISS,
             realm.name,
-            f"application:{admission.application.client_id}",
+            f"application:{admission.application.name}",
             rule=missed.rule.name,
             admitted_by=admission.rule.name,
             line=f"{failing.line.claim} = {failing.line.value}" if failing else "",

@@ -1,5 +1,6 @@
 """Reading a request once: the body only, form-encoded, each parameter at most once (RFC 6749 §3.2)."""
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from idp.oauth.errors import InvalidRequestError, LengthRequiredError, UnsupportedMediaTypeError
@@ -59,12 +60,24 @@ def parse_body(body: bytes) -> Form:
         raise InvalidRequestError(f"The body has more than {MOST_PARAMETERS} parameters.") from None
     form = Form(pairs)
     if len(form) != len(pairs):
+        pairs = join_resources(pairs)
+        form = Form(pairs)
+    if len(form) != len(pairs):
         # RFC 6749 §3.2: parameters must not be included more than once.
         raise InvalidRequestError("A parameter is repeated. Send each at most once.")
     if "" in form.values():
         # RFC 6749 §3.2: a parameter without a value counts as omitted.
         form = Form((name, value) for name, value in pairs if value)
     return form
+
+
+def join_resources(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return parameters with those called `resource` made one, with spaces between its values: they alone may be repeated, and no
+    resource has a space in it (RFC 8707 §2).
+    """
+    named = " ".join(value for name, value in pairs if name == "resource" and value)
+    others = [(name, value) for name, value in pairs if name != "resource"]
+    return [*others, ("resource", named)] if named else others
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

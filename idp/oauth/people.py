@@ -36,15 +36,17 @@ def answer_for(
     :raises InvalidTargetError: the form asks for another resource than was agreed, or for one that the client may not address.
     :raises InvalidScopeError: the person lacks a project of the scope by now, or their roles do not fit a token.
     """
-    if person.resource and form.text("resource") not in {"", person.resource}:
-        # RFC 8707 §2.2: a subset of what was granted
-        raise InvalidTargetError("The resource is not the one that was asked for when the person signed in.")
+    resource = form.text("resource")
+    if person.resource:
+        try:
+            resource = " ".join(tokens.targets_among(person.resource.split(), resource))
+        except tokens.TargetError as error:
+            # RFC 8707 §2.2: a subset of what was granted
+            raise InvalidTargetError("The resource is not one that was asked for when the person signed in.") from error
     allowed = client.application.scopes  # which may have become fewer
     person = replace(person, scopes=[scope for scope in person.scopes if not allowed or scope in allowed])
     try:
-        issued = tokens.issue_for_person(
-            realm, client.application, person, resource=form.text("resource"), until=ends, binding=client.binding
-        )
+        issued = tokens.issue_for_person(realm, client.application, person, resource=resource, until=ends, binding=client.binding)
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
     except (tokens.ScopeError, tokens.TokenTooLargeError) as error:

@@ -4,8 +4,8 @@ Not by Authlib's endpoint: its checks take a text for a list of letters, and pas
 """
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,7 +16,6 @@ from idp.oauth.client_auth import PUBLIC
 from idp.oauth.errors import InvalidClientMetadataError, InvalidRedirectUriError
 from idp.oauth.grants.device_code import DEVICE_GRANT
 from idp.realms import Algorithm
-from idp.registrations import RegistrationToken
 
 GRANTS = {"authorization_code": "authorization_code", "refresh_token": "refresh_token", DEVICE_GRANT: "device_code"}
 """Grants that can be registered, as the protocol names them and as we do."""
@@ -110,7 +109,19 @@ def read_metadata(sent: Mapping[str, Any]) -> ClientMetadata:
     return metadata
 
 
-def sheet_of(metadata: ClientMetadata, token: RegistrationToken, *, description: str) -> ApplicationSheet:
+class Allowance(Protocol):
+    """What applications may be that nobody has looked at."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds that they may be of."""
+
+    @property
+    def scopes(self) -> Sequence[str]:
+        """The scopes that they may ask people for."""
+
+
+def sheet_of(metadata: ClientMetadata, token: Allowance, *, description: str) -> ApplicationSheet:
     """Return what an application is to be, within what its token allows. People are always asked for consent.
 
     :raises InvalidRedirectUriError: a redirect URI cannot be used.

@@ -61,6 +61,8 @@ def metadata(realm: KnownRealm) -> dict[str, Any]:
         "claims_supported": list(tokens.ADVERTISED_CLAIMS),
     }
     document["realmgate_revocations_endpoint"] = f"{realm.issuer}/{REVOCATIONS_PATH}"
+    if realm.takes_client_documents:
+        document["client_id_metadata_document_supported"] = True
     if realm.has_registration:
         document["registration_endpoint"] = f"{realm.issuer}/{REGISTRATION_PATH}"
     by_certificate: tuple[str, ...] = ()

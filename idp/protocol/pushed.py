@@ -8,11 +8,13 @@ from idp import authorizations
 from idp.db import commit
 from idp.oauth.authorize import PARAMETERS, AuthorizationRequest, Parameters, UnsafeRequestError, check_request
 from idp.oauth.client_auth import authenticate_application
+from idp.oauth.client_documents import take_in_of_client
 from idp.oauth.errors import NO_STORE, InvalidDpopProofError, InvalidRequestError, UnauthorizedClientError
 from idp.oauth.forms import parse_form
 from idp.oauth.limits import count_request
 from idp.oauth.possession import bind
 from idp.oauth.realm import open_realm
+from idp.web.address import client_address
 
 LONGEST_REQUEST = 8_000
 """Characters of all parameters that are kept."""
@@ -25,6 +27,7 @@ def push_request(realm: str) -> Response:
     """
     known = open_realm(realm)
     form = parse_form(request.environ)
+    take_in_of_client(known, form.text("client_id"), client_address(request.environ, known.runtime.settings.trusted_proxies))
     client = authenticate_application(known, request.environ, form, public=True)
     count_request(known, client.application, client.address)
     if "authorization_code" not in client.application.grants:

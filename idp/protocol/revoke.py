@@ -19,7 +19,7 @@ def revoke(realm: str) -> Response:
     form = parse_form(request.environ)
     client = authenticate_application(known, request.environ, form, public=True)
     try:
-        with audit.acting_as(audit.Actor(f"application:{client.application.client_id}", client.address)):
+        with audit.acting_as(audit.Actor(f"application:{client.application.name}", client.address)):
             callers.revoke_credential(known, form.required("token"), by=client.application)
     except tokens.ForeignTokenError as error:
         raise InvalidGrantError(str(error)) from error

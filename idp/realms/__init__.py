@@ -1,5 +1,6 @@
 """Realms: organisations and their settings. Knows no other domain."""
 
+from idp.realms.audiences import MOST_AUDIENCES, Audiences, check_audiences
 from idp.realms.branding import Branding, Link, by_night, contrast, on_colour
 from idp.realms.called import Called, called, check_called, is_shown_as, shown_name
 from idp.realms.lifecycle import (
@@ -41,10 +42,12 @@ __all__ = [
     "GRACE",
     "LEAST_AUDIT_DAYS",
     "MASTER",
+    "MOST_AUDIENCES",
     "NAME_PATTERN",
     "NEW_REALM",
     "AccessTokenType",
     "Algorithm",
+    "Audiences",
     "Branding",
     "Called",
     "Description",
@@ -63,6 +66,7 @@ __all__ = [
     "approve_realm",
     "by_night",
     "called",
+    "check_audiences",
     "check_called",
     "check_name",
     "check_text",

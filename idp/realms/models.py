@@ -70,6 +70,10 @@ class Realm(Identified, Base):
     """Security profile of applications that choose none themselves."""
     registration: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether applications may register themselves (RFC 7591)."""
+    client_documents: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether applications may describe themselves at their client_id."""
+    open_audiences: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """What every application that people sign in to may address for them."""
     brand_color: Mapped[str] = mapped_column(String(7), default="", server_default="")
     brand_logo: Mapped[str] = mapped_column(Text, default="", server_default="")
     """As a data: URL."""

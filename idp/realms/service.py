@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from idp import audit, clock, feed
 from idp.db import db, is_meant, reading
-from idp.errors import A_REALM, ConflictError, NotFoundError, Sentence, Term
+from idp.errors import A_REALM, ConflictError, InvalidValueError, NotFoundError, Sentence, Term
 from idp.realms.branding import Branding
 from idp.realms.models import PurgedRealm, Realm, RealmState
 from idp.realms.names import NAME_PATTERN, check_name
 from idp.realms.sheet import RealmSettings, RealmSheet
-from idp.runtime import Runtime
+from idp.runtime import Runtime, current
 
 MASTER = "master"
 """The operators' realm."""
@@ -32,6 +32,7 @@ def create_realm(name: str, sheet: RealmSheet = NEW_REALM, *, pending: bool = Fa
     :raises InvalidValueError: the name is not usable.
     """
     check_name(A_REALM, name)
+    _check_open_audiences(sheet.open_audiences)
     if find_realm(name) is not None:
         raise ConflictError(Sentence("{Realm} already exists.", realm=name), field="name")
     if db.session.get(PurgedRealm, name) is not None:
@@ -54,6 +55,7 @@ def update_realm(realm: Realm, sheet: RealmSettings) -> None:
     :raises ConflictError: it cannot be disabled, or enabled.
     """
     changed = sheet.differing(realm)
+    _check_open_audiences(changed.get("open_audiences", ()))
     if realm.name == MASTER and changed.get("enabled") is False:
         raise ConflictError(Sentence("{Realm} belongs to the operators and cannot be disabled.", realm=MASTER))
     if realm.state in {RealmState.PENDING, RealmState.DELETED} and changed.get("enabled"):
@@ -68,6 +70,16 @@ def update_realm(realm: Realm, sheet: RealmSettings) -> None:
         changed["brand_logo"] = f"a picture, {Branding(logo=realm.brand_logo).logo_digest}"  # which would fill the trail
     audit.record(audit.Tag.REALM_UPDATE, realm.name, f"realm:{realm.name}", **changed)
     announce_realm(realm)
+
+
+def _check_open_audiences(audiences: Sequence[str]) -> None:
+    """See that no application of a stranger gets tokens for this server.
+
+    :raises InvalidValueError: one of the audiences is an issuer of it.
+    """
+    if any(each.startswith(current().settings.issuer("")) for each in audiences):
+        sentence = "An API that is open to all applications is one of your own, and never an issuer of this server."
+        raise InvalidValueError(sentence, field="open_audiences")
 
 
 def announce_realm(realm: Realm) -> None:
@@ -172,6 +184,8 @@ class KnownRealm:
     profile: str
     """Security profile of applications that choose none themselves."""
     has_registration: bool
+    takes_client_documents: bool
+    open_audiences: tuple[str, ...]
     branding: Branding = field(repr=False)
 
     @property
@@ -221,6 +235,8 @@ def _reader(process: Runtime, name: str) -> Callable[[], KnownRealm | None]:
                 pushes_requests=realm.pushed_requests,
                 profile=realm.profile,
                 has_registration=realm.registration,
+                takes_client_documents=realm.client_documents,
+                open_audiences=tuple(realm.open_audiences),
                 branding=Branding(realm.brand_color, realm.brand_logo, realm.help_url, realm.privacy_url, realm.terms_url),
                 runtime=process,
             )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from idp.realms.audiences import Audiences
 from idp.realms.branding import Link, check_colour, check_logo
 from idp.realms.names import DisplayName
 from idp.settings import TOKEN_LIFETIME
@@ -73,6 +74,10 @@ class RealmSettings(Sheet):
     """Of applications that choose none themselves. `fapi2` has them push requests, authenticate by a key, and bind tokens."""
     registration: bool = Field(default=False, title="Applications may register themselves")
     """With a token that an administrator has created for that (RFC 7591)."""
+    client_documents: bool = Field(default=False, title="Applications may describe themselves at a URL")
+    """That URL is their client_id, and nobody registers them (client ID metadata documents). People are asked for consent."""
+    open_audiences: Audiences = Field(default=[], title="APIs open to all applications")
+    """Audiences that every application may ask for (`resource`) when people sign in to it: those of MCP servers, say."""
     brand_color: Annotated[str, Field(max_length=7), AfterValidator(check_colour)] = Field(default="", title="Colour")
     """Of buttons and links on the sign-in pages, such as #14539a; readable on white. On dark screens it is made lighter."""
     brand_logo: Annotated[str, Field(max_length=28_000), AfterValidator(check_logo)] = Field(default="", title="Logo")

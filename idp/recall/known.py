@@ -77,7 +77,8 @@ def is_withdrawn(realm: KnownRealm, claims: Mapping[str, Any]) -> bool:
     if origin is None:
         return False
     causes, issued_at = known_causes(realm).causes, claims["iat"]
-    for kind, text in ((Kind.ISSUER, origin["iss"]), (Kind.RULE, origin["rule"])):
+    by_rule = ((Kind.RULE, origin["rule"]),) if "rule" in origin else ()  # people are admitted by none
+    for kind, text in ((Kind.ISSUER, origin["iss"]), *by_rule):
         cause = causes.get((kind.value, mark_of(kind, text)))
         if cause is not None and issued_at <= cause.at:
             return True

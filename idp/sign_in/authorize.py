@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from flask import Response, request
 
-from idp import authorizations, crypto, realms, runtime
+from idp import applications, authorizations, crypto, realms, runtime
 from idp.db import commit
 from idp.errors import IdpError
 from idp.oauth import open_realm
@@ -25,6 +25,7 @@ from idp.oauth.authorize import (
     next_step,
     read_parameters,
 )
+from idp.oauth.client_documents import goes_elsewhere, leads_to_this_machine, take_in
 from idp.oauth.errors import PersonDeniedError, ProtocolError
 from idp.oauth.forms import FORM
 from idp.realms import KnownRealm
@@ -34,7 +35,7 @@ from idp.sign_in.passwords import begin_session, with_retry
 from idp.sign_in.words import meaning_of_scopes
 from idp.web import cookies
 from idp.web.body import BodyError, read_body
-from idp.web.calls import begin_writing
+from idp.web.calls import address, begin_writing
 from idp.web.credentials import is_foreign
 from idp.web.errors import classify
 from idp.web.posted import Posted, read_posted
@@ -52,7 +53,10 @@ def authorize(realm: str) -> Response:
     else:
         pairs = parse_qsl(request.query_string.decode("latin-1"), keep_blank_values=True)
     session = cookies.session_in(known.name)
-    return _go_on(_begin(known, read_parameters(pairs), session), session)
+    sent = read_parameters(pairs)
+    if "client_id" not in sent.repeated:
+        take_in(known, sent.values.get("client_id", ""), address())
+    return _go_on(_begin(known, sent, session), session)
 
 
 def _begin(known: KnownRealm, sent: Parameters, session: BrowserSession | None) -> AuthorizationRequest:
@@ -156,6 +160,9 @@ def _consent_page(asked: AuthorizationRequest, session: BrowserSession) -> Respo
         is_lasting="offline_access" in asked.scopes,
         days=max(1, asked.realm.refresh_seconds // 86_400),
         destination=asked.redirect_uri.partition("?")[0],
+        described_by=applications.host_of(asked.application.document_url),
+        is_local=leads_to_this_machine(asked.redirect_uri),
+        goes_elsewhere=goes_elsewhere(asked.application, asked.redirect_uri),
     )
 
 
@@ -241,7 +248,7 @@ def agree(realm: str) -> Response:
     scopes = [*asked.scopes, *(f"claim:{claim}" for claim in sorted(named))]
     with_lock = realms.lock_realm(known.name)
     if with_lock is not None:
-        authorizations.agree(known.name, session.user.id, application.id, application.client_id, scopes)
+        authorizations.agree(known.name, session.user.id, application.id, application.name, scopes)
     commit()
     asked.agreed = True
     return _go_on(asked, session)

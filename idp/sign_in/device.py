@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from flask import Response, request
 
-from idp import authorizations, realms, runtime
+from idp import applications, authorizations, realms, runtime
 from idp.applications import Application
 from idp.authorizations import DeviceRequest
 from idp.db import commit, db, only_read
@@ -129,6 +129,7 @@ def _question(found: _Waiting, session: BrowserSession) -> Response:
         "device_question",
         realm=found.realm,
         title=found.application.display_name or found.application.name,
+        described_by=applications.host_of(found.application.document_url),
         user=session.user,
         flow=seal_flow({"user_code": found.row.user_code}, _of_session(found.realm.name, session)),
         wishes=meaning_of_scopes(scopes, ()),

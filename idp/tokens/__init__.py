@@ -38,9 +38,10 @@ from idp.tokens.narrowing import (
     may_manage,
     persons_roles,
     persons_scopes,
-    persons_target,
+    persons_targets,
     projects_among,
     requested_scopes,
+    targets_among,
 )
 from idp.tokens.people import ACR, PersonsTokens, SignedInPerson, issue_for_person, tell_of_person
 from idp.tokens.token_roles import TokenRoles, roles_for_token
@@ -89,12 +90,13 @@ __all__ = [
     "open_token_of",
     "persons_roles",
     "persons_scopes",
-    "persons_target",
+    "persons_targets",
     "projects_among",
     "requested_scopes",
     "revoke_token",
     "roles_for_token",
     "still_held",
+    "targets_among",
     "tell_of_person",
     "usage",
     "write_claims",

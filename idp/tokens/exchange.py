@@ -14,7 +14,7 @@ from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject
 from idp.tokens.claims import close_claims, write_claims
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 from idp.tokens.issue import access_token_type, signer_for
-from idp.tokens.narrowing import ScopeError, TargetError, projects_among, requested_scopes
+from idp.tokens.narrowing import ScopeError, TargetError, named_targets, projects_among, requested_scopes
 from idp.tokens.token_roles import TokenRoles
 
 MOST_ACTORS = 5
@@ -40,7 +40,7 @@ class ExchangedToken:
 
 
 def exchange_access_token(
-    realm: KnownRealm, actor: KnownApplication, subject_token: str, *, scope: str, target: str, binding: Binding
+    realm: KnownRealm, actor: KnownApplication, subject_token: str, *, scope: str, resource: str, audience: str, binding: Binding
 ) -> ExchangedToken:
     """Issue a narrower access token for another audience, in which `act` shows who acts (RFC 8693 §4.1).
 
@@ -50,7 +50,7 @@ def exchange_access_token(
 
     :param actor: the application that asks, and has proved who it is.
     :param scope: `project:<name>` for each of the only projects to name; empty for all of the subject token's.
-    :param target: the audience: one of those that the application may address; empty if it may address one only.
+    :param resource: see `named_targets`: both may be empty if the application may address one target only.
     :param binding: what the request shows that it holds: the result is bound to that, and a subject token that is bound must be,
         to the same.
     :raises SubjectTokenError: the subject token will not do.
@@ -64,9 +64,9 @@ def exchange_access_token(
     if claims is None or not _is_for(actor, claims):
         raise SubjectTokenError("The subject token is not active, or was not made for the client that presents it.")
     _check_held(claims, binding)
-    audience = target or (actor.audience[0] if len(actor.audience) == 1 else "")
+    targets = named_targets(actor.audience, resource, audience) or (actor.audience if len(actor.audience) == 1 else ())
     # never for this server itself: whoever is handed a token would become its subject here
-    if audience not in actor.audience or audience in {realm.issuer, realm.general_audience}:
+    if not targets or {realm.issuer, realm.general_audience} & set(targets):
         raise TargetError("The client is not allowed to address this target. Name one of its audiences in resource or audience.")
     scopes = requested_scopes(scope)
     projects = _narrowed(claims, projects_among(scopes))
@@ -76,7 +76,7 @@ def exchange_access_token(
         realm=realm,
         exchanged=claims,
         held=TokenRoles(claims["realm_access"], projects, claims["exp"]),
-        audience=audience,
+        audience=targets,
         party=actor.client_id,
         client_id=actor.client_id,
         actor=_acting(actor, claims.get("act")),

@@ -1,7 +1,7 @@
 """What a request wants less of than it could have: the parameters `scope`, `resource` and `audience`."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from idp.applications import PROJECT_SCOPE, SCOPES, KnownApplication
@@ -11,6 +11,11 @@ from idp.tokens.token_roles import TokenRoles
 
 LONGEST_SCOPE = 2_000
 """Characters of a `scope` parameter that are looked at."""
+
+LONGEST_TARGETS = 255
+"""Characters of all that one request names by `resource`."""
+
+NOT_ALLOWED = "The application is not allowed to address this target. Add it to the application's audience."
 
 _IGNORED_SCOPES = frozenset(
     {
@@ -46,11 +51,11 @@ class Narrowing:
     openid: bool
     projects: frozenset[str]
     """Names of the only projects to name in the token; empty for all."""
-    audience: str
-    """The only audience; empty for all."""
+    audience: tuple[str, ...]
+    """The only audiences; empty for all."""
 
 
-FULL = Narrowing("", openid=False, projects=frozenset(), audience="")
+FULL = Narrowing("", openid=False, projects=frozenset(), audience=())
 
 
 def narrow(
@@ -59,7 +64,7 @@ def narrow(
     """Work out what a request asks for.
 
     :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.
-    :param resource: the `resource` parameter (RFC 8707 §2), empty if absent.
+    :param resource: the `resource` parameters (RFC 8707 §2), with spaces between several; empty if absent.
     :param audience: the `audience` parameter (RFC 8693 §2.1, used alike here), empty if absent.
     :raises ScopeError: a scope that is unknown, or a project that the application has no grant on.
     :raises TargetError: an audience that the application does not have.
@@ -139,14 +144,40 @@ def carries_roles(scope: str) -> bool:
     return any(each == "roles" or each.startswith(PROJECT_SCOPE) for each in scope.split())
 
 
-def persons_target(application: KnownApplication, resource: str) -> str | tuple[str, ...]:
-    """Return what a person's access token is for: the resource that is asked for, or the application's audience (RFC 8707 §2).
+def persons_targets(realm: KnownRealm, application: KnownApplication, resource: str) -> tuple[str, ...]:
+    """Return what an application asks to address for a person (RFC 8707 §2): some of its own audiences, or of those open to all.
 
-    :raises TargetError: the application may not address it.
+    :param resource: see `targets_among`.
+    :returns: nothing where that is left open: then a token is for all of its own.
+    :raises TargetError: it may not address one of them.
     """
-    if resource and resource not in application.audience:
-        raise TargetError("The application is not allowed to address this target. Add it to the application's audience.")
-    return resource or application.audience
+    return targets_among((*application.audience, *realm.open_audiences), resource)
+
+
+def targets_among(allowed: Collection[str], resource: str) -> tuple[str, ...]:
+    """Return which audiences are meant by what a request names, each once, as they are written where they are allowed.
+
+    A URL means the same with and without one slash at its end, unless both are allowed: programs that are given the address of
+    an API write it in either way (RFC 3986 §6.2.3). What goes into a token is what verifiers compare with, byte for byte.
+
+    :param resource: the `resource` parameters of a request (RFC 8707 §2), with spaces between several; empty for none.
+    :raises TargetError: one of them is not allowed, or there are too many.
+    """
+    if len(resource) > LONGEST_TARGETS:
+        raise TargetError(f"The resources are longer than {LONGEST_TARGETS} characters together. Request one token for each.")
+    found = [_meant(allowed, each) for each in resource.split(" ") if each]
+    if None in found:
+        raise TargetError(NOT_ALLOWED)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def _meant(allowed: Collection[str], asked: str) -> str | None:
+    if asked in allowed:
+        return asked
+    if "://" not in asked or asked.endswith("//"):
+        return None
+    other = asked.removesuffix("/") if asked.endswith("/") else f"{asked}/"
+    return other if other in allowed else None
 
 
 def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:
@@ -154,11 +185,19 @@ def may_manage(realm: KnownRealm, application: KnownApplication) -> bool:
     return realm.issuer in application.audience or application.audience == (realm.general_audience,)
 
 
-def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> str:
-    if resource and audience and resource != audience:
+def named_targets(allowed: Collection[str], resource: str, audience: str) -> tuple[str, ...]:
+    """Return what a request is for that may say so by `resource` and by `audience`, which is one name, compared as a whole.
+
+    :raises TargetError: that is not allowed, or they name different targets.
+    """
+    targets = targets_among(allowed, resource)
+    if audience and audience not in allowed:
+        raise TargetError(NOT_ALLOWED)
+    if targets and audience and targets != (audience,):
         raise TargetError("resource and audience name two different targets. Request one token for each.")
-    target = resource or audience
-    may_address = target in application.audience or (target == realm.issuer and may_manage(realm, application))
-    if target and not may_address:
-        raise TargetError("The application is not allowed to address this target. Add it to the application's audience.")
-    return target
+    return targets or ((audience,) if audience else ())
+
+
+def _target(realm: KnownRealm, application: KnownApplication, resource: str, audience: str) -> tuple[str, ...]:
+    own = (realm.issuer,) if may_manage(realm, application) else ()
+    return named_targets((*application.audience, *own), resource, audience)

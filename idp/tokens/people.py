@@ -12,7 +12,7 @@ from idp.realms import KnownRealm
 from idp.tokens.claim_list import PERSONS_ACCESS, PERSONS_ID, PERSONS_INFO, Form, Statement
 from idp.tokens.claims import claims_of, close_claims, write_claims
 from idp.tokens.issue import access_token_type, at_hash, signer_for
-from idp.tokens.narrowing import persons_roles, persons_roles_left, persons_target
+from idp.tokens.narrowing import persons_roles, persons_roles_left, persons_targets
 from idp.tokens.token_roles import roles_for_token
 from idp.users import KnownUser
 
@@ -75,7 +75,7 @@ def issue_for_person(
     signer, jti = signer_for(realm, application, now), random_id()
     access = replace(
         _statement(realm, application, person, PERSONS_ACCESS),
-        audience=persons_target(application, resource or person.resource),
+        audience=persons_targets(realm, application, resource or person.resource) or application.audience,
         client_id=application.client_id,
         named=frozenset(person.named_in_userinfo),
     )

@@ -91,7 +91,7 @@ class Usage:
         issue = _Issue(
             now,
             realm,
-            application.client_id,
+            application.name,
             application.id,
             secret,
             method,
@@ -114,7 +114,7 @@ class Usage:
         :param application: the one it claimed to be; None when there is no such application. What was sent in its place is
             not recorded: a secret that was put into the wrong field would stand in the trail for good.
         """
-        client_id = application.client_id if application else audit.UNKNOWN
+        client_id = application.name if application else audit.UNKNOWN
         day = day_of(clock.now())
         with self._lock:  # the same work for one that there is not, so that the time does not tell (T88)
             self._refused[application.id if application else _NOBODY, day] += 1

@@ -9,7 +9,8 @@
 With `recall=Recall(issuer)` it also refuses, within seconds, what the issuer has taken back (docs/recall.md).
 
 `idp.verifier.flask.require_token` protects a Flask view, `idp.verifier.asgi.BearerMiddleware` an ASGI application,
-`idp.verifier.fastapi.RequireToken` a path of FastAPI.
+`idp.verifier.fastapi.RequireToken` a path of FastAPI. With a
+`ProtectedResource`, both tell clients where tokens are to be had (RFC 9728).
 """
 
 from idp.jose import InvalidTokenError
@@ -18,6 +19,7 @@ from idp.verifier.introspection import Introspection
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.possession import UnprovenTokenError
 from idp.verifier.recall import Recall, RecallUnavailableError
+from idp.verifier.resource import ProtectedResource
 from idp.verifier.verifier import Identity, Verifier
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "InvalidTokenError",
     "KeySetStaleError",
     "KeySetUnavailableError",
+    "ProtectedResource",
     "Recall",
     "RecallUnavailableError",
     "RefusalError",

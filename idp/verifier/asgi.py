@@ -11,6 +11,7 @@ from idp.verifier.bearer import RefusalError, is_preflight, require_roles, unava
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
 from idp.verifier.possession import Shown
 from idp.verifier.presented import refusal_of, shown_in
+from idp.verifier.resource import HEADERS, ProtectedResource, challenge
 from idp.verifier.verifier import Identity, Verifier, names
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +30,7 @@ class BearerMiddleware:
         roles: str | Collection[str] = (),
         open_paths: Collection[str] = (),
         preflights: bool = False,
+        resource: ProtectedResource | None = None,
     ) -> None:
         """Wrap an application.
 
@@ -36,13 +38,17 @@ class BearerMiddleware:
         :param open_paths: paths that need no token, compared as a whole.
         :param preflights: let through what browsers ask before a call from another origin, on every path: such a request
             cannot carry a token. The application answers it.
+        :param resource: what the API says of itself: it is answered at `resource.path`, and refusals lead clients there.
         """
         self._app, self._verifier = app, verifier
         self._roles, self._open_paths, self._preflights = names(roles), frozenset(open_paths), preflights
+        self._resource = resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_open(scope)):
+        if self._resource is not None and scope["type"] == "http" and scope["path"] == self._resource.path:
+            await _describe(send, scope["method"], self._resource)
+        elif scope["type"] == "lifespan" or (scope["type"] == "http" and self._is_open(scope)):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -69,11 +75,11 @@ class BearerMiddleware:
             identity = await self._verify(token, shown)
             require_roles(identity, self._roles, None)
         except InvalidTokenError as error:
-            await _refuse(send, refusal_of(error))
+            await _refuse(send, refusal_of(error), self._resource)
         except RefusalError as refusal:
-            await _refuse(send, refusal)
+            await _refuse(send, refusal, self._resource)
         except KeySetUnavailableError as error:
-            await _refuse(send, unavailable(error))
+            await _refuse(send, unavailable(error), None)
         else:
             scope["identity"] = identity
             await self._app(scope, receive, send)
@@ -98,12 +104,22 @@ def _path(scope: Scope) -> str:
     return raw.decode("latin-1") if raw else escaped_path(scope["path"].encode())
 
 
-async def _refuse(send: Send, refusal: RefusalError) -> None:
+async def _describe(send: Send, method: str, resource: ProtectedResource) -> None:
+    """Answer the metadata of a protected resource (RFC 9728 §3)."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+    allowed = [(b"allow", b"GET, HEAD, OPTIONS"), (b"access-control-allow-headers", b"*")]
+    status = {"GET": 200, "HEAD": 200, "OPTIONS": 204}.get(method, 405)
+    body = json.dumps(resource.document()).encode() if method == "GET" else b""
+    await send({"type": "http.response.start", "status": status, "headers": headers if status == 200 else headers[2:] + allowed})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(send: Send, refusal: RefusalError, resource: ProtectedResource | None) -> None:
     body = {"error": refusal.error or "invalid_token", "error_description": refusal.description}
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if refusal.status == 503:
         headers.append((b"retry-after", b"5"))
     else:
-        headers.append((b"www-authenticate", refusal.challenge.encode()))
+        headers.append((b"www-authenticate", challenge(refusal, resource).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

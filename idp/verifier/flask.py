@@ -2,23 +2,30 @@
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Response, g, jsonify, request
+from flask import Blueprint, Flask, Response, g, jsonify, request
 
 from idp.jose import InvalidTokenError
 from idp.verifier.bearer import RefusalError, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetUnavailableError
 from idp.verifier.presented import refusal_of, shown_in
+from idp.verifier.resource import HEADERS, ProtectedResource, challenge
 from idp.verifier.verifier import Verifier, names
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def require_token(
-    verifier: Verifier, *, roles: str | Collection[str] = (), project_argument: str | None = None, preflights: bool = False
+    verifier: Verifier,
+    *,
+    roles: str | Collection[str] = (),
+    project_argument: str | None = None,
+    preflights: bool = False,
+    resource: ProtectedResource | None = None,
 ) -> Callable[[View], View]:
     """Decorate a view so that it runs only for callers with an accepted token; `flask.g.identity` says who calls.
 
@@ -26,6 +33,7 @@ def require_token(
     :param project_argument: name of the view's argument that names a project: the role must be held on that project.
     :param preflights: let through what browsers ask before a call from another origin, where the view takes OPTIONS itself;
         `flask.g.identity` is None then. Otherwise Flask answers OPTIONS before any view.
+    :param resource: what refusals lead clients to, which `add_metadata` serves.
     """
     required = names(roles)
 
@@ -52,9 +60,9 @@ def require_token(
                 g.identity = verifier.verify(token, proof=shown.proof, method=shown.method, url=shown.url)
                 require_roles(g.identity, required, kwargs[project_argument] if project_argument else None)
             except InvalidTokenError as error:
-                return _refuse(refusal_of(error))
+                return _refuse(refusal_of(error), resource)
             except RefusalError as refusal:
-                return _refuse(refusal)
+                return _refuse(refusal, resource)
             except KeySetUnavailableError as error:
                 fault = unavailable(error)
                 response = jsonify(error=fault.error, error_description=fault.description)
@@ -69,9 +77,15 @@ def require_token(
     return decorate
 
 
-def _refuse(refusal: RefusalError) -> Response:
+def add_metadata(app: Flask | Blueprint, resource: ProtectedResource) -> None:
+    """Serve the metadata of a protected resource (RFC 9728 §3). A blueprint must have no prefix."""
+    body = json.dumps(resource.document())
+    app.add_url_rule(resource.path, "oauth_protected_resource", lambda: Response(body, headers=HEADERS), methods=["GET"])
+
+
+def _refuse(refusal: RefusalError, resource: ProtectedResource | None) -> Response:
     response = jsonify(error=refusal.error or "invalid_token", error_description=refusal.description)
     response.status_code = refusal.status
-    response.headers["WWW-Authenticate"] = refusal.challenge
+    response.headers["WWW-Authenticate"] = challenge(refusal, resource)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -161,6 +161,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "logout_notice",
         "registration",
         "registration_token",
+        "client_document",
     )
     of_nodes = ("node", "turn", "schema_floor", "used_proof")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
@@ -192,6 +193,8 @@ def set_the_schema_back(connection: Connection) -> None:
             "pushed_requests",
             "profile",
             "registration",
+            "client_documents",
+            "open_audiences",
             "brand_color",
             "brand_logo",
             "help_url",
@@ -199,6 +202,7 @@ def set_the_schema_back(connection: Connection) -> None:
             "terms_url",
         ],
         "application": [
+            "document_url",
             "jwks_frozen",
             "dpop_bound_access_tokens",
             "dpop_nonces",

@@ -29,6 +29,7 @@ EXPECTED = {
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
     "sign-in.md": ['"registration_access_token":', '"user_code":', "created application idp"],
     "federation.md": ["assertions of cluster that match builder admit builder.", "of jobs is ann@acme.example"],
+    "mcp.md": ['"client_id_metadata_document_supported":true', '"aud":"https://tools.acme.example/mcp"'],
     "personal-tokens.md": ['"success":true', '"active":true'],
 }
 LOGO = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

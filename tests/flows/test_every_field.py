@@ -91,6 +91,8 @@ RESOURCES = {
             "pushed_requests": True,
             "profile": "fapi2",
             "registration": True,
+            "client_documents": True,
+            "open_audiences": ["https://tools.example/mcp"],
             "brand_color": "#7a1f5c",
             "brand_logo": "data:image/png;base64,iVBORw0KGgo=",
             "help_url": "https://acme.example/help",

@@ -100,10 +100,10 @@ def test_unknown_and_empty_parameters_count_as_absent(client: FlaskClient, make:
 
 
 @pytest.mark.spec("R26", "AUTHLIB-5")
-@pytest.mark.parametrize("name", ["grant_type", "client_id", "client_secret", "scope", "resource", "unknown"])
+@pytest.mark.parametrize("name", ["grant_type", "client_id", "client_secret", "scope", "audience", "unknown"])
 def test_repeated_parameter_is_refused(client: FlaskClient, make: Factory, name: str) -> None:
     made = make.application()
-    form = {"grant_type": "client_credentials", **made.form, "scope": "openid", "resource": ISSUER, "unknown": "x"}
+    form = {"grant_type": "client_credentials", **made.form, "scope": "openid", "audience": ISSUER, "unknown": "x"}
     pairs = [*form.items(), (name, form[name])]
     answer = ask(client, "token", "&".join(f"{key}={value}" for key, value in pairs))
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")

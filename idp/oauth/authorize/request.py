@@ -45,6 +45,9 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> Parameters:
     for number, (name, value) in enumerate(pairs):
         if number >= MOST_PARAMETERS:
             raise UnsafeRequestError(f"The request has more than {MOST_PARAMETERS} parameters.")
+        if name == "resource" and value:  # it alone may be repeated (RFC 8707 §2)
+            values[name] = f"{values[name]} {value}" if name in values else value
+            continue
         if name in values:
             repeated.add(name)
         if value:
@@ -73,6 +76,7 @@ class AuthorizationRequest:
     response_mode: str = "query"
     scopes: list[str] = field(default_factory=list)
     resource: str = ""
+    """What its tokens are for, with spaces between several; empty where that is left open."""
     challenge: str = ""
     key_thumbprint: str = ""
     """Of the key that the code is bound to; empty for none."""

@@ -104,13 +104,9 @@ def _exchange_access_token(realm: KnownRealm, client: Client | None, form: Form,
     _check_requested(form, ACCESS_TOKEN)
     if client is None:
         raise InvalidClientError(realm.name)
-    resource, audience = form.text("resource"), form.text("audience")
-    if resource and audience and resource != audience:
-        raise InvalidTargetError("resource and audience name two different targets. Request one token for each.")
+    asked = {name: form.text(name) for name in ("scope", "resource", "audience")}
     try:
-        issued = tokens.exchange_access_token(
-            realm, client.application, token, scope=form.text("scope"), target=resource or audience, binding=client.binding
-        )
+        issued = tokens.exchange_access_token(realm, client.application, token, **asked, binding=client.binding)
     except tokens.SubjectTokenError as error:
         raise InvalidRequestError(str(error)) from error
     except tokens.TargetError as error:

@@ -7,9 +7,8 @@ from idp.oauth.errors import InvalidTargetError
 
 def resource(request: AuthorizationRequest) -> None:
     """See that the application may address it (RFC 8707 §2)."""
-    asked = request.text("resource")
     try:
-        tokens.persons_target(request.application, asked)
+        asked = tokens.persons_targets(request.realm, request.application, request.text("resource"))
     except tokens.TargetError as error:
         raise InvalidTargetError(str(error)) from error
-    request.resource = asked
+    request.resource = " ".join(asked)

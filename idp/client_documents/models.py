@@ -1,0 +1,25 @@
+"""What is known of the document of an application."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp import clock
+from idp.db import Base
+
+
+class ClientDocument(Base):
+    """When the document of an application was fetched, and what it was; what it says stands in the application's own columns."""
+
+    __tablename__ = "client_document"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), unique=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of its content, in hexadecimal digits."""
+    fetched_at: Mapped[datetime]
+    fresh_until: Mapped[datetime]
+    """When it is fetched again, if somebody signs in to the application."""
+    created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
