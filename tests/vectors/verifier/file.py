@@ -1,0 +1,40 @@
+"""The file that the verifiers read."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.vectors.verifier import algorithms, bodies, headers, key_sets, shapes
+from tests.vectors.verifier.building import AUDIENCE, ISSUER, Vector, unique
+
+PATH = Path(__file__).parents[3] / "clients" / "vectors" / "tokens.json"
+SETTINGS = {
+    "issuer": ISSUER,
+    "audience": [AUDIENCE],
+    "algorithms": ["RS256", "ES256"],
+    "id_token_audience": [],
+    "session_tokens": False,
+    "leeway": 30,
+}
+
+
+def vectors() -> list[Vector]:
+    """Return all vectors."""
+    return unique(_all())
+
+
+def _all() -> Iterator[Vector]:
+    for part in (algorithms, headers, bodies, shapes, key_sets):
+        yield from part.vectors()
+
+
+def text() -> str:
+    """Return the file: one line for each key set and each vector."""
+    made = vectors()
+    sets = ",\n".join(f"{_line(name)}: {_line(key_set)}" for name, key_set in key_sets.SETS.items())
+    lines = ",\n".join(_line(vector.as_json()) for vector in made)
+    return f'{{\n"settings": {_line(SETTINGS)},\n"key_sets": {{\n{sets}\n}},\n"vectors": [\n{lines}\n]\n}}\n'
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
