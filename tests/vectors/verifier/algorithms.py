@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.vectors.verifier.building import NOW, Vector, accepted, claims, header, refused, segment, sign
+from tests.vectors.verifier.building import NOW, Vector, accepted, claims, header, refused, sign
 from tests.vectors.verifier.keys import (
     EC_1,
     EC_384,
@@ -20,7 +20,6 @@ from tests.vectors.verifier.keys import (
     RSA,
     RSA_1,
     RSA_STRANGER,
-    encode,
 )
 
 ALL = {"algorithms": ["RS256", "PS256", "ES256"]}

@@ -128,7 +128,7 @@ def _json() -> Iterator[Vector]:
         "half a pair as a name": plain[:-1] + b',"\\ud800":1}',
         "form feed between": plain.replace(b", ", b",\x0c"),
         "space that is no ASCII": plain.replace(b", ", ",\u00a0".encode()),
-        "number with letters of another script": plain[:-1] + ', "cty": ١}'.encode(),
+        "number with letters of another script": plain[:-1] + ', "cty": \u0661}'.encode(),
     }.items():
         yield Vector(f"JSON: {name}", "RFC 8259", sign(head=text), refused("malformed"))
     spaced = plain.replace(b", ", b" ,\t\r\n ").replace(b"{", b" { ")
