@@ -74,6 +74,9 @@ func (r *recall) triedOnce() {
 	}
 }
 
+// wait returns for how long the server may wait for news: shorter than that nothing may be heard.
+func (r *recall) wait() time.Duration { return max(time.Second, min(longPoll, r.failOpen/2)) }
+
 // ask asks for the feed once: with the ETag of what is there it waits for news of it, without one it asks for the whole.
 func (r *recall) ask(ctx context.Context, etag string) (next string, news bool, fault *failure) {
 	ctx, cancel := context.WithTimeout(ctx, longPoll+r.timeout)
@@ -86,7 +89,7 @@ func (r *recall) ask(ctx context.Context, etag string) (next string, news bool, 
 	r.lock.RLock()
 	if etag != "" && r.doc != nil {
 		request.Header.Set("If-None-Match", etag)
-		request.Header.Set("Prefer", "wait=25")
+		request.Header.Set("Prefer", "wait="+strconv.Itoa(int(r.wait().Seconds())))
 		since := r.doc.epoch + "." + strconv.FormatInt(int64(r.doc.position), 10)
 		request.URL.RawQuery = withSince(request.URL.Query(), since)
 	}
@@ -98,7 +101,9 @@ func (r *recall) ask(ctx context.Context, etag string) (next string, news bool, 
 	defer response.Body.Close()
 	switch response.StatusCode {
 	case http.StatusNotModified:
-		r.notModified()
+		if err := r.notModified(); err != nil {
+			return "", false, &failure{err: err, refused: true}
+		}
 		return etag, false, nil
 	case http.StatusOK:
 	default:

@@ -17,18 +17,14 @@ const (
 	maxInteger = 1 << 53
 )
 
-// NoFailOpen is for RecallConfig.FailOpen: no token is accepted once the last document has ended. FailOpenForever accepts tokens on what
-// is known for however long there is no news.
-const (
-	NoFailOpen      time.Duration = -1
-	FailOpenForever time.Duration = math.MaxInt64
-)
+// FailOpenForever is for RecallConfig.FailOpen: tokens are accepted on what is known, for however long there is no news.
+const FailOpenForever time.Duration = math.MaxInt64
 
 // RecallConfig says how to follow the realm's feed of what was taken back. Its zero value will do.
 type RecallConfig struct {
 	// URL is the address of the feed; by default the issuer's.
 	URL string
-	// FailOpen is how long tokens are accepted after the feed was last heard of: 60 seconds by default, NoFailOpen, or FailOpenForever.
+	// FailOpen is how long tokens are accepted after the feed was last heard of: 60 seconds by default, at least 5, or FailOpenForever.
 	FailOpen time.Duration
 }
 
@@ -36,8 +32,8 @@ func (c *RecallConfig) check() error {
 	if c != nil && c.URL != "" && !isHTTP(c.URL) {
 		return errors.New("Recall.URL takes an http or https URL")
 	}
-	if c != nil && c.FailOpen < NoFailOpen {
-		return errors.New("Recall.FailOpen takes a duration, NoFailOpen or FailOpenForever")
+	if c != nil && c.FailOpen != 0 && c.FailOpen < 5*time.Second {
+		return errors.New("Recall.FailOpen takes 5 seconds at least, or FailOpenForever")
 	}
 	return nil
 }
@@ -64,7 +60,7 @@ type document struct {
 type recall struct {
 	issuer   string
 	address  string
-	failOpen float64
+	failOpen time.Duration
 	timeout  time.Duration
 	now      func() time.Time
 	keys     *keySet
@@ -75,7 +71,7 @@ type recall struct {
 
 	lock  sync.RWMutex
 	doc   *document // the last one, with all causes that are known
-	heard float64
+	heard time.Time // when the feed was last heard of
 }
 
 func newRecall(config Config, keys *keySet) *recall {
@@ -86,14 +82,10 @@ func newRecall(config Config, keys *keySet) *recall {
 	if failOpen == 0 {
 		failOpen = time.Minute
 	}
-	seconds := max(failOpen, 0).Seconds()
-	if failOpen == FailOpenForever {
-		seconds = math.Inf(1)
-	}
 	return &recall{
 		issuer:   config.Issuer,
 		address:  address,
-		failOpen: seconds,
+		failOpen: failOpen,
 		timeout:  config.Timeout,
 		now:      config.Now,
 		keys:     keys,
@@ -116,81 +108,96 @@ func (r *recall) check(ctx context.Context, t *token) error {
 	}
 	r.lock.RLock()
 	defer r.lock.RUnlock()
-	now := seconds(r.now())
+	now := r.now()
 	if r.doc == nil {
 		return &UnavailableError{Message: "What was recalled in " + r.issuer + " is not known yet. Check that this API reaches " + r.address + "."}
 	}
-	if now > max(r.doc.exp, r.heard+r.failOpen) {
+	if now.Sub(r.heard) > r.failOpen {
 		return &UnavailableError{Message: "Nothing was heard of what was recalled in " + r.issuer + " for too long. Check that this API reaches " + r.address + "."}
 	}
-	if r.doc.covers(t, now) {
-		return refuse(Recalled, "The token was recalled. Fetch a new one.")
+	if reason := r.doc.reason(t, seconds(now)); reason != "" {
+		return refuse(Recalled, "The token does not count any more: "+reason+".")
 	}
 	return nil
 }
 
-// counts tells whether something was taken back. Few causes are announced before they count.
-func (d *document) counts(kind, name string, now float64) bool {
-	at, has := d.at(kind, name)
-	return has && at <= now+ahead
+// reasons say for each kind of cause what has happened.
+var reasons = map[string]string{
+	"subject":     "whose token it is, or who acted for them, was disabled or deleted",
+	"session":     "its session has ended",
+	"key":         "the API key that it was exchanged for does not work any more",
+	"grant":       "the sign-in that it belongs to has ended",
+	"token":       "it was revoked, or a token that it was exchanged for",
+	"signing_key": "the key that signed it was revoked",
+	"issuer":      "the issuer by whose word it was issued is not trusted any more",
+	"rule":        "the rule by which it was issued admits nobody any more",
 }
 
-func (d *document) at(kind, name string) (float64, bool) {
+// at returns when something was taken back.
+func (d *document) at(kind string, name any) (float64, bool) {
+	text, isText := name.(string)
 	causes := d.causes[kind]
-	if len(causes) == 0 {
+	if len(causes) == 0 || !isText {
 		return 0, false
 	}
-	at, has := causes[idOf(kind, name)]
+	at, has := causes[idOf(kind, text)]
 	return at, has
 }
 
-func (d *document) covers(t *token, now float64) bool {
+// reason returns why a token does not count any more; empty if nothing speaks against it.
+func (d *document) reason(t *token, now float64) string {
 	iat, _ := t.claims["iat"].(float64)
-	if d.closed || iat < d.tokensFrom {
-		return true
+	if d.closed {
+		return "its issuer works no more"
 	}
-	is := func(kind string, value any) bool {
-		name, isText := value.(string)
-		return isText && d.counts(kind, name, now)
+	if iat < d.tokensFrom {
+		return "it is of before a backup was put back"
 	}
-	if is("subject", t.claims["sub"]) || is("grant", t.claims["grant_id"]) || is("signing_key", t.header["kid"]) {
-		return true
-	}
-	for actor, isObject := t.claims["act"].(map[string]any); isObject; actor, isObject = actor["act"].(map[string]any) {
-		if is("subject", actor["sub"]) {
-			return true
+	for _, each := range namedBy(t) {
+		at, has := d.at(each.kind, each.name)
+		isOver := (each.kind == "issuer" || each.kind == "rule") && iat > at
+		if has && at <= now+ahead && !isOver { // few are announced before they count
+			return reasons[each.kind]
 		}
 	}
-	if t.typ() == "session+jwt" && (is("session", t.claims["sid"]) || is("key", t.claims["key"])) {
-		return true
-	}
-	if is("token", t.claims["jti"]) || is("token", t.claims["origin"]) {
-		return true
+	return ""
+}
+
+type named struct {
+	kind string
+	name any
+}
+
+// namedBy returns what of a token causes are compared with.
+func namedBy(t *token) []named {
+	all := make([]named, 0, 8)
+	all = append(all, named{"subject", t.claims["sub"]}, named{"token", t.claims["jti"]}, named{"signing_key", t.header["kid"]})
+	all = append(all, named{"grant", t.claims["grant_id"]}, named{"token", t.claims["origin"]})
+	if t.typ() == "session+jwt" {
+		all = append(all, named{"session", t.claims["sid"]}, named{"key", t.claims["key"]})
 	}
 	origins, _ := t.claims["origin"].([]any)
 	for _, origin := range origins {
-		if is("token", origin) {
-			return true
-		}
+		all = append(all, named{"token", origin})
 	}
-	federation, _ := t.claims["federation"].(map[string]any)
-	for kind, value := range map[string]any{"issuer": federation["iss"], "rule": federation["rule"]} {
-		if is(kind, value) {
-			if at, _ := d.at(kind, value.(string)); iat <= at {
-				return true
-			}
-		}
+	for actor, isObject := t.claims["act"].(map[string]any); isObject; actor, isObject = actor["act"].(map[string]any) {
+		all = append(all, named{"subject", actor["sub"]})
 	}
-	return false
+	if federation, isObject := t.claims["federation"].(map[string]any); isObject {
+		all = append(all, named{"issuer", federation["iss"]}, named{"rule", federation["rule"]})
+	}
+	return all
 }
 
-// notModified notes that the document which is there still is the newest.
-func (r *recall) notModified() {
+// notModified notes that the document which is there still is the newest, unless that has ended.
+func (r *recall) notModified() error {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	if r.doc != nil {
-		r.heard = max(r.heard, min(seconds(r.now()), r.doc.exp))
+	if now := r.now(); r.doc != nil && seconds(now) < r.doc.exp+ahead {
+		r.heard = now
+		return nil
 	}
+	return errors.New("nothing is new about a feed that has ended")
 }
 
 // take reads a document and keeps what it says; news tells whether anything has changed.
@@ -205,13 +212,13 @@ func (r *recall) take(ctx context.Context, text string) (news bool, err error) {
 	}
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	now := seconds(r.now())
-	if err := r.mayFollow(next, t, now); err != nil {
+	now := r.now()
+	if err := r.mayFollow(next, t, seconds(now)); err != nil {
 		return false, err
 	}
 	last := r.doc
 	if next.hasSince {
-		next.add(last, now)
+		next.add(last, seconds(now))
 	}
 	r.doc, r.heard = next, now
 	return last == nil || last.epoch != next.epoch || last.position != next.position, nil
@@ -250,7 +257,7 @@ func (r *recall) mayFollow(next *document, t *token, now float64) error {
 		return errors.New("the feed adds to what is not there")
 	case last == nil:
 		return nil
-	case last.counts("signing_key", t.header["kid"].(string), now):
+	case last.recalls(t.header["kid"]):
 		return errors.New("the feed is signed by a key that was recalled")
 	case next.iat < last.iat-ahead:
 		return errors.New("the feed is older than the one before")
@@ -260,6 +267,12 @@ func (r *recall) mayFollow(next *document, t *token, now float64) error {
 		return errors.New("the feed does not continue the one before")
 	}
 	return nil
+}
+
+// recalls tells whether a signing key was revoked: then it signs no document either.
+func (d *document) recalls(kid any) bool {
+	_, has := d.at("signing_key", kid)
+	return has
 }
 
 // add puts what was known before under what a document adds.
@@ -322,7 +335,7 @@ func readDocument(claims map[string]any) (*document, error) {
 	}
 	lifted, has := claims["lifted"]
 	kinds, isObject := lifted.(map[string]any)
-	if has && (!isObject || !d.hasSince) {
+	if has && !isObject {
 		return nil, wrong
 	}
 	for kind, value := range kinds {

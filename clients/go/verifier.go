@@ -181,14 +181,14 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Identity, error) {
 	if !hasAudience(t.claims, audience) {
 		return nil, refuse(Audience, "The token is meant for another API.")
 	}
-	identity := identityOf(t.claims, now)
-	if identity == nil {
-		return nil, refuse(Claims, "The token's claims do not have the expected form.")
-	}
 	if v.recall != nil {
 		if err := v.recall.check(ctx, t); err != nil {
 			return nil, err
 		}
+	}
+	identity := identityOf(t.claims, now)
+	if identity == nil {
+		return nil, refuse(Claims, "The token's claims do not have the expected form.")
 	}
 	return identity, nil
 }

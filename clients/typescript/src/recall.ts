@@ -23,7 +23,7 @@ const LONGEST_RETRY = 600;
 export interface RecallOptions {
   /** Address of the feed; by default the issuer's. */
   url?: string;
-  /** Seconds for which tokens are accepted after the feed was last heard of: 60 by default, `Infinity` for ever. */
+  /** Seconds for which tokens are accepted after the feed was last heard of: 60 by default, at least 5, `Infinity` for ever. */
   failOpenSeconds?: number;
 }
 
@@ -48,7 +48,10 @@ interface Surroundings {
   readonly algorithms: ReadonlySet<string>;
   readonly fetch: Fetch;
   readonly timeout: number;
+  /** Seconds since 1970. */
   readonly clock: () => number;
+  /** Seconds that only ever go forward. */
+  readonly steady: () => number;
 }
 
 /** An answer that was none, and how long the server asks to be left alone. */
@@ -85,10 +88,15 @@ export class Recall {
     this.url = options.url ?? `${own.issuer}/protocol/realmgate/revocations`;
     this.failOpen = options.failOpenSeconds ?? 60;
     if (!isHttp(this.url)) throw new TypeError("recall.url takes an http or https URL");
-    if (!(this.failOpen >= 0)) throw new TypeError("recall.failOpenSeconds takes a number of seconds, or Infinity");
+    if (!(this.failOpen >= 5)) throw new TypeError("recall.failOpenSeconds takes 5 seconds at least, or Infinity");
     this.tried = new Promise((resolve) => {
       this.setTried = resolve;
     });
+  }
+
+  /** Seconds that the server may wait for news: shorter than what nothing may be heard for. */
+  private get wait(): number {
+    return Math.max(1, Math.floor(Math.min(LONG_POLL, this.failOpen / 2)));
   }
 
   start(): void {
@@ -108,18 +116,23 @@ export class Recall {
    */
   async check(token: Token): Promise<void> {
     if (!this.feed) await Promise.race([this.tried, pause(this.own.timeout)]); // just begun: the first answer takes moments
-    const now = this.own.clock();
     const advice = `Check that this API reaches ${this.url}.`;
     if (!this.feed) throw new UnavailableError(`What was recalled in ${this.own.issuer} is not known yet. ${advice}`);
-    if (now > Math.max(this.feed.exp, this.heard + this.failOpen)) {
+    if (this.own.steady() - this.heard > this.failOpen) {
       throw new UnavailableError(`Nothing was heard of what was recalled in ${this.own.issuer} for too long. ${advice}`);
     }
-    if (covers(this.feed, token, now)) throw new InvalidTokenError("recalled", "The token was recalled. Fetch a new one.");
+    const reason = reasonOf(this.feed, token, this.own.clock());
+    if (reason !== null) throw new InvalidTokenError("recalled", `The token does not count any more: ${reason}.`);
   }
 
-  /** Note that the document which is there still is the newest. */
+  /**
+   * Note that the document which is there still is the newest.
+   *
+   * @throws Error it has ended.
+   */
   notModified(): void {
-    if (this.feed) this.heard = Math.max(this.heard, Math.min(this.own.clock(), this.feed.exp));
+    if (!this.feed || this.own.clock() >= this.feed.exp + AHEAD) refuse("nothing is new about a feed that has ended");
+    this.heard = this.own.steady();
   }
 
   /**
@@ -135,7 +148,7 @@ export class Recall {
     this.mayFollow(next, last, token, now);
     if (last && next.since !== null) add(next, last, now);
     this.feed = next;
-    this.heard = now;
+    this.heard = this.own.steady();
     return last?.epoch !== next.epoch || last.position !== next.position;
   }
 
@@ -157,7 +170,7 @@ export class Recall {
       if (next.since !== null) refuse("the feed adds to what is not there");
       return;
     }
-    if (counts(last, "signing_key", token.header["kid"], now)) refuse("the feed is signed by a key that was recalled");
+    if (timeOf(last, "signing_key", token.header["kid"]) !== null) refuse("the feed is signed by a key that was recalled");
     if (next.iat < last.iat - AHEAD) refuse("the feed is older than the one before");
     if (next.epoch !== last.epoch) {
       if (next.since !== null) refuse("the feed adds to another timeline");
@@ -195,7 +208,7 @@ export class Recall {
     if (this.etag !== null && this.feed) {
       url.searchParams.set("since", `${this.feed.epoch}.${this.feed.position}`);
       headers["If-None-Match"] = this.etag;
-      headers["Prefer"] = `wait=${LONG_POLL}`;
+      headers["Prefer"] = `wait=${this.wait}`;
     }
     const answer = await fetchWhole(this.own.fetch, url.href, {
       headers,
@@ -240,29 +253,50 @@ function timeOf(feed: Feed, kind: string, name: unknown): number | null {
   return causes.get(id) ?? null;
 }
 
-/** Tell whether something was taken back. Few causes are announced before they count. */
-function counts(feed: Feed, kind: string, name: unknown, now: number): boolean {
-  const at = timeOf(feed, kind, name);
-  return at !== null && at <= now + AHEAD;
+/** What has happened, for each kind of cause. */
+const REASONS = {
+  subject: "whose token it is, or who acted for them, was disabled or deleted",
+  session: "its session has ended",
+  key: "the API key that it was exchanged for does not work any more",
+  grant: "the sign-in that it belongs to has ended",
+  token: "it was revoked, or a token that it was exchanged for",
+  signing_key: "the key that signed it was revoked",
+  issuer: "the issuer by whose word it was issued is not trusted any more",
+  rule: "the rule by which it was issued admits nobody any more",
+};
+
+/** Return why a token does not count any more, or null. */
+function reasonOf(feed: Feed, token: Token, now: number): string | null {
+  const iat = typeof token.claims["iat"] === "number" ? token.claims["iat"] : 0;
+  if (feed.closed) return "its issuer works no more";
+  if (iat < feed.tokensFrom) return "it is of before a backup was put back";
+  for (const [kind, name] of namedBy(token)) {
+    const at = timeOf(feed, kind, name);
+    if (at === null || at > now + AHEAD) continue; // few are announced before they count
+    if (iat <= at || (kind !== "issuer" && kind !== "rule")) return REASONS[kind];
+  }
+  return null;
 }
 
-function covers(feed: Feed, token: Token, now: number): boolean {
+/** Return what of a token causes are compared with. */
+function* namedBy(token: Token): Iterable<[keyof typeof REASONS, unknown]> {
   const { header, claims } = token;
-  const is = (kind: string, name: unknown) => counts(feed, kind, name, now);
-  const iat = typeof claims["iat"] === "number" ? claims["iat"] : 0;
-  if (feed.closed || iat < feed.tokensFrom) return true;
-  if (is("subject", claims["sub"]) || is("grant", claims["grant_id"]) || is("signing_key", header["kid"])) return true;
-  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) {
-    if (is("subject", actor["sub"])) return true;
+  yield ["subject", claims["sub"]];
+  yield ["token", claims["jti"]];
+  yield ["signing_key", header["kid"]];
+  yield ["grant", claims["grant_id"]];
+  if (typeOf(token) === "session+jwt") {
+    yield ["session", claims["sid"]];
+    yield ["key", claims["key"]];
   }
-  if (typeOf(token) === "session+jwt" && (is("session", claims["sid"]) || is("key", claims["key"]))) return true;
   const origin = claims["origin"];
-  if ([claims["jti"], ...(Array.isArray(origin) ? origin : [origin])].some((name) => is("token", name))) return true;
-  const federation = isObject(claims["federation"]) ? claims["federation"] : {};
-  return (
-    (is("issuer", federation["iss"]) && iat <= (timeOf(feed, "issuer", federation["iss"]) ?? 0)) ||
-    (is("rule", federation["rule"]) && iat <= (timeOf(feed, "rule", federation["rule"]) ?? 0))
-  );
+  for (const each of Array.isArray(origin) ? origin : [origin]) yield ["token", each];
+  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) yield ["subject", actor["sub"]];
+  const federation = claims["federation"];
+  if (isObject(federation)) {
+    yield ["issuer", federation["iss"]];
+    yield ["rule", federation["rule"]];
+  }
 }
 
 /** Put what was known before under what a document adds. */
@@ -288,7 +322,7 @@ function readFeed(claims: JsonObject): Feed {
   if (!isText || (closed !== undefined && typeof closed !== "boolean") || (from !== undefined && typeof from !== "number")) {
     refuse(WRONG);
   }
-  if (!isObject(causes) || (lifted !== undefined && (!isObject(lifted) || since === undefined))) refuse(WRONG);
+  if (!isObject(causes) || (lifted !== undefined && !isObject(lifted))) refuse(WRONG);
   const base = integer(claims["base"], -Infinity);
   return {
     iat: integer(claims["iat"]),

@@ -96,7 +96,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   if (idTokenAudience.size > 0) accepted.set("ID token", idTokenAudience);
   if (options.sessionTokens) accepted.set("session token", new Set([options.issuer]));
   const follows = options.recall === true ? {} : options.recall || null;
-  const recall = follows && new Recall(follows, { issuer: options.issuer, keys, algorithms, fetch, timeout, clock });
+  const steady = options.clock ?? (() => performance.now() / 1000);
+  const recall = follows && new Recall(follows, { issuer: options.issuer, keys, algorithms, fetch, timeout, clock, steady });
   recall?.start();
   return new TokenVerifier(options.issuer, accepted, algorithms, leeway, clock, keys, recall);
 }
@@ -133,9 +134,9 @@ class TokenVerifier implements Verifier {
       throw new InvalidTokenError("type", kind === "ID token" ? shown : "The token is not of the kind expected here.");
     }
     if (!hasAudience(claims, audience)) throw new InvalidTokenError("audience", "The token is meant for another API.");
+    await this.recall?.check(token);
     const identity = identityOf(claims, this.clock());
     if (!identity) throw new InvalidTokenError("claims", "The token's claims do not have the expected form.");
-    await this.recall?.check(token);
     return identity;
   }
 
