@@ -1,7 +1,9 @@
 """Feeds of what was taken back, and tokens that they cover or do not: clients/vectors/recall.json, which all verifiers share."""
 
 import json
+from email.message import Message
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -53,17 +55,10 @@ def _told(recall: Any, document: str | None) -> str:
         if document is not None:
             recall.take(document)
         else:
-            recall._judge(_NotModified(), recall._causes)
+            recall._judge(HTTPError("", 304, "", Message(), None), recall._causes)
     except (InvalidTokenError, ValueError, KeySetUnavailableError):
         return "refused"
     return "taken"
-
-
-class _NotModified(Exception):
-    """The answer 304."""
-
-    code = 304
-    headers: dict[str, str] = {}
 
 
 def _verdict(verifier: Verifier, token: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.vectors.verifier.building import ISSUER, NOW, SUBJECT, accepted, claims, header, refused, sign
-from tests.vectors.verifier.keys import EC_1, EC_STRANGER, PS_1, RSA_1, RSA_STRANGER
+from tests.vectors.verifier.keys import EC_STRANGER, PS_1, RSA_1, RSA_STRANGER
 
 EPOCH, OTHER_EPOCH = "kJ0w0c5pT9E", "Zz-_0"
 SESSION = {"session_tokens": True}
