@@ -41,7 +41,7 @@ export class KeySet {
   async find(kid: string, algorithm: string): Promise<PublicKey | null> {
     // Who holds a key that may still serve does not wait for somebody else's fetch.
     if (this.mustFetch(kid) && !(this.fetching && this.mayServe(kid))) {
-      await this.fetching?.catch(() => undefined);
+      if (this.fetching) await this.fetching.catch(() => undefined);
       if (this.mustFetch(kid)) await this.refreshOnce();
     }
     if (this.clock() >= this.expires + STALE_FOR) {
