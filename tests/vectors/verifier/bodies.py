@@ -192,17 +192,31 @@ def _identities() -> Iterator[Vector]:
     )
     form = "claims of another form"
     for name, value in (
-        ("a list", []), ("a text", "viewer"), ("a number", 1),
-        ("roles that are a text", {"roles": "viewer"}), ("roles that are an object", {"roles": {"viewer": 1}}),
-        ("roles that are null", {"roles": None}), ("a role that is a number", {"roles": [1]}), ("a role that is null", {"roles": ["viewer", None]}),
-    ):  # fmt: skip
+        ("a list", []),
+        ("a text", "viewer"),
+        ("a number", 1),
+        ("roles that are a text", {"roles": "viewer"}),
+        ("roles that are an object", {"roles": {"viewer": 1}}),
+        ("roles that are null", {"roles": None}),
+        ("a role that is a number", {"roles": [1]}),
+        ("a role that is null", {"roles": ["viewer", None]}),
+    ):
         yield Vector(f"realm_access is or has {name}", form, sign(claims(realm_access=value)), refused("claims"))
     yield Vector("realm_access is null", form, sign(claims() | {"realm_access": None}), refused("claims"))
     for name, value in (
-        ("a text", "vision"), ("an object", {"name": "vision", "roles": []}), ("an empty object", {}), ("an empty text", ""), ("texts", ["vision"]), ("a number", 1), ("null in a list", [None]),
-        ("one without a name", [{"roles": []}]), ("one without roles", [{"name": "vision"}]), ("a name that is a number", [{"name": 1, "roles": []}]),
-        ("roles that are a text", [{"name": "vision", "roles": "researcher"}]), ("a role that is a list", [{"name": "vision", "roles": [[]]}]),
-    ):  # fmt: skip
+        ("a text", "vision"),
+        ("an object", {"name": "vision", "roles": []}),
+        ("an empty object", {}),
+        ("an empty text", ""),
+        ("texts", ["vision"]),
+        ("a number", 1),
+        ("null in a list", [None]),
+        ("one without a name", [{"roles": []}]),
+        ("one without roles", [{"name": "vision"}]),
+        ("a name that is a number", [{"name": 1, "roles": []}]),
+        ("roles that are a text", [{"name": "vision", "roles": "researcher"}]),
+        ("a role that is a list", [{"name": "vision", "roles": [[]]}]),
+    ):
         yield Vector(f"projects are or have {name}", form, sign(claims(projects=value)), refused("claims"))
     yield Vector("projects are null", form, sign(claims() | {"projects": None}), refused("claims"))
 
