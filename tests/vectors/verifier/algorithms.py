@@ -109,6 +109,14 @@ def _of_other_keys() -> Iterator[Vector]:
         ("ES256", "ps-1", EC_1.es256),
     ):
         yield Vector(f"{alg} by the kid {kid}", about, sign(head=header(alg, kid=kid), signer=signer), refused("signature"), ALL)
+    for alg, kid, signer in (
+        ("PS256", "rsa-1", RSA_1.rs256),
+        ("ES256", "rsa-1", RSA_1.rs256),
+        ("RS256", "ec-1", EC_1.es256),
+        ("RS256", "ps-1", PS_1.ps256),
+    ):
+        token = sign(head=header(alg, kid=kid), signer=signer)
+        yield Vector(f"{alg} by the kid {kid}, signed as that key signs", about, token, refused("signature"), ALL)
     yield Vector("PS256 signed as RS256", about, sign(head=header("PS256"), signer=PS_1.rs256), refused("signature"), ALL)
     yield Vector("RS256 signed as PS256", about, sign(head=header("RS256"), signer=RSA_1.ps256), refused("signature"), ALL)
     yield Vector("ES256 by another key", "RFC 7515 §5.2", sign(signer=EC_STRANGER.es256), refused("signature"))
