@@ -146,6 +146,7 @@ def _of_rsa() -> Iterator[Vector]:
     }
     for name, members in weak.items():
         yield _vector(name, about, [RSA_1.jwk(**members), OTHER], refused("signature"), "RS256")
+        yield _vector(f"only {name}", about, [RSA_1.jwk(**members)], refused("keys"), "RS256")
     yield _vector(
         "RSA with the private key",
         "RFC 7517 §9.2: a private key that everybody can read",

@@ -260,6 +260,8 @@ def _order() -> Iterator[Story]:
     yield Story(
         "document that is a little older", "nodes' clocks differ", [first, told(feed(body(position=8, at=NOW - 50))), shown(GOOD)]
     )
+    yield Story("document that is a little ahead", "clocks differ", [told(feed(body(at=NOW + 58))), shown(GOOD)])
+    yield Story("document that ended a moment ago", "clocks differ", [told(feed(body(at=NOW - 118))), shown(GOOD)])
     yield Story("since with nothing before", about, [not_believed(feed(body(mine, since=0))), shown(UNKNOWN)])
     yield Story(
         "first document is not believed, the second is",
