@@ -1,4 +1,4 @@
-"""Set-up for the tests that pip cannot do at once: clients from npm, and old ones from PyPI; proxies, poolers, Prometheus and a browser from Debian.
+"""Set-up for the tests that pip cannot do at once: clients and a compiler from npm, and old clients from PyPI; proxies, poolers, Prometheus and a browser from Debian.
 
 `make test` runs it first.
 """
@@ -14,6 +14,7 @@ PROJECT = Path(__file__).parent.parent
 INTEROP = Path(__file__).parent / "interop"
 TOOLS = PROJECT / "build" / "tools"
 NODE_FOLDER = INTEROP
+TYPESCRIPT = PROJECT / "clients" / "typescript"
 OLD_RUNAPY = ("0.5.1", "0.8.0")
 """Clients of before that cannot be installed beside the one of today."""
 MCP = "2.3.0"
@@ -34,16 +35,44 @@ def node_clients_missing() -> str | None:
     """Return why the clients from npm cannot be run, or None when they can."""
     if shutil.which("node") is None:
         return "node is not installed, so the clients from npm are not tried"
-    wanted = json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]
-    if any(_installed(name) != version for name, version in wanted.items()):
+    if not _has_all(NODE_FOLDER, "dependencies"):
         return "the clients from npm could not be installed (tests/interop/package.json)"
     return None
 
 
-def _installed(name: str) -> str | None:
-    """Return the version of a client from npm, or None when it is not there."""
-    described = NODE_FOLDER / "node_modules" / name / "package.json"
+def typescript_missing() -> str | None:
+    """Return why the verifier in TypeScript cannot be built and run, or None when it can."""
+    if shutil.which("node") is None:
+        return "node is not installed, so the verifier in TypeScript is not tried"
+    if not _has_all(TYPESCRIPT, "devDependencies"):
+        return "the compiler of TypeScript could not be installed (clients/typescript/package.json)"
+    return None
+
+
+def go_missing() -> str | None:
+    """Return why the verifier in Go cannot be built and run, or None when it can."""
+    return "go is not installed, so the verifier in Go is not tried" if shutil.which("go") is None else None
+
+
+def _has_all(folder: Path, which: str) -> bool:
+    """Tell whether a folder has all packages from npm that it asks for, in the versions that it asks for."""
+    wanted = json.loads((folder / "package.json").read_text())[which]
+    return all(_installed(folder, name) == version for name, version in wanted.items())
+
+
+def _installed(folder: Path, name: str) -> str | None:
+    """Return the version of a package from npm, or None when it is not there."""
+    described = folder / "node_modules" / name / "package.json"
     return str(json.loads(described.read_text())["version"]) if described.is_file() else None
+
+
+def _install_from_npm(folder: Path) -> None:
+    """Install the packages that a folder asks for."""
+    npm = shutil.which("npm")
+    if npm is not None:
+        print(f"Installing packages from npm into {folder.relative_to(PROJECT)} ...", flush=True)
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+        subprocess.run(command, cwd=folder, timeout=300, check=False)
 
 
 def runapy_missing(version: str) -> str | None:
@@ -115,24 +144,17 @@ def _unpack_client(name: str, version: str) -> None:
 def main() -> None:
     """Install the clients from npm, and old ones and tools from PyPI, and in CI the programs, unless they are there already."""
     _install_programs()
-    npm = shutil.which("npm")
-    if npm is not None and shutil.which("node") is not None and node_clients_missing() is not None:
-        print("Installing clients from npm into tests/interop ...", flush=True)
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-        subprocess.run(command, cwd=NODE_FOLDER, timeout=300, check=False)
+    for folder, missing in ((NODE_FOLDER, node_clients_missing()), (TYPESCRIPT, typescript_missing())):
+        if shutil.which("node") is not None and missing is not None:
+            _install_from_npm(folder)
     for version in OLD_RUNAPY:
         if runapy_missing(version) is not None:
             _unpack_client("runapy", version)
     if mcp_missing() is not None:
         _unpack_client("mcp", MCP)
     _unpack_tools()
-    for missing in (
-        node_clients_missing(),
-        mcp_missing(),
-        tools_missing(),
-        *map(runapy_missing, OLD_RUNAPY),
-        *map(program_missing, PACKAGES),
-    ):
+    absent = (node_clients_missing(), typescript_missing(), go_missing(), mcp_missing(), tools_missing())
+    for missing in (*absent, *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
         if missing is not None:
             print(f"Skipping: {missing}.")
 

@@ -12,7 +12,6 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 
 from idp.jose.weak_keys import weakness_of_rsa
 
@@ -20,6 +19,9 @@ Key = RSAKey | ECKey | OKPKey
 
 MAX_TOKEN = 16_384
 """Longest token that is looked at, in characters."""
+
+MAX_DEPTH = 64
+"""How many objects and lists may be inside each other, header or claims included. Parsers differ in what they bear."""
 
 _LATEST = 253_402_300_800
 """The end of the year 9999 in seconds since 1970; no token is about later times."""
@@ -29,6 +31,12 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _UNDERSTOOD_HEADERS = frozenset({"alg", "kid", "typ", "cty"})
 """Header members that may be present. Keys and key addresses in a header (`jwk`, `jku`, `x5c`, `x5u`) are not ignored but
 refused, and so is `crit`: no extension is understood here (RFC 7515 §4.1.11, RFC 8725 §3.10)."""
+
+
+class _Registry(jws.JWSRegistry):
+    """With lengths that do not matter: MAX_TOKEN counts here. A signature by a key of 8192 bits is longer than joserfc's own."""
+
+    max_header_length = max_payload_length = max_signature_length = 8_000_000
 
 
 class InvalidTokenError(Exception):
@@ -41,12 +49,6 @@ class OpenedToken:
 
     header: dict[str, Any]
     claims: dict[str, Any]
-
-
-class _LongRegistry(JWSRegistry):
-    """For what may be longer than a token."""
-
-    max_payload_length = 8_000_000
 
 
 def read_unverified(token: str, longest: int = MAX_TOKEN) -> OpenedToken:
@@ -86,7 +88,7 @@ def open_token(
     unverified = read_unverified(token, longest)
     header = unverified.header
     alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
-    if not header.keys() <= _UNDERSTOOD_HEADERS.union(hints):
+    if not header.keys() <= _UNDERSTOOD_HEADERS.union(hints) or not isinstance(header.get("cty", ""), str):
         raise InvalidTokenError("The token's header has members that are not supported.")
     if not isinstance(alg, str) or alg not in algorithms:
         raise InvalidTokenError("The token's algorithm is not accepted here.")
@@ -97,8 +99,7 @@ def open_token(
     for key in keys(kid, alg):
         try:
             # joserfc takes strings and checks the signature over exactly what was sent
-            registry = None if longest == MAX_TOKEN else _LongRegistry(algorithms=[alg])
-            jws.deserialize_compact(token, key, algorithms=[alg], registry=registry)
+            jws.deserialize_compact(token, key, registry=_Registry(algorithms=[alg]))
         except (JoseError, ValueError):
             continue
         return unverified
@@ -199,6 +200,8 @@ def read_segment(segment: str) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not Unicode
+        if text.count("{") + text.count("[") > MAX_DEPTH:
+            _refuse_depth(value)
     except (ValueError, RecursionError) as error:
         raise InvalidTokenError("The token is not a signed JWT.") from error
     if not isinstance(value, dict):
@@ -225,6 +228,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member is repeated")
     return members
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+        level = [each for each in level if isinstance(each, dict | list)]
+    if level:
+        raise ValueError("objects and lists are too deep inside each other")
 
 
 def _refuse_constant(name: str) -> None:

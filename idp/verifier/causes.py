@@ -171,6 +171,8 @@ def _read_group(group: Mapping[str, Any], base: int) -> dict[bytes, int]:
 def _split(text: object) -> list[bytes]:
     if not isinstance(text, str):
         raise MalformedFeedError("identifiers are no text")
+    if "=" in text:
+        raise MalformedFeedError("identifiers are padded")
     try:
         joined = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:

@@ -17,6 +17,9 @@ MAX_DOCUMENT = 1_000_000
 DEFAULT_MAX_AGE = 300
 LONGEST_MAX_AGE = 86_400
 
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of a JWK that nobody publishes (RFC 7518 §6)."""
+
 
 class KeySetUnavailableError(Exception):
     """The issuer's keys cannot be fetched, so no token can be checked. A fault of the server side: answer 503."""
@@ -151,7 +154,7 @@ def _usable_keys(document: dict[str, Any]) -> dict[str, tuple[str, Key]]:
         raise ValueError("the key set has no keys member")
     keys: dict[str, tuple[str, Key]] = {}
     for jwk in entries:
-        if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or not isinstance(jwk.get("kid"), str):
+        if not isinstance(jwk, dict) or not _verifies(jwk) or not isinstance(jwk.get("kid"), str):
             continue
         algorithm = jwk.get("alg") or {"RSA": "RS256", "EC": "ES256"}.get(str(jwk.get("kty")))
         try:
@@ -161,3 +164,10 @@ def _usable_keys(document: dict[str, Any]) -> dict[str, tuple[str, Key]]:
     if not keys:
         raise ValueError("the key set holds no usable key")
     return keys
+
+
+def _verifies(jwk: dict[str, Any]) -> bool:
+    """Tell whether a key is published to check signatures with (RFC 7517 §4.2 and §4.3), and none of its private half with it."""
+    operations = jwk.get("key_ops", ["verify"])
+    is_for_this = jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return is_for_this and not _PRIVATE & jwk.keys()

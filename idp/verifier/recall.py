@@ -311,7 +311,9 @@ def _check_order(claims: Mapping[str, Any], known: Causes) -> None:
     if claims["epoch"] != known.epoch:
         if "since" in claims:
             raise MalformedFeedError("the feed adds to what is not known")
-    elif claims["position"] < known.position or claims.get("since", 0) > known.position:
+        return
+    since = claims.get("since", 0)
+    if claims["position"] < known.position or (isinstance(since, int) and since > known.position):
         raise MalformedFeedError("the feed goes back, or leaves something out")
 
 

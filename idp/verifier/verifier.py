@@ -185,8 +185,8 @@ def _identity(claims: dict[str, Any], now: float) -> Identity:
         return Identity(
             subject=_text(claims["sub"]),
             client_id=_text(claims.get("client_id", claims.get("azp", ""))),
-            roles=_live({"roles": (), **claims.get("realm_access", {})}, now),
-            projects={_text(project["name"]): _live(project, now) for project in claims.get("projects", ())},
+            roles=_live({"roles": [], **claims.get("realm_access", {})}, now),
+            projects={_text(project["name"]): _live(project, now) for project in _list(claims.get("projects", []))},
             claims=claims,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -198,7 +198,19 @@ def _live(held: dict[str, Any], now: float) -> frozenset[str]:
     ends = held.get("ends", {})
     if not isinstance(ends, dict):
         raise TypeError("not the ends of roles")
-    return frozenset(role for role in map(_text, held["roles"]) if role not in ends or now < ends[role])
+    return frozenset(role for role in map(_text, _list(held["roles"])) if role not in ends or now < _number(ends[role]))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("not a number")
+    return value
 
 
 def _text(value: Any) -> str:

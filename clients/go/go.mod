@@ -1,0 +1,3 @@
+module realmgate.example/verifier
+
+go 1.24
