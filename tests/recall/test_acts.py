@@ -140,7 +140,7 @@ def set_issuer(realm: Realm, **fields: Any) -> None:
 
 def delete_issuer(realm: Realm) -> None:
     federation.delete_rule(realm, federation.get_rule(realm, "deployer-rule"))
-    federation.delete_issuer(realm, "hub")
+    federation.delete_issuer(realm, federation.get_issuer(realm, "hub"))
 
 
 def end_grant(stage: Stage, claims: dict[str, Any]) -> None:
