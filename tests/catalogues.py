@@ -41,7 +41,10 @@ LOCALE = PROJECT / "idp" / "web" / "locale"
 PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 """The edges that people see; what their code has in constants is for people, too."""
 
-TABLES = ("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py", "idp/keysets/leases.py")
+TABLES = (
+    *("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py", "idp/keysets/leases.py"),
+    "idp/federation/conditions.py",
+)
 """Modules whose constants are shown by pages as they are."""
 
 FOR_DEVELOPERS = frozenset({"components.py", "design.py", "assets.py"})
@@ -265,7 +268,7 @@ def _error_names() -> set[str]:
 
 def texts_of_errors() -> Iterator[Text]:
     """Go through the sentences of domains that refuse something, with gaps where values stand in them."""
-    everywhere = _error_names() | {"Sentence"} | _TOLD_ANYWAY
+    everywhere = _error_names() | {"Sentence", "_UnknownKeyError"} | _TOLD_ANYWAY
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
         is_told = is_told and not any(map(path.match, _NOBODYS))

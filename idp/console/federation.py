@@ -53,7 +53,7 @@ NewIssuerForm = sheet_form(
     TrustedIssuerSheet,
     without={"enabled"},
     name=name_field(),
-    preset=_select("Preset", _PRESETS, "What is known of it beforehand."),
+    preset=_select("Preset", _PRESETS, "The kind of issuer, with its defaults."),
     key_source=_key_source(),
 )
 RuleForm = sheet_form(FederationRuleSheet, without={"issuer", "application"}, mode=_select("Mode", _MODES), lines=_lines())
@@ -76,7 +76,7 @@ class ExplainForm(Form):
     assertion = wtforms.TextAreaField(
         "Assertion",
         [validators.InputRequired(), validators.Length(max=16_384)],
-        description="The token that the program sends. It is looked at, and neither kept nor used up.",
+        description="The token that the program sends. It is only examined, neither kept nor used up.",
         render_kw={"rows": 6, "spellcheck": "false", "autocomplete": "off"},
     )
     client_id = text("Application", "If the request names one.", longest=64, render_kw={"data-suggest": "application"})
@@ -203,7 +203,7 @@ def delete_issuer(visit: Visit, name: str) -> Response | str:
         say("Stop trusting {issuer}?", issuer=issuer.issuer),
         say("Delete"),
         (_issuer_url(visit, name), name),
-        [say("What it signs admits nothing any more.")],
+        [say("Nothing that it signs is accepted any more.")],
         typed=name,
         blocked=_blocked(count) if count else "",
     )
@@ -299,7 +299,7 @@ def delete_rule(visit: Visit, name: str) -> Response | str:
         say("Delete rule {name}?", name=name),
         say("Delete"),
         (_rule_url(visit, name), name),
-        [say("What only this rule admits is refused within a second, as {application}.", application=rule.application.name)],
+        [say("Whatever only this rule admits as {application} is refused within a second.", application=rule.application.name)],
         typed=name,
     )
     return confirmed(visit, question, act, f"{base(visit.realm.name)}/federation-rules?done=deleted")

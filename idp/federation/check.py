@@ -224,7 +224,7 @@ def take_grant(realm: KnownRealm, assertion: str, *, client_id: str) -> Grant:
         raise AssertionRefusedError(_refused(error, issuer, claims)) from error
     user_uid = person_of(issuer.id, claims["sub"])
     if user_uid is None:
-        raise AssertionRefusedError(Examination("Nobody here is linked with this subject of the issuer.", issuer, claims))
+        raise AssertionRefusedError(Examination(Sentence("Nobody here is linked to this subject of the issuer."), issuer, claims))
     signed_in = claims.get("auth_time")
     is_usable = isinstance(signed_in, int) and 0 < signed_in <= claims["iat"]
     return Grant(
@@ -244,13 +244,13 @@ def _check_grant(claims: Mapping[str, Any], client_id: str) -> None:
     if claims.get("client_id") != client_id:
         raise InvalidTokenError("The grant was given to another client.")
     if not isinstance(claims.get("resource", ""), str) or not isinstance(claims.get("scope", ""), str):
-        raise InvalidTokenError("scope or resource of the grant is no text.")
+        raise InvalidTokenError("The scope or resource of the grant is not a string.")
 
 
 def _check_jti(claims: Mapping[str, Any]) -> None:
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= LONGEST_JTI:
-        raise InvalidTokenError("The assertion has no usable jti, and counts only once.")
+        raise InvalidTokenError("The assertion has no usable jti, but is accepted only once.")
 
 
 def _refused(error: InvalidTokenError, issuer: KnownIssuer, claims: Mapping[str, Any]) -> Examination:
@@ -266,7 +266,7 @@ class _UnknownKeyError(InvalidTokenError):
 
 
 def _unknown_issuer(claims: Mapping[str, Any]) -> Sentence:
-    return Sentence("No trusted issuer is called {iss!r}.", iss=_shown(claims.get("iss")))
+    return Sentence("There is no trusted issuer {iss!r}.", iss=_shown(claims.get("iss")))
 
 
 def _check_signature(issuer: KnownIssuer, assertion: str, now: float, types: Sequence[str] = ("", "jwt", "jose")) -> None:
@@ -276,7 +276,7 @@ def _check_signature(issuer: KnownIssuer, assertion: str, now: float, types: Seq
     :raises InvalidTokenError: it is of none of them, or they are not known any more.
     """
     if now >= issuer.keys_until:
-        raise _UnknownKeyError("The keys of the issuer could not be fetched, or not for longer than the last ones are kept.")
+        raise _UnknownKeyError("The keys of the issuer have not been fetched, or are too old.")
 
     def keys(kid: str | None, algorithm: str) -> list[Key]:
         named = [each for each in issuer.keys if kid in {None, each.kid}]
@@ -291,16 +291,18 @@ def _check_claims(issuer: KnownIssuer, claims: Mapping[str, Any], now: float) ->
     audience = claims.get("aud")
     values = audience if isinstance(audience, list) else [audience]
     if not values or not all(isinstance(value, str) and value in issuer.audiences for value in values):
-        accepted = " or ".join(sorted(issuer.audiences))
-        raise InvalidTokenError(f"aud of the assertion is {_shown(audience)}, and has to be {accepted}, and nothing else.")
+        accepted = ", ".join(sorted(issuer.audiences))
+        raise InvalidTokenError(f"aud of the assertion is {_shown(audience)}; only {accepted} is accepted.")
     check_times(dict(claims), now, early=issuer.leeway, late=issuer.leeway)
     if "iat" not in claims:
         raise InvalidTokenError("The assertion does not say when it was issued (iat).")
     life, age = claims["exp"] - claims["iat"], now - claims["iat"]
     if life > issuer.longest_life:
-        raise InvalidTokenError(f"The assertion is valid for {life:.0f} seconds, and may be for {issuer.longest_life}.")
+        raise InvalidTokenError(f"The assertion is valid for {life:.0f} seconds, and may be for at most {issuer.longest_life}.")
     if age > issuer.longest_age + issuer.leeway:
-        raise InvalidTokenError(f"The assertion was issued {age:.0f} seconds ago, and may be {issuer.longest_age} seconds old.")
+        raise InvalidTokenError(
+            f"The assertion was issued {age:.0f} seconds ago, and may be at most {issuer.longest_age} seconds old."
+        )
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 1 <= len(subject) <= LONGEST_SUBJECT:
         raise InvalidTokenError("The assertion has no usable sub.")
@@ -328,11 +330,11 @@ def _choose(issuer: KnownIssuer, claims: Mapping[str, Any], findings: Sequence[R
     matching = [each.rule for each in findings if each.matches and each.rule.mode is Mode.ENFORCE]
     named = [rule for rule in matching if client_id in {"", rule.client_id}]
     if not matching:
-        return refused("No rule matches.")
+        return refused(Sentence("No rule matches."))
     if not named:
         return refused(Sentence("No rule for the application {name!r} matches.", name=client_id[:80]))
     if len({rule.client_id for rule in named}) > 1:
-        return refused("Rules of several applications match: name one of them in client_id.")
+        return refused(Sentence("Rules of several applications match: name one of them in client_id."))
     return Examination("", issuer, claims, findings, named[0])
 
 

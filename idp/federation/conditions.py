@@ -15,6 +15,9 @@ MOST_LINES = 20
 MOST_VALUES = 50
 """Members of a list in a claim that are looked at."""
 
+NO_SUBJECT = "No line pins `sub`: make sure that what is pinned is never given to another."
+"""What is said of a rule by which somebody else might come to be admitted one day."""
+
 _SEPARATORS = re.compile(r"([/:])")
 
 
@@ -99,15 +102,15 @@ def check_lines(values: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """
     lines = [{"claim": each.get("claim", "").strip(), "value": each.get("value", "")} for each in values]
     if not 1 <= len(lines) <= MOST_LINES:
-        raise ValueError(f"takes 1 to {MOST_LINES} lines.")
+        raise ValueError(f"A rule has 1 to {MOST_LINES} lines.")
     for number, line in enumerate(lines, 1):
         claim, value = line["claim"], line["value"]
         if not 1 <= len(claim) <= LONGEST_PATH or not claim.isprintable():
-            raise ValueError(f"line {number} takes the name of a claim of 1 to {LONGEST_PATH} characters.")
+            raise ValueError(f"Line {number} needs the name of a claim, of 1 to {LONGEST_PATH} characters.")
         if not 1 <= len(value) <= LONGEST_VALUE or not value.isprintable():
-            raise ValueError(f"line {number} takes a value of 1 to {LONGEST_VALUE} characters.")
+            raise ValueError(f"Line {number} needs a value, of 1 to {LONGEST_VALUE} characters.")
         if not value.strip("*/:"):
-            raise ValueError(f"line {number} would hold for any value: {value!r} names nothing.")
+            raise ValueError(f"Line {number} would hold for any value: {value!r} names nothing.")
     if len({(line["claim"], line["value"]) for line in lines}) != len(lines):
-        raise ValueError("has a line twice.")
+        raise ValueError("A rule cannot have the same line twice.")
     return lines

@@ -32,7 +32,7 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
     known = select(FederatedPerson.id).where(FederatedPerson.issuer_id == row.id, FederatedPerson.subject == subject)
     if db.session.scalar(known) is not None:
         raise ConflictError(
-            Sentence("{subject!r} of {issuer!r} stands for somebody already.", subject=subject[:80], issuer=row.name),
+            Sentence("{subject!r} of {issuer!r} already stands for somebody.", subject=subject[:80], issuer=row.name),
             field="subject",
         )
     found = FederatedPerson(realm_id=realm.id, issuer_id=row.id, user_id=person.id, subject=subject)

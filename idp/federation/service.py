@@ -11,7 +11,7 @@ from idp.access import Frozen
 from idp.applications import Application
 from idp.db import db, holds, is_meant
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
-from idp.federation.conditions import check_lines
+from idp.federation.conditions import NO_SUBJECT, check_lines
 from idp.federation.fetching import usable_keys
 from idp.federation.known import CACHED_ISSUERS, CACHED_RULES, pin_of
 from idp.federation.models import FederationRule, KeySource, TrustedIssuer
@@ -60,7 +60,9 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
     :raises InvalidValueError: a value is not usable, or cannot be changed.
     """
     if sheet.preset != issuer.preset:
-        raise InvalidValueError("The preset of a trusted issuer stays: its rules were checked by it.", field="preset")
+        raise InvalidValueError(
+            "The preset of a trusted issuer cannot be changed: its rules were checked against it.", field="preset"
+        )
     values = issuer_values(sheet)
     changes = {name: value for name, value in values.items() if getattr(issuer, name) != value}
     if not changes:
@@ -88,7 +90,7 @@ def delete_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
     :raises ConflictError: rules are.
     """
     if count := count_rules(issuer):
-        raise ConflictError(Sentence("{count} rules are about this issuer. Delete them first.", count=count))
+        raise ConflictError(Sentence("The issuer still has rules: {count}. Delete them first.", count=count))
     db.session.delete(issuer)
     recall.withdraw(realm.name, recall.Kind.ISSUER, issuer.issuer)
     audit.record(audit.Tag.TRUSTED_ISSUER_DELETE, realm.name, f"trusted-issuer:{issuer.name}", issuer=issuer.issuer)
@@ -189,7 +191,7 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
     """
     issuer, application = rule.issuer, rule.application
     if (sheet.issuer, sheet.application) != (issuer.name, application.name):
-        raise InvalidValueError("Issuer and application of a rule stay. Make another rule.", field="application")
+        raise InvalidValueError("The issuer and application of a rule cannot be changed. Make another rule.", field="application")
     values = _checked_rule(realm, issuer, sheet) | {"frozen": frozen}
     changes = {name: value for name, value in values.items() if getattr(rule, name) != value}
     if not changes:
@@ -254,7 +256,7 @@ def weakness_of(issuer: TrustedIssuer, lines: Sequence[dict[str, str]]) -> str:
     pins = PRESETS[issuer.preset].pins  # type: ignore[index]  # what was stored was checked
     if pins or any(line["claim"] == "sub" and "*" not in line["value"] for line in lines):
         return ""
-    return "No line pins `sub`: make sure that the claims which are pinned are never given to another."
+    return NO_SUBJECT
 
 
 def issuer_values(sheet: TrustedIssuerSheet) -> dict[str, Any]:
@@ -268,12 +270,12 @@ def issuer_values(sheet: TrustedIssuerSheet) -> dict[str, Any]:
     source = KeySource(sheet.key_source)
     if source is KeySource.DISCOVERY and not _is_https(values["issuer"]):
         raise InvalidValueError(
-            "An issuer that is no https URL cannot be discovered: give the keys, or their URL.", field="key_source"
+            "Only an issuer that is an https URL can be discovered: give the keys, or their URL.", field="key_source"
         )
     if (source is KeySource.URL) != bool(sheet.jwks_url) or (sheet.jwks_url and not _is_https(sheet.jwks_url)):
-        raise InvalidValueError("The URL of the key set is an https URL, and goes with keys from a URL.", field="jwks_url")
+        raise InvalidValueError("An https URL of the key set goes with keys from a URL, and with no others.", field="jwks_url")
     if (source is KeySource.UPLOADED) != (sheet.jwks is not None):
-        raise InvalidValueError("Uploaded keys are a JWK set, and go with keys that are uploaded.", field="jwks")
+        raise InvalidValueError("A JWK set goes with uploaded keys, and with no others.", field="jwks")
     if sheet.jwks is not None:
         try:
             values["jwks"] = {"keys": usable_keys(sheet.jwks)}
@@ -284,7 +286,7 @@ def issuer_values(sheet: TrustedIssuerSheet) -> dict[str, Any]:
 
 def _refuse_own(issuer: str) -> None:
     if issuer.startswith(runtime.current().settings.issuer("")):
-        raise InvalidValueError("The organisations of this server are no trusted issuers of each other.", field="issuer")
+        raise InvalidValueError("An organisation of this server cannot be a trusted issuer.", field="issuer")
 
 
 def _check_issuer(issuer: str, preset: Preset) -> None:
@@ -294,7 +296,7 @@ def _check_issuer(issuer: str, preset: Preset) -> None:
     else:
         usable = issuer.isascii() and issuer.isprintable() and " " not in issuer and bool(urlsplit(issuer).hostname)
     if not usable or (preset.title == "SPIFFE") != issuer.startswith(SPIFFE):
-        raise InvalidValueError("The issuer is its URL, or for SPIFFE spiffe:// and the trust domain.", field="issuer")
+        raise InvalidValueError("The issuer must be a URL; for SPIFFE, it is spiffe:// and the trust domain.", field="issuer")
 
 
 def _is_https(url: str) -> bool:
@@ -308,7 +310,7 @@ def _is_https(url: str) -> bool:
 def _refuse_known(realm: Realm, issuer: str) -> None:
     query = select(TrustedIssuer.name).where(TrustedIssuer.realm_id == realm.id, TrustedIssuer.issuer == issuer)
     if (name := db.session.scalar(query)) is not None:
-        raise ConflictError(Sentence("{issuer} is trusted already, as {name!r}.", issuer=issuer[:100], name=name), field="issuer")
+        raise ConflictError(Sentence("{issuer} is already trusted, as {name!r}.", issuer=issuer[:100], name=name), field="issuer")
 
 
 def rule_values(sheet: FederationRuleSheet) -> dict[str, Any]:
@@ -319,7 +321,7 @@ def rule_values(sheet: FederationRuleSheet) -> dict[str, Any]:
     try:
         lines = check_lines(sheet.plain_lines)
     except ValueError as error:
-        raise InvalidValueError(f"lines {error}", field="lines") from None
+        raise InvalidValueError(str(error), field="lines") from None
     return {
         "description": sheet.description,
         "enabled": sheet.enabled,
@@ -352,11 +354,11 @@ def _pin(issuer: TrustedIssuer, lines: Sequence[dict[str, str]]) -> dict[str, st
     if pins:
         found = next((line for pin in pins for line in exact if line["claim"] == pin), None)
         if found is None:
-            sentence = "A rule needs a line with one value of {pins}: names can be registered again by somebody else, ids cannot."
-            raise InvalidValueError(Sentence(sentence, pins=" or ".join(pins)), field="lines")
+            sentence = "A rule needs a line with an exact id ({pins}): others can register a name again, but not an id."
+            raise InvalidValueError(Sentence(sentence, pins=", ".join(pins)), field="lines")
         return found
     if not exact:
-        raise InvalidValueError("A rule needs a line with one value, without *.", field="lines")
+        raise InvalidValueError("A rule needs a line with an exact value, without *.", field="lines")
     found = next((line for line in exact if line["claim"] == "sub"), exact[0])
     known = set(db.session.scalars(select(FederationRule.pin_claim).where(FederationRule.issuer_id == issuer.id).distinct()))
     if found["claim"] not in known and len(known) >= MOST_PIN_CLAIMS:

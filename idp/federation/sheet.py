@@ -23,7 +23,7 @@ class TrustedIssuerSettings(Sheet):
     kept = frozenset({"preset"})
 
     preset: PresetName = Field(default="oidc", title="Preset")
-    """What is known of it beforehand: `oidc` for any issuer of OpenID Connect tokens."""
+    """The kind of issuer, with its defaults: `oidc` for any issuer of OpenID Connect tokens."""
     enabled: bool = Field(default=True, title="Enabled")
     """Whether its assertions are accepted."""
     issuer: Annotated[str, Field(max_length=500)] = Field(default="", title="Issuer")
@@ -39,7 +39,7 @@ class TrustedIssuerSettings(Sheet):
     )
     """What assertions must be made for (`aud`), and for nothing else. Empty for this realm's own."""
     replay: Replay | None = Field(default=None, title="Replay")
-    """`once` accepts an assertion once, by its `jti`; `reuse` again, as some vendors keep tokens. Empty for the preset's."""
+    """`once` accepts an assertion once, by its `jti`; `reuse` again, as some hand out the same. Empty for the preset's."""
     longest_life_seconds: Annotated[int, Between(60, YEAR, "seconds")] | None = Field(
         default=None, title="Longest life of an assertion, in seconds"
     )
@@ -51,11 +51,11 @@ class TrustedIssuerSettings(Sheet):
     leeway_seconds: Annotated[int, Between(1, 300, "seconds", zero="for none")] = Field(
         default=30, title="Clock leeway, in seconds"
     )
-    """By which its clock may differ."""
+    """How far its clock may be off."""
     token_seconds: TokenSeconds = Field(default=3_600, title="Lifetime of tokens, in seconds")
     """Of those that are issued for its assertions: no longer than this, whatever application and rule say."""
     keep_keys_hours: Annotated[int, Between(1, 8_760, "hours")] = Field(default=24, title="Hours to keep its last keys")
-    """While it does not answer. Then its assertions are refused."""
+    """While it does not answer. After that, its assertions are refused."""
 
 
 class TrustedIssuerSheet(TrustedIssuerSettings):

@@ -46,7 +46,7 @@ def test_an_issuer_and_a_rule_are_made_and_admit_a_program(
         assert part in surfer.text
     surfer.open(f"{BASE}/new-federation-rule?application=deployer")
     surfer.send("Create", {"name": "deploy", "lines": "ref=refs/heads/main"})
-    assert "A rule needs a line with one value of repository_id or repository_owner_id" in surfer.text
+    assert "A rule needs a line with an exact id (repository_id, repository_owner_id)" in surfer.text
     surfer.send("Create", {"lines": LINES})
     assert "Created." in surfer.text, surfer.text
     assert token(client, hub) == (200, "deployer")

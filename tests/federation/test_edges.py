@@ -46,7 +46,7 @@ def test_the_life_of_an_issuer_and_a_rule_by_the_api(
     assert again.status_code == 409
     weak = client.post("/v1/federation/rules", json=rule_of(lines=LINES[1:]), headers=admin)
     assert weak.status_code == 400
-    assert "names can be registered again" in weak.json["message"]
+    assert "others can register a name again" in weak.json["message"]
     assert client.post("/v1/federation/rules", json=rule_of(), headers=admin).status_code == 201
     assert ask_with(client, hub.sign()).status_code == 200
     shown = client.get("/v1/federation/issuers/hub", headers=admin).json

@@ -84,7 +84,7 @@ LINES = "aud of the assertion is "
 NO_MATCH = "No rule matches."
 NOT_ACCEPTED = "The token's algorithm is not accepted here."
 UNKNOWN = "The token's header has members that are not supported."
-NO_ISSUER = "No trusted issuer is called"
+NO_ISSUER = "There is no trusted issuer"
 
 HOSTILE: dict[str, tuple[Callable[[], str], str]] = {
     # rules: which line fails is told beside
