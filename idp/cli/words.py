@@ -45,6 +45,7 @@ _OPTIONS = {
     "entity": "ENTITY",
     "permissions": "PERMISSIONS",
     "owner": "OWNER",
+    "subject": "SUBJECT",
 }
 """What fields of domains are given by, where that is not an option of the same name."""
 

@@ -189,6 +189,7 @@ def test_discovery_and_userinfo_name_what_they_always_did(client: FlaskClient, m
         "realm_access",
         "resource_access",
         "projects",
+        "federation",
         "act",
         "sid",
         "auth_method",

@@ -118,6 +118,7 @@ def test_every_listed_client_authentication_and_grant_works_and_no_other(client:
         "refresh_token",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
     ]
     for endpoint, path in (("token", "token"), ("introspection", "token/introspect"), ("revocation", "revoke")):
         methods = listed[f"{endpoint}_endpoint_auth_methods_supported"]

@@ -26,7 +26,7 @@ _METHOD = "federation"
 _NOT_GRANTED = frozenset({"openid", "offline_access"})
 """Scopes of which nothing comes: who wants an ID token or to go on asks the sign-in server."""
 
-NOT_ADMITTED = "The assertion is not valid, or no rule of a trusted issuer admits it. `idp federation explain` tells why."
+NOT_ADMITTED = "The assertion is not valid, or no rule of a trusted issuer admits it."
 
 
 def admit_by_assertion(realm: KnownRealm, client: Client | None, form: Form, address: str) -> Client | None:
