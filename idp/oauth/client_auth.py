@@ -98,10 +98,18 @@ def authenticate_application(
         client = _public_client(realm, environ, form) if public else None
         client = client or _by_certificate(realm, environ, form)
         client = client or _authenticate(realm, environ, form, single_use=single_use)
-    if client.application.is_fapi and not client.has_signed:
-        raise _refuse(realm, client.application, client.address, "a credential that the profile fapi2 does not have")
+    _check_profile(realm, client)
     note_application(environ, client.application)
     return client
+
+
+def _check_profile(realm: KnownRealm, client: Client) -> None:
+    """See that a client has shown what its profile asks for: FAPI 2.0 §5.3.2.1 has keys of its own, and nobody else's word.
+
+    :raises InvalidClientError: it has shown something else.
+    """
+    if client.application.is_fapi and not client.has_signed:
+        raise _refuse(realm, client.application, client.address, "a credential that the profile fapi2 does not have")
 
 
 def _public_client(realm: KnownRealm, environ: Environ, form: Form) -> Client | None:
@@ -221,9 +229,11 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
         count_failure(realm, client_id, address)
         raise refusal from error
     commit()
+    client = Client(admission.application, None, address, admission.digest)
+    _check_profile(realm, client)
     for missed in admission.unmatched:
         _note_miss(realm, admission, missed, address)
-    return Client(admission.application, None, address, admission.digest)
+    return client
 
 
 def note_refusal(

@@ -82,6 +82,23 @@ def test_the_request_may_name_the_application_and_only_the_one_that_is_admitted(
 
 
 @pytest.mark.usefixtures("deployer")
+@pytest.mark.parametrize("way", WAYS)
+def test_an_application_of_a_profile_that_has_keys_of_its_own_is_admitted_by_nobodys_word(
+    client: FlaskClient, make: Factory, hub: Issuer, way: str
+) -> None:
+    make.change(lambda realm, row: set_application(realm, row, profile="fapi2"), "deployer")
+    assert WAYS[way](client, hub.sign()).status_code in {400, 401}
+
+
+@pytest.mark.usefixtures("deployer")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_proof_binds_the_token_whatever_the_way(client: FlaskClient, make: Factory, hub: Issuer, way: str) -> None:
+    make.change(lambda realm, row: set_application(realm, row, dpop_bound_access_tokens=True), "deployer")
+    answer = WAYS[way](client, hub.sign())
+    assert (answer.status_code, answer.json["error"]) == (400, "invalid_dpop_proof"), answer.text
+
+
+@pytest.mark.usefixtures("deployer")
 def test_the_owner_of_an_application_may_show_both(client: FlaskClient, hub: Issuer, deployer: Made) -> None:
     form = {"client_id": deployer.client_id, "client_secret": deployer.secret}
     assert grant(client, hub.sign(), **form).status_code == 200
