@@ -14,10 +14,10 @@ from sqlalchemy import Select, select
 from idp.access import Frozen
 from idp.applications import Application, PublicKey, public_key_of
 from idp.db import reading
-from idp.feed import Cache
 from idp.federation.conditions import Line
 from idp.federation.models import FederationRule, Mode, TrustedIssuer
 from idp.federation.presets import PRESETS
+from idp.feed import Cache
 from idp.jose import InvalidTokenError
 from idp.realms import KnownRealm
 
