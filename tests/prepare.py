@@ -19,6 +19,8 @@ OLD_RUNAPY = ("0.5.1", "0.8.0")
 """Clients of before that cannot be installed beside the one of today."""
 MCP = "2.3.0"
 """MCP's client, in a folder of its own: it comes with a web server and an HTTP client that nothing else here uses."""
+GOOGLE_AUTH = "2.63.0"
+"""Google's client, in a folder of its own: nothing else here uses it."""
 PACKAGES = {
     "nginx": "nginx-light",
     "caddy": "caddy",
@@ -89,6 +91,13 @@ def mcp_missing() -> str | None:
     return None
 
 
+def google_auth_missing() -> str | None:
+    """Return why Google's client from PyPI cannot be run, or None when it can."""
+    if not (INTEROP / f"google-auth-{GOOGLE_AUTH}" / "google" / "auth").is_dir():
+        return f"google-auth {GOOGLE_AUTH} could not be fetched from PyPI (tests/interop/google-auth_{GOOGLE_AUTH}.txt)"
+    return None
+
+
 def program_missing(program: str) -> str | None:
     """Return why a proxy, what stands behind it, a browser, a pooler or a security module cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
@@ -152,8 +161,10 @@ def main() -> None:
             _unpack_client("runapy", version)
     if mcp_missing() is not None:
         _unpack_client("mcp", MCP)
+    if google_auth_missing() is not None:
+        _unpack_client("google-auth", GOOGLE_AUTH)
     _unpack_tools()
-    absent = (node_clients_missing(), typescript_missing(), go_missing(), mcp_missing(), tools_missing())
+    absent = (node_clients_missing(), typescript_missing(), go_missing(), mcp_missing(), google_auth_missing(), tools_missing())
     for missing in (*absent, *map(runapy_missing, OLD_RUNAPY), *map(program_missing, PACKAGES)):
         if missing is not None:
             print(f"Skipping: {missing}.")

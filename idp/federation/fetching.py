@@ -130,21 +130,23 @@ def usable_keys(document: dict[str, Any]) -> list[dict[str, Any]]:
     keys = document.get("keys")
     if not isinstance(keys, list) or len(keys) > MOST_KEYS:
         raise OutboundError(f"The key set is no list of at most {MOST_KEYS} keys.")
-    found = [{name: jwk[name] for name in _KEPT if name in jwk} for jwk in keys if _is_usable(jwk)]
+    found = [usable for usable in map(_usable, keys) if usable is not None]
     if not found:
         raise OutboundError("The key set has no key that assertions can be signed with here.")
     return found
 
 
-def _is_usable(jwk: Any) -> bool:
-    # a SPIFFE bundle says `jwt-svid` for what others call `sig`
-    if not isinstance(jwk, dict) or jwk.get("use", "sig") not in {"sig", "jwt-svid"}:
-        return False
+def _usable(jwk: Any) -> dict[str, Any] | None:
+    """Return what is needed of a key; None if assertions cannot be signed with it."""
+    # a SPIFFE bundle says `jwt-svid` for what everything else calls `sig`
+    if not isinstance(jwk, dict) or jwk.get("use", "sig") not in ("sig", "jwt-svid"):
+        return None
+    key = jwk | ({"use": "sig"} if "use" in jwk else {})
     try:
-        public_key_of(jwk)
+        public_key_of(key)
     except (InvalidTokenError, KeyError, TypeError):
-        return False
-    return True
+        return None
+    return {name: key[name] for name in _KEPT if name in key}
 
 
 def _note(number: int, keys: Sequence[dict[str, Any]], kept: timedelta, problem: str) -> None:

@@ -17,10 +17,14 @@ from idp.db import reading
 from idp.federation.conditions import Line
 from idp.federation.models import FederationRule, Mode, TrustedIssuer
 from idp.federation.presets import PRESETS
+from idp.feed import Cache
 from idp.jose import InvalidTokenError
 from idp.realms import KnownRealm
 
 CACHED_ISSUERS, CACHED_RULES = "trusted-issuer", "federation-rule"
+
+_MOST_ABSENT = 1_000
+"""Pins without rules of an issuer that are remembered."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,14 +94,31 @@ def known_issuers(realm: KnownRealm) -> Mapping[str, KnownIssuer]:
 def known_rules(realm: KnownRealm, issuer: KnownIssuer, pins: Iterable[str]) -> list[KnownRule]:
     """Return the enabled rules of an issuer that pin one of these from memory, by name."""
     cache = realm.runtime.feed.cache(CACHED_RULES)
+    # taken before anything is read: when a rule is made meanwhile, the cache has dropped this set, and what goes into it is lost
+    absent = _absent_pins(cache, f"{realm.name}/{issuer.id}/absent")
     found: dict[int, KnownRule] = {}
     for pin in pins:
+        if pin in absent:
+            continue
         key = f"{realm.name}/{issuer.id}/{pin}"
         rules: Sequence[KnownRule] | None = cache.get(key)
         if rules is None:
             rules = cache.load(key, lambda pin=pin: _read_rules(issuer, pin))  # type: ignore[misc]
+        if rules is None:
+            if len(absent) >= _MOST_ABSENT:
+                absent.clear()
+            absent.add(pin)
         found.update((rule.id, rule) for rule in rules or ())
     return sorted(found.values(), key=lambda rule: rule.name)
+
+
+def _absent_pins(cache: Cache[Any], key: str) -> set[str]:
+    """Return the pins that an issuer is known to have no rules for, to add to. It goes when a rule of the realm is changed.
+
+    Rules of one issuer pin different claims, and an assertion has them all: without this, each that no rule pins costs a query.
+    """
+    absent: set[str] | None = cache.get(key)
+    return absent if absent is not None else cache.load(key, set)
 
 
 def known_audits(realm: KnownRealm, issuer: KnownIssuer, client_id: str) -> Sequence[KnownRule]:
@@ -126,7 +147,7 @@ def rules_of(issuer_id: int) -> Select[FederationRule]:
 
 
 def _read_rules(issuer: KnownIssuer, pin: str) -> Sequence[KnownRule] | None:
-    """Return the rules with a pin; None for none, which is not kept: what assertions say is endless."""
+    """Return the rules with a pin; None for none, which is not kept beside them: what assertions say is endless."""
     return read_rules(rules_of(issuer.id).where(FederationRule.pin == pin)) or None
 
 

@@ -30,8 +30,8 @@ def bench_bound(folder: Path, rounds: int, count: int) -> dict[str, Any]:
     for _ in range(rounds):
         for name, form in forms.items():
             put_under_load(server.port, post(_PATH, form), seconds=0.2)
-            plain = _cost(server, [post(_PATH, form)] * count)
-            costs[name].append((plain, _cost(server, _proven(server, form, count))))
+            plain = cost_of_each(server, [post(_PATH, form)] * count)
+            costs[name].append((plain, cost_of_each(server, _proven(server, form, count))))
     server.stop()
     return {
         name: {
@@ -66,7 +66,7 @@ class _Different(Connection):
         return request is not None
 
 
-def _cost(server: Measured, requests: list[bytes]) -> float:
+def cost_of_each(server: Measured, requests: list[bytes]) -> float:
     """Return the microseconds of processor time of each request, sent one after the other over eight connections in turn."""
     before, left = cpu_seconds(server.workers), iter(requests)
     connections = [_Different(server.port, left) for _ in range(8)]

@@ -7,12 +7,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import insert
 
-from idp import applications, clock, realms, vault
+from idp import applications, clock, federation, realms, vault
 from idp.access import Role
 from idp.apikeys import ApiKey
 from idp.app import close_app, create_app
 from idp.applications import Application, ApplicationSecret
 from idp.db import commit, db
+from idp.federation import FederationRule
+from idp.federation.known import pin_of
 from idp.keys import SigningKey
 from idp.realms import Realm
 from idp.settings import Settings
@@ -133,5 +135,41 @@ def add_keys(settings: Settings, realm: str, application: str, count: int) -> No
         ]
         for start in range(0, count, 10_000):
             db.session.execute(insert(ApiKey), rows[start : start + 10_000])
+        commit()
+    close_app(app)
+
+
+def add_rules(settings: Settings, realm: str, issuer: str, count: int) -> None:
+    """Add rules that admit the same application to an issuer: half of them each pin a repository of GitHub, half an owner."""
+    app = create_app(settings)
+    with app.app_context():
+        owner = realms.get_realm(realm)
+        trusted = federation.get_issuer(owner, issuer)
+        holder = federation.list_rules(owner)[0].application
+        now = clock.now()
+        rows: list[dict[str, Any]] = []
+        for number in range(count):
+            claim, value = ("repository_owner_id", "repository_id")[number % 2], str(900_000 + number)
+            rows.append(
+                {
+                    "realm_id": owner.id,
+                    "issuer_id": trusted.id,
+                    "application_id": holder.id,
+                    "name": f"seed-{number}",
+                    "uid": str(uuid.uuid4()),
+                    "lines": [{"claim": claim, "value": value}],
+                    "pin_claim": claim,
+                    "pin": pin_of(claim, value),
+                    "created_at": now,
+                    "updated_at": now,
+                    "description": "",
+                    "enabled": True,
+                    "mode": "enforce",
+                    "roles": [],
+                    "projects": [],
+                    "created_by": "seed",
+                }
+            )
+        db.session.execute(insert(FederationRule), rows)
         commit()
     close_app(app)

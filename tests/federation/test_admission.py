@@ -137,3 +137,24 @@ def test_what_is_taken_away_counts_no_more(client: FlaskClient, make: Factory, h
     assert ask_with(client, hub.sign()).status_code == 200
     make.do(lambda realm: federation.delete_rule(realm, federation.get_rule(realm, "deployer-rule")))
     assert ask_with(client, hub.sign()).status_code == 401
+
+
+def test_rules_are_found_without_the_database(client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    """Also where rules of the issuer pin another claim that the assertion has, and that none pins to what it says."""
+    from sqlalchemy import event
+
+    from idp.db import db
+
+    make.application("deployer")
+    make.application("other")
+    trust(make, hub)
+    rule(make, "deployer", APP)
+    rule(make, "other", {"repository_owner_id": "43"})
+    assert ask_with(client, hub.sign()).status_code == 200
+    statements: list[str] = []
+    with make.app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert ask_with(client, hub.sign()).status_code == 200
+    assert not [each for each in statements if "federation_rule" in each]
+    rule(make, "other", {"repository_owner_id": "42", "ref": "refs/heads/else"}, name="later")
+    assert claims_of(ask_with(client, hub.sign(ref="refs/heads/else")).json["access_token"])["client_id"] == "other"

@@ -9,7 +9,7 @@ import pytest
 from tests.serving import PROJECT
 
 UNREASONED = re.compile(r"#\s*(?:noqa(?::\s*[A-Z0-9, ]+)?|fmt:\s*skip|type:\s*ignore)\s*$")
-FETCHED = ("node_modules", "runapy-", "mcp-")
+FETCHED = ("node_modules", "runapy-", "mcp-", "google-auth-")
 """Folders of what the tests fetch."""
 
 
