@@ -59,6 +59,7 @@ _BY_NAME: dict[str, Any] = {
     "username": "ann@example.com",
     "machineName": None,
     "jwks": None,
+    "jwksUri": None,
     "labels": {},
     "details": {},
     "entity": "aws",

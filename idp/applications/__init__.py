@@ -1,6 +1,12 @@
 """Applications: programs with an identity, secrets and grants of their own."""
 
-from idp.applications.assertions import ASSERTION_ALGORITHMS, FAPI_ALGORITHMS, check_assertion, forget_expired_assertions
+from idp.applications.assertions import (
+    ASSERTION_ALGORITHMS,
+    FAPI_ALGORITHMS,
+    UnknownKeyError,
+    check_assertion,
+    forget_expired_assertions,
+)
 from idp.applications.checks import check_jwks, check_origins
 from idp.applications.daily import (
     DayCount,
@@ -11,20 +17,19 @@ from idp.applications.daily import (
     most_used,
 )
 from idp.applications.documents import SCHEME, host_of, is_document_url, name_of
+from idp.applications.key_sets import fetch_due_keys, find_key_set, want_keys
 from idp.applications.kinds import FOR_PEOPLE, GRANTS_OF_KIND, Kind, allowed_grants
 from idp.applications.known import (
     KnownApplication,
     KnownSecret,
     Origin,
-    PublicKey,
     known_application,
     known_origins,
     match_secret,
-    public_key_of,
     read_application,
     recall_application,
 )
-from idp.applications.models import Application, ApplicationSecret, DailyUse, SecretState, UsedAssertion
+from idp.applications.models import Application, ApplicationKeySet, ApplicationSecret, DailyUse, SecretState, UsedAssertion
 from idp.applications.redirects import (
     PROJECT_SCOPE,
     SCOPES,
@@ -80,6 +85,7 @@ __all__ = [
     "SCHEME",
     "SCOPES",
     "Application",
+    "ApplicationKeySet",
     "ApplicationSecret",
     "ApplicationSettings",
     "ApplicationSheet",
@@ -90,9 +96,9 @@ __all__ = [
     "KnownSecret",
     "NewSecret",
     "Origin",
-    "PublicKey",
     "SecretSheet",
     "SecretState",
+    "UnknownKeyError",
     "UsedAssertion",
     "add_secret",
     "allowed_grants",
@@ -113,8 +119,10 @@ __all__ = [
     "day_of",
     "delete_application",
     "expiring_secrets",
+    "fetch_due_keys",
     "find_application",
     "find_application_by_uid",
+    "find_key_set",
     "find_secret",
     "forget_expired_assertions",
     "forget_old_use",
@@ -136,7 +144,6 @@ __all__ = [
     "match_secret",
     "most_used",
     "name_of",
-    "public_key_of",
     "read_application",
     "recall_application",
     "renew_unshown_secrets",
@@ -148,5 +155,6 @@ __all__ = [
     "unused_secrets",
     "update_application",
     "use_up",
+    "want_keys",
     "without_loopback_port",
 ]

@@ -17,7 +17,7 @@ from idp.applications.known import KnownApplication
 from idp.applications.models import UsedAssertion
 from idp.crypto import b64url
 from idp.db import db, insert_if_new
-from idp.jose import InvalidTokenError, Key, check_times, import_key, open_token
+from idp.jose import InvalidTokenError, Key, OpenedToken, check_times, import_key, open_token
 from idp.settings import CLOCK_LEEWAY
 
 ASSERTION_ALGORITHMS = (
@@ -32,6 +32,10 @@ LONGEST_LIFETIME = 300
 """Seconds that an assertion may be valid for from now on (R96)."""
 
 
+class UnknownKeyError(InvalidTokenError):
+    """The application has no such key, and may have published it since its keys were fetched."""
+
+
 FAPI_ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA", "Ed25519"})
 """What clients of FAPI 2.0 may sign with (Security Profile §5.4.1)."""
 
@@ -44,18 +48,10 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
 
     :param application: the one that the assertion says it is of; None when there is no such application.
     :param audiences: what it may be addressed to: the issuer, which comes first, or the token endpoint's URL.
+    :raises UnknownKeyError: its keys may have become others, or could not be fetched for long.
     :raises InvalidTokenError: refused; the text is for the log, the client is told the same whatever the reason.
     """
-    own: list[Key] = []
-
-    def keys(kid: str | None, algorithm: str) -> list[Key]:
-        public_keys = application.public_keys if application is not None else ()
-        own.extend(each.key for each in public_keys if algorithm in each.algorithms and kid in {None, each.kid})
-        return own or [_nobodys_key(algorithm)]
-
-    opened = open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "client-authentication+jwt"))
-    if application is None or not application.enabled or not own:
-        raise InvalidTokenError("There is no such application, it is disabled, or it has no such key.")
+    application, opened = _opened(application, assertion)
     claims, now = opened.claims, clock.timestamp()
     if not claims.get("iss") == claims.get("sub") == application.client_id:
         raise InvalidTokenError("iss and sub of the assertion must both be the client_id.")
@@ -74,6 +70,33 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
     if not _claim(application, jti, claims["exp"]):
         raise InvalidTokenError("The assertion has already been used.")
     return application
+
+
+def _opened(application: KnownApplication | None, assertion: str) -> tuple[KnownApplication, OpenedToken]:
+    """Check the signature of an assertion, and return the application that has made it with what it says.
+
+    :raises UnknownKeyError: the application may have published such a key by now.
+    :raises InvalidTokenError: refused.
+    """
+    own: list[Key] = []
+    lacks_key = False
+
+    def keys(kid: str | None, algorithm: str) -> list[Key]:
+        nonlocal lacks_key
+        public_keys = application.public_keys if application is not None and clock.timestamp() < application.keys_until else ()
+        own.extend(each.key for each in public_keys if algorithm in each.algorithms and kid in {None, each.kid})
+        lacks_key = not own
+        return own or [_nobodys_key(algorithm)]
+
+    try:
+        opened = open_token(assertion, keys=keys, algorithms=ASSERTION_ALGORITHMS, types=("", "jwt", "client-authentication+jwt"))
+    except InvalidTokenError as error:
+        if lacks_key and application is not None and application.enabled and application.publishes_keys:
+            raise UnknownKeyError("The application publishes no such key, or its keys could not be fetched for long.") from error
+        raise
+    if application is None or not application.enabled or not own:
+        raise InvalidTokenError("There is no such application, it is disabled, or it has no such key.")
+    return application, opened
 
 
 @cache

@@ -6,22 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import load_der_x509_certificate
 
+from idp.applications.redirects import check_logout_uri
 from idp.crypto import b64url
 from idp.jose import InvalidTokenError, Key, import_key
 from idp.public_url import canonical_url, origin_of
-
-_KEY_ALGORITHMS = {
-    "RSA": ("RS256", "PS256", "RS384", "PS384", "RS512", "PS512"),
-    "P-256": ("ES256",),
-    "P-384": ("ES384",),
-    "P-521": ("ES512",),
-    "Ed25519": ("EdDSA", "Ed25519"),
-}
-"""What a key may sign with, by its type or curve (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2)."""
+from idp.published_keys import algorithms_of
 
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -49,9 +43,17 @@ def check_origins(values: Sequence[str]) -> list[str]:
     return origins
 
 
-def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the algorithms that a public key may be used with, by its type and curve."""
-    return _KEY_ALGORITHMS["RSA" if jwk["kty"] == "RSA" else jwk["crv"]]
+def check_keys_uri(uri: str) -> str:
+    """Return the URL of a key set if this server can fetch it.
+
+    :raises ValueError: it is none.
+    """
+    try:
+        if urlsplit(uri).scheme != "https":
+            raise ValueError
+        return check_logout_uri(uri)  # which this server calls as well
+    except ValueError:
+        raise ValueError(f"takes an https URL without fragment and user name, not {uri[:80]!r}.") from None
 
 
 def check_jwks(document: Any) -> dict[str, Any]:

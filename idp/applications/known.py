@@ -9,13 +9,13 @@ from sqlalchemy import select
 
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, limited_to, read_held_roles
-from idp.applications.checks import algorithms_of
 from idp.applications.documents import name_of
 from idp.applications.kinds import Kind, allowed_grants
-from idp.applications.models import Application, ApplicationSecret
+from idp.applications.models import Application, ApplicationKeySet, ApplicationSecret
 from idp.applications.service import HAS_ORIGINS
 from idp.db import reading
-from idp.jose import InvalidTokenError, Key, import_key
+from idp.jose import InvalidTokenError
+from idp.published_keys import PublicKey, public_key_of
 from idp.realms import NAME_PATTERN, KnownRealm
 
 _log = logging.getLogger(__name__)
@@ -41,17 +41,6 @@ class KnownSecret:
     expires_at: float
     single_use: bool
     frozen: Frozen | None
-
-
-@dataclass(frozen=True, slots=True)
-class PublicKey:
-    """A key that an application signs its assertions with."""
-
-    kid: str | None
-    algorithms: tuple[str, ...]
-    key: Key
-    x5t: str = ""
-    """SHA-256 of its certificate, as base64url; empty where it came without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +103,10 @@ class KnownApplication:
     """Origins whose pages may read the responses to it."""
     secrets: tuple[KnownSecret, ...]
     public_keys: tuple[PublicKey, ...]
+    keys_until: float
+    """When its public keys stop counting (seconds since 1970), if none are fetched until then; endless for those it was given."""
+    publishes_keys: bool
+    """Whether its public keys are fetched."""
     jwks_frozen: Frozen | None
     rate_per_second: int | None
     held_roles: tuple[HeldRole, ...]
@@ -192,8 +185,11 @@ def read_application(realm: KnownRealm, client_id: str) -> KnownApplication | No
 
 def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
     with reading() as session:
-        query = select(Application).where(Application.realm_id == realm.id, Application.name == client_id)
-        row = session.scalar(query)
+        query = select(Application, ApplicationKeySet).outerjoin(
+            ApplicationKeySet, ApplicationKeySet.application_id == Application.id
+        )
+        found = session.execute(query.where(Application.realm_id == realm.id, Application.name == client_id)).first()
+        row, key_set = found or (None, None)
         row_id = -1 if row is None else row.id
         secrets = session.scalars(
             select(ApplicationSecret)
@@ -234,7 +230,9 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             document_url=row.document_url,
             web_origins=frozenset(row.web_origins),
             secrets=tuple(_known_secret(secret) for secret in secrets),
-            public_keys=_public_keys(row),
+            public_keys=_public_keys(row, key_set),
+            keys_until=key_set.counts_until.timestamp() if key_set is not None else float("inf"),
+            publishes_keys=key_set is not None,
             jwks_frozen=row.jwks_frozen,
             rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),
@@ -266,21 +264,12 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
     )
 
 
-def _public_keys(row: Application) -> tuple[PublicKey, ...]:
+def _public_keys(row: Application, key_set: ApplicationKeySet | None) -> tuple[PublicKey, ...]:
     """Return the keys that assertions may be signed with. One that was taken once and is known to be weak now is passed over."""
     found = []
-    for jwk in (row.jwks or {}).get("keys", ()):
+    for jwk in key_set.fetched_keys if key_set is not None else (row.jwks or {}).get("keys", ()):
         try:
             found.append(public_key_of(jwk))
         except InvalidTokenError as error:
             _log.warning("a public key of application %s is not accepted any more: %s", row.name, error)
     return tuple(found)
-
-
-def public_key_of(jwk: dict[str, str]) -> PublicKey:
-    """Bind a key to the algorithms it may be used with: its own `alg`, or those of its type (RFC 8725 §3.1).
-
-    :raises InvalidTokenError: it is none that can be used.
-    """
-    algorithms = tuple(each for each in algorithms_of(jwk) if each == jwk.get("alg", each))
-    return PublicKey(kid=jwk.get("kid"), algorithms=algorithms, key=import_key(jwk), x5t=jwk.get("x5t#S256", ""))

@@ -1,15 +1,16 @@
 """Applications, their secrets, and the client assertions they have used."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp import clock
 from idp.applications.kinds import Kind
 from idp.db import SLOW, Base, Identified
+from idp.published_keys import Published
 
 
 class Application(Identified, Base):
@@ -73,6 +74,8 @@ class Application(Identified, Base):
     """Whether its proofs must carry a nonce of this server (RFC 9449 §8)."""
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Public keys for `private_key_jwt` (RFC 7523 §2.2)."""
+    jwks_uri: Mapped[str | None] = mapped_column(String(1000))
+    """Where they are published instead; see `ApplicationKeySet`."""
     jwks_frozen: Mapped[list[list[Any]] | None] = mapped_column(JSON(none_as_null=True))
     """What assertions signed with these keys carry at most; None for all that the application holds. See `access.freeze`."""
     rate_per_second: Mapped[int | None]
@@ -89,6 +92,33 @@ class Application(Identified, Base):
     def is_public(self) -> bool:
         """Whether it can keep no secret."""
         return Kind(self.kind).is_public
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it proves who it is by a key of its own."""
+        return self.jwks is not None or self.jwks_uri is not None
+
+
+KEPT_WHILE_FAILING = timedelta(hours=24)
+"""For how long the last keys of an application count while their server does not answer."""
+
+
+class ApplicationKeySet(Published, Base):
+    """What was fetched from the `jwks_uri` of an application. Another URL begins another row."""
+
+    __tablename__ = "application_key_set"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    application_id: Mapped[int] = mapped_column(ForeignKey("application.id", ondelete="CASCADE"), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    application: Mapped[Application] = relationship()
+
+    @property
+    def counts_until(self) -> datetime:
+        """When its keys stop counting, if none are fetched until then: at once where none were ever fetched."""
+        return (self.failing_since or self.fetch_at) + KEPT_WHILE_FAILING if self.fetched_at is not None else self.created_at
 
 
 class SecretState(StrEnum):

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, sel
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
+from idp.applications.key_sets import expect_keys
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
 from idp.applications.redirects import is_private
@@ -72,6 +73,7 @@ def create_application(
     _leave_room_for_origins(realm, application.web_origins)
     db.session.add(application)
     db.session.flush()
+    expect_keys(application)
     audit.record(audit.Tag.APPLICATION_CREATE, realm.name, f"application:{name}", uid=application.uid)
     _announce(realm, application, origins=bool(application.web_origins), is_new=True)
     return application
@@ -101,8 +103,10 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     had_origins = bool(application.web_origins)
     for key, value in changed.items():
         setattr(application, key, value)
-    if "jwks" in changed:
+    if changed.keys() & {"jwks", "jwks_uri"}:
         application.jwks_frozen = None  # that was about the keys of before
+    if "jwks_uri" in changed:
+        expect_keys(application)
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)
@@ -115,6 +119,8 @@ def check_kind(sheet: ApplicationSheet) -> None:
     :raises InvalidValueError: it has what its kind does not.
     """
     kind = Kind(sheet.kind)
+    if sheet.jwks is not None and sheet.jwks_uri is not None:
+        raise InvalidValueError("An application has public keys or a URL of them, not both.", field="jwks_uri")
     if kind is Kind.MACHINE and sheet.redirect_uris:
         raise InvalidValueError("People sign in to applications of the kind web, native or browser only.", field="kind")
     if kind is not Kind.NATIVE and any(map(is_private, (*sheet.redirect_uris, *sheet.post_logout_redirect_uris))):

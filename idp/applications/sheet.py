@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field
 
-from idp.applications.checks import MOST_ORIGINS, check_jwks, check_origins
+from idp.applications.checks import MOST_ORIGINS, check_jwks, check_keys_uri, check_origins
 from idp.applications.kinds import GrantName, KindName
 from idp.applications.redirects import LONGEST_URI, MOST_SCOPES, MOST_URIS, check_logout_uri, check_redirect_uris, check_scopes
 from idp.realms import AccessTokenType, Algorithm, Audiences, Description, DisplayName, Link, Profile, TokenSeconds
@@ -75,10 +75,19 @@ class ApplicationSettings(Sheet):
     """Origins whose pages may read the responses of the token endpoint and the like to it, such as https://app.example.com."""
     jwks: Annotated[dict[str, Any], AfterValidator(check_jwks)] | None = Field(default=None, title="Public keys")
     """Public keys for `private_key_jwt` (RFC 7523)."""
+    jwks_uri: Annotated[str, Field(max_length=LONGEST_URI), AfterValidator(check_keys_uri)] | None = Field(
+        default=None, title="URL of its public keys"
+    )
+    """Where it publishes them, instead: an https URL of a JWK set, which is fetched from time to time."""
     rate_per_second: Annotated[int, Between(1, FASTEST, "tokens per second")] | None = Field(
         default=None, title="Tokens per second"
     )
     """Tokens that it may fetch per second; bursts may be five times as large. Empty for the server's limit."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it proves who it is by a key of its own."""
+        return self.jwks is not None or self.jwks_uri is not None
 
 
 class ApplicationSheet(ApplicationSettings):

@@ -96,7 +96,7 @@ def create(
     issuer = runtime.current().settings.issuer(realm.name)
     applications.settle_audience(realm, application, issuer)
     plain = None
-    if sheet.jwks is None and not application.is_public and not no_secret:
+    if not sheet.has_keys and not application.is_public and not no_secret:
         _, plain = applications.add_secret(realm, application, "main", applications.SecretSheet(expires_at=secret_expires))
     commit()
     if as_json:
@@ -167,7 +167,7 @@ def _json(application: Any) -> dict[str, Any]:
         "client_id": application.name,
         "uid": application.uid,
         **fields_json(applications.ApplicationSheet, application, without={"jwks"}),
-        "private_key_jwt": application.jwks is not None,
+        "private_key_jwt": application.has_keys,
         "token_count": application.token_count,
         "last_used_at": json_time(application.last_used_at),
         "created_at": json_time(application.created_at),

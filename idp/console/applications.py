@@ -31,6 +31,7 @@ from idp.console.usage import use_of_application
 from idp.errors import InvalidValueError
 from idp.federation import FederationRuleSheet
 from idp.posture import Question
+from idp.sheets import meaning_of
 from idp.web.posted import Posted
 
 MOST_RULES = 20
@@ -92,6 +93,7 @@ class NewApplicationForm(Form):
     issuer = wtforms.SelectField("Trusted issuer", validate_choice=False)
     lines = LinesOfRule("Lines", RULE_HINT)
     jwks = JsonField("Public keys", description="A JWK set with its public keys, for private_key_jwt (RFC 7523).")
+    jwks_uri = text("URL of its public keys", meaning_of(ApplicationSheet, "jwks_uri"))
 
     name = name_field("Becomes its client_id.")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))
@@ -284,7 +286,7 @@ def _check_credential(form: NewApplicationForm, sheet: ApplicationSheet) -> None
 
     :raises InvalidValueError: it was not, or something else besides.
     """
-    if (form.credential.data == PUBLIC_KEY) != (sheet.jwks is not None):
+    if (form.credential.data == PUBLIC_KEY) != sheet.has_keys:
         raise InvalidValueError("Public keys are given where a key pair is chosen.", field="jwks")
     if form.credential.data == FEDERATION and not form.issuer.data and not Kind(sheet.kind).is_public:
         raise InvalidValueError("Choose the trusted issuer that vouches for it.", field="issuer")
@@ -369,6 +371,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
             "name", descending=False, after=None, limit=MOST_RULES
         ),
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
+        "key_set": applications.find_key_set(application),
         "live": sum(secret.is_live(clock.now()) for secret in secrets),
         "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),
         "holder": target,

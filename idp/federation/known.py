@@ -12,13 +12,14 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from idp.access import Frozen
-from idp.applications import Application, PublicKey, public_key_of
+from idp.applications import Application
 from idp.db import reading
 from idp.federation.conditions import Line
 from idp.federation.models import FederationRule, Mode, TrustedIssuer
 from idp.federation.presets import PRESETS
 from idp.feed import Cache
 from idp.jose import InvalidTokenError
+from idp.published_keys import PublicKey, public_key_of
 from idp.realms import KnownRealm
 
 CACHED_ISSUERS, CACHED_RULES = "trusted-issuer", "federation-rule"

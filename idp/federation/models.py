@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from idp import clock
 from idp.applications import Application
 from idp.db import Base, Identified
+from idp.published_keys import Published
 from idp.users import User
 
 
@@ -46,7 +47,7 @@ class IssuerState(StrEnum):
     """It does not answer, and no keys of it count: its assertions are refused."""
 
 
-class TrustedIssuer(Identified, Base):
+class TrustedIssuer(Identified, Published, Base):
     """An issuer of assertions, outside of this server."""
 
     __tablename__ = "trusted_issuer"
@@ -80,17 +81,6 @@ class TrustedIssuer(Identified, Base):
     """For how long the last keys that were fetched count while it does not answer."""
     created_by: Mapped[str] = mapped_column(String(200), default="")
     updated_at: Mapped[datetime] = mapped_column(default=clock.now)
-
-    fetched_keys: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    """The keys as they were fetched last, reduced to what is needed."""
-    fetched_at: Mapped[datetime | None]
-    fetch_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
-    """When they are to be fetched next."""
-    wanted_at: Mapped[datetime | None]
-    """When an assertion last named a key that is not among them."""
-    fetch_error: Mapped[str] = mapped_column(String(300), default="")
-    """Why the last try has failed; empty if it has not."""
-    failing_since: Mapped[datetime | None]
 
     @property
     def is_fetched(self) -> bool:

@@ -61,7 +61,7 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
     db.session.flush()
     admitted = file.admitted()
     for name, part in file.applications.items():
-        if part.secrets is None and part.jwks is None and name not in admitted:
+        if part.secrets is None and not part.has_keys and name not in admitted:
             applier.ensure_secret(name)
     return applier.new_secrets
 

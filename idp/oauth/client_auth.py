@@ -209,6 +209,8 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
             proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
         except InvalidTokenError as error:
             refusal = error
+            if isinstance(error, applications.UnknownKeyError) and application is not None:
+                applications.want_keys(application)
             continue
         commit()
         return Client(proven.limited_to(proven.jwks_frozen), None, address, has_signed=True)

@@ -21,7 +21,7 @@ GRANTS = {"authorization_code": "authorization_code", "refresh_token": "refresh_
 """Grants that can be registered, as the protocol names them and as we do."""
 
 NOT_SUPPORTED = (
-    "jwks_uri", "sector_identifier_uri", "software_statement", "id_token_encrypted_response_alg",
+    "sector_identifier_uri", "software_statement", "id_token_encrypted_response_alg",
     "id_token_encrypted_response_enc", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
     "request_object_signing_alg", "request_object_encryption_alg",
     "request_object_encryption_enc", "request_uris", "default_max_age", "frontchannel_logout_uri",
@@ -52,6 +52,7 @@ class ClientMetadata(BaseModel):
     client_name: str = Field(default="", max_length=200)
     scope: str | None = Field(default=None, max_length=2_000)
     jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
     id_token_signed_response_alg: Algorithm | None = None
     userinfo_signed_response_alg: Algorithm | None = None
     subject_type: Literal["public"] = "public"
@@ -104,8 +105,11 @@ def read_metadata(sent: Mapping[str, Any]) -> ClientMetadata:
         raise InvalidRedirectUriError("redirect_uris needs at least one URI.")
     if metadata.userinfo_signed_response_alg not in {None, metadata.signing_algorithm}:
         raise InvalidClientMetadataError("userinfo_signed_response_alg has to be id_token_signed_response_alg.")
-    if (metadata.token_endpoint_auth_method == "private_key_jwt") != (metadata.jwks is not None):  # noqa: S105 (a method)
-        raise InvalidClientMetadataError("jwks goes with token_endpoint_auth_method private_key_jwt.")
+    if metadata.jwks is not None and metadata.jwks_uri is not None:  # RFC 7591 §2
+        raise InvalidClientMetadataError("jwks and jwks_uri do not go together.")
+    has_keys = metadata.jwks is not None or metadata.jwks_uri is not None
+    if (metadata.token_endpoint_auth_method == "private_key_jwt") != has_keys:  # noqa: S105 (a method)
+        raise InvalidClientMetadataError("jwks or jwks_uri goes with token_endpoint_auth_method private_key_jwt.")
     return metadata
 
 
@@ -152,6 +156,7 @@ def sheet_of(metadata: ClientMetadata, token: Allowance, *, description: str) ->
         "signed_userinfo": metadata.userinfo_signed_response_alg is not None,
         "web_origins": _origins(metadata),
         "jwks": metadata.jwks,
+        "jwks_uri": metadata.jwks_uri,
     }
     try:
         return ApplicationSheet.read(values)
@@ -208,6 +213,7 @@ def describe(application: Application, algorithm: str, method: str) -> dict[str,
         "application_type": "native" if kind is Kind.NATIVE else "web",
         "scope": " ".join(application.scopes),
         "jwks": application.jwks,
+        "jwks_uri": application.jwks_uri,
         "id_token_signed_response_alg": application.signing_algorithm or algorithm,
         "userinfo_signed_response_alg": (application.signing_algorithm or algorithm) if application.signed_userinfo else None,
         "subject_type": "public",

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from idp import audit, clock, realms, trail
 from idp.access import Grant, Project, Role
 from idp.apikeys import ApiKey
-from idp.applications import Application, ApplicationSecret, DailyUse, UsedAssertion
+from idp.applications import Application, ApplicationKeySet, ApplicationSecret, DailyUse, UsedAssertion
 from idp.audit import Tag
 from idp.audit.activity import ActivityCount
 from idp.db import commit, db
@@ -39,7 +39,15 @@ _BY_REALM: tuple[InstrumentedAttribute[int], ...] = (
 )  # fmt: skip # a list of words
 _BY_PARENT = (
     (Keyset, (KeysetKey.keyset_id, KeysetVersion.keyset_id, KeysetProject.keyset_id)),
-    (Application, (ApplicationSecret.application_id, UsedAssertion.application_id, DailyUse.application_id)),
+    (
+        Application,
+        (
+            ApplicationSecret.application_id,
+            ApplicationKeySet.application_id,
+            UsedAssertion.application_id,
+            DailyUse.application_id,
+        ),
+    ),
     (TrustedIssuer, (UsedForeignAssertion.issuer_id,)),
     (Group, (Membership.group_id,)),
     (User, (Membership.user_id, OneTimeLink.user_id)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from idp import audit, clock, keys, mail, realms, registrations, trail
 from idp.apikeys import ApiKey
@@ -158,6 +158,6 @@ def list_doubtful() -> list[Credential]:
     found += [Credential(row[0], "secret", row[1], row[2], row[3], row[4]) for row in db.session.execute(secrets_found)]
     found += [Credential(row[0], "personal-token", row[1], row[2], row[3], None) for row in db.session.execute(tokens_found)]
     with_keys = select(Realm.name, Application.name, Application.updated_at).join(Realm, Realm.id == Application.realm_id)
-    with_keys = with_keys.where(Application.enabled, Application.jwks.is_not(None))
+    with_keys = with_keys.where(Application.enabled, or_(Application.jwks.is_not(None), Application.jwks_uri.is_not(None)))
     found += [Credential(row[0], "public-keys", "jwks", row[1], row[2], None) for row in db.session.execute(with_keys)]
     return sorted(found, key=lambda each: each[:4])

@@ -53,7 +53,7 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
         applications.settle_audience(
             authority.realm, application, authority.caller.realm.runtime.settings.issuer(authority.realm.name)
         )
-    if wish.sheet.jwks is not None:
+    if wish.sheet.has_keys:
         applications.limit_public_keys(application, frozen_for(authority, holder))
     if application.is_public or not wish.with_secret:
         return application, ""
@@ -174,9 +174,9 @@ def update(authority: Authority, name: str, sheet: ApplicationSheet) -> Applicat
     application = manageable(authority, name)
     _check_signing_in(authority, sheet)
     _check_claims(authority, set(sheet.resources) - set(application.resources))
-    known_before = application.jwks
+    known_before = application.jwks, application.jwks_uri
     applications.update_application(authority.realm, application, sheet)
-    if application.jwks != known_before:
+    if (application.jwks, application.jwks_uri) != known_before:
         # who signs with a key of somebody's choice acts as the application, as who has a secret does
         applications.limit_public_keys(application, frozen_for(authority, applications.holder_of(application)))
     return application

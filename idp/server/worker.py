@@ -10,7 +10,21 @@ from multiprocessing import util
 from flask import Flask
 from sqlalchemy import select
 
-from idp import apikeys, audit, clock_trust, federation, mail, nodes, ratelimit, runtime, setup, tokens, trail, users
+from idp import (
+    apikeys,
+    applications,
+    audit,
+    clock_trust,
+    federation,
+    mail,
+    nodes,
+    ratelimit,
+    runtime,
+    setup,
+    tokens,
+    trail,
+    users,
+)
 from idp.app import create_app
 from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors, tell_before_waiting
@@ -69,6 +83,8 @@ class Chores:
         self._postman = Loop("postman", SEND_MAIL_EVERY, self._send)
         self._herald = Loop("herald", SEND_MAIL_EVERY, lambda: self._guarded(deliver_notices))
         self._fetcher = Loop("fetcher", SEND_MAIL_EVERY, lambda: self._guarded(federation.fetch_due_keys))
+        # apart from those of issuers: whoever registers an application says whom this one waits for
+        self._key_fetcher = Loop("key fetcher", SEND_MAIL_EVERY, lambda: self._guarded(applications.fetch_due_keys))
         self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
@@ -79,7 +95,7 @@ class Chores:
         self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
         self._guarded(self._announce)
-        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._sealer):
+        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._key_fetcher, self._sealer):
             loop.start()
 
     def finish(self) -> None:
@@ -88,6 +104,7 @@ class Chores:
         self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
         self._herald.finish(patience=1)  # so is a notice
         self._fetcher.finish(patience=1)  # keys that are on their way are fetched again
+        self._key_fetcher.finish(patience=1)
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)
@@ -110,7 +127,8 @@ class Chores:
         process = self._app.extensions["realmgate"]
         workers = nodes.announce(process.settings.workers)
         ratelimit.limiter(process).share_among(workers)
-        self._postman.every = self._herald.every = self._fetcher.every = send_mail_every(workers)
+        for loop in (self._postman, self._herald, self._fetcher, self._key_fetcher):
+            loop.every = send_mail_every(workers)
 
     def _send(self) -> None:
         self._guarded(_answer_reset_requests)

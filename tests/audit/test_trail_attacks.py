@@ -162,6 +162,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "registration",
         "registration_token",
         "client_document",
+        "application_key_set",
     )
     of_nodes = ("node", "turn", "schema_floor", "used_proof")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
@@ -203,6 +204,7 @@ def set_the_schema_back(connection: Connection) -> None:
         ],
         "application": [
             "document_url",
+            "jwks_uri",
             "jwks_frozen",
             "dpop_bound_access_tokens",
             "dpop_nonces",

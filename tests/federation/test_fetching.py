@@ -1,5 +1,6 @@
 """Key sets of issuers: fetched beside requests, by a client that is not led astray."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -339,3 +340,18 @@ def test_how_long_keys_are_kept_has_a_floor_and_a_ceiling(near: Factory, host: H
         assert due(near) == 1
         kept = row(near).kept
         assert timedelta(seconds=least) < kept < timedelta(seconds=most), said
+
+
+def test_keys_that_were_on_their_way_when_an_issuer_moved_do_not_count(near: Factory, host: Host, issuer: Issuer) -> None:
+    def move(realm: Realm) -> None:
+        found = federation.get_issuer(realm, "hub")
+        elsewhere = {"key_source": "url", "jwks_url": f"{host.url}/moved"}
+        federation.update_issuer(realm, found, federation.TrustedIssuerSheet.of(found).changed(elsewhere))
+
+    def answer_late(handler: BaseHTTPRequestHandler) -> None:
+        near.do(move)
+        answer(handler, 200, json.dumps(issuer.jwks).encode())
+
+    host.answers["/keys"] = answer_late
+    due(near)
+    assert row(near).fetched_keys == []

@@ -138,7 +138,17 @@ RESOURCES = {
         "/v1/applications/full",
         ("applications", "show", "full"),
         "applications/full",
+        elsewhere={"jwks_uri": "where its keys are published"},
         update=("applications", "update", "full"),
+    ),
+    "application that publishes its keys": Resource(
+        ApplicationSheet,
+        {"jwks_uri": "https://app.example/keys"},
+        "/v1/applications/published",
+        ("applications", "show", "published"),
+        "applications/published",
+        elsewhere={name: "an application with keys" for name in ApplicationSheet.fields() if name != "jwks_uri"},
+        update=("applications", "update", "published"),
     ),
     "secret": Resource(
         SecretSheet,
@@ -306,6 +316,7 @@ def ids(client: FlaskClient, admin: dict[str, str], make: Factory) -> dict[str, 
         return {"metadata": {"name": name}, "spec": spec}
 
     post("applications", **named("full"))
+    post("applications", **named("published"))
     post("applications/full/secrets", **named("next"))
     entity, keys = VALUES["provider"]
     found = {
@@ -429,7 +440,7 @@ def test_console_shows_what_the_api_has_set_and_loses_nothing(
     for said, unit in {said: unit_of(said) for said in expected}.items():
         if unit:  # written as people write it
             expected[said] = {length_of_time(each.values[said] * UNITS[unit])}
-    if "jwks" in sent:
+    if "jwks" in expected:
         sent["jwks"] = {json.dumps(json.loads(value), sort_keys=True) for value in sent["jwks"]}
     assert {said: sent.get(said, set()) for said in expected} == expected
     surfer.send("Save", {})

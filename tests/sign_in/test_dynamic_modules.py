@@ -101,9 +101,15 @@ def test_registration_policy_and_tos_uri(app: Flask, client: FlaskClient, token:
 
 
 @pytest.mark.spec("T75", "T76")
-@pytest.mark.parametrize("name", ["jwks_uri", "sector_identifier_uri"])
-def test_registration_of_what_would_be_fetched_is_refused(client: FlaskClient, token: str, name: str) -> None:
-    answer = register(client, token, **{name: "http://127.0.0.1:1/x"})
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"jwks_uri": "http://127.0.0.1:1/x", "token_endpoint_auth_method": "private_key_jwt"},
+        {"sector_identifier_uri": "https://app.example/x"},
+    ],
+)
+def test_registration_of_what_would_be_fetched_is_refused(client: FlaskClient, token: str, said: dict[str, str]) -> None:
+    answer = register(client, token, **said)
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_client_metadata")
 
 
