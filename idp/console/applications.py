@@ -31,7 +31,6 @@ from idp.console.usage import use_of_application
 from idp.errors import InvalidValueError
 from idp.federation import FederationRuleSheet
 from idp.posture import Question
-from idp.sheets import meaning_of
 from idp.web.posted import Posted
 
 MOST_RULES = 20
@@ -93,7 +92,7 @@ class NewApplicationForm(Form):
     issuer = wtforms.SelectField("Trusted issuer", validate_choice=False)
     lines = LinesOfRule("Lines", RULE_HINT)
     jwks = JsonField("Public keys", description="A JWK set with its public keys, for private_key_jwt (RFC 7523).")
-    jwks_uri = text("URL of its public keys", meaning_of(ApplicationSheet, "jwks_uri"))
+    jwks_uri = text("URL of its public keys", " ".join(ApplicationSheet.description_of("jwks_uri").split()))
 
     name = name_field("Becomes its client_id.")
     kind = wtforms.SelectField("Kind", choices=choices(_KINDS, _KINDS))

@@ -207,5 +207,5 @@ def test_a_bundle_has_keys_for_tokens_and_others() -> None:
 def test_a_name_pins_nothing(make: Factory, name: str) -> None:
     make.application("program")
     trust(make, ISSUERS[name], name="outside", preset=name)
-    with pytest.raises(InvalidValueError, match="names can be registered again"):
+    with pytest.raises(InvalidValueError, match="others can register a name again"):
         rule(make, "program", {"repository": "acme/app"}, issuer="outside")
