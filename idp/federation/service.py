@@ -14,7 +14,7 @@ from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.federation.conditions import NO_SUBJECT, check_lines
 from idp.federation.fetching import usable_keys
 from idp.federation.known import CACHED_ISSUERS, CACHED_RULES, pin_of
-from idp.federation.models import FederationRule, KeySource, TrustedIssuer
+from idp.federation.models import FederatedPerson, FederationRule, KeySource, Mode, TrustedIssuer
 from idp.federation.presets import PRESETS, Preset
 from idp.federation.sheet import FederationRuleSheet, TrustedIssuerSheet
 from idp.outbound import OutboundError
@@ -70,6 +70,7 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
     if "issuer" in changes:
         _refuse_own(values["issuer"])
         _refuse_known(realm, values["issuer"])
+        _refuse_used(issuer)
     former = issuer.issuer
     for name, value in changes.items():
         setattr(issuer, name, value)
@@ -78,7 +79,8 @@ def update_issuer(realm: Realm, issuer: TrustedIssuer, sheet: TrustedIssuerSheet
         issuer.fetched_keys, issuer.fetched_at, issuer.fetch_error, issuer.failing_since = [], None, "", None
         issuer.fetch_at = clock.now()
     issuer.updated_at = clock.now()
-    if not issuer.enabled or "issuer" in changes:
+    if not issuer.enabled or changes.keys() & {"issuer", "key_source", "jwks_url", "jwks"}:
+        # whoever had the keys of before may have admitted whom they liked
         recall.withdraw(realm.name, recall.Kind.ISSUER, former)
     audit.record(audit.Tag.TRUSTED_ISSUER_UPDATE, realm.name, f"trusted-issuer:{issuer.name}", **_told(changes))
     feed.publish(CACHED_ISSUERS, realm.name)
@@ -199,7 +201,7 @@ def update_rule(realm: Realm, rule: FederationRule, sheet: FederationRuleSheet, 
     for name, value in changes.items():
         setattr(rule, name, value)
     rule.updated_at = clock.now()
-    if not rule.enabled:
+    if not rule.enabled or rule.mode == Mode.AUDIT:
         recall.withdraw(realm.name, recall.Kind.RULE, rule.name)
     audit.record(
         audit.Tag.FEDERATION_RULE_UPDATE, realm.name, f"application:{application.name}", rule=rule.name, **_told(changes)
@@ -305,6 +307,14 @@ def _is_https(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme == "https" and bool(parts.hostname) and not parts.username and not parts.fragment
+
+
+def _refuse_used(issuer: TrustedIssuer) -> None:
+    """See that nothing was said of an issuer that would be said of another then: ids mean something there alone."""
+    people = db.session.scalar(select(func.count()).where(FederatedPerson.issuer_id == issuer.id)) or 0
+    if count_rules(issuer) or people:
+        sentence = "The issuer still has rules or people, who would be those of another then. Trust that one under its own name."
+        raise ConflictError(sentence, field="issuer")
 
 
 def _refuse_known(realm: Realm, issuer: str) -> None:

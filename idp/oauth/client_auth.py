@@ -229,6 +229,7 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
     except federation.AssertionRefusedError as error:
         refusal = note_refusal(realm, error, applications.known_application(realm, client_id), address)
         count_failure(realm, client_id, address)
+        want_keys(realm, error)
         raise refusal from error
     commit()
     client = Client(admission.application, None, address, admission.digest)
@@ -241,16 +242,22 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
 def note_refusal(
     realm: KnownRealm, error: federation.AssertionRefusedError, application: KnownApplication | None, address: str
 ) -> InvalidClientError:
-    """Note that an assertion of a trusted issuer was refused, and why; have its keys fetched if that may help the next one.
+    """Note that an assertion of a trusted issuer was refused, and why.
 
     :param application: the one that the request names; None for none.
     """
+    issuer = error.examination.issuer
+    _log.info("assertion refused: %s", error)
+    # what nobody has signed is not told to the trail: it would be as many reasons as somebody likes
+    reason = f"federation {issuer.name}: {error}" if issuer is not None else "federation: no such trusted issuer"
+    return _refuse(realm, application, address, reason)
+
+
+def want_keys(realm: KnownRealm, error: federation.AssertionRefusedError) -> None:
+    """Have the keys of an issuer fetched if the one that an assertion names may have come since."""
     examined = error.examination
     if examined.wants_keys and examined.issuer is not None:
         federation.want_keys(realm, examined.issuer.name)
-    _log.info("assertion refused: %s", error)
-    name = examined.issuer.name if examined.issuer is not None else ""
-    return _refuse(realm, application, address, f"federation {name}: {error}")
 
 
 def _note_miss(realm: KnownRealm, admission: federation.Admission, missed: federation.RuleFinding, address: str) -> None:

@@ -44,7 +44,12 @@ def answer_for(
             # RFC 8707 §2.2: a subset of what was granted
             raise InvalidTargetError("The resource is not one that was asked for when the person signed in.") from error
     allowed = client.application.scopes  # which may have become fewer
-    person = replace(person, scopes=[scope for scope in person.scopes if not allowed or scope in allowed])
+    # an application that an issuer vouches for gets nothing that outlives that, for people neither
+    person = replace(
+        person,
+        scopes=[scope for scope in person.scopes if not allowed or scope in allowed],
+        by_word_of=person.by_word_of or client.application.origin,
+    )
     try:
         issued = tokens.issue_for_person(realm, client.application, person, resource=resource, until=ends, binding=client.binding)
     except tokens.TargetError as error:

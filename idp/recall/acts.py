@@ -149,6 +149,10 @@ def _review_realms(realms: Sequence[str]) -> None:
         move_on(realm)
 
 
+_SETTLED = timedelta(seconds=2)
+"""By then every worker has heard of a withdrawal; until then one may still admit somebody, whose token is over as well."""
+
+
 def _note_withdrawn(keys: Sequence[str]) -> None:
     """What a rule or an issuer has admitted that nobody is admitted by any more.
 
@@ -157,7 +161,7 @@ def _note_withdrawn(keys: Sequence[str]) -> None:
     for realm, whats in _by_realm(keys):
         for what in whats:
             kind, _, text = what.partition("/")
-            take_back(realm, Kind(kind), [text], again=True)
+            take_back(realm, Kind(kind), [text], at=clock.now() + _SETTLED, again=True)
 
 
 def withdraw(realm: str, kind: Kind, text: str) -> None:

@@ -13,7 +13,7 @@ from idp.callers import Caller, CredentialKind, DeniedError
 from idp.db import db
 from idp.errors import NotFoundError, Sentence
 from idp.rules.authority import Authority
-from idp.rules.delegation import covers, frozen_for
+from idp.rules.delegation import covers, frozen_for, refuse_admitted
 from idp.users import KnownUser
 
 READ, WRITE = "api-keys:read", "api-keys:write"
@@ -189,12 +189,13 @@ def writable(authority: Authority, uid: str) -> ApiKey:
 
 
 def _refuse_delegated(authority: Authority) -> None:
-    """See that an application that somebody has signed in to makes no credential that outlives that.
+    """See that an application that somebody has signed in to, or that an issuer vouches for, makes no key that outlives that.
 
     :raises DeniedError: one calls.
     """
     if authority.caller.is_delegated:
         raise DeniedError("An application that somebody has signed in to cannot make or change API keys. Sign in here.")
+    refuse_admitted(authority)
 
 
 def check_change(authority: Authority, key: ApiKey) -> None:

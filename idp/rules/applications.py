@@ -11,7 +11,7 @@ from idp.db import db
 from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.rules import grants
 from idp.rules.authority import Authority
-from idp.rules.delegation import covers, frozen_for, owns_realm
+from idp.rules.delegation import covers, frozen_for, owns_realm, refuse_admitted
 
 READ, WRITE = "applications:read", "applications:write"
 
@@ -42,6 +42,8 @@ def create(authority: Authority, wish: NewApplication) -> tuple[Application, str
     authority.require(WRITE)
     _check_signing_in(authority, wish.sheet)
     _check_claims(authority, {wish.name, *wish.sheet.resources})
+    if wish.with_secret or wish.sheet.jwks is not None or wish.sheet.jwks_uri:
+        refuse_admitted(authority)
     application = applications.create_application(authority.realm, wish.name, wish.sheet)
     holder = applications.holder_of(application)
     for role in wish.roles:
@@ -68,6 +70,7 @@ def add_secret(
     Whoever makes it may know it. So it carries what the application holds now, which they could have given, and nothing that it
     is given later by others.
     """
+    refuse_admitted(authority)
     frozen = frozen_for(authority, applications.holder_of(application))
     return applications.add_secret(authority.realm, application, name, sheet, frozen=frozen)
 
@@ -177,6 +180,7 @@ def update(authority: Authority, name: str, sheet: ApplicationSheet) -> Applicat
     known_before = application.jwks, application.jwks_uri
     applications.update_application(authority.realm, application, sheet)
     if (application.jwks, application.jwks_uri) != known_before:
+        refuse_admitted(authority)
         # who signs with a key of somebody's choice acts as the application, as who has a secret does
         applications.limit_public_keys(application, frozen_for(authority, applications.holder_of(application)))
     return application

@@ -4,6 +4,7 @@ import math
 
 from idp import access, clock, users
 from idp.access import Frozen, HeldRole, Holder, HolderKind
+from idp.callers import DeniedError
 from idp.db import db
 from idp.rules.authority import Authority
 from idp.users import User
@@ -25,6 +26,22 @@ def covers(authority: Authority, holder: Holder) -> bool:
 def owns_realm(authority: Authority) -> bool:
     """Tell whether the caller could give every permission on the realm, without an end."""
     return math.isinf(access.granting_until(authority.held, access.PERMISSIONS))
+
+
+def is_admitted(authority: Authority) -> bool:
+    """Tell whether the caller has shown nothing but the word of a trusted issuer."""
+    return "federation" in authority.caller.claims
+
+
+def refuse_admitted(authority: Authority) -> None:
+    """See that a caller who was admitted by the word of a trusted issuer makes no credential, and nobody who would have one.
+
+    It would outlive that word; and with it they could decide whose word counts, which is for those who have one of their own.
+
+    :raises DeniedError: one calls.
+    """
+    if is_admitted(authority):
+        raise DeniedError("Whoever was admitted by a trusted issuer can neither make credentials nor manage users.")
 
 
 def frozen_for(authority: Authority, owner: Holder, before: Frozen | None = None) -> Frozen | None:

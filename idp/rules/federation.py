@@ -10,7 +10,7 @@ from idp.federation import Examination, FederatedPerson, FederationRule, Federat
 from idp.realms import known_realm
 from idp.rules import applications as rules_of_applications
 from idp.rules.authority import Authority
-from idp.rules.delegation import frozen_for, owns_realm
+from idp.rules.delegation import frozen_for, is_admitted, owns_realm
 
 READ, USERS_READ = "realm:read", "users:read"
 
@@ -25,7 +25,7 @@ def check_reading(authority: Authority) -> None:
 
 def can_change_issuers(authority: Authority) -> bool:
     """Tell whether the caller may decide which issuers are trusted."""
-    return owns_realm(authority) and not _is_admitted(authority)
+    return owns_realm(authority) and not is_admitted(authority)
 
 
 def check_changing_issuers(authority: Authority) -> None:
@@ -33,7 +33,7 @@ def check_changing_issuers(authority: Authority) -> None:
 
     :raises DeniedError: the caller is no administrator of the realm, or only for a while; or was admitted by the word of one.
     """
-    if _is_admitted(authority):
+    if is_admitted(authority):
         raise DeniedError("Whoever was admitted by the word of a trusted issuer cannot decide whose word counts.")
     if not owns_realm(authority):
         raise DeniedError(Sentence("Only an administrator of the {realm} can decide which issuers are trusted."))
@@ -211,10 +211,6 @@ def explain(authority: Authority, assertion: str, client_id: str = "") -> Examin
 
 
 def _manageable(authority: Authority, name: str) -> applications.Application:
-    if _is_admitted(authority):
+    if is_admitted(authority):
         raise DeniedError("Whoever was admitted by the word of a trusted issuer cannot decide whom that admits.")
     return rules_of_applications.manageable(authority, name)
-
-
-def _is_admitted(authority: Authority) -> bool:
-    return "federation" in authority.caller.claims

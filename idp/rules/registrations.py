@@ -6,7 +6,7 @@ from idp.errors import Sentence
 from idp.registrations import RegistrationToken, RegistrationTokenSheet
 from idp.rules import applications
 from idp.rules.authority import Authority
-from idp.rules.delegation import owns_realm
+from idp.rules.delegation import owns_realm, refuse_admitted
 
 
 def check_reading(authority: Authority) -> None:
@@ -32,6 +32,7 @@ def check_changing(authority: Authority) -> None:
 
     :raises DeniedError: the caller is no administrator of the realm, or only for a while.
     """
+    refuse_admitted(authority)
     if not can_change(authority):
         raise DeniedError(Sentence("Only an administrator of the {realm} can manage registration tokens."))
 

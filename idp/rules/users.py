@@ -4,7 +4,7 @@ from idp import runtime, users
 from idp.callers import DeniedError
 from idp.errors import NotFoundError
 from idp.rules.authority import Authority
-from idp.rules.delegation import covers, frozen_for
+from idp.rules.delegation import covers, frozen_for, refuse_admitted
 from idp.users import User, UserKind, UserSheet
 
 READ, WRITE = "users:read", "users:write"
@@ -24,6 +24,7 @@ def check_creating(authority: Authority) -> None:
     :raises DeniedError: they may not.
     """
     authority.require(WRITE)
+    refuse_admitted(authority)
 
 
 def check_key_hours(authority: Authority, hours: int | None, before: int | None = None) -> None:
@@ -54,6 +55,7 @@ def manageable(authority: Authority, uid: str) -> User:
     :raises DeniedError: the caller may not.
     """
     authority.require(WRITE)
+    refuse_admitted(authority)
     user = visible(authority, uid)
     if not covers(authority, users.holder_of(user)):
         raise DeniedError(

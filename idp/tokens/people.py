@@ -117,7 +117,7 @@ def _statement(realm: KnownRealm, application: KnownApplication, person: SignedI
         sid=person.sid or None,
         auth_method=person.auth_method,
         auth_time=person.auth_time,
-        acr=ACR,
+        acr=ACR if person.auth_method != "federation" else None,
         grant_id=person.grant_id,
         by_word_of=person.by_word_of,
     )

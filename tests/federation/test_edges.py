@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from idp import access, applications
 from tests.cli.test_commands import Run, run  # noqa: F401 (a fixture)
-from tests.factories import Factory, ask, assertion_form, claims_of, session_of
+from tests.factories import Factory, ask, assertion_form, claims_of, key_pair, session_of
 from tests.federation.issuing import Issuer, github
 from tests.federation.test_admission import ask_with, rule, trust
 
@@ -55,6 +55,8 @@ def test_the_life_of_an_issuer_and_a_rule_by_the_api(
     listed = client.get("/v1/federation/rules?application=deployer", headers=admin).json
     assert [each["metadata"]["name"] for each in listed["items"]] == ["deploy"]
     assert client.delete("/v1/federation/issuers/hub", headers=admin).status_code == 409
+    moved = {"spec": {"issuer": "https://other.example"}}
+    assert client.patch("/v1/federation/issuers/hub", json=moved, headers=admin).status_code == 409, "ids mean another there"
     change = {"spec": {"lines": [{"claim": "repository_id", "value": "1"}]}}
     assert client.patch("/v1/federation/rules/deploy", json=change, headers=admin).status_code == 204
     assert ask_with(client, hub.sign()).status_code == 401
@@ -133,6 +135,21 @@ def test_a_program_that_was_admitted_decides_not_who_else_is(client: FlaskClient
     assert client.post("/v1/federation/issuers", json=other, headers=bearer).status_code == 403
     assert client.post("/v1/federation/rules", json=rule_of("more"), headers=bearer).status_code == 403
     assert client.delete("/v1/federation/rules/deployer-rule", headers=bearer).status_code == 403
+    # nor does it make a credential, with which it could, and which would outlive the word of the issuer
+    for method, path, body in (
+        ("POST", "applications/deployer/secrets", {"metadata": {"name": "mine"}}),
+        ("POST", "applications", {"metadata": {"name": "other"}}),
+        ("POST", "applications", {"metadata": {"name": "other"}, "spec": {"withSecret": False, "jwks": key_pair()[1]}}),
+        ("PATCH", "applications/deployer", {"spec": {"jwks": key_pair()[1]}}),
+        ("PATCH", "applications/deployer", {"spec": {"jwksUri": "https://evil.example/keys"}}),
+        ("POST", "apiKeys", {"metadata": {"name": "mine"}}),
+        ("POST", "users", {"spec": {"emailId": "eve@example.test"}}),
+        ("POST", "registrationTokens", {}),
+    ):
+        answer = client.open(f"/v1/{path}", method=method, json=body, headers=bearer)
+        assert answer.status_code == 403, (method, path, answer.text)
+    made = client.post("/v1/applications", json={"metadata": {"name": "bare"}, "spec": {"withSecret": False}}, headers=bearer)
+    assert made.status_code == 201, "one without a credential is no way around"
 
 
 def test_the_life_of_an_issuer_and_a_rule_by_commands(

@@ -207,6 +207,11 @@ def test_a_grant_for_a_person_needs_the_client_and_gives_no_more_than_it_says(
 ) -> None:
     assertion = okta.sign(header={"typ": "oauth-id-jag+jwt"})
     assert grant(client, assertion, client_id="shop").status_code == 401, "nobody has shown who they are"
+    for scope in ("payments:admin", "profile " + "x" * 3_000, "project:none"):
+        refused = for_person(client, okta, shop, claims={"scope": scope, "jti": f"j{len(scope)}"})
+        assert (refused.status_code, refused.json["error"]) == (400, "invalid_scope"), scope
+    far = for_person(client, okta, shop, claims={"resource": "https://elsewhere.example"})
+    assert (far.status_code, far.json["error"]) == (400, "invalid_target")
     narrower = for_person(client, okta, shop, scope="profile openid offline_access project:vision")
     assert narrower.json["scope"] == "profile"
     make.do(

@@ -4,16 +4,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from idp import authorizations, clock, federation
+from idp import authorizations, clock, federation, tokens
 from idp.applications import Origin
 from idp.audit import Tag
 from idp.authorizations import Beginning, RefusedError
 from idp.db import commit
 from idp.jose import InvalidTokenError
-from idp.oauth.client_auth import Client, admit, note_refusal
-from idp.oauth.errors import InvalidClientError, InvalidGrantError, UnauthorizedClientError
+from idp.oauth.client_auth import Client, admit, note_refusal, want_keys
+from idp.oauth.errors import InvalidClientError, InvalidGrantError, InvalidScopeError, InvalidTargetError, UnauthorizedClientError
 from idp.oauth.forms import Form
 from idp.oauth.grants.client_credentials import client_credentials
+from idp.oauth.limits import count_failure
 from idp.oauth.people import answer_for, find_person
 from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
@@ -72,12 +73,21 @@ def _for_person(realm: KnownRealm, client: Client | None, form: Form, assertion:
         grant = federation.take_grant(realm, assertion, client_id=application.client_id)
     except federation.AssertionRefusedError as error:
         note_refusal(realm, error, application, client.address)
+        count_failure(realm, application.client_id, client.address)
+        want_keys(realm, error)
         raise InvalidGrantError(NOT_ADMITTED) from error
     user = find_person(realm, grant.user_uid, begun_at=grant.auth_time, sid="")
     if user is None:
         raise InvalidGrantError("The person whom the grant is for cannot sign in here, or has signed out since.")
     wanted = form.text("scope").split() or grant.scopes
     scopes = [scope for scope in wanted if scope in grant.scopes and scope not in _NOT_GRANTED]
+    try:
+        scopes = tokens.persons_scopes(application, " ".join(scopes))
+        tokens.persons_targets(realm, application, grant.resource)
+    except tokens.ScopeError as error:
+        raise InvalidScopeError(str(error)) from error
+    except tokens.TargetError as error:
+        raise InvalidTargetError(str(error)) from error
     ends = clock.timestamp() + min(realm.person_token_seconds, grant.issuer.token_seconds)
     beginning = Beginning(
         user_id=user.id,
