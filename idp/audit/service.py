@@ -20,7 +20,7 @@ from idp.paging import Listing
 KINDS = (
     "user", "application", "group", "role", "project", "realm", "operator", "api-key", "session", "personal-token", "key",
     "keyset", "protected-api", "authorization", "device", "master-key", "sign-up", "registration-token",
-    "master/user", "master/application",
+    "trusted-issuer", "master/user", "master/application",
 )  # fmt: skip # a list of words
 """What a name in the trail can be of, for who searches it by the name alone."""
 

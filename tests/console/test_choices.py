@@ -15,7 +15,10 @@ BASE = "/console/realms/acme"
 STORED = {f"{BASE}/settings", f"{BASE}/applications/ci-bot"}
 """Pages whose lists show what is stored."""
 
-SELECT = re.compile(r"<select[^>]*>(.*?)</select>", re.DOTALL)
+POWERLESS = ("credential", "preset", "key_source", "mode")
+"""Fields that give nobody anything, whatever is chosen."""
+
+SELECT = re.compile(rf'<select(?![^>]* name="(?:{"|".join(POWERLESS)})")[^>]*>(.*?)</select>', re.DOTALL)
 FORM = re.compile(r'<form method="post".*?</form>', re.DOTALL)
 
 

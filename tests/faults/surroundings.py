@@ -47,6 +47,21 @@ class Node(Server):
         )
         self.gather_output()
 
+    def run(self, *arguments: str, typed: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command of its own source tree: one of another version might ask for a schema that is not there yet."""
+        if self.source == PROJECT:
+            return super().run(*arguments, typed=typed, **environment)
+        return subprocess.run(
+            [sys.executable, "-m", "idp", *arguments],
+            input=typed,
+            env=self.environment | environment | {"PYTHONPATH": str(self.source)},
+            cwd=self.source,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests: children of the one that watches them."""
         assert self.process is not None

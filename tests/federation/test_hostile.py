@@ -24,7 +24,6 @@ from tests.federation.test_admission import APP, ask_with, rule, trust
 
 HUB = github()
 OTHER = Issuer(claims=HUB.claims)
-NOW = int(time.time())
 
 
 def b64(value: bytes | Mapping[str, Any]) -> str:
@@ -32,9 +31,15 @@ def b64(value: bytes | Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def at(offset: int) -> Callable[[int], int]:
+    """Return a time so many seconds from when the assertion is made."""
+    return lambda now: now + offset
+
+
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return what a right assertion says, with changes; None takes a claim away."""
+    """Return what a right assertion says, with changes; None takes a claim away, and a function gets the time."""
     now = int(time.time())
+    changes = {name: value(now) if callable(value) else value for name, value in changes.items()}
     said = {"iss": HUB.url, "aud": REALM_ISSUER, "iat": now, "nbf": now, "exp": now + 300, "jti": f"h{time.monotonic_ns()}"}
     return {name: value for name, value in (said | HUB.claims | changes).items() if value is not None}
 
@@ -111,14 +116,14 @@ HOSTILE: dict[str, tuple[Callable[[], str], str]] = {
     "an audience within a list within a list": (said(aud=[[REALM_ISSUER]]), LINES),
     # times
     "expired": (said(iat=1_700_000_000, nbf=1_700_000_000, exp=1_700_000_300), "The token has expired."),
-    "from the future": (said(iat=NOW + 4_000, nbf=NOW + 4_000, exp=NOW + 4_300), ""),
-    "a clock five minutes ahead": (said(iat=NOW + 300, nbf=NOW + 300, exp=NOW + 600), ""),
+    "from the future": (said(iat=at(4_000), nbf=at(4_000), exp=at(4_300)), ""),
+    "a clock five minutes ahead": (said(iat=at(300), nbf=at(300), exp=at(600)), ""),
     "no end": (said(exp=None), ""),
-    "an end that is a text": (said(exp=str(NOW + 300)), ""),
+    "an end that is a text": (said(exp=lambda now: str(now + 300)), ""),
     "an end beyond all years": (said(exp=10**18), ""),
     "no beginning": (said(iat=None), "The assertion does not say when it was issued (iat)."),
-    "a life that is too long": (said(exp=NOW + 90_000), "The assertion is valid for"),
-    "an age that is too great": (said(iat=NOW - 900, nbf=NOW - 900, exp=NOW + 300), "The assertion was issued"),
+    "a life that is too long": (said(exp=at(90_000)), "The assertion is valid for"),
+    "an age that is too great": (said(iat=at(-900), nbf=at(-900), exp=at(300)), "The assertion was issued"),
     # issuer and subject
     "an issuer with a slash at its end": (said(iss=f"{HUB.url}/"), NO_ISSUER),
     "an issuer in a list": (said(iss=[HUB.url]), NO_ISSUER),
