@@ -109,9 +109,18 @@ class Fetcher(Generic[Row]):
     title: Callable[[Row], str]
     """Returns what the log calls a row."""
 
-    def want(self, condition: ColumnElement[bool]) -> None:
-        """Say that an assertion has named a key which a row may have by now, and commit. Within a minute, once is enough."""
+    def want(self, condition: ColumnElement[bool], remembered: dict[Any, Any]) -> None:
+        """Say that an assertion has named a key which a row may have by now, and commit.
+
+        Within a minute, once is enough; this worker asks no more often either, so that assertions of strangers cost no statement.
+
+        :param remembered: what is kept of the row in memory, for as long as it holds.
+        """
         now, table = clock.now(), self.table
+        last = remembered.get("wanted keys")
+        if last is not None and now - last < COOL_DOWN:
+            return
+        remembered["wanted keys"] = now
         statement = update(table).where(condition, or_(table.wanted_at.is_(None), table.wanted_at < now - COOL_DOWN))
         db.session.execute(statement.values(wanted_at=now, fetch_at=now).execution_options(synchronize_session=False))
         commit()

@@ -22,6 +22,7 @@ from idp.federation import (
     TrustedIssuerSettings,
     TrustedIssuerSheet,
 )
+from idp.jose import MAX_TOKEN
 from idp.rules import Authority
 from idp.web.answers import time, time_or_none
 
@@ -75,7 +76,7 @@ class RuleChange(Schema):
 class Explained(Schema):
     """`POST /v1/federation/explain`."""
 
-    assertion: str = Field(min_length=1, max_length=16_384, repr=False)
+    assertion: str = Field(min_length=1, max_length=MAX_TOKEN, repr=False)
     """What a program would send. It is looked at, and neither kept nor used up."""
     clientId: str = Field(default="", max_length=64)
     """The application that the request would name; empty for none."""

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, delete, select
 
-from idp import clock, published_keys
+from idp import published_keys
 from idp.applications.checks import MOST_PUBLIC_KEYS
 from idp.applications.models import Application, ApplicationKeySet
 from idp.db import db
-from idp.published_keys import COOL_DOWN, Fetcher
+from idp.published_keys import Fetcher
 from idp.realms import Realm, publish_application
 
 if TYPE_CHECKING:
@@ -30,15 +30,8 @@ def find_key_set(application: Application) -> ApplicationKeySet | None:
 
 
 def want_keys(application: "KnownApplication") -> None:
-    """Say that an assertion has named a key which an application may have published by now, and commit.
-
-    Within a minute, once is enough; this worker asks no more often either, so that assertions of strangers cost no statement.
-    """
-    last, now = application.derived.get("wanted keys"), clock.now()
-    if last is not None and now - last < COOL_DOWN:
-        return
-    application.derived["wanted keys"] = now
-    _FETCHER.want(ApplicationKeySet.application_id == application.id)
+    """Say that an assertion has named a key which an application may have published by now; see `Fetcher.want`."""
+    _FETCHER.want(ApplicationKeySet.application_id == application.id, application.derived)
 
 
 def fetch_due_keys() -> int:

@@ -25,9 +25,6 @@ from idp.errors import Words, told
 if TYPE_CHECKING:
     from idp.realms import Realm
 
-LONGEST = 16_384
-"""Characters of an assertion that is explained."""
-
 
 @click.group("federation")
 def federation_group() -> None:
@@ -371,9 +368,10 @@ def explain(realm: "Realm", file: Any, client_id: str, as_json: bool) -> None:
     """  # noqa: D301 (\b is what click needs here)
     from idp import federation, realms, runtime
     from idp.errors import NotFoundError
+    from idp.jose import MAX_TOKEN
 
-    assertion = file.read(LONGEST + 1).strip()
-    check(assertion and len(assertion) <= LONGEST, f"An assertion has 1 to {LONGEST:,} characters.")
+    assertion = file.read(MAX_TOKEN + 1).strip()
+    check(assertion and len(assertion) <= MAX_TOKEN, f"An assertion has 1 to {MAX_TOKEN:,} characters.")
     known = realms.known_realm(runtime.current(), realm.name)
     if known is None:
         raise NotFoundError(f"There is no realm {realm.name!r}.")

@@ -19,6 +19,7 @@ from idp.console.rule_lines import RULE_HINT, LinesOfRule, lines_typed
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import told
 from idp.federation import PRESETS, FederationRuleSheet, TrustedIssuer, TrustedIssuerSheet
+from idp.jose import MAX_TOKEN
 
 _PRESETS: dict[str, str] = {name: preset.title for name, preset in PRESETS.items()}
 _KEY_SOURCES = {
@@ -75,7 +76,7 @@ class ExplainForm(Form):
 
     assertion = wtforms.TextAreaField(
         "Assertion",
-        [validators.InputRequired(), validators.Length(max=16_384)],
+        [validators.InputRequired(), validators.Length(max=MAX_TOKEN)],
         description="The token that the program sends. It is only examined, neither kept nor used up.",
         render_kw={"rows": 6, "spellcheck": "false", "autocomplete": "off"},
     )

@@ -15,7 +15,7 @@ from idp.federation.check import (
     trusted,
 )
 from idp.federation.conditions import Line, matches, values_at
-from idp.federation.fetching import fetch_due_keys, fetch_keys, want_keys
+from idp.federation.fetching import fetch_due_keys, want_keys
 from idp.federation.known import KnownIssuer, KnownRule, audiences_of, known_issuers
 from idp.federation.models import (
     FederatedPerson,
@@ -85,7 +85,6 @@ __all__ = [
     "delete_rule",
     "examine",
     "fetch_due_keys",
-    "fetch_keys",
     "forget_used_assertions",
     "get_issuer",
     "get_rule",

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_
 
-from idp import feed, published_keys, realms
+from idp import feed, published_keys
 from idp.db import db
-from idp.federation.known import CACHED_ISSUERS
+from idp.federation.known import CACHED_ISSUERS, KnownIssuer
 from idp.federation.models import KeySource, TrustedIssuer
 from idp.outbound import OutboundError
 from idp.published_keys import Fetcher
@@ -16,20 +16,15 @@ from idp.realms import Realm
 MOST_KEYS = 100
 
 
-def want_keys(realm: realms.KnownRealm, name: str) -> None:
-    """Say that an assertion has named a key which an issuer may have by now, and commit. Within a minute, once is enough."""
-    meant = and_(TrustedIssuer.realm_id == realm.id, TrustedIssuer.name == name, TrustedIssuer.key_source != KeySource.UPLOADED)
-    _FETCHER.want(meant)
+def want_keys(issuer: KnownIssuer) -> None:
+    """Say that an assertion has named a key which an issuer may have by now; see `Fetcher.want`."""
+    meant = and_(TrustedIssuer.id == issuer.id, TrustedIssuer.key_source != KeySource.UPLOADED)
+    _FETCHER.want(meant, issuer.derived)
 
 
 def fetch_due_keys() -> int:
     """Fetch the key sets that are due, each in no transaction, and commit; return how many were fetched."""
     return _FETCHER.fetch_due()
-
-
-def fetch_keys(number: int) -> bool:
-    """Fetch the key set of one issuer, and commit what became of that; tell whether it was fetched."""
-    return _FETCHER.fetch_one(number)
 
 
 def usable_keys(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -51,6 +51,8 @@ class KnownIssuer:
     is_fetched: bool
     pin_claims: tuple[str, ...]
     """The claims that rules of it are found by."""
+    derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What this worker remembers of it, for as long as the fields above hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from idp.jose.dpop import (
 )
 from idp.jose.kinds import ID_TOKEN_SHOWN, Kind, kind_of, types_of, unverified_kind
 from idp.jose.reader import (
+    MAX_TOKEN,
     InvalidTokenError,
     Key,
     OpenedToken,
@@ -28,6 +29,7 @@ from idp.jose.weak_keys import SHORTEST_RSA, weakness_of_rsa
 
 __all__ = [
     "ID_TOKEN_SHOWN",
+    "MAX_TOKEN",
     "PROOF_ALGORITHMS",
     "SHORTEST_RSA",
     "InvalidProofError",

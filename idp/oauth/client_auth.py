@@ -229,7 +229,7 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
     except federation.AssertionRefusedError as error:
         refusal = note_refusal(realm, error, applications.known_application(realm, client_id), address)
         count_failure(realm, client_id, address)
-        want_keys(realm, error)
+        want_keys(error)
         raise refusal from error
     commit()
     client = Client(admission.application, None, address, admission.digest)
@@ -253,11 +253,11 @@ def note_refusal(
     return _refuse(realm, application, address, reason)
 
 
-def want_keys(realm: KnownRealm, error: federation.AssertionRefusedError) -> None:
+def want_keys(error: federation.AssertionRefusedError) -> None:
     """Have the keys of an issuer fetched if the one that an assertion names may have come since."""
     examined = error.examination
     if examined.wants_keys and examined.issuer is not None:
-        federation.want_keys(realm, examined.issuer.name)
+        federation.want_keys(examined.issuer)
 
 
 def _note_miss(realm: KnownRealm, admission: federation.Admission, missed: federation.RuleFinding, address: str) -> None:

@@ -74,7 +74,7 @@ def _for_person(realm: KnownRealm, client: Client | None, form: Form, assertion:
     except federation.AssertionRefusedError as error:
         note_refusal(realm, error, application, client.address)
         count_failure(realm, application.client_id, client.address)
-        want_keys(realm, error)
+        want_keys(error)
         raise InvalidGrantError(NOT_ADMITTED) from error
     user = find_person(realm, grant.user_uid, begun_at=grant.auth_time, sid="")
     if user is None:
