@@ -28,6 +28,7 @@ from idp import (
     recall,
     runtime,
     sessions,
+    signals,
     tokens,
     trail,
     users,
@@ -43,7 +44,7 @@ from idp.statements import watch_statements
 
 DOMAINS = (
     access, apikeys, applications, audit, client_documents, federation, kept_answers, keys, keysets, mail, nodes,
-    organisations, personal_tokens, protected_apis, ratelimit, realms, recall, sessions, tokens, trail, users, vault,
+    organisations, personal_tokens, protected_apis, ratelimit, realms, recall, sessions, signals, tokens, trail, users, vault,
 )  # fmt: skip # a list of words
 """All that have tables, which refer to one another; that seal something, which the master key is rotated for (`vault`); or that
 act when others change (`feed.react`). Whoever opens the database must have them all."""

@@ -26,6 +26,9 @@ TIMEOUT = 5.0
 LONGEST = 10.0
 """Seconds that a call takes at the most, however the other side spends them."""
 
+LONGEST_ANSWER = 4_096
+"""Bytes of the answer to something that was sent, which are looked at."""
+
 _INNER = tuple(
     ipaddress.IPv6Network(network)
     for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::/96", "fec0::/10", "2001::/32")
@@ -91,16 +94,32 @@ class Document:
     """Seconds for which it may be kept, as its server says (RFC 9111 §5.2.2.1); None if it does not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to something that was sent."""
+
+    status: int
+    content: bytes
+    """The beginning of it."""
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> Answer:
+    """Send something, and return the answer.
+
+    :raises OutboundError: the address may not be called, or does not answer.
+    """
+    with _called("POST", url, body, headers, reach) as (connection, answer):
+        content = answer.read(LONGEST_ANSWER)
+        connection.check_whole()
+        return Answer(answer.status, content)
+
+
 def post_form(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> int:
     """Send a form, and return the status of the answer.
 
     :raises OutboundError: the address may not be called, or does not answer.
     """
-    form = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-    with _called("POST", url, body, form, reach) as (connection, answer):
-        status = answer.status
-        connection.check_whole()
-        return status
+    return post(url, body, {"Content-Type": "application/x-www-form-urlencoded", **headers}, reach=reach).status
 
 
 def fetch_json(url: str, *, reach: Reach, longest: int) -> Document:

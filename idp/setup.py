@@ -43,6 +43,7 @@ from idp import (
     registrations,
     runtime,
     sessions,
+    signals,
     tokens,
     trail,
     users,
@@ -313,6 +314,8 @@ def rotate_keys_and_tidy() -> None:
     authorizations.forget_devices()
     registrations.remove_abandoned()
     client_documents.remove_unused()
+    with audit.acting_as(audit.SYSTEM):
+        signals.end_stuck_streams()
     keysets.tidy_leases()
     applications.forget_old_use()
     users.forget_old_links(clock.now() - FORGET_LINKS_AFTER)

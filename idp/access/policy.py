@@ -34,6 +34,7 @@ PERMISSIONS = {
     "keys:read": "View signing keys and their dates.",
     "keys:write": "Rotate and revoke signing keys.",
     "audit:read": "Read the audit trail.",
+    "signals:receive": "Receive security events of the organisation, as an application.",
 }
 """Every permission, `<resource>:<verb>`, with what it allows."""
 

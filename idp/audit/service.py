@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pwd
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,6 +63,29 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What was recorded of an act, for those who tell others of it."""
+
+    tag: Tag
+    realm: str
+    target: str
+    actor: Actor
+    detail: Mapping[str, Any]
+
+
+_LISTENERS: dict[Tag, list[Callable[[Heard], None]]] = {}
+
+
+def listen(tags: Iterable[Tag], act: Callable[[Heard], None]) -> None:
+    """Have something done in the very transaction in which acts with these tags are recorded.
+
+    For what has to be told elsewhere, by a domain that the one that records does not know.
+    """
+    for tag in tags:
+        _LISTENERS.setdefault(tag, []).append(act)
+
+
 def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **detail: Any) -> None:
     """Add an event to the current transaction: it is stored exactly when the act itself is.
 
@@ -83,6 +106,9 @@ def record(tag: Tag, realm: str, target: str, *, outcome: str = "success", **det
             detail=detail,
         )
     )
+    if outcome == "success":
+        for act in _LISTENERS.get(tag, ()):
+            act(Heard(tag, realm, target, actor, detail))
 
 
 def record_when(stored: bool, tag: Tag, realm: str, target: str, *, outcome: str, **detail: Any) -> None:  # noqa: FBT001 (a fact)

@@ -113,6 +113,11 @@ class Tag(StrEnum):
     PERSONAL_TOKEN_CREATE = "user:personal-token:create", "personal-token"
     PERSONAL_TOKEN_DELETE = "user:personal-token:delete", "personal-token"
 
+    SIGNAL_STREAM_CREATE = "client:signal-stream:create", "application"
+    SIGNAL_STREAM_UPDATE = "client:signal-stream:update", "application"
+    SIGNAL_STREAM_DELETE = "client:signal-stream:delete", "application"
+    SIGNAL_STREAM_END = "system:signal-stream:end", "application"
+
     PROTECTED_API_UPDATE = "admin:protected-api:update", "protected-api"
 
     AUTHORIZATION_END = "user:authorization:end", "authorization"

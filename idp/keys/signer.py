@@ -24,7 +24,10 @@ from idp.keys.models import KeyState, SigningKey
 from idp.realms import KnownRealm
 from idp.telemetry import span
 
-TYPES = ("at+jwt", "JWT", "session+jwt", "logout+jwt", "userinfo+jwt", "audit-checkpoint+jwt", "audit-cut+jwt", "revocations+jwt")
+TYPES = (
+    "at+jwt", "JWT", "session+jwt", "logout+jwt", "userinfo+jwt", "audit-checkpoint+jwt", "audit-cut+jwt", "revocations+jwt",
+    "secevent+jwt",
+)  # fmt: skip # a list of words
 """What is signed: no two can be taken for each other (RFC 8725 §3.11)."""
 
 _PKCS1 = padding.PKCS1v15()

@@ -245,12 +245,13 @@ class InsufficientScopeError(ProtocolError):
     error = "insufficient_scope"
     status = 403
 
-    def __init__(self) -> None:
-        super().__init__("The token was issued without the scope openid. Request one with it.")
+    def __init__(self, scope: str = "openid") -> None:
+        super().__init__(f"The token was issued without the scope {scope}. Request one with it.")
+        self._scope = scope
 
     def headers(self) -> dict[str, str]:
         """Return the challenge, with the scope that is missing."""
-        return {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="openid"'}
+        return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{self._scope}"'}
 
 
 class UnknownRealmError(ProtocolError):
@@ -261,6 +262,20 @@ class UnknownRealmError(ProtocolError):
 
     def __init__(self) -> None:
         super().__init__("There is no such realm. Check the name in the URL: /auth/realms/<realm>/...")
+
+
+class NothingThereError(ProtocolError):
+    """What a request is about is not there, or not for whoever asks."""
+
+    error = "invalid_request"
+    status = 404
+
+
+class ConflictingRequestError(ProtocolError):
+    """A request does not go together with what is there."""
+
+    error = "invalid_request"
+    status = 409
 
 
 class SlowDownError(ProtocolError):

@@ -25,6 +25,7 @@ from idp.realms import GRACE, PurgedRealm, Realm, RealmState
 from idp.recall import RecallCause, RecallClock
 from idp.registrations import RegistrationToken
 from idp.sessions import UserSession
+from idp.signals import SignalStream
 from idp.stuck import allow_seconds
 from idp.tokens import RevokedToken
 from idp.users import Group, Membership, OneTimeLink, User
@@ -35,7 +36,7 @@ PIECE = 1_000
 # in the order in which nothing points to what goes
 _BY_REALM: tuple[InstrumentedAttribute[int], ...] = (
     Grant.realm_id, ApiKey.realm_id, PersonalToken.realm_id, UserSession.realm_id, ProtectedApi.realm_id, Lease.realm_id,
-    RegistrationToken.realm_id, FederationRule.realm_id, FederatedPerson.realm_id,
+    RegistrationToken.realm_id, FederationRule.realm_id, FederatedPerson.realm_id, SignalStream.realm_id,
 )  # fmt: skip # a list of words
 _BY_PARENT = (
     (Keyset, (KeysetKey.keyset_id, KeysetVersion.keyset_id, KeysetProject.keyset_id)),

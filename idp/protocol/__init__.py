@@ -17,6 +17,9 @@ from idp.protocol.registration import register as register_application
 from idp.protocol.revocations import PATH as REVOCATIONS
 from idp.protocol.revocations import revocations
 from idp.protocol.revoke import revoke
+from idp.protocol.signals import BASE as SIGNALS
+from idp.protocol.signals import metadata as signals_metadata
+from idp.protocol.signals import poll, status, streams, verify
 from idp.protocol.token import token
 from idp.protocol.userinfo import userinfo
 from idp.web.cross_origin import add_public_document
@@ -37,6 +40,9 @@ def register(app: Flask) -> None:
     add_public_document(app, f"{prefix}/.well-known/oauth-authorization-server", discovery, "discovery below the issuer")
     add_public_document(app, f"{base}/certs", jwks)
     add_public_document(app, f"{prefix}/{REVOCATIONS}", revocations)
+    # where SSF §7.2 has it, and below the issuer
+    add_public_document(app, f"/.well-known/ssf-configuration{prefix}", signals_metadata, "transmitter")
+    add_public_document(app, f"{prefix}/.well-known/ssf-configuration", signals_metadata, "transmitter below the issuer")
     # the fast path takes these before Flask does; the rules are what answers the other methods, with 405 and `Allow`
     add_endpoint(app, f"{base}/token", lambda realm: token(realm, request.environ), ["POST"], "token")
     add_endpoint(app, f"{base}/token/introspect", lambda realm: introspect(realm, request.environ), ["POST"], "introspect")
@@ -47,6 +53,11 @@ def register(app: Flask) -> None:
     # no page of a browser registers applications
     app.add_url_rule(f"{prefix}/{REGISTRATION}", "registration", register_application, methods=["POST"])
     app.add_url_rule(f"{prefix}/{REGISTRATION}/<client_id>", "registered", configure, methods=["GET", "PUT", "DELETE"])
+    # nor does one receive events for its organisation
+    app.add_url_rule(f"{prefix}/{SIGNALS}/streams", "streams", streams, methods=["GET", "POST", "PATCH", "PUT", "DELETE"])
+    app.add_url_rule(f"{prefix}/{SIGNALS}/status", "status", status, methods=["GET", "POST"])
+    app.add_url_rule(f"{prefix}/{SIGNALS}/verify", "verify", verify, methods=["POST"])
+    app.add_url_rule(f"{prefix}/{SIGNALS}/poll/<stream_id>", "poll", poll, methods=["POST"])
     register_edge(app, Edge("protocol", ("", "/auth/realms/"), Limit.ITS_OWN, answer_error))
     endings = ("/token", "/token/introspect", "/userinfo")
     add_fast_path(app, "/auth/realms/", answer_at_once, "GET", "POST", endings=endings)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask import Response, request
 
 from idp import ratelimit, recall, runtime
+from idp.long_polls import LONGEST_WAIT
 from idp.oauth.errors import UnknownRealmError
 from idp.ratelimit import BURST, Rate, Use
 from idp.realms import KnownRealm, known_realm
@@ -35,7 +36,7 @@ def revocations(realm: str) -> Response:
     edition, causes = recall.edition(known)
     while tags and not edition.is_news_to(tags) and (left := min(end - time.monotonic(), edition.seconds_left)) > 0:
         give_back_place(request.environ)
-        if not recall.waiting(process).wait(known, causes, left):
+        if not recall.await_news(process, known, causes, left):
             break
         known = _find(process, realm)
         edition, causes = recall.edition(known)
@@ -67,5 +68,5 @@ def _wait(preferences: Iterable[str]) -> float:
     """Return for how many seconds somebody is ready to wait; 0 for not at all."""
     for each in (part for line in preferences for part in line.split(",")):
         if match := _WAIT.fullmatch(each):
-            return min(int(match[1]), recall.LONGEST_WAIT)
+            return min(int(match[1]), LONGEST_WAIT)
     return 0

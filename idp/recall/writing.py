@@ -5,7 +5,7 @@ worker would not believe it. Here that is looked at again before the commit (`fe
 decides. So no act can forget it, and none can be committed without.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +38,26 @@ class Changes:
     """Whether there is something to tell although no cause has changed: the realm itself has."""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a transaction has taken back of a kind, for those who tell others of it."""
+
+    realm: str
+    kind: Kind
+    texts: Sequence[str]
+    """What is named, as far as that was not taken back before."""
+    at: datetime
+    """From when on it counts."""
+
+
+_LISTENERS: list[Callable[[TakenBack], None]] = []
+
+
+def listen(act: Callable[[TakenBack], None]) -> None:
+    """Have something done in the very transaction in which something is taken back."""
+    _LISTENERS.append(act)
+
+
 def take_back(realm: str, kind: Kind, texts: Iterable[str], *, at: datetime | None = None, again: bool = False) -> None:
     """Note, in the current transaction, that tokens with these do not count any more.
 
@@ -45,14 +65,19 @@ def take_back(realm: str, kind: Kind, texts: Iterable[str], *, at: datetime | No
     :param again: also where that is noted already, since it is about what was issued until then.
     """
     found, when = _changes_of(realm), at or clock.now()
-    known = {} if again else _known(realm, kind, texts)
-    for text in texts:
+    named = list(texts)
+    known = {} if again else _known(realm, kind, named)
+    new = []
+    for text in named:
         mark = mark_of(kind, text)
         is_lifted, since = known.get(mark, (True, when))
         if is_lifted or since > when or (at is not None and since != at):
             found.taken_back[kind, mark] = when
             found.lifted.discard((kind, mark))
+            new.append(text)
     _tell(realm, found)
+    for act in _LISTENERS if new else ():
+        act(TakenBack(realm, kind, new, when))
 
 
 def give_back(realm: str, kind: Kind, texts: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from idp.rules import (
     registrations,
     roles,
     sessions,
+    signals,
     signing_keys,
     users,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "registrations",
     "roles",
     "sessions",
+    "signals",
     "signing_keys",
     "users",
 ]

@@ -21,6 +21,7 @@ from idp import (
     ratelimit,
     runtime,
     setup,
+    signals,
     tokens,
     trail,
     users,
@@ -71,8 +72,8 @@ _log = logging.getLogger(__name__)
 class Chores:
     """The threads that write usage, rotate keys that are due, remove what has expired, send mail, fetch key sets, seal the trail.
 
-    Mail has a thread of its own, and so have notices to applications, the fetching of key sets, and sealing with its checkpoints:
-    whoever is called may take their time.
+    Mail has a thread of its own, and so have notices to applications, events to receivers, the fetching of key sets, and sealing
+    with its checkpoints: whoever is called may take their time.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -85,6 +86,7 @@ class Chores:
         self._fetcher = Loop("fetcher", SEND_MAIL_EVERY, lambda: self._guarded(federation.fetch_due_keys))
         # apart from those of issuers: whoever registers an application says whom this one waits for
         self._key_fetcher = Loop("key fetcher", SEND_MAIL_EVERY, lambda: self._guarded(applications.fetch_due_keys))
+        self._messenger = Loop("messenger", SEND_MAIL_EVERY, lambda: self._guarded(signals.push_events))
         self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
@@ -95,14 +97,19 @@ class Chores:
         self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
         self._guarded(self._announce)
-        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._key_fetcher, self._sealer):
+        for loop in (self._chores, *self._callers(), self._sealer):
             loop.start()
+
+    def _callers(self) -> tuple[Loop, ...]:
+        """Return the threads that call others. Any worker does what is due: the more there are, the less often each looks."""
+        return (self._postman, self._herald, self._messenger, self._fetcher, self._key_fetcher)
 
     def finish(self) -> None:
         """End the threads and write what is left. Called when the worker has answered its last request."""
         self._chores.finish(patience=10)
         self._postman.finish(patience=1)  # a mail that is on its way is left to another worker
         self._herald.finish(patience=1)  # so is a notice
+        self._messenger.finish(patience=1)  # and an event
         self._fetcher.finish(patience=1)  # keys that are on their way are fetched again
         self._key_fetcher.finish(patience=1)
         self._flush()
@@ -127,7 +134,7 @@ class Chores:
         process = self._app.extensions["realmgate"]
         workers = nodes.announce(process.settings.workers)
         ratelimit.limiter(process).share_among(workers)
-        for loop in (self._postman, self._herald, self._fetcher, self._key_fetcher):
+        for loop in self._callers():
             loop.every = send_mail_every(workers)
 
     def _send(self) -> None:

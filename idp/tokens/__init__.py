@@ -32,6 +32,7 @@ from idp.tokens.inspect import (
 from idp.tokens.issue import IssuedTokens, check_request, issue_tokens
 from idp.tokens.models import RevokedToken
 from idp.tokens.narrowing import (
+    SIGNAL_SCOPES,
     ScopeError,
     TargetError,
     carries_roles,
@@ -56,6 +57,7 @@ __all__ = [
     "PERSONAL",
     "PERSONS_SESSION",
     "SCOPED_CLAIMS",
+    "SIGNAL_SCOPES",
     "USERINFO_CLAIMS",
     "ForeignTokenError",
     "IssuedTokens",

@@ -27,6 +27,10 @@ _IGNORED_SCOPES = frozenset(
 )  # fmt: skip # a list of words
 """Scopes that client libraries ask for by habit and that give a program nothing; they are left out of what is granted."""
 
+SIGNAL_SCOPES = ("ssf.read", "ssf.manage")
+"""Scopes that narrow a token to receiving security events (CAEP Interoperability Profile §2.6.2): to looking at streams and
+taking what is in them, and to setting them up as well."""
+
 _LONGEST_NAMED = 60
 """Characters of an unknown scope that the answer repeats."""
 
@@ -63,7 +67,8 @@ def narrow(
 ) -> Narrowing:
     """Work out what a request asks for.
 
-    :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, and `project:<name>` for each project to name.
+    :param scope: the `scope` parameter (RFC 6749 §3.3): `openid`, `project:<name>` for each project to name, and
+        `SIGNAL_SCOPES`.
     :param resource: the `resource` parameters (RFC 8707 §2), with spaces between several; empty if absent.
     :param audience: the `audience` parameter (RFC 8693 §2.1, used alike here), empty if absent.
     :raises ScopeError: a scope that is unknown, or a project that the application has no grant on.
@@ -71,7 +76,7 @@ def narrow(
     """
     if not scope and not resource and not audience:
         return FULL
-    granted = requested_scopes(scope, "openid")
+    granted = requested_scopes(scope, "openid", *SIGNAL_SCOPES)
     projects = projects_among(granted)
     if not projects <= held.project_names:
         raise ScopeError("The application has no grant on one of the requested projects. Check the name and the grant.")

@@ -15,10 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from idp import clock, keys, realms, recall, runtime
+from idp import clock, keys, long_polls, realms, recall, runtime
 from idp.db import commit, db
 from idp.realms import get_realm
-from idp.recall import RecallCause, documents, known, mark_of, polls
+from idp.recall import RecallCause, documents, known, mark_of
 from idp.recall.marks import LIFE, Kind
 from idp.recall.writing import move_on
 from tests.conftest import FrozenClock
@@ -243,7 +243,7 @@ def test_who_waits_for_what_does_not_come_is_told_so(base: str, fresh: None) -> 
 
 
 def test_more_than_may_wait_are_answered_at_once(base: str, monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:
-    monkeypatch.setattr(polls, "MOST_WAITING", 0)
+    monkeypatch.setattr(long_polls, "MOST_WAITING", 0)
     tag = raw(base, {})[2]
     began = time.monotonic()
     assert raw(base, {"If-None-Match": tag, "Prefer": "wait=25"})[0] == 304

@@ -1,0 +1,326 @@
+"""Streams, as their receivers set them up (SSF §8.1). Each belongs to an application of the realm, and nobody else sees it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select
+
+from idp import access, audit, clock, vault
+from idp.applications import Application, KnownApplication, check_logout_uri
+from idp.audit import Tag
+from idp.db import db, is_uid
+from idp.errors import IdpError, InvalidValueError, Kind, NotFoundError
+from idp.paging import Listing
+from idp.realms import KnownRealm, Realm
+from idp.signals.events import EVENTS_SUPPORTED, STREAM_UPDATED, VERIFICATION, Event, opaque
+from idp.signals.models import Method, SignalEvent, SignalStream, Status
+from idp.signals.recording import enqueue_for
+from idp.written import one_line
+
+RECEIVE = "signals:receive"
+"""The permission to receive events."""
+
+MOST_STREAMS = 10
+"""Streams of one receiver."""
+
+MOST_TYPES = 50
+LONGEST_TYPE = 200
+LONGEST_HEADER = 4_000
+LONGEST_STATE = 1_000
+LONGEST_REASON = 300
+
+VERIFY_EVERY = 10
+"""Seconds between two events that a receiver asks for to try its stream with."""
+
+MOST_HELD = 10_000
+"""Events that a stream keeps for a receiver that does not take them. One with more is ended."""
+
+KEEP = timedelta(days=7)
+"""How long it keeps them."""
+
+
+class TooManyStreamsError(IdpError):
+    """The receiver has as many streams as it may."""
+
+    kind = Kind.CONFLICT
+
+
+class TooSoonError(IdpError):
+    """An event to try a stream with was asked for a moment ago."""
+
+    kind, retry_after = Kind.TOO_MANY, VERIFY_EVERY
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a receiver says of a stream. Of what it does not say, None."""
+
+    events_requested: list[str] | None = None
+    method: Method | None = None
+    endpoint_url: str = ""
+    header: str | None = None
+    description: str | None = None
+
+
+def read_wanted(said: Mapping[str, Any]) -> Wanted:
+    """Return what a receiver says of a stream.
+
+    :raises InvalidValueError: something of it is not usable.
+    """
+    requested = said.get("events_requested")
+    if requested is not None:
+        is_list = isinstance(requested, list) and len(requested) <= MOST_TYPES
+        if not is_list or not all(isinstance(each, str) and len(each) <= LONGEST_TYPE for each in requested):
+            raise InvalidValueError(f"events_requested takes at most {MOST_TYPES} types of events, each a URI.")
+    description = said.get("description")
+    if description is not None:
+        if not isinstance(description, str):
+            raise InvalidValueError("description takes a text.")
+        description = one_line(description)[:500]
+    delivery = said.get("delivery")
+    if delivery is None:
+        return Wanted(requested, description=description)
+    if not isinstance(delivery, dict):
+        raise InvalidValueError("delivery takes an object with a method.")
+    return _read_delivery(delivery, requested, description)
+
+
+def _read_delivery(delivery: Mapping[str, Any], requested: list[str] | None, description: str | None) -> Wanted:
+    try:
+        method = Method(str(delivery.get("method")))
+    except ValueError:
+        raise InvalidValueError(f"delivery takes the methods {' and '.join(each.value for each in Method)}.") from None
+    url, header = delivery.get("endpoint_url", ""), delivery.get("authorization_header")
+    if not isinstance(url, str) or not isinstance(header, str | None):
+        raise InvalidValueError("endpoint_url and authorization_header of delivery take texts.")
+    if method is Method.POLL:
+        return Wanted(requested, method, url, None, description)
+    try:
+        check_logout_uri(url)
+    except ValueError as error:
+        raise InvalidValueError(f"endpoint_url of delivery {error}") from None
+    if header is not None and not (header.isascii() and header.isprintable() and len(header) <= LONGEST_HEADER):
+        raise InvalidValueError(f"authorization_header takes printable characters of ASCII, at most {LONGEST_HEADER}.")
+    return Wanted(requested, method, url, header, description)
+
+
+def may_receive(application: KnownApplication) -> bool:
+    """Tell whether an application may receive events: it works, and has a role on the realm that permits it."""
+    return application.enabled and access.may(application.held_roles, RECEIVE)
+
+
+def create_stream(realm: KnownRealm, receiver: KnownApplication, wanted: Wanted) -> SignalStream:
+    """Create a stream. Without a method, it is polled (SSF §8.1.1.1).
+
+    :raises TooManyStreamsError: the receiver has as many as it may.
+    """
+    count = select(func.count()).select_from(SignalStream).where(SignalStream.application_id == receiver.id)
+    if (db.session.scalar(count) or 0) >= MOST_STREAMS:
+        raise TooManyStreamsError(f"A receiver has at most {MOST_STREAMS} streams. Change or delete one of them.")
+    stream = SignalStream(
+        realm_id=realm.id,
+        application_id=receiver.id,
+        events_requested=wanted.events_requested,
+        description=wanted.description or "",
+        method=Method.POLL.value,
+        endpoint_url="",
+        sealed_header="",
+    )
+    db.session.add(stream)
+    db.session.flush()
+    _set_delivery(stream, wanted)
+    _record(Tag.SIGNAL_STREAM_CREATE, realm, receiver, stream)
+    return stream
+
+
+def streams_of(receiver: KnownApplication) -> Sequence[SignalStream]:
+    """Return the streams of a receiver, oldest first."""
+    query = select(SignalStream).where(SignalStream.application_id == receiver.id)
+    return db.session.scalars(query.order_by(SignalStream.id)).all()
+
+
+def get_stream(receiver: KnownApplication, uid: object) -> SignalStream:
+    """Return a stream of a receiver by its id.
+
+    :raises NotFoundError: the receiver has none.
+    """
+    found = None
+    if isinstance(uid, str) and is_uid(uid):
+        found = db.session.scalar(
+            select(SignalStream).where(SignalStream.application_id == receiver.id, SignalStream.uid == uid.lower())
+        )
+    if found is None:
+        raise NotFoundError("This receiver has no stream with this stream_id.")
+    return found
+
+
+def update_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, wanted: Wanted) -> None:
+    """Change what a receiver says anew of a stream, and nothing else (SSF §8.1.1.3)."""
+    if wanted.events_requested is not None:
+        stream.events_requested = wanted.events_requested
+    if wanted.description is not None:
+        stream.description = wanted.description
+    _set_delivery(stream, wanted)
+    _touch(stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+
+
+def replace_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, wanted: Wanted) -> None:
+    """Set all that a receiver says of a stream anew; what it leaves out, it does not say any more (SSF §8.1.1.4)."""
+    stream.events_requested = wanted.events_requested
+    stream.description = wanted.description or ""
+    _set_delivery(stream, wanted if wanted.method is not None else Wanted(method=Method.POLL))
+    _touch(stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+
+
+def delete_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream) -> None:
+    """Delete a stream, with what waits in it."""
+    _record(Tag.SIGNAL_STREAM_DELETE, realm, receiver, stream)
+    _drop_events(stream)
+    db.session.delete(stream)
+
+
+def set_status(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, status: Status, reason: str) -> None:
+    """Set what becomes of the events of a stream, as its receiver wishes (SSF §8.1.2.2)."""
+    if status is Status.DISABLED:
+        _drop_events(stream)
+    stream.status, stream.status_reason = status.value, one_line(reason)[:LONGEST_REASON]
+    _touch(stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+
+
+def verify_stream(stream: SignalStream, state: str | None) -> None:
+    """Send an event through a stream by which its receiver can tell that it works (SSF §8.1.4.2).
+
+    :param state: what it says, if anything.
+    :raises TooSoonError: one was asked for a moment ago.
+    """
+    now = clock.now()
+    if stream.verified_at is not None and now - stream.verified_at < timedelta(seconds=VERIFY_EVERY):
+        raise TooSoonError(f"An event to try this stream with was asked for a moment ago. Ask again in {VERIFY_EVERY} seconds.")
+    stream.verified_at = now
+    _touch(stream)
+    enqueue_for(stream, Event(VERIFICATION, opaque(stream.uid), {} if state is None else {"state": state}))
+
+
+def end_stuck_streams() -> None:
+    """End the streams whose receivers have not taken anything for days, or left too much; tell them that (SSF §8.1.5)."""
+    oldest = select(SignalEvent.stream_id, func.min(SignalEvent.at).label("at"), func.count().label("count"))
+    waiting = oldest.group_by(SignalEvent.stream_id).subquery()
+    is_stuck = (waiting.c.at < clock.now() - KEEP) | (waiting.c.count > MOST_HELD)
+    query = (
+        select(SignalStream, Application.name, Realm.name)
+        .join(waiting, waiting.c.stream_id == SignalStream.id)
+        .join(Application, Application.id == SignalStream.application_id)
+        .join(Realm, Realm.id == SignalStream.realm_id)
+        .where(is_stuck)
+    )
+    for stream, application, realm in db.session.execute(query).all():
+        _drop_events(stream)
+        if stream.status == Status.DISABLED.value:
+            continue  # nor has it taken that it was ended
+        stream.status = Status.DISABLED.value
+        stream.status_reason = f"Events were not taken for {KEEP.days} days, or more than {MOST_HELD:,} waited."
+        told = {"status": stream.status, "reason": stream.status_reason}
+        enqueue_for(stream, Event(STREAM_UPDATED, opaque(stream.uid), told))
+        audit.record(Tag.SIGNAL_STREAM_END, realm, f"application:{application}", stream=stream.uid)
+
+
+def describe(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, poll_url: str) -> dict[str, Any]:
+    """Return the configuration of a stream, with what its receiver has said of it (SSF §8.1.1).
+
+    :param poll_url: where it is polled.
+    """
+    delivery = {"method": stream.method, "endpoint_url": stream.endpoint_url or poll_url}
+    told: dict[str, Any] = {
+        "stream_id": stream.uid,
+        "iss": realm.issuer,
+        "aud": receiver.client_id,
+        "delivery": delivery,
+        "events_supported": list(EVENTS_SUPPORTED),
+        "events_delivered": stream.events_delivered,
+        "min_verification_interval": VERIFY_EVERY,
+        "inactivity_timeout": int(KEEP.total_seconds()),
+    }
+    if stream.events_requested is not None:
+        told["events_requested"] = stream.events_requested
+    if stream.description:
+        told["description"] = stream.description
+    return told
+
+
+def check_unchanged(said: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """See that what a receiver repeats of what it cannot decide is as it is (SSF §8.1.1.3).
+
+    :raises InvalidValueError: it says something else.
+    """
+    fixed = ("iss", "aud", "events_supported", "events_delivered", "min_verification_interval", "inactivity_timeout")
+    for name in fixed:
+        if name in said and said[name] != told[name]:
+            raise InvalidValueError(f"{name} is not for the receiver to say. Leave it out, or send it as it is.")
+    delivery = said.get("delivery")
+    if isinstance(delivery, dict) and delivery.get("method") == Method.POLL.value:
+        url = delivery.get("endpoint_url")
+        if url and told["delivery"]["method"] == Method.POLL.value and url != told["delivery"]["endpoint_url"]:
+            raise InvalidValueError("Where a stream is polled is not for the receiver to say. Leave endpoint_url out.")
+
+
+def stream_listing(realm: Realm) -> Listing:
+    """Return the streams of a realm with the names of their receivers and how many events wait, to be listed in pages."""
+    count = select(func.count()).where(SignalEvent.stream_id == SignalStream.id).scalar_subquery()
+    query = select(SignalStream, Application.name, count).join(Application, Application.id == SignalStream.application_id)
+    return Listing(query.where(SignalStream.realm_id == realm.id), SignalStream.id, {})
+
+
+def remove_stream(realm: Realm, uid: str) -> None:
+    """Delete a stream of a realm, whoever receives it.
+
+    :raises NotFoundError: there is none.
+    """
+    query = select(SignalStream, Application.name).join(Application, Application.id == SignalStream.application_id)
+    row = db.session.execute(query.where(SignalStream.realm_id == realm.id, SignalStream.uid == uid.lower())).first()
+    if row is None:
+        raise NotFoundError("There is no stream with this id.")
+    audit.record(Tag.SIGNAL_STREAM_DELETE, realm.name, f"application:{row[1]}", stream=row[0].uid)
+    _drop_events(row[0])
+    db.session.delete(row[0])
+
+
+def header_of(stream: SignalStream) -> str:
+    """Return the header `Authorization` that goes with what is pushed; empty for none."""
+    return vault.unseal(stream.sealed_header, context=_context(stream.uid)).decode() if stream.sealed_header else ""
+
+
+def _set_delivery(stream: SignalStream, wanted: Wanted) -> None:
+    if wanted.method is None:
+        return
+    stream.method = wanted.method.value
+    stream.endpoint_url = wanted.endpoint_url if wanted.method is Method.PUSH else ""
+    stream.sealed_header = vault.seal(wanted.header.encode(), context=_context(stream.uid)) if wanted.header else ""
+
+
+def _touch(stream: SignalStream) -> None:
+    """Note that the receiver takes an interest: what has failed until now is tried again at once."""
+    stream.used_at = stream.push_at = clock.now()
+    stream.tries, stream.last_error = 0, ""
+
+
+def _drop_events(stream: SignalStream) -> None:
+    db.session.execute(delete(SignalEvent).where(SignalEvent.stream_id == stream.id))
+
+
+def _record(tag: Tag, realm: KnownRealm, receiver: KnownApplication, stream: SignalStream) -> None:
+    where = {"url": stream.endpoint_url} if stream.endpoint_url else {}
+    audit.record(
+        tag, realm.name, f"application:{receiver.name}", stream=stream.uid, method=stream.method, status=stream.status, **where
+    )
+
+
+def _context(uid: str) -> str:
+    return f"signal stream {uid}"
+
+
+vault.register_sealed(SignalStream.sealed_header, select(SignalStream.id, SignalStream.sealed_header, SignalStream.uid), _context)
