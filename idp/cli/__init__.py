@@ -29,6 +29,7 @@ _COMMANDS = {
     "grants": "idp.cli.grants:grants_group",
     "keys": "idp.cli.keys:keys_group",
     "federation": "idp.cli.federation:federation_group",
+    "signals": "idp.cli.signals:signals_group",
     "keysets": "idp.cli.keysets:keysets_group",
     "leases": "idp.cli.leases:leases_group",
     "master-key": "idp.cli.master_key:master_key_group",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -12,7 +12,6 @@ from idp.applications import Application, KnownApplication, check_logout_uri
 from idp.audit import Tag
 from idp.db import db, is_uid
 from idp.errors import IdpError, InvalidValueError, Kind, NotFoundError
-from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.signals.events import EVENTS_SUPPORTED, STREAM_UPDATED, VERIFICATION, Event, opaque
 from idp.signals.models import Method, SignalEvent, SignalStream, Status
@@ -268,11 +267,30 @@ def check_unchanged(said: Mapping[str, Any], told: Mapping[str, Any]) -> None:
             raise InvalidValueError("Where a stream is polled is not for the receiver to say. Leave endpoint_url out.")
 
 
-def stream_listing(realm: Realm) -> Listing:
-    """Return the streams of a realm with the names of their receivers and how many events wait, to be listed in pages."""
-    count = select(func.count()).where(SignalEvent.stream_id == SignalStream.id).scalar_subquery()
-    query = select(SignalStream, Application.name, count).join(Application, Application.id == SignalStream.application_id)
-    return Listing(query.where(SignalStream.realm_id == realm.id), SignalStream.id, {})
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a stream stands."""
+
+    stream: SignalStream
+    receiver: str
+    """Name of the application."""
+    waiting: int
+    """Events that were not taken yet."""
+    oldest: datetime | None
+    """When the oldest of them has happened."""
+
+
+def list_standing(realm: Realm) -> list[Standing]:
+    """Return how the streams of a realm stand, oldest first."""
+    waiting = select(SignalEvent.stream_id, func.count().label("count"), func.min(SignalEvent.at).label("oldest"))
+    counted = waiting.group_by(SignalEvent.stream_id).subquery()
+    query = (
+        select(SignalStream, Application.name, func.coalesce(counted.c.count, 0), counted.c.oldest)
+        .join(Application, Application.id == SignalStream.application_id)
+        .outerjoin(counted, counted.c.stream_id == SignalStream.id)
+        .where(SignalStream.realm_id == realm.id)
+    )
+    return [Standing(*row) for row in db.session.execute(query.order_by(SignalStream.id))]
 
 
 def remove_stream(realm: Realm, uid: str) -> None:

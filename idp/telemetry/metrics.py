@@ -22,6 +22,7 @@ _COUNTERS = {
     "realmgate_audit_events_sealed": ("Events of the audit trail added to a hash chain.", ()),
     "realmgate_audit_checkpoints_pushed": ("Checkpoints of the audit trail pushed off the box.", ()),
     "realmgate_logout_notices": ("Notices to applications that somebody has signed out.", ("outcome",)),
+    "realmgate_signals_pushed": ("Security events pushed to receivers.", ("outcome",)),
     "realmgate_late_bodies": ("Requests ended because their body did not arrive in time.", ()),
     "realmgate_overload": ("Requests refused because all threads were busy.", ()),
     "realmgate_forwarded_ignored": ("Requests with X-Forwarded-For from a peer that is not a trusted proxy.", ()),
@@ -44,6 +45,7 @@ _SEEN_FROM_THE_START = {
     "realmgate_rate_limited": ("application", "realm", "failed-authentication", "credential", "api", "sign-in-seats"),
     "realmgate_attempts_refused": ("account", "address", "realm"),
     "realmgate_logout_notices": ("delivered", "put off", "given up"),
+    "realmgate_signals_pushed": ("delivered", "put off"),
 }
 """Values of a label that are shown, as 0, before the first is counted: Prometheus sees no rise in what it has not seen before."""
 

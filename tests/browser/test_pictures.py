@@ -39,6 +39,7 @@ _DIFFERENT_EACH_TIME = (
     (r"[0-9a-f]{8}…", "ID…"),
     (r"\b1[67]\d{8}\b", "SECONDS"),
     (r"\d+ events are sealed", "EVENTS are sealed"),
+    (r'status: "Suggestions: \d+"', "status"),  # they come when they come
     (r"Mozilla/[^\n]*", "BROWSER"),
 )
 

@@ -1,14 +1,18 @@
 """Streams over HTTP: who may have one, how it is set up, and how it is polled (SSF §8.1, RFC 8936)."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from idp import access, applications, clock, realms, runtime, signals
+from idp.cli import main as idp_command
 from idp.db import commit, db
+from idp.settings import Settings
 from idp.signals import SignalEvent, SignalStream
 from tests.conftest import FrozenClock
 from tests.factories import Factory, ask_token, set_application
@@ -300,3 +304,21 @@ def test_who_loses_the_permission_is_told_nothing_more(siem: Receiver, make: Fac
 
     make.change(take, "siem")
     assert siem.poll(stream).status_code == 403
+
+
+def test_operators_see_streams_and_end_them(app: Flask, siem: Receiver, make: Factory, settings: Settings) -> None:
+    make.application()
+    stream = siem.stream(description="for the SOC")
+    disable(make)
+
+    def idp(*arguments: str) -> str:
+        done = CliRunner().invoke(idp_command, arguments, env={"IDP_DATA_DIR": str(settings.data_dir)})
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    (listed,) = json.loads(idp("signals", "list", "--realm", "acme", "--json"))
+    assert (listed["stream_id"], listed["receiver"], listed["waiting"]) == (stream, "siem", 1)
+    assert stream in idp("signals", "list", "--realm", "acme")
+    assert "Deleted" in idp("signals", "delete", "--realm", "acme", "--yes", stream)
+    assert "There are no streams" in idp("signals", "list", "--realm", "acme")
+    assert siem.call("GET", "streams").json == []
