@@ -27,6 +27,7 @@ EXPECTED = {
         "none is damaged",
     ],
     "gateway.md": ["x-auth-subject: ", "x-auth-realm: acme"],
+    "signals.md": ['"authorization_schemes"', "caep/event-type/session-revoked", '{"sets": {}}'],
     "sign-in.md": ['"registration_access_token":', '"user_code":', "created application idp"],
     "federation.md": ["assertions of cluster that match builder admit builder.", "of jobs is ann@acme.example"],
     "mcp.md": ['"client_id_metadata_document_supported":true', '"aud":"https://tools.acme.example/mcp"'],
