@@ -100,8 +100,8 @@ def react(kind: str, act: Callable[[Sequence[str]], None]) -> None:
 
 @event.listens_for(Session, "before_commit")
 def _write_changes(session: Session) -> None:
-    """Write the published changes last, so that the lock on the counter is held as short as can be."""
-    if not session.info.get("changes"):
+    """Write the published changes last, so that the lock on the counter is held as short as can be: not with a savepoint."""
+    if session.in_nested_transaction() or not session.info.get("changes"):
         return
     session.flush()
     for kind, acts in _REACTIONS.items():
@@ -128,6 +128,8 @@ def forget_old_changes() -> None:
 @event.listens_for(Session, "after_commit")
 def _apply_here(session: Session) -> None:
     """Have this process itself forget at once what it has just changed: who asks it next reads what was written."""
+    if session.in_nested_transaction():
+        return  # a savepoint: nothing is committed yet
     changes = session.info.pop("written", None)
     if changes and "realmgate.feed" in current_app.extensions:
         current_app.extensions["realmgate.feed"].apply(changes)
@@ -135,6 +137,8 @@ def _apply_here(session: Session) -> None:
 
 @event.listens_for(Session, "after_rollback")
 def _forget_changes(session: Session) -> None:
+    if session.in_nested_transaction():
+        return  # back to a savepoint: what was published before it is still to be written
     session.info.pop("changes", None)
     session.info.pop("written", None)
 

@@ -9,9 +9,9 @@ from typing import Any
 from flask import Response, request
 
 from idp import audit, callers, ratelimit, rules, signals
-from idp.applications import KnownApplication
+from idp.applications import KnownApplication, known_application
 from idp.callers import Caller, CredentialError, DeniedError
-from idp.db import commit, db
+from idp.db import commit
 from idp.errors import IdpError, InvalidValueError, Kind
 from idp.long_polls import LONGEST_WAIT
 from idp.oauth.errors import (
@@ -77,11 +77,11 @@ def streams(realm: str) -> Response:
             case "PATCH" | "PUT":
                 return _answer(_change(known, receiver), 200)
             case "DELETE":
-                stream = signals.get_stream(receiver, request.args.get("stream_id"))
+                stream = _stream(receiver, request.args.get("stream_id"))
                 signals.delete_stream(known, receiver, stream)
                 return Response(status=204, headers=NO_STORE)
         if "stream_id" in request.args:
-            stream = signals.get_stream(receiver, request.args["stream_id"])
+            stream = _stream(receiver, request.args["stream_id"])
             return _answer(_described(known, receiver, stream), 200)
         return _answer([_described(known, receiver, each) for each in signals.streams_of(receiver)], 200)
 
@@ -91,14 +91,14 @@ def status(realm: str) -> Response:
     with _called(realm, manages=request.method == "POST") as (known, receiver):
         if request.method == "POST":
             said = _body()
-            stream = signals.get_stream(receiver, said.get("stream_id"))
+            stream = _stream(receiver, said.get("stream_id"))
             try:
                 wanted = Status(str(said.get("status")))
             except ValueError:
                 raise InvalidRequestError(f"status takes {', '.join(each.value for each in Status)}.") from None
             signals.set_status(known, receiver, stream, wanted, _text(said, "reason", 300) or "")
         else:
-            stream = signals.get_stream(receiver, request.args.get("stream_id"))
+            stream = _stream(receiver, request.args.get("stream_id"))
         reason = {"reason": stream.status_reason} if stream.status_reason else {}
         return _answer({"stream_id": stream.uid, "status": stream.status, **reason}, 200)
 
@@ -107,7 +107,7 @@ def verify(realm: str) -> Response:
     """Send an event by which a receiver can tell that its stream works (SSF §8.1.4.2)."""
     with _called(realm, manages=True) as (_, receiver):
         said = _body()
-        stream = signals.get_stream(receiver, said.get("stream_id"))
+        stream = _stream(receiver, said.get("stream_id"))
         signals.verify_stream(stream, _text(said, "state", 1_000))
         return Response(status=204, headers=NO_STORE)
 
@@ -116,7 +116,7 @@ def poll(realm: str, stream_id: str) -> Response:
     """Settle events of before, and answer the next ones of a stream: after a while, if there are none yet (RFC 8936 §2.4)."""
     with _called(realm, manages=False) as (known, receiver):
         said = _body()
-        stream = signals.get_stream(receiver, stream_id)
+        stream = _stream(receiver, stream_id)
         most, waits = _most(said), said.get("returnImmediately", False)
         if not isinstance(waits, bool):
             raise InvalidRequestError("returnImmediately takes true or false.")
@@ -125,15 +125,15 @@ def poll(realm: str, stream_id: str) -> Response:
         commit()
         end = time.monotonic() + (0 if waits or most == 0 else LONGEST_WAIT)
         newest = signals.newest(known.runtime)
-        while True:
-            seen = newest.of(number)
-            taken = signals.take(known, receiver, signals.get_stream(receiver, stream_id), most)
-            db.session.rollback()
-            if taken.sets or (left := end - time.monotonic()) <= 0:
-                break
-            give_back_place(request.environ)
-            if not newest.await_news(number, seen, left):
-                break
+        with newest.turn(number) as turn:
+            while True:
+                seen = newest.of(number)
+                taken = signals.take(*_as_of_now(known, receiver), _stream(receiver, stream_id), most)
+                if taken.sets or (left := end - time.monotonic()) <= 0:
+                    break
+                give_back_place(request.environ)
+                if not newest.await_news(number, turn, seen, left):
+                    break
     more = {"moreAvailable": True} if taken.is_more else {}
     return _answer({"sets": taken.sets, **more}, 200)
 
@@ -184,9 +184,28 @@ def _caller(realm: KnownRealm) -> Caller:
         raise InvalidTokenError(is_shown=True, sentence=str(error)) from error
 
 
+def _as_of_now(realm: KnownRealm, receiver: KnownApplication) -> tuple[KnownRealm, KnownApplication]:
+    """Return realm and receiver as they are by now.
+
+    :raises AccessDeniedError: it may not receive anything any more.
+    """
+    realm.runtime.feed.confirm_now()
+    known = open_realm(realm.name)
+    found = known_application(known, receiver.client_id)
+    if found is None or found.uid != receiver.uid or not signals.may_receive(found):
+        raise AccessDeniedError("The application may not receive security events any more.")
+    return known, found
+
+
+def _stream(receiver: KnownApplication, uid: object) -> SignalStream:
+    if not uid:
+        raise InvalidRequestError("stream_id is missing.")
+    return signals.get_stream(receiver, uid)
+
+
 def _change(realm: KnownRealm, receiver: KnownApplication) -> dict[str, Any]:
     said = _body()
-    stream = signals.get_stream(receiver, said.get("stream_id"))
+    stream = _stream(receiver, said.get("stream_id"))
     signals.check_unchanged(said, _described(realm, receiver, stream))
     change = signals.replace_stream if request.method == "PUT" else signals.update_stream
     change(realm, receiver, stream, signals.read_wanted(said))

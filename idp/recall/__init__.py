@@ -6,9 +6,10 @@ from idp.recall.known import KnownCauses, is_withdrawn, known_causes
 from idp.recall.marks import Kind, mark_of
 from idp.recall.models import RecallCause, RecallClock
 from idp.recall.polls import await_news, waiting
-from idp.recall.writing import TakenBack, forget_old_causes, listen
+from idp.recall.writing import CACHED, TakenBack, forget_old_causes, listen
 
 __all__ = [
+    "CACHED",
     "Edition",
     "Kind",
     "KnownCauses",

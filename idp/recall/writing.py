@@ -163,4 +163,5 @@ def _upsert(rows: Collection[dict[str, Any]]) -> None:
 
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
-    session.info.pop(_PENDING, None)
+    if not session.in_nested_transaction():  # back to a savepoint, what was before it still counts
+        session.info.pop(_PENDING, None)

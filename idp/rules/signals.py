@@ -1,6 +1,6 @@
 """Who may receive security events."""
 
-from idp import signals
+from idp import access, signals
 from idp.applications import KnownApplication
 from idp.callers import Caller, DeniedError
 from idp.errors import Sentence
@@ -29,7 +29,8 @@ def receiver(realm: KnownRealm, caller: Caller, *, manages: bool) -> KnownApplic
     application = caller.subject
     if not isinstance(application, KnownApplication) or caller.is_delegated or caller.realm.name != realm.name:
         raise DeniedError(Sentence("Security events are for applications of this {realm}, by tokens of their own."))
-    if not signals.may_receive(application):
+    # by what the token carries, which may be less than the application holds
+    if not application.enabled or not access.may(caller.held_roles, signals.RECEIVE):
         sentence = "Receiving security events requires a role with the permission {permission}, on the {realm}."
         raise DeniedError(Sentence(sentence, permission=signals.RECEIVE))
     scopes = {READ, MANAGE} & set(caller.claims.get("scope", "").split())

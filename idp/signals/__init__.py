@@ -5,6 +5,7 @@ from idp.signals.models import Method, SignalEvent, SignalStream, Status
 from idp.signals.polls import newest
 from idp.signals.streams import (
     RECEIVE,
+    Standing,
     check_unchanged,
     create_stream,
     delete_stream,
@@ -28,6 +29,7 @@ __all__ = [
     "Method",
     "SignalEvent",
     "SignalStream",
+    "Standing",
     "Status",
     "check_unchanged",
     "create_stream",

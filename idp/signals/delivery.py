@@ -2,10 +2,12 @@
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import delete, exists, select, update
 
@@ -13,6 +15,7 @@ from idp import clock, keys, outbound, realms, runtime
 from idp.applications import Application, KnownApplication, known_application
 from idp.db import commit, db, reading
 from idp.errors import StorageUnavailableError
+from idp.feed import Cache
 from idp.outbound import OutboundError, Reach
 from idp.realms import KnownRealm, Realm
 from idp.signals.models import Method, SignalEvent, SignalStream, Status
@@ -26,11 +29,20 @@ TYPE = "secevent+jwt"
 """RFC 8417 §2.3."""
 
 MOST_AT_ONCE = 100
-"""Events of one answer to a receiver that polls, and of one turn of pushing."""
+"""Events of one answer to a receiver that polls."""
 
-LEASE = timedelta(minutes=15)
-"""How long a stream belongs to the worker that pushes: longer than pushing one turn's events takes. One that dies leaves it to
-the next after that."""
+MOST_WRITTEN = 2_000
+"""Signed events that each worker remembers, a KB each."""
+
+LEASE = timedelta(minutes=1)
+"""How long a stream belongs to the worker that pushes, counted anew with each event: longer than pushing one takes. One that dies
+leaves it to the next after that."""
+
+LONGEST_TURN = 20.0
+"""Seconds after which it is another stream's turn."""
+
+DELIVERED, REFUSED, PUT_OFF = "delivered", "refused", "put off"
+"""What can become of an event that is pushed."""
 
 WAITS = (2, 10, 30, 120, 600, 1800, 3600)
 """Seconds between one try to push and the next; the last again and again, until the stream is ended."""
@@ -70,26 +82,56 @@ def settle(stream: SignalStream, acknowledged: Collection[str], errors: Mapping[
         db.session.execute(delete(SignalEvent).where(SignalEvent.stream_id == stream.id, SignalEvent.jti.in_(done)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An event as it waits."""
+
+    jti: str
+    at: int
+    event_type: str
+    subject: dict[str, Any]
+    told: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: SignalEvent) -> "_Held":
+        """Return what a row says."""
+        return cls(event.jti, int(event.at.timestamp()), event.event_type, event.subject, event.told)
+
+
 def take(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, most: int) -> Taken:
-    """Return the oldest events of a stream that its receiver has not acknowledged; none while it is paused."""
+    """Return the oldest events of a stream that its receiver has not acknowledged; none while it is paused.
+
+    This ends the transaction: nobody waits while events are signed.
+    """
     if stream.status == Status.PAUSED.value:
+        db.session.rollback()
         return Taken({}, is_more=False)
     query = select(SignalEvent).where(SignalEvent.stream_id == stream.id).order_by(SignalEvent.id).limit(most + 1)
-    found = db.session.scalars(query).all()
+    found = [_Held.of(each) for each in db.session.scalars(query)]
+    db.session.rollback()
     return Taken({each.jti: write(realm, receiver, each) for each in found[:most]}, is_more=len(found) > most)
 
 
-def write(realm: KnownRealm, receiver: KnownApplication, event: SignalEvent) -> str:
-    """Return an event as a signed token: never with `sub` and `exp`, so that no API takes it for one of access (SSF §4.1)."""
+def write(realm: KnownRealm, receiver: KnownApplication, event: _Held) -> str:
+    """Return an event as a signed token: never with `sub` and `exp`, so that no API takes it for one of access (SSF §4.1).
+
+    One that is asked for again is not signed again, as long as the key is the same.
+    """
+    signer = keys.key_ring(realm).signer(ALGORITHM, clock.timestamp())
+    written: Cache[str] = realm.runtime.extensions.setdefault("signals-written", Cache(MOST_WRITTEN))
     claims = {
         "iss": realm.issuer,
         "jti": event.jti,
-        "iat": int(event.at.timestamp()),
+        "iat": event.at,
         "aud": receiver.client_id,
         "sub_id": event.subject,
         "events": {event.event_type: event.told},
     }
-    return keys.key_ring(realm).signer(ALGORITHM, clock.timestamp()).sign(TYPE, json.dumps(claims, separators=(",", ":")))
+    return _kept(written, f"{signer.kid} {event.jti}", lambda: signer.sign(TYPE, json.dumps(claims, separators=(",", ":"))))
+
+
+def _kept(written: Cache[str], key: str, sign: Callable[[], str]) -> str:
+    return written.get(key) or written.load(key, sign)
 
 
 def push_events(limit: int = 20) -> int:
@@ -99,43 +141,53 @@ def push_events(limit: int = 20) -> int:
     answer and noting it, the event is pushed again, with the same `jti`.
     """
     pushed = 0
-    runtime.current().feed.confirm()
     for _ in range(limit):
-        stream_id = _claim()
-        if stream_id is None:
+        runtime.current().feed.confirm()
+        turn = _claim()
+        if turn is None:
             break
         try:
-            pushed += _push_all(stream_id)
+            pushed += _push_all(turn)
         except StorageUnavailableError:
             raise
         except Exception:  # noqa: BLE001 (a stream that cannot be pushed stands in the way of no other)
             _log.exception("a stream could not be pushed")
             db.session.rollback()
-            _put_off(stream_id, "This server could not push it. Its log has the particulars.")
+            _put_off(turn, "This server could not push it. Its log has the particulars.")
     return pushed
 
 
-def _claim() -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A stream that was claimed to be pushed."""
+
+    stream_id: int
+    claim: str
+
+
+def _claim() -> _Turn | None:
     now = clock.now()
     waits = exists(select(SignalEvent.id).where(SignalEvent.stream_id == SignalStream.id))
+    is_free = SignalStream.claimed_until.is_(None) | (SignalStream.claimed_until <= now)
     is_due = (
         (SignalStream.push_at <= now)
+        & is_free
         & (SignalStream.method == Method.PUSH.value)
         & (SignalStream.status != Status.PAUSED.value)
-        & waits
     )
-    due = select(SignalStream.id).where(is_due).order_by(SignalStream.push_at).limit(1)
+    due = select(SignalStream.id).where(is_due & waits).order_by(SignalStream.push_at).limit(1)
     with reading() as session:
         if session.scalar(due) is None:
             return None  # the usual case, found out without keeping a writer waiting
-    claiming = update(SignalStream).where(SignalStream.id == due.scalar_subquery(), SignalStream.push_at <= now)
+    claim = str(uuid4())
+    claiming = update(SignalStream).where(SignalStream.id == due.scalar_subquery(), is_due)
     claimed = db.session.execute(
-        claiming.values(push_at=now + LEASE, tries=SignalStream.tries + 1)
+        claiming.values(claim=claim, claimed_until=now + LEASE)
         .returning(SignalStream.id)
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()
     commit()
-    return claimed
+    return _Turn(claimed, claim) if claimed is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,38 +196,57 @@ class _Push:
 
     id: int
     jti: str
+    url: str
+    headers: dict[str, str]
     written: str
 
 
-def _push_all(stream_id: int) -> int:
+def _push_all(turn: _Turn) -> int:
     """Push what waits in a claimed stream until it is empty, the turn is over, or something goes wrong."""
-    read = _read(stream_id)
-    if read is None:
-        _put_off(stream_id, "The application may not receive events: it is disabled, or has no role that permits it.")
-        return 0
-    url, headers, pushes = read
     settings = runtime.current().settings
     reach = Reach(private=settings.outbound_private, networks=settings.outbound_networks)
-    for number, each in enumerate(pushes):
-        problem = _push(url, headers, each, reach)
-        count("realmgate_signals_pushed", 1, "put off" if problem else "delivered")
+    pushed, end = 0, time.monotonic() + LONGEST_TURN
+    while time.monotonic() < end:
+        runtime.current().feed.confirm()
+        push = _next(turn)
+        if push is None:
+            break
+        if isinstance(push, str):
+            _put_off(turn, push)
+            return pushed
+        outcome, problem = _push(push, reach)
+        count("realmgate_signals_pushed", 1, outcome)
         if problem:
-            _log.warning("an event was not pushed to %s: %s", url[:100], problem)
-            _put_off(stream_id, problem)
-            return number
-        db.session.execute(delete(SignalEvent).where(SignalEvent.id == each.id))
+            _log.warning("event %s was not taken by %s: %s", push.jti, push.url[:100], problem)
+        if outcome == PUT_OFF:
+            _put_off(turn, problem)
+            return pushed
+        pushed += outcome == DELIVERED
+        db.session.execute(delete(SignalEvent).where(SignalEvent.id == push.id))
+        _own(turn, used_at=clock.now(), tries=0, last_error=problem[:300])
         commit()
-    done = {"push_at": clock.now(), "used_at": clock.now(), "tries": 0, "last_error": ""}
-    db.session.execute(update(SignalStream).where(SignalStream.id == stream_id).values(done))
+    _own(turn, push_at=clock.now(), claimed_until=None)
     commit()
-    return len(pushes)
+    return pushed
 
 
-def _read(stream_id: int) -> tuple[str, dict[str, str], list[_Push]] | None:
-    """Return where to push what; None if the receiver may not have it. No transaction is left open while somebody is called."""
+def _own(turn: _Turn, **values: Any) -> bool:
+    """Change the stream of a turn; tell whether it is still the turn's."""
+    changing = update(SignalStream).where(SignalStream.id == turn.stream_id, SignalStream.claim == turn.claim).values(values)
+    done = changing.returning(SignalStream.id).execution_options(synchronize_session=False)
+    return db.session.execute(done).first() is not None
+
+
+def _next(turn: _Turn) -> _Push | str | None:
+    """Return the next event and where to push it; None if there is none, or no turn any more; why it has to wait, otherwise.
+
+    What its receiver and others have changed since the last one counts, and no transaction is left open while somebody is called.
+    """
     query = select(SignalStream, Application.name, Realm.name)
     query = query.join(Application, Application.id == SignalStream.application_id).join(Realm, Realm.id == SignalStream.realm_id)
-    row = db.session.execute(query.where(SignalStream.id == stream_id)).first()
+    is_ours = _own(turn, claimed_until=clock.now() + LEASE)
+    commit()
+    row = db.session.execute(query.where(SignalStream.id == turn.stream_id)).first() if is_ours else None
     if row is None:
         return None
     stream, name, realm_name = row
@@ -183,31 +254,34 @@ def _read(stream_id: int) -> tuple[str, dict[str, str], list[_Push]] | None:
     receiver = known_application(realm, name) if realm is not None else None
     if realm is None or receiver is None or not may_receive(receiver):
         db.session.rollback()
+        return "The application may not receive events: it is disabled, or has no role that permits it."
+    next_one = select(SignalEvent).where(SignalEvent.stream_id == turn.stream_id).order_by(SignalEvent.id).limit(1)
+    event = db.session.scalar(next_one)
+    if event is None or stream.status == Status.PAUSED.value or stream.method != Method.PUSH.value:
+        db.session.rollback()
         return None
-    events = select(SignalEvent).where(SignalEvent.stream_id == stream_id).order_by(SignalEvent.id).limit(MOST_AT_ONCE)
-    pushes = [_Push(each.id, each.jti, write(realm, receiver, each)) for each in db.session.scalars(events)]
-    headers, url = {"Accept": "application/json"}, stream.endpoint_url
+    headers, url = {"Accept": "application/json", "Content-Type": f"application/{TYPE}"}, stream.endpoint_url
     if authorization := header_of(stream):
         headers["Authorization"] = authorization
+    found = _Push(event.id, event.jti, url, headers, write(realm, receiver, _Held.of(event)))
     db.session.rollback()
-    return url, headers, pushes
+    return found
 
 
-def _push(url: str, headers: dict[str, str], push: _Push, reach: Reach) -> str:
-    """Push an event; return why it has to be pushed again, or nothing."""
+def _push(push: _Push, reach: Reach) -> tuple[str, str]:
+    """Push an event; return what has become of it, and what is wrong."""
     try:
-        answer = outbound.post(url, push.written.encode(), headers | {"Content-Type": f"application/{TYPE}"}, reach=reach)
+        answer = outbound.post(push.url, push.written.encode(), push.headers, reach=reach)
     except OutboundError as error:
-        return str(error)
+        return PUT_OFF, str(error)
     if answer.status in _ACCEPTED:
-        return ""
+        return DELIVERED, ""
     if answer.status == _REFUSED:
         code = _error_in(answer.content)
         if code and code not in _PASSING:
-            _log.warning("event %s was refused by %s: %s", push.jti, url[:100], code)
-            return ""  # it would refuse it again
-        return f"status 400, {code or 'without an error code of RFC 8935'}"
-    return f"status {answer.status}"
+            return REFUSED, f"{push.jti} was refused: {code}"  # it would refuse it again
+        return PUT_OFF, f"status 400, {code or 'without an error code of RFC 8935'}"
+    return PUT_OFF, f"status {answer.status}"
 
 
 def _error_in(content: bytes) -> str:
@@ -220,9 +294,8 @@ def _error_in(content: bytes) -> str:
     return error[:100] if isinstance(error, str) and error.isprintable() else ""
 
 
-def _put_off(stream_id: int, problem: str) -> None:
-    tries = db.session.scalar(select(SignalStream.tries).where(SignalStream.id == stream_id)) or 1
+def _put_off(turn: _Turn, problem: str) -> None:
+    tries = (db.session.scalar(select(SignalStream.tries).where(SignalStream.id == turn.stream_id)) or 0) + 1
     again_at = clock.now() + timedelta(seconds=WAITS[min(tries, len(WAITS)) - 1])
-    changes: dict[str, Any] = {"push_at": again_at, "last_error": problem[:300]}
-    db.session.execute(update(SignalStream).where(SignalStream.id == stream_id).values(changes))
+    _own(turn, push_at=again_at, tries=tries, last_error=problem[:300], claimed_until=None)
     commit()

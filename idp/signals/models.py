@@ -54,7 +54,11 @@ class SignalStream(Identified, Base):
     verified_at: Mapped[datetime | None]
     """When its receiver has last asked for an event to try it with."""
     push_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
-    """From when on something may be pushed. Whoever pushes moves this ahead first, so that nobody else does."""
+    """From when on something may be pushed."""
+    claim: Mapped[str] = mapped_column(String(36), default="")
+    """By which whoever pushes shows that the stream is still theirs."""
+    claimed_until: Mapped[datetime | None]
+    """Until when it is, unless they say that they go on."""
     tries: Mapped[int] = mapped_column(default=0)
     """Pushes that have failed, one after the other, until now."""
     last_error: Mapped[str] = mapped_column(String(300), default="")

@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import event, insert, select
 from sqlalchemy.orm import Session
 
-from idp import audit, clock, recall, runtime
+from idp import audit, clock, feed, recall, runtime
 from idp.applications import Application
 from idp.audit import Actor, Heard, Tag
 from idp.authorizations import Authorization
@@ -44,9 +44,8 @@ class _Noted:
 
     taken_back: list[tuple[TakenBack, Actor]] = field(default_factory=list)
     heard: list[tuple[Heard, Change]] = field(default_factory=list)
-
-    def realms(self) -> set[str]:
-        return {each.realm for each, _ in self.taken_back} | {each.realm for each, _ in self.heard}
+    closed: set[str] = field(default_factory=set)
+    """Realms that do not work any more: with that, all is told that could be told of their sessions."""
 
 
 def _noted() -> _Noted:
@@ -55,7 +54,8 @@ def _noted() -> _Noted:
 
 
 def _note_taken_back(cause: TakenBack) -> None:
-    if cause.kind in _ENDED:
+    # what is announced beforehand, such as the end of a key that was replaced, was told as a change of that key
+    if cause.kind in _ENDED and cause.at <= clock.now():
         _noted().taken_back.append((cause, audit.current_actor()))
 
 
@@ -81,39 +81,60 @@ audit.listen((Tag.APPLICATION_UPDATE,), _note_keys)
 audit.listen((Tag.REALM_DEACTIVATE, Tag.REALM_DELETE), _note_realm)
 
 
-@event.listens_for(Session, "before_commit")
-def _write(session: Session) -> None:
-    """Write what was noted into the streams that there are: after the change feed, which has causes looked for (`feed.react`)."""
-    noted: _Noted | None = session.info.pop(_PENDING, None)
+@event.listens_for(Session, "before_commit", insert=True)
+def _write_heard(session: Session) -> None:
+    """Write what was heard into the streams that there are: before the change feed, which holds up others."""
+    noted: _Noted | None = session.info.get(_PENDING)
+    if session.in_nested_transaction() or noted is None or not noted.heard:
+        return
+    heard, noted.heard = noted.heard, []
+    noted.closed |= {each.realm for each, change in heard if change is _CLOSED}
+    session.flush()
+    for name in sorted({each.realm for each, _ in heard}):
+        streams = _streams_of(name)
+        names = _Names(name)
+        if streams:
+            _enqueue(streams, [_changed(names, each, change) for each, change in heard if each.realm == name])
+
+
+def _write_taken_back(_realms: Sequence[str]) -> None:
+    """Write what was taken back: as the causes are, while the change feed has not begun to hold up others yet."""
+    noted: _Noted | None = db.session.info.pop(_PENDING, None)
     if noted is None:
         return
-    for name in sorted(noted.realms()):
+    for name in sorted({each.realm for each, _ in noted.taken_back} - noted.closed):
         streams = _streams_of(name)
         if streams:
-            _enqueue(streams, _events_of(name, noted))
-    session.flush()
+            _enqueue(streams, _ended(_Names(name), [each for each in noted.taken_back if each[0].realm == name]))
+
+
+feed.react(recall.CACHED, _write_taken_back)
 
 
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
-    session.info.pop(_PENDING, None)
+    if not session.in_nested_transaction():  # back to a savepoint, what was before it still counts
+        session.info.pop(_PENDING, None)
+
+
+@event.listens_for(Session, "after_commit")
+def _forget_what_was_written(session: Session) -> None:
+    _forget(session)
 
 
 def _streams_of(realm: str) -> Sequence[SignalStream]:
+    """Return the streams that take events. None of them goes before the commit: on SQLite nothing does meanwhile."""
     of_realm = select(Realm.id).where(Realm.name == realm).scalar_subquery()
     query = select(SignalStream).where(SignalStream.realm_id == of_realm, SignalStream.status != Status.DISABLED.value)
-    return db.session.scalars(query.order_by(SignalStream.id)).all()
+    return db.session.scalars(query.order_by(SignalStream.id).with_for_update(read=True, key_share=True)).all()
 
 
-def _events_of(realm: str, noted: _Noted) -> list[Event]:
-    """Return what is to be told of a realm: what a credential has become first, and then what has ended by it."""
-    names = _Names(realm, runtime.current().settings.issuer(realm))
-    found = [_changed(names, heard, change) for heard, change in noted.heard if heard.realm == realm]
-    for cause, actor in noted.taken_back:
-        if cause.realm == realm:
-            subjects = names.subjects_of(cause.kind, cause.texts)
-            found += [events.session_revoked(subject, cause.at, actor, _ENDED[cause.kind]) for subject in subjects]
-    return found
+def _ended(names: "_Names", taken_back: Iterable[tuple[TakenBack, Actor]]) -> list[Event]:
+    return [
+        events.session_revoked(subject, cause.at, actor, _ENDED[cause.kind])
+        for cause, actor in taken_back
+        for subject in names.subjects_of(cause.kind, cause.texts)
+    ]
 
 
 def _changed(names: "_Names", heard: Heard, change: Change) -> Event:
@@ -139,8 +160,8 @@ def _changed(names: "_Names", heard: Heard, change: Change) -> Event:
 class _Names:
     """Who and what is meant by the names and ids of a realm, as of this transaction."""
 
-    def __init__(self, realm: str, issuer: str) -> None:
-        self.issuer = issuer
+    def __init__(self, realm: str) -> None:
+        self.issuer = runtime.current().settings.issuer(realm)
         self._realm_id = select(Realm.id).where(Realm.name == realm).scalar_subquery()
         self._found: dict[tuple[str, str], tuple[Subject, str]] = {}
 

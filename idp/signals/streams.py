@@ -34,7 +34,11 @@ VERIFY_EVERY = 10
 """Seconds between two events that a receiver asks for to try its stream with."""
 
 MOST_HELD = 10_000
-"""Events that a stream keeps for a receiver that does not take them. One with more is ended."""
+"""Events that a stream keeps for a receiver that does not take them. Of more, those about single tokens are dropped: anybody can
+revoke tokens of their own, as many as they like, and nobody is to be kept from what else happens by that."""
+
+MOST_BY_FAR = 100_000
+"""Of so many that are left then, the stream is ended."""
 
 KEEP = timedelta(days=7)
 """How long it keeps them."""
@@ -42,6 +46,12 @@ KEEP = timedelta(days=7)
 
 class TooManyStreamsError(IdpError):
     """The receiver has as many streams as it may."""
+
+    kind = Kind.CONFLICT
+
+
+class StreamDisabledError(IdpError):
+    """Nothing goes through the stream."""
 
     kind = Kind.CONFLICT
 
@@ -196,7 +206,10 @@ def verify_stream(stream: SignalStream, state: str | None) -> None:
 
     :param state: what it says, if anything.
     :raises TooSoonError: one was asked for a moment ago.
+    :raises StreamDisabledError: nothing goes through it.
     """
+    if stream.status == Status.DISABLED.value:
+        raise StreamDisabledError("The stream is disabled, so nothing goes through it. Enable it first.")
     now = clock.now()
     if stream.verified_at is not None and now - stream.verified_at < timedelta(seconds=VERIFY_EVERY):
         raise TooSoonError(f"An event to try this stream with was asked for a moment ago. Ask again in {VERIFY_EVERY} seconds.")
@@ -206,10 +219,14 @@ def verify_stream(stream: SignalStream, state: str | None) -> None:
 
 
 def end_stuck_streams() -> None:
-    """End the streams whose receivers have not taken anything for days, or left too much; tell them that (SSF §8.1.5)."""
+    """End the streams whose receivers have not taken anything for days, or left far too much; tell them that (SSF §8.1.5)."""
+    of_tokens = SignalEvent.subject["format"].as_string() == "jwt_id"
+    full = select(SignalEvent.stream_id).group_by(SignalEvent.stream_id).having(func.count() > MOST_HELD)
+    for stream_id in db.session.scalars(full).all():
+        db.session.execute(delete(SignalEvent).where(SignalEvent.stream_id == stream_id, of_tokens))
     oldest = select(SignalEvent.stream_id, func.min(SignalEvent.at).label("at"), func.count().label("count"))
     waiting = oldest.group_by(SignalEvent.stream_id).subquery()
-    is_stuck = (waiting.c.at < clock.now() - KEEP) | (waiting.c.count > MOST_HELD)
+    is_stuck = (waiting.c.at < clock.now() - KEEP) | (waiting.c.count > MOST_BY_FAR)
     query = (
         select(SignalStream, Application.name, Realm.name)
         .join(waiting, waiting.c.stream_id == SignalStream.id)
@@ -222,7 +239,7 @@ def end_stuck_streams() -> None:
         if stream.status == Status.DISABLED.value:
             continue  # nor has it taken that it was ended
         stream.status = Status.DISABLED.value
-        stream.status_reason = f"Events were not taken for {KEEP.days} days, or more than {MOST_HELD:,} waited."
+        stream.status_reason = f"Events were not taken for {KEEP.days} days, or more than {MOST_BY_FAR:,} waited."
         told = {"status": stream.status, "reason": stream.status_reason}
         enqueue_for(stream, Event(STREAM_UPDATED, opaque(stream.uid), told))
         audit.record(Tag.SIGNAL_STREAM_END, realm, f"application:{application}", stream=stream.uid)
@@ -242,7 +259,6 @@ def describe(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream
         "events_supported": list(EVENTS_SUPPORTED),
         "events_delivered": stream.events_delivered,
         "min_verification_interval": VERIFY_EVERY,
-        "inactivity_timeout": int(KEEP.total_seconds()),
     }
     if stream.events_requested is not None:
         told["events_requested"] = stream.events_requested
@@ -256,7 +272,7 @@ def check_unchanged(said: Mapping[str, Any], told: Mapping[str, Any]) -> None:
 
     :raises InvalidValueError: it says something else.
     """
-    fixed = ("iss", "aud", "events_supported", "events_delivered", "min_verification_interval", "inactivity_timeout")
+    fixed = ("iss", "aud", "events_supported", "events_delivered", "min_verification_interval")
     for name in fixed:
         if name in said and said[name] != told[name]:
             raise InvalidValueError(f"{name} is not for the receiver to say. Leave it out, or send it as it is.")
@@ -313,11 +329,13 @@ def header_of(stream: SignalStream) -> str:
 
 
 def _set_delivery(stream: SignalStream, wanted: Wanted) -> None:
+    """Set how events are delivered. The header stays with the place that it is for: it is not told, so it cannot be sent back."""
     if wanted.method is None:
         return
-    stream.method = wanted.method.value
-    stream.endpoint_url = wanted.endpoint_url if wanted.method is Method.PUSH else ""
-    stream.sealed_header = vault.seal(wanted.header.encode(), context=_context(stream.uid)) if wanted.header else ""
+    url = wanted.endpoint_url if wanted.method is Method.PUSH else ""
+    if wanted.header is not None or url != stream.endpoint_url:
+        stream.sealed_header = vault.seal(wanted.header.encode(), context=_context(stream.uid)) if wanted.header else ""
+    stream.method, stream.endpoint_url = wanted.method.value, url
 
 
 def _touch(stream: SignalStream) -> None:

@@ -45,7 +45,7 @@ _SEEN_FROM_THE_START = {
     "realmgate_rate_limited": ("application", "realm", "failed-authentication", "credential", "api", "sign-in-seats"),
     "realmgate_attempts_refused": ("account", "address", "realm"),
     "realmgate_logout_notices": ("delivered", "put off", "given up"),
-    "realmgate_signals_pushed": ("delivered", "put off"),
+    "realmgate_signals_pushed": ("delivered", "refused", "put off"),
 }
 """Values of a label that are shown, as 0, before the first is counted: Prometheus sees no rise in what it has not seen before."""
 

@@ -1,5 +1,6 @@
 """What receivers are told: an event for each act that ends tokens, and for each that changes a credential."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from idp import apikeys, applications, keys, realms, users
 from idp.db import db
 from idp.errors import ConflictError
 from tests.factories import Factory, claims_of, password_hash, set_application, set_user
+from tests.recall.conftest import Api, api, base  # noqa: F401 (fixtures)
 from tests.recall.test_acts import ENDING, Stage
 from tests.signals.conftest import CREDENTIAL_CHANGE, ISSUER, SESSION_REVOKED, Receiver
 
@@ -154,3 +156,19 @@ def test_other_realms_are_told_nothing(make: Factory, siem: Receiver) -> None:
     make.application("theirs", realm="other")
     make.change(lambda realm, row: set_application(realm, row, enabled=False), "theirs", "other")
     assert siem.events() == []
+
+
+def test_what_a_savepoint_takes_back_takes_nothing_else_along(app: Flask, make: Factory, siem: Receiver, api: Api) -> None:
+    """Mails are counted in a savepoint: one too many, and what was done before it was told to nobody (no worker, no verifier)."""
+    token = Stage(app, make).key_token()
+    api.agrees(token, active=True)
+    siem.stream()
+
+    def revoke(realm: realms.Realm) -> None:
+        apikeys.revoke_key(realm, db.session.query(apikeys.ApiKey).one(), "why")
+        with contextlib.suppress(RuntimeError), db.session.begin_nested():
+            raise RuntimeError
+
+    make.do(revoke)
+    api.agrees(token, active=False)
+    assert {SESSION_REVOKED, CREDENTIAL_CHANGE} == {kind for each in siem.events() for kind in each["events"]}

@@ -129,8 +129,8 @@ def test_what_was_not_taken_is_pushed_again(
 def test_what_a_receiver_cannot_read_holds_up_nothing(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
     endpoint.answers.append((400, {"err": "invalid_request", "description": "no"}))
     end(make, "one", "two")
-    assert push(app) == 2
-    assert waiting(app) == 0
+    assert push(app) == 1
+    assert (len(endpoint.heard), waiting(app)) == (2, 0)
 
 
 def test_a_receiver_that_is_away_is_asked_ever_more_rarely(
@@ -197,6 +197,35 @@ def test_a_stream_that_is_paused_is_not_pushed(app: Flask, make: Factory, pushed
     assert (push(app), waiting(app)) == (0, 1)
     pushed.call("POST", "status", {"stream_id": stream, "status": "enabled"})
     assert push(app) == 1
+
+
+def test_the_header_stays_with_its_place(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+    told = pushed.call("GET", "streams", stream_id=pushed.streams[0]).json
+    assert pushed.call("PUT", "streams", told).status_code == 200
+    end(make, "one")
+    push(app)
+    assert endpoint.heard[0].headers["Authorization"] == "Bearer of-the-receiver"
+    told["delivery"]["endpoint_url"] += "/elsewhere"
+    assert pushed.call("PUT", "streams", told).status_code == 200
+    end(make, "two")
+    push(app)
+    assert "Authorization" not in endpoint.heard[1].headers
+
+
+def test_what_its_receiver_changes_counts_from_the_next_event_on(
+    app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(make, "one", "two")
+    posts = outbound.post
+
+    def pausing(*args: Any, **options: Any) -> outbound.Answer:
+        with app.app_context():
+            pushed.call("POST", "status", {"stream_id": pushed.streams[0], "status": "paused"})
+        return posts(*args, **options)
+
+    monkeypatch.setattr(outbound, "post", pausing)
+    assert push(app) == 1
+    assert (len(endpoint.heard), waiting(app)) == (1, 1)
 
 
 def test_a_stream_can_be_tried_by_a_push(app: Flask, pushed: Receiver, endpoint: Endpoint) -> None:

@@ -15,7 +15,7 @@ from idp.db import commit, db
 from idp.settings import Settings
 from idp.signals import SignalEvent, SignalStream
 from tests.conftest import FrozenClock
-from tests.factories import Factory, ask_token, set_application
+from tests.factories import Factory, Made, ask_token, set_application
 from tests.serving import wait_until
 from tests.signals.conftest import BASE, CREDENTIAL_CHANGE, ISSUER, POLL, PUSH, SESSION_REVOKED, SSF, Receiver, header_of
 
@@ -59,7 +59,7 @@ def test_a_stream_is_changed_replaced_and_deleted(siem: Receiver) -> None:
     assert answer.json["events_delivered"] == [CREDENTIAL_CHANGE]
     repeated = siem.call("PUT", "streams", answer.json)
     assert repeated.json == answer.json, "as it was told, it can be sent back"
-    for fixed in ({"iss": "https://evil.example"}, {"aud": "other"}, {"events_delivered": []}, {"inactivity_timeout": 1}):
+    for fixed in ({"iss": "https://evil.example"}, {"aud": "other"}, {"events_delivered": []}):
         answer = siem.call("PATCH", "streams", {"stream_id": stream} | fixed)
         assert (answer.status_code, answer.json["error"]) == (400, "invalid_request"), fixed
     assert siem.call("DELETE", "streams", stream_id=stream).status_code == 204
@@ -274,6 +274,7 @@ def test_a_stream_whose_events_nobody_takes_is_ended(app: Flask, siem: Receiver,
     make.application()
     stream = siem.stream()
     disable(make)
+    siem.call("POST", "verify", {"stream_id": stream})
     with app.app_context():
         db.session.query(SignalEvent).update({"at": clock.now() - timedelta(days=8)})
         commit()
@@ -284,6 +285,56 @@ def test_a_stream_whose_events_nobody_takes_is_ended(app: Flask, siem: Receiver,
     assert "7 days" in answer.json["reason"]
     (told,) = siem.events()
     assert told["events"][f"{SSF}/stream-updated"]["status"] == "disabled"
+    assert siem.call("POST", "verify", {"stream_id": stream}).status_code == 409
+
+
+def test_tokens_that_somebody_revokes_on_purpose_hide_nothing_else(
+    app: Flask, siem: Receiver, make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals.streams, "MOST_HELD", 2)
+    bot = make.application()
+    siem.stream(events_requested=[SESSION_REVOKED])
+    client = app.test_client()
+    for _ in range(3):
+        token = ask_token(client, bot).json["access_token"]
+        assert (
+            client.post("/auth/realms/acme/protocol/openid-connect/revoke", data={"token": token} | bot.form).status_code == 200
+        )
+    disable(make)
+    assert len(siem.events()) == 4
+    with app.app_context():
+        signals.end_stuck_streams()
+        commit()
+    (told,) = siem.events()
+    assert told["sub_id"] == {"format": "iss_sub", "iss": ISSUER, "sub": bot.uid}
+
+
+def test_the_last_request_waits_at_a_stream(app: Flask, siem: Receiver) -> None:
+    stream = siem.stream()
+    answers: list[object] = []
+    waits = Receiver(app.test_client(), siem.token)
+    thread = threading.Thread(target=lambda: answers.append(waits.poll(stream, returnImmediately=False).json))
+    thread.start()
+    with app.app_context():
+        newest = signals.newest(runtime.current())
+    wait_until(lambda: len(newest.waiting._waiting) == 1, "its waiting")
+    siem.poll(stream)
+    thread.join(20)
+    assert answers == [{"sets": {}}]
+    assert newest._numbers == newest._turns == {}
+
+
+def test_a_token_that_carries_less_receives_nothing(app: Flask, siem: Receiver, make: Factory) -> None:
+    """Whoever may add secrets to a receiver, and may not receive, gets no more by them than they hold."""
+
+    def add(realm: realms.Realm, row: applications.Application) -> str:
+        return applications.add_secret(realm, row, "theirs", frozen=access.freeze((), clock.timestamp()))[1]
+
+    secret = make.change(add, "siem")
+    answer = ask_token(app.test_client(), Made("siem", secret, ""))
+    theirs = Receiver(app.test_client(), answer.json["access_token"])
+    answer = theirs.call("POST", "streams", {})
+    assert (answer.status_code, answer.json["error"]) == (403, "access_denied")
 
 
 def test_what_belongs_to_an_application_goes_with_it(app: Flask, siem: Receiver, make: Factory) -> None:
