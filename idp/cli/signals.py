@@ -4,21 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.lists import limit_option, show_listing
 from idp.cli.session import (
     confirm,
     json_option,
     json_time,
     reads_database,
     realm_option,
-    show_json,
-    show_table,
     show_time,
     with_database,
 )
 
 if TYPE_CHECKING:
     from idp.realms import Realm
-    from idp.signals import Standing
+    from idp.signals import SignalStream
 
 
 @click.group("signals")
@@ -36,18 +35,20 @@ def signals_group() -> None:
 @signals_group.command("list")
 @reads_database
 @realm_option
+@limit_option
 @json_option
-def list_streams(realm: "Realm", as_json: bool) -> None:
+def list_streams(realm: "Realm", limit: int | None, as_json: bool) -> None:
     """List the streams of a realm, with what waits in them, oldest first."""
     from idp import signals
 
-    found = signals.list_standing(realm)
-    if as_json:
-        show_json([_json(each) for each in found])
-    else:
-        show_table(
-            [_row(each) for each in found], empty="There are no streams. `idp signals --help` tells how a receiver gets one."
-        )
+    show_listing(
+        signals.stream_listing(realm),
+        to_json=_json,
+        row=_row,
+        empty="There are no streams. `idp signals --help` tells how a receiver gets one.",
+        as_json=as_json,
+        limit=limit,
+    )
 
 
 @signals_group.command("delete")
@@ -67,33 +68,37 @@ def delete(realm: "Realm", stream: str, yes: bool) -> None:
     click.echo(f"Deleted stream {stream}.")
 
 
-def _json(standing: "Standing") -> dict[str, Any]:
-    stream = standing.stream
+def _json(stream: "SignalStream") -> dict[str, Any]:
+    from idp import signals
+
+    waiting = signals.waiting_in(stream)
     return {
         "stream_id": stream.uid,
-        "receiver": standing.receiver,
+        "receiver": stream.receiver.name,
         "description": stream.description,
         "method": stream.method,
         "endpoint_url": stream.endpoint_url,
         "status": stream.status,
         "reason": stream.status_reason,
         "events_delivered": stream.events_delivered,
-        "waiting": standing.waiting,
-        "oldest_waiting": json_time(standing.oldest),
+        "waiting": waiting.count,
+        "oldest_waiting": json_time(waiting.oldest),
+        "next_push": json_time(stream.push_at) if stream.endpoint_url and waiting.count else None,
         "last_error": stream.last_error,
         "used_at": json_time(stream.used_at),
         "created_at": json_time(stream.created_at),
     }
 
 
-def _row(standing: "Standing") -> dict[str, str]:
-    stream = standing.stream
+def _row(stream: "SignalStream") -> dict[str, str]:
+    from idp import signals
+
     return {
         "stream": stream.uid,
-        "receiver": standing.receiver,
+        "receiver": stream.receiver.name,
         "goes to": stream.endpoint_url or "(is polled)",
         "status": stream.status,
-        "waiting": str(standing.waiting),
+        "waiting": str(signals.waiting_in(stream).count),
         "used": show_time(stream.used_at),
         "last error": stream.last_error,
     }

@@ -29,6 +29,7 @@ RESOURCES = {
     "keysets": "Keysets",
     "keys": "Signing keys",
     "audit": "Audit trail",
+    "signals": "Security events",
 }
 """What permissions are about, by the first part of their names."""
 

@@ -5,22 +5,22 @@ from idp.signals.models import Method, SignalEvent, SignalStream, Status
 from idp.signals.polls import newest
 from idp.signals.streams import (
     RECEIVE,
-    Standing,
     check_unchanged,
     create_stream,
     delete_stream,
     describe,
     end_stuck_streams,
     get_stream,
-    list_standing,
     may_receive,
     read_wanted,
     remove_stream,
     replace_stream,
     set_status,
+    stream_listing,
     streams_of,
     update_stream,
     verify_stream,
+    waiting_in,
 )
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Method",
     "SignalEvent",
     "SignalStream",
-    "Standing",
     "Status",
     "check_unchanged",
     "create_stream",
@@ -37,7 +36,6 @@ __all__ = [
     "describe",
     "end_stuck_streams",
     "get_stream",
-    "list_standing",
     "may_receive",
     "newest",
     "push_events",
@@ -46,8 +44,10 @@ __all__ = [
     "replace_stream",
     "set_status",
     "settle",
+    "stream_listing",
     "streams_of",
     "take",
     "update_stream",
     "verify_stream",
+    "waiting_in",
 ]

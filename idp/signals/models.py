@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp import clock
+from idp.applications import Application
 from idp.db import Base, BigId, Identified, SealedText
 from idp.signals.events import EVENTS_SUPPORTED
 
@@ -62,6 +63,8 @@ class SignalStream(Identified, Base):
     tries: Mapped[int] = mapped_column(default=0)
     """Pushes that have failed, one after the other, until now."""
     last_error: Mapped[str] = mapped_column(String(300), default="")
+
+    receiver: Mapped[Application] = relationship()
 
     @property
     def events_delivered(self) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from idp import access, audit, clock, vault
-from idp.applications import Application, KnownApplication, check_logout_uri
+from idp.applications import KnownApplication, check_logout_uri
 from idp.audit import Tag
 from idp.db import db, is_uid
 from idp.errors import IdpError, InvalidValueError, Kind, NotFoundError
+from idp.paging import Listing
 from idp.realms import KnownRealm, Realm
 from idp.signals.events import EVENTS_SUPPORTED, STREAM_UPDATED, VERIFICATION, Event, opaque
 from idp.signals.models import Method, SignalEvent, SignalStream, Status
@@ -228,13 +229,12 @@ def end_stuck_streams() -> None:
     waiting = oldest.group_by(SignalEvent.stream_id).subquery()
     is_stuck = (waiting.c.at < clock.now() - KEEP) | (waiting.c.count > MOST_BY_FAR)
     query = (
-        select(SignalStream, Application.name, Realm.name)
+        select(SignalStream, Realm.name)
         .join(waiting, waiting.c.stream_id == SignalStream.id)
-        .join(Application, Application.id == SignalStream.application_id)
         .join(Realm, Realm.id == SignalStream.realm_id)
         .where(is_stuck)
     )
-    for stream, application, realm in db.session.execute(query).all():
+    for stream, realm in db.session.execute(query).all():
         _drop_events(stream)
         if stream.status == Status.DISABLED.value:
             continue  # nor has it taken that it was ended
@@ -242,7 +242,7 @@ def end_stuck_streams() -> None:
         stream.status_reason = f"Events were not taken for {KEEP.days} days, or more than {MOST_BY_FAR:,} waited."
         told = {"status": stream.status, "reason": stream.status_reason}
         enqueue_for(stream, Event(STREAM_UPDATED, opaque(stream.uid), told))
-        audit.record(Tag.SIGNAL_STREAM_END, realm, f"application:{application}", stream=stream.uid)
+        audit.record(Tag.SIGNAL_STREAM_END, realm, f"application:{stream.receiver.name}", stream=stream.uid)
 
 
 def describe(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, poll_url: str) -> dict[str, Any]:
@@ -283,30 +283,25 @@ def check_unchanged(said: Mapping[str, Any], told: Mapping[str, Any]) -> None:
             raise InvalidValueError("Where a stream is polled is not for the receiver to say. Leave endpoint_url out.")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a stream stands."""
+def stream_listing(realm: Realm) -> Listing:
+    """Return the streams of a realm as a list in pages."""
+    return Listing(select(SignalStream).where(SignalStream.realm_id == realm.id), SignalStream.id, {})
 
-    stream: SignalStream
-    receiver: str
-    """Name of the application."""
-    waiting: int
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in a stream."""
+
+    count: int
     """Events that were not taken yet."""
     oldest: datetime | None
     """When the oldest of them has happened."""
 
 
-def list_standing(realm: Realm) -> list[Standing]:
-    """Return how the streams of a realm stand, oldest first."""
-    waiting = select(SignalEvent.stream_id, func.count().label("count"), func.min(SignalEvent.at).label("oldest"))
-    counted = waiting.group_by(SignalEvent.stream_id).subquery()
-    query = (
-        select(SignalStream, Application.name, func.coalesce(counted.c.count, 0), counted.c.oldest)
-        .join(Application, Application.id == SignalStream.application_id)
-        .outerjoin(counted, counted.c.stream_id == SignalStream.id)
-        .where(SignalStream.realm_id == realm.id)
-    )
-    return [Standing(*row) for row in db.session.execute(query.order_by(SignalStream.id))]
+def waiting_in(stream: SignalStream) -> Waiting:
+    """Return what waits in a stream."""
+    query = select(func.count(), func.min(SignalEvent.at)).where(SignalEvent.stream_id == stream.id)
+    return Waiting(*db.session.execute(query).one())
 
 
 def remove_stream(realm: Realm, uid: str) -> None:
@@ -314,13 +309,13 @@ def remove_stream(realm: Realm, uid: str) -> None:
 
     :raises NotFoundError: there is none.
     """
-    query = select(SignalStream, Application.name).join(Application, Application.id == SignalStream.application_id)
-    row = db.session.execute(query.where(SignalStream.realm_id == realm.id, SignalStream.uid == uid.lower())).first()
-    if row is None:
+    of_realm = select(SignalStream).where(SignalStream.realm_id == realm.id, SignalStream.uid == uid.lower())
+    stream = db.session.scalar(of_realm)
+    if stream is None:
         raise NotFoundError("There is no stream with this id.")
-    audit.record(Tag.SIGNAL_STREAM_DELETE, realm.name, f"application:{row[1]}", stream=row[0].uid)
-    _drop_events(row[0])
-    db.session.delete(row[0])
+    audit.record(Tag.SIGNAL_STREAM_DELETE, realm.name, f"application:{stream.receiver.name}", stream=stream.uid)
+    _drop_events(stream)
+    db.session.delete(stream)
 
 
 def header_of(stream: SignalStream) -> str:

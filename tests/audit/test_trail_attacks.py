@@ -166,7 +166,7 @@ def set_the_schema_back(connection: Connection) -> None:
     )
     of_nodes = ("node", "turn", "schema_floor", "used_proof")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
-    of_recall = ("recall_cause", "recall_clock")
+    of_recall = ("recall_cause", "recall_clock", "signal_event", "signal_stream")
     for table in (
         "audit_mark",
         "audit_cut",
