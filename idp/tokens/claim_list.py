@@ -247,7 +247,7 @@ CLAIMS = (
     ),
     Claim(
         "credential",
-        "What names the secret or the public key that it was fetched with: it ends when that is retired.",
+        "What names the secret or public key, or several, that it was fetched with: it ends when one is retired or taken away.",
         _credentials,
         advertised=False,
     ),
