@@ -247,7 +247,7 @@ CLAIMS = (
     ),
     Claim(
         "credential",
-        "What names the secret or public key, or several, that it was fetched with: it ends when one is retired or taken away.",
+        "The secret or public key that it was fetched with, under a name of its own; it ends when that is retired or taken away.",
         _credentials,
         advertised=False,
     ),
