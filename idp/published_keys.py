@@ -59,6 +59,8 @@ class PublicKey:
     key: Key
     x5t: str = ""
     """SHA-256 of its certificate, as base64url; empty where it came without one."""
+    credential: str = ""
+    """What tokens name it by that are fetched with it; empty for one that is published elsewhere."""
 
 
 def algorithms_of(jwk: Mapping[str, Any]) -> tuple[str, ...]:

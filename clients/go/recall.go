@@ -131,6 +131,7 @@ var reasons = map[string]string{
 	"signing_key": "the key that signed it was revoked",
 	"issuer":      "the issuer by whose word it was issued is not trusted any more",
 	"rule":        "the rule by which it was issued admits nobody any more",
+	"credential":  "the secret or the public key that it was fetched with was taken away",
 }
 
 // at returns when something was taken back.
@@ -172,13 +173,17 @@ type named struct {
 func namedBy(t *token) []named {
 	all := make([]named, 0, 8)
 	all = append(all, named{"subject", t.claims["sub"]}, named{"token", t.claims["jti"]}, named{"signing_key", t.header["kid"]})
-	all = append(all, named{"grant", t.claims["grant_id"]}, named{"token", t.claims["origin"]})
+	all = append(all, named{"grant", t.claims["grant_id"]}, named{"token", t.claims["origin"]}, named{"credential", t.claims["credential"]})
 	if t.typ() == "session+jwt" {
 		all = append(all, named{"session", t.claims["sid"]}, named{"key", t.claims["key"]})
 	}
 	origins, _ := t.claims["origin"].([]any)
 	for _, origin := range origins {
 		all = append(all, named{"token", origin})
+	}
+	credentials, _ := t.claims["credential"].([]any)
+	for _, credential := range credentials {
+		all = append(all, named{"credential", credential})
 	}
 	for actor, isObject := t.claims["act"].(map[string]any); isObject; actor, isObject = actor["act"].(map[string]any) {
 		all = append(all, named{"subject", actor["sub"]})

@@ -273,7 +273,7 @@ def change_secret(authority: Authority, body: SecretChange, uid: str, secret: st
 
 @signed_in(current=get_secret)
 def retire_secret(authority: Authority, uid: str, secret: str) -> None:
-    """Retire a secret permanently; every worker refuses it within a second."""
+    """Retire a secret permanently; every worker refuses it within a second, and the tokens that were fetched with it."""
     application = rules.applications.manageable(authority, rules.applications.visible(authority, uid).name)
     applications.retire_secret(authority.realm, application, _live_secret(application, secret).name)
 

@@ -9,28 +9,31 @@ from idp.sessions import SessionTemplate, SessionToken, issue_session_token, mak
 from idp.tokens import KEYS_SESSION, ScopeError, Statement, projects_among, requested_scopes, roles_for_token
 
 
-def exchange_key(checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None) -> SessionToken:
+def exchange_key(
+    checked: CheckedKey, *, scope: str = "", actor: dict[str, Any] | None = None, credential: str = ""
+) -> SessionToken:
     """Issue a session token for a key that was checked.
 
     :param scope: `project:<name>` for each of the only projects that the token is to name; empty for all of the key's.
     :param actor: `act` claim, if the key was presented by an application that has proved who it is (RFC 8693 §4.1).
+    :param credential: what names the credential by which that application has; empty for none that is kept here.
     :raises ScopeError: the scope is unknown, or exceeds the key.
     :raises TokenTooLargeError: it would not fit a header.
     """
     now = clock.timestamp()
-    purpose = ("session", scope, str(actor))
+    purpose = ("session", scope, str(actor), credential)
     remembered: tuple[Any, SessionTemplate] | None = checked.key.derived.get(purpose)
     if remembered is None or remembered[0] is not checked.owner or now >= remembered[1].valid_until:
         if len(checked.key.derived) > 50:
             checked.key.derived.clear()
-        remembered = checked.key.derived[purpose] = (checked.owner, _template(checked, scope, actor, now))
+        remembered = checked.key.derived[purpose] = (checked.owner, _template(checked, scope, actor, credential, now))
     template = remembered[1]
     until = min(checked.key.expires_at, template.valid_until)
     algorithm = checked.owner.algorithm if isinstance(checked.owner, KnownApplication) else ""
     return issue_session_token(checked.realm, template, until=until, algorithm=algorithm)
 
 
-def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now: float) -> SessionTemplate:
+def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, credential: str, now: float) -> SessionTemplate:
     owner, held = checked.owner, checked.held_roles()
     scopes = requested_scopes(scope)
     projects = projects_among(scopes)
@@ -51,6 +54,7 @@ def _template(checked: CheckedKey, scope: str, actor: dict[str, Any] | None, now
         actor=actor,
         sid=checked.key.uid,
         key=checked.key.public_part,
+        credential=credential,
         auth_method="token_exchange" if actor else "api_key",
     )
     return make_template(said)

@@ -8,6 +8,8 @@ from idp.applications.assertions import (
     forget_expired_assertions,
 )
 from idp.applications.checks import check_jwks, check_origins
+from idp.applications.credentials import CHANGED as CREDENTIALS_CHANGED
+from idp.applications.credentials import credentials_of
 from idp.applications.daily import (
     DayCount,
     count_use,
@@ -77,6 +79,7 @@ from idp.realms import check_audiences
 
 __all__ = [
     "ASSERTION_ALGORITHMS",
+    "CREDENTIALS_CHANGED",
     "FAPI_ALGORITHMS",
     "FOR_PEOPLE",
     "GRANTS_OF_KIND",
@@ -118,6 +121,7 @@ __all__ = [
     "count_expiring",
     "count_use",
     "create_application",
+    "credentials_of",
     "day_of",
     "delete_application",
     "expiring_secrets",

@@ -41,7 +41,7 @@ FAPI_ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA", "Ed25519"})
 
 
 def check_assertion(application: KnownApplication | None, assertion: str, audiences: Sequence[str]) -> KnownApplication:
-    """Check a client assertion, use it up, and return the application that has proved itself by it.
+    """Check a client assertion, use it up, and return the application that has proved itself by it, as its key shows it.
 
     A signature is compared also when there is no such application, when it is disabled, and when it has no key of that kind, so
     that the time does not tell (T88).
@@ -69,7 +69,8 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
         raise InvalidTokenError("The assertion has no usable jti.")
     if not _claim(application, jti, claims["exp"]):
         raise InvalidTokenError("The assertion has already been used.")
-    return application
+    credential = next((each.credential for each in application.public_keys if each.key is opened.key), "")
+    return application.shown_by(credential, application.jwks_frozen)
 
 
 def _opened(application: KnownApplication | None, assertion: str) -> tuple[KnownApplication, OpenedToken]:

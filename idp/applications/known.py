@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from idp import crypto, vault
 from idp.access import Frozen, HeldRole, HolderKind, limited_to, read_held_roles
+from idp.applications.credentials import name_of_key, name_of_secret
 from idp.applications.documents import name_of
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationKeySet, ApplicationSecret
@@ -41,6 +42,8 @@ class KnownSecret:
     expires_at: float
     single_use: bool
     frozen: Frozen | None
+    credential: str
+    """What tokens name it by that are fetched with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class KnownApplication:
     """What the credential carries at the most by which it has shown who it is; None for no limit, or none shown."""
     origin: Origin | None = None
     """By whose word it was admitted; None where it has shown a credential of its own."""
+    credential: str = ""
+    """What its tokens name the credential by that it has shown; empty for none that is kept here."""
     derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
@@ -126,6 +131,20 @@ class KnownApplication:
         if limited is None:
             limited = self.derived[key] = replace(self, held_roles=limited_to(frozen, self.held_roles), frozen=frozen, derived={})
         return limited
+
+    def shown_by(self, credential: str, frozen: Frozen | None) -> "KnownApplication":
+        """Return the application as one of its credentials shows it; computed once for each.
+
+        :param credential: what tokens name it by; empty for one that is not kept here.
+        :param frozen: what it carries at the most.
+        """
+        if not credential:
+            return self.limited_to(frozen)
+        key = ("shown", credential)
+        shown: KnownApplication | None = self.derived.get(key)
+        if shown is None:
+            shown = self.derived[key] = replace(self.limited_to(frozen), credential=credential, derived={})
+        return shown
 
     def admitted_by(self, origin: Origin, longest: int) -> "KnownApplication":
         """Return the application as somebody else's word has admitted it; computed once for each.
@@ -261,6 +280,7 @@ def _known_secret(secret: ApplicationSecret) -> KnownSecret:
         expires_at=secret.expires_at.timestamp() if secret.expires_at else float("inf"),
         single_use=secret.single_use,
         frozen=secret.frozen,
+        credential=name_of_secret(secret.uid),
     )
 
 
@@ -269,7 +289,9 @@ def _public_keys(row: Application, key_set: ApplicationKeySet | None) -> tuple[P
     found = []
     for jwk in key_set.fetched_keys if key_set is not None else (row.jwks or {}).get("keys", ()):
         try:
-            found.append(public_key_of(jwk))
+            key = public_key_of(jwk)
+            is_kept_here = key_set is None and not row.document_url
+            found.append(replace(key, credential=name_of_key(row.uid, jwk)) if is_kept_here else key)
         except InvalidTokenError as error:
             _log.warning("a public key of application %s is not accepted any more: %s", row.name, error)
     return tuple(found)

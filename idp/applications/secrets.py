@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from idp import audit, clock, crypto, vault
 from idp.access import Frozen
+from idp.applications.credentials import name_of_secret, publish_credentials
 from idp.applications.models import Application, ApplicationSecret
 from idp.applications.sheet import NEW_SECRET, SecretSheet
 from idp.db import db
@@ -51,7 +52,7 @@ def add_secret(
         )
     namesake = find_secret(application, name)
     if namesake is not None and namesake.expires_at is not None and namesake.expires_at <= clock.now():
-        retire_secret(realm, application, name)
+        _retire(realm, application, namesake)
         db.session.flush()
     elif namesake is not None:
         raise ConflictError(f"Application {application.name!r} has a live secret {name!r}: choose another name, or retire it.")
@@ -81,7 +82,7 @@ def add_secret(
 
 
 def retire_secret(realm: Realm, application: Application, name: str) -> ApplicationSecret:
-    """Retire a secret permanently; every worker refuses it within a second.
+    """Retire a secret permanently; every worker refuses it within a second, and the tokens that were fetched with it.
 
     :raises NotFoundError: the application has no live secret with that name.
     """
@@ -90,11 +91,17 @@ def retire_secret(realm: Realm, application: Application, name: str) -> Applicat
         raise NotFoundError(f"Application {application.name!r} has no live secret {name[:80]!r}.").leading_to(
             "list secrets", realm=realm.name, within=application.name
         )
+    _retire(realm, application, secret)
+    publish_credentials(realm.name, application.name, [name_of_secret(secret.uid)])
+    return secret
+
+
+def _retire(realm: Realm, application: Application, secret: ApplicationSecret) -> None:
+    """Retire a secret, and leave the tokens that were fetched with it."""
     secret.retired_at = clock.now()
     target = f"application:{application.name}"
-    audit.record(audit.Tag.SECRET_RETIRE, realm.name, target, secret=name, uid=secret.uid, use_count=secret.use_count)
+    audit.record(audit.Tag.SECRET_RETIRE, realm.name, target, secret=secret.name, uid=secret.uid, use_count=secret.use_count)
     publish_application(realm.name, application.name)
-    return secret
 
 
 def list_secrets(application: Application) -> Sequence[ApplicationSecret]:

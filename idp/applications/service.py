@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, delete, func, or_, sel
 
 from idp import access, audit, clock, feed
 from idp.access import Frozen, Grant, Holder, HolderKind
+from idp.applications.credentials import names_of_keys, publish_credentials
 from idp.applications.key_sets import expect_keys
 from idp.applications.kinds import Kind, allowed_grants
 from idp.applications.models import Application, ApplicationSecret, UsedAssertion
@@ -100,13 +101,14 @@ def update_application(realm: Realm, application: Application, sheet: Applicatio
     check_kind(sheet)
     if not application.web_origins:
         _leave_room_for_origins(realm, changed.get("web_origins", ()))
-    had_origins = bool(application.web_origins)
+    had_origins, had_keys = bool(application.web_origins), names_of_keys(application)
     for key, value in changed.items():
         setattr(application, key, value)
     if changed.keys() & {"jwks", "jwks_uri"}:
         application.jwks_frozen = None  # that was about the keys of before
     if "jwks_uri" in changed:
         expect_keys(application)
+    publish_credentials(realm.name, application.name, had_keys ^ names_of_keys(application))
     application.updated_at = clock.now()
     target = f"application:{application.name}"
     audit.record(audit.Tag.APPLICATION_UPDATE, realm.name, target, uid=application.uid, **changed)

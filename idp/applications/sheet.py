@@ -74,7 +74,7 @@ class ApplicationSettings(Sheet):
     )
     """Origins whose pages may read the responses of the token endpoint and the like to it, such as https://app.example.com."""
     jwks: Annotated[dict[str, Any], AfterValidator(check_jwks)] | None = Field(default=None, title="Public keys")
-    """Public keys for `private_key_jwt` (RFC 7523)."""
+    """Public keys for `private_key_jwt` (RFC 7523). When one is taken away, the tokens that were fetched with it end."""
     jwks_uri: Annotated[str, Field(max_length=LONGEST_URI), AfterValidator(check_keys_uri)] | None = Field(
         default=None, title="URL of its public keys"
     )

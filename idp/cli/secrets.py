@@ -77,7 +77,10 @@ def list_(realm: "Realm", application: str, as_json: bool) -> None:
 @realm_option
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation, even if it was used recently.")
 def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:
-    """Retire the secret NAME of APPLICATION permanently; every worker refuses it within a second."""
+    """Retire the secret NAME of APPLICATION permanently, and end the tokens that were fetched with it.
+
+    Every worker refuses them within a second. Where tokens are to go on, let the secret expire instead.
+    """
     from idp import applications
     from idp.db import commit
 
@@ -85,7 +88,7 @@ def retire(realm: "Realm", application: str, name: str, yes: bool) -> None:
     secret = applications.find_secret(owner, name)
     if secret is not None and secret.last_used_at is not None and not yes:
         used = f"{show_time(secret.last_used_at)} from {secret.last_used_address}"
-        confirm(f"Secret {name} was last used at {used}. Retire it?")
+        confirm(f"Secret {name} was last used at {used}. The tokens that were fetched with it end, too. Retire it?")
     applications.retire_secret(realm, owner, name)
     commit()
     click.echo(f"Retired secret {name} of {application}.")

@@ -185,13 +185,14 @@ def _rotate_several(visit: Visit, back: tuple[str, str]) -> Response | str:
     """Make a new secret for each of several applications. Its name is what a form that is sent twice is refused by."""
 
     def rotate(form: Any, name: str) -> Rotated:
-        until = clock.now() + timedelta(hours=form.overlap.data or 0, seconds=1)  # an end has to be in the future
+        until = clock.now() + timedelta(hours=form.overlap.data) if form.overlap.data else None
         _, plain = rules.applications.rotate_secrets(visit.authority, name, name=form.name.data or "", until=until)
         return Rotated(name, name, plain)
 
     consequences = (
         "Each of them gets a new secret, which is shown once on the next page.",
         "Their old secrets keep working for as long as you say here, and then end permanently.",
+        "With 0 hours they are retired, and the tokens that were fetched with them end at once.",
     )
     return rotate_several(visit, "application", back, RotateForm, rotate, consequences=consequences)
 

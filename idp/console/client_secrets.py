@@ -55,6 +55,7 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
             consequences.append(say("Another secret has been in use since then: it is safe to retire this one."))
         else:
             consequences.append(say("Anything that still uses it is refused within a second."))
+            consequences.append(say("The tokens that were fetched with it end at once."))
     if not live and not application.has_keys:
         consequences.append(say("It is the last one: without it, the application cannot fetch tokens."))
     question = Confirmation(

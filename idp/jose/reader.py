@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +49,8 @@ class OpenedToken:
 
     header: dict[str, Any]
     claims: dict[str, Any]
+    key: Key | None = field(default=None, repr=False)
+    """The key by which it is signed; None where that was not checked."""
 
 
 def read_unverified(token: str, longest: int = MAX_TOKEN) -> OpenedToken:
@@ -102,7 +104,7 @@ def open_token(
             jws.deserialize_compact(token, key, registry=_Registry(algorithms=[alg]))
         except (JoseError, ValueError):
             continue
-        return unverified
+        return OpenedToken(header, unverified.claims, key)
     raise InvalidTokenError("The token's signature does not match any key that is accepted here.")
 
 

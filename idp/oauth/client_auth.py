@@ -138,10 +138,11 @@ def _by_certificate(realm: KnownRealm, environ: Environ, form: Form) -> Client |
     application = applications.known_application(realm, client_id) if thumbprint and client_id else None
     if application is None or not application.enabled or application.kind.is_public:
         return None
-    if not any(key.x5t and crypto.same(key.x5t.encode(), thumbprint.encode()) for key in application.public_keys):
+    found = [key for key in application.public_keys if key.x5t and crypto.same(key.x5t.encode(), thumbprint.encode())]
+    if not found:
         return None
-    limited, address = application.limited_to(application.jwks_frozen), client_address(environ, settings.trusted_proxies)
-    return Client(limited, None, address, has_signed=True)
+    shown = application.shown_by(found[0].credential, application.jwks_frozen)
+    return Client(shown, None, client_address(environ, settings.trusted_proxies), has_signed=True)
 
 
 def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use: bool) -> Client:
@@ -157,7 +158,7 @@ def _authenticate(realm: KnownRealm, environ: Environ, form: Form, *, single_use
         secret = _match(application, plain_secrets)
         proves = application is not None and application.enabled and not application.kind.is_public
         if application is not None and proves and secret is not None and (single_use or not secret.single_use):
-            return Client(application.limited_to(secret.frozen), secret, address)
+            return Client(application.shown_by(secret.credential, secret.frozen), secret, address)
     raise _count_and_refuse(realm, application, client_id, address, "secret")
 
 
@@ -213,7 +214,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
                 applications.want_keys(application)
             continue
         commit()
-        return Client(proven.limited_to(proven.jwks_frozen), None, address, has_signed=True)
+        return Client(proven, None, address, has_signed=True)
     raise _refuse_assertion(realm, application, claimed, address, refusal) from refusal
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, event, select
 from sqlalchemy.orm import Mapper
 
 from idp import clock, feed
-from idp.applications import Application
+from idp.applications import CREDENTIALS_CHANGED, Application, credentials_of
 from idp.authorizations import Authorization
 from idp.db import Base, db
 from idp.keys import SigningKey
@@ -77,6 +77,25 @@ def _review_applications(keys: Sequence[str]) -> None:
         )
         found = dict(db.session.execute(query).all())
         _settle(realm, Kind.SUBJECT, found, {uid for uid, enabled in found.items() if enabled})
+
+
+def _review_credentials(keys: Sequence[str]) -> None:
+    """A secret that was retired, or a public key that was taken away, takes along what was fetched with it.
+
+    A key that the application is given again gives that back. One that merely ends at its time is not named.
+
+    :param keys: realm, application, and what tokens name the credential by.
+    """
+    for realm, whats in _by_realm(keys):
+        named: dict[str, list[str]] = {}
+        for what in whats:
+            application, _, credential = what.partition("/")
+            named.setdefault(application, []).append(credential)
+        rows = db.session.scalars(
+            select(Application).where(Application.realm_id == _of(realm), Application.name.in_(list(named)))
+        )
+        for row in rows:  # of one that is deleted meanwhile, all is over
+            _settle(realm, Kind.CREDENTIAL, named[row.name], credentials_of(row))
 
 
 @event.listens_for(Application, "before_delete")
@@ -172,6 +191,7 @@ def withdraw(realm: str, kind: Kind, text: str) -> None:
 for _what, _review in (
     ("user", _review_users),
     ("application", _review_applications),
+    (CREDENTIALS_CHANGED, _review_credentials),
     ("authorization", _review_authorizations),
     ("session", _review_sessions),
     ("token", _review_tokens),

@@ -69,14 +69,20 @@ def known_causes(realm: KnownRealm) -> KnownCauses:
 
 
 def is_withdrawn(realm: KnownRealm, claims: Mapping[str, Any]) -> bool:
-    """Tell whether a token was admitted by an issuer, or by a rule, that admits nobody any more since.
+    """Tell whether what a token was issued for counts no more: a credential, or the word of an issuer or a rule.
 
     :param claims: those of a token of this realm that was opened.
     """
-    origin = claims.get("federation")
-    if origin is None:
+    credential, origin = claims.get("credential"), claims.get("federation")
+    if credential is None and origin is None:
         return False
     causes, issued_at = known_causes(realm).causes, claims["iat"]
+    for name in (credential,) if isinstance(credential, str) else credential or ():
+        cause = causes.get((Kind.CREDENTIAL.value, mark_of(Kind.CREDENTIAL, name)))
+        if cause is not None and not cause.lifted:
+            return True
+    if origin is None:
+        return False
     by_rule = ((Kind.RULE, origin["rule"]),) if "rule" in origin else ()  # people are admitted by none
     for kind, text in ((Kind.ISSUER, origin["iss"]), *by_rule):
         cause = causes.get((kind.value, mark_of(kind, text)))

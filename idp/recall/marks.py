@@ -24,6 +24,8 @@ class Kind(StrEnum):
     """An issuer that is not trusted any more, by its `iss`: of what it has admitted until then."""
     RULE = "rule"
     """A rule of federation, by name: of what it has admitted until then."""
+    CREDENTIAL = "credential"
+    """A secret or a public key of an application, as tokens name it that were fetched with it."""
 
 
 LIFE = TOKEN_LIFETIME + 2 * CLOCK_LEEWAY

@@ -75,11 +75,11 @@ def add_secret(
     return applications.add_secret(authority.realm, application, name, sheet, frozen=frozen)
 
 
-def rotate_secrets(authority: Authority, named: str, *, name: str, until: datetime) -> tuple[ApplicationSecret, str]:
+def rotate_secrets(authority: Authority, named: str, *, name: str, until: datetime | None) -> tuple[ApplicationSecret, str]:
     """Give an application that the caller may manage one more secret, and let those that it has end; see `add_secret`.
 
     :param name: of the new one.
-    :param until: when the others end at the latest.
+    :param until: when the others end at the latest; None retires them now, with the tokens that were fetched with them.
     :returns: the stored secret, and the plain one, which is shown only once.
     :raises ConflictError: it has no secret that works, or one of this name.
     """
@@ -90,7 +90,9 @@ def rotate_secrets(authority: Authority, named: str, *, name: str, until: dateti
         raise ConflictError(f"Application {application.name!r} has no secret that works, so there is none to rotate.")
     made = add_secret(authority, application, name)
     for secret in others:
-        if secret.expires_at is None or secret.expires_at > until:
+        if until is None:
+            applications.retire_secret(authority.realm, application, secret.name)
+        elif secret.expires_at is None or secret.expires_at > until:
             applications.change_expiry(authority.realm, application, secret, until)
     return made
 

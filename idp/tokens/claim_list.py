@@ -59,6 +59,8 @@ class Statement:
     exchanged: Mapping[str, Any] = field(default_factory=dict)
     """The claims of the token that it is exchanged for."""
     origin: Sequence[str] = ()
+    credential: str = ""
+    """What names the credential that the application has shown; empty for none that is kept here."""
     sid: str | None = None
     key: str | None = None
     auth_method: str | None = None
@@ -154,6 +156,14 @@ def _origin(said: Statement) -> dict[str, str] | None:
     return {"iss": origin.issuer, "sub": origin.subject} | ({"rule": origin.rule} if origin.rule else {})
 
 
+def _credentials(said: Statement) -> str | list[str] | None:
+    """Return what names the credentials of all who have fetched a token on the way, one after the other."""
+    before = said.exchanged.get("credential", ())
+    own = (said.credential,) if said.credential else ()
+    found = list(dict.fromkeys((*((before,) if isinstance(before, str) else before), *own)))
+    return (found[0] if len(found) == 1 else found) or None
+
+
 def _when_signed(_: Statement) -> None:
     """Leave out what is not known before the token is signed."""
 
@@ -235,6 +245,12 @@ CLAIMS = (
         advertised=False,
         passed_on=True,
     ),
+    Claim(
+        "credential",
+        "The secret or public key that it was fetched with, under a name of its own; it ends when that is retired or taken away.",
+        _credentials,
+        advertised=False,
+    ),
     Claim("key", "The public part of the API key that it was exchanged for.", lambda said: said.key, advertised=False),
     Claim(
         "origin",
@@ -277,7 +293,7 @@ ACCESS = Form(
     "access token",
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects limited federation scope "
-        "iat nbf exp jti cnf"
+        "credential iat nbf exp jti cnf"
     ),
     "The application has grants on {projects} projects, which do not fit in one token. "
     "Name those that are needed: scope=project:<name> project:<name>.",
@@ -293,7 +309,7 @@ EXCHANGED = Form(
     "exchanged access token",
     _names(
         "iss sub preferred_username realm_access sid auth_method limited federation grant_id typ aud azp client_id projects act "
-        "origin scope iat nbf exp jti cnf"
+        "origin credential scope iat nbf exp jti cnf"
     ),
     "The roles do not fit in one token. Name the projects that are needed: scope=project:<name>.",
     typ="Bearer",
@@ -316,7 +332,7 @@ PERSONS_ACCESS = Form(
     "person's access token",
     _names(
         "iss sub azp preferred_username typ aud client_id realm_access resource_access projects federation scope sid "
-        "grant_id userinfo auth_time acr amr iat nbf exp jti cnf"
+        "grant_id credential userinfo auth_time acr amr iat nbf exp jti cnf"
     ),
     "The grants on {projects} projects do not fit in one token. Name those that are needed: scope=project:<name> project:<name>.",
     typ="Bearer",
@@ -351,7 +367,10 @@ PERSONS_SESSION = Form(
 )
 KEYS_SESSION = Form(
     "key's session token",
-    _names("iss aud sub sid key azp client_id preferred_username auth_method scope act realm_access projects iat nbf exp jti"),
+    _names(
+        "iss aud sub sid key azp client_id preferred_username auth_method scope act credential realm_access projects iat nbf "
+        "exp jti"
+    ),
     "Grants on {projects} projects do not fit in one session token. Use a key for fewer projects.",
 )
 PERSONAL = Form(

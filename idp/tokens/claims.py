@@ -101,6 +101,7 @@ def _template(realm: KnownRealm, application: KnownApplication, now: float, scop
         client_id=party,
         scope=narrowing.scope,
         limit=application.frozen,
+        credential=application.credential,
     )
     return Template(
         access=write_claims(access),

@@ -81,6 +81,7 @@ def exchange_access_token(
         client_id=actor.client_id,
         actor=_acting(actor, claims.get("act")),
         origin=lineage_of(claims),
+        credential=actor.credential,
         scope=granted,
     )
     now = clock.timestamp()

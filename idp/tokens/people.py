@@ -120,4 +120,5 @@ def _statement(realm: KnownRealm, application: KnownApplication, person: SignedI
         acr=ACR if person.auth_method != "federation" else None,
         grant_id=person.grant_id,
         by_word_of=person.by_word_of,
+        credential=application.credential,
     )

@@ -22,10 +22,11 @@ _REASONS = {
     "signing_key": "the key that signed it was revoked",
     "issuer": "the issuer by whose word it was issued is not trusted any more",
     "rule": "the rule by which it was issued admits nobody any more",
+    "credential": "the secret or the public key that it was fetched with was taken away",
 }
 
 
-_OFTEN = frozenset({"subject", "signing_key", "key", "issuer", "rule"})
+_OFTEN = frozenset({"subject", "signing_key", "key", "issuer", "rule", "credential"})
 """Kinds of what many tokens have in common. To remember the hash of anything else would cost more than it spares."""
 
 
@@ -75,7 +76,7 @@ class Causes:
         kind: str | None = None
         if counts("subject", named("sub"), now) or ("act" in claims and self._counts_for_actors(claims["act"], now)):
             kind = "subject"
-        elif counts("token", named("jti"), now) or ("origin" in claims and self._counts_for_origin(claims["origin"], now)):
+        elif counts("token", named("jti"), now) or ("origin" in claims and self._counts_for_any("token", claims["origin"], now)):
             kind = "token"
         elif counts("signing_key", kid, now):
             kind = "signing_key"
@@ -85,6 +86,8 @@ class Causes:
             kind = "session"
         elif session and counts("key", named("key"), now):
             kind = "key"
+        elif "credential" in claims and self._counts_for_any("credential", claims["credential"], now):
+            kind = "credential"
         elif "federation" in claims:
             kind = self._counts_for_admission(claims, now)
         return kind
@@ -103,8 +106,9 @@ class Causes:
             actor = actor.get("act")
         return False
 
-    def _counts_for_origin(self, origin: object, now: float) -> bool:
-        return any(self._counts("token", each, now) for each in (origin if isinstance(origin, list) else (origin,)))
+    def _counts_for_any(self, kind: str, texts: object, now: float) -> bool:
+        """Tell whether a cause counts for one of what a claim names, which is a list of texts or one text."""
+        return any(self._counts(kind, each, now) for each in (texts if isinstance(texts, list) else (texts,)))
 
     def _counts_for_admission(self, claims: Mapping[str, Any], now: float) -> str | None:
         """Return which of what admitted a token admits nobody any more since."""

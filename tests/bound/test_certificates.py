@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from idp.app import close_app, create_app
 from idp.settings import Settings, SettingsError
 from tests.bound.proving import TOKEN_URL, Prover, b64
-from tests.factories import Factory, Made, ask, claims_of
+from tests.factories import Factory, Made, ask, claims_of, key_pair, set_application
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
 USERINFO = "/auth/realms/acme/protocol/openid-connect/userinfo"
@@ -189,6 +189,16 @@ def test_application_authenticates_by_its_certificate(behind: FlaskClient) -> No
     discovery = behind.get("/auth/realms/acme/.well-known/openid-configuration").json
     assert "self_signed_tls_client_auth" in discovery["token_endpoint_auth_methods_supported"]
     assert discovery["tls_client_certificate_bound_access_tokens"] is True
+
+
+def test_token_ends_when_the_key_of_the_certificate_is_taken_away(behind: FlaskClient) -> None:
+    make = Factory(behind.application)
+    make.application("tls-bot", secret=False, jwks=with_certificate())
+    token = by_certificate(behind, "tls-bot", FORMS["RFC 9440"], scope="openid").json["access_token"]
+    shown = {"headers": {"Authorization": f"Bearer {token}"}}
+    assert behind.get(USERINFO, **shown).status_code == 200
+    make.change(lambda realm, row: set_application(realm, row, jwks=key_pair()[1]), "tls-bot")
+    assert behind.get(USERINFO, **shown).status_code == 401
 
 
 def test_certificate_of_another_key_is_not_taken(make: Factory) -> None:

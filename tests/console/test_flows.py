@@ -90,6 +90,7 @@ def test_a_secret_is_safe_to_retire_once_another_is_used_instead(app: Flask, ann
     assert ask_token(app.test_client(), second).status_code == 200
     ann.open(f"{BASE}/applications/ci-bot/secrets/next/retire")
     assert "Anything that still uses it is refused within a second." in ann.text
+    assert "The tokens that were fetched with it end at once." in ann.text
     assert "It is the last one" in ann.text
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 
 from idp import access, applications, clock
 from tests.console.surfing import Surfer
-from tests.factories import Factory, Made, ask_token
+from tests.factories import Factory, Made, ask, ask_token
 
 BASE = "/console/realms/acme"
 
@@ -88,3 +88,23 @@ def test_several_keys_get_successors(app: Flask, ann: Surfer, make: Factory) -> 
         assert app.test_client().post("/v1/auth/exchange", headers={"apiKey": plain}).status_code == 200
     ann.open(f"{BASE}/api-keys").send("Rotate", {"act": "rotate", "picked": [keys[0].public_part]}).send("Rotate")
     assert "has already been replaced" in ann.text
+
+
+def test_without_time_the_old_ones_are_retired_with_the_tokens_that_were_fetched_with_them(
+    app: Flask, ann: Surfer, make: Factory
+) -> None:
+    made = make.application("one", audience=["https://api.example"])
+    checker = make.application("checker", resources=["https://api.example"])
+    client = app.test_client()
+    token = ask_token(client, made).json["access_token"]
+
+    def is_active() -> bool:
+        return bool(ask(client, "token/introspect", {"token": token, **checker.form}).json["active"])
+
+    ann.open(f"{BASE}/applications").send("Rotate", {"act": "rotate", "picked": ["one"]})
+    assert "With 0 hours they are retired, and the tokens that were fetched with them end at once." in ann.text
+    assert is_active()
+    ann.send("Rotate", {"overlap": "0"})
+    assert set(new_secrets(ann)) == {"one"}
+    assert ask_token(client, made).status_code == 401
+    assert not is_active()

@@ -44,6 +44,8 @@ def text_of(token: str, now: int) -> str:
     text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", "<id>", text)
     text = re.sub(r"idp_ak_\w{8}", "<key>", text)
+    named = re.compile(r'"credential":("[^"]*"|\[[^]]*\])')
+    text = named.sub(lambda found: re.sub(r'"[\w-]{11}"', '"<credential>"', found[0]), text)
     text = re.sub(r'("at_hash":)"[^"]*"', r'\1"<hash>"', text)
     text = re.sub(r'("contractNumber":)\d+', r"\1<number>", text)
     return re.sub(r"\b(1[7-9]\d{8})\b", lambda found: f"<{int(found[1]) - now:+}>", text)

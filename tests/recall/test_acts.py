@@ -27,11 +27,23 @@ from idp import (
 from idp.apikeys import ApiKey
 from idp.db import db
 from idp.realms import Realm
-from tests.factories import PASSWORD, Factory, ask, ask_token, assertion_form, claims_of, set_application, set_key, set_user
+from tests.factories import (
+    PASSWORD,
+    Factory,
+    ask,
+    ask_token,
+    assertion,
+    assertion_form,
+    claims_of,
+    key_pair,
+    set_application,
+    set_key,
+    set_user,
+)
 from tests.federation.issuing import github
 from tests.federation.test_admission import APP, rule, trust
 from tests.protocol.test_exchange import ACCESS, exchange, exchange_key
-from tests.recall.conftest import API, Api
+from tests.recall.conftest import API, ISSUER, Api
 from tests.sign_in.conftest import DONE, Browser
 
 
@@ -54,6 +66,15 @@ class Stage:
         answer = exchange(
             self.app.test_client(), subject_token=self.application_token(), subject_token_type=ACCESS, **worker.form
         )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["access_token"])
+
+    def signed_token(self) -> str:
+        """A token of ci-bot, which has signed for it by the first of its two public keys."""
+        key, first = key_pair()
+        _, second = key_pair("RS256")
+        self.make.application(secret=False, audience=[API], jwks={"keys": first["keys"] + second["keys"]})
+        answer = ask(self.app.test_client(), "token", assertion_form(assertion(key, "ci-bot", ISSUER)))
         assert answer.status_code == 200, answer.text
         return str(answer.json["access_token"])
 
@@ -102,6 +123,15 @@ class Stage:
 
 
 Act = Callable[[Stage, dict[str, Any]], Any]
+
+
+def retire_all(realm: Realm, row: Any) -> None:
+    for each in applications.list_secrets(row):
+        applications.retire_secret(realm, row, each.name)
+
+
+def keep_key(number: int) -> Callable[[Realm, Any], None]:
+    return lambda realm, row: set_application(realm, row, jwks={"keys": [row.jwks["keys"][number]]})
 
 
 def to_application(act: Callable[[Realm, Any], Any], name: str = "ci-bot") -> Act:
@@ -168,6 +198,13 @@ def revoke_signing_key(stage: Stage, claims: dict[str, Any]) -> None:
     stage.make.do(revoke)
 
 
+def end_secret(realm: Realm, row: Any, act: Callable[[Realm, Any], None]) -> None:
+    """Do something to an application whose secret has come to the end that it was given."""
+    applications.find_secret(row, "main").expires_at = clock.now() - timedelta(seconds=1)  # type: ignore[union-attr]
+    db.session.flush()
+    act(realm, row)
+
+
 ENDING: dict[str, tuple[Callable[[Stage], str], Act]] = {
     "application disabled": (Stage.application_token, to_application(enable(False))),
     "application deleted": (Stage.application_token, to_application(applications.delete_application)),
@@ -216,6 +253,28 @@ ENDING: dict[str, tuple[Callable[[Stage], str], Act]] = {
     ),
     "issuer disabled": (Stage.federated_token, to_realm(lambda realm: set_issuer(realm, enabled=False))),
     "issuer deleted": (Stage.federated_token, to_realm(delete_issuer)),
+    "secret retired": (Stage.application_token, to_application(retire_all)),
+    "secret retired behind an exchange": (Stage.exchanged_token, to_application(retire_all)),
+    "secret of who exchanged a token retired": (Stage.exchanged_token, to_application(retire_all, "worker")),
+    "secret retired of who presented a key": (Stage.acted_key_token, to_application(retire_all)),
+    "secret retired of where a person has signed in": (Stage.persons_token, to_application(retire_all, "shop")),
+    "secret retired of where a person has signed in, behind an exchange": (
+        Stage.exchanged_persons_token,
+        to_application(retire_all, "shop"),
+    ),
+    "secret retired that had ended": (
+        Stage.application_token,
+        to_application(lambda realm, row: end_secret(realm, row, retire_all)),
+    ),
+    "public key taken away": (Stage.signed_token, to_application(keep_key(1))),
+    "all public keys taken away": (
+        Stage.signed_token,
+        to_application(lambda realm, row: set_application(realm, row, jwks=None)),
+    ),
+    "public keys published elsewhere": (
+        Stage.signed_token,
+        to_application(lambda realm, row: set_application(realm, row, jwks=None, jwks_uri="https://bot.example/keys")),
+    ),
 }
 
 
@@ -241,17 +300,32 @@ def test_a_backup_put_back_ends_all_of_before(app: Flask, make: Factory, api: Ap
     api.agrees(other, active=False)
 
 
+def retire_another(realm: Realm, row: Any) -> None:
+    applications.add_secret(realm, row, "next")
+    db.session.flush()
+    applications.retire_secret(realm, row, "next")
+
+
+def add_same(realm: Realm, row: Any) -> None:
+    """Give the application another secret of the name of the one that has ended, which that leaves behind."""
+    applications.add_secret(realm, row, "main")
+
+
+def rename_keys(realm: Realm, row: Any) -> None:
+    set_application(realm, row, jwks={"keys": [each | {"kid": f"{each['kid']}-2"} for each in row.jwks["keys"]]})
+
+
 def take_role(realm: Realm, row: Any) -> None:
     access.remove_grant(realm, applications.holder_of(row), "researcher")
 
 
 GOING_ON: dict[str, tuple[Callable[[Stage], str], Act]] = {
-    "secret retired": (
-        Stage.application_token,
-        to_application(
-            lambda realm, row: [applications.retire_secret(realm, row, each.name) for each in applications.list_secrets(row)]
-        ),
-    ),
+    "secret added": (Stage.application_token, to_application(lambda realm, row: applications.add_secret(realm, row, "next"))),
+    "another secret retired": (Stage.application_token, to_application(retire_another)),
+    "secret has ended": (Stage.application_token, to_application(lambda realm, row: end_secret(realm, row, add_same))),
+    "another public key taken away": (Stage.signed_token, to_application(keep_key(0))),
+    "secret given to who signs, and retired": (Stage.signed_token, to_application(retire_another)),
+    "public key called otherwise": (Stage.signed_token, to_application(rename_keys)),
     "role taken away": (Stage.application_token, to_application(take_role)),
     "application described": (
         Stage.application_token,
@@ -291,6 +365,17 @@ def test_what_works_again_counts_again(app: Flask, make: Factory, api: Api) -> N
         for on in (False, True, False, True):
             act(on)(stage, {})
             api.agrees(token, active=on)
+
+
+def test_a_public_key_that_is_given_again_counts_again(app: Flask, make: Factory, api: Api) -> None:
+    token = Stage(app, make).signed_token()
+    with app.app_context():
+        both = make.change(lambda _, row: row.jwks)
+    api.agrees(token, active=True)
+    for on in (False, True, False, True):
+        kept = both if on else {"keys": both["keys"][1:]}
+        make.change(lambda realm, row, kept=kept: set_application(realm, row, jwks=kept))
+        api.agrees(token, active=on)
 
 
 def test_what_people_had_does_not_come_back(app: Flask, make: Factory, api: Api) -> None:

@@ -263,6 +263,7 @@ const REASONS = {
   signing_key: "the key that signed it was revoked",
   issuer: "the issuer by whose word it was issued is not trusted any more",
   rule: "the rule by which it was issued admits nobody any more",
+  credential: "the secret or the public key that it was fetched with was taken away",
 };
 
 /** Return why a token does not count any more, or null. */
@@ -289,14 +290,19 @@ function* namedBy(token: Token): Iterable<[keyof typeof REASONS, unknown]> {
     yield ["session", claims["sid"]];
     yield ["key", claims["key"]];
   }
-  const origin = claims["origin"];
-  for (const each of Array.isArray(origin) ? origin : [origin]) yield ["token", each];
+  for (const each of listed(claims["origin"])) yield ["token", each];
+  for (const each of listed(claims["credential"])) yield ["credential", each];
   for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) yield ["subject", actor["sub"]];
   const federation = claims["federation"];
   if (isObject(federation)) {
     yield ["issuer", federation["iss"]];
     yield ["rule", federation["rule"]];
   }
+}
+
+/** Return what a claim names that is a list of texts or one text. */
+function listed(value: Json | undefined): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
 }
 
 /** Put what was known before under what a document adds. */

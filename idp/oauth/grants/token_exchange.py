@@ -90,7 +90,8 @@ def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_ke
         if checked.realm.name != realm.name:
             raise KeyRefusedError
         actor = {"sub": client.application.uid, "client_id": client.application.client_id} if client is not None else None
-        issued = apikeys.exchange_key(checked, scope=form.text("scope"), actor=actor)
+        credential = client.application.credential if client is not None else ""
+        issued = apikeys.exchange_key(checked, scope=form.text("scope"), actor=actor, credential=credential)
     except (KeyRefusedError, KeyExpiredError) as error:
         raise InvalidRequestError(str(error)) from error
     except RateExceededError as error:

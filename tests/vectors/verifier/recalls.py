@@ -150,6 +150,25 @@ def _kinds() -> Iterator[Story]:
     yield _one("rule, and a token since", about, {"rule": [("r-1", NOW - 1)]}, federated, GOOD)
     yield _one("federation that is a text", about, {"rule": [("r-1", NOW)]}, sign(claims(federation="r-1")), GOOD)
     yield _one("issuer of a token that is not federated", about, {"issuer": [(ISSUER, NOW)]}, sign(), GOOD)
+    fetched = sign(claims(credential="c-1"))
+    yield _one("credential", about, {"credential": [("c-1", before)]}, fetched, RECALLED)
+    yield _one("another credential", about, {"credential": [("c-2", before)]}, fetched, GOOD)
+    yield _one("credential of another kind", about, {"token": [("c-1", before)], "key": [("c-1", before)]}, fetched, GOOD)
+    handed_on = sign(claims(credential=["c-1", "c-2"]))
+    yield _one("one of the credentials of all who fetched it", about, {"credential": [("c-2", before)]}, handed_on, RECALLED)
+    yield _one("none of the credentials of all who fetched it", about, {"credential": [("c-3", before)]}, handed_on, GOOD)
+    yield _one(
+        "credentials that are no texts",
+        about,
+        {"credential": [("1", before), ("c-1", before)]},
+        sign(claims(credential=[1, ["c-1"], {"c-1": True}])),
+        GOOD,
+    )
+    yield _one(
+        "credential that is an object", about, {"credential": [("c-1", before)]}, sign(claims(credential={"c-1": 1})), GOOD
+    )
+    of_session = sign(claims(aud=ISSUER, sid="s-1", credential="c-1"), header(typ="session+jwt"))
+    yield _one("credential of a session token", about, {"credential": [("c-1", before)]}, of_session, RECALLED, **SESSION)
     yield _one("kind that is unknown", "a verifier may be older than the feed", {"weather": [(SUBJECT, before)]}, sign(), GOOD)
     yield _one(
         "name with letters of everywhere",
@@ -218,6 +237,17 @@ def _changes() -> Iterator[Story]:
     )
     lifted = told(feed(body(position=8, since=7, lifted={"subject": joined("subject", [SUBJECT])})))
     yield Story("lifted", "what counts again", [told(feed(body(mine))), shown(RECALLED), lifted, shown(GOOD)])
+    back = told(feed(body(position=8, since=7, lifted={"credential": joined("credential", ["c-1"])})))
+    yield Story(
+        "credential that was given again",
+        "what counts again",
+        [
+            told(feed(body({"credential": [("c-1", NOW)]}))),
+            shown(RECALLED, sign(claims(credential="c-1"))),
+            back,
+            shown(GOOD, sign(claims(credential="c-1"))),
+        ],
+    )
     of_another = told(feed(body(position=8, since=7, lifted={"token": joined("token", [SUBJECT])})))
     yield Story("lifted of another kind", "what counts again", [told(feed(body(mine))), of_another, shown(RECALLED)])
     stranger = told(feed(body(position=8, since=7, lifted={"weather": joined("weather", ["rain"])})))
