@@ -206,7 +206,7 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     refusal = InvalidTokenError("")
     for application in _as_known(realm, claimed):
         try:
-            proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
+            proven = applications.check_assertion(realm, application, assertion, (realm.issuer, token_endpoint))
         except InvalidTokenError as error:
             refusal = error
             if isinstance(error, applications.UnknownKeyError) and application is not None:

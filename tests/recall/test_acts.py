@@ -28,8 +28,9 @@ from idp.apikeys import ApiKey
 from idp.db import db
 from idp.realms import Realm
 from tests.factories import PASSWORD, Factory, ask, ask_token, assertion_form, claims_of, set_application, set_key, set_user
-from tests.federation.issuing import github
+from tests.federation.issuing import Issuer, github
 from tests.federation.test_admission import APP, rule, trust
+from tests.federation.test_ways_in import for_person
 from tests.protocol.test_exchange import ACCESS, exchange, exchange_key
 from tests.recall.conftest import API, Api
 from tests.sign_in.conftest import DONE, Browser
@@ -64,6 +65,24 @@ class Stage:
         rule(self.make, "deployer", APP)
         form = assertion_form(hub.sign(), grant_type="client_credentials")
         answer = ask(self.app.test_client(), "token", form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["access_token"])
+
+    def linked_token(self) -> str:
+        """A token of ann's at the shop, by the word of her organisation's sign-in server."""
+        okta = Issuer(url="https://login.acme.example", claims={"sub": "00u1", "client_id": "shop", "scope": "profile"})
+        self.make.user()
+        trust(self.make, okta, name="okta", preset="oidc")
+        self.make.do(lambda realm: federation.link_person(realm, "okta", "00u1", "ann@example.test"))
+        shop = self.make.application("shop", kind="web", redirect_uris=[DONE], audience=[API])
+        answer = for_person(self.app.test_client(), okta, shop)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["access_token"])
+
+    def exchanged_linked_token(self) -> str:
+        token = self.linked_token()
+        worker = self.make.application("worker", audience=["https://data.example"], resources=[API])
+        answer = exchange(self.app.test_client(), subject_token=token, subject_token_type=ACCESS, **worker.form)
         assert answer.status_code == 200, answer.text
         return str(answer.json["access_token"])
 
@@ -143,6 +162,11 @@ def delete_issuer(realm: Realm) -> None:
     federation.delete_issuer(realm, federation.get_issuer(realm, "hub"))
 
 
+def unlink(realm: Realm) -> None:
+    people = federation.people_listing(realm, issuer="okta").take("created", descending=True, after=None, limit=1)
+    federation.unlink_person(realm, people[0].uid)
+
+
 def end_grant(stage: Stage, claims: dict[str, Any]) -> None:
     def end(realm: Realm) -> None:
         authorizations.end(realm.name, authorizations.get(realm.id, claims["grant_id"]), authorizations.End.ADMINISTRATOR)
@@ -216,6 +240,8 @@ ENDING: dict[str, tuple[Callable[[Stage], str], Act]] = {
     ),
     "issuer disabled": (Stage.federated_token, to_realm(lambda realm: set_issuer(realm, enabled=False))),
     "issuer deleted": (Stage.federated_token, to_realm(delete_issuer)),
+    "person unlinked": (Stage.linked_token, to_realm(unlink)),
+    "person unlinked behind an exchange": (Stage.exchanged_linked_token, to_realm(unlink)),
 }
 
 

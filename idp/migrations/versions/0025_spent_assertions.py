@@ -1,0 +1,64 @@
+"""assertions that were used up, whatever becomes of who is trusted to sign them; and what a person's sign-in has come by.
+
+Revision ID: 0025
+Revises: 0022
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0022"
+branch_labels = None
+depends_on = None
+
+_CHUNK = 500
+
+_USED = {
+    # applications that describe themselves are called by the URL
+    "application": "SELECT a.realm_id, CASE a.document_url WHEN '' THEN a.name ELSE a.document_url END, u.jti_hash, u.expires_at "
+    "FROM used_assertion u JOIN application a ON a.id = u.application_id",
+    "issuer": "SELECT t.realm_id, t.issuer, u.jti_hash, u.expires_at "
+    "FROM used_foreign_assertion u JOIN trusted_issuer t ON t.id = u.issuer_id",
+}
+
+
+def upgrade() -> None:
+    spent = op.create_table(
+        "spent_assertion",
+        sa.Column("realm_id", sa.Integer(), nullable=False),
+        sa.Column("mark", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["realm_id"], ["realm.id"], name=op.f("fk_spent_assertion_realm_id")),
+        sa.PrimaryKeyConstraint("realm_id", "mark", name=op.f("pk_spent_assertion")),
+    )
+    op.create_index("ix_spent_assertion_expires_at", "spent_assertion", ["expires_at"])
+    connection = op.get_bind()
+    found: list[dict[str, Any]] = []
+    for row in _marked(connection):
+        found.append(row)
+        if len(found) >= _CHUNK:
+            connection.execute(spent.insert(), found)
+            found = []
+    if found:
+        connection.execute(spent.insert(), found)
+    op.add_column("app_authorization", sa.Column("link_uid", sa.String(length=36), server_default="", nullable=False))
+
+
+def _marked(connection: sa.Connection) -> Iterator[dict[str, Any]]:
+    """Yield what was used up until now; see `spent_assertions.mark_of`."""
+    expires = sa.column("expires_at", sa.DateTime(timezone=True))
+    for signer, query in _USED.items():
+        columns = (sa.column("realm_id"), sa.column("name"), sa.column("jti_hash"), expires)
+        for realm_id, name, jti_hash, expires_at in connection.execute(sa.text(query).columns(*columns)).all():
+            mark = hashlib.sha256(f"{signer}\0{name}\0{jti_hash}".encode()).hexdigest()
+            yield {"realm_id": realm_id, "mark": mark, "expires_at": expires_at}
+
+
+def downgrade() -> None:
+    op.drop_column("app_authorization", "link_uid")
+    op.drop_table("spent_assertion")
