@@ -32,7 +32,7 @@ class SpentAssertion(Base):
 
     __tablename__ = "spent_assertion"
 
-    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id"), primary_key=True)
+    realm_id: Mapped[int] = mapped_column(ForeignKey("realm.id", ondelete="CASCADE"), primary_key=True)
     mark: Mapped[str] = mapped_column(String(64), primary_key=True)
     """See `mark_of`."""
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -25,7 +25,6 @@ from idp.realms import GRACE, PurgedRealm, Realm, RealmState
 from idp.recall import RecallCause, RecallClock
 from idp.registrations import RegistrationToken
 from idp.sessions import UserSession
-from idp.spent_assertions import SpentAssertion
 from idp.stuck import allow_seconds
 from idp.tokens import RevokedToken
 from idp.users import Group, Membership, OneTimeLink, User
@@ -88,7 +87,6 @@ def purge_realm(name: str) -> None:
         delete(RevokedToken).where(RevokedToken.realm_id == realm_id),
         delete(RecallCause).where(RecallCause.realm_id == realm_id),
         delete(RecallClock).where(RecallClock.realm_id == realm_id),
-        delete(SpentAssertion).where(SpentAssertion.realm_id == realm_id),
         delete(MailMessage).where(MailMessage.realm == name),
         delete(ActivityCount).where(ActivityCount.realm == name),
     ):

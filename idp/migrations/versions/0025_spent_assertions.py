@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("realm_id", sa.Integer(), nullable=False),
         sa.Column("mark", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["realm_id"], ["realm.id"], name=op.f("fk_spent_assertion_realm_id")),
+        sa.ForeignKeyConstraint(["realm_id"], ["realm.id"], name=op.f("fk_spent_assertion_realm_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("realm_id", "mark", name=op.f("pk_spent_assertion")),
     )
     op.create_index("ix_spent_assertion_expires_at", "spent_assertion", ["expires_at"])
