@@ -1,7 +1,7 @@
 """What a worker keeps of the causes of a realm in memory. After a change it reads what is new, and not all of them again."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,14 +69,24 @@ def known_causes(realm: KnownRealm) -> KnownCauses:
 
 
 def is_withdrawn(realm: KnownRealm, claims: Mapping[str, Any]) -> bool:
-    """Tell whether a token was admitted by an issuer, or by a rule, that admits nobody any more since.
+    """Tell whether a token, or who acts in it, was admitted by an issuer, or by a rule, that admits nobody any more since.
 
     :param claims: those of a token of this realm that was opened.
     """
-    origin = claims.get("federation")
-    if origin is None:
-        return False
-    causes, issued_at = known_causes(realm).causes, claims["iat"]
+    return any(_is_over(realm, origin, claims["iat"]) for origin in _admissions(claims))
+
+
+def _admissions(claims: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    """Yield by whose word a token was issued: to its subject, and to all who have acted on the way to it."""
+    said: Mapping[str, Any] | None = claims
+    while said is not None:
+        if "federation" in said:
+            yield said["federation"]
+        said = said.get("act")
+
+
+def _is_over(realm: KnownRealm, origin: Mapping[str, str], issued_at: int) -> bool:
+    causes = known_causes(realm).causes
     by_rule = ((Kind.RULE, origin["rule"]),) if "rule" in origin else ()  # people are admitted by none
     for kind, text in ((Kind.ISSUER, origin["iss"]), *by_rule):
         cause = causes.get((kind.value, mark_of(kind, text)))

@@ -31,7 +31,7 @@ from tests.factories import PASSWORD, Factory, ask, ask_token, assertion_form, c
 from tests.federation.issuing import Issuer, github
 from tests.federation.test_admission import APP, rule, trust
 from tests.federation.test_ways_in import for_person
-from tests.protocol.test_exchange import ACCESS, exchange, exchange_key
+from tests.protocol.test_exchange import ACCESS, GRANT, exchange, exchange_key
 from tests.recall.conftest import API, Api
 from tests.sign_in.conftest import DONE, Browser
 
@@ -67,6 +67,38 @@ class Stage:
         answer = ask(self.app.test_client(), "token", form)
         assert answer.status_code == 200, answer.text
         return str(answer.json["access_token"])
+
+    def acted_token(self) -> str:
+        """A token of ci-bot that `worker` has exchanged, of a token that `deployer` has exchanged, whom an issuer vouches for."""
+        deployer, subject = (
+            self.admitted("deployer", audience=["https://jobs.example"], resources=[API]),
+            self.application_token(),
+        )
+        form = {"subject_token": subject, "subject_token_type": ACCESS, **deployer}
+        answer = exchange(self.app.test_client(), **form)
+        assert answer.status_code == 200, answer.text
+        worker = self.make.application("worker", audience=["https://data.example"], resources=["https://jobs.example"])
+        form = {"subject_token": str(answer.json["access_token"]), "subject_token_type": ACCESS, **worker.form}
+        answer = exchange(self.app.test_client(), **form)
+        assert answer.status_code == 200, answer.text
+        assert claims_of(answer.json["access_token"])["act"]["act"]["federation"]["rule"] == "deployer-rule"
+        return str(answer.json["access_token"])
+
+    def admitted_key_token(self) -> str:
+        """The session token of a key of ann's, which `deployer` has presented, whom an issuer vouches for."""
+        self.make.user(roles=("viewer",))
+        answer = exchange_key(self.app.test_client(), self.make.key(), **self.admitted("deployer"))
+        assert answer.status_code == 200, answer.text
+        assert claims_of(answer.json["access_token"])["act"]["federation"]["rule"] == "deployer-rule"
+        return str(answer.json["access_token"])
+
+    def admitted(self, name: str, **fields: Any) -> dict[str, str]:
+        """Make an application that an issuer vouches for, and return what it shows."""
+        hub = github()
+        self.make.application(name, roles=("viewer",), **fields)
+        trust(self.make, hub)
+        rule(self.make, name, APP)
+        return assertion_form(hub.sign(), grant_type=GRANT)
 
     def linked_token(self) -> str:
         """A token of ann's at the shop, by the word of her organisation's sign-in server."""
@@ -240,6 +272,9 @@ ENDING: dict[str, tuple[Callable[[Stage], str], Act]] = {
     ),
     "issuer disabled": (Stage.federated_token, to_realm(lambda realm: set_issuer(realm, enabled=False))),
     "issuer deleted": (Stage.federated_token, to_realm(delete_issuer)),
+    "rule of an actor disabled": (Stage.acted_token, to_realm(lambda realm: set_rule(realm, enabled=False))),
+    "issuer of an actor deleted": (Stage.acted_token, to_realm(delete_issuer)),
+    "rule of who presented a key disabled": (Stage.admitted_key_token, to_realm(lambda realm: set_rule(realm, enabled=False))),
     "person unlinked": (Stage.linked_token, to_realm(unlink)),
     "person unlinked behind an exchange": (Stage.exchanged_linked_token, to_realm(unlink)),
 }

@@ -291,12 +291,19 @@ function* namedBy(token: Token): Iterable<[keyof typeof REASONS, unknown]> {
   }
   const origin = claims["origin"];
   for (const each of Array.isArray(origin) ? origin : [origin]) yield ["token", each];
-  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) yield ["subject", actor["sub"]];
-  const federation = claims["federation"];
-  if (isObject(federation)) {
-    yield ["issuer", federation["iss"]];
-    yield ["rule", federation["rule"]];
+  yield* admittedBy(claims);
+  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) {
+    yield ["subject", actor["sub"]];
+    yield* admittedBy(actor);
   }
+}
+
+/** Return by whose word the subject of a token was admitted, or who acts in it. */
+function* admittedBy(claims: JsonObject): Iterable<[keyof typeof REASONS, unknown]> {
+  const federation = claims["federation"];
+  if (!isObject(federation)) return;
+  yield ["issuer", federation["iss"]];
+  yield ["rule", federation["rule"]];
 }
 
 /** Put what was known before under what a document adds. */
