@@ -171,6 +171,7 @@ def read_document(url: str, content: dict[str, Any], keys_at: Callable[[str], di
 
 _ADMINISTRATORS = frozenset(
     {"enabled", "audience", "resources", "access_token_type", "token_seconds", "consent", "description", "rate_per_second"}
+    | {"profile", "dpop_nonces"}
 )
 """Fields of an application that are no business of its document."""
 

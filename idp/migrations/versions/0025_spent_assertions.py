@@ -1,4 +1,4 @@
-"""assertions that were used up, whatever becomes of who is trusted to sign them; and what a person's sign-in has come by.
+"""assertions that were used up, whatever becomes of their signer; by which link a person is known; what is set of documents.
 
 Revision ID: 0025
 Revises: 0022
@@ -46,6 +46,9 @@ def upgrade() -> None:
             found = []
     if found:
         connection.execute(spent.insert(), found)
+    op.add_column("client_document", sa.Column("listed", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("client_document", sa.Column("applied", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("client_document", sa.Column("set_here", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("app_authorization", sa.Column("link_uid", sa.String(length=36), server_default="", nullable=False))
 
 
@@ -61,4 +64,6 @@ def _marked(connection: sa.Connection) -> Iterator[dict[str, Any]]:
 
 def downgrade() -> None:
     op.drop_column("app_authorization", "link_uid")
+    for column in ("set_here", "applied", "listed"):
+        op.drop_column("client_document", column)
     op.drop_table("spent_assertion")
