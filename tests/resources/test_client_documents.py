@@ -1,6 +1,8 @@
 """Applications that describe themselves at their client_id (draft-ietf-oauth-client-id-metadata-document)."""
 
+import contextlib
 import re
+import threading
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +18,7 @@ from idp.client_documents import service as kept_documents
 from idp.db import db
 from idp.errors import InvalidMembersError, InvalidValueError
 from idp.oauth import client_documents as fetching
+from idp.oauth.turns import NoTurnError, Turns
 from idp.setup import rotate_keys_and_tidy
 from tests.conftest import FrozenClock
 from tests.console.surfing import Surfer
@@ -349,16 +352,51 @@ def test_one_network_causes_so_many_fetches_and_a_realm_so_many_new_ones(
     assert answers[-1] == 429
 
 
-def test_slow_servers_take_few_places(visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "LONGEST_WAIT", 0.01)
+def asked_at_once(visitor: Browser, world: Web, hosts: list[str]) -> list[threading.Thread]:
+    """Have visitors ask for documents of servers that do not answer, and return them once all are being fetched."""
+    asking = []
+    for host in hosts:
+        world.slow.setdefault(host, threading.Event())
+        browser = Browser(visitor.app, Made(f"https://{host}/a", "", ""), public=True)
+        asking.append(threading.Thread(target=browser.ask))
+        asking[-1].start()
+        assert world.begun.acquire(timeout=10)
+    return asking
+
+
+def test_a_slow_server_holds_up_itself_and_nobody_else(visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "LONGEST_WAIT", 0.05)
+    asking = asked_at_once(visitor, world, ["slow.example"])
     for _ in range(fetching.AT_ONCE):
-        assert fetching._places.acquire(blocking=False)
-    try:
-        assert visitor.ask().status_code == 429
-    finally:
-        for _ in range(fetching.AT_ONCE):
-            fetching._places.release()
+        assert visitor.ask(client_id="https://slow.example/b").status_code == 429, "its server is called already"
     assert visitor.ask().status_code == 200
+    world.slow["slow.example"].set()
+    asking[0].join()
+
+
+def test_many_slow_servers_lose_their_places_to_whoever_waits(
+    visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_turns", Turns(fetching.AT_ONCE, 0.2))
+    asking = asked_at_once(visitor, world, [f"slow-{number}.example" for number in range(fetching.AT_ONCE)])
+    assert visitor.ask().status_code == 200
+    asking[0].join(10)
+    assert [each.is_alive() for each in asking] == [False] + [True] * (fetching.AT_ONCE - 1), "who was first has had their time"
+    for each in world.slow.values():
+        each.set()
+    for thread in asking:
+        thread.join()
+
+
+def test_calls_that_cannot_be_ended_are_as_many_again_and_no_more() -> None:
+    turns = Turns(2, 0.01)
+    with contextlib.ExitStack() as held:
+        for number in range(4):
+            held.enter_context(turns.of(f"{number}.example", wait=5))
+        with pytest.raises(NoTurnError), turns.of("5.example", wait=0.05):
+            pass
+    with turns.of("5.example", wait=0.05) as call:
+        assert not call.is_over
 
 
 def test_realm_keeps_so_many_and_the_unused_make_room(

@@ -113,10 +113,10 @@ def test_texts_that_were_set_stay_and_the_rest_follows_the_document(tool: Admini
 
 def test_of_a_version_that_noted_nothing_protection_and_narrower_scopes_stay(tool: Administered, make: Factory) -> None:
     tool.says()
-    tool.set(pushedRequests=True, scopes=["openid"])
+    tool.set(pushedRequests=True, dpopNonces=True, scopes=["openid"])
     make.do(lambda _: db.session.execute(update(ClientDocument).values(applied=None, listed=None)))
     tool.says(client_name="B", scope="openid profile")
-    assert (tool["displayName"], tool["pushedRequests"], tool["scopes"]) == ("B", True, ["openid"])
+    assert (tool["displayName"], tool["pushedRequests"], tool["dpopNonces"], tool["scopes"]) == ("B", True, True, ["openid"])
 
 
 def test_of_a_version_that_noted_nothing_it_is_noted_when_the_document_is_read_again(tool: Administered, make: Factory) -> None:
