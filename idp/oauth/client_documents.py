@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from idp import applications, audit, client_documents, clock, outbound, ratelimit
+from idp import applications, audit, client_documents, clock, outbound, ratelimit, runtime
 from idp.applications import ApplicationSheet, KnownApplication, is_private, without_loopback_port
 from idp.client_documents import Kept
 from idp.db import commit, db
@@ -23,7 +23,7 @@ from idp.oauth.registration import GRANTS, in_description, read_metadata, sheet_
 from idp.oauth.turns import NoTurnError, Turns
 from idp.outbound import Document, OutboundError, Reach
 from idp.ratelimit import Rate, RateExceededError, Use
-from idp.realms import KnownRealm
+from idp.realms import KnownRealm, known_realm
 
 LARGEST = 5_120
 """Bytes of a document (§6.6 recommends 5 KB)."""
@@ -83,6 +83,27 @@ def take_in(realm: KnownRealm, client_id: str, address: str) -> None:
     if kept is not None and (not kept.enabled or clock.now() < kept.fresh_until):
         return
     _count(realm, kept, address)
+    _read(realm, client_id, address)
+
+
+def read_wanted() -> int:
+    """Read documents again that may have keys by now which assertions have named, and commit; return how many were read."""
+    process, read = runtime.current(), 0
+    for wanted in client_documents.list_wanted():
+        realm = known_realm(process, wanted.realm)
+        if realm is None or not client_documents.claim(wanted):
+            continue
+        try:
+            _read(realm, wanted.url, "")
+            read += 1
+        except IdpError as error:  # it is tried again when such an assertion comes again
+            db.session.rollback()
+            _log.warning("the document of the application %s was not read again: %s", wanted.url, error)
+    return read
+
+
+def _read(realm: KnownRealm, client_id: str, address: str) -> None:
+    """Fetch the document of an application, have it count, and commit."""
     db.session.rollback()  # no transaction is kept open while somebody is called
     document = _fetch(realm, client_id, LARGEST)
     try:

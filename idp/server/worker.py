@@ -30,6 +30,7 @@ from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors, tell_before_waiting
 from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
+from idp.oauth.client_documents import read_wanted
 from idp.outages import explain_any
 from idp.server.flows import Flows
 from idp.server.front import CONNECTIONS, Front
@@ -85,6 +86,7 @@ class Chores:
         self._fetcher = Loop("fetcher", SEND_MAIL_EVERY, lambda: self._guarded(federation.fetch_due_keys))
         # apart from those of issuers: whoever registers an application says whom this one waits for
         self._key_fetcher = Loop("key fetcher", SEND_MAIL_EVERY, lambda: self._guarded(applications.fetch_due_keys))
+        self._reader = Loop("document reader", SEND_MAIL_EVERY, lambda: self._guarded(read_wanted))
         self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
@@ -95,7 +97,7 @@ class Chores:
         self._watchman.start()
         self._guarded(clock_trust.is_believed)  # which begins to watch
         self._guarded(self._announce)
-        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._key_fetcher, self._sealer):
+        for loop in (self._chores, self._postman, self._herald, self._fetcher, self._key_fetcher, self._reader, self._sealer):
             loop.start()
 
     def finish(self) -> None:
@@ -105,6 +107,7 @@ class Chores:
         self._herald.finish(patience=1)  # so is a notice
         self._fetcher.finish(patience=1)  # keys that are on their way are fetched again
         self._key_fetcher.finish(patience=1)
+        self._reader.finish(patience=1)
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)
@@ -127,7 +130,7 @@ class Chores:
         process = self._app.extensions["realmgate"]
         workers = nodes.announce(process.settings.workers)
         ratelimit.limiter(process).share_among(workers)
-        for loop in (self._postman, self._herald, self._fetcher, self._key_fetcher):
+        for loop in (self._postman, self._herald, self._fetcher, self._key_fetcher, self._reader):
             loop.every = send_mail_every(workers)
 
     def _send(self) -> None:

@@ -333,6 +333,63 @@ def test_application_with_a_key_proves_who_it_is(visitor: Browser, world: Web, b
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_key_that_has_replaced_another_counts_once_the_document_was_read_again(
+    visitor: Browser, world: Web, make: Factory, frozen_clock: FrozenClock, by_reference: bool
+) -> None:
+    (key, jwks), (other, others), (nobodys, _) = key_pair("ES256"), key_pair("ES256"), key_pair("ES256")
+    keys = "https://keys.example/keys.json"
+
+    def publish(jwks: Any) -> None:
+        world.pages[keys] = jwks
+        more = {"jwks_uri": keys} if by_reference else {"jwks": jwks}
+        world.pages[URL] = document(token_endpoint_auth_method="private_key_jwt", **more)
+
+    def pushes(key: Any) -> int:
+        shown = assertion(key, URL, "http://localhost:8080/auth/realms/acme", header={"kid": f"of {id(key)}"})
+        values = visitor.parameters() | assertion_form(shown)
+        return int(visitor.client.post(f"{visitor.base}ext/par/request", data=values).status_code)
+
+    def reads() -> int:
+        with make.app.app_context():
+            return fetching.read_wanted()
+
+    def named(jwks: Any, key: Any) -> Any:
+        return {"keys": [each | {"kid": f"of {id(key)}"} for each in jwks["keys"]]}
+
+    publish(named(jwks, key))
+    assert pushes(key) == 201
+    publish(named(others, other))
+    assert reads() == 0, "nobody has asked for that"
+    assert pushes(other) == 401
+    asked = len(world.asked)
+    assert (reads(), reads()) == (1, 0)
+    assert len(world.asked) == asked + (2 if by_reference else 1)
+    assert [pushes(other), pushes(key)] == [201, 401]
+    assert [pushes(nobodys), reads()] == [401, 0], "once a minute"
+    frozen_clock.advance(seconds=61)
+    assert [pushes(nobodys), pushes(nobodys), reads(), reads()] == [401, 401, 1, 0]
+
+
+def test_document_that_cannot_be_read_again_leaves_its_keys_as_they_are(
+    visitor: Browser, world: Web, make: Factory, frozen_clock: FrozenClock
+) -> None:
+    (key, jwks), (nobodys, _) = key_pair("ES256"), key_pair("ES384")
+    world.pages[URL] = document(token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+    issuer = "http://localhost:8080/auth/realms/acme"
+
+    def pushes(shown: str) -> int:
+        values = visitor.parameters() | assertion_form(shown)
+        return int(visitor.client.post(f"{visitor.base}ext/par/request", data=values).status_code)
+
+    assert pushes(assertion(key, URL, issuer)) == 201
+    del world.pages[URL]
+    assert pushes(assertion(nobodys, URL, issuer, alg="ES384")) == 401
+    with make.app.app_context():
+        assert [fetching.read_wanted(), fetching.read_wanted()] == [0, 0]
+    assert pushes(assertion(key, URL, issuer)) == 201
+
+
 @pytest.mark.spec("RS4")
 def test_one_network_causes_so_many_fetches_and_a_realm_so_many_new_ones(
     visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch

@@ -46,6 +46,9 @@ def upgrade() -> None:
             found = []
     if found:
         connection.execute(spent.insert(), found)
+    for column in ("wanted_at", "tried_at"):
+        op.add_column("client_document", sa.Column(column, sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_client_document_wanted_at", "client_document", ["wanted_at"])
     op.add_column("client_document", sa.Column("listed", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("client_document", sa.Column("applied", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("client_document", sa.Column("set_here", sa.JSON(), server_default="{}", nullable=False))
@@ -64,6 +67,7 @@ def _marked(connection: sa.Connection) -> Iterator[dict[str, Any]]:
 
 def downgrade() -> None:
     op.drop_column("app_authorization", "link_uid")
-    for column in ("set_here", "applied", "listed"):
+    op.drop_index("ix_client_document_wanted_at", "client_document")
+    for column in ("set_here", "applied", "listed", "tried_at", "wanted_at"):
         op.drop_column("client_document", column)
     op.drop_table("spent_assertion")
