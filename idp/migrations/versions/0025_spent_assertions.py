@@ -59,8 +59,8 @@ def _marked(connection: sa.Connection) -> Iterator[dict[str, Any]]:
     """Yield what was used up until now; see `spent_assertions.mark_of`."""
     expires = sa.column("expires_at", sa.DateTime(timezone=True))
     for signer, query in _USED.items():
-        columns = (sa.column("realm_id"), sa.column("name"), sa.column("jti_hash"), expires)
-        for realm_id, name, jti_hash, expires_at in connection.execute(sa.text(query).columns(*columns)).all():
+        typed = sa.text(query).columns(sa.column("realm_id"), sa.column("name"), sa.column("jti_hash"), expires)
+        for realm_id, name, jti_hash, expires_at in connection.execute(typed).all():
             mark = hashlib.sha256(f"{signer}\0{name}\0{jti_hash}".encode()).hexdigest()
             yield {"realm_id": realm_id, "mark": mark, "expires_at": expires_at}
 
