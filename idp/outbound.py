@@ -54,11 +54,14 @@ class _Pinned(http.client.HTTPConnection):
         """The connection itself: the library forgets it once an answer that ends with it has begun."""
 
     def connect(self) -> None:
-        """Connect."""
-        self.sock = socket.create_connection((self._address, self.port), TIMEOUT)
+        """Connect. Whoever cuts the call meanwhile finds what there is of the connection."""
+        self.sock = self._open = socket.create_connection((self._address, self.port), TIMEOUT)
         if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
-        self._open = self.sock
+            wrapped = self._context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = self._open = wrapped
+            self.check_whole()
+            wrapped.do_handshake()
+        self.check_whole()
 
     def cut(self) -> None:
         """End the call, whatever it waits for."""
@@ -73,6 +76,29 @@ class _Pinned(http.client.HTTPConnection):
         """
         if self.is_cut:
             raise TimeoutError(f"no whole answer within {LONGEST:g} s")
+
+
+class Call:
+    """A call that others can end."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._connection: _Pinned | None = None
+
+    def end(self) -> None:
+        """End it, or have it not begin."""
+        self.is_over = True
+        if self._connection is not None:
+            self._connection.cut()
+
+    def begin(self, connection: _Pinned) -> None:
+        """Note by what connection it is made.
+
+        :raises TimeoutError: it was ended before that.
+        """
+        self._connection = connection
+        if self.is_over:
+            raise TimeoutError("others are waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +148,16 @@ def post_form(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach
     return post(url, body, {"Content-Type": "application/x-www-form-urlencoded", **headers}, reach=reach).status
 
 
-def fetch_json(url: str, *, reach: Reach, longest: int) -> Document:
+def fetch_json(url: str, *, reach: Reach, longest: int, call: Call | None = None) -> Document:
     """Fetch a JSON object by HTTPS.
 
     :param longest: bytes that it has at the most.
+    :param call: by which others can end it.
     :raises OutboundError: the address may not be called, does not answer, or not with a JSON object of at most that length.
     """
     if urlsplit(url).scheme != "https":
         raise OutboundError(f"{url[:100]!r} is not an https URL.")
-    with _called("GET", url, None, {"Accept": "application/json"}, reach) as (connection, answer):
+    with _called("GET", url, None, {"Accept": "application/json"}, reach, call) as (connection, answer):
         if answer.status != http.client.OK:
             raise OutboundError(f"{url[:100]!r} answered with status {answer.status}.")
         read = answer.read(longest + 1)
@@ -149,7 +176,7 @@ def fetch_json(url: str, *, reach: Reach, longest: int) -> Document:
 
 @contextlib.contextmanager
 def _called(
-    method: str, url: str, body: bytes | None, headers: Mapping[str, str], reach: Reach
+    method: str, url: str, body: bytes | None, headers: Mapping[str, str], reach: Reach, call: Call | None = None
 ) -> Iterator[tuple[_Pinned, http.client.HTTPResponse]]:
     """Call a URL, and give its answer to be read: the call ends with that, and after `LONGEST` seconds whatever happens.
 
@@ -160,6 +187,8 @@ def _called(
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         address = _checked_address(host, port, reach)
         connection = _Pinned(host, port, address, ssl.create_default_context() if parts.scheme == "https" else None)
+        if call is not None:
+            call.begin(connection)
         ends = threading.Timer(LONGEST, connection.cut)
         ends.start()
         try:

@@ -44,6 +44,7 @@ from idp import (
     runtime,
     sessions,
     signals,
+    spent_assertions,
     tokens,
     trail,
     users,
@@ -305,6 +306,7 @@ def rotate_keys_and_tidy() -> None:
         apikeys.remove_long_expired()
     applications.forget_expired_assertions()
     federation.forget_used_assertions()
+    spent_assertions.forget_spent()
     proofs.forget_used_proofs()
     tokens.forget_expired_revocations()
     recall.forget_old_causes()

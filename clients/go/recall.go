@@ -185,13 +185,20 @@ func namedBy(t *token) []named {
 	for _, credential := range credentials {
 		all = append(all, named{"credential", credential})
 	}
+	all = append(all, admittedBy(t.claims)...)
 	for actor, isObject := t.claims["act"].(map[string]any); isObject; actor, isObject = actor["act"].(map[string]any) {
 		all = append(all, named{"subject", actor["sub"]})
-	}
-	if federation, isObject := t.claims["federation"].(map[string]any); isObject {
-		all = append(all, named{"issuer", federation["iss"]}, named{"rule", federation["rule"]})
+		all = append(all, admittedBy(actor)...)
 	}
 	return all
+}
+
+// admittedBy returns by whose word the subject of a token was admitted, or who acts in it.
+func admittedBy(claims map[string]any) []named {
+	if federation, isObject := claims["federation"].(map[string]any); isObject {
+		return []named{{"issuer", federation["iss"]}, {"rule", federation["rule"]}}
+	}
+	return nil
 }
 
 // notModified notes that the document which is there still is the newest, unless that has ended.

@@ -336,7 +336,7 @@ def link_person(authority: Authority, body: NewPerson) -> Created[Made]:
 
 @signed_in
 def unlink_person(authority: Authority, uid: str) -> None:
-    """Have the subject of a trusted issuer stand for nobody."""
+    """Have the subject of a trusted issuer stand for nobody. What was issued by the link ends with it."""
     rules.federation.unlink_person(authority, uid)
 
 

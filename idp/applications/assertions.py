@@ -1,7 +1,6 @@
 """Authentication by a JWT that the application signs with its own key (RFC 7523 §2.2, `private_key_jwt`)."""
 
 import contextlib
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -12,13 +11,15 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import delete
 
-from idp import clock
+from idp import clock, spent_assertions
 from idp.applications.known import KnownApplication
 from idp.applications.models import UsedAssertion
 from idp.crypto import b64url
 from idp.db import db, insert_if_new
 from idp.jose import InvalidTokenError, Key, OpenedToken, check_times, import_key, open_token
+from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
+from idp.spent_assertions import Signer, hash_jti
 
 ASSERTION_ALGORITHMS = (
     "RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512", "EdDSA", "Ed25519",
@@ -40,7 +41,9 @@ FAPI_ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA", "Ed25519"})
 """What clients of FAPI 2.0 may sign with (Security Profile §5.4.1)."""
 
 
-def check_assertion(application: KnownApplication | None, assertion: str, audiences: Sequence[str]) -> KnownApplication:
+def check_assertion(
+    realm: KnownRealm, application: KnownApplication | None, assertion: str, audiences: Sequence[str]
+) -> KnownApplication:
     """Check a client assertion, use it up, and return the application that has proved itself by it, as its key shows it.
 
     A signature is compared also when there is no such application, when it is disabled, and when it has no key of that kind, so
@@ -67,7 +70,7 @@ def check_assertion(application: KnownApplication | None, assertion: str, audien
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 1 <= len(jti) <= 255:
         raise InvalidTokenError("The assertion has no usable jti.")
-    if not _claim(application, jti, claims["exp"]):
+    if not _claim(realm, application, jti, claims["exp"]):
         raise InvalidTokenError("The assertion has already been used.")
     credential = next((each.credential for each in application.public_keys if each.key is opened.key), "")
     return application.shown_by(credential, application.jwks_frozen)
@@ -114,14 +117,12 @@ def _nobodys_key(algorithm: str) -> Key:
             return import_key({"kty": "RSA", "n": b64url(modulus.to_bytes(256)).decode(), "e": "AQAB"})
 
 
-def _claim(application: KnownApplication, jti: str, exp: float) -> bool:
+def _claim(realm: KnownRealm, application: KnownApplication, jti: str, exp: float) -> bool:
     """Use the assertion up. One statement decides, on every worker and node: True for exactly one caller."""
-    return insert_if_new(
-        UsedAssertion,
-        application_id=application.id,
-        jti_hash=hashlib.sha256(jti.encode()).hexdigest(),
-        expires_at=datetime.fromtimestamp(exp + 2 * CLOCK_LEEWAY, UTC),
-    )
+    expires_at = datetime.fromtimestamp(exp + 2 * CLOCK_LEEWAY, UTC)
+    # a node of the version before looks there alone
+    is_new = insert_if_new(UsedAssertion, application_id=application.id, jti_hash=hash_jti(jti), expires_at=expires_at)
+    return is_new and spent_assertions.spend(realm.id, Signer.APPLICATION, (application.client_id,), jti, expires_at)
 
 
 def forget_expired_assertions() -> None:

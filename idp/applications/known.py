@@ -109,7 +109,7 @@ class KnownApplication:
     keys_until: float
     """When its public keys stop counting (seconds since 1970), if none are fetched until then; endless for those it was given."""
     publishes_keys: bool
-    """Whether its public keys are fetched."""
+    """Whether its public keys are fetched, by themselves or with its document."""
     jwks_frozen: Frozen | None
     rate_per_second: int | None
     held_roles: tuple[HeldRole, ...]
@@ -251,7 +251,7 @@ def _read(realm: KnownRealm, client_id: str) -> KnownApplication | None:
             secrets=tuple(_known_secret(secret) for secret in secrets),
             public_keys=_public_keys(row, key_set),
             keys_until=key_set.counts_until.timestamp() if key_set is not None else float("inf"),
-            publishes_keys=key_set is not None,
+            publishes_keys=key_set is not None or bool(row.document_url and row.jwks),
             jwks_frozen=row.jwks_frozen,
             rate_per_second=row.rate_per_second,
             held_roles=tuple(held_roles),

@@ -21,6 +21,7 @@ from idp.authorizations.pushed import LIFETIME as PUSHED_LIFETIME
 from idp.authorizations.pushed import PREFIX as PUSHED
 from idp.authorizations.pushed import find_pushed, forget_pushed, push, take_up
 from idp.authorizations.service import (
+    BY_WORD,
     Beginning,
     Begun,
     End,
@@ -30,6 +31,7 @@ from idp.authorizations.service import (
     burn,
     end,
     end_of_code,
+    end_of_link,
     end_of_pair,
     end_of_session,
     find_active,
@@ -41,6 +43,7 @@ from idp.authorizations.service import (
 )
 
 __all__ = [
+    "BY_WORD",
     "DEVICE_LIFETIME",
     "INTERVAL",
     "PUSHED",
@@ -65,6 +68,7 @@ __all__ = [
     "decide",
     "end",
     "end_of_code",
+    "end_of_link",
     "end_of_pair",
     "end_of_session",
     "find_active",

@@ -50,6 +50,8 @@ class Authorization(Identified, Base):
     address: Mapped[str] = mapped_column(String(64), default="")
     confirmation: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     """What its refresh tokens are bound to, as `cnf` has it; empty where their application shows who it is each time."""
+    link_uid: Mapped[str] = mapped_column(String(36), default="", server_default="")
+    """Of the federated person by whose issuer's word it began; empty for any other, and for those of before schema 0024."""
 
 
 class Consent(Base):

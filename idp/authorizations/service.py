@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from idp import audit, clock, crypto, feed, vault
@@ -18,6 +18,10 @@ from idp.authorizations.notices import enqueue
 from idp.db import Base, commit, db
 from idp.errors import IdpError, NotFoundError
 from idp.realms import KnownRealm
+from idp.settings import CLOCK_LEEWAY
+
+BY_WORD = "federation"
+"""How somebody has signed in for whom a trusted sign-in server has spoken."""
 
 KEEP = timedelta(days=30)
 """How long authorizations that are over are remembered: that long, a code or token of theirs is known to be one used again."""
@@ -71,6 +75,8 @@ class Beginning:
     """When the code was given, or the device allowed."""
     confirmation: dict[str, str] = field(default_factory=dict)
     """What its refresh tokens are bound to."""
+    link_uid: str = ""
+    """Of the federated person by whose issuer's word it begins; empty for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def begin(realm: KnownRealm, beginning: Beginning) -> Begun:
 
 _FIELDS = (
     "user_id", "application_id", "scope", "resource", "named", "auth_time", "auth_method", "expires_at", "address",
-    "confirmation",
+    "confirmation", "link_uid",
 )  # fmt: skip # a list of columns
 
 
@@ -381,6 +387,17 @@ def end_of_pair(realm: str, user_id: int, application_id: int, by: End) -> None:
     """End all that a person lets an application do."""
     for row in _live(Authorization.user_id == user_id, Authorization.application_id == application_id):
         end(realm, row, by)
+
+
+def end_of_link(realm: str, user_id: int, link_uid: str) -> None:
+    """End what a trusted issuer has let applications do for a person whom its subject stands for no more.
+
+    Of what a node of the version before has begun it is not known by which link, so that ends with any of the person's.
+    """
+    by_link = or_(Authorization.link_uid == link_uid, and_(Authorization.link_uid == "", Authorization.auth_method == BY_WORD))
+    counts = Authorization.expires_at > clock.now() - timedelta(seconds=2 * CLOCK_LEEWAY)
+    for row in _live(Authorization.user_id == user_id, by_link, counts):
+        end(realm, row, End.ADMINISTRATOR)
 
 
 def _live(*conditions: ColumnElement[bool]) -> Sequence[Authorization]:

@@ -102,7 +102,7 @@ def link(realm: "Realm", issuer: str, subject: str, user: str) -> None:
 @with_database
 @realm_option
 def unlink(realm: "Realm", uid: str) -> None:
-    """Have the subject with the link UID stand for nobody."""
+    """Have the subject with the link UID stand for nobody. What was issued by the link ends with it."""
     from idp import federation
     from idp.db import commit
 

@@ -9,13 +9,18 @@ from idp.client_documents.service import (
     keep,
     remove_unused,
 )
+from idp.client_documents.wanted import Wanted, claim, list_wanted, want
 
 __all__ = [
     "MOST_KEPT",
     "ClientDocument",
     "Kept",
     "TooManyDocumentsError",
+    "Wanted",
+    "claim",
     "find_kept",
     "keep",
+    "list_wanted",
     "remove_unused",
+    "want",
 ]

@@ -1,8 +1,9 @@
 """What is known of the document of an application."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
@@ -23,3 +24,11 @@ class ClientDocument(Base):
     fresh_until: Mapped[datetime]
     """When it is fetched again, if somebody signs in to the application."""
     created_at: Mapped[datetime] = mapped_column(default=clock.now, index=True)
+    wanted_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When an assertion last named a key that it did not have."""
+    tried_at: Mapped[datetime | None]
+    """When it was last fetched for that, by whichever worker."""
+    listed: Mapped[dict[str, list[str]] | None] = mapped_column(JSON(none_as_null=True))
+    """For this and the next two see `merging.Terms`."""
+    applied: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    set_here: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")

@@ -3,6 +3,7 @@
 Whoever opens the sign-in page can name a URL, so a realm keeps so many and no more; what nobody has used makes room.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from idp import applications, audit, clock
 from idp.applications import Application, ApplicationSheet
 from idp.authorizations import Authorization, Consent, forget_consents
+from idp.client_documents.merging import Terms, hashed, listed_in, merge
 from idp.client_documents.models import ClientDocument
 from idp.db import db, reading
 from idp.errors import ConflictError, IdpError, Kind
@@ -67,8 +69,8 @@ def find_kept(realm: KnownRealm, url: str) -> Kept | None:
 def keep(realm: KnownRealm, url: str, said: dict[str, Any], *, digest: str, max_age: int | None) -> None:
     """Have the application at a URL be what its document says; the caller commits.
 
-    What administrators have set of it otherwise stays as it is. People are asked again if it goes by another name, or to another
-    place.
+    What administrators have set of it stays as it is, and is only narrowed: see `merging`. People are asked again if it goes by
+    another name, or to another place.
 
     :param said: fields of an application's sheet, checked.
     :param digest: SHA-256 of the document.
@@ -96,15 +98,33 @@ def keep(realm: KnownRealm, url: str, said: dict[str, Any], *, digest: str, max_
     if kept.digest != digest:
         target = f"application:{name}"
         audit.record(audit.Tag.CLIENT_DOCUMENT_TAKE, row.name, target, url=url, sha256=digest, before=kept.digest or None)
-        if not is_new:
-            _change(row, application, said)
+        _take(row, application, kept, said, is_new=is_new)
+    elif kept.applied is None:
+        kept.listed, kept.applied = listed_in(said), hashed(said)  # a version of before has taken just this
     fresh = USUALLY_FRESH if max_age is None else timedelta(seconds=max_age)
     kept.digest, kept.fetched_at, kept.fresh_until = digest, now, now + min(max(fresh, LEAST_FRESH), MOST_FRESH)
 
 
-def _change(realm: Realm, application: Application, said: dict[str, Any]) -> None:
+def _take(realm: Realm, application: Application, kept: ClientDocument, said: dict[str, Any], *, is_new: bool) -> None:
+    """Have an application be what its document says now, within what administrators have set, and note what came of both."""
+    if is_new:
+        kept.listed, kept.set_here = listed_in(said), {}
+    else:
+        merged = merge(said, _values(application, said), Terms(kept.listed, kept.applied, kept.set_here))
+        _change(realm, application, merged.values)
+        kept.listed, kept.set_here = merged.listed, merged.set_here
+    kept.applied = hashed(_values(application, said))
+
+
+def _values(application: Application, said: Iterable[str]) -> dict[str, Any]:
+    """Return what an application is, in the fields that its document has a say in."""
+    sheet = ApplicationSheet.of(application)
+    return {name: getattr(sheet, name) for name in said}
+
+
+def _change(realm: Realm, application: Application, values: dict[str, Any]) -> None:
     before = [getattr(application, name) for name in _TOLD_TO_PEOPLE]
-    applications.update_application(realm, application, ApplicationSheet.of(application).changed(said))
+    applications.update_application(realm, application, ApplicationSheet.of(application).changed(values))
     if [getattr(application, name) for name in _TOLD_TO_PEOPLE] != before:
         forget_consents(application.id)
 

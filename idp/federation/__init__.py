@@ -13,6 +13,7 @@ from idp.federation.check import (
     is_grant,
     take_grant,
     trusted,
+    use_up_grant,
 )
 from idp.federation.conditions import Line, matches, values_at
 from idp.federation.fetching import fetch_due_keys, want_keys
@@ -26,7 +27,7 @@ from idp.federation.models import (
     TrustedIssuer,
     UsedForeignAssertion,
 )
-from idp.federation.people import link_person, people_listing, unlink_person
+from idp.federation.people import hold_link, link_person, people_listing, unlink_person
 from idp.federation.presets import PRESETS, Preset, PresetName
 from idp.federation.service import (
     count_rules,
@@ -88,6 +89,7 @@ __all__ = [
     "forget_used_assertions",
     "get_issuer",
     "get_rule",
+    "hold_link",
     "is_grant",
     "issuer_listing",
     "issuer_values",
@@ -105,6 +107,7 @@ __all__ = [
     "unlink_person",
     "update_issuer",
     "update_rule",
+    "use_up_grant",
     "values_at",
     "want_keys",
     "weakness_of",

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import delete
 
-from idp import access, clock
+from idp import access, clock, spent_assertions
 from idp.applications import ASSERTION_ALGORITHMS, KnownApplication, Origin, known_application
 from idp.db import db, insert_if_new
 from idp.errors import IdpError, Kind, Sentence
@@ -21,6 +21,7 @@ from idp.federation.models import Mode, UsedForeignAssertion
 from idp.federation.people import person_of
 from idp.jose import InvalidTokenError, Key, check_times, open_token, read_unverified
 from idp.realms import KnownRealm
+from idp.spent_assertions import Signer, hash_jti
 
 LONGEST_JTI = 255
 LONGEST_SUBJECT = 500
@@ -163,7 +164,7 @@ def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admissio
     application = known_application(realm, rule.client_id)
     if application is None or not application.enabled or application.uid != rule.application_uid:
         raise AssertionRefusedError(found.refused(Sentence("The application {name!r} is disabled.", name=rule.client_id)))
-    if not issuer.replays and not _claim(issuer, found.claims):
+    if not issuer.replays and not _claim(realm, issuer, found.claims):
         raise AssertionRefusedError(found.refused("The assertion has already been used."))
     audits = [_compare(each, found.claims) for each in known_audits(realm, issuer, rule.client_id)]
     return Admission(
@@ -183,6 +184,8 @@ class Grant:
     issuer: KnownIssuer
     subject: str
     user_uid: str
+    link_uid: str
+    """Of the federated person that they are known by."""
     scopes: tuple[str, ...]
     resource: str
     """What the tokens are for; empty for what the application chooses."""
@@ -190,6 +193,11 @@ class Grant:
     """When the person has signed in there (seconds since 1970); when the grant was made if it does not say."""
     code_id: str
     """Stands for it: it is redeemed once."""
+    jti: str
+    names: frozenset[str]
+    """What its issuer could be trusted as."""
+    refused_from: datetime
+    """When it has expired, by whatever clock."""
     digest: str
     """SHA-256 of it, in hexadecimal digits."""
 
@@ -222,19 +230,23 @@ def take_grant(realm: KnownRealm, assertion: str, *, client_id: str) -> Grant:
         _check_grant(claims, client_id)
     except InvalidTokenError as error:
         raise AssertionRefusedError(_refused(error, issuer, claims)) from error
-    user_uid = person_of(issuer.id, claims["sub"])
-    if user_uid is None:
+    link = person_of(issuer.id, claims["sub"])
+    if link is None:
         raise AssertionRefusedError(Examination(Sentence("Nobody here is linked to this subject of the issuer."), issuer, claims))
     signed_in = claims.get("auth_time")
     is_usable = isinstance(signed_in, int) and 0 < signed_in <= claims["iat"]
     return Grant(
         issuer=issuer,
         subject=claims["sub"],
-        user_uid=user_uid,
+        user_uid=link.user_uid,
+        link_uid=link.uid,
         scopes=tuple(claims.get("scope", "").split()),
         resource=claims.get("resource", ""),
         auth_time=float(signed_in if is_usable and signed_in is not None else claims["iat"]),
         code_id=f"grant of issuer {issuer.id}: {claims['jti']}",
+        jti=claims["jti"],
+        names=_names_of(issuer, claims),
+        refused_from=_refused_from(issuer, claims),
         digest=_digest(assertion),
     )
 
@@ -352,14 +364,28 @@ def _limited(application: KnownApplication, issuer: KnownIssuer, rule: KnownRule
     return limited.admitted_by(Origin(issuer.issuer, subject, rule.name), longest)
 
 
-def _claim(issuer: KnownIssuer, claims: Mapping[str, Any]) -> bool:
+def _claim(realm: KnownRealm, issuer: KnownIssuer, claims: Mapping[str, Any]) -> bool:
     """Use an assertion up. One statement decides, on every worker and node: True for exactly one caller."""
-    return insert_if_new(
-        UsedForeignAssertion,
-        issuer_id=issuer.id,
-        jti_hash=hashlib.sha256(claims["jti"].encode()).hexdigest(),
-        expires_at=datetime.fromtimestamp(claims["exp"] + 2 * issuer.leeway, UTC),
-    )
+    jti, expires_at = claims["jti"], _refused_from(issuer, claims)
+    # a node of the version before looks there alone
+    is_new = insert_if_new(UsedForeignAssertion, issuer_id=issuer.id, jti_hash=hash_jti(jti), expires_at=expires_at)
+    return is_new and spent_assertions.spend(realm.id, Signer.ISSUER, _names_of(issuer, claims), jti, expires_at)
+
+
+def use_up_grant(realm: KnownRealm, grant: Grant) -> bool:
+    """Use a grant for a person up, whatever has become of the issuer since it was shown first: True for exactly one caller."""
+    return spent_assertions.spend(realm.id, Signer.GRANT, grant.names, grant.jti, grant.refused_from)
+
+
+def _names_of(issuer: KnownIssuer, claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return what the issuer of an assertion could be trusted as: one that is known by its SPIFFE IDs may also have a URL."""
+    said = claims.get("iss")
+    return frozenset({issuer.issuer, said} if isinstance(said, str) else {issuer.issuer})
+
+
+def _refused_from(issuer: KnownIssuer, claims: Mapping[str, Any]) -> datetime:
+    """Return from when on an assertion is refused by its age alone."""
+    return datetime.fromtimestamp(claims["exp"] + 2 * issuer.leeway, UTC)
 
 
 def forget_used_assertions() -> None:

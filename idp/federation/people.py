@@ -1,8 +1,10 @@
 """People whom a trusted issuer knows, and who they are here: for grants that an organisation's sign-in server gives (ID-JAG)."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import select
 
-from idp import audit
+from idp import audit, authorizations
 from idp.db import db, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.federation.models import FederatedPerson, TrustedIssuer
@@ -45,16 +47,19 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
 
 
 def unlink_person(realm: Realm, uid: str) -> None:
-    """Have a subject stand for nobody.
+    """Have a subject stand for nobody, and end what its issuer has let applications do for the person until now.
 
     :raises NotFoundError: there is no such link.
     """
     row = db.session.scalar(select(FederatedPerson).where(FederatedPerson.realm_id == realm.id, FederatedPerson.uid == uid))
     if row is None:
         raise NotFoundError(Sentence("{Realm} has no federated person {uid!r}.", realm=realm.name, uid=uid[:80]))
+    person = row.user
     db.session.delete(row)
+    db.session.flush()  # whoever is just using the link has committed by then, and is among those that end: see `hold_link`
+    authorizations.end_of_link(realm.name, person.id, uid)
     audit.record(
-        audit.Tag.FEDERATED_PERSON_UNLINK, realm.name, f"user:{row.user.name}", issuer=row.issuer.name, subject=row.subject
+        audit.Tag.FEDERATED_PERSON_UNLINK, realm.name, f"user:{person.name}", issuer=row.issuer.name, subject=row.subject
     )
 
 
@@ -72,8 +77,23 @@ def people_listing(realm: Realm, *, issuer: str = "", user: str = "") -> Listing
     return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at})
 
 
-def person_of(issuer_id: int, subject: str) -> str | None:
-    """Return the uid of the user whom the subject of an issuer stands for; None for nobody."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whom the subject of an issuer stands for."""
+
+    uid: str
+    user_uid: str
+
+
+def person_of(issuer_id: int, subject: str) -> Link | None:
+    """Return whom the subject of an issuer stands for; None for nobody."""
     with reading() as session:
-        query = select(User.uid).join(FederatedPerson, FederatedPerson.user_id == User.id)
-        return session.scalar(query.where(FederatedPerson.issuer_id == issuer_id, FederatedPerson.subject == subject))
+        query = select(FederatedPerson.uid, User.uid).join(User, User.id == FederatedPerson.user_id)
+        row = session.execute(query.where(FederatedPerson.issuer_id == issuer_id, FederatedPerson.subject == subject)).first()
+        return Link(*row) if row is not None else None
+
+
+def hold_link(uid: str) -> bool:
+    """Tell whether a link is still there, and keep it there until the commit."""
+    held = select(FederatedPerson.id).where(FederatedPerson.uid == uid).with_for_update(read=True)
+    return db.session.scalar(held) is not None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from idp import applications, audit, clock, crypto, federation, tokens
+from idp import applications, audit, client_documents, clock, crypto, federation, tokens
 from idp.applications import KnownApplication, KnownSecret
 from idp.db import commit
 from idp.jose import InvalidTokenError, read_unverified
@@ -207,11 +207,11 @@ def _by_assertion(realm: KnownRealm, form: Form, address: str) -> Client:
     refusal = InvalidTokenError("")
     for application in _as_known(realm, claimed):
         try:
-            proven = applications.check_assertion(application, assertion, (realm.issuer, token_endpoint))
+            proven = applications.check_assertion(realm, application, assertion, (realm.issuer, token_endpoint))
         except InvalidTokenError as error:
             refusal = error
             if isinstance(error, applications.UnknownKeyError) and application is not None:
-                applications.want_keys(application)
+                (client_documents.want if application.document_url else applications.want_keys)(application)
             continue
         commit()
         return Client(proven, None, address, has_signed=True)

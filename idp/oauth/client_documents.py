@@ -7,13 +7,12 @@ every transaction, by the client that reaches no private network. What it says i
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from idp import applications, audit, client_documents, clock, outbound, ratelimit
+from idp import applications, audit, client_documents, clock, outbound, ratelimit, runtime
 from idp.applications import ApplicationSheet, KnownApplication, is_private, without_loopback_port
 from idp.client_documents import Kept
 from idp.db import commit, db
@@ -21,9 +20,10 @@ from idp.errors import ConflictError, IdpError, InvalidValueError
 from idp.oauth.client_auth import PUBLIC
 from idp.oauth.errors import InvalidClientMetadataError, InvalidRedirectUriError, InvalidRequestError
 from idp.oauth.registration import GRANTS, in_description, read_metadata, sheet_of
+from idp.oauth.turns import NoTurnError, Turns
 from idp.outbound import Document, OutboundError, Reach
 from idp.ratelimit import Rate, RateExceededError, Use
-from idp.realms import KnownRealm
+from idp.realms import KnownRealm, known_realm
 
 LARGEST = 5_120
 """Bytes of a document (§6.6 recommends 5 KB)."""
@@ -37,15 +37,18 @@ BY_NETWORK = Rate("client-document", 1 / 6, 10)
 NEW_IN_REALM = Rate("new-client-document", 1 / 3, 20)
 """Documents of a realm that were not seen before, whoever names them."""
 
-AT_ONCE = 2
-"""Fetches at a time, of one process: a server that answers slowly takes no more of its threads than these."""
+AT_ONCE = 4
+"""Fetches at a time, of one process, each from another host: slow servers take no more of its threads than these."""
+
+KEPT_FOR = 2.0
+"""Seconds after which a fetch ends if others wait for its place."""
 
 LONGEST_WAIT = 3.0
 """Seconds that a request waits for its turn to fetch."""
 
 _NEVER = ("client_secret", "client_secret_expires_at")
 
-_places = threading.BoundedSemaphore(AT_ONCE)
+_turns = Turns(AT_ONCE, KEPT_FOR)
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +83,27 @@ def take_in(realm: KnownRealm, client_id: str, address: str) -> None:
     if kept is not None and (not kept.enabled or clock.now() < kept.fresh_until):
         return
     _count(realm, kept, address)
+    _read(realm, client_id, address)
+
+
+def read_wanted() -> int:
+    """Read documents again that may have keys by now which assertions have named, and commit; return how many were read."""
+    process, read = runtime.current(), 0
+    for wanted in client_documents.list_wanted():
+        realm = known_realm(process, wanted.realm)
+        if realm is None or not client_documents.claim(wanted):
+            continue
+        try:
+            _read(realm, wanted.url, "")
+            read += 1
+        except IdpError as error:  # it is tried again when such an assertion comes again
+            db.session.rollback()
+            _log.warning("the document of the application %s was not read again: %s", wanted.url, error)
+    return read
+
+
+def _read(realm: KnownRealm, client_id: str, address: str) -> None:
+    """Fetch the document of an application, have it count, and commit."""
     db.session.rollback()  # no transaction is kept open while somebody is called
     document = _fetch(realm, client_id, LARGEST)
     try:
@@ -116,22 +140,22 @@ def _count(realm: KnownRealm, kept: Kept | None, address: str) -> None:
 
 
 def _fetch(realm: KnownRealm, url: str, longest: int) -> Document:
-    """Fetch a document, with as many others at a time as may be.
+    """Fetch a document, when it is its host's turn.
 
     :raises ClientDocumentError: it is not to be had. Why is in the log: whoever asks would learn what this server can reach.
     :raises RateExceededError: others are in the way.
     """
-    if not _places.acquire(timeout=LONGEST_WAIT):
-        raise RateExceededError(BY_NETWORK, outbound.LONGEST)
+    reach = Reach(networks=realm.runtime.settings.outbound_networks)
     try:
-        return outbound.fetch_json(url, reach=Reach(networks=realm.runtime.settings.outbound_networks), longest=longest)
+        with _turns.of(urlsplit(url).hostname or "", wait=LONGEST_WAIT) as call:
+            return outbound.fetch_json(url, reach=reach, longest=longest, call=call)
+    except NoTurnError:
+        raise RateExceededError(BY_NETWORK, outbound.LONGEST) from None
     except OutboundError as error:
         _log.info("the document of an application was not fetched: %s", error)
         raise ClientDocumentError(
             "What the client_id leads to could not be fetched: it has to be a JSON document of at most 5 KB, without a redirect."
         ) from error
-    finally:
-        _places.release()
 
 
 def read_document(url: str, content: dict[str, Any], keys_at: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
@@ -171,6 +195,7 @@ def read_document(url: str, content: dict[str, Any], keys_at: Callable[[str], di
 
 _ADMINISTRATORS = frozenset(
     {"enabled", "audience", "resources", "access_token_type", "token_seconds", "consent", "description", "rate_per_second"}
+    | {"profile", "dpop_nonces"}
 )
 """Fields of an application that are no business of its document."""
 

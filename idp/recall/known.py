@@ -1,7 +1,7 @@
 """What a worker keeps of the causes of a realm in memory. After a change it reads what is new, and not all of them again."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,20 +69,37 @@ def known_causes(realm: KnownRealm) -> KnownCauses:
 
 
 def is_withdrawn(realm: KnownRealm, claims: Mapping[str, Any]) -> bool:
-    """Tell whether what a token was issued for counts no more: a credential, or the word of an issuer or a rule.
+    """Tell whether what a token was issued for counts no more: a credential, or the word by which its subject, or who acts in it,
+    was admitted.
 
     :param claims: those of a token of this realm that was opened.
     """
-    credential, origin = claims.get("credential"), claims.get("federation")
-    if credential is None and origin is None:
-        return False
-    causes, issued_at = known_causes(realm).causes, claims["iat"]
-    for name in (credential,) if isinstance(credential, str) else credential or ():
+    credential = claims.get("credential")
+    if credential is not None and _is_taken_away(realm, credential):
+        return True
+    return any(_is_over(realm, origin, claims["iat"]) for origin in _admissions(claims))
+
+
+def _is_taken_away(realm: KnownRealm, credential: str | Sequence[str]) -> bool:
+    causes = known_causes(realm).causes
+    for name in (credential,) if isinstance(credential, str) else credential:
         cause = causes.get((Kind.CREDENTIAL.value, mark_of(Kind.CREDENTIAL, name)))
         if cause is not None and not cause.lifted:
             return True
-    if origin is None:
-        return False
+    return False
+
+
+def _admissions(claims: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    """Yield by whose word a token was issued: to its subject, and to all who have acted on the way to it."""
+    said: Mapping[str, Any] | None = claims
+    while said is not None:
+        if "federation" in said:
+            yield said["federation"]
+        said = said.get("act")
+
+
+def _is_over(realm: KnownRealm, origin: Mapping[str, str], issued_at: int) -> bool:
+    causes = known_causes(realm).causes
     by_rule = ((Kind.RULE, origin["rule"]),) if "rule" in origin else ()  # people are admitted by none
     for kind, text in ((Kind.ISSUER, origin["iss"]), *by_rule):
         cause = causes.get((kind.value, mark_of(kind, text)))

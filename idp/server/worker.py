@@ -31,6 +31,7 @@ from idp.crypto import MasterKeyError
 from idp.db import db, reading, storage_errors, tell_before_waiting
 from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
+from idp.oauth.client_documents import read_wanted
 from idp.outages import explain_any
 from idp.server.flows import Flows
 from idp.server.front import CONNECTIONS, Front
@@ -87,6 +88,7 @@ class Chores:
         # apart from those of issuers: whoever registers an application says whom this one waits for
         self._key_fetcher = Loop("key fetcher", SEND_MAIL_EVERY, lambda: self._guarded(applications.fetch_due_keys))
         self._messenger = Loop("messenger", SEND_MAIL_EVERY, lambda: self._guarded(signals.push_events))
+        self._reader = Loop("document reader", SEND_MAIL_EVERY, lambda: self._guarded(read_wanted))
         self._watchman = Loop("watchman", LOOK_EVERY, end_stuck_statements)
         self._sealer = Loop(
             "sealer", app.extensions["realmgate"].settings.audit_seal_seconds, lambda: self._guarded(_seal_and_push)
@@ -102,7 +104,7 @@ class Chores:
 
     def _callers(self) -> tuple[Loop, ...]:
         """Return the threads that call others. Any worker does what is due: the more there are, the less often each looks."""
-        return (self._postman, self._herald, self._messenger, self._fetcher, self._key_fetcher)
+        return (self._postman, self._herald, self._messenger, self._fetcher, self._key_fetcher, self._reader)
 
     def finish(self) -> None:
         """End the threads and write what is left. Called when the worker has answered its last request."""
@@ -112,6 +114,7 @@ class Chores:
         self._messenger.finish(patience=1)  # and an event
         self._fetcher.finish(patience=1)  # keys that are on their way are fetched again
         self._key_fetcher.finish(patience=1)
+        self._reader.finish(patience=1)
         self._flush()
         self._sealer.finish(patience=1)  # as is a checkpoint that waits for an answer
         self._guarded(trail.seal_trail)

@@ -10,6 +10,7 @@ from idp.tokens.claim_list import (
     USERINFO_CLAIMS,
     Statement,
     Subject,
+    acting,
     meaning_of,
 )
 from idp.tokens.claims import TokenTooLargeError, close_claims, write_claims
@@ -73,6 +74,7 @@ __all__ = [
     "TokenRoles",
     "TokenTooLargeError",
     "Usage",
+    "acting",
     "actors_of",
     "carries_roles",
     "check_request",

@@ -151,8 +151,10 @@ def _methods(said: Statement) -> list[str] | None:
 
 def _origin(said: Statement) -> dict[str, str] | None:
     origin = said.subject.origin if isinstance(said.subject, KnownApplication) else said.by_word_of
-    if origin is None:
-        return None
+    return _admission(origin) if origin is not None else None
+
+
+def _admission(origin: Origin) -> dict[str, str]:
     return {"iss": origin.issuer, "sub": origin.subject} | ({"rule": origin.rule} if origin.rule else {})
 
 
@@ -162,6 +164,17 @@ def _credentials(said: Statement) -> str | list[str] | None:
     own = (said.credential,) if said.credential else ()
     found = list(dict.fromkeys((*((before,) if isinstance(before, str) else before), *own)))
     return (found[0] if len(found) == 1 else found) or None
+
+
+def acting(actor: KnownApplication, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what a token says of who acts for its subject, and by whose word they were admitted, if by anybody's.
+
+    :param before: the same of the token that it is exchanged for; None for nobody.
+    """
+    said: dict[str, Any] = {"sub": actor.uid, "client_id": actor.client_id}
+    if actor.origin is not None:
+        said["federation"] = _admission(actor.origin)
+    return said | ({"act": before} if before is not None else {})
 
 
 def _when_signed(_: Statement) -> None:
@@ -208,7 +221,11 @@ CLAIMS = (
         _origin,
         passed_on=True,
     ),
-    Claim("act", "Which application acts for its subject, and for whom that one acted (RFC 8693).", lambda said: said.actor),
+    Claim(
+        "act",
+        "Which application acts for its subject, with `federation` of its own, and for whom that one acted (RFC 8693).",
+        lambda said: said.actor,
+    ),
     Claim("sid", "The session, or the API key, that it ends with.", lambda said: said.sid, passed_on=True),
     Claim(
         "auth_method",

@@ -10,7 +10,7 @@ from idp.errors import IdpError
 from idp.jose import ID_TOKEN_SHOWN, Kind, unverified_kind
 from idp.proofs import ANYBODYS, Binding, ProofError, check_binding
 from idp.realms import KnownRealm
-from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject
+from idp.tokens.claim_list import EXCHANGED, UPSTREAM, Statement, Subject, acting
 from idp.tokens.claims import close_claims, write_claims
 from idp.tokens.inspect import actors_of, inspect_token, lineage_of
 from idp.tokens.issue import access_token_type, signer_for
@@ -134,12 +134,10 @@ def _narrowed(claims: dict[str, Any], wanted: frozenset[str]) -> list[dict[str, 
 
 
 def _acting(actor: KnownApplication, before: dict[str, Any] | None) -> dict[str, Any]:
-    acting: dict[str, Any] = {"sub": actor.uid, "client_id": actor.client_id}
-    if before is not None:
-        acting["act"] = before
-    if sum(1 for _ in actors_of({"act": acting})) > MOST_ACTORS:
+    said = acting(actor, before)
+    if sum(1 for _ in actors_of({"act": said})) > MOST_ACTORS:
         raise SubjectTokenError(f"The token has passed through {MOST_ACTORS} clients already, which is the limit.")
-    return acting
+    return said
 
 
 def _sign(

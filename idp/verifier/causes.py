@@ -88,7 +88,7 @@ class Causes:
             kind = "key"
         elif "credential" in claims and self._counts_for_any("credential", claims["credential"], now):
             kind = "credential"
-        elif "federation" in claims:
+        elif "federation" in claims or "act" in claims:
             kind = self._counts_for_admission(claims, now)
         return kind
 
@@ -111,12 +111,15 @@ class Causes:
         return any(self._counts(kind, each, now) for each in (texts if isinstance(texts, list) else (texts,)))
 
     def _counts_for_admission(self, claims: Mapping[str, Any], now: float) -> str | None:
-        """Return which of what admitted a token admits nobody any more since."""
-        admission, issued_at = claims["federation"], claims.get("iat", 0)
-        if isinstance(admission, dict):
-            for kind, name in (("issuer", "iss"), ("rule", "rule")):
-                if self._counts(kind, admission.get(name), now, issued_at):
-                    return kind
+        """Return which of what admitted the subject of a token, or who acts in it, admits nobody any more since."""
+        issued_at, said = claims.get("iat", 0), claims
+        while isinstance(said, Mapping):
+            admission = said.get("federation")
+            if isinstance(admission, dict):
+                for kind, name in (("issuer", "iss"), ("rule", "rule")):
+                    if self._counts(kind, admission.get(name), now, issued_at):
+                        return kind
+            said = said.get("act")  # type: ignore[assignment]  # whatever it is: the loop ends where it is no object
         return None
 
     def recalls_key(self, kid: str) -> bool:

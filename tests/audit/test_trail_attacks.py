@@ -164,7 +164,7 @@ def set_the_schema_back(connection: Connection) -> None:
         "client_document",
         "application_key_set",
     )
-    of_nodes = ("node", "turn", "schema_floor", "used_proof")
+    of_nodes = ("node", "turn", "schema_floor", "used_proof", "spent_assertion")
     of_federation = ("used_foreign_assertion", "federated_person", "federation_rule", "trusted_issuer")
     of_recall = ("recall_cause", "recall_clock", "signal_event", "signal_stream")
     for table in (

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -164,6 +165,15 @@ def test_an_issuer_that_takes_its_time_is_given_up(host: Host, monkeypatch: pyte
     with pytest.raises(OutboundError):
         fetch(f"{host.url}/keys")
     ended.set()
+
+
+def test_a_handshake_that_takes_its_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "LONGEST", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        with pytest.raises(OutboundError):
+            fetch(f"https://127.0.0.1:{silent.getsockname()[1]}/keys")
+        assert time.monotonic() - begun < outbound.TIMEOUT / 2, "not only once it has said nothing for so long"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"nope", b"[" * 9_000, b'{"keys": ', b"\xff"])

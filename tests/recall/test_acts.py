@@ -40,9 +40,10 @@ from tests.factories import (
     set_key,
     set_user,
 )
-from tests.federation.issuing import github
+from tests.federation.issuing import Issuer, github
 from tests.federation.test_admission import APP, rule, trust
-from tests.protocol.test_exchange import ACCESS, exchange, exchange_key
+from tests.federation.test_ways_in import for_person
+from tests.protocol.test_exchange import ACCESS, GRANT, exchange, exchange_key
 from tests.recall.conftest import API, ISSUER, Api
 from tests.sign_in.conftest import DONE, Browser
 
@@ -85,6 +86,56 @@ class Stage:
         rule(self.make, "deployer", APP)
         form = assertion_form(hub.sign(), grant_type="client_credentials")
         answer = ask(self.app.test_client(), "token", form)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["access_token"])
+
+    def acted_token(self) -> str:
+        """A token of ci-bot that `worker` has exchanged, of a token that `deployer` has exchanged, whom an issuer vouches for."""
+        deployer, subject = (
+            self.admitted("deployer", audience=["https://jobs.example"], resources=[API]),
+            self.application_token(),
+        )
+        form = {"subject_token": subject, "subject_token_type": ACCESS, **deployer}
+        answer = exchange(self.app.test_client(), **form)
+        assert answer.status_code == 200, answer.text
+        worker = self.make.application("worker", audience=["https://data.example"], resources=["https://jobs.example"])
+        form = {"subject_token": str(answer.json["access_token"]), "subject_token_type": ACCESS, **worker.form}
+        answer = exchange(self.app.test_client(), **form)
+        assert answer.status_code == 200, answer.text
+        assert claims_of(answer.json["access_token"])["act"]["act"]["federation"]["rule"] == "deployer-rule"
+        return str(answer.json["access_token"])
+
+    def admitted_key_token(self) -> str:
+        """The session token of a key of ann's, which `deployer` has presented, whom an issuer vouches for."""
+        self.make.user(roles=("viewer",))
+        answer = exchange_key(self.app.test_client(), self.make.key(), **self.admitted("deployer"))
+        assert answer.status_code == 200, answer.text
+        assert claims_of(answer.json["access_token"])["act"]["federation"]["rule"] == "deployer-rule"
+        return str(answer.json["access_token"])
+
+    def admitted(self, name: str, **fields: Any) -> dict[str, str]:
+        """Make an application that an issuer vouches for, and return what it shows."""
+        hub = github()
+        self.make.application(name, roles=("viewer",), **fields)
+        trust(self.make, hub)
+        rule(self.make, name, APP)
+        return assertion_form(hub.sign(), grant_type=GRANT)
+
+    def linked_token(self) -> str:
+        """A token of ann's at the shop, by the word of her organisation's sign-in server."""
+        okta = Issuer(url="https://login.acme.example", claims={"sub": "00u1", "client_id": "shop", "scope": "profile"})
+        self.make.user()
+        trust(self.make, okta, name="okta", preset="oidc")
+        self.make.do(lambda realm: federation.link_person(realm, "okta", "00u1", "ann@example.test"))
+        shop = self.make.application("shop", kind="web", redirect_uris=[DONE], audience=[API])
+        answer = for_person(self.app.test_client(), okta, shop)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json["access_token"])
+
+    def exchanged_linked_token(self) -> str:
+        token = self.linked_token()
+        worker = self.make.application("worker", audience=["https://data.example"], resources=[API])
+        answer = exchange(self.app.test_client(), subject_token=token, subject_token_type=ACCESS, **worker.form)
         assert answer.status_code == 200, answer.text
         return str(answer.json["access_token"])
 
@@ -171,6 +222,11 @@ def set_issuer(realm: Realm, **fields: Any) -> None:
 def delete_issuer(realm: Realm) -> None:
     federation.delete_rule(realm, federation.get_rule(realm, "deployer-rule"))
     federation.delete_issuer(realm, federation.get_issuer(realm, "hub"))
+
+
+def unlink(realm: Realm) -> None:
+    people = federation.people_listing(realm, issuer="okta").take("created", descending=True, after=None, limit=1)
+    federation.unlink_person(realm, people[0].uid)
 
 
 def end_grant(stage: Stage, claims: dict[str, Any]) -> None:
@@ -275,6 +331,11 @@ ENDING: dict[str, tuple[Callable[[Stage], str], Act]] = {
         Stage.signed_token,
         to_application(lambda realm, row: set_application(realm, row, jwks=None, jwks_uri="https://bot.example/keys")),
     ),
+    "rule of an actor disabled": (Stage.acted_token, to_realm(lambda realm: set_rule(realm, enabled=False))),
+    "issuer of an actor deleted": (Stage.acted_token, to_realm(delete_issuer)),
+    "rule of who presented a key disabled": (Stage.admitted_key_token, to_realm(lambda realm: set_rule(realm, enabled=False))),
+    "person unlinked": (Stage.linked_token, to_realm(unlink)),
+    "person unlinked behind an exchange": (Stage.exchanged_linked_token, to_realm(unlink)),
 }
 
 

@@ -1,6 +1,8 @@
 """Applications that describe themselves at their client_id (draft-ietf-oauth-client-id-metadata-document)."""
 
+import contextlib
 import re
+import threading
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +18,7 @@ from idp.client_documents import service as kept_documents
 from idp.db import db
 from idp.errors import InvalidMembersError, InvalidValueError
 from idp.oauth import client_documents as fetching
+from idp.oauth.turns import NoTurnError, Turns
 from idp.setup import rotate_keys_and_tidy
 from tests.conftest import FrozenClock
 from tests.console.surfing import Surfer
@@ -330,6 +333,63 @@ def test_application_with_a_key_proves_who_it_is(visitor: Browser, world: Web, b
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_key_that_has_replaced_another_counts_once_the_document_was_read_again(
+    visitor: Browser, world: Web, make: Factory, frozen_clock: FrozenClock, by_reference: bool
+) -> None:
+    (key, jwks), (other, others), (nobodys, _) = key_pair("ES256"), key_pair("ES256"), key_pair("ES256")
+    keys = "https://keys.example/keys.json"
+
+    def publish(jwks: Any) -> None:
+        world.pages[keys] = jwks
+        more = {"jwks_uri": keys} if by_reference else {"jwks": jwks}
+        world.pages[URL] = document(token_endpoint_auth_method="private_key_jwt", **more)
+
+    def pushes(key: Any) -> int:
+        shown = assertion(key, URL, "http://localhost:8080/auth/realms/acme", header={"kid": f"of {id(key)}"})
+        values = visitor.parameters() | assertion_form(shown)
+        return int(visitor.client.post(f"{visitor.base}ext/par/request", data=values).status_code)
+
+    def reads() -> int:
+        with make.app.app_context():
+            return fetching.read_wanted()
+
+    def named(jwks: Any, key: Any) -> Any:
+        return {"keys": [each | {"kid": f"of {id(key)}"} for each in jwks["keys"]]}
+
+    publish(named(jwks, key))
+    assert pushes(key) == 201
+    publish(named(others, other))
+    assert reads() == 0, "nobody has asked for that"
+    assert pushes(other) == 401
+    asked = len(world.asked)
+    assert (reads(), reads()) == (1, 0)
+    assert len(world.asked) == asked + (2 if by_reference else 1)
+    assert [pushes(other), pushes(key)] == [201, 401]
+    assert [pushes(nobodys), reads()] == [401, 0], "once a minute"
+    frozen_clock.advance(seconds=61)
+    assert [pushes(nobodys), pushes(nobodys), reads(), reads()] == [401, 401, 1, 0]
+
+
+def test_document_that_cannot_be_read_again_leaves_its_keys_as_they_are(
+    visitor: Browser, world: Web, make: Factory, frozen_clock: FrozenClock
+) -> None:
+    (key, jwks), (nobodys, _) = key_pair("ES256"), key_pair("ES384")
+    world.pages[URL] = document(token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+    issuer = "http://localhost:8080/auth/realms/acme"
+
+    def pushes(shown: str) -> int:
+        values = visitor.parameters() | assertion_form(shown)
+        return int(visitor.client.post(f"{visitor.base}ext/par/request", data=values).status_code)
+
+    assert pushes(assertion(key, URL, issuer)) == 201
+    del world.pages[URL]
+    assert pushes(assertion(nobodys, URL, issuer, alg="ES384")) == 401
+    with make.app.app_context():
+        assert [fetching.read_wanted(), fetching.read_wanted()] == [0, 0]
+    assert pushes(assertion(key, URL, issuer)) == 201
+
+
 @pytest.mark.spec("RS4")
 def test_one_network_causes_so_many_fetches_and_a_realm_so_many_new_ones(
     visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch
@@ -349,16 +409,51 @@ def test_one_network_causes_so_many_fetches_and_a_realm_so_many_new_ones(
     assert answers[-1] == 429
 
 
-def test_slow_servers_take_few_places(visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "LONGEST_WAIT", 0.01)
+def asked_at_once(visitor: Browser, world: Web, hosts: list[str]) -> list[threading.Thread]:
+    """Have visitors ask for documents of servers that do not answer, and return them once all are being fetched."""
+    asking = []
+    for host in hosts:
+        world.slow.setdefault(host, threading.Event())
+        browser = Browser(visitor.app, Made(f"https://{host}/a", "", ""), public=True)
+        asking.append(threading.Thread(target=browser.ask))
+        asking[-1].start()
+        assert world.begun.acquire(timeout=10)
+    return asking
+
+
+def test_a_slow_server_holds_up_itself_and_nobody_else(visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "LONGEST_WAIT", 0.05)
+    asking = asked_at_once(visitor, world, ["slow.example"])
     for _ in range(fetching.AT_ONCE):
-        assert fetching._places.acquire(blocking=False)
-    try:
-        assert visitor.ask().status_code == 429
-    finally:
-        for _ in range(fetching.AT_ONCE):
-            fetching._places.release()
+        assert visitor.ask(client_id="https://slow.example/b").status_code == 429, "its server is called already"
     assert visitor.ask().status_code == 200
+    world.slow["slow.example"].set()
+    asking[0].join()
+
+
+def test_many_slow_servers_lose_their_places_to_whoever_waits(
+    visitor: Browser, world: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_turns", Turns(fetching.AT_ONCE, 0.2))
+    asking = asked_at_once(visitor, world, [f"slow-{number}.example" for number in range(fetching.AT_ONCE)])
+    assert visitor.ask().status_code == 200
+    asking[0].join(10)
+    assert [each.is_alive() for each in asking] == [False] + [True] * (fetching.AT_ONCE - 1), "who was first has had their time"
+    for each in world.slow.values():
+        each.set()
+    for thread in asking:
+        thread.join()
+
+
+def test_calls_that_cannot_be_ended_are_as_many_again_and_no_more() -> None:
+    turns = Turns(2, 0.01)
+    with contextlib.ExitStack() as held:
+        for number in range(4):
+            held.enter_context(turns.of(f"{number}.example", wait=5))
+        with pytest.raises(NoTurnError), turns.of("5.example", wait=0.05):
+            pass
+    with turns.of("5.example", wait=0.05) as call:
+        assert not call.is_over
 
 
 def test_realm_keeps_so_many_and_the_unused_make_room(

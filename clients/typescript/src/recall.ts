@@ -292,17 +292,24 @@ function* namedBy(token: Token): Iterable<[keyof typeof REASONS, unknown]> {
   }
   for (const each of listed(claims["origin"])) yield ["token", each];
   for (const each of listed(claims["credential"])) yield ["credential", each];
-  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) yield ["subject", actor["sub"]];
-  const federation = claims["federation"];
-  if (isObject(federation)) {
-    yield ["issuer", federation["iss"]];
-    yield ["rule", federation["rule"]];
+  yield* admittedBy(claims);
+  for (let actor = claims["act"]; isObject(actor); actor = actor["act"]) {
+    yield ["subject", actor["sub"]];
+    yield* admittedBy(actor);
   }
 }
 
 /** Return what a claim names that is a list of texts or one text. */
 function listed(value: Json | undefined): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
+}
+
+/** Return by whose word the subject of a token was admitted, or who acts in it. */
+function* admittedBy(claims: JsonObject): Iterable<[keyof typeof REASONS, unknown]> {
+  const federation = claims["federation"];
+  if (!isObject(federation)) return;
+  yield ["issuer", federation["iss"]];
+  yield ["rule", federation["rule"]];
 }
 
 /** Put what was known before under what a document adds. */

@@ -7,8 +7,8 @@ from typing import Any
 from idp import authorizations, clock, federation, tokens
 from idp.applications import Origin
 from idp.audit import Tag
-from idp.authorizations import Beginning, RefusedError
-from idp.db import commit
+from idp.authorizations import BY_WORD, Beginning, RefusedError
+from idp.db import commit, db
 from idp.jose import InvalidTokenError
 from idp.oauth.client_auth import Client, admit, note_refusal, want_keys
 from idp.oauth.errors import InvalidClientError, InvalidGrantError, InvalidScopeError, InvalidTargetError, UnauthorizedClientError
@@ -20,9 +20,6 @@ from idp.realms import KnownRealm
 from idp.tokens import SignedInPerson
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-
-_METHOD = "federation"
-"""How somebody has signed in whose sign-in server is trusted."""
 
 _NOT_GRANTED = frozenset({"openid", "offline_access"})
 """Scopes of which nothing comes: who wants an ID token or to go on asks the sign-in server."""
@@ -98,22 +95,29 @@ def _for_person(realm: KnownRealm, client: Client | None, form: Form, assertion:
         resource=grant.resource,
         named={},
         auth_time=datetime.fromtimestamp(grant.auth_time, UTC),
-        auth_method=_METHOD,
+        auth_method=BY_WORD,
         is_refreshed=False,
         expires_at=datetime.fromtimestamp(ends, UTC),
         address=client.address,
         agreed_at=clock.now(),
+        link_uid=grant.link_uid,
     )
     try:
         begun = authorizations.begin(realm, beginning)
     except RefusedError as error:
         raise InvalidGrantError("The grant has been used already.") from error
+    if not federation.use_up_grant(realm, grant):
+        db.session.rollback()
+        raise InvalidGrantError("The grant has been used already.")
+    if not federation.hold_link(grant.link_uid):
+        db.session.rollback()
+        raise InvalidGrantError("The grant is for somebody whom its subject stands for no more.")
     origin = Origin(grant.issuer.issuer, grant.subject)
     person = SignedInPerson(
         user=user,
         sid="",
         auth_time=int(grant.auth_time),
-        auth_method=_METHOD,
+        auth_method=BY_WORD,
         grant_id=begun.uid,
         scopes=scopes,
         resource=grant.resource,

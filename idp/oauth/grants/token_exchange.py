@@ -89,7 +89,7 @@ def _exchange_key(realm: KnownRealm, client: Client | None, form: Form, plain_ke
         checked = apikeys.check_key(realm.runtime, plain_key, address, Tag.API_KEY_EXCHANGE)
         if checked.realm.name != realm.name:
             raise KeyRefusedError
-        actor = {"sub": client.application.uid, "client_id": client.application.client_id} if client is not None else None
+        actor = tokens.acting(client.application) if client is not None else None
         credential = client.application.credential if client is not None else ""
         issued = apikeys.exchange_key(checked, scope=form.text("scope"), actor=actor, credential=credential)
     except (KeyRefusedError, KeyExpiredError) as error:

@@ -107,6 +107,25 @@ def _one(name: str, about: str, causes: Causes, token: str, verdict: dict[str, A
     return Story(name, about, [told(feed(body(causes))), shown(verdict, token)], settings)
 
 
+def _admissions_of_actors(about: str) -> Iterator[Story]:
+    """Yield what becomes of tokens in which somebody acts who was admitted by the word of an issuer."""
+    admitted = {"iss": "https://issuer.example", "sub": "repo:a/b", "rule": "r-1"}
+    first = sign(claims(act={"sub": "robot", "federation": admitted}))
+    behind = sign(claims(act={"sub": "robot", "act": {"sub": "its-maker", "act": {"sub": "x", "federation": admitted}}}))
+    both = sign(claims(federation={"iss": "https://else.example", "rule": "r-2"}, act={"sub": "robot", "federation": admitted}))
+    for who, token in (("who acts", first), ("who acts through others", behind), ("who acts for another who was", both)):
+        yield _one(f"issuer that admitted {who}", about, {"issuer": [("https://issuer.example", NOW)]}, token, RECALLED)
+        yield _one(f"rule that admitted {who}", about, {"rule": [("r-1", NOW)]}, token, RECALLED)
+    yield _one(
+        "issuer that admitted who acts, and a token since", about, {"issuer": [("https://issuer.example", NOW - 1)]}, first, GOOD
+    )
+    yield _one("rule that admitted who acts, and a token since", about, {"rule": [("r-1", NOW - 1)]}, behind, GOOD)
+    yield _one("rule that admitted the subject for whom another acts", about, {"rule": [("r-2", NOW)]}, both, RECALLED)
+    yield _one("another rule than the one that admitted who acts", about, {"rule": [("r-3", NOW)]}, both, GOOD)
+    text = sign(claims(act={"sub": "robot", "federation": "r-1", "act": ["r-1"]}))
+    yield _one("federation of who acts that is a text", about, {"rule": [("r-1", NOW)]}, text, GOOD)
+
+
 def _kinds() -> Iterator[Story]:
     about, before = "kinds of causes", NOW - 5
     yield _one("nothing was taken back", about, {}, sign(), GOOD)
@@ -169,6 +188,7 @@ def _kinds() -> Iterator[Story]:
     )
     of_session = sign(claims(aud=ISSUER, sid="s-1", credential="c-1"), header(typ="session+jwt"))
     yield _one("credential of a session token", about, {"credential": [("c-1", before)]}, of_session, RECALLED, **SESSION)
+    yield from _admissions_of_actors(about)
     yield _one("kind that is unknown", "a verifier may be older than the feed", {"weather": [(SUBJECT, before)]}, sign(), GOOD)
     yield _one(
         "name with letters of everywhere",
