@@ -1,7 +1,7 @@
 """What a worker keeps of the causes of a realm in memory. After a change it reads what is new, and not all of them again."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
