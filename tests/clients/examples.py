@@ -114,13 +114,15 @@ def _bearer(token: str) -> dict[str, str]:
 def all_four(server: Server, folder: Path) -> Iterator[dict[str, Ask]]:
     """Run all of them that this machine can run, following what is taken back, and return what shows each a token.
 
-    What `GATEWAY_AUDIENCE` is told of is accepted by all, and so are session tokens.
+    All accept tokens for `GATEWAY_AUDIENCE`, and session tokens.
     """
     with contextlib.ExitStack() as stack:
         found: dict[str, Ask] = {}
         for language in EXAMPLES:
             if missing(language) is None:
                 (folder / language).mkdir()
-                options = {"audience": GATEWAY_AUDIENCE, "recall": True, "session_tokens": True}
-                found[language] = stack.enter_context(example(language, server, folder / language, **options))
+                running_one = example(
+                    language, server, folder / language, audience=GATEWAY_AUDIENCE, recall=True, session_tokens=True
+                )
+                found[language] = stack.enter_context(running_one)
         yield found | {"gateway": gateway(server)}
