@@ -1,5 +1,6 @@
 """Tokens that all four verifiers accept, and what takes them back over HTTP, by five causes: for tests and a benchmark."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ class Stage:
     def __init__(self, server: Server) -> None:
         """Make them; the server runs."""
         self.server = server
+        self.signing_in = threading.Lock()
+        """One signs in at a time: of one network, three may at once, and others are told to come again."""
         self.person = make_person(server, EMAIL, "--role", "viewer")
         spec = ("--kind", "native", "--redirect-uri", DONE, "--audience", GATEWAY_AUDIENCE)
         server.idp("applications", "create", "--realm", "acme", *spec, "shop")
@@ -83,7 +86,8 @@ class Holder:
 
     def _session(self) -> tuple[str, TakeBack]:
         body = {"emailId": EMAIL, "password": PASSWORD, "org": "acme"}
-        token = _sent(call(self._server, "POST", "/v1/auth/authenticate?setCookie=false", body).json)
+        with self._stage.signing_in:
+            token = _sent(call(self._server, "POST", "/v1/auth/authenticate?setCookie=false", body).json)
         return token, lambda: self._stage.call("DELETE", f"/v1/sessions/{claims_of(token)['sid']}")
 
     def _exchanged(self) -> tuple[str, TakeBack]:
@@ -92,7 +96,9 @@ class Holder:
         return token, lambda: self._stage.call("POST", f"/v1/apiKeys/{key['uid']}/revoke", {"reason": "It is not needed."})
 
     def _signed_in(self) -> tuple[str, TakeBack]:
-        tokens = self._browser.redeem(self._browser.code("openid offline_access roles")).json
+        with self._stage.signing_in:
+            code = self._browser.code("openid offline_access roles")
+        tokens = self._browser.redeem(code).json
         return tokens["access_token"], lambda: self._revoke(token=tokens["refresh_token"], client_id="shop")
 
 
