@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from idp.settings import Settings
-from tests.bench import api, bound, federation, keysets, nodes, outside, pages, people, recall, seed, sign_in, start
+from tests.bench import api, bound, federation, keysets, nodes, outside, pages, people, recall, recalled, seed, sign_in, start
 from tests.bench.load import post, put_under_load
 from tests.bench.serving import (
     LOAD_CORE,
@@ -273,6 +273,7 @@ def table(result: dict[str, Any]) -> str:
     rows += keysets.rows(result)
     rows += outside.rows(result)
     rows += recall.rows(result)
+    rows += recalled.rows(result)
     rows += federation.rows(result)
     lines += ["", lines_of(rows), "", "threads in a worker:"]
     lines += [
@@ -290,11 +291,12 @@ def main() -> None:
     parser.add_argument(
         "--only",
         default="",
-        help="some of: tokens,outside,statements,size,refusal,start,memory,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes,bound,federation,recall",
+        help="some of: tokens,outside,statements,size,refusal,start,memory,keys,sign_ins,crowd,sign_in,pages,lists,operating,abuse,trail,leases,keysets,nodes,bound,federation,recall,recalled",
     )
     options = parser.parse_args()
     rounds, seconds = (2, 1.0) if options.quick else (5, 3.0)
     applications, realms_count = (10_000, 100) if options.quick else (100_000, 1_000)
+    revocations = 100 if options.quick else 1_000
     pin(LOAD_CORE)
     result: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
@@ -324,7 +326,8 @@ def main() -> None:
             ("bound", "bound tokens", lambda: bound.bench_bound(folder / "bound", 2 * rounds, 1_000)),
             ("federation", "trusted issuers", lambda: federation.bench_federation(folder / "federation", 2 * rounds, 200)),
             ("nodes", "nodes that share a PostgreSQL", lambda: nodes.bench_nodes(folder / "nodes", rounds, seconds)),
-            ("recall", "recall", lambda: recall.bench_recall(folder / "recall", 40 * rounds)),
+            ("recall", "recall", lambda: recall.bench_recall(folder / "recall")),
+            ("recalled", "tokens that were taken back", lambda: recalled.bench_recalled(folder / "recalled", revocations)),
             ("pages", "pages of the console", lambda: pages.bench_pages(folder / "pages", rounds, applications)),
         ]
         if options.only:
@@ -339,6 +342,8 @@ def main() -> None:
                 say("\n" + lines_of(outside.rows(result)))
             if "recall" in result:
                 say("\n" + lines_of(list(recall.rows(result))))
+            if "recalled" in result:
+                say("\n" + lines_of(list(recalled.rows(result))))
             if "federation" in result:
                 say("\n" + lines_of(list(federation.rows(result))))
             return

@@ -1,68 +1,20 @@
 """The first examples of the READMEs in clients/, as they stand there, behind the served program."""
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from idp.jose import read_unverified
-from tests.clients.building import GO, MISSING, build_typescript, go, program
-from tests.interop.built.golang import running
-from tests.interop.pages import write_files
-from tests.prepare import TYPESCRIPT
-from tests.serving import Answer, Server, free_port, send, wait_until
-
-AUDIENCE = "https://jobs.acme.example"
-ISSUER = "https://id.example.com/auth/realms/acme"
-
-Ask = Callable[[str], Answer]
+from tests.clients.examples import AUDIENCE, example, missing
+from tests.serving import Server, send, wait_until
 
 
-def _typescript(folder: Path, replaced: dict[str, str], port: int, *, recall: bool) -> list[str]:
-    """Write the example out, and return how it is started."""
-    build_typescript()
-    following = f'audience: "{AUDIENCE}",' + (" recall: true," if recall else "")
-    changes = {ISSUER: replaced[ISSUER], f'audience: "{AUDIENCE}",': following, "listen(8000)": f"listen({port})"}
-    write_files("../../clients/typescript/README", folder, changes)
-    package = folder / "node_modules" / "@realmgate" / "verifier"
-    package.parent.mkdir(parents=True)
-    package.symlink_to(TYPESCRIPT)
-    return [program("node"), str(folder / "api.mjs")]
-
-
-def _go(folder: Path, replaced: dict[str, str], port: int, *, recall: bool) -> list[str]:
-    """Write the example out, build it, and return how it is started."""
-    following = f'Audience: []string{{"{AUDIENCE}"}},' + (" Recall: &verifier.RecallConfig{}," if recall else "")
-    changes = {ISSUER: replaced[ISSUER], f'Audience: []string{{"{AUDIENCE}"}},': following, '":8000"': f'"127.0.0.1:{port}"'}
-    write_files("../../clients/go/README", folder, changes | {"../realmgate/clients/go": str(GO)})
-    go("build", "-o", "api", ".", cwd=folder)
-    return [str(folder / "api")]
-
-
-EXAMPLES = {"typescript": _typescript, "go": _go}
-
-
-@pytest.fixture(scope="module", params=EXAMPLES)
+@pytest.fixture(scope="module", params=["typescript", "go"])
 def language(request: pytest.FixtureRequest) -> str:
     """A language that can be tried on this machine."""
-    if MISSING[request.param] is not None:
-        pytest.skip(str(MISSING[request.param]))
+    if missing(request.param) is not None:
+        pytest.skip(str(missing(request.param)))
     return str(request.param)
-
-
-@contextlib.contextmanager
-def example(language: str, server: Server, folder: Path, *, recall: bool = False) -> Iterator[Ask]:
-    """Run an example until the block ends, and return what shows it a token."""
-    port = free_port()
-    command = EXAMPLES[language](folder, {ISSUER: server.issuer()}, port, recall=recall)
-
-    def ask(token: str) -> Answer:
-        return send(f"http://127.0.0.1:{port}/", headers={"Authorization": f"Bearer {token}"} if token else {})
-
-    with running(command, os.environ, lambda: ask("").status == 401, folder / "log"):
-        yield ask
 
 
 def application(server: Server, name: str, *options: str) -> dict[str, str]:

@@ -62,13 +62,13 @@ class Person:
         assert flow is not None, page
         return self.open(self.server.url + action[1], flow=flow[1], **values)
 
-    def code(self) -> str:
+    def code(self, scope: str = "openid offline_access") -> str:
         """Return a new code."""
         query = {
             "response_type": "code",
             "client_id": "shop",
             "redirect_uri": DONE,
-            "scope": "openid offline_access",
+            "scope": scope,
             "code_challenge": challenge_of(self.verifier),
             "code_challenge_method": "S256",
         }
