@@ -26,7 +26,7 @@ from idp.federation.models import (
     TrustedIssuer,
     UsedForeignAssertion,
 )
-from idp.federation.people import link_person, people_listing, unlink_person
+from idp.federation.people import check_subject, find_person, get_person, link_person, list_people, people_listing, unlink_person
 from idp.federation.presets import PRESETS, Preset, PresetName
 from idp.federation.service import (
     count_rules,
@@ -77,6 +77,7 @@ __all__ = [
     "UsedForeignAssertion",
     "admit",
     "audiences_of",
+    "check_subject",
     "count_rules",
     "count_rules_by_issuer",
     "create_issuer",
@@ -85,8 +86,10 @@ __all__ = [
     "delete_rule",
     "examine",
     "fetch_due_keys",
+    "find_person",
     "forget_used_assertions",
     "get_issuer",
+    "get_person",
     "get_rule",
     "is_grant",
     "issuer_listing",
@@ -94,6 +97,7 @@ __all__ = [
     "known_issuers",
     "link_person",
     "list_issuers",
+    "list_people",
     "list_rules",
     "matches",
     "people_listing",

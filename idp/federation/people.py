@@ -1,5 +1,7 @@
 """People whom a trusted issuer knows, and who they are here: for grants that an organisation's sign-in server gives (ID-JAG)."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from idp import audit
@@ -27,10 +29,8 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
     row, person = get_issuer(realm, issuer), get_user(realm, user)
     if person.kind != UserKind.PERSON.value:
         raise InvalidValueError("Only a person can be the subject of a sign-in server.", field="user")
-    if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
-        raise InvalidValueError(f"A subject has 1 to {LONGEST_SUBJECT} printable characters.", field="subject")
-    known = select(FederatedPerson.id).where(FederatedPerson.issuer_id == row.id, FederatedPerson.subject == subject)
-    if db.session.scalar(known) is not None:
+    check_subject(subject)
+    if find_person(row, subject) is not None:
         raise ConflictError(
             Sentence("{subject!r} of {issuer!r} already stands for somebody.", subject=subject[:80], issuer=row.name),
             field="subject",
@@ -44,14 +44,44 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
     return found
 
 
-def unlink_person(realm: Realm, uid: str) -> None:
-    """Have a subject stand for nobody.
+def check_subject(subject: str) -> None:
+    """See that something can be the subject of an issuer.
+
+    :raises InvalidValueError: it cannot.
+    """
+    if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+        raise InvalidValueError(f"A subject has 1 to {LONGEST_SUBJECT} printable characters.", field="subject")
+
+
+def get_person(realm: Realm, uid: str) -> FederatedPerson:
+    """Return a link by its uid.
 
     :raises NotFoundError: there is no such link.
     """
     row = db.session.scalar(select(FederatedPerson).where(FederatedPerson.realm_id == realm.id, FederatedPerson.uid == uid))
     if row is None:
         raise NotFoundError(Sentence("{Realm} has no federated person {uid!r}.", realm=realm.name, uid=uid[:80]))
+    return row
+
+
+def find_person(issuer: TrustedIssuer, subject: str) -> FederatedPerson | None:
+    """Return the link of a subject of an issuer; None if it stands for nobody."""
+    query = select(FederatedPerson).where(FederatedPerson.issuer_id == issuer.id, FederatedPerson.subject == subject)
+    return db.session.scalar(query)
+
+
+def list_people(realm: Realm) -> Sequence[FederatedPerson]:
+    """Return all links of a realm, by issuer and subject."""
+    query = select(FederatedPerson).join(FederatedPerson.issuer).where(FederatedPerson.realm_id == realm.id)
+    return db.session.scalars(query.order_by(TrustedIssuer.name, FederatedPerson.subject)).all()
+
+
+def unlink_person(realm: Realm, uid: str) -> None:
+    """Have a subject stand for nobody.
+
+    :raises NotFoundError: there is no such link.
+    """
+    row = get_person(realm, uid)
     db.session.delete(row)
     audit.record(
         audit.Tag.FEDERATED_PERSON_UNLINK, realm.name, f"user:{row.user.name}", issuer=row.issuer.name, subject=row.subject
