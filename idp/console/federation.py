@@ -132,6 +132,7 @@ def list_issuers(visit: Visit) -> Response | str:
         states=_STATES,
         presets=_PRESETS,
         counts=federation.count_rules_by_issuer(visit.realm),
+        sees_people=rules.federation.can_list_people(visit.authority),
     )
 
 
@@ -177,6 +178,7 @@ def _about(visit: Visit, issuer: TrustedIssuer) -> dict[str, Any]:
         "state": _STATES[issuer.state(clock.now()).value],
         "audiences": sorted(federation.audiences_of(issuer, runtime.current().settings.issuer(visit.realm.name))),
         "count": federation.count_rules(issuer),
+        "people": federation.count_people(issuer) if rules.federation.can_list_people(visit.authority) else None,
         "may": rules.federation.can_change_issuers(visit.authority),
         "url": _issuer_url(visit, issuer.name),
     }

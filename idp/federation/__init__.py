@@ -26,7 +26,16 @@ from idp.federation.models import (
     TrustedIssuer,
     UsedForeignAssertion,
 )
-from idp.federation.people import check_subject, find_person, get_person, link_person, list_people, people_listing, unlink_person
+from idp.federation.people import (
+    check_subject,
+    count_people,
+    find_person,
+    get_person,
+    link_person,
+    list_people,
+    people_listing,
+    unlink_person,
+)
 from idp.federation.presets import PRESETS, Preset, PresetName
 from idp.federation.service import (
     count_rules,
@@ -78,6 +87,7 @@ __all__ = [
     "admit",
     "audiences_of",
     "check_subject",
+    "count_people",
     "count_rules",
     "count_rules_by_issuer",
     "create_issuer",

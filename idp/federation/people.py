@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 
 from idp import audit
-from idp.db import db, reading
+from idp.db import db, holds, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.federation.models import FederatedPerson, TrustedIssuer
 from idp.federation.service import get_issuer
 from idp.paging import Listing
 from idp.realms import Realm
-from idp.users import User, UserKind, get_user
+from idp.users import User, UserKind, canonical, get_user
 
 LONGEST_SUBJECT = 255
 
@@ -88,18 +88,28 @@ def unlink_person(realm: Realm, uid: str) -> None:
     )
 
 
-def people_listing(realm: Realm, *, issuer: str = "", user: str = "") -> Listing:
+def count_people(issuer: TrustedIssuer) -> int:
+    """Return how many people an issuer knows."""
+    return db.session.scalar(select(func.count()).where(FederatedPerson.issuer_id == issuer.id)) or 0
+
+
+def people_listing(realm: Realm, *, containing: str = "", issuer: str = "", user: str = "") -> Listing:
     """Return as a list in pages who stands for whom.
 
+    :param containing: only those whose subject, or user's name, contains this.
     :param issuer: only those whom the trusted issuer of this name knows.
     :param user: only those who are the user of this name.
     """
     query = select(FederatedPerson).where(FederatedPerson.realm_id == realm.id)
+    if containing:
+        query = query.where(
+            or_(holds(FederatedPerson.subject, containing), FederatedPerson.user.has(holds(User.name, containing)))
+        )
     if issuer:
         query = query.where(FederatedPerson.issuer.has(TrustedIssuer.name == issuer))
     if user:
-        query = query.where(FederatedPerson.user.has(User.name == user))
-    return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at})
+        query = query.where(FederatedPerson.user.has(User.name == canonical(user)))
+    return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at, "subject": FederatedPerson.subject})
 
 
 def person_of(issuer_id: int, subject: str) -> str | None:

@@ -166,11 +166,11 @@ def test_people_whom_an_issuer_knows_come_from_the_file_and_go_back_into_one(run
         "- federated person login / auth|2",
     ]
     assert planned(PEOPLE.replace(table, "")) == [], "the file says nothing of them"
-    assert planned(PEOPLE.split("[trusted_issuers")[0]) == []
+    assert planned(PEOPLE.split("[trusted_issuers", maxsplit=1)[0]) == []
     now = {("login", "00u1", "bob@example.test"), ("login", "auth|3", "bob@example.test"), ("other", "7", "ann@example.test")}
     assert apply(changed) == now
     assert apply(PEOPLE.replace(table, "[trusted_issuers.login.people]\n")) == {("other", "7", "ann@example.test")}
-    assert apply(PEOPLE.split("[trusted_issuers")[0] + "[trusted_issuers]\n") == set()
+    assert apply(PEOPLE.split("[trusted_issuers", maxsplit=1)[0] + "[trusted_issuers]\n") == set()
 
 
 @pytest.mark.parametrize(
