@@ -141,7 +141,7 @@ def new_issuer(visit: Visit) -> Response | str:
     """Trust an issuer."""
     rules.federation.check_changing_issuers(visit.authority)
     form = NewIssuerForm(visit.posted)
-    if visit.posted is None:
+    if visit.posted is None and not form.is_restored:
         _fill(form, TrustedIssuerSheet)
 
     def act() -> None:
@@ -245,7 +245,7 @@ def new_rule(visit: Visit) -> Response | str:
     form = NewRuleForm(visit.posted)
     issuers = federation.list_issuers(visit.realm)
     form.issuer.choices = choices(["", *(each.name for each in issuers)], {"": CHOOSE})
-    if visit.posted is None:
+    if visit.posted is None and not form.is_restored:
         _fill(form, FederationRuleSheet)
         form.application.data = request.args.get("application", "")[:64]
         form.issuer.data = request.args.get("issuer", issuers[0].name if len(issuers) == 1 else "")
