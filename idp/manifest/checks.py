@@ -117,7 +117,7 @@ def _check_people(file: RealmFile) -> None:
             kind = kinds.get(canonical(user))
             if kind is None:
                 raise file.error(place, f"there is no user {user!r}: add [users.{json.dumps(user, ensure_ascii=False)}]")
-            if kind != UserKind.PERSON:
+            if kind != UserKind.PERSON.value:
                 raise file.error(place, f"{user!r} is no person: a sign-in server knows people only")
 
 
