@@ -43,7 +43,7 @@ PAGES = (PROJECT / "idp" / "console", PROJECT / "idp" / "sign_in")
 
 TABLES = (
     *("idp/posture.py", "idp/access/policy.py", "idp/access/roles.py", "idp/web/errors.py", "idp/keysets/leases.py"),
-    "idp/federation/conditions.py",
+    *("idp/federation/conditions.py", "idp/jose/weak_keys.py"),
 )
 """Modules whose constants are shown by pages as they are."""
 
@@ -181,6 +181,7 @@ def texts_of_tables() -> Iterator[Text]:
     yield from (*map(_counted, UNITS), *_AGO.values(), *_AHEAD.values())
     yield from ("role", "project", "a group", "a machine user", "a project", "a protected API", "a role", "a secret")
     yield from ("attempts", "emails to this address")
+    yield from ("Key {number}: {error}", "An RSA key must have {shortest} to {longest} bits.")
 
 
 def _is_counted(node: ast.Tuple) -> bool:
@@ -268,7 +269,7 @@ def _error_names() -> set[str]:
 
 def texts_of_errors() -> Iterator[Text]:
     """Go through the sentences of domains that refuse something, with gaps where values stand in them."""
-    everywhere = _error_names() | {"Sentence", "_UnknownKeyError"} | _TOLD_ANYWAY
+    everywhere = _error_names() | {"Sentence", "_UnknownKeyError", "OutboundError"} | _TOLD_ANYWAY
     for path in sorted((PROJECT / "idp").rglob("*.py")):
         is_told = path.relative_to(PROJECT / "idp").parts[0].removesuffix(".py") not in _OTHER_EDGES
         is_told = is_told and not any(map(path.match, _NOBODYS))
@@ -276,6 +277,8 @@ def texts_of_errors() -> Iterator[Text]:
         names = (
             everywhere if is_told or (path.parent.name == "oauth" and path.name in {"errors.py", "realm.py"}) else _TOLD_ANYWAY
         )
+        if path.match("jose/reader.py"):  # keys that somebody types, and assertions that somebody has explained
+            names = names | {"InvalidTokenError"}
         named = _named_texts(tree)
         for found in _first_arguments(tree, names):
             for said in named.get(found.id, []) if isinstance(found, ast.Name) else [found]:

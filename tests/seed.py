@@ -10,7 +10,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import islice
@@ -40,7 +40,7 @@ from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditEvent, Tag, event_values
 from idp.db import commit, db
 from idp.errors import IdpError, InvalidValueError
-from idp.federation import LineSheet
+from idp.federation import FederatedPerson, LineSheet
 from idp.keysets import Keyset, Lease
 from idp.personal_tokens import PersonalToken
 from idp.realms import Realm
@@ -232,6 +232,7 @@ def fill(realm: Realm, sizes: Sizes, *, seed: int = 1, tell: Tell = lambda _line
     _add_federation(realm, words, list(programs))
     tell(f"{sizes.users:,} users, {sizes.groups:,} groups, sessions and personal tokens ...")
     people = _add_users(realm, words, sizes.users)
+    _link_people(realm, people)
     groups = _add_groups(realm, words, sizes.groups, list(people.values()))
     _add_sessions(realm, words, sizes, list(people.values()))
     commit()
@@ -348,6 +349,20 @@ def _add_federation(realm: Realm, words: Words, programs: Sequence[str]) -> None
         rule = {"issuer": preset, "application": name, "lines": lines, "mode": "audit" if number % 9 == 8 else "enforce"}
         federation.create_rule(realm, f"rule-{number:03}", federation.FederationRuleSheet.read(rule), frozen=None)
     commit()
+
+
+def _link_people(realm: Realm, people: Mapping[str, int]) -> None:
+    """Have a sign-in server know some of the people, by subjects that are about as long as they may be."""
+    sheet = federation.TrustedIssuerSheet.read({"issuer": "https://login.example", "description": "Where our people sign in."})
+    issuer = federation.create_issuer(realm, "login", sheet)
+    known = [number for name, number in people.items() if "@" in name][::3][:2_000]
+    _insert(
+        FederatedPerson,
+        (
+            {"realm_id": realm.id, "issuer_id": issuer.id, "user_id": user, "subject": f"00u{number:06}" + "a1b2c3d4" * 30}
+            for number, user in enumerate(known)
+        ),
+    )
 
 
 def _add_secrets(words: Words, numbers: list[int]) -> None:

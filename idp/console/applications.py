@@ -245,8 +245,8 @@ def new_application(visit: Visit) -> Response | str:
     form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
     issuers = _issuers(visit)
     form.issuer.choices = choices(["", *issuers], {"": CHOOSE})
-    if visit.posted is None:
-        form.credential.data = FEDERATION if issuers else SECRET
+    if visit.posted is None and not form.is_restored:
+        form.credential.data = FEDERATION if issuers else PUBLIC_KEY
         form.issuer.data = issuers[0] if len(issuers) == 1 else ""
     asks_for_more = visit.posted is not None and bool(visit.posted.get("more"))
     if asks_for_more and len(form.projects) < MOST_ROWS:
@@ -286,9 +286,12 @@ def _check_credential(form: NewApplicationForm, sheet: ApplicationSheet) -> None
 
     :raises InvalidValueError: it was not, or something else besides.
     """
-    if (form.credential.data == PUBLIC_KEY) != sheet.has_keys:
+    proves_itself = not Kind(sheet.kind).is_public
+    if form.credential.data == PUBLIC_KEY and not sheet.has_keys and proves_itself:
+        raise InvalidValueError("Give its public keys or their URL, or choose another way to prove who it is.", field="jwks")
+    if form.credential.data != PUBLIC_KEY and sheet.has_keys:
         raise InvalidValueError("Public keys are given where a key pair is chosen.", field="jwks")
-    if form.credential.data == FEDERATION and not form.issuer.data and not Kind(sheet.kind).is_public:
+    if form.credential.data == FEDERATION and not form.issuer.data and proves_itself:
         raise InvalidValueError("Choose the trusted issuer that vouches for it.", field="issuer")
     if form.credential.data != FEDERATION and form.lines.data:
         raise InvalidValueError("Lines are given where a trusted issuer vouches for it.", field="lines")

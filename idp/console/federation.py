@@ -132,6 +132,7 @@ def list_issuers(visit: Visit) -> Response | str:
         states=_STATES,
         presets=_PRESETS,
         counts=federation.count_rules_by_issuer(visit.realm),
+        sees_people=rules.federation.can_list_people(visit.authority),
     )
 
 
@@ -140,7 +141,7 @@ def new_issuer(visit: Visit) -> Response | str:
     """Trust an issuer."""
     rules.federation.check_changing_issuers(visit.authority)
     form = NewIssuerForm(visit.posted)
-    if visit.posted is None:
+    if visit.posted is None and not form.is_restored:
         _fill(form, TrustedIssuerSheet)
 
     def act() -> None:
@@ -177,6 +178,7 @@ def _about(visit: Visit, issuer: TrustedIssuer) -> dict[str, Any]:
         "state": _STATES[issuer.state(clock.now()).value],
         "audiences": sorted(federation.audiences_of(issuer, runtime.current().settings.issuer(visit.realm.name))),
         "count": federation.count_rules(issuer),
+        "people": federation.count_people(issuer) if rules.federation.can_list_people(visit.authority) else None,
         "may": rules.federation.can_change_issuers(visit.authority),
         "url": _issuer_url(visit, issuer.name),
     }
@@ -243,7 +245,7 @@ def new_rule(visit: Visit) -> Response | str:
     form = NewRuleForm(visit.posted)
     issuers = federation.list_issuers(visit.realm)
     form.issuer.choices = choices(["", *(each.name for each in issuers)], {"": CHOOSE})
-    if visit.posted is None:
+    if visit.posted is None and not form.is_restored:
         _fill(form, FederationRuleSheet)
         form.application.data = request.args.get("application", "")[:64]
         form.issuer.data = request.args.get("issuer", issuers[0].name if len(issuers) == 1 else "")

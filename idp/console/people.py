@@ -12,6 +12,7 @@ from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, t
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, Form, choice, choices, text
 from idp.console.language import say
+from idp.console.linked_people import facts_of_links
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import part, render
@@ -211,6 +212,7 @@ def _facts(visit: Visit, user: User) -> dict[str, Any]:
         "events": audit.list_events(visit.realm.name, target=f"user:{user.name}", limit=20)
         if rules.audit.can_read(visit.authority)
         else [],
+        **facts_of_links(visit, user),
         "url": _url(visit, user.uid),
         "hands_over": rules.users.can_hand_over(visit.authority, user),
         "mail_is_sent": bool(runtime.current().settings.smtp_host),

@@ -33,6 +33,8 @@ NOTICES = {
     "created": "Created.",
     "saved": "Saved.",
     "deleted": "Deleted.",
+    "linked": "Linked.",
+    "unlinked": "Unlinked. Grants for this person are refused.",
     "enabled": "Enabled. It works again.",
     "disabled": "Disabled. It can be enabled again at any time.",
     "granted": "Role assigned.",

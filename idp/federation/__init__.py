@@ -27,7 +27,17 @@ from idp.federation.models import (
     TrustedIssuer,
     UsedForeignAssertion,
 )
-from idp.federation.people import hold_link, link_person, people_listing, unlink_person
+from idp.federation.people import (
+    check_subject,
+    count_people,
+    find_person,
+    get_person,
+    hold_link,
+    link_person,
+    list_people,
+    people_listing,
+    unlink_person,
+)
 from idp.federation.presets import PRESETS, Preset, PresetName
 from idp.federation.service import (
     count_rules,
@@ -78,6 +88,8 @@ __all__ = [
     "UsedForeignAssertion",
     "admit",
     "audiences_of",
+    "check_subject",
+    "count_people",
     "count_rules",
     "count_rules_by_issuer",
     "create_issuer",
@@ -86,8 +98,10 @@ __all__ = [
     "delete_rule",
     "examine",
     "fetch_due_keys",
+    "find_person",
     "forget_used_assertions",
     "get_issuer",
+    "get_person",
     "get_rule",
     "hold_link",
     "is_grant",
@@ -96,6 +110,7 @@ __all__ = [
     "known_issuers",
     "link_person",
     "list_issuers",
+    "list_people",
     "list_rules",
     "matches",
     "people_listing",

@@ -1,17 +1,18 @@
 """People whom a trusted issuer knows, and who they are here: for grants that an organisation's sign-in server gives (ID-JAG)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 
 from idp import audit, authorizations
-from idp.db import db, reading
+from idp.db import db, holds, reading
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.federation.models import FederatedPerson, TrustedIssuer
 from idp.federation.service import get_issuer
 from idp.paging import Listing
 from idp.realms import Realm
-from idp.users import User, UserKind, get_user
+from idp.users import User, UserKind, canonical, get_user
 
 LONGEST_SUBJECT = 255
 
@@ -29,10 +30,8 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
     row, person = get_issuer(realm, issuer), get_user(realm, user)
     if person.kind != UserKind.PERSON.value:
         raise InvalidValueError("Only a person can be the subject of a sign-in server.", field="user")
-    if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
-        raise InvalidValueError(f"A subject has 1 to {LONGEST_SUBJECT} printable characters.", field="subject")
-    known = select(FederatedPerson.id).where(FederatedPerson.issuer_id == row.id, FederatedPerson.subject == subject)
-    if db.session.scalar(known) is not None:
+    check_subject(subject)
+    if find_person(row, subject) is not None:
         raise ConflictError(
             Sentence("{subject!r} of {issuer!r} already stands for somebody.", subject=subject[:80], issuer=row.name),
             field="subject",
@@ -46,14 +45,44 @@ def link_person(realm: Realm, issuer: str, subject: str, user: str) -> Federated
     return found
 
 
-def unlink_person(realm: Realm, uid: str) -> None:
-    """Have a subject stand for nobody, and end what its issuer has let applications do for the person until now.
+def check_subject(subject: str) -> None:
+    """See that something can be the subject of an issuer.
+
+    :raises InvalidValueError: it cannot.
+    """
+    if not 1 <= len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+        raise InvalidValueError(f"A subject has 1 to {LONGEST_SUBJECT} printable characters.", field="subject")
+
+
+def get_person(realm: Realm, uid: str) -> FederatedPerson:
+    """Return a link by its uid.
 
     :raises NotFoundError: there is no such link.
     """
     row = db.session.scalar(select(FederatedPerson).where(FederatedPerson.realm_id == realm.id, FederatedPerson.uid == uid))
     if row is None:
         raise NotFoundError(Sentence("{Realm} has no federated person {uid!r}.", realm=realm.name, uid=uid[:80]))
+    return row
+
+
+def find_person(issuer: TrustedIssuer, subject: str) -> FederatedPerson | None:
+    """Return the link of a subject of an issuer; None if it stands for nobody."""
+    query = select(FederatedPerson).where(FederatedPerson.issuer_id == issuer.id, FederatedPerson.subject == subject)
+    return db.session.scalar(query)
+
+
+def list_people(realm: Realm) -> Sequence[FederatedPerson]:
+    """Return all links of a realm, by issuer and subject."""
+    query = select(FederatedPerson).join(FederatedPerson.issuer).where(FederatedPerson.realm_id == realm.id)
+    return db.session.scalars(query.order_by(TrustedIssuer.name, FederatedPerson.subject)).all()
+
+
+def unlink_person(realm: Realm, uid: str) -> None:
+    """Have a subject stand for nobody, and end what its issuer has let applications do for the person until now.
+
+    :raises NotFoundError: there is no such link.
+    """
+    row = get_person(realm, uid)
     person = row.user
     db.session.delete(row)
     db.session.flush()  # whoever is just using the link has committed by then, and is among those that end: see `hold_link`
@@ -63,18 +92,28 @@ def unlink_person(realm: Realm, uid: str) -> None:
     )
 
 
-def people_listing(realm: Realm, *, issuer: str = "", user: str = "") -> Listing:
+def count_people(issuer: TrustedIssuer) -> int:
+    """Return how many people an issuer knows."""
+    return db.session.scalar(select(func.count()).where(FederatedPerson.issuer_id == issuer.id)) or 0
+
+
+def people_listing(realm: Realm, *, containing: str = "", issuer: str = "", user: str = "") -> Listing:
     """Return as a list in pages who stands for whom.
 
+    :param containing: only those whose subject, or user's name, contains this.
     :param issuer: only those whom the trusted issuer of this name knows.
     :param user: only those who are the user of this name.
     """
     query = select(FederatedPerson).where(FederatedPerson.realm_id == realm.id)
+    if containing:
+        query = query.where(
+            or_(holds(FederatedPerson.subject, containing), FederatedPerson.user.has(holds(User.name, containing)))
+        )
     if issuer:
         query = query.where(FederatedPerson.issuer.has(TrustedIssuer.name == issuer))
     if user:
-        query = query.where(FederatedPerson.user.has(User.name == user))
-    return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at})
+        query = query.where(FederatedPerson.user.has(User.name == canonical(user)))
+    return Listing(query, FederatedPerson.id, {"created": FederatedPerson.created_at, "subject": FederatedPerson.subject})
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,14 @@ def apply_plan(file: RealmFile, plan: Sequence[Change]) -> list[NewSecret]:
             raise
         except IdpError as error:
             holder = holders[change.name[0]][1] if change.name[0] in holders else ["applications", *change.name[:1]]
-            where = {"realm": ["realm"], "grant": [*holder, "grants"], "secret": ["applications", *change.name[:1]]}
+            where = {
+                "realm": ["realm"],
+                "grant": [*holder, "grants"],
+                "secret": ["applications", *change.name[:1]],
+                "federated_person": ["trusted_issuers", change.name[0], "people", *change.name[1:]],
+            }
             place = where.get(change.kind, [f"{change.kind}s", *change.name])
-            keys = [each for each in _keys(error) if each in change.fields]
+            keys = [each for each in _keys(error) if each in change.fields and change.kind != "federated_person"]
             raise file.error([*place, *keys], f"{change.action} {change.kind}: {error}") from error
     db.session.flush()
     admitted = file.admitted()
@@ -203,6 +208,17 @@ class _Applier:
         if change.action != "delete":
             sheet = FederationRuleSheet.of((self._file.federation_rules or {})[name])
             federation.create_rule(self._realm, name, sheet, frozen=None)
+
+    def _apply_federated_person(self, change: Change) -> None:
+        name, subject = change.name
+        if change.action != "create":
+            row = federation.find_person(federation.get_issuer(self._realm, name), subject)
+            if row is not None:
+                federation.unlink_person(self._realm, row.uid)
+                db.session.flush()
+        if change.action != "delete":
+            user = users.get_user_by_name(self._realm, _new(change)["user"])
+            federation.link_person(self._realm, name, subject, user.uid)
 
     def _apply_secret(self, change: Change) -> None:
         name, secret_name = change.name

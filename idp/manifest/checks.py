@@ -1,5 +1,6 @@
 """What can be checked of a realm file without the database, beyond its shape."""
 
+import json
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -10,7 +11,7 @@ from idp.errors import A_REALM, InvalidValueError
 from idp.manifest.file import RealmFile
 from idp.protected_apis import check_rules
 from idp.realms import check_name
-from idp.users import UserKind, check_user_name
+from idp.users import UserKind, canonical, check_user_name
 
 _Check = tuple[list[str | int], Callable[[], object]]
 """Where something stands, and what sees that it is right."""
@@ -61,6 +62,10 @@ def _federation_checks(file: RealmFile) -> list[_Check]:
     found: list[_Check] = []
     for name, issuer in (file.trusted_issuers or {}).items():
         found.append((["trusted_issuers", name], partial(federation.issuer_values, issuer)))
+        found += [
+            (["trusted_issuers", name, "people", subject], partial(federation.check_subject, subject))
+            for subject in issuer.people or {}
+        ]
     for name, rule in (file.federation_rules or {}).items():
         found.append((["federation_rules", name], partial(federation.rule_values, rule)))
     return found
@@ -82,6 +87,7 @@ def check_references(file: RealmFile) -> None:
                 _check_reference(file, where, role, rule.project)
             _check_reference(file, where, "", rule.project)
     _check_rules(file)
+    _check_people(file)
     for holder in file.holders():
         for (project, role), (_, place) in file.grants(holder).items():
             _check_reference(file, place, role, project)
@@ -98,6 +104,21 @@ def _check_rules(file: RealmFile) -> None:
             _check_reference(file, [*place, "roles"], role, "")
         for project in rule.projects:
             _check_reference(file, [*place, "projects"], "", project)
+
+
+def _check_people(file: RealmFile) -> None:
+    """See that people whom an issuer knows are people of the file; of one that names no users, that is seen as it is applied."""
+    if file.users is None:
+        return
+    kinds = {canonical(name): user.kind for name, user in file.users.items()}
+    for issuer, part in (file.trusted_issuers or {}).items():
+        for subject, user in (part.people or {}).items():
+            place: list[str | int] = ["trusted_issuers", issuer, "people", subject]
+            kind = kinds.get(canonical(user))
+            if kind is None:
+                raise file.error(place, f"there is no user {user!r}: add [users.{json.dumps(user, ensure_ascii=False)}]")
+            if kind != UserKind.PERSON.value:
+                raise file.error(place, f"{user!r} is no person: a sign-in server knows people only")
 
 
 def _check_reference(file: RealmFile, where: list[str | int], role: str, project: str) -> None:

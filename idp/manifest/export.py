@@ -34,7 +34,9 @@ def export_realm(realm: Realm) -> str:
             name[0]: _application(name[0], fields, state) for name, fields in sorted(state["application"].items())
         }
     if state["trusted_issuer"]:
-        document["trusted_issuers"] = {name[0]: _issuer(fields) for name, fields in sorted(state["trusted_issuer"].items())}
+        document["trusted_issuers"] = {
+            name[0]: _issuer(name[0], fields, state) for name, fields in sorted(state["trusted_issuer"].items())
+        }
     if state["federation_rule"]:
         document["federation_rules"] = {
             name[0]: _without_defaults(fields, FederationRulePart) for name, fields in sorted(state["federation_rule"].items())
@@ -42,11 +44,13 @@ def export_realm(realm: Realm) -> str:
     return tomli_w.dumps(document)
 
 
-def _issuer(fields: dict[str, Any]) -> dict[str, Any]:
+def _issuer(name: str, fields: dict[str, Any], state: State) -> dict[str, Any]:
     part = _without_defaults(fields, TrustedIssuerPart)
     if part.get("issuer") == PRESETS[fields["preset"]].issuer:
         del part["issuer"]  # the file need not say what the preset does
-    return part
+    people = {key[1]: person["user"] for key, person in sorted(_of(state, "federated_person", name))}
+    # An empty table says that it knows nobody, where a missing one would leave them as they are.
+    return part | {"people": people}
 
 
 def _application(name: str, fields: dict[str, Any], state: State) -> dict[str, Any]:

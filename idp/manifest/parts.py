@@ -100,6 +100,8 @@ class TrustedIssuerPart(TrustedIssuerSheet, _Part):
 
     jwks: Annotated[dict[str, Any] | None, BeforeValidator(_key_set)] = None
     """As JSON text."""
+    people: dict[str, Annotated[str, Field(max_length=254)]] | None = None
+    """Whom it knows: users by the subjects that they are there."""
 
 
 class FederationRulePart(FederationRuleSheet, _Part):

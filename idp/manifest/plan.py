@@ -38,29 +38,15 @@ def make_plan(file: RealmFile) -> list[Change]:
     """Compare a realm file with the database, and return what has to be done, in the order of doing it.
 
     The secrets of an application count only when the file names some: otherwise they are left as they are. So do users, and
-    groups: a file without `[users]` leaves people alone who were made elsewhere. Trusted issuers and rules too.
+    groups: a file without `[users]` leaves people alone who were made elsewhere. So do trusted issuers and rules, and those whom
+    an issuer knows.
 
     :raises RealmFileError: a secret that the file points to is not there.
     """
     realm = realms.find_realm(file.realm.name)
     wanted = state_of_file(file)
     current = empty_state() if realm is None else state_of_realm(realm)
-    for name in list(current["secret"]):
-        part = file.applications.get(name[0])
-        if part is not None and part.secrets is None:
-            del current["secret"][name]
-    for kind, parts in (("user", file.users), ("group", file.groups)):
-        if parts is None:
-            current[kind] = {}  # type: ignore[index]
-            current["grant"] = {name: grant for name, grant in current["grant"].items() if not name[0].startswith(f"{kind}:")}
-    if file.trusted_issuers is None:
-        current["trusted_issuer"] = {}
-    if file.federation_rules is None:
-        current["federation_rule"] = {}
-    if file.groups is None:
-        for state in (wanted, current):
-            for fields in state["user"].values():
-                fields.pop("groups", None)
+    _leave_alone(file, wanted, current)
     changes = [
         change for kind in ORDER for name, fields in wanted[kind].items() if (change := _compare(kind, name, fields, current))
     ]
@@ -75,6 +61,34 @@ def make_plan(file: RealmFile) -> list[Change]:
         and (kind != "grant" or name[0] in holders)
     ]
     return changes + gone
+
+
+def _leave_alone(file: RealmFile, wanted: State, current: State) -> None:
+    """Take out of both what the file says nothing about."""
+    _leave_federation_alone(file, current)
+    for name in list(current["secret"]):
+        part = file.applications.get(name[0])
+        if part is not None and part.secrets is None:
+            del current["secret"][name]
+    for kind, parts in (("user", file.users), ("group", file.groups)):
+        if parts is None:
+            current[kind] = {}  # type: ignore[index]
+            current["grant"] = {name: grant for name, grant in current["grant"].items() if not name[0].startswith(f"{kind}:")}
+    if file.groups is None:
+        for state in (wanted, current):
+            for fields in state["user"].values():
+                fields.pop("groups", None)
+
+
+def _leave_federation_alone(file: RealmFile, current: State) -> None:
+    if file.trusted_issuers is None:
+        current["trusted_issuer"] = {}
+    if file.federation_rules is None:
+        current["federation_rule"] = {}
+    for name in list(current["federated_person"]):
+        issuer = (file.trusted_issuers or {}).get(name[0])
+        if issuer is None or issuer.people is None:
+            del current["federated_person"][name]  # left as it is, or goes with its issuer
 
 
 def _compare(kind: Kind, name: tuple[str, ...], wanted: dict[str, Any], current: State) -> Change | None:

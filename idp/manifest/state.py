@@ -24,6 +24,7 @@ Kind = Literal[
     "application",
     "trusted_issuer",
     "federation_rule",
+    "federated_person",
     "grant",
     "secret",
 ]
@@ -51,11 +52,7 @@ def state_of_realm(realm: Realm) -> State:
         groups = [group.name for group in users.groups_of(user)]
         state["user"][(user.name,)] = {"kind": user.kind, **_fields(UserSheet, user), "groups": groups}
     _add_applications(state, realm)
-    for issuer in federation.list_issuers(realm):
-        state["trusted_issuer"][(issuer.name,)] = _fields(TrustedIssuerSheet, issuer)
-    for rule in federation.list_rules(realm):
-        about = {"issuer": rule.issuer.name, "application": rule.application.name}
-        state["federation_rule"][(rule.name,)] = _fields(FederationRuleSheet, rule) | about
+    _add_federation(state, realm)
     for grant in access.list_grants(realm):
         prefix = "" if grant.holder_kind == HolderKind.APPLICATION.value else f"{grant.holder_kind}:"
         name = (prefix + grant.holder_name, grant.project.name if grant.project else "", grant.role.name)
@@ -69,6 +66,16 @@ def _add_applications(state: State, realm: Realm) -> None:
         for secret in applications.list_secrets(application):
             if secret.retired_at is None and not secret.single_use and not is_over(secret.expires_at):
                 state["secret"][application.name, secret.name] = {"expires": secret.expires_at}
+
+
+def _add_federation(state: State, realm: Realm) -> None:
+    for issuer in federation.list_issuers(realm):
+        state["trusted_issuer"][(issuer.name,)] = _fields(TrustedIssuerSheet, issuer)
+    for rule in federation.list_rules(realm):
+        about = {"issuer": rule.issuer.name, "application": rule.application.name}
+        state["federation_rule"][(rule.name,)] = _fields(FederationRuleSheet, rule) | about
+    for person in federation.list_people(realm):
+        state["federated_person"][person.issuer.name, person.subject] = {"user": person.user.name}
 
 
 def state_of_file(file: RealmFile) -> State:
@@ -85,7 +92,7 @@ def state_of_file(file: RealmFile) -> State:
     for name, group in (file.groups or {}).items():
         state["group"][(name,)] = _fields(GroupSheet, group)
     state["user"] = {(users.canonical(name),): _user_of_file(name, user) for name, user in (file.users or {}).items()}
-    _add_federation(state, file)
+    _add_federation_of_file(state, file)
     for holder in file.holders():
         for (project_name, role_name), (until, _) in file.grants(holder).items():
             state["grant"][holder, project_name, role_name] = {"until": until}
@@ -98,9 +105,11 @@ def state_of_file(file: RealmFile) -> State:
     return state
 
 
-def _add_federation(state: State, file: RealmFile) -> None:
+def _add_federation_of_file(state: State, file: RealmFile) -> None:
     for name, issuer in (file.trusted_issuers or {}).items():
-        state["trusted_issuer"][(name,)] = federation.issuer_values(issuer)
+        state["trusted_issuer"][(name,)] = federation.issuer_values(TrustedIssuerSheet.of(issuer))
+        for subject, user in (issuer.people or {}).items():
+            state["federated_person"][name, subject] = {"user": users.canonical(user)}
     for name, rule in (file.federation_rules or {}).items():
         about = {"issuer": rule.issuer, "application": rule.application}
         state["federation_rule"][(name,)] = about | federation.rule_values(rule)

@@ -157,6 +157,11 @@ def check_listing(authority: Authority, application: str = "") -> None:
         authority.require(rules_of_applications.READ)
 
 
+def can_list_people(authority: Authority) -> bool:
+    """Tell whether the caller may see whom the subjects of trusted issuers stand for: who sees the issuers, and all users."""
+    return authority.can(READ) and authority.can(USERS_READ)
+
+
 def check_listing_people(authority: Authority) -> None:
     """See that the caller may see whom the subjects of trusted issuers stand for.
 
@@ -164,6 +169,16 @@ def check_listing_people(authority: Authority) -> None:
     """
     check_reading(authority)
     authority.require(USERS_READ)
+
+
+def linked_person(authority: Authority, uid: str) -> FederatedPerson:
+    """Return the link of a subject that the caller may undo.
+
+    :raises DeniedError: the caller may not decide whose word counts.
+    :raises NotFoundError: there is no such link.
+    """
+    check_changing_issuers(authority)
+    return federation.get_person(authority.realm, uid)
 
 
 def link_person(authority: Authority, issuer: str, subject: str, user: str) -> FederatedPerson:

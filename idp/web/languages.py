@@ -79,8 +79,13 @@ class Language:
         for shape in self._known_shapes():
             values = shape.values_in(english)
             if values is not None:
-                return shape.said.format_map(values)
+                inner = {name: self._part(value) for name, value in values.items() if name == "error"}
+                return shape.said.format_map(values | inner)
         return english
+
+    def _part(self, english: str) -> str:
+        """Return a sentence that stands in another, such as what is wrong with a key. It may have lost its period there."""
+        return self.said.get(english) or self.said.get(f"{english}.", "").removesuffix(".") or english
 
     def _known_shapes(self) -> "list[_Shape]":
         """Return the shapes of sentences with gaps, the most definite first."""

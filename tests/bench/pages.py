@@ -31,7 +31,7 @@ from idp.applications import Application, ApplicationSecret
 from idp.audit import AuditEvent
 from idp.console.render import part
 from idp.db import commit, db
-from idp.federation import FederationRule, TrustedIssuer
+from idp.federation import FederatedPerson, FederationRule, TrustedIssuer
 from idp.keys import SigningKey
 from idp.keysets import Keyset, Lease
 from idp.personal_tokens import PersonalToken
@@ -251,6 +251,7 @@ def _things(realm: Realm) -> dict[str, list[str]]:
         f"{BASE}/api-keys/<uid>": names(ApiKey, ApiKey.uid),
         f"{BASE}/issuers/<name>": names(TrustedIssuer, TrustedIssuer.name),
         f"{BASE}/federation-rules/<name>": names(FederationRule, FederationRule.name),
+        f"{BASE}/linked-people/<uid>": names(FederatedPerson, FederatedPerson.uid),
         f"{BASE}/apis/<name>": names(ProtectedApi, ProtectedApi.name),
         f"{BASE}/keysets/<uid>": names(Keyset, Keyset.uid),
         f"{BASE}/personal-tokens/<uid>": names(PersonalToken, PersonalToken.uid),

@@ -48,11 +48,12 @@ def test_from_the_start_to_a_first_token_it_takes_at_most_six(start: Counted) ->
     page = start.page
     start.click(page.get_by_role("link", name="New application").first)
     page.get_by_label("Name").fill("first-bot")
+    page.get_by_label("How it proves who it is").select_option("secret")  # two clicks with a mouse
     start.click(page.get_by_role("button", name="Create"))
     start.click(page.get_by_role("button", name="Try it"))
     expect(page.locator("main")).to_contain_text("iss")
     expect(page.locator("main")).to_contain_text("first-bot")
-    assert 0 < start.clicks <= 6
+    assert 0 < start.clicks + 2 <= 6
 
 
 def test_from_the_start_to_a_rotated_secret_it_takes_at_most_four(console_with_ann: Console, start: Counted) -> None:

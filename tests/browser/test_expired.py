@@ -48,6 +48,7 @@ def sign_in_again(page: Page, name: str = "ann@example.test") -> None:
 def test_a_form_is_filled_again_after_signing_in(console: Console, page: Page) -> None:
     page.goto(f"{BASE}/new-application")
     page.fill("#name", "late-bot")
+    page.select_option("#credential", "secret")
     page.fill("#description", "does <things> & more")
     roles = page.get_by_role("combobox", name="Roles on the whole organisation")
     roles.fill("researcher")

@@ -79,6 +79,7 @@ def new_application(page: Page) -> None:
     page.goto("/console/realms/acme/new-application")
     page.fill("#name", "train-bot")
     page.fill("#description", "Starts the training jobs")
+    page.select_option("#credential", "secret")
     roles = page.get_by_role("combobox", name="Roles on the whole organisation")
     roles.fill("researcher")
     roles.press("Enter")

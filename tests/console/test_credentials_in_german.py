@@ -18,7 +18,9 @@ def german(ann: Surfer) -> Surfer:
 
 
 def test_an_application_is_made_tried_and_deleted_in_german(german: Surfer) -> None:
-    german.open(f"{BASE}/new-application").send("Erstellen", {"name": "disabled", "roles": ["researcher"]})
+    german.open(f"{BASE}/new-application").send(
+        "Erstellen", {"name": "disabled", "credential": "secret", "roles": ["researcher"]}
+    )
     assert "disabled: Secret jetzt kopieren" in german.text
     german.send("Ausprobieren")
     assert "Um wen es geht: die eigene ID der Anwendung" in german.text

@@ -16,6 +16,7 @@ SECRET = "S3cret-that-is-kept-nowhere"
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}
 TYPED = {
     "name": "typed-bot",
+    "credential": "secret",
     "description": "does <things> & more",
     "roles": "researcher\nviewer",
     "audience": "https://a.example\r\nhttps://b.example",

@@ -8,8 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from idp import clock, personal_tokens, realms, runtime, users
+from idp import clock, federation, personal_tokens, realms, runtime, users
 from idp.db import db
+from idp.federation import TrustedIssuerSheet
 from tests.console.surfing import Surfer
 from tests.factories import Factory
 from tests.keysets.lending import administrator, borrower, keep, take, token_of
@@ -29,6 +30,12 @@ def furnished(make: Factory) -> None:
     keep(client, administrator(make, client, "keeper@example.test"), projects=["vision"])
     assert take(client, token_of(client, borrower(make)), "prod aws").status_code == 201
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "bob@example.test")))
+
+    def known_elsewhere(realm: realms.Realm) -> None:
+        federation.create_issuer(realm, "login", TrustedIssuerSheet(issuer="https://login.example"))
+        federation.link_person(realm, "login", "00u1", "bob@example.test")
+
+    make.do(known_elsewhere)
 
     def token(realm: realms.Realm) -> None:
         known = realms.known_realm(runtime.current(), realm.name)
@@ -79,6 +86,7 @@ def test_every_page_is_there_and_small_and_strict_and_changes_nothing(app: Flask
         before = dump()
     pages = crawl(ann)
     assert len(pages) > 60, sorted(pages)
+    assert "/console/realms/acme/linked-people" in pages
     for url, page in pages.items():
         assert page.status_code == 200, (url, page.text)
         assert len(page.data) < LARGEST, url

@@ -1,12 +1,14 @@
 """Trusted issuers and rules in the console: made, shown, explained, and what a new application is offered."""
 
 import json
+import re
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from idp import applications
+from idp.realms import Realm
 from tests.console.surfing import Surfer
 from tests.factories import Factory, ask, assertion_form, claims_of, key_pair
 from tests.federation.issuing import Issuer, github
@@ -82,11 +84,30 @@ def test_a_new_application_is_offered_the_word_of_an_issuer_first(
     assert "cannot fetch tokens" not in surfer.text
 
 
+def test_where_no_issuer_is_trusted_a_key_pair_is_offered_first(surfer: Surfer, make: Factory) -> None:
+    surfer.open(f"{BASE}/new-application")
+    assert dict(surfer.form("Create").values)["credential"] == "key"
+    offered = re.findall(r'<option[^>]* value="(federation|key|secret)"', surfer.text)
+    assert offered == ["federation", "key", "secret"]
+    surfer.send("Create", {"name": "signer", "jwks": json.dumps(key_pair()[1])})
+    assert "private_key_jwt, with 1 public key" in surfer.text
+    native = {"name": "tool", "kind": "native", "redirect_uris": "http://127.0.0.1/done"}
+    surfer.open(f"{BASE}/new-application").send("Create", native)
+    assert "Created." in surfer.text, "it keeps nothing, and so proves nothing"
+    assert make.do(_secrets_of_all) == 0
+
+
+def _secrets_of_all(realm: Realm) -> int:
+    made = [applications.get_application(realm, name) for name in ("signer", "tool")]
+    return sum(len(applications.list_secrets(each)) for each in made)
+
+
 def test_what_a_new_application_proves_itself_by_has_to_be_there(surfer: Surfer, hub: Issuer) -> None:
     trust(surfer, hub)
     for sent, problem in (
         ({"credential": "federation", "issuer": ""}, "Choose the trusted issuer that vouches for it."),
-        ({"credential": "key"}, "Public keys are given where a key pair is chosen."),
+        ({"credential": "key"}, "Give its public keys or their URL, or choose another way to prove who it is."),
+        ({"credential": "secret", "jwks": json.dumps(key_pair()[1])}, "Public keys are given where a key pair is chosen."),
         ({"credential": "secret", "lines": LINES}, "Lines are given where a trusted issuer vouches for it."),
         ({"credential": "federation", "lines": "no equals sign"}, "is no claim and value with = between them."),
     ):

@@ -35,6 +35,7 @@ def test_an_application_is_made_on_one_page_and_its_secret_works(app: Flask, ann
         "Create",
         {
             "name": "ci-bot",
+            "credential": "secret",
             "roles": ["researcher"],
             "audience": "https://jobs.example",
             "projects-0-project": "vision",
@@ -399,7 +400,7 @@ def test_who_manages_applications_cannot_become_a_stronger_one(app: Flask, make:
     make.user("eve@example.test", roles=("app-helper",))
     eve = Surfer(app).sign_in("eve@example.test")
     tries = [
-        ("new-application", "Create", {"name": "evil", "roles": ["administrator"]}),
+        ("new-application", "Create", {"name": "evil", "credential": "secret", "roles": ["administrator"]}),
         ("access/give?holder=user:eve@example.test", "Assign", {"role": "administrator"}),
         ("access/give?holder=application:weak", "Assign", {"role": "administrator"}),
         ("new-role", "Create", {"name": "evil-role", "permissions": ["realm:write"]}),

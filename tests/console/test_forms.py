@@ -92,6 +92,7 @@ def test_what_was_typed_stays_when_it_is_refused(ann: Surfer, make: Factory) -> 
     ann.open("/console/realms/acme/new-application")
     typed = {
         "name": "taken",
+        "credential": "secret",
         "description": "does <things> & more",
         "roles": "researcher\nviewer",
         "audience": "https://a.example\nhttps://b.example",

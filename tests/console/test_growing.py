@@ -143,7 +143,7 @@ def test_nobody_makes_an_application_answer_for_what_others_tokens_are_for(app: 
     eve = Surfer(app).sign_in("eve@example.test")
     eve.open(f"{BASE}/applications/evil").send("Save", {"resources": "https://api-a.example"})
     assert eve.status == 403
-    eve.open(f"{BASE}/new-application").send("Create", {"name": "api-by-name"})
+    eve.open(f"{BASE}/new-application").send("Create", {"name": "api-by-name", "credential": "secret"})
     assert eve.status == 403
     for taken in ("http://localhost:8080/auth/realms/acme", "victim", "train-scheduler"):
         eve.open(f"{BASE}/applications/evil").send("Save", {"resources": taken})
@@ -182,7 +182,10 @@ def test_odd_values_are_refused_and_break_nothing(ann: Surfer, values: dict[str,
     ann.open(f"{BASE}/new-application")
     token = dict(ann.form("Create").values)["form"]
     answer = ann.client.post(
-        f"{BASE}/new-application", data={"form": token, "name": "odd", **values}, headers=OWN, content_type=FORM
+        f"{BASE}/new-application",
+        data={"form": token, "name": "odd", "credential": "secret", **values},
+        headers=OWN,
+        content_type=FORM,
     )  # type: ignore[dict-item]
     assert answer.status_code in {200, 400, 404}, answer.status_code
 
@@ -287,7 +290,7 @@ def test_odd_numbers_are_refused(ann: Surfer, value: str) -> None:
 
 @pytest.mark.parametrize("value", ["https://[", "https://[::1", "http://a]b"])
 def test_odd_audiences_are_refused(ann: Surfer, value: str) -> None:
-    ann.open(f"{BASE}/new-application").send("Create", {"name": "odd", "audience": value})
+    ann.open(f"{BASE}/new-application").send("Create", {"name": "odd", "credential": "secret", "audience": value})
     assert ann.status == 400
 
 

@@ -1,15 +1,19 @@
 """The console speaks the language that somebody has chosen, or else what their browser asks for."""
 
+import html
+import json
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
 
-from idp import access, realms, users
+from idp import access, applications, federation, realms, users
 from idp.access import HolderKind
+from idp.applications import ApplicationSheet
 from idp.callers import find_holder
 from idp.console.forms import PageWords
 from idp.errors import A_REALM, IdpError
+from idp.federation import TrustedIssuerSheet
 from idp.ratelimit import TooManyAttemptsError
 from idp.realms import Realm, check_name
 from tests.console.surfing import Surfer
@@ -116,6 +120,47 @@ def test_words_within_a_sentence_are_in_the_language_too(
         act(realms.get_realm("acme"))
     with app.test_request_context(headers={"Cookie": f"{COOKIE}=de"}):
         assert error.value.said(PageWords()).startswith(said)
+
+
+def test_what_is_wrong_with_keys_and_assertions_is_said_in_the_language(ann: Surfer) -> None:
+    ann.client.set_cookie(COOKIE, "de")
+    weak = {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}
+    sent = {"name": "signer", "credential": "key", "jwks": json.dumps(weak)}
+    ann.open(f"{BASE}/new-application").send("Erstellen", sent)
+    assert "Schlüssel 1: Ein RSA-Schlüssel muss 2048 bis 8192 Bit haben" in ann.text
+    ann.open(f"{BASE}/new-issuer")
+    sent = {"name": "hub", "preset": "github", "key_source": "uploaded", "jwks": json.dumps(weak)}
+    ann.send("Erstellen", sent)
+    assert "Der Schlüsselsatz hat keinen Schlüssel, mit dem Assertions hier signiert sein dürfen." in ann.text
+    ann.open(f"{BASE}/explain").send("Erklären", {"assertion": "a.b.c"})
+    assert "Das Token ist kein signiertes JWT." in ann.text
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (
+            "'https://hub.example/keys' answered with status 503.",
+            "'https://hub.example/keys' hat mit dem Status 503 geantwortet.",
+        ),
+        ("TimeoutError while calling 'https://hub.example/keys'", "TimeoutError beim Aufruf von 'https://hub.example/keys'"),
+        ("hub.example has an address of this machine or of a private network.", "hub.example hat eine Adresse dieser Maschine"),
+    ],
+)
+def test_why_keys_could_not_be_fetched_is_said_in_the_language(ann: Surfer, make: Factory, problem: str, said: str) -> None:
+    def fail_to_fetch(realm: Realm) -> None:
+        issuer = federation.create_issuer(realm, "hub", TrustedIssuerSheet(issuer="https://hub.example"))
+        application = applications.create_application(realm, "signer", ApplicationSheet(jwks_uri="https://app.example/keys"))
+        key_set = applications.find_key_set(application)
+        assert key_set is not None
+        issuer.fetch_error = key_set.fetch_error = problem
+
+    make.do(fail_to_fetch)
+    for url in (f"{BASE}/issuers/hub", f"{BASE}/applications/signer"):
+        assert problem in html.unescape(ann.open(url).text)
+    ann.client.set_cookie(COOKIE, "de")
+    for url in (f"{BASE}/issuers/hub", f"{BASE}/applications/signer"):
+        assert said in html.unescape(ann.open(url).text)
 
 
 def test_what_somebody_has_named_is_never_translated(ann: Surfer, make: Factory) -> None:

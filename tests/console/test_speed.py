@@ -59,7 +59,7 @@ def test_no_page_of_a_busy_organisation_is_larger_than_100_kilobytes(many: Conso
 
 LISTS = (
     "applications", "users", "groups", "roles", "projects", "access", "api-keys", "keysets", "leases", "sessions",
-    "personal-tokens", "registration-tokens", "apis", "audit", "signing-keys",
+    "personal-tokens", "registration-tokens", "apis", "audit", "signing-keys", "linked-people",
 )  # fmt: skip # a list of words
 
 

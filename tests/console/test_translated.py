@@ -29,7 +29,7 @@ DATA = re.compile(
 NAMES = frozenset(
     re.findall(
         r"\w+",
-        "Realmgate UTC CSV API JSON ID URL URLs SSO OIDC OAuth curl Python Node Go Java Kubernetes GitHub Actions env Deutsch English "
+        "Realmgate UTC CSV API JSON ID URL URLs SSO OIDC OAuth OpenID Connect curl Python Node Go Java Kubernetes GitHub Actions env Deutsch English "
         "NHI UID ProjectUid REALM GET HEAD POST PUT PATCH DELETE OPTIONS ES RS how list narrowed",
     )
 )

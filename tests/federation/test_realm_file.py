@@ -116,6 +116,103 @@ def test_the_file_says_what_is_there_and_an_export_says_it_again(run: Run, file:
     assert "710099" in planned
 
 
+PEOPLE = """[realm]
+name = "small"
+
+[users."Ann@Example.test"]
+[users."bob@example.test"]
+[users.robot]
+kind = "machine"
+
+[trusted_issuers.login]
+issuer = "https://login.example"
+
+[trusted_issuers.login.people]
+00u1 = "ann@example.test"
+"auth|2" = "BOB@example.test"
+
+[trusted_issuers.other]
+issuer = "https://other.example"
+"""
+
+
+def test_people_whom_an_issuer_knows_come_from_the_file_and_go_back_into_one(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+
+    def planned(text: str) -> list[str]:
+        file.write_text(text)
+        return [line.strip() for line in run("realms", "plan", str(file)).splitlines() if "login" in line or "user:" in line]
+
+    def apply(text: str) -> set[tuple[str, str, str]]:
+        file.write_text(text)
+        run("realms", "apply", "--yes", str(file))
+        assert "Realm small matches" in run("realms", "plan", str(file))
+        rows = json.loads(run("federation", "people", "list", "--realm", "small", "--json"))
+        return {(row["issuer"], row["subject"], row["user"]) for row in rows}
+
+    both = {("login", "00u1", "ann@example.test"), ("login", "auth|2", "bob@example.test")}
+    assert apply(PEOPLE) == both
+    run("federation", "people", "link", "--realm", "small", "other", "7", "ann@example.test")
+    exported = run("realms", "export", "small")
+    assert apply(exported) == both | {("other", "7", "ann@example.test")}
+
+    table = PEOPLE[PEOPLE.index("[trusted_issuers.login.people]") : PEOPLE.index("[trusted_issuers.other]")]
+    changed = PEOPLE.replace('"auth|2" = "BOB', '"auth|3" = "BOB').replace('00u1 = "ann', '00u1 = "bob')
+    assert planned(changed) == [
+        "~ federated person login / 00u1",
+        'user: "ann@example.test" -> "bob@example.test"',
+        "+ federated person login / auth|3",
+        'user: "bob@example.test"',
+        "- federated person login / auth|2",
+    ]
+    assert planned(PEOPLE.replace(table, "")) == [], "the file says nothing of them"
+    assert planned(PEOPLE.split("[trusted_issuers", maxsplit=1)[0]) == []
+    now = {("login", "00u1", "bob@example.test"), ("login", "auth|3", "bob@example.test"), ("other", "7", "ann@example.test")}
+    assert apply(changed) == now
+    assert apply(PEOPLE.replace(table, "[trusted_issuers.login.people]\n")) == {("other", "7", "ann@example.test")}
+    assert apply(PEOPLE.split("[trusted_issuers", maxsplit=1)[0] + "[trusted_issuers]\n") == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"ann@example.test"', '"eve@example.test"', "there is no user 'eve@example.test': add [users.\"eve@example.test\"]"),
+        ('"ann@example.test"', '"robot"', "'robot' is no person"),
+        ("00u1", '"a\\u0007"', "A subject has 1 to 255 printable characters."),
+        ("00u1", f'"{"x" * 256}"', "A subject has 1 to 255 printable characters."),
+    ],
+)
+def test_people_who_are_not_right_are_named_with_their_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(PEOPLE.replace(old, new))
+    with pytest.raises(manifest.RealmFileError) as refused:
+        manifest.read_file(file)
+    assert str(refused.value).startswith(f"{file}:13: trusted_issuers.login.people."), refused.value
+    assert problem in str(refused.value)
+
+
+@pytest.mark.usefixtures("context")
+def test_a_user_who_is_not_there_is_named_as_the_file_is_applied(tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text('[realm]\nname = "small"\n' + PEOPLE[PEOPLE.index("[trusted_issuers.login]") :])
+    found = manifest.read_file(file)
+    with pytest.raises(
+        manifest.RealmFileError, match=r"small\.toml:7: trusted_issuers\.login\.people\.00u1: create federated_person"
+    ):
+        manifest.apply_plan(found, manifest.make_plan(found))
+
+
+def test_the_example_of_a_realm_file_is_one_with_its_comments_taken_off(tmp_path: Path) -> None:
+    before, found, about = (PROJECT / "realms/acme.toml").read_text().partition("# [trusted_issuers.hub]")
+    without = re.sub(r"^# jwks.*\n", "", about, flags=re.MULTILINE)  # which go with other sources of keys
+    text = re.sub(r"^# (?=[a-z_]+ = |\[|\")", "", found + without, flags=re.MULTILINE)
+    file = tmp_path / "acme.toml"
+    file.write_text(before + text)
+    read = manifest.read_file(file)
+    assert (read.trusted_issuers or {})["login"].people == {"00u1a2b3c4": "ann@acme.example"}
+    assert (read.federation_rules or {})["schedule"].application == "train-scheduler"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [

@@ -40,7 +40,9 @@ def test_every_page_is_there_on_postgresql(pg_make: Factory) -> None:
 def test_an_application_is_made_searched_and_deleted_on_postgresql(pg_make: Factory) -> None:
     pg_make.user(roles=("administrator",))
     ann = Surfer(pg_make.app).sign_in()
-    ann.open(f"{BASE}/new-application").send("Create", {"name": "pg-bot", "roles": ["viewer"], "audience": "https://a.example"})
+    ann.open(f"{BASE}/new-application").send(
+        "Create", {"name": "pg-bot", "credential": "secret", "roles": ["viewer"], "audience": "https://a.example"}
+    )
     assert ann.status == 200
     ann.send("Try it")
     assert "It works" in ann.text

@@ -20,6 +20,7 @@ from idp.cli import main
 from idp.cli.words import option_of
 from idp.console.forms import UNITS, length_of_time
 from idp.console.sheet_forms import unit_of
+from idp.database_url import sqlite_url
 from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.keysets import KeysetSheet
 from idp.protected_apis import ProtectedApiSheet
@@ -472,6 +473,8 @@ def test_export_carries_everything_to_an_empty_server(
     for name in FILED:
         set_by_api(client, admin, name, ids)
     make.do(lambda realm: set_api(realm, "billing", audience="https://billing.example", rules=RULES))
+    known = {"issuer": "cluster", "subject": "00u1", "user": "bob@example.test"}
+    assert client.post("/v1/federation/people", json={"spec": known}, headers=admin).status_code == 201
     exported = run("realms", "export", "acme")
     other, file = tmp_path / "other", tmp_path / "acme.toml"
     copy_template(template, other)
@@ -479,7 +482,7 @@ def test_export_carries_everything_to_an_empty_server(
     run("realms", "apply", "--yes", str(file), data_dir=other)
     assert "Realm acme matches" in run("realms", "plan", str(file), data_dir=other)
     assert run("realms", "export", "acme", data_dir=other) == exported
-    app = create_app(settings.model_copy(update={"data_dir": other}))
+    app = create_app(settings.model_copy(update={"data_dir": other, "database_url": sqlite_url(other / "realmgate.db")}))
     try:
         Factory(app).user("zoe@example.test", roles=("administrator",))
         there, zoe = app.test_client(), session_of(app.test_client(), "zoe@example.test")
@@ -495,6 +498,8 @@ def test_export_carries_everything_to_an_empty_server(
         }
         for name in FILED:
             assert told_by_api(there, zoe, name, found) == RESOURCES[name].values, name
+        people = there.get("/v1/federation/people", headers=zoe).json["items"]
+        assert [each["spec"] for each in people] == [known]
     finally:
         close_app(app)
 

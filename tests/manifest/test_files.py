@@ -64,6 +64,8 @@ def test_every_setting_is_explained_in_the_example() -> None:
         parts.GroupPart,
         parts.UserPart,
         parts.ApiPart,
+        parts.TrustedIssuerPart,
+        parts.FederationRulePart,
         protected_apis.RuleSheet,
     ):
         for name in part.model_fields:
