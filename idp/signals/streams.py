@@ -101,7 +101,7 @@ def _read_delivery(delivery: Mapping[str, Any], requested: list[str] | None, des
     try:
         method = Method(str(delivery.get("method")))
     except ValueError:
-        raise InvalidValueError(f"delivery takes the methods {' and '.join(each.value for each in Method)}.") from None
+        raise InvalidValueError("delivery takes the methods urn:ietf:rfc:8935 (push) and urn:ietf:rfc:8936 (poll).") from None
     url, header = delivery.get("endpoint_url", ""), delivery.get("authorization_header")
     if not isinstance(url, str) or not isinstance(header, str | None):
         raise InvalidValueError("endpoint_url and authorization_header of delivery take texts.")

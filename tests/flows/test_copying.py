@@ -478,7 +478,7 @@ def test_command_shows_how_far_it_is_and_what_to_do_next(settings: Settings, dat
     server.idp("audit", "list", "--limit", "1")  # which is recorded
     said = server.idp("database", "compare", "--to", database_url, status=1, both=True)
     assert "audit_event: " in said
-    assert "Error: 1 of 58 tables differ." in said
+    assert "Error: 1 of 61 tables differ." in said
     assert "does not exist" in server.idp("database", "compare", "--to", sqlite_at(settings.data_dir / "none.db"), status=1)
 
 
