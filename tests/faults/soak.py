@@ -46,6 +46,7 @@ OUTSIDE, IN_ALL = 0.9999, 0.999
 MOST_GROWTH = 1.05
 EXPIRED = """
     SELECT (SELECT count(*) FROM used_assertion WHERE expires_at < now() - interval '{late} seconds')
+         + (SELECT count(*) FROM spent_assertion WHERE expires_at < now() - interval '{late} seconds')
          + (SELECT count(*) FROM revoked_token WHERE expires_at < now() - interval '{late} seconds')
 """.format(late=3 * TIDY_EVERY)
 """Counts what should have been removed long ago."""
