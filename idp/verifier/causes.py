@@ -114,7 +114,9 @@ class Causes:
 
     def _counts_for_any(self, kind: str, texts: object, now: float) -> bool:
         """Tell whether a cause counts for one of what a claim names, which is a list of texts or one text."""
-        for each in texts if isinstance(texts, list) else (texts,):  # noqa: SIM110 (any() costs as much as a hash)
+        if not isinstance(texts, list):
+            return self._counts(kind, texts, now)
+        for each in texts:  # noqa: SIM110 (a generator takes as long as a comparison)
             if self._counts(kind, each, now):
                 return True
         return False

@@ -17,7 +17,7 @@ from tests.bench.serving import set_up
 from tests.serving import send
 
 FEED = "/auth/realms/acme/protocol/realmgate/revocations"
-KINDS = ("subject", "session", "key", "grant", "token", "signing_key", "issuer", "rule")
+KINDS = ("subject", "session", "key", "grant", "token", "signing_key", "issuer", "rule", "credential")
 CAUSES = 10_000
 
 GOALS = {
@@ -49,11 +49,17 @@ def _check() -> dict[str, float]:
     recall._thread = threading.current_thread()  # as if one followed: nothing is fetched
     recall._causes = Causes("e", 1, now, now + 60, closed=False, tokens_from=now - 10.0, by_kind=by_kind)
     recall._hear()
-    several = [{"iat": now, "sub": f"subject {number % 50}", "jti": f"{number} of its own"} for number in range(40_000)]
+    several = [
+        {"iat": now, "sub": f"subject {number % 50}", "jti": f"{number} of its own", "credential": f"credential {number % 50}"}
+        for number in range(40_000)
+    ]
     exchanged = [
         each
         | {"grant_id": f"grant of {each['jti']}", "origin": [f"first {each['jti']}", f"second {each['jti']}"]}
-        | {"act": {"sub": "actor", "act": {"sub": "former actor"}}}
+        | {
+            "act": {"sub": "actor", "act": {"sub": "former actor"}},
+            "credential": [each["credential"], "actor's", "former actor's"],
+        }
         for each in several
     ]
     parts = {"check_us": several[:1_000] * 20, "first_check_us": several, "first_check_of_exchanged_us": exchanged}
