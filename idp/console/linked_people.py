@@ -111,7 +111,7 @@ def unlink_person(visit: Visit, uid: str) -> Response | str:
         (_list_url(visit, issuer), say("Linked people")),
         [
             say("Grants of {issuer} for this person are refused.", issuer=issuer),
-            say("Access tokens that applications already have for this person expire within an hour."),
+            say("What applications already have for this person by that ends at once."),
         ],
         undo=say("Link the subject again."),
     )

@@ -15,11 +15,15 @@ from tests.recall.conftest import Api, api, base  # noqa: F401 (fixtures)
 from tests.recall.test_acts import ENDING, Stage
 from tests.signals.conftest import CREDENTIAL_CHANGE, ISSUER, SESSION_REVOKED, Receiver
 
-BY_CREDENTIAL = {"signing key revoked": "signing-key", "rule disabled": "federation-rule", "rule deleted": "federation-rule"} | {
-    "issuer disabled": "trusted-issuer",
-    "issuer deleted": "trusted-issuer",
+BY_CREDENTIAL = {
+    "signing key": "signing-key",
+    "rule": "federation-rule",
+    "issuer": "trusted-issuer",
+    "secret": "client-secret",
+    "public key": "public-key",
+    "all public keys": "public-key",
 }
-"""Acts that end what something has admitted or signed: told as a change of that."""
+"""Acts that end what something has admitted, fetched or signed, by how they are called: told as a change of that."""
 
 WHOLE_REALM = {"realm deactivated", "realm deleted"}
 
@@ -61,8 +65,10 @@ def test_an_act_that_ends_a_token_is_told(act: str, app: Flask, make: Factory, r
     if act == "signing key revoked":
         siem.sign_in()
     told = siem.events()
-    if act in BY_CREDENTIAL:
-        assert BY_CREDENTIAL[act] in {each["events"].get(CREDENTIAL_CHANGE, {}).get("credential_type") for each in told}
+    changed = {each["events"].get(CREDENTIAL_CHANGE, {}).get("credential_type") for each in told}
+    credential = next((kind for beginning, kind in BY_CREDENTIAL.items() if act.startswith(beginning)), None)
+    if credential is not None and act != "secret of key renewed":
+        assert credential in changed, told
         return
     ended = [each for each in told if SESSION_REVOKED in each["events"]]
     assert any(is_about(each["sub_id"], claims) for each in ended), [each["sub_id"] for each in told]
