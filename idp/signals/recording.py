@@ -34,8 +34,8 @@ _ENDED = {
     Kind.GRANT: "The sign-in to the application has ended.",
     Kind.TOKEN: "The token was revoked.",
 }
-"""Why sessions have ended, by the kind of the cause. What an issuer or a rule has admitted, a credential has fetched, or a signing
-key has signed, is told as a change of that credential."""
+"""Why sessions have ended, by the kind of the cause. What an issuer or a rule has admitted, a credential has fetched, or a
+signing key has signed, is told as a change of that credential."""
 
 
 @dataclass(slots=True)
