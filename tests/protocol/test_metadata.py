@@ -151,11 +151,13 @@ def test_every_listed_assertion_algorithm_works(client: FlaskClient, make: Facto
 @pytest.mark.spec("R61")
 def test_listed_claims_are_those_of_the_tokens(client: FlaskClient, make: Factory) -> None:
     answer = ask_token(client, make.application(), scope="openid").json
-    said = claims_of(answer["access_token"]).keys() | claims_of(answer["id_token"]).keys()
+    said = (
+        claims_of(answer["access_token"]).keys() | claims_of(answer["id_token"]).keys()
+    )  # of which two are for this server and its verifiers
     of_others = {"act", "sid", "auth_method", "federation"}  # session tokens, exchanged and federated ones; see test_exchange.py
     of_people = {"nonce", "acr", "amr", "auth_time", "updated_at", "groups", *SCOPED_CLAIMS}  # see tests/sign_in
     of_others |= of_people - said
-    assert said - {"typ"} == set(discovery(client).json["claims_supported"]) - of_others
+    assert said - {"typ", "credential"} == set(discovery(client).json["claims_supported"]) - of_others
 
 
 @pytest.mark.spec("R62")
