@@ -40,6 +40,7 @@ _DIFFERENT_EACH_TIME = (
     (r"\b1[67]\d{8}\b", "SECONDS"),
     (r"\d+ events are sealed", "EVENTS are sealed"),
     (r'status: "Suggestions: \d+"', "status"),  # they come when they come
+    (r'(?s)(row "credential )([\w-]{11})( .*?cell ")\2(":\s*- code: )\2', r"\1NAME\3NAME\4NAME"),
     (r"Mozilla/[^\n]*", "BROWSER"),
 )
 
