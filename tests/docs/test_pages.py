@@ -21,6 +21,7 @@ EXPECTED = {
     "api-keys.md": ['"credential":"api_key"', "revoked", "idp_ak_"],
     "exchange.md": ["urn:realmgate:params:oauth:token-type:session-token", "urn:ietf:params:oauth:token-type:access_token"],
     "bound-tokens.md": ["dpop\n", '"error":"invalid_token"', "night-report"],
+    "key-pairs.md": ['"kid":"first"', '"token_type":"bearer"'],
     "keysets.md": [
         "https://my-bucket.s3.eu-central-1.amazonaws.com/reports/2026.pdf?",
         "not leased since",
