@@ -40,10 +40,16 @@ def list_page(
     """
     if visit.posted is not None:
         return _picked_file(visit, view, listing, asked)
-    if request.args.get(FORMAT) == "csv":
-        return _whole_file(visit, view, listing, asked)
+    file = file_asked(visit, view, listing, asked)
+    if file is not None:
+        return file
     found = view.page(listing, asked, acts=acts)
     return render(template, list=found, **beside(found.rows), **values)
+
+
+def file_asked(visit: Visit, view: ListView, listing: Listing, asked: Asked) -> Response | None:
+    """Return the file of a list, if that is what the URL asks for; None if it asks for the page."""
+    return _whole_file(visit, view, listing, asked) if request.args.get(FORMAT) == "csv" else None
 
 
 def record_export(realm: str, title: str, asked: Asked) -> None:

@@ -5,15 +5,16 @@ from flask import Response
 from idp import rules, users
 from idp.console.browser import Visit, current_draft, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
-from idp.console.exports import list_page
+from idp.console.exports import file_asked, list_page
 from idp.console.forms import Form, name_field, text
 from idp.console.language import say, say_count
-from idp.console.lists import Column, Filter, ListView
+from idp.console.lists import Asked, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.people import find_user, role_choices
 from idp.console.render import part
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
 from idp.errors import NotFoundError
+from idp.paging import Listing
 from idp.users import Group, GroupSheet
 from idp.web.posted import Posted
 
@@ -43,7 +44,10 @@ _LIST = ListView(
 
 _MEMBERS = ListView(
     "Members",
-    (Column("name", "Name", "name"), Column("full", "Full name", "last_name")),
+    (
+        Column("name", "Name", "name"),
+        Column("full", "Full name", "last_name", plain=lambda user: f"{user.first_name} {user.last_name}".strip()),
+    ),
     search="Name",
     order="name",
 )
@@ -98,7 +102,13 @@ def show_group(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/groups/{name}?tab=settings&done=saved")
-    return _group_page(visit, name, form, MemberForm(None))
+    asked = _MEMBERS.asked()
+    file = file_asked(visit, _MEMBERS, _members(visit, group, asked), asked)
+    return file if file is not None else _group_page(visit, name, form, MemberForm(None))
+
+
+def _members(visit: Visit, group: Group, asked: Asked) -> Listing:
+    return users.user_listing(visit.realm, group=group, containing=asked.search)
 
 
 @page
@@ -138,7 +148,7 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
         tabs=tabs,
         member_form=member_form,
         group=group,
-        list=_MEMBERS.page(users.user_listing(visit.realm, group=group, containing=asked.search), asked),
+        list=_MEMBERS.page(_members(visit, group, asked), asked),
         grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
     )
     response.status_code = max(form.status, member_form.status)

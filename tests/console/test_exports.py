@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -70,6 +71,18 @@ def test_an_export_is_recorded_with_what_it_was_narrowed_to(app: Flask, ann: Sur
             ("realm:acme", {"list": "Roles and projects", "narrowed": {"role": "viewer"}}),
         ]
         db.session.rollback()
+
+
+def test_the_members_of_a_group_are_a_file_too(ann: Surfer, make: Factory) -> None:
+    make.user("bea@example.test", first_name="Bea", last_name="Ode")
+
+    def add(realm: Any) -> None:
+        users.add_member(realm, users.get_group(realm, "modellers"), users.get_user_by_name(realm, "bea@example.test"))
+
+    make.do(add)
+    ann.open(f"{BASE}/groups/modellers?as=csv")
+    assert ann.page.mimetype == "text/csv", ann.text
+    assert ann.text.splitlines() == ["Name,Full name", "ann@acme.example,Ann Example", "bea@example.test,Bea Ode"]
 
 
 @pytest.mark.parametrize(
