@@ -275,7 +275,18 @@ def turned_keys(folder: Path, times: float = 1) -> Result:
 def previous_release(folder: Path) -> Path | None:
     """Return the sources of the version before the newest schema, which counts as the last release; None where git has no past."""
     newest = max(path.name for path in (PROJECT / "idp/migrations/versions").glob("0*.py"))
-    log = ["git", "-C", str(PROJECT), "log", "--diff-filter=A", "--format=%H", "--", f"idp/migrations/versions/{newest}"]
+    log = [
+        "git",
+        "-C",
+        str(PROJECT),
+        "log",
+        "-m",
+        "--first-parent",
+        "--diff-filter=A",
+        "--format=%H",
+        "--",
+        f"idp/migrations/versions/{newest}",
+    ]
     made = subprocess.run(log, capture_output=True, text=True, check=False).stdout.split()
     if not made:
         return None
