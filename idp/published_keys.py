@@ -95,6 +95,18 @@ class Published:
 Row = TypeVar("Row", bound=Published)
 
 
+def may_want(what: str, remembered: dict[Any, Any], now: datetime) -> bool:
+    """Tell whether something may be wanted again: once in a minute is enough. If so, that minute begins.
+
+    :param remembered: what is kept in memory of whose it is, for as long as that holds.
+    """
+    last = remembered.get(what)
+    if last is not None and now - last < COOL_DOWN:
+        return False
+    remembered[what] = now
+    return True
+
+
 @dataclass(frozen=True)
 class Fetcher(Generic[Row]):
     """Fetches the key sets of one table."""
@@ -119,10 +131,8 @@ class Fetcher(Generic[Row]):
         :param remembered: what is kept of the row in memory, for as long as it holds.
         """
         now, table = clock.now(), self.table
-        last = remembered.get("wanted keys")
-        if last is not None and now - last < COOL_DOWN:
+        if not may_want("keys", remembered, now):
             return
-        remembered["wanted keys"] = now
         statement = update(table).where(condition, or_(table.wanted_at.is_(None), table.wanted_at < now - COOL_DOWN))
         db.session.execute(statement.values(wanted_at=now, fetch_at=now).execution_options(synchronize_session=False))
         commit()

@@ -63,7 +63,7 @@ def delete(realm: "Realm", stream: str, yes: bool) -> None:
 
     if not yes:
         confirm(f"Delete stream {stream} with the events that wait in it?")
-    signals.remove_stream(realm, stream)
+    signals.delete_stream(realm, signals.find_stream(realm, stream))
     commit()
     click.echo(f"Deleted stream {stream}.")
 

@@ -8,10 +8,8 @@ from idp import clock
 from idp.applications import Application, KnownApplication
 from idp.client_documents.models import ClientDocument
 from idp.db import commit, db, reading
-from idp.published_keys import COOL_DOWN, MOST_AT_ONCE
+from idp.published_keys import COOL_DOWN, MOST_AT_ONCE, may_want
 from idp.realms import Realm
-
-_REMEMBERED = "wanted document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +26,9 @@ def want(application: KnownApplication) -> None:
 
     Within a minute, once is enough; this worker asks no more often either, so that assertions of strangers cost no statement.
     """
-    now, remembered = clock.now(), application.derived
-    last = remembered.get(_REMEMBERED)
-    if last is not None and now - last < COOL_DOWN:
+    now = clock.now()
+    if not may_want("document", application.derived, now):
         return
-    remembered[_REMEMBERED] = now
     is_new = or_(ClientDocument.wanted_at.is_(None), ClientDocument.wanted_at <= now - COOL_DOWN)
     statement = update(ClientDocument).where(ClientDocument.application_id == application.id, is_new).values(wanted_at=now)
     db.session.execute(statement.execution_options(synchronize_session=False))

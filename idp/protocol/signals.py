@@ -78,7 +78,7 @@ def streams(realm: str) -> Response:
                 return _answer(_change(known, receiver), 200)
             case "DELETE":
                 stream = _stream(receiver, request.args.get("stream_id"))
-                signals.delete_stream(known, receiver, stream)
+                signals.delete_stream(known, stream)
                 return Response(status=204, headers=NO_STORE)
         if "stream_id" in request.args:
             stream = _stream(receiver, request.args["stream_id"])
@@ -96,7 +96,7 @@ def status(realm: str) -> Response:
                 wanted = Status(str(said.get("status")))
             except ValueError:
                 raise InvalidRequestError(f"status takes {', '.join(each.value for each in Status)}.") from None
-            signals.set_status(known, receiver, stream, wanted, _text(said, "reason", 300) or "")
+            signals.set_status(known, stream, wanted, _text(said, "reason", 300) or "")
         else:
             stream = _stream(receiver, request.args.get("stream_id"))
         reason = {"reason": stream.status_reason} if stream.status_reason else {}
@@ -208,7 +208,7 @@ def _change(realm: KnownRealm, receiver: KnownApplication) -> dict[str, Any]:
     stream = _stream(receiver, said.get("stream_id"))
     signals.check_unchanged(said, _described(realm, receiver, stream))
     change = signals.replace_stream if request.method == "PUT" else signals.update_stream
-    change(realm, receiver, stream, signals.read_wanted(said))
+    change(realm, stream, signals.read_wanted(said))
     return _described(realm, receiver, stream)
 
 

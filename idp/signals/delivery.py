@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -118,7 +118,12 @@ def write(realm: KnownRealm, receiver: KnownApplication, event: _Held) -> str:
     One that is asked for again is not signed again, as long as the key is the same.
     """
     signer = keys.key_ring(realm).signer(ALGORITHM, clock.timestamp())
-    written: Cache[str] = realm.runtime.extensions.setdefault("signals-written", Cache(MOST_WRITTEN))
+    kept: Cache[str] = realm.runtime.extensions.setdefault("signals-written", Cache(MOST_WRITTEN))
+    key = f"{signer.kid} {event.jti}"
+    return kept.get(key) or kept.load(key, lambda: signer.sign(TYPE, _claims(realm, receiver, event)))
+
+
+def _claims(realm: KnownRealm, receiver: KnownApplication, event: _Held) -> str:
     claims = {
         "iss": realm.issuer,
         "jti": event.jti,
@@ -127,11 +132,7 @@ def write(realm: KnownRealm, receiver: KnownApplication, event: _Held) -> str:
         "sub_id": event.subject,
         "events": {event.event_type: event.told},
     }
-    return _kept(written, f"{signer.kid} {event.jti}", lambda: signer.sign(TYPE, json.dumps(claims, separators=(",", ":"))))
-
-
-def _kept(written: Cache[str], key: str, sign: Callable[[], str]) -> str:
-    return written.get(key) or written.load(key, sign)
+    return json.dumps(claims, separators=(",", ":"))
 
 
 def push_events(limit: int = 20) -> int:
@@ -223,7 +224,8 @@ def _push_all(turn: _Turn) -> int:
             return pushed
         pushed += outcome == DELIVERED
         db.session.execute(delete(SignalEvent).where(SignalEvent.id == push.id))
-        _own(turn, used_at=clock.now(), tries=0, last_error=problem[:300])
+        now = clock.now()
+        _own(turn, used_at=now, claimed_until=now + LEASE, tries=0, last_error=problem[:300])
         commit()
     _own(turn, push_at=clock.now(), claimed_until=None)
     commit()
@@ -244,10 +246,9 @@ def _next(turn: _Turn) -> _Push | str | None:
     """
     query = select(SignalStream, Application.name, Realm.name)
     query = query.join(Application, Application.id == SignalStream.application_id).join(Realm, Realm.id == SignalStream.realm_id)
-    is_ours = _own(turn, claimed_until=clock.now() + LEASE)
-    commit()
-    row = db.session.execute(query.where(SignalStream.id == turn.stream_id)).first() if is_ours else None
+    row = db.session.execute(query.where(SignalStream.id == turn.stream_id, SignalStream.claim == turn.claim)).first()
     if row is None:
+        db.session.rollback()
         return None
     stream, name, realm_name = row
     realm = realms.known_realm(runtime.current(), realm_name)

@@ -43,7 +43,8 @@ class _Noted:
     """What a transaction has done that receivers may want to be told of."""
 
     taken_back: list[tuple[TakenBack, Actor]] = field(default_factory=list)
-    heard: list[tuple[Heard, Change]] = field(default_factory=list)
+    heard: list[tuple[Heard, Change | None]] = field(default_factory=list)
+    """With what it does to a credential; None where it ends a whole realm."""
     closed: set[str] = field(default_factory=set)
     """Realms that do not work any more: with that, all is told that could be told of their sessions."""
 
@@ -70,10 +71,8 @@ def _note_keys(heard: Heard) -> None:
 
 def _note_realm(heard: Heard) -> None:
     """A realm that does not work any more has no tokens: that is a cause of its own kind, which names nobody."""
-    _noted().heard.append((heard, _CLOSED))
+    _noted().heard.append((heard, None))
 
-
-_CLOSED = Change("", "")
 
 recall.listen(_note_taken_back)
 audit.listen(CHANGES, _note_change)
@@ -88,11 +87,10 @@ def _write_heard(session: Session) -> None:
     if session.in_nested_transaction() or noted is None or not noted.heard:
         return
     heard, noted.heard = noted.heard, []
-    noted.closed |= {each.realm for each, change in heard if change is _CLOSED}
+    noted.closed |= {each.realm for each, change in heard if change is None}
     session.flush()
     for name in sorted({each.realm for each, _ in heard}):
-        streams = _streams_of(name)
-        names = _Names(name)
+        streams, names = _streams_of(name), _Names(name)
         if streams:
             _enqueue(streams, [_changed(names, each, change) for each, change in heard if each.realm == name])
 
@@ -111,15 +109,11 @@ def _write_taken_back(_realms: Sequence[str]) -> None:
 feed.react(recall.CACHED, _write_taken_back)
 
 
+@event.listens_for(Session, "after_commit")
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
-    if not session.in_nested_transaction():  # back to a savepoint, what was before it still counts
+    if not session.in_nested_transaction():  # a savepoint: what was before it still counts
         session.info.pop(_PENDING, None)
-
-
-@event.listens_for(Session, "after_commit")
-def _forget_what_was_written(session: Session) -> None:
-    _forget(session)
 
 
 def _streams_of(realm: str) -> Sequence[SignalStream]:
@@ -137,10 +131,10 @@ def _ended(names: "_Names", taken_back: Iterable[tuple[TakenBack, Actor]]) -> li
     ]
 
 
-def _changed(names: "_Names", heard: Heard, change: Change) -> Event:
+def _changed(names: "_Names", heard: Heard, change: Change | None) -> Event:
     kind, _, name = heard.target.partition(":")
     now = clock.now()
-    if change is _CLOSED:
+    if change is None:
         return events.session_revoked(
             events.of_realm(names.issuer), now, heard.actor, "The organisation was deactivated or deleted."
         )

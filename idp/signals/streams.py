@@ -70,6 +70,7 @@ class Wanted:
     events_requested: list[str] | None = None
     method: Method | None = None
     endpoint_url: str = ""
+    """Of a stream that is pushed; where one is polled is not for its receiver to say."""
     header: str | None = None
     description: str | None = None
 
@@ -106,7 +107,7 @@ def _read_delivery(delivery: Mapping[str, Any], requested: list[str] | None, des
     if not isinstance(url, str) or not isinstance(header, str | None):
         raise InvalidValueError("endpoint_url and authorization_header of delivery take texts.")
     if method is Method.POLL:
-        return Wanted(requested, method, url, None, description)
+        return Wanted(requested, method, description=description)
     try:
         check_logout_uri(url)
     except ValueError as error:
@@ -141,7 +142,7 @@ def create_stream(realm: KnownRealm, receiver: KnownApplication, wanted: Wanted)
     db.session.add(stream)
     db.session.flush()
     _set_delivery(stream, wanted)
-    _record(Tag.SIGNAL_STREAM_CREATE, realm, receiver, stream)
+    _record(Tag.SIGNAL_STREAM_CREATE, realm, stream)
     return stream
 
 
@@ -166,7 +167,7 @@ def get_stream(receiver: KnownApplication, uid: object) -> SignalStream:
     return found
 
 
-def update_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, wanted: Wanted) -> None:
+def update_stream(realm: KnownRealm, stream: SignalStream, wanted: Wanted) -> None:
     """Change what a receiver says anew of a stream, and nothing else (SSF §8.1.1.3)."""
     if wanted.events_requested is not None:
         stream.events_requested = wanted.events_requested
@@ -174,32 +175,32 @@ def update_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalS
         stream.description = wanted.description
     _set_delivery(stream, wanted)
     _touch(stream)
-    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, stream)
 
 
-def replace_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, wanted: Wanted) -> None:
+def replace_stream(realm: KnownRealm, stream: SignalStream, wanted: Wanted) -> None:
     """Set all that a receiver says of a stream anew; what it leaves out, it does not say any more (SSF §8.1.1.4)."""
     stream.events_requested = wanted.events_requested
     stream.description = wanted.description or ""
     _set_delivery(stream, wanted if wanted.method is not None else Wanted(method=Method.POLL))
     _touch(stream)
-    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, stream)
 
 
-def delete_stream(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream) -> None:
+def delete_stream(realm: KnownRealm | Realm, stream: SignalStream) -> None:
     """Delete a stream, with what waits in it."""
-    _record(Tag.SIGNAL_STREAM_DELETE, realm, receiver, stream)
+    _record(Tag.SIGNAL_STREAM_DELETE, realm, stream)
     _drop_events(stream)
     db.session.delete(stream)
 
 
-def set_status(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, status: Status, reason: str) -> None:
+def set_status(realm: KnownRealm, stream: SignalStream, status: Status, reason: str) -> None:
     """Set what becomes of the events of a stream, as its receiver wishes (SSF §8.1.2.2)."""
     if status is Status.DISABLED:
         _drop_events(stream)
     stream.status, stream.status_reason = status.value, one_line(reason)[:LONGEST_REASON]
     _touch(stream)
-    _record(Tag.SIGNAL_STREAM_UPDATE, realm, receiver, stream)
+    _record(Tag.SIGNAL_STREAM_UPDATE, realm, stream)
 
 
 def verify_stream(stream: SignalStream, state: str | None) -> None:
@@ -229,7 +230,7 @@ def end_stuck_streams() -> None:
     waiting = oldest.group_by(SignalEvent.stream_id).subquery()
     is_stuck = (waiting.c.at < clock.now() - KEEP) | (waiting.c.count > MOST_BY_FAR)
     query = (
-        select(SignalStream, Realm.name)
+        select(SignalStream, Realm)
         .join(waiting, waiting.c.stream_id == SignalStream.id)
         .join(Realm, Realm.id == SignalStream.realm_id)
         .where(is_stuck)
@@ -242,7 +243,7 @@ def end_stuck_streams() -> None:
         stream.status_reason = f"Events were not taken for {KEEP.days} days, or more than {MOST_BY_FAR:,} waited."
         told = {"status": stream.status, "reason": stream.status_reason}
         enqueue_for(stream, Event(STREAM_UPDATED, opaque(stream.uid), told))
-        audit.record(Tag.SIGNAL_STREAM_END, realm, f"application:{stream.receiver.name}", stream=stream.uid)
+        _record(Tag.SIGNAL_STREAM_END, realm, stream)
 
 
 def describe(realm: KnownRealm, receiver: KnownApplication, stream: SignalStream, poll_url: str) -> dict[str, Any]:
@@ -304,8 +305,8 @@ def waiting_in(stream: SignalStream) -> Waiting:
     return Waiting(*db.session.execute(query).one())
 
 
-def remove_stream(realm: Realm, uid: str) -> None:
-    """Delete a stream of a realm, whoever receives it.
+def find_stream(realm: Realm, uid: str) -> SignalStream:
+    """Return a stream of a realm by its id, whoever receives it.
 
     :raises NotFoundError: there is none.
     """
@@ -313,9 +314,7 @@ def remove_stream(realm: Realm, uid: str) -> None:
     stream = db.session.scalar(of_realm)
     if stream is None:
         raise NotFoundError("There is no stream with this id.")
-    audit.record(Tag.SIGNAL_STREAM_DELETE, realm.name, f"application:{stream.receiver.name}", stream=stream.uid)
-    _drop_events(stream)
-    db.session.delete(stream)
+    return stream
 
 
 def header_of(stream: SignalStream) -> str:
@@ -327,10 +326,9 @@ def _set_delivery(stream: SignalStream, wanted: Wanted) -> None:
     """Set how events are delivered. The header stays with the place that it is for: it is not told, so it cannot be sent back."""
     if wanted.method is None:
         return
-    url = wanted.endpoint_url if wanted.method is Method.PUSH else ""
-    if wanted.header is not None or url != stream.endpoint_url:
+    if wanted.header is not None or wanted.endpoint_url != stream.endpoint_url:
         stream.sealed_header = vault.seal(wanted.header.encode(), context=_context(stream.uid)) if wanted.header else ""
-    stream.method, stream.endpoint_url = wanted.method.value, url
+    stream.method, stream.endpoint_url = wanted.method.value, wanted.endpoint_url
 
 
 def _touch(stream: SignalStream) -> None:
@@ -343,11 +341,10 @@ def _drop_events(stream: SignalStream) -> None:
     db.session.execute(delete(SignalEvent).where(SignalEvent.stream_id == stream.id))
 
 
-def _record(tag: Tag, realm: KnownRealm, receiver: KnownApplication, stream: SignalStream) -> None:
+def _record(tag: Tag, realm: KnownRealm | Realm, stream: SignalStream) -> None:
     where = {"url": stream.endpoint_url} if stream.endpoint_url else {}
-    audit.record(
-        tag, realm.name, f"application:{receiver.name}", stream=stream.uid, method=stream.method, status=stream.status, **where
-    )
+    target = f"application:{stream.receiver.name}"
+    audit.record(tag, realm.name, target, stream=stream.uid, method=stream.method, status=stream.status, **where)
 
 
 def _context(uid: str) -> str:
