@@ -1,7 +1,5 @@
 """Applications are told that somebody has signed out (OpenID Connect Back-Channel Logout), and nothing else is called (T75 to T77)."""
 
-import http.server
-import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,51 +11,21 @@ from idp import outbound, users
 from idp.authorizations import LogoutNotice
 from idp.db import db
 from idp.oauth.backchannel import deliver_notices
+from tests.called import Called, being_called
 from tests.conftest import FrozenClock
 from tests.factories import Factory, set_application, set_user
 from tests.sign_in.conftest import Browser, told
 
 
-class Listener(http.server.ThreadingHTTPServer):
+@pytest.fixture
+def listener() -> Iterator[Called]:
     """An application that is told."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.heard: list[dict[str, list[str]]] = []
-        self.answers: list[int] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/logout"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Listener
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.heard.append(parse_qs(body))
-        self.send_response(self.server.answers.pop(0) if self.server.answers else 200)
-        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    with being_called(200) as found:
+        yield found
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
-    found = Listener()
-    thread = threading.Thread(target=found.serve_forever)
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
-
-
-@pytest.fixture
-def telling(web: Browser, make: Factory, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Browser:
+def telling(web: Browser, make: Factory, listener: Called, monkeypatch: pytest.MonkeyPatch) -> Browser:
     make.change(lambda realm, row: set_application(realm, row, backchannel_logout_uri=listener.url), "shop")
     monkeypatch.setattr(outbound, "_is_public", lambda _: True)
     return web
@@ -79,13 +47,14 @@ def test_metadata(web: Browser) -> None:
 
 
 @pytest.mark.spec("R83", "R88")
-def test_rp_initiated_logout_sends_a_logout_token(telling: Browser, listener: Listener, ann: str) -> None:
+def test_rp_initiated_logout_sends_a_logout_token(telling: Browser, listener: Called, ann: str) -> None:
     tokens = telling.tokens()
     said = telling.open(tokens["id_token"]).claims
     telling.client.get(f"{telling.base}logout", query_string={"id_token_hint": tokens["id_token"]})
     assert listener.heard == [], "nobody who signs out waits for it"
     assert deliver(telling.app) == 1
-    (form,) = listener.heard
+    (heard,) = listener.heard
+    form = parse_qs(heard.body)
     (token,) = form["logout_token"]
     opened = telling.open(token, "logout+jwt")
     claims = opened.claims
@@ -105,7 +74,7 @@ def test_rp_initiated_logout_sends_a_logout_token(telling: Browser, listener: Li
 
 
 @pytest.mark.parametrize("act", ["signed out everywhere", "disabled"])
-def test_so_it_is_however_sessions_end(telling: Browser, listener: Listener, make: Factory, act: str) -> None:
+def test_so_it_is_however_sessions_end(telling: Browser, listener: Called, make: Factory, act: str) -> None:
     telling.tokens()
     acts: dict[str, Any] = {
         "signed out everywhere": lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, "ann@example.test")),
@@ -123,11 +92,11 @@ def test_applications_that_do_not_want_to_be_told_are_not(web: Browser) -> None:
 
 
 def test_what_is_not_taken_is_tried_again_and_given_up_at_last(
-    telling: Browser, listener: Listener, frozen_clock: FrozenClock
+    telling: Browser, listener: Called, frozen_clock: FrozenClock
 ) -> None:
     telling.tokens()
     telling.send(telling.client.get(f"{telling.base}logout"))
-    listener.answers = [500, 302, 400] + [503] * 10
+    listener.answers = [(status, None) for status in [500, 302, 400] + [503] * 10]
     assert (deliver(telling.app), deliver(telling.app)) == (0, 0)
     assert len(listener.heard) == 1, "not before it is due again"
     for _ in range(10):
@@ -138,7 +107,7 @@ def test_what_is_not_taken_is_tried_again_and_given_up_at_last(
 
 
 @pytest.mark.spec("T75", "T76", "T77")
-def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Factory, listener: Listener) -> None:
+def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Factory, listener: Called) -> None:
     make.change(lambda realm, row: set_application(realm, row, backchannel_logout_uri=listener.url), "shop")
     web.tokens()
     web.send(web.client.get(f"{web.base}logout"))
@@ -170,7 +139,7 @@ def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Fa
 
 
 @pytest.mark.spec("T75")
-def test_address_is_the_one_that_was_checked(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_is_the_one_that_was_checked(listener: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: a name that means something else the second time is not looked up a second time."""
     asked: list[str] = []
 

@@ -1,11 +1,9 @@
 """Events are pushed to receivers (RFC 8935): in order, again until they are taken, and nowhere else than where they may go."""
 
 import base64
-import http.server
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,64 +12,22 @@ from flask import Flask
 from idp import access, applications, outbound, realms, signals
 from idp.db import db
 from idp.signals import SignalEvent, SignalStream
+from tests.called import Called, being_called
 from tests.conftest import FrozenClock
 from tests.factories import Factory, set_application
 from tests.serving import Server, send, wait_until
 from tests.signals.conftest import PUSH, SESSION_REVOKED, SSF, Receiver
 
 
-@dataclass
-class Heard:
-    """A request to a receiver."""
-
-    headers: dict[str, str]
-    body: str
-
-
-class Endpoint(http.server.ThreadingHTTPServer):
+@pytest.fixture
+def endpoint() -> Iterator[Called]:
     """Where a receiver takes events."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.heard: list[Heard] = []
-        self.answers: list[tuple[int, object]] = []
-        """What is answered to the next requests; afterwards 202."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/events"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Endpoint
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.heard.append(Heard(dict(self.headers), body))
-        status, said = self.server.answers.pop(0) if self.server.answers else (202, None)
-        self.send_response(status)
-        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.end_headers()
-        if said is not None:
-            self.wfile.write(json.dumps(said).encode())
-
-    def log_message(self, *_: Any) -> None:
-        pass
+    with being_called(202) as found:
+        yield found
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    found = Endpoint()
-    thread = threading.Thread(target=found.serve_forever)
-    thread.start()
-    yield found
-    found.shutdown()
-    thread.join()
-    found.server_close()
-
-
-@pytest.fixture
-def pushed(siem: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Receiver:
+def pushed(siem: Receiver, endpoint: Called, monkeypatch: pytest.MonkeyPatch) -> Receiver:
     """A receiver with a stream that is pushed."""
     monkeypatch.setattr(outbound, "_is_public", lambda _: True)
     delivery = {"method": PUSH, "endpoint_url": endpoint.url, "authorization_header": "Bearer of-the-receiver"}
@@ -98,7 +54,7 @@ def end(make: Factory, *names: str) -> list[str]:
     return uids
 
 
-def test_events_are_pushed_in_order(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_events_are_pushed_in_order(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     uids = end(make, "one", "two", "three")
     assert push(app) == 3
     assert [pushed.opened(each.body)["sub_id"]["sub"] for each in endpoint.heard] == uids
@@ -113,7 +69,7 @@ def test_events_are_pushed_in_order(app: Flask, make: Factory, pushed: Receiver,
     [(500, None), (503, None), (401, None), (302, None), (404, None), (400, None), (400, {"err": "authentication_failed"})],
 )
 def test_what_was_not_taken_is_pushed_again(
-    answer: tuple[int, object], app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint, frozen_clock: FrozenClock
+    answer: tuple[int, object], app: Flask, make: Factory, pushed: Receiver, endpoint: Called, frozen_clock: FrozenClock
 ) -> None:
     endpoint.answers.append(answer)
     end(make, "one", "two")
@@ -126,7 +82,7 @@ def test_what_was_not_taken_is_pushed_again(
     assert waiting(app) == 0
 
 
-def test_what_a_receiver_cannot_read_holds_up_nothing(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_what_a_receiver_cannot_read_holds_up_nothing(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     endpoint.answers.append((400, {"err": "invalid_request", "description": "no"}))
     end(make, "one", "two")
     assert push(app) == 1
@@ -134,7 +90,7 @@ def test_what_a_receiver_cannot_read_holds_up_nothing(app: Flask, make: Factory,
 
 
 def test_a_receiver_that_is_away_is_asked_ever_more_rarely(
-    app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint, frozen_clock: FrozenClock
+    app: Flask, make: Factory, pushed: Receiver, endpoint: Called, frozen_clock: FrozenClock
 ) -> None:
     endpoint.answers += [(503, None)] * 10
     end(make, "one")
@@ -153,7 +109,7 @@ def test_a_receiver_that_is_away_is_asked_ever_more_rarely(
     assert push(app) == 1, "its receiver has shown that it is there"
 
 
-def test_nothing_is_pushed_to_this_machine(app: Flask, make: Factory, siem: Receiver, endpoint: Endpoint) -> None:
+def test_nothing_is_pushed_to_this_machine(app: Flask, make: Factory, siem: Receiver, endpoint: Called) -> None:
     siem.stream(delivery={"method": PUSH, "endpoint_url": endpoint.url})
     end(make, "one")
     assert push(app) == 0
@@ -163,7 +119,7 @@ def test_nothing_is_pushed_to_this_machine(app: Flask, make: Factory, siem: Rece
 
 
 def test_who_loses_the_permission_gets_nothing_more(
-    app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint, frozen_clock: FrozenClock
+    app: Flask, make: Factory, pushed: Receiver, endpoint: Called, frozen_clock: FrozenClock
 ) -> None:
     end(make, "one")
 
@@ -178,19 +134,19 @@ def test_who_loses_the_permission_gets_nothing_more(
     assert push(app) == 1
 
 
-def test_a_realm_that_is_deactivated_says_so_itself(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_a_realm_that_is_deactivated_says_so_itself(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     make.do(realms.deactivate_realm)
     assert push(app) == 1
     assert '"uri"' in str(pushed_claims(endpoint))
 
 
-def pushed_claims(endpoint: Endpoint) -> str:
+def pushed_claims(endpoint: Called) -> str:
     """Return what was pushed, as it is written: the keys of a realm that is deactivated are not published."""
     part = endpoint.heard[-1].body.split(".")[1]
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
 
 
-def test_a_stream_that_is_paused_is_not_pushed(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_a_stream_that_is_paused_is_not_pushed(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     stream = pushed.streams[0]
     pushed.call("POST", "status", {"stream_id": stream, "status": "paused"})
     end(make, "one")
@@ -199,7 +155,7 @@ def test_a_stream_that_is_paused_is_not_pushed(app: Flask, make: Factory, pushed
     assert push(app) == 1
 
 
-def test_the_header_stays_with_its_place(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_the_header_stays_with_its_place(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     told = pushed.call("GET", "streams", stream_id=pushed.streams[0]).json
     assert pushed.call("PUT", "streams", told).status_code == 200
     end(make, "one")
@@ -213,7 +169,7 @@ def test_the_header_stays_with_its_place(app: Flask, make: Factory, pushed: Rece
 
 
 def test_what_its_receiver_changes_counts_from_the_next_event_on(
-    app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    app: Flask, make: Factory, pushed: Receiver, endpoint: Called, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end(make, "one", "two")
     posts = outbound.post
@@ -228,13 +184,13 @@ def test_what_its_receiver_changes_counts_from_the_next_event_on(
     assert (len(endpoint.heard), waiting(app)) == (1, 1)
 
 
-def test_a_stream_can_be_tried_by_a_push(app: Flask, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_a_stream_can_be_tried_by_a_push(app: Flask, pushed: Receiver, endpoint: Called) -> None:
     pushed.call("POST", "verify", {"stream_id": pushed.streams[0], "state": "abc"})
     assert push(app) == 1
     assert pushed.opened(endpoint.heard[0].body)["events"] == {f"{SSF}/verification": {"state": "abc"}}
 
 
-def test_one_worker_pushes(app: Flask, make: Factory, pushed: Receiver, endpoint: Endpoint) -> None:
+def test_one_worker_pushes(app: Flask, make: Factory, pushed: Receiver, endpoint: Called) -> None:
     end(make, *(f"app-{number}" for number in range(8)))
     counts: list[int] = []
     threads = [threading.Thread(target=lambda: counts.append(push(app))) for _ in range(4)]
@@ -252,7 +208,7 @@ def test_the_header_of_a_receiver_is_told_to_nobody(app: Flask, pushed: Receiver
         assert "of-the-receiver" not in db.session.query(SignalStream).one().sealed_header
 
 
-def test_the_served_program_pushes_by_itself(own_server: Server, endpoint: Endpoint) -> None:
+def test_the_served_program_pushes_by_itself(own_server: Server, endpoint: Called) -> None:
     server = own_server
     server.settings["IDP_OUTBOUND_PRIVATE"] = "true"
     server.start()
