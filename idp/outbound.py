@@ -27,7 +27,7 @@ LONGEST = 10.0
 """Seconds that a call takes at the most, however the other side spends them."""
 
 LONGEST_ANSWER = 4_096
-"""Bytes of the answer to something that was sent, which are looked at."""
+"""Bytes of an answer to something that was sent, by which it is told what is wrong, that are looked at."""
 
 _INNER = tuple(
     ipaddress.IPv6Network(network)
@@ -125,8 +125,8 @@ class Answer:
     """What was answered to something that was sent."""
 
     status: int
-    content: bytes
-    """The beginning of it."""
+    problem: bytes
+    """The beginning of what it says is wrong; empty where nothing is, since nobody looks at that."""
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> Answer:
@@ -135,9 +135,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> 
     :raises OutboundError: the address may not be called, or does not answer.
     """
     with _called("POST", url, body, headers, reach) as (connection, answer):
-        content = answer.read(LONGEST_ANSWER)
+        problem = answer.read(LONGEST_ANSWER) if answer.status >= http.client.BAD_REQUEST else b""
         connection.check_whole()
-        return Answer(answer.status, content)
+        return Answer(answer.status, problem)
 
 
 def post_form(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> int:

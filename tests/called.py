@@ -26,6 +26,9 @@ class Called(http.server.ThreadingHTTPServer):
         self.heard: list[Heard] = []
         self.answers: list[tuple[int, object]] = []
         """Status and JSON, or None, of the next answers; afterwards the usual status and nothing."""
+        self.holds_on = False
+        """Whether answers do not end until it ends itself."""
+        self.lets_go = threading.Event()
 
     @property
     def url(self) -> str:
@@ -44,6 +47,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if said is not None:
             self.wfile.write(json.dumps(said).encode())
+        if self.server.holds_on:
+            self.wfile.flush()
+            self.server.lets_go.wait()
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -61,6 +67,7 @@ def being_called(status: int) -> Iterator[Called]:
     try:
         yield found
     finally:
+        found.lets_go.set()
         found.shutdown()
         thread.join()
         found.server_close()

@@ -278,7 +278,7 @@ def _push(push: _Push, reach: Reach) -> tuple[str, str]:
     if answer.status in _ACCEPTED:
         return DELIVERED, ""
     if answer.status == _REFUSED:
-        code = _error_in(answer.content)
+        code = _error_in(answer.problem)
         if code and code not in _PASSING:
             return REFUSED, f"{push.jti} was refused: {code}"  # it would refuse it again
         return PUT_OFF, f"status 400, {code or 'without an error code of RFC 8935'}"

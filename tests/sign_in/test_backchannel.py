@@ -139,6 +139,13 @@ def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Fa
 
 
 @pytest.mark.spec("T75")
+def test_what_follows_the_status_is_not_waited_for(telling: Browser, listener: Called, make: Factory) -> None:
+    telling.tokens()
+    make.do(lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, "ann@example.test")))
+    listener.holds_on = True
+    assert deliver(telling.app) == 1
+
+
 def test_address_is_the_one_that_was_checked(listener: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: a name that means something else the second time is not looked up a second time."""
     asked: list[str] = []
