@@ -43,12 +43,13 @@ interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs
 charts: $(VENV)/.dev  ## Build Helm and parts of Kubernetes and of Compose, and hold what is in deploy/ against them (takes minutes)
 	@CHARTS=yes $(BIN)/python -m pytest -p no:randomly tests/deploy/built $(ARGS)
 
-lint: $(VENV)/.dev  ## Check format, style, types, the direction of imports, and that rules are where they belong
+lint: $(VENV)/.dev  ## Check format, style, types, the direction of imports, where rules are, and pages that are made from the code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.house.edges
+	$(BIN)/python -m pytest --quiet --numprocesses 0 tests/docs/test_specifications.py tests/docs/test_claims.py tests/docs/test_fields.py
 
 format: $(VENV)/.dev  ## Put the code into its format
 	$(BIN)/ruff format .

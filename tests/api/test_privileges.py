@@ -467,7 +467,9 @@ def test_exchanged_token_keeps_the_addresses_and_the_rate_of_its_key(client: Fla
 
 
 @pytest.mark.spec("T91")
-def test_personal_tokens_end_with_the_password_and_live_no_longer_than_what_made_them(client: FlaskClient, make: Factory) -> None:
+def test_personal_tokens_end_with_the_password_and_live_no_longer_than_what_made_them(
+    client: FlaskClient, make: Factory, frozen_clock: FrozenClock
+) -> None:
     import base64
 
     uid = make.user()
@@ -476,6 +478,7 @@ def test_personal_tokens_end_with_the_password_and_live_no_longer_than_what_made
     short = client.get("/auth/v1/tokens/generate?ttl=60", headers=basic).json["token"]
     child = client.get("/auth/v1/tokens/generate", headers={"Authorization": f"Bearer {short}"}).json["token"]
     assert claims_of(child)["exp"] - claims_of(child)["iat"] == 60
+    frozen_clock.advance(seconds=1)
     body = {"currentPassword": PASSWORD, "newPassword": "another good one"}
     assert client.patch(f"/v1/users/{uid}/password/change", headers=session_of(client), json=body).status_code == 204
     assert client.get("/v1/users/info", headers={"Authorization": f"Bearer {child}"}).status_code == 401

@@ -69,7 +69,7 @@ def test_a_password_that_is_shown_leaves_a_trace(client: FlaskClient, make: Fact
     assert users.get_user(realms.get_realm("acme"), "ann@example.test").last_sign_in_at is not None
 
 
-def test_first_token_by_password_the_next_by_token(client: FlaskClient, make: Factory) -> None:
+def test_first_token_by_password_the_next_by_token(client: FlaskClient, make: Factory, frozen_clock: FrozenClock) -> None:
     uid = make.user(roles=("viewer",))
     first = generate(client)
     second = generate(client, bearer(first))
