@@ -9,7 +9,6 @@ from typing import Any
 from idp.jose import InvalidTokenError, escaped_path
 from idp.verifier.bearer import RefusalError, is_preflight, require_roles, unavailable
 from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
-from idp.verifier.possession import Shown
 from idp.verifier.presented import refusal_of, shown_in
 from idp.verifier.resource import HEADERS, ProtectedResource, challenge
 from idp.verifier.verifier import Identity, Verifier, names
@@ -65,32 +64,37 @@ class BearerMiddleware:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            token, shown = shown_in(
-                _values(scope, b"authorization"),
-                _values(scope, b"dpop"),
-                method=scope["method"],
-                public_url=self._verifier.public_url,
-                path=_path(scope),
-            )
-            identity = await self._verify(token, shown)
+            identity = await identify(self._verifier, scope)
             require_roles(identity, self._roles, None)
-        except InvalidTokenError as error:
-            await _refuse(send, refusal_of(error), self._resource)
         except RefusalError as refusal:
             await _refuse(send, refusal, self._resource)
-        except KeySetUnavailableError as error:
-            await _refuse(send, unavailable(error), None)
         else:
             scope["identity"] = identity
             await self._app(scope, receive, send)
 
-    async def _verify(self, token: str, shown: Shown) -> Identity:
-        """Check on the event loop, which takes microseconds; only a fetch of keys goes to a thread."""
-        verify = functools.partial(self._verifier.verify, token, proof=shown.proof, method=shown.method, url=shown.url)
+
+async def identify(verifier: Verifier, scope: Scope) -> Identity:
+    """Return who sends a request: checked on the event loop, which takes microseconds; only a fetch of keys goes to a thread.
+
+    :raises RefusalError: nobody who is known.
+    """
+    try:
+        token, shown = shown_in(
+            _values(scope, b"authorization"),
+            _values(scope, b"dpop"),
+            method=scope["method"],
+            public_url=verifier.public_url,
+            path=_path(scope),
+        )
+        verify = functools.partial(verifier.verify, token, proof=shown.proof, method=shown.method, url=shown.url)
         try:
             return verify(fetch=False)
         except KeySetStaleError:
             return await asyncio.to_thread(verify)
+    except InvalidTokenError as error:
+        raise refusal_of(error) from error
+    except KeySetUnavailableError as error:
+        raise unavailable(error) from error
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

@@ -6,20 +6,18 @@ require_token = RequireToken(verifier, roles=["researcher"])
 async def runs(identity: Annotated[Identity, Depends(require_token)]) -> list[Run]: ...
 """
 
-import asyncio
 import importlib
 import inspect
 from collections.abc import Collection
 from typing import Any
 
-from idp.jose import InvalidTokenError
-from idp.verifier.bearer import RefusalError, bearer_token, require_roles, unavailable
-from idp.verifier.keyset import KeySetStaleError, KeySetUnavailableError
+from idp.verifier.asgi import identify
+from idp.verifier.bearer import RefusalError, require_roles
 from idp.verifier.verifier import Identity, Verifier, names
 
 
 class RequireToken:
-    """A dependency that says who calls, and lets nobody else through (RFC 6750 §3)."""
+    """A dependency that says who calls, and lets nobody else through (RFC 6750 §3, RFC 9449 §7)."""
 
     def __init__(self, verifier: Verifier, *, roles: str | Collection[str] = (), project_parameter: str | None = None) -> None:
         """Prepare; FastAPI must be installed.
@@ -40,22 +38,11 @@ class RequireToken:
         :raises fastapi.HTTPException: nobody who may.
         """
         try:
-            identity = await self._verify(bearer_token(request.headers.getlist("authorization")))
+            identity = await identify(self._verifier, request.scope)
             require_roles(identity, self._roles, request.path_params[self._project] if self._project else None)
-        except InvalidTokenError as error:
-            raise self._answer(RefusalError(401, "invalid_token", str(error))) from error
         except RefusalError as refusal:
             raise self._answer(refusal) from refusal
-        except KeySetUnavailableError as error:
-            raise self._answer(unavailable(error)) from error
         return identity
-
-    async def _verify(self, token: str) -> Identity:
-        """Check on the event loop, which takes microseconds; only a fetch of keys goes to a thread."""
-        try:
-            return self._verifier.verify(token, fetch=False)
-        except KeySetStaleError:
-            return await asyncio.to_thread(self._verifier.verify, token)
 
     def _answer(self, refusal: RefusalError) -> Exception:
         told = {"Retry-After": "5"} if refusal.status == 503 else {"WWW-Authenticate": refusal.challenge}

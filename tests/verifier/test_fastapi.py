@@ -9,6 +9,7 @@ import pytest
 
 from idp.verifier import Identity, Verifier
 from idp.verifier.fastapi import RequireToken
+from tests.bound.proving import Prover
 from tests.verifier.test_frameworks import bearer
 from tests.verifier.test_verifier import AUDIENCE, Issuer, issuer  # noqa: F401 (a fixture)
 
@@ -78,13 +79,25 @@ def test_two_headers_are_400(ask: Ask, issuer: Issuer) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"exp": 1}, {"aud": "https://other.example"}, {"iss": "https://evil.example"}, {"cnf": {"jkt": "x" * 43}}],
+    [{"exp": 1}, {"aud": "https://other.example"}, {"iss": "https://evil.example"}],
     ids=str,
 )
 def test_bad_token_is_401_and_says_why(ask: Ask, issuer: Issuer, changes: dict[str, Any]) -> None:
     answer = ask("/runs", bearer(issuer.token(**changes)))
     assert (answer.status_code, answer.json()["detail"]["error"]) == (401, "invalid_token")
     assert answer.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token", error_description="')
+
+
+@pytest.mark.spec("R104", "R105")
+def test_bound_token_needs_a_proof_of_its_key_once(ask: Ask, issuer: Issuer) -> None:
+    prover = Prover()
+    token = issuer.token(cnf={"jkt": prover.jkt})
+    shown = prover.headers("GET", f"{AUDIENCE}/runs", token=token)
+    assert ask("/runs?page=2", shown).json() == {"client": "ci-bot", "subject": "1f0e"}
+    for refused in (shown, bearer(token), Prover().headers("GET", f"{AUDIENCE}/runs", token=token)):
+        answer = ask("/runs", refused)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith('DPoP error="')
 
 
 def test_missing_role_is_403(ask: Ask, issuer: Issuer) -> None:
