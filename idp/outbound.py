@@ -127,6 +127,8 @@ class Answer:
     status: int
     problem: bytes
     """The beginning of what it says is wrong; empty where nothing is, since nobody looks at that."""
+    retry_after: int = 0
+    """Seconds after which it wants to be asked again (RFC 9110 §10.2.3); 0 if it does not say that in seconds."""
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> Answer:
@@ -137,7 +139,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> 
     with _called("POST", url, body, headers, reach) as (connection, answer):
         problem = answer.read(LONGEST_ANSWER) if answer.status >= http.client.BAD_REQUEST else b""
         connection.check_whole()
-        return Answer(answer.status, problem)
+        retry_after = answer.getheader("Retry-After", "")
+        return Answer(answer.status, problem, int(retry_after) if re.fullmatch(r"[0-9]{1,9}", retry_after) else 0)
 
 
 def post_form(url: str, body: bytes, headers: Mapping[str, str], *, reach: Reach) -> int:

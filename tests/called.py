@@ -26,6 +26,8 @@ class Called(http.server.ThreadingHTTPServer):
         self.heard: list[Heard] = []
         self.answers: list[tuple[int, object]] = []
         """Status and JSON, or None, of the next answers; afterwards the usual status and nothing."""
+        self.retry_after = ""
+        """What answers say of when to ask again; empty for nothing."""
         self.holds_on = False
         """Whether answers do not end until it ends itself."""
         self.lets_go = threading.Event()
@@ -44,6 +46,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, said = self.server.answers.pop(0) if self.server.answers else (self.server.status, None)
         self.send_response(status)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if said is not None:
             self.wfile.write(json.dumps(said).encode())

@@ -45,7 +45,8 @@ DELIVERED, REFUSED, PUT_OFF = "delivered", "refused", "put off"
 """What can become of an event that is pushed."""
 
 WAITS = (2, 10, 30, 120, 600, 1800, 3600)
-"""Seconds between one try to push and the next; the last again and again, until the stream is ended."""
+"""Seconds between one try to push and the next; the last again and again, until the stream is ended. A receiver that says when it
+wants to be asked again is asked no earlier, but not later than after the last either."""
 
 _ACCEPTED = {200, 202, 204}
 """RFC 8935 §2.2 has 202; receivers answer the others, too."""
@@ -215,17 +216,17 @@ def _push_all(turn: _Turn) -> int:
         if isinstance(push, str):
             _put_off(turn, push)
             return pushed
-        outcome, problem = _push(push, reach)
-        count("realmgate_signals_pushed", 1, outcome)
-        if problem:
-            _log.warning("event %s was not taken by %s: %s", push.jti, push.url[:100], problem)
-        if outcome == PUT_OFF:
-            _put_off(turn, problem)
+        answered = _push(push, reach)
+        count("realmgate_signals_pushed", 1, answered.outcome)
+        if answered.problem:
+            _log.warning("event %s was not taken by %s: %s", push.jti, push.url[:100], answered.problem)
+        if answered.outcome == PUT_OFF:
+            _put_off(turn, answered.problem, answered.retry_after)
             return pushed
-        pushed += outcome == DELIVERED
+        pushed += answered.outcome == DELIVERED
         db.session.execute(delete(SignalEvent).where(SignalEvent.id == push.id))
         now = clock.now()
-        _own(turn, used_at=now, claimed_until=now + LEASE, tries=0, last_error=problem[:300])
+        _own(turn, used_at=now, claimed_until=now + LEASE, tries=0, last_error=answered.problem[:300])
         commit()
     _own(turn, push_at=clock.now(), claimed_until=None)
     commit()
@@ -269,20 +270,32 @@ def _next(turn: _Turn) -> _Push | str | None:
     return found
 
 
-def _push(push: _Push, reach: Reach) -> tuple[str, str]:
-    """Push an event; return what has become of it, and what is wrong."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What has become of a push."""
+
+    outcome: str
+    problem: str = ""
+    """What is wrong; empty for nothing."""
+    retry_after: int = 0
+    """Seconds after which the receiver wants to be asked again; 0 if it does not say."""
+
+
+def _push(push: _Push, reach: Reach) -> _End:
+    """Push an event."""
     try:
         answer = outbound.post(push.url, push.written.encode(), push.headers, reach=reach)
     except OutboundError as error:
-        return PUT_OFF, str(error)
+        return _End(PUT_OFF, str(error))
     if answer.status in _ACCEPTED:
-        return DELIVERED, ""
+        return _End(DELIVERED)
+    problem = f"status {answer.status}"
     if answer.status == _REFUSED:
         code = _error_in(answer.problem)
         if code and code not in _PASSING:
-            return REFUSED, f"{push.jti} was refused: {code}"  # it would refuse it again
-        return PUT_OFF, f"status 400, {code or 'without an error code of RFC 8935'}"
-    return PUT_OFF, f"status {answer.status}"
+            return _End(REFUSED, f"{push.jti} was refused: {code}")  # it would refuse it again
+        problem = f"status 400, {code or 'without an error code of RFC 8935'}"
+    return _End(PUT_OFF, problem, answer.retry_after)
 
 
 def _error_in(content: bytes) -> str:
@@ -295,8 +308,8 @@ def _error_in(content: bytes) -> str:
     return error[:100] if isinstance(error, str) and error.isprintable() else ""
 
 
-def _put_off(turn: _Turn, problem: str) -> None:
+def _put_off(turn: _Turn, problem: str, retry_after: int = 0) -> None:
     tries = (db.session.scalar(select(SignalStream.tries).where(SignalStream.id == turn.stream_id)) or 0) + 1
-    again_at = clock.now() + timedelta(seconds=WAITS[min(tries, len(WAITS)) - 1])
-    _own(turn, push_at=again_at, tries=tries, last_error=problem[:300], claimed_until=None)
+    wait = min(max(WAITS[min(tries, len(WAITS)) - 1], retry_after), WAITS[-1])
+    _own(turn, push_at=clock.now() + timedelta(seconds=wait), tries=tries, last_error=problem[:300], claimed_until=None)
     commit()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from idp import access, audit, clock, vault
-from idp.applications import KnownApplication, check_logout_uri
+from idp.applications import Application, KnownApplication, check_logout_uri
 from idp.audit import Tag
 from idp.db import db, is_uid
 from idp.errors import IdpError, InvalidValueError, Kind, NotFoundError
@@ -127,6 +127,8 @@ def create_stream(realm: KnownRealm, receiver: KnownApplication, wanted: Wanted)
 
     :raises TooManyStreamsError: the receiver has as many as it may.
     """
+    # one at a time for each receiver: two at once could both see the last free place
+    db.session.execute(select(Application.id).where(Application.id == receiver.id).with_for_update(key_share=True)).one()
     count = select(func.count()).select_from(SignalStream).where(SignalStream.application_id == receiver.id)
     if (db.session.scalar(count) or 0) >= MOST_STREAMS:
         raise TooManyStreamsError(f"A receiver has at most {MOST_STREAMS} streams. Change or delete one of them.")

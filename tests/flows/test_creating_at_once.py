@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from idp import access
 from idp.db import db
-from tests.factories import Factory, ask_token
+from idp.signals.streams import MOST_STREAMS
+from tests.factories import Factory, ask_token, at_once
 from tests.serving import PATIENCE, wait_until
 
 
@@ -77,3 +79,11 @@ def test_creating_again_by_a_key_makes_one(pg_make: Factory) -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert (len(uids), len(set(uids))) == (6, 1)
+
+
+def test_limit_of_streams_holds_when_many_are_created(pg_make: Factory) -> None:
+    pg_make.do(lambda realm: access.create_role(realm, "listener", access.RoleSheet(permissions=["signals:receive"])))
+    token = ask_token(pg_make.app.test_client(), pg_make.application(roles=("listener",))).json["access_token"]
+    path, headers = "/auth/realms/acme/protocol/ssf/streams", {"Authorization": f"Bearer {token}"}
+    statuses = at_once(2 * MOST_STREAMS, lambda: pg_make.app.test_client().post(path, json={}, headers=headers).status_code)
+    assert (statuses.count(201), statuses.count(409)) == (MOST_STREAMS, MOST_STREAMS)

@@ -109,6 +109,24 @@ def test_a_receiver_that_is_away_is_asked_ever_more_rarely(
     assert push(app) == 1, "its receiver has shown that it is there"
 
 
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [("90", 90), ("1", 2), ("86400", 3600), ("Fri, 27 Nov 2026 00:00:00 GMT", 2), ("-5", 2), ("9" * 40, 2), ("\u0669", 2)],
+)
+def test_a_receiver_says_when_it_wants_to_be_asked_again(
+    said: str, wait: int, app: Flask, make: Factory, pushed: Receiver, endpoint: Called, frozen_clock: FrozenClock
+) -> None:
+    endpoint.retry_after = said.encode().decode("latin-1")
+    endpoint.answers.append((429, None))
+    end(make, "one")
+    assert push(app) == 0
+    frozen_clock.advance(seconds=wait - 1)
+    assert push(app) == 0
+    assert len(endpoint.heard) == 1
+    frozen_clock.advance(seconds=1)
+    assert push(app) == 1
+
+
 def test_nothing_is_pushed_to_this_machine(app: Flask, make: Factory, siem: Receiver, endpoint: Called) -> None:
     siem.stream(delivery={"method": PUSH, "endpoint_url": endpoint.url})
     end(make, "one")
