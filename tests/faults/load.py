@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from tests.faults.history import Act, History
+from tests.faults.people import People
 from tests.serving import Answer, Server
 
 PATIENCE = 15.0
@@ -79,6 +80,7 @@ class Load:
         answer = self._api("PATCH", f"applications/{uid}", {"spec": {"jwks": json.loads(public)}})
         assert answer.status in {200, 204}, answer.body
         self._victim_uid = self._find("load-victim")
+        self._people = People(made_at, self.history, self._url, lambda form: self._form("token", form))
 
     # -- running ---------------------------------------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ class Load:
     def _work(self, chance: random.Random) -> None:
         acts: list[tuple[Callable[[], None], int]] = [
             (self._issue, 40), (self._create, 10), (self._revoke, 8), (self._redeem, 10), (self._retire, 5), (self._disable, 6),
-            (self._read, 15),
+            (self._read, 15), (self._people.sign_in, 3), (self._people.come_back, 8), (self._people.refresh, 30),
         ]  # fmt: skip # a table
         while not self._stop.is_set():
             act = chance.choices([each for each, _ in acts], [weight for _, weight in acts])[0]
@@ -185,7 +187,7 @@ class Load:
         begun = time.monotonic()
         good_until, keys = self._keys
         if keys is None or begun > good_until:
-            answer = ask("GET", self._endpoint("certs"))
+            answer = self._ask("GET", self._endpoint("certs"))
             if answer.status != 200:
                 return
             keys = KeySet.import_key_set(answer.json)
@@ -294,7 +296,7 @@ class Load:
 
     def _read(self) -> None:
         begun = time.monotonic()
-        answer = ask("GET", self._endpoint("certs"))
+        answer = self._ask("GET", self._endpoint("certs"))
         self.history.add(Act.READ, "key set", begun, answer.status, granted=answer.status == 200)
 
     def _use_later(self, use: Callable[[], None]) -> None:
@@ -306,6 +308,14 @@ class Load:
 
     # -- HTTP ------------------------------------------------------------------------------------------------------------
 
+    def _ask(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return what is answered, and note where it is less than a client has to know."""
+        answer = ask(method, url, body, headers)
+        is_ours = answer.headers.get("X-Request-Id") is not None  # a proxy may answer for a node, in its own way
+        if answer.status == 503 and is_ours and answer.headers.get("Retry-After") is None:
+            self.history.untold.append(f"{method} {url}")
+        return answer
+
     def _url(self) -> str:
         urls = self._urls()
         return urls[next(self._turn) % len(urls)]
@@ -315,7 +325,7 @@ class Load:
 
     def _form(self, name: str, form: Mapping[str, str]) -> Answer:
         body = urllib.parse.urlencode(form).encode()
-        return ask("POST", self._endpoint(name), body, {"Content-Type": "application/x-www-form-urlencoded"})
+        return self._ask("POST", self._endpoint(name), body, {"Content-Type": "application/x-www-form-urlencoded"})
 
     def _token(self, application: Mapping[str, str]) -> Answer:
         return self._form("token", {"grant_type": "client_credentials", **_credentials(application)})
@@ -327,7 +337,7 @@ class Load:
                 return answer
             self._authority = (time.monotonic(), answer.json["access_token"])
         headers = {"Authorization": f"Bearer {self._authority[1]}", "Content-Type": "application/json"}
-        return ask(method, f"{self._url()}/v1/{path}", None if body is None else json.dumps(body).encode(), headers)
+        return self._ask(method, f"{self._url()}/v1/{path}", None if body is None else json.dumps(body).encode(), headers)
 
     _authority: tuple[float, str] | None = None
 

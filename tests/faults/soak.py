@@ -15,7 +15,7 @@ import psycopg
 
 from idp.setup import TIDY_EVERY
 from tests.faults.drills import Drill, Result, finish, serving
-from tests.faults.history import Event, History
+from tests.faults.history import Event, History, p99
 from tests.faults.load import Load
 from tests.faults.overload import memory_of
 from tests.faults.proxied import NODES, BehindNginx
@@ -251,7 +251,7 @@ def judge(history: History, watch: Watch, begun: float, until: float, *, is_long
     quarter = (until - begun) / 4
     first = [s for s in watch.samples if begun + quarter <= s.at < begun + 2 * quarter] or watch.samples[:1]
     last = [s for s in watch.samples if s.at >= begun + 3 * quarter] or watch.samples[-1:]
-    took = [_p99([e for e in quiet if low <= e.begun < low + quarter]) for low in (begun, begun + 3 * quarter)]
+    took = [p99([e for e in quiet if low <= e.begun < low + quarter]) for low in (begun, begun + 3 * quarter)]
     memory, descriptors, connections, expired = (
         [statistics.median(getattr(one, name) for one in part) for part in (first, last)]
         for name in ("worker_bytes", "worker_descriptors", "connections", "expired")
@@ -278,11 +278,6 @@ def judge(history: History, watch: Watch, begun: float, until: float, *, is_long
         "connections_to_the_database": f"{connections[0]:.0f}, then {connections[1]:.0f}",
         "p99_outside_faults": f"{took[0] * 1000:.0f} ms in the first quarter, {took[1] * 1000:.0f} in the last",
     }
-
-
-def _p99(events: list[Event]) -> float:
-    took = sorted(event.ended - event.begun for event in events)
-    return took[min(len(took) - 1, int(0.99 * len(took)))] if took else 0.0
 
 
 DRILLS: dict[str, Drill] = {"all of it, one after the other": all_at_length}

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import random
 import selectors
 import shutil
 import signal
@@ -24,6 +25,14 @@ import psycopg
 from tests.faults.history import History
 from tests.forking import PROJECT
 from tests.serving import PATIENCE, Server, free_port, wait_until
+
+NO_LIMITS = {
+    "IDP_RATE_APPLICATION": "0",
+    "IDP_RATE_REALM": "0",
+    "IDP_SIGN_IN_LIMIT_ADDRESS": "1000000",
+    "IDP_SIGN_IN_LIMIT_REALM": "1000000",
+}
+"""All clients are at one address here, and ask for more than a single one should."""
 
 
 class Node(Server):
@@ -84,8 +93,7 @@ class Fleet:
         """Start one more node."""
         node = Node(
             self.folder / f"node{len(self.nodes)}",
-            settings={"IDP_DATABASE_URL": self.database, "IDP_WORKERS": "2", "IDP_RATE_APPLICATION": "0", "IDP_RATE_REALM": "0"}
-            | self.settings,
+            settings={"IDP_DATABASE_URL": self.database, "IDP_WORKERS": "2", **NO_LIMITS} | self.settings,
         )
         node.source = source
         if self.nodes:
@@ -291,13 +299,17 @@ def disks_missing() -> str:
         return f"no disk can be mounted here, so a full one is not tried: {error}"
 
 
+SENT_AGAIN_AFTER = 0.2
+"""Seconds after which Linux sends again what was not acknowledged, at the least."""
+
+
 class Wire:
     """A TCP proxy on loopback: passes on, late, or not at all."""
 
     def __init__(self, port: int) -> None:
         """Begin to pass on to a port of this machine."""
         self._target = port
-        self._delay, self._swallows = 0.0, False
+        self._delay, self._lost, self._swallows = 0.0, 0.0, False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
@@ -306,6 +318,10 @@ class Wire:
     def delay(self, seconds: float) -> None:
         """Pass everything on so much later."""
         self._delay = seconds
+
+    def lose(self, part: float) -> None:
+        """Have a part of what is sent be lost: it comes later by what TCP takes to send it again."""
+        self._lost = part
 
     def swallow(self, *, swallows: bool = True) -> None:
         """Pass nothing on, and close nothing: a black hole."""
@@ -349,7 +365,7 @@ class Wire:
                         return
                     while self._swallows:
                         time.sleep(0.02)  # the fault itself
-                    time.sleep(self._delay)
+                    time.sleep(self._delay + (SENT_AGAIN_AFTER if random.random() < self._lost else 0.0))
                     key.data.sendall(data)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.browsing import Person
 from tests.factories import PASSWORD
-from tests.flows.test_one_winner import Person
 from tests.serving import IDP, PATIENCE, Server, send
 
 ANN = "ann@example.test"
@@ -23,7 +23,7 @@ BROWSER = """
     import sys
     sys.path.insert(0, {project!r})
     import urllib.request
-    from tests.flows.test_one_winner import Person
+    from tests.browsing import Person
 
     class Where:
         url = {url!r}

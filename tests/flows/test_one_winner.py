@@ -2,99 +2,22 @@
 
 import json
 import os
-import re
-import secrets
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.browsing import DONE, Person
 from tests.factories import PASSWORD
 from tests.serving import PATIENCE, Answer, Server, send
-from tests.sign_in.conftest import challenge_of
 
 PARALLEL = 50
 ROUNDS = int(os.environ.get("RACES", "4"))
 """More with `RACES=200 make test ARGS=tests/flows/test_one_winner.py`, which takes minutes."""
-DONE = "https://app.example/done"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 SETTINGS = {"IDP_WORKERS": "2", "IDP_RATE_APPLICATION": "0", "IDP_RATE_REALM": "0", "IDP_SIGN_IN_LIMIT_ADDRESS": "100000"}
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: where it leads is the answer."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-class Person:
-    """Somebody who has signed in, with a browser of their own."""
-
-    def __init__(self, server: Server) -> None:
-        self.server, self.verifier = server, secrets.token_urlsafe(40)
-        self.cookies = CookieJar()
-        self._opener = urllib.request.build_opener(_Stay, urllib.request.HTTPCookieProcessor(self.cookies))
-
-    def open(self, url: str, **form: str) -> tuple[int, str, str]:
-        """Return status, text and where it leads; a form is sent as a page of the server would."""
-        data = urllib.parse.urlencode(form).encode() if form else None
-        request = urllib.request.Request(url, data, {"Origin": self.server.url} if form else {})
-        try:
-            with self._opener.open(request, timeout=PATIENCE) as answer:
-                return answer.status, answer.read().decode(), ""
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode(), error.headers.get("Location", "")
-
-    def send_form(self, page: str, **values: str) -> tuple[int, str, str]:
-        """Send the form of a page."""
-        action = re.search(r'action="([^"]+)"', page)
-        flow = re.search(r'name="flow" value="([^"]+)"', page)
-        assert action is not None, page
-        assert flow is not None, page
-        return self.open(self.server.url + action[1], flow=flow[1], **values)
-
-    def code(self, scope: str = "openid offline_access") -> str:
-        """Return a new code."""
-        query = {
-            "response_type": "code",
-            "client_id": "shop",
-            "redirect_uri": DONE,
-            "scope": scope,
-            "code_challenge": challenge_of(self.verifier),
-            "code_challenge_method": "S256",
-        }
-        _, page, location = self.open(f"{self.server.endpoint('auth')}?{urllib.parse.urlencode(query)}")
-        if not location:
-            _, page, location = self.send_form(page, name="ann@example.test", password=PASSWORD)
-        assert location.startswith(DONE), page
-        return urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)["code"][0]
-
-    def redeem(self, code: str) -> Answer:
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": DONE, "code_verifier": self.verifier}
-        return self.ask(form)
-
-    def ask(self, form: dict[str, str]) -> Answer:
-        return send(self.server.endpoint("token"), {"client_id": "shop"} | form)
-
-    def approved_device(self) -> str:
-        """Return the code of a device that the person has allowed."""
-        device = send(self.server.endpoint("auth/device"), {"client_id": "shop", "scope": "openid"}).json
-        _, page, _ = self.open(f"{self.server.url}/device", user_code=device["user_code"])
-        if "Password" in page:
-            _, page, _ = self.send_form(page, name="ann@example.test", password=PASSWORD)
-        _, page, _ = self.send_form(page, decision="agree")
-        assert "Device connected" in page
-        code: str = device["device_code"]
-        return code
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
