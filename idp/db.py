@@ -38,7 +38,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, regi
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
-from idp import clock, outages
+from idp import clock, outages, patience
 from idp.database_url import libpq_parameters
 from idp.pool import BoundedPool
 from idp.settings import Settings
@@ -51,7 +51,7 @@ WAIT_FOR_LOCK = 4
 
 
 WAIT_FOR_CONNECTION = 4.5
-"""Seconds that a thread waits for one of this process's connections; see `idp.stuck.LONGEST_CALL`."""
+"""Seconds that a thread waits for one of this process's connections; see `idp.patience.LONGEST_CALL`."""
 
 CONNECT_WITHIN, CONNECT_WITHIN_EACH = 3, 2
 """Seconds in which PostgreSQL is to accept a connection; the second for each of several hosts in the URL, and libpq's least."""
@@ -273,6 +273,7 @@ def _connect_args(settings: Settings) -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Have each transaction of an engine begin as it should, and connections to a server that is not the one any more dropped."""
     event.listen(engine, "handle_error", outages.drop_connections)
+    patience.count_statements(engine)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     else:
@@ -339,7 +340,9 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_connect")
     def _connect_unless_silent(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-        with connecting():
+        with patience.waiting() as seconds, connecting():
+            if seconds < named["connect_timeout"]:
+                named = named | {"connect_timeout": max(CONNECT_WITHIN_EACH, int(seconds))}
             return dialect.connect(*arguments, **named)
 
     @event.listens_for(engine, "connect")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import Pool
 
 from idp.errors import StorageFullError, StorageUnavailableError
+from idp.patience import SlowDatabaseError
 from idp.stuck import SilentServerError
 from idp.written import one_line
 
@@ -150,7 +151,7 @@ def explain(error: BaseException) -> str:
     """Return in half a sentence what is the matter. It names nothing of the URL, and no statement."""
     if isinstance(error, StorageUnavailableError):
         return error.cause or str(error)
-    if isinstance(error, SilentServerError):
+    if isinstance(error, SilentServerError | SlowDatabaseError):
         return str(error)
     if isinstance(error, PoolTimeoutError):
         return "all connections to it were in use for too long (IDP_DATABASE_CONNECTIONS)"

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from idp import patience
 from idp.stuck import refuse_while_silent
 
 FURTHER = 2
@@ -88,7 +89,8 @@ class BoundedPool(QueuePool):
         :raises PoolTimeoutError: they are not in time.
         """
         began = time.monotonic()
-        in_time = self._changed.wait_for(lambda: self._out < most, self._timeout)
+        with patience.waiting() as seconds:
+            in_time = self._changed.wait_for(lambda: self._out < most, min(self._timeout, seconds))
         self.counts.waits += 1
         self.counts.seconds += time.monotonic() - began
         if not in_time:

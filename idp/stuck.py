@@ -4,7 +4,7 @@ Each transaction tells the server how long a statement may take, which is worth 
 process that was stopped, a disk that hangs. The system below sees a connection that is well. So somebody watches here.
 
 Once nothing answers any more, nobody waits for that anew: who wants a connection is refused at once, and one at a time tries.
-All waits together are shorter than what a caller is promised (`LONGEST_CALL`); tests/flows/test_outages.py adds them up.
+Each wait is shorter than what a caller is promised (`patience.LONGEST_CALL`), and so are all waits of a call together: see there.
 """
 
 import contextlib
@@ -20,8 +20,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-LONGEST_CALL = 5.0
-"""Seconds after which every call is answered, whatever the database does."""
+from idp import patience
 
 LATER = 0.25
 """Seconds by which the server's own limit comes first: a lock that nobody gives up is another matter than an outage."""
@@ -138,7 +137,7 @@ class Watch:
             known, since = self._seen.setdefault(connection, (number, now))
             if known != number:
                 self._seen[connection] = (number, now)
-            elif now - since >= (self._seconds if is_silent else info.get(_ALLOWED, self._seconds)) + LATER:
+            elif now - since >= self._seconds_for(info, is_silent=is_silent) + LATER:
                 if now - _silence.answered_at >= SILENCE:  # before the one that waits, and those who wait for it, try again
                     _silence.begin()
                     self._renew()
@@ -146,6 +145,11 @@ class Watch:
                 self._seen.pop(connection, None)
                 ended += 1
         return ended
+
+    def _seconds_for(self, info: dict[Any, Any], *, is_silent: bool) -> float:
+        """Return how long the latest statement of a connection may take."""
+        allowed = self._seconds if is_silent else float(info.get(_ALLOWED, self._seconds))
+        return min(allowed, patience.left_for_statement(info))
 
 
 _NUMBER, _ALLOWED = "realmgate.statements", "realmgate.seconds"
@@ -161,6 +165,7 @@ def _count(connection: Connection) -> None:
 def allow_seconds(connection: Connection, seconds: int) -> None:
     """Let each statement of the transaction that is under way take longer than others may."""
     if connection.dialect.name == "postgresql":
+        patience.lift()
         connection.info[_ALLOWED] = seconds
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{seconds}s'")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Response
 from sqlalchemy.exc import DataError, IntegrityError
 
+from idp import patience
 from idp.console.browser import Visit, look_again
 from idp.console.dialogs import see_other
 from idp.console.forms import PageWords
@@ -74,9 +75,10 @@ def picked_in(posted: Posted) -> list[str]:
 def try_one(visit: Visit, act: Callable[[str], object], key: str) -> str:
     """Do something to one, in a transaction of its own, and return why it was refused; empty if it was done."""
     try:
-        look_again(visit)
-        act(key)
-        commit()
+        with patience.answering():  # each has as long as it would have alone
+            look_again(visit)
+            act(key)
+            commit()
     except (IdpError, IntegrityError, DataError) as error:
         db.session.rollback()
         return classify(error, words=PageWords())[2]

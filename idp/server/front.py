@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask
 
+from idp import patience
 from idp.errors import OverloadedError
 from idp.telemetry import count
 from idp.web.body import Environ
@@ -59,7 +60,8 @@ class Front:
 
         environ[GIVE_BACK] = give_back
         try:
-            return self._app(environ, start_response)
+            with patience.answering():  # what is made while it is sent is made after this
+                return self._app(environ, start_response)
         finally:
             give_back()
 

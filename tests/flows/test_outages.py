@@ -15,14 +15,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from idp import db as database
-from idp import feed, runtime, stuck
-from idp.db import db
+from idp import feed, patience, runtime, stuck
+from idp.db import db, storage_errors
 from idp.errors import StorageUnavailableError
 from idp.outages import explain, is_unavailable
 from idp.server.front import WAIT_FOR_PLACE
 from idp.settings import Settings
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
+from tests.faults.surroundings import Wire
+from tests.faults.surroundings import postgres as cluster
 from tests.flows.test_people import call, make_person, session_token
 from tests.serving import PATIENCE, PROJECT, Server, free_port, run_idp, send, wait_until
 
@@ -241,14 +243,16 @@ def test_database_that_accepts_and_does_not_answer(postgres: Any, tmp_path: Path
 def test_all_waits_that_one_call_may_come_to_end_before_the_longest_call() -> None:
     """What a machine that is busy adds is its own; the limits themselves leave it something."""
     noticed = 2 * stuck.LOOK_EVERY  # a statement is seen one look after it has begun, and ended one look after its time
-    assert database.WAIT_FOR_LOCK + stuck.LATER + noticed < stuck.LONGEST_CALL, "a statement; whoever waits for it tries no more"
-    assert max(feed.LONGEST_WAIT, feed.AWAY_AFTER) < stuck.LONGEST_CALL, "a neighbour's question"
+    assert database.WAIT_FOR_LOCK + stuck.LATER + noticed < patience.LONGEST_CALL, (
+        "a statement; whoever waits for it tries no more"
+    )
+    assert max(feed.LONGEST_WAIT, feed.AWAY_AFTER) < patience.LONGEST_CALL, "a neighbour's question"
     for url, hosts in (("postgresql://a@one/x", 1), ("postgresql://a@one,two/x", 2)):
         options = database.engine_options(Settings(database_url=url))
-        assert hosts * options["connect_args"]["connect_timeout"] < stuck.LONGEST_CALL
-        assert options["connect_args"]["tcp_user_timeout"] < 1000 * stuck.LONGEST_CALL
-        assert options["pool_timeout"] < stuck.LONGEST_CALL
-    assert WAIT_FOR_PLACE < stuck.LONGEST_CALL, "after which what frees a place is a silent server, or an answer"
+        assert hosts * options["connect_args"]["connect_timeout"] < patience.LONGEST_CALL
+        assert options["connect_args"]["tcp_user_timeout"] < 1000 * patience.LONGEST_CALL
+        assert options["pool_timeout"] < patience.LONGEST_CALL
+    assert WAIT_FOR_PLACE < patience.LONGEST_CALL, "after which what frees a place is a silent server, or an answer"
 
 
 def test_silent_server_is_tried_by_one_at_a_time_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,6 +317,72 @@ def test_statement_that_may_take_its_time_is_not_cut(pg_make: Factory, monkeypat
             done.set()
             looking.join()
             db.session.rollback()
+
+
+def test_request_waits_so_long_for_all_statements_together(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LONGEST_CALL", patience.MARGIN + 0.5)
+    sleep = text("SELECT pg_sleep(0.3)")
+    with pg_make.app.app_context():
+        for _ in range(3):  # nobody waits for an answer
+            db.session.execute(sleep)
+        with patience.answering():
+            db.session.execute(sleep)
+            db.session.execute(sleep)
+            with pytest.raises(StorageUnavailableError, match="database"), storage_errors():
+                db.session.execute(text("SELECT 1"))
+        db.session.rollback()
+        with patience.answering():
+            stuck.allow_seconds(db.session.connection(), 60)
+            for _ in range(3):
+                db.session.execute(sleep)
+        db.session.rollback()
+
+
+def test_statement_is_cut_when_the_request_has_waited_for_as_long_as_it_may(
+    pg_make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LONGEST_CALL", patience.MARGIN + 0.5)
+    monkeypatch.setattr(database, "WAIT_FOR_LOCK", 600)
+    with pg_make.app.app_context():
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.05):
+                stuck.end_stuck_statements()
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            with patience.answering(), pytest.raises(DBAPIError) as cut:
+                db.session.execute(text("SELECT pg_sleep(3)"))
+            assert cut.value.connection_invalidated, "and not ended by the server's own limit"
+        finally:
+            over.set()
+            looking.join()
+            db.session.rollback()
+
+
+def test_database_that_is_slow_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
+    """Each statement is answered in time; a call that has a dozen of them would be so after half a minute."""
+    with cluster() as make:
+        database = make().create()
+        wire = Wire(database.port)
+        url = database.url().replace(str(database.port), str(wire.port))
+        server = Server(tmp_path / "served", settings={"IDP_DATABASE_URL": url, "IDP_WORKERS": "1"}).start()
+        try:
+            application = server.create_application("bot")
+            assert server.token(application).status == 200
+            wire.delay(0.6)
+            body = json.dumps({"emailId": "a@b.example", "password": "x", "org": "acme"}).encode()
+            began = time.monotonic()
+            answer = send(f"{server.url}/v1/auth/authenticate", body, {"Content-Type": "application/json"})
+            assert (answer.status, bool(answer.headers.get("Retry-After"))) == (503, True)
+            assert time.monotonic() - began < 15
+            wire.delay(0)
+            wait_until(lambda: server.token(application).status == 200, "the recovery")
+        finally:
+            server.stop()
+            wire.close()
 
 
 def test_probes_write_once_a_second_and_one_row(pg_make: Factory) -> None:

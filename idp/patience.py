@@ -1,0 +1,105 @@
+"""How long a request waits for the database altogether: each wait has a limit of its own, and all of them together have one.
+
+A database that is slow, and not away, answers each statement in time, and a call that has twenty of them late. What a request has
+waited is added up here; when that is too much, it is told to come again, as in an outage.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+LONGEST_CALL = 5.0
+"""Seconds after which every call is answered, whatever the database does."""
+
+MARGIN = 0.75
+"""Seconds by which a wait ends late: it is looked at four times a second, and the server's own limit comes first."""
+
+SLIGHT = 0.05
+"""Seconds of a wait that do not count: a machine that is busy adds them to each, however quick the database is."""
+
+
+class SlowDatabaseError(PoolTimeoutError):
+    """The request has waited for the database as long as it may."""
+
+
+class _Patience(threading.local):
+    left: float | None = None
+    """Seconds that this thread may still wait; None for as long as each wait's own limit says."""
+
+
+_patience = _Patience()
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Bound what this thread waits for the database until the block ends: somebody waits for an answer."""
+    before, _patience.left = _patience.left, LONGEST_CALL - MARGIN
+    try:
+        yield
+    finally:
+        _patience.left = before
+
+
+def lift() -> None:
+    """Let this thread wait as long as each wait's own limit says: what it does is known to take its time."""
+    _patience.left = None
+
+
+def left() -> float:
+    """Return the seconds that this thread may still wait.
+
+    :raises SlowDatabaseError: there are none.
+    """
+    if _patience.left is None:
+        return float("inf")
+    if _patience.left <= 0:
+        raise SlowDatabaseError("the database answers too slowly")
+    return _patience.left
+
+
+def spend(seconds: float) -> None:
+    """Count what this thread has waited."""
+    if _patience.left is not None and seconds > SLIGHT:
+        _patience.left -= seconds
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[float]:
+    """Count what is waited within the block, which is given the seconds that are left for it.
+
+    :raises SlowDatabaseError: there are none.
+    """
+    most, began = left(), time.monotonic()
+    try:
+        yield most
+    finally:
+        spend(time.monotonic() - began)
+
+
+def count_statements(engine: Engine) -> None:
+    """Have what statements of an engine take be counted, and none begin when there is no time left for it."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _begin(connection: Connection, *_: Any) -> None:
+        connection.info[_LEFT] = left()
+        connection.info[_BEGAN] = time.monotonic()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _end(connection: Connection, *_: Any) -> None:
+        spend(time.monotonic() - connection.info.pop(_BEGAN, float("inf")))
+
+
+def left_for_statement(info: dict[Any, Any]) -> float:
+    """Return the seconds that were left when the latest statement of a connection began.
+
+    :param info: what SQLAlchemy keeps with the connection.
+    """
+    return float(info.get(_LEFT, float("inf")))
+
+
+_LEFT, _BEGAN = "realmgate.left", "realmgate.began"
