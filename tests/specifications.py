@@ -227,7 +227,7 @@ PARTLY = [
     ),
     (
         "RFC 9449",
-        "Session tokens, which API keys are exchanged for, are not bound. The verifier in Python remembers proofs for its own process, and hands out no nonces. The gateway takes proofs for APIs whose audience is their URL.",
+        "Session tokens, which API keys are exchanged for, are not bound. The verifier in Python remembers proofs for its own process, and hands out no nonces; those in TypeScript and Go take no proofs, and refuse bound tokens. The gateway takes proofs for APIs whose audience is their URL.",
     ),
     (
         "RFC 8705",

@@ -16,6 +16,7 @@ const (
 	Audience  Cause = "audience"  // meant for another API
 	Claims    Cause = "claims"    // claims that are missing or have another form
 	Recalled  Cause = "recalled"  // taken back since it was issued
+	Bound     Cause = "bound"     // to a key or a certificate, and no proofs are taken here
 )
 
 // InvalidTokenError says that a token is refused. Answer 401 with the error invalid_token.

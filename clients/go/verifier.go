@@ -190,6 +190,9 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Identity, error) {
 	if identity == nil {
 		return nil, refuse(Claims, "The token's claims do not have the expected form.")
 	}
+	if _, isBound := t.claims["cnf"]; isBound { // whatever to, and to nothing: who sends it has shown none of it
+		return nil, refuse(Bound, "The token is bound to a key or a certificate, and this API takes no proofs. Fetch one that is not bound.")
+	}
 	return identity, nil
 }
 

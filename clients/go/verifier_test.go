@@ -240,6 +240,7 @@ func TestMiddleware(t *testing.T) {
 	mux.Handle("/editors", v.Middleware(hello, RequireRoles("editor", "administrator")))
 	mux.Handle("/projects/{project}", v.Middleware(hello, RequireProjectRoles(project, "researcher")))
 	good := "Bearer " + issuer.token(key, nil)
+	bound := `Bearer error="invalid_token", error_description="The token is bound to a key or a certificate, and this API takes no proofs. `
 	for name, each := range map[string]struct {
 		path      string
 		headers   []string
@@ -254,6 +255,9 @@ func TestMiddleware(t *testing.T) {
 		"two tokens":        {"/any", []string{good + " x"}, 400, `Bearer error="invalid_request"`},
 		"newline":           {"/any", []string{good + "\n"}, 400, `Bearer error="invalid_request"`},
 		"expired":           {"/any", []string{"Bearer " + issuer.token(key, map[string]any{"exp": 1})}, 401, `Bearer error="invalid_token"`},
+		"bound to a key":    {"/any", []string{"Bearer " + issuer.token(key, map[string]any{"cnf": map[string]any{"jkt": "x"}})}, 401, bound},
+		"bound, as DPoP":    {"/any", []string{"DPoP " + issuer.token(key, map[string]any{"cnf": map[string]any{"jkt": "x"}})}, 400, `Bearer error="invalid_request"`},
+		"bound to nothing":  {"/editors", []string{"Bearer " + issuer.token(key, map[string]any{"cnf": map[string]any{}})}, 401, bound},
 		"role is missing":   {"/editors", []string{good}, 403, `Bearer error="insufficient_scope"`},
 		"role on a project": {"/projects/vision", []string{good}, 200, ""},
 		"another project":   {"/projects/speech", []string{good}, 403, `Bearer error="insufficient_scope"`},

@@ -68,6 +68,7 @@ def check_possession(token: str, claims: Mapping[str, Any], shown: Shown, used: 
         not isinstance(confirmation, dict)
         or not set(confirmation) <= {"jkt", "x5t#S256"}
         or ("cnf" in claims) != bool(confirmation)
+        or not all(isinstance(each, str) for each in confirmation.values())
     ):
         raise UnprovenTokenError("The token is bound to something that is not known here.")
     if "x5t#S256" in confirmation and confirmation["x5t#S256"] != _thumbprint(shown.certificate):

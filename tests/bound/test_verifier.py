@@ -61,7 +61,9 @@ def test_token_that_is_not_bound_takes_no_proof(issuer: Issuer, prover: Prover) 
         verifier.verify(token, proof=prover.proof("GET", URL, token=token), method="GET", url=URL)
 
 
-@pytest.mark.parametrize("confirmation", [{"jku": "https://x.example"}, {"jkt": "x", "kid": "y"}, "jkt", 7, [], {}])
+@pytest.mark.parametrize(
+    "confirmation", [{"jku": "https://x.example"}, {"jkt": "x", "kid": "y"}, {"x5t#S256": None}, "jkt", 7, [], {}]
+)
 def test_token_that_is_bound_to_something_else_is_refused(issuer: Issuer, prover: Prover, confirmation: Any) -> None:
     token = issuer.token(cnf=confirmation)
     proof = prover.proof("GET", URL, token=token)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from idp.jose import read_unverified
+from tests.bound.proving import Prover
 from tests.clients.examples import AUDIENCE, example, missing
 from tests.serving import Server, send, wait_until
 
@@ -43,6 +44,23 @@ def test_first_example_works(served: Server, language: str, tmp_path: Path) -> N
         assert (ask(token[:-4] + "AAAA").status, ask(token + "A").json["error"]) == (401, "invalid_token")
         assert ask(token_of(served, elsewhere)).json["error_description"] == "The token is meant for another API."
         assert ask(token_of(served, nobody)).status == 403
+
+
+@pytest.mark.spec("R105")
+def test_token_that_is_bound_to_a_key_is_refused(served: Server, language: str, tmp_path: Path) -> None:
+    """Whoever steals one has no proof, and neither package takes any."""
+    made, url = application(served, f"bound-{language}"), served.endpoint("token")
+    form = {"grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": made["client_secret"]}
+    answer = send(url, form, Prover().headers("POST", url)).json
+    assert answer["token_type"] == "DPoP"
+    with example(language, served, tmp_path) as ask:
+        assert ask(token_of(served, made)).status == 200
+        refused = ask(answer["access_token"])
+    assert refused.status == 401, refused.body
+    assert refused.json["error"] == "invalid_token"
+    sentence = "The token is bound to a key or a certificate, and this API takes no proofs. Fetch one that is not bound."
+    assert refused.json["error_description"] == sentence
+    assert refused.headers["WWW-Authenticate"] == f'Bearer error="invalid_token", error_description="{sentence}"'
 
 
 def test_key_sets_that_expire_and_keys_that_change(language: str, own_server: Server, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ CAUSES = {
     "The token's nbf is ": "claims",
     "The token's iat is ": "claims",
     "The token's claims do not have the expected form.": "claims",
+    "The token is bound to a key: ": "bound",
+    "The token is bound to a certificate ": "bound",
+    "The token is bound to something ": "bound",
 }
 """What the vectors call a cause, by how the sentence of the refusal begins."""
 

@@ -10,7 +10,8 @@ export type Cause =
   | "early" // from the future
   | "audience" // meant for another API
   | "claims" // claims that are missing or have another form
-  | "recalled"; // taken back since it was issued
+  | "recalled" // taken back since it was issued
+  | "bound"; // to a key or a certificate, and no proofs are taken here
 
 /** The token is refused: answer 401 `invalid_token`. The message is for whoever sent it, and holds no part of it. */
 export class InvalidTokenError extends Error {

@@ -137,6 +137,11 @@ class TokenVerifier implements Verifier {
     await this.recall?.check(token);
     const identity = identityOf(claims, this.clock());
     if (!identity) throw new InvalidTokenError("claims", "The token's claims do not have the expected form.");
+    if ("cnf" in claims) {
+      // whatever to, and to nothing: who sends it has shown none of it
+      const sentence = "The token is bound to a key or a certificate, and this API takes no proofs. Fetch one that is not bound.";
+      throw new InvalidTokenError("bound", sentence);
+    }
     return identity;
   }
 

@@ -59,6 +59,23 @@ test("a good token comes through, and no other", async (context) => {
   }
 });
 
+test("a bound token does not come through, whatever it is sent as", async (context) => {
+  const { issuer, verifier, good } = await setUp(context);
+  const ask = await serve(context, verifier);
+  const fetched = bearerFetch(verifier, () => new Response());
+  for (const cnf of [{ jkt: "x" }, { "x5t#S256": "x" }, {}, null]) {
+    const token = key.sign(issuer.claims({ cnf }));
+    const answer = await ask({ Authorization: `Bearer ${token}` });
+    assert.equal(answer.status, 401, JSON.stringify(cnf));
+    assert.match(answer.headers["www-authenticate"], /^Bearer error="invalid_token", error_description="The token is bound to [^"]+"$/);
+    assert.equal(JSON.parse(answer.body).error, "invalid_token");
+    assert.equal((await ask({ Authorization: `DPoP ${token}`, DPoP: "x" })).status, 400);
+    const other = await fetched(new Request("https://api.example/", { headers: { Authorization: `Bearer ${token}` } }));
+    assert.deepEqual([other.status, other.headers.get("www-authenticate")], [401, answer.headers["www-authenticate"]]);
+  }
+  assert.equal((await ask({ Authorization: good })).status, 200);
+});
+
 test("a role must be held, on the very project where one is named", async (context) => {
   const { verifier, good } = await setUp(context);
   const editors = await serve(context, verifier, { roles: ["editor", "administrator"] });

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.vectors.verifier import algorithms, bodies, headers, key_sets, recalls, shapes
+from tests.vectors.verifier import algorithms, bodies, bound, headers, key_sets, recalls, shapes
 from tests.vectors.verifier.building import AUDIENCE, ISSUER, Vector, unique
 
 FOLDER = Path(__file__).parents[3] / "clients" / "vectors"
@@ -25,7 +25,7 @@ def vectors() -> list[Vector]:
 
 
 def _all() -> Iterator[Vector]:
-    for part in (algorithms, headers, bodies, shapes, key_sets):
+    for part in (algorithms, headers, bodies, bound, shapes, key_sets):
         yield from part.vectors()
 
 
