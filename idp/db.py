@@ -40,6 +40,7 @@ from sqlalchemy.types import TypeDecorator
 
 from idp import clock, outages, patience
 from idp.database_url import libpq_parameters
+from idp.patience import SlowDatabaseError
 from idp.pool import BoundedPool
 from idp.settings import Settings
 from idp.statements import end_commit
@@ -340,10 +341,12 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_connect")
     def _connect_unless_silent(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-        with patience.waiting() as seconds, connecting():
-            if seconds < named["connect_timeout"]:
-                named = named | {"connect_timeout": max(CONNECT_WITHIN_EACH, int(seconds))}
-            return dialect.connect(*arguments, **named)
+        left = patience.left()
+        if left < CONNECT_WITHIN_EACH:  # less than libpq can be told
+            raise SlowDatabaseError("the database answers too slowly")
+        within = {} if left > int(named["connect_timeout"]) > 0 else {"connect_timeout": int(left)}
+        with connecting():
+            return dialect.connect(*arguments, **named | within)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, delete, event, func, insert, select, 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from idp import clock
+from idp import clock, patience
 from idp.db import Base, BigId, db, without_transaction
 from idp.errors import StorageUnavailableError
 from idp.outages import READ_ONLY, explain
@@ -243,13 +243,14 @@ class Feed:
             return
         if age < CONFIRM_AT_LAST and not self._lock.acquire(blocking=False):
             return  # a neighbouring thread is asking already
-        if age >= CONFIRM_AT_LAST:
-            self._wait_for_turn()
-        try:
-            if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
-                self._ask(asked, oldest=CONFIRM_AT_LAST)
-        finally:
-            self._lock.release()
+        with patience.waiting():
+            if age >= CONFIRM_AT_LAST:
+                self._wait_for_turn()
+            try:
+                if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
+                    self._ask(asked, oldest=CONFIRM_AT_LAST)
+            finally:
+                self._lock.release()
 
     def confirm_now(self) -> None:
         """See to it that memory has all that was committed before this call. Threads that wait for that share one question.
@@ -257,12 +258,13 @@ class Feed:
         :raises StorageUnavailableError: the database cannot be asked.
         """
         asked = time.monotonic()
-        self._wait_for_turn()
-        try:
-            if self._confirmed < asked:
-                self._ask(asked, oldest=0.0)
-        finally:
-            self._lock.release()
+        with patience.waiting():
+            self._wait_for_turn()
+            try:
+                if self._confirmed < asked:
+                    self._ask(asked, oldest=0.0)
+            finally:
+                self._lock.release()
 
     def confirm_unless_away(self) -> float:
         """Confirm what is in memory, unless the database does not answer just now; return how many seconds old it is.
@@ -286,7 +288,7 @@ class Feed:
         :raises StorageUnavailableError: it gets no answer.
         """
         left = LONGEST_WAIT - (time.monotonic() - self._asking_since) if self._failed_at < self._confirmed else 0.0
-        if not self._lock.acquire(timeout=max(AWAY_AFTER, left)):
+        if not self._lock.acquire(timeout=min(max(AWAY_AFTER, left), max(0.0, patience.left()))):
             raise StorageUnavailableError(cause="the database does not answer")
 
     def _ask(self, asked: float, *, oldest: float) -> None:

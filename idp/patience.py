@@ -30,6 +30,8 @@ class SlowDatabaseError(PoolTimeoutError):
 class _Patience(threading.local):
     left: float | None = None
     """Seconds that this thread may still wait; None for as long as each wait's own limit says."""
+    since: float | None = None
+    """When the wait that it is in has begun; None for none."""
 
 
 _patience = _Patience()
@@ -55,29 +57,39 @@ def left() -> float:
 
     :raises SlowDatabaseError: there are none.
     """
+    found = _left()
+    if found <= 0:
+        raise SlowDatabaseError("the database answers too slowly")
+    return found
+
+
+def _left() -> float:
     if _patience.left is None:
         return float("inf")
-    if _patience.left <= 0:
-        raise SlowDatabaseError("the database answers too slowly")
-    return _patience.left
+    return _patience.left if _patience.since is None else _patience.left - (time.monotonic() - _patience.since)
 
 
 def spend(seconds: float) -> None:
-    """Count what this thread has waited."""
-    if _patience.left is not None and seconds > SLIGHT:
+    """Count what this thread has waited. What it has waited within `waiting` is counted there."""
+    if _patience.left is not None and _patience.since is None and seconds > SLIGHT:
         _patience.left -= seconds
 
 
 @contextlib.contextmanager
-def waiting() -> Iterator[float]:
-    """Count what is waited within the block, which is given the seconds that are left for it.
+def waiting() -> Iterator[None]:
+    """Count what is waited within the block.
 
-    :raises SlowDatabaseError: there are none.
+    :raises SlowDatabaseError: there is no time left for it.
     """
-    most, began = left(), time.monotonic()
+    left()
+    if _patience.since is not None:  # it is counted already
+        yield
+        return
+    began = _patience.since = time.monotonic()
     try:
-        yield most
+        yield
     finally:
+        _patience.since = None
         spend(time.monotonic() - began)
 
 
@@ -86,19 +98,30 @@ def count_statements(engine: Engine) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def _begin(connection: Connection, *_: Any) -> None:
-        connection.info[_LEFT] = left()
+        left()
+        note_left(connection.info)
         connection.info[_BEGAN] = time.monotonic()
+
+    @event.listens_for(engine, "commit")
+    def _commit(connection: Connection) -> None:
+        if not connection.invalidated:
+            note_left(connection.info)
 
     @event.listens_for(engine, "after_cursor_execute")
     def _end(connection: Connection, *_: Any) -> None:
         spend(time.monotonic() - connection.info.pop(_BEGAN, float("inf")))
 
 
-def left_for_statement(info: dict[Any, Any]) -> float:
-    """Return the seconds that were left when the latest statement of a connection began.
+def note_left(info: dict[Any, Any]) -> None:
+    """Note with a connection how long whoever uses it now may wait.
 
-    :param info: what SQLAlchemy keeps with the connection.
+    :param info: what SQLAlchemy keeps with it.
     """
+    info[_LEFT] = _left()
+
+
+def left_for(info: dict[Any, Any]) -> float:
+    """Return the seconds that whoever uses a connection could wait when that was noted last."""
     return float(info.get(_LEFT, float("inf")))
 
 

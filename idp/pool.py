@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from idp import patience
 from idp.stuck import refuse_while_silent
@@ -63,6 +63,11 @@ class BoundedPool(QueuePool):
         """Have each connection that was opened before now be replaced when it is next taken."""
         self._invalidate_time = time.time()
 
+    def connect(self) -> PoolProxiedConnection:
+        """Return a connection that was found to work, or is new: what that takes counts for who waits for it."""
+        with patience.waiting():
+            return super().connect()
+
     def _do_get(self) -> ConnectionPoolEntry:
         self.before_waiting()
         thread = threading.get_ident()
@@ -81,6 +86,7 @@ class BoundedPool(QueuePool):
             self._leave(thread)
             raise
         self._takers[entry] = thread
+        patience.note_left(entry.info)  # for the look at whether it still works
         return entry
 
     def _wait_for_room(self, most: int) -> None:
@@ -89,8 +95,7 @@ class BoundedPool(QueuePool):
         :raises PoolTimeoutError: they are not in time.
         """
         began = time.monotonic()
-        with patience.waiting() as seconds:
-            in_time = self._changed.wait_for(lambda: self._out < most, min(self._timeout, seconds))
+        in_time = self._changed.wait_for(lambda: self._out < most, min(self._timeout, patience.left()))
         self.counts.waits += 1
         self.counts.seconds += time.monotonic() - began
         if not in_time:

@@ -149,7 +149,7 @@ class Watch:
     def _seconds_for(self, info: dict[Any, Any], *, is_silent: bool) -> float:
         """Return how long the latest statement of a connection may take."""
         allowed = self._seconds if is_silent else float(info.get(_ALLOWED, self._seconds))
-        return min(allowed, patience.left_for_statement(info))
+        return min(allowed, patience.left_for(info))
 
 
 _NUMBER, _ALLOWED = "realmgate.statements", "realmgate.seconds"
