@@ -27,7 +27,7 @@ _VERSION = table("alembic_version", column("version_num", String(32)))
 
 
 OLDEST_SERVED = "0023"
-"""Oldest schema whose version works on a database that has this version's: the one before, whose nodes are replaced one by one.
+"""Oldest schema whose version works on a database that has this version's: the one before, so that nodes can be replaced.
 
 A migration only adds, then: what the former version does not know of, it must be able to leave alone (defaults of the database,
 references that end with what they refer to), and what it uses is removed by the migration after. See docs/architecture.md.
