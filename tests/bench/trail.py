@@ -93,11 +93,56 @@ def measure_writes(events: int) -> None:
         print(f"| {name} | {statistics.median(took):.0f} |", flush=True)
 
 
+def split_by_time(months: int) -> None:
+    """Put the events into a table that is partitioned by time, as an installation would have it that keeps them for a year."""
+
+    def execute(statement: str) -> Any:
+        return db.session.execute(text(statement))
+
+    execute("SET LOCAL statement_timeout = 0")
+    indexes = [
+        row[0] for row in execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'audit_event' AND indexname LIKE 'ix_%'")
+    ]
+    execute("ALTER TABLE audit_event RENAME TO audit_event_whole")
+    execute("ALTER INDEX pk_audit_event RENAME TO pk_audit_event_whole")
+    for definition in indexes:
+        name = definition.split()[2]
+        execute(f"ALTER INDEX {name} RENAME TO {name}_whole")
+    execute("CREATE TABLE audit_event (LIKE audit_event_whole INCLUDING DEFAULTS) PARTITION BY RANGE (at)")
+    execute("ALTER TABLE audit_event ADD CONSTRAINT pk_audit_event PRIMARY KEY (id, at)")
+    for definition in indexes:
+        execute(definition)
+    begin, each = datetime.now(UTC) - timedelta(days=366), timedelta(days=400) / months
+    for number in range(months):
+        since, until = begin + number * each, begin + (number + 1) * each
+        execute(f"CREATE TABLE events_{number} PARTITION OF audit_event FOR VALUES FROM ('{since}') TO ('{until}')")
+    execute("INSERT INTO audit_event SELECT * FROM audit_event_whole")
+    execute("ANALYZE audit_event")
+    db.session.commit()
+
+
+def measure_searches() -> None:
+    """Print how long each search takes at first, and then."""
+    print("| searched for | shown | first, ms | then, ms |\n|---|---|---|---|")
+    for name, filters in searches().items():
+        took = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            rows = audit.list_events("acme", limit=51, **filters)
+            took.append(1000 * (time.perf_counter() - begun))
+            db.session.rollback()
+        print(f"| {name} | {len(rows)} | {took[0]:.1f} | {min(took[1:]):.1f} |", flush=True)
+
+
 def main() -> None:
     """Fill a trail, and print how long each search takes at first and then, and what an event costs that is written."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.trail", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    events = parser.parse_args().events
+    parser.add_argument(
+        "--months", type=int, default=0, help="the same again, in a table that is partitioned into so many pieces"
+    )
+    chosen = parser.parse_args()
+    events = chosen.events
     with postgres() as make, tempfile.TemporaryDirectory() as folder:
         url = make().create().url()
         settings = Settings.load(data_dir=Path(folder) / "data", realms_dir=PROJECT / "realms", database_url=url)
@@ -108,16 +153,14 @@ def main() -> None:
             db.session.execute(text(_FILL), {"n": events})
             db.session.execute(text("ANALYZE audit_event"))
             db.session.commit()
-            print(f"| searched for, among {events:,} events | shown | first, ms | then, ms |\n|---|---|---|---|")
-            for name, filters in searches().items():
-                took = []
-                for _ in range(3):
-                    begun = time.perf_counter()
-                    rows = audit.list_events("acme", limit=51, **filters)
-                    took.append(1000 * (time.perf_counter() - begun))
-                    db.session.rollback()
-                print(f"| {name} | {len(rows)} | {took[0]:.1f} | {min(took[1:]):.1f} |", flush=True)
+            print(f"among {events:,} events")
+            measure_searches()
             measure_writes(events)
+            if chosen.months:
+                split_by_time(chosen.months)
+                print(f"\npartitioned into {chosen.months} months")
+                measure_searches()
+                measure_writes(events)
         close_app(app)
 
 

@@ -48,6 +48,7 @@ def test_systemd_waits_for_the_server_and_the_credentials_are_those_that_setting
     unit = settings_of(UNIT, UNIT.with_name("credentials.conf"))
     assert unit["Type"] == ["notify"]
     assert unit["NoNewPrivileges"] == unit["DynamicUser"] == ["yes"]
+    assert unit["LimitCORE"] == ["0"], "a core dump would hold keys"
     variables = dict(each.split("=", 1) for each in unit["Environment"])
     loaded = {each.partition(":")[0] for each in unit["LoadCredential"]}
     assert {value.removeprefix("%d/") for value in variables.values() if value.startswith("%d/")} == loaded

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import httpx
 import pytest
 
-from idp.verifier import Identity, Verifier
-from idp.verifier.fastapi import RequireToken
+from idp.verifier import Identity, ProtectedResource, Verifier
+from idp.verifier.fastapi import RequireToken, add_metadata
 from tests.bound.proving import Prover
 from tests.verifier.test_frameworks import bearer
 from tests.verifier.test_verifier import AUDIENCE, Issuer, issuer  # noqa: F401 (a fixture)
@@ -39,6 +39,14 @@ def api(issuer: Issuer) -> Any:
     @app.get("/projects/{project}/runs")
     async def on_project(project: str, identity: Annotated[Identity, fastapi.Depends(researcher)]) -> dict[str, str]:
         return {"project": project, "client": identity.client_id}
+
+    resource = ProtectedResource("https://tools.example/mcp", issuer.url, name="Tools")
+    tools = RequireToken(verifier, roles="nobody's", resource=resource)
+    add_metadata(app, resource)
+
+    @app.get("/mcp", dependencies=[fastapi.Depends(tools)])
+    def mcp() -> dict[str, str]:
+        return {}
 
     return app
 
@@ -116,6 +124,17 @@ def test_no_keys_is_503(ask: Ask, issuer: Issuer) -> None:
     issuer.status = 500
     answer = ask("/runs", bearer(issuer.token()))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+@pytest.mark.spec("RS1")
+def test_api_describes_itself_and_its_challenges_lead_there(ask: Ask, issuer: Issuer) -> None:
+    answer = ask("/.well-known/oauth-protected-resource/mcp")
+    assert (answer.status_code, answer.json()["resource"]) == (200, "https://tools.example/mcp")
+    assert answer.json()["authorization_servers"] == [issuer.url]
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    lead = 'resource_metadata="https://tools.example/.well-known/oauth-protected-resource/mcp", scope="roles"'
+    assert ask("/mcp").headers["WWW-Authenticate"] == f"Bearer {lead}"
+    assert ask("/mcp", bearer(issuer.token())).headers["WWW-Authenticate"].endswith(f", {lead}")
 
 
 def test_description_of_the_api_says_nothing_of_the_dependency(api: Any) -> None:
