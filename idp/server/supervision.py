@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,9 @@ YOUNG = 60.0
 
 LONGEST_PAUSE = 15.0
 """Seconds between two tries to begin a worker, at the most."""
+
+LONGEST_PAUSE_OF_ALL = 1.0
+"""The same while no worker is left: then nobody answers, and whatever they have died of may have passed."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +49,8 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         self._has_answered, self._stop_delay = has_answered, stop_delay
         self._signals = 0
         self._died_young: dict[int, int] = {}
+        self._due: dict[int, float] = {}
+        """When the next worker begins in a place whose worker has died, on the steady clock."""
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
         """Take the signal to end; a second one means at once."""
@@ -63,24 +69,38 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         super().shutdown(exit_code)
 
     def _respawn_workers(self, workers: Iterable[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
-        """Begin workers in the place of others: those that have died, or without harm of all (with a delay)."""
+        """Begin workers in the place of others: those that have died, or without harm of all (with a delay).
+
+        Where one is to wait, this is called with its place again when it is time; others that die meanwhile wait for nobody.
+        """
         places = list(workers)
         if not delay and self._has_answered():
-            self._wait(max((self._pause(place) for place in places), default=0.0))
-            if self.interrupt_signal:
-                return
+            places = self._take_due(places)
+        for place in places:
+            self._due.pop(place, None)
         super()._respawn_workers(places, spawn_target, target_loader, delay)
         if self._has_answered():
             self.respawned_wrks.clear()  # by which Granian finds that a worker has died twice
 
-    def _wait(self, pause: float) -> None:
-        """Wait, unless the server is told to end. What else has happened meanwhile is looked at afterwards."""
-        end = time.monotonic() + pause
-        while not self.interrupt_signal and (left := end - time.monotonic()) > 0:
-            self.main_loop_interrupt.clear()
-            if not self.interrupt_signal:
-                self.main_loop_interrupt.wait(left)
-        if self.interrupt_signal or self.interrupt_children or self.reload_signal:
+    def _take_due(self, places: Iterable[int]) -> list[int]:
+        """Note the places whose workers have died, and return those where it is time for the next one."""
+        now = time.monotonic()
+        for place in places:
+            if place not in self._due:
+                self._due[place] = now + self._pause(place)
+        if not any(worker.is_alive() for worker in self.wrks):
+            self._due = {place: min(due, now + LONGEST_PAUSE_OF_ALL) for place, due in self._due.items()}
+        for place, due in self._due.items():
+            if due > now:
+                waiting = threading.Timer(due - now, self._remind, [place])
+                waiting.daemon = True
+                waiting.start()
+        return [place for place, due in self._due.items() if due <= now]
+
+    def _remind(self, place: int) -> None:
+        """Have a place be looked at again, unless a worker has begun in it meanwhile, or none is to begin any more."""
+        if place in self._due and not self.interrupt_signal:
+            self.interrupt_children.append(place)
             self.main_loop_interrupt.set()
 
     def _pause(self, place: int) -> float:

@@ -78,8 +78,8 @@ def killed_workers(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet
         kills, pause = (30, 2.0) if is_long(times) else (4, 1.0)
         at = []
         for _ in range(kills):
-            victim = chance.choice([worker for node in fleet.nodes for worker in node.workers()])
-            victim.send_signal(signal.SIGKILL)
+            if workers := [worker for node in fleet.nodes for worker in node.workers()]:
+                chance.choice(workers).send_signal(signal.SIGKILL)
             at.append(time.monotonic())
             load.run(pause)
         wait_ready(fleet)

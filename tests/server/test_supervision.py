@@ -1,22 +1,38 @@
 """Workers that die young are replaced later and later, whatever else dies meanwhile."""
 
-import threading
 import time
 from typing import Any
 
-from idp.server.supervision import LONGEST_PAUSE, PatientServer
+from idp.server.supervision import LONGEST_PAUSE, LONGEST_PAUSE_OF_ALL, PatientServer
 
 
-class Dead:
-    """A worker that has just been born, and died."""
+class Worker:
+    """A worker that has just been born."""
 
     def __init__(self) -> None:
-        self.birth = time.monotonic()
+        self.birth, self.alive = time.monotonic(), True
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+
+class Watched(PatientServer):
+    """Begins no processes, and notes where it would."""
+
+    def begin(self, *places: int) -> list[int]:
+        """Note that workers have died, as the main loop does; return where others begin at once."""
+        for place in places:
+            self.wrks[place].alive = False
+        found: list[int] = self._take_due(list(places))
+        for place in found:
+            del self._due[place]
+            self.wrks[place] = Worker()
+        return found
 
 
 def server() -> Any:
-    made = PatientServer("idp.server.worker:load", interface="wsgi", workers=2, has_answered=lambda: True, stop_delay=0)
-    made.wrks = [Dead(), Dead()]
+    made = Watched("idp.server.worker:load", interface="wsgi", workers=2, has_answered=lambda: True, stop_delay=0)
+    made.wrks = [Worker(), Worker()]
     return made
 
 
@@ -29,19 +45,38 @@ def test_pauses_grow_for_who_dies_young_and_begin_anew_for_who_has_lived() -> No
     assert made._pause(0) == 0
 
 
-def test_pause_outlasts_the_death_of_another_and_forgets_it_not() -> None:
+def test_others_do_not_wait_for_the_pause_of_one() -> None:
     made = server()
+    made._died_young[0] = 8
+    assert made.begin(0) == []
+    assert made.begin(1) == [1]
+    assert 0 in made._due
+
+
+def test_place_is_looked_at_again_when_its_pause_is_over() -> None:
+    made = server()
+    made._died_young[0] = 1
+    assert made.begin(0) == []
+    assert made.main_loop_interrupt.wait(60)
+    assert made.interrupt_children == [0]
+    made._due[0] = time.monotonic()
+    assert made.begin(0) == [0]
+    assert made._died_young[0] == 2, "it has not died once more"
+
+
+def test_while_nobody_is_left_none_waits_for_long() -> None:
+    made = server()
+    made._died_young = {0: 9, 1: 9}
     began = time.monotonic()
-    threading.Timer(0.05, made.main_loop_interrupt.set).start()
-    made.interrupt_children.append(1)
-    made._wait(0.3)
-    assert time.monotonic() - began >= 0.3
-    assert made.main_loop_interrupt.is_set(), "it is looked at afterwards"
+    assert made.begin(0) == []
+    assert made._due[0] >= began + LONGEST_PAUSE, "another answers"
+    assert made.begin(1) == []
+    assert max(made._due.values()) <= time.monotonic() + LONGEST_PAUSE_OF_ALL
 
 
-def test_signal_ends_the_pause() -> None:
+def test_nothing_begins_after_the_signal_to_end() -> None:
     made = server()
-    threading.Timer(0.05, made.signal_handler_interrupt).start()
-    made._wait(600)
-    assert made.interrupt_signal
-    assert made.main_loop_interrupt.is_set()
+    made._due[0] = 0.0
+    made.signal_handler_interrupt()
+    made._remind(0)
+    assert made.interrupt_children == []
