@@ -28,7 +28,7 @@ class ApplicationSettings(Sheet):
     access_token_type: AccessTokenType | None = Field(default=None, title="Access token type")
     """Header `typ` of its access tokens; by default that of the organisation. `JWT` is for APIs that refuse RFC 9068."""
     token_seconds: TokenSeconds | None = Field(default=None, title="Lifetime of its tokens, in seconds")
-    """Of the access and ID tokens that it gets for itself; the organisation's if that is shorter, or if this is empty."""
+    """Of access and ID tokens that it gets, for itself or people; the organisation's if that is shorter, or if this is empty."""
     kind: KindName = Field(default="machine", title="Kind")
     """`machine` acts for itself; people sign in to `web` (has a secret), `native` and `browser` (have none)."""
     display_name: DisplayName = Field(default="", title="Display name")

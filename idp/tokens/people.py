@@ -71,7 +71,7 @@ def issue_for_person(
     :raises TokenTooLargeError: the roles do not fit one token.
     """
     now = clock.timestamp()
-    expires = int(min(now + realm.person_token_seconds, until))
+    expires = int(min(now + realm.person_token_seconds, now + application.token_seconds, until))
     signer, jti = signer_for(realm, application, now), random_id()
     access = replace(
         _statement(realm, application, person, PERSONS_ACCESS),

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from idp.applications import SCOPES
 from tests.conftest import FrozenClock
-from tests.factories import Factory, set_application
+from tests.factories import Factory, claims_of, set_application, set_realm
 from tests.sign_in.conftest import DONE, Browser, told
 
 ISSUER = "http://localhost:8080/auth/realms/acme"
@@ -53,6 +53,20 @@ def test_server(web: Browser, ann: str) -> None:
     left = hashlib.sha256(tokens["access_token"].encode()).digest()[:16]
     assert claims["at_hash"] == base64.urlsafe_b64encode(left).rstrip(b"=").decode()
     assert not {"email", "name", "groups", "realm_access", "preferred_username"} & claims.keys(), "nobody has asked for these"
+
+
+@pytest.mark.parametrize(("of_realm", "of_application", "seconds"), [(300, None, 300), (36_000, 120, 120), (36_000, 3600, 900)])
+def test_tokens_of_people_live_no_longer_than_the_applications(
+    web: Browser, make: Factory, of_realm: int, of_application: int | None, seconds: int
+) -> None:
+    make.do(lambda realm: set_realm(realm, token_seconds=of_realm))
+    make.change(lambda realm, row: set_application(realm, row, token_seconds=of_application), "shop")
+    tokens = web.redeem(web.signed_in(scope="openid offline_access")["code"]).json
+    for answer in (tokens, web.refresh(tokens["refresh_token"]).json):
+        assert answer["expires_in"] == seconds
+        for name in ("access_token", "id_token"):
+            claims = claims_of(answer[name])
+            assert claims["exp"] - claims["iat"] == seconds
 
 
 @pytest.mark.spec("R7", "R40")
