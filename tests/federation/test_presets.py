@@ -191,7 +191,7 @@ def explain(realm: Realm, token: str) -> list[tuple[str, tuple[str, ...]]]:
     """Return the lines that fail, and what the token says there."""
     known = known_realm(runtime.current(), realm.name)
     assert known is not None
-    rules = federation.examine(known, token, every_rule=True).rules
+    rules = federation.explain(known, token).rules
     return [(each.line.claim, each.found) for found in rules for each in found.lines if not each.holds]
 
 
