@@ -57,6 +57,7 @@ from idp.federation.service import (
     rule_values,
     update_issuer,
     update_rule,
+    vouches_for,
     weakness_of,
 )
 from idp.federation.sheet import FederationRuleSettings, FederationRuleSheet, LineSheet, TrustedIssuerSettings, TrustedIssuerSheet
@@ -127,6 +128,7 @@ __all__ = [
     "update_rule",
     "use_up_grant",
     "values_at",
+    "vouches_for",
     "want_keys",
     "weakness_of",
 ]
