@@ -92,6 +92,10 @@ SITUATIONS: dict[str, tuple[Callable[[Factory, FlaskClient, Issuer, str], object
         "",
     ),
     "the rule is disabled": (lambda make, *_: change_rule(make, enabled=False), "No rule matches."),
+    "the rule is deleted": (
+        lambda make, *_: make.do(lambda realm: federation.delete_rule(realm, federation.get_rule(realm, "deploy"))),
+        "No rule matches.",
+    ),
     "the rule only records": (lambda make, *_: change_rule(make, mode="audit"), "No rule matches."),
     "the issuer is disabled": (lambda make, *_: change_issuer(make, enabled=False), "The issuer is disabled."),
     "another application has a rule, too": (
