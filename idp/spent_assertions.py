@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, delete
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, String, delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp import clock
 from idp.db import Base, db, insert_if_new
@@ -57,8 +57,19 @@ def spend(realm_id: int, signer: Signer, names: Iterable[str], jti: str, expires
     :param names: all that it could be known by here, should what is trusted become another.
     :param expires_at: until when it might be accepted otherwise.
     """
-    marks = sorted(mark_of(signer, name, hash_jti(jti)) for name in set(names))  # in order: nobody waits for one another
+    marks = _marks_of(signer, names, jti)
     return all(insert_if_new(SpentAssertion, realm_id=realm_id, mark=mark, expires_at=expires_at) for mark in marks)
+
+
+def is_spent(session: Session, realm_id: int, signer: Signer, names: Iterable[str], jti: str) -> bool:
+    """Tell whether `spend` would be too late, without using anything up: to explain, and never to decide."""
+    marks = _marks_of(signer, names, jti)
+    query = select(SpentAssertion.mark).where(SpentAssertion.realm_id == realm_id, SpentAssertion.mark.in_(marks))
+    return session.scalar(query.limit(1)) is not None
+
+
+def _marks_of(signer: Signer, names: Iterable[str], jti: str) -> list[str]:
+    return sorted(mark_of(signer, name, hash_jti(jti)) for name in set(names))  # in order: nobody waits for one another
 
 
 def forget_spent() -> None:

@@ -217,7 +217,10 @@ class RuleExplained(TypedDict):
     name: str
     application: str
     mode: Literal["enforce", "audit"]
+    enabled: bool
+    """Whether it counts."""
     matches: bool
+    """Whether all its lines hold."""
     lines: list[LineShown]
 
 
@@ -227,12 +230,17 @@ class Explanation(TypedDict):
     admitted: bool
     problem: str
     """Why it would admit nobody; empty if it would."""
+    caveat: str
+    """What the application could not have although it would be admitted; empty for nothing."""
     application: str
     rule: str
     issuer: str
     """Name of the trusted issuer; empty for none."""
     subject: str
     rules: list[RuleExplained]
+    """Rules of the issuer, those that match first."""
+    rulesLeftOut: int
+    """How many more it has. Those that can match have been looked at, too."""
 
 
 @signed_in
@@ -343,15 +351,18 @@ def unlink_person(authority: Authority, uid: str) -> None:
 @signed_in
 def explain(authority: Authority, body: Explained) -> Explanation:
     """Tell what would become of an assertion, rule by rule and line by line. It is neither kept nor used up."""
-    found = rules.federation.explain(authority, body.assertion, body.clientId)
+    explained = rules.federation.explain(authority, body.assertion, body.clientId)
+    found = explained.verdict
     return {
         "admitted": found.admitted is not None,
         "problem": told(found.problem, Words()),
+        "caveat": told(explained.caveat, Words()),
         "application": found.admitted.client_id if found.admitted is not None else "",
         "rule": found.admitted.name if found.admitted is not None else "",
         "issuer": found.issuer.name if found.issuer is not None else "",
         "subject": found.subject,
-        "rules": [_explained(each) for each in found.rules],
+        "rules": [_explained(each) for each in explained.rules],
+        "rulesLeftOut": explained.left_out,
     }
 
 
@@ -367,6 +378,7 @@ def _explained(finding: RuleFinding) -> RuleExplained:
         "name": finding.rule.name,
         "application": finding.rule.client_id,
         "mode": finding.rule.mode.value,
+        "enabled": finding.rule.enabled,
         "matches": finding.matches,
         "lines": [
             {"claim": each.line.claim, "value": each.line.value, "holds": each.holds, "found": list(each.found)}

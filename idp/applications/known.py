@@ -122,6 +122,11 @@ class KnownApplication:
     derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     """What others work out from the fields above and want to keep exactly as long as they hold."""
 
+    @property
+    def gets_own_tokens(self) -> bool:
+        """Whether it may get tokens for itself, and not for people alone."""
+        return "client_credentials" in self.grants
+
     def limited_to(self, frozen: Frozen | None) -> "KnownApplication":
         """Return the application limited to what one of its credentials carries; computed once for each limit."""
         if frozen is None:

@@ -375,35 +375,46 @@ def explain(realm: "Realm", file: Any, client_id: str, as_json: bool) -> None:
     known = realms.known_realm(runtime.current(), realm.name)
     if known is None:
         raise NotFoundError(f"There is no realm {realm.name!r}.")
-    found = federation.examine(known, assertion, client_id=client_id, every_rule=True)
+    explained = federation.explain(known, assertion, client_id=client_id)
     if as_json:
-        show_json(_examination_json(found))
+        show_json(_explanation_json(explained))
     else:
-        _show_examination(found)
-    if found.admitted is None:
+        _show_explanation(explained)
+    if explained.verdict.admitted is None:
         sys.exit(1)
 
 
-def _show_examination(found: Any) -> None:
+def _show_explanation(explained: Any) -> None:
+    found = explained.verdict
     if found.issuer is not None:
         click.echo(f"Issuer: {found.issuer.name} ({found.issuer.issuer})")
-    for each in found.rules:
-        click.echo(f"Rule {each.rule.name} for {each.rule.client_id}: {'matches' if each.matches else 'does not match'}")
+    for each in explained.rules:
+        state = f"mode {each.rule.mode}" if each.rule.enabled else f"mode {each.rule.mode}, disabled"
+        matches = "matches" if each.matches else "does not match"
+        click.echo(f"Rule {each.rule.name} for {each.rule.client_id} ({state}): {matches}")
         for line in each.lines:
             said = " or ".join(repr(value[:200]) for value in line.found[:5]) or "nothing"
             click.echo(
                 f"  {'ok  ' if line.holds else 'FAIL'}  {line.line.claim} = {line.line.value!r}: the assertion says {said}"
             )
+    if explained.left_out:
+        click.echo(
+            f"Rules of this issuer that are not shown: {explained.left_out}. Those of them that can match were looked at, too."
+        )
     if found.admitted is not None:
         click.echo(f"Admitted as {found.admitted.client_id}, by rule {found.admitted.name}.")
     else:
         click.echo(f"Refused: {told(found.problem, Words())}")
+    if explained.caveat:
+        click.echo(told(explained.caveat, Words()))
 
 
-def _examination_json(found: Any) -> dict[str, Any]:
+def _explanation_json(explained: Any) -> dict[str, Any]:
+    found = explained.verdict
     return {
         "admitted": found.admitted is not None,
         "problem": told(found.problem, Words()),
+        "caveat": told(explained.caveat, Words()),
         "application": found.admitted.client_id if found.admitted is not None else None,
         "rule": found.admitted.name if found.admitted is not None else None,
         "issuer": found.issuer.name if found.issuer is not None else None,
@@ -413,14 +424,16 @@ def _examination_json(found: Any) -> dict[str, Any]:
                 "name": each.rule.name,
                 "application": each.rule.client_id,
                 "mode": each.rule.mode.value,
+                "enabled": each.rule.enabled,
                 "matches": each.matches,
                 "lines": [
                     {"claim": line.line.claim, "value": line.line.value, "holds": line.holds, "found": list(line.found)}
                     for line in each.lines
                 ],
             }
-            for each in found.rules
+            for each in explained.rules
         ],
+        "rules_left_out": explained.left_out,
     }
 
 

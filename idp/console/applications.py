@@ -376,6 +376,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
         "key_set": applications.find_key_set(application),
         "live": sum(secret.is_live(clock.now()) for secret in secrets),
+        "can_authenticate": rules.applications.can_authenticate(application),
         "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),
         "holder": target,
         "keys": keys,

@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from idp import applications, clock, rules
+from idp import applications, rules
 from idp.applications import SecretSheet
 from idp.console.applications import application_url, show_secret
 from idp.console.browser import Visit, page
@@ -48,7 +48,6 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
     if found is None:
         raise NotFoundError(f"Application {name!r} has no live secret {secret[:80]!r}.")
     others = applications.list_secrets(application)
-    live = [each for each in others if each.id != found.id and each.is_live(clock.now())]
     consequences = [use_of_secret(found)]
     if found.last_used_at is not None:
         if applications.safe_to_retire(found, others):
@@ -56,7 +55,7 @@ def retire_secret(visit: Visit, name: str, secret: str) -> Response | str:
         else:
             consequences.append(say("Anything that still uses it is refused within a second."))
             consequences.append(say("The tokens that were fetched with it end at once."))
-    if not live and not application.has_keys:
+    if not rules.applications.can_authenticate(application, without=found):
         consequences.append(say("It is the last one: without it, the application cannot fetch tokens."))
     question = Confirmation(
         title=say("Retire secret {secret} of {name}", secret=secret, name=name),

@@ -313,18 +313,19 @@ def explain(visit: Visit) -> Response | str:
     """Tell what becomes of an assertion, rule by rule and line by line."""
     rules.federation.check_explaining(visit.authority)
     form = ExplainForm(visit.posted)
-    found: list[federation.Examination] = []
+    explained: list[federation.Explanation] = []
 
     def act() -> None:
         assertion, client_id = (form.assertion.data or "").strip(), (form.client_id.data or "").strip()
-        found.append(rules.federation.explain(visit.authority, assertion, client_id))
+        explained.append(rules.federation.explain(visit.authority, assertion, client_id))
 
     form.do(act)
     return form_page(
         "console/federation/explain.html",
         form,
-        found=found[0] if found else None,
-        problem=told(found[0].problem, PageWords()) if found else "",
+        explained=explained[0] if explained else None,
+        problem=told(explained[0].verdict.problem, PageWords()) if explained else "",
+        caveat=told(explained[0].caveat, PageWords()) if explained else "",
     )
 
 

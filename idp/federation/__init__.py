@@ -9,13 +9,13 @@ from idp.federation.check import (
     RuleFinding,
     admit,
     examine,
-    forget_used_assertions,
     is_grant,
     take_grant,
     trusted,
     use_up_grant,
 )
 from idp.federation.conditions import Line, matches, values_at
+from idp.federation.explaining import Explanation, explain
 from idp.federation.fetching import fetch_due_keys, want_keys
 from idp.federation.known import KnownIssuer, KnownRule, audiences_of, known_issuers
 from idp.federation.models import (
@@ -57,15 +57,18 @@ from idp.federation.service import (
     rule_values,
     update_issuer,
     update_rule,
+    vouches_for,
     weakness_of,
 )
 from idp.federation.sheet import FederationRuleSettings, FederationRuleSheet, LineSheet, TrustedIssuerSettings, TrustedIssuerSheet
+from idp.federation.spending import forget_used_assertions
 
 __all__ = [
     "PRESETS",
     "Admission",
     "AssertionRefusedError",
     "Examination",
+    "Explanation",
     "FederatedPerson",
     "FederationRule",
     "FederationRuleSettings",
@@ -97,6 +100,7 @@ __all__ = [
     "delete_issuer",
     "delete_rule",
     "examine",
+    "explain",
     "fetch_due_keys",
     "find_person",
     "forget_used_assertions",
@@ -124,6 +128,7 @@ __all__ = [
     "update_rule",
     "use_up_grant",
     "values_at",
+    "vouches_for",
     "want_keys",
     "weakness_of",
 ]

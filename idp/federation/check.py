@@ -1,32 +1,30 @@
 """Examining an assertion: who issued it, whether it counts, which rules it matches, and which application that admits.
 
-One examination serves both who is admitted and who wants to know why not, so that an explanation cannot differ from what happens.
+One examination serves both who is admitted and who wants to know why not, so that an explanation cannot differ from what happens:
+whatever refuses an assertion belongs into `_decide`, and never behind it. Only using it up is beside that.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-
-from sqlalchemy import delete
 
 from idp import access, clock, spent_assertions
 from idp.applications import ASSERTION_ALGORITHMS, KnownApplication, Origin, known_application
-from idp.db import db, insert_if_new
 from idp.errors import IdpError, Kind, Sentence
 from idp.federation.conditions import Line, values_at
-from idp.federation.known import KnownIssuer, KnownRule, known_audits, known_issuers, known_rules, pin_of, read_rules, rules_of
-from idp.federation.models import Mode, UsedForeignAssertion
+from idp.federation.known import KnownIssuer, KnownRule, known_audits, known_issuers, known_rules, pin_of
+from idp.federation.models import Mode
 from idp.federation.people import person_of
+from idp.federation.spending import is_used, names_of, refused_from, use_up
 from idp.jose import InvalidTokenError, Key, check_times, open_token, read_unverified
 from idp.realms import KnownRealm
-from idp.spent_assertions import Signer, hash_jti
+from idp.spent_assertions import Signer
 
 LONGEST_JTI = 255
 LONGEST_SUBJECT = 500
-MOST_EXPLAINED = 200
-"""Rules of an issuer that an explanation goes through."""
+_USED = "The assertion has already been used."
 
 _GRANT_TYPE = "oauth-id-jag+jwt"
 """`typ` of a grant for a person (draft-ietf-oauth-identity-assertion-authz-grant)."""
@@ -83,8 +81,12 @@ class Examination:
     """Why it admits nobody; empty if it does."""
     issuer: KnownIssuer | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    rules: Sequence[RuleFinding] = ()
+    rules: Sequence[RuleFinding] | None = None
+    """What became of the rules that can match it, which pin what it says; None if it did not come to that."""
     admitted: KnownRule | None = None
+    """The rule that admits; None if none does."""
+    application: KnownApplication | None = field(default=None, repr=False)
+    """The one that a rule has led to, also if it is not admitted after all."""
     wants_keys: bool = False
     """Whether it names a key that the issuer may have since its keys were fetched."""
 
@@ -125,12 +127,42 @@ def trusted(realm: KnownRealm, claims: Mapping[str, Any]) -> KnownIssuer | None:
     return None
 
 
-def examine(realm: KnownRealm, assertion: str, *, client_id: str = "", every_rule: bool = False) -> Examination:
-    """Find out what an assertion admits. Nothing is written, and nothing is used up.
+def examine(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Examination:
+    """Find out what an assertion would admit now. Nothing is written, and nothing is used up.
 
     :param client_id: the application that the request names; empty for the only one that the rules lead to.
-    :param every_rule: look at all rules of the issuer, and not only at those that can match: to explain.
     """
+    found = _decide(realm, assertion, client_id)
+    if found.admitted is None or found.issuer is None or found.issuer.replays:
+        return found
+    return found.refused(_USED) if is_used(realm, found.issuer, found.claims) else found
+
+
+def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admission:
+    """Return the application that an assertion admits, and use the assertion up where each counts once. The caller commits.
+
+    :param client_id: see `examine`.
+    :raises AssertionRefusedError: it admits nobody.
+    """
+    found = _decide(realm, assertion, client_id)
+    issuer, rule, application = found.issuer, found.admitted, found.application
+    if issuer is None or rule is None or application is None:
+        raise AssertionRefusedError(found)
+    if not issuer.replays and not use_up(realm, issuer, found.claims):
+        raise AssertionRefusedError(found.refused(_USED))
+    audits = [compare(each, found.claims) for each in known_audits(realm, issuer, rule.client_id)]
+    return Admission(
+        application=_limited(application, issuer, rule, found.subject),
+        issuer=issuer,
+        rule=rule,
+        subject=found.subject,
+        digest=_digest(assertion),
+        unmatched=[each for each in audits if not each.matches],
+    )
+
+
+def _decide(realm: KnownRealm, assertion: str, client_id: str) -> Examination:
+    """Decide what an assertion admits, but for whether it was used already."""
     try:
         claims = read_unverified(assertion).claims
     except InvalidTokenError as error:
@@ -146,35 +178,26 @@ def examine(realm: KnownRealm, assertion: str, *, client_id: str = "", every_rul
         _check_claims(issuer, claims, now)
     except InvalidTokenError as error:
         return _refused(error, issuer, claims)
-    rules = read_rules(rules_of(issuer.id).limit(MOST_EXPLAINED)) if every_rule else _candidates(realm, issuer, claims)
-    findings = tuple(_compare(rule, claims) for rule in rules)
-    return _choose(issuer, claims, findings, client_id)
+    findings = tuple(compare(rule, claims) for rule in known_rules(realm, issuer, pins_of(issuer, claims)))
+    found = _choose(issuer, claims, findings, client_id)
+    return found if found.admitted is None else _check_application(realm, found, found.admitted)
 
 
-def admit(realm: KnownRealm, assertion: str, *, client_id: str = "") -> Admission:
-    """Return the application that an assertion admits, and use the assertion up where each counts once. The caller commits.
-
-    :param client_id: see `examine`.
-    :raises AssertionRefusedError: it admits nobody.
-    """
-    found = examine(realm, assertion, client_id=client_id)
-    if found.admitted is None or found.issuer is None:
-        raise AssertionRefusedError(found)
-    issuer, rule = found.issuer, found.admitted
+def _check_application(realm: KnownRealm, found: Examination, rule: KnownRule) -> Examination:
+    """Return what becomes of an assertion that matches a rule: whether its application takes the word of an issuer."""
     application = known_application(realm, rule.client_id)
-    if application is None or not application.enabled or application.uid != rule.application_uid:
-        raise AssertionRefusedError(found.refused(Sentence("The application {name!r} is disabled.", name=rule.client_id)))
-    if not issuer.replays and not _claim(realm, issuer, found.claims):
-        raise AssertionRefusedError(found.refused("The assertion has already been used."))
-    audits = [_compare(each, found.claims) for each in known_audits(realm, issuer, rule.client_id)]
-    return Admission(
-        application=_limited(application, issuer, rule, found.subject),
-        issuer=issuer,
-        rule=rule,
-        subject=found.subject,
-        digest=_digest(assertion),
-        unmatched=[each for each in audits if not each.matches],
-    )
+    if application is None or application.uid != rule.application_uid:
+        return found.refused(Sentence("The application {name!r} has been deleted.", name=rule.client_id))
+    found = replace(found, application=application)
+    if not realm.enabled:
+        return found.refused(Sentence("{Realm} is disabled.", realm=realm.name))
+    if not application.enabled:
+        return found.refused(Sentence("The application {name!r} is disabled.", name=application.name))
+    if application.is_fapi:
+        # FAPI 2.0 §5.3.2.1 has keys of its own, and nobody else's word
+        sentence = "The application {name!r} follows fapi2: it has to show a key of its own, and no issuer's word will do."
+        return found.refused(Sentence(sentence, name=application.name))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +268,8 @@ def take_grant(realm: KnownRealm, assertion: str, *, client_id: str) -> Grant:
         auth_time=float(signed_in if is_usable and signed_in is not None else claims["iat"]),
         code_id=f"grant of issuer {issuer.id}: {claims['jti']}",
         jti=claims["jti"],
-        names=_names_of(issuer, claims),
-        refused_from=_refused_from(issuer, claims),
+        names=names_of(issuer, claims),
+        refused_from=refused_from(issuer, claims),
         digest=_digest(assertion),
     )
 
@@ -322,12 +345,13 @@ def _check_claims(issuer: KnownIssuer, claims: Mapping[str, Any], now: float) ->
         _check_jti(claims)
 
 
-def _candidates(realm: KnownRealm, issuer: KnownIssuer, claims: Mapping[str, Any]) -> list[KnownRule]:
-    pins = [pin_of(claim, value) for claim in issuer.pin_claims for value in values_at(claims, claim)]
-    return known_rules(realm, issuer, pins)
+def pins_of(issuer: KnownIssuer, claims: Mapping[str, Any]) -> list[str]:
+    """Return what the rules pin that an assertion can match."""
+    return [pin_of(claim, value) for claim in issuer.pin_claims for value in values_at(claims, claim)]
 
 
-def _compare(rule: KnownRule, claims: Mapping[str, Any]) -> RuleFinding:
+def compare(rule: KnownRule, claims: Mapping[str, Any]) -> RuleFinding:
+    """Compare each line of a rule with what an assertion says."""
     return RuleFinding(
         rule, tuple(LineFinding(line, tuple(values_at(claims, line.claim)), line.holds(claims)) for line in rule.lines)
     )
@@ -364,33 +388,9 @@ def _limited(application: KnownApplication, issuer: KnownIssuer, rule: KnownRule
     return limited.admitted_by(Origin(issuer.issuer, subject, rule.name), longest)
 
 
-def _claim(realm: KnownRealm, issuer: KnownIssuer, claims: Mapping[str, Any]) -> bool:
-    """Use an assertion up. One statement decides, on every worker and node: True for exactly one caller."""
-    jti, expires_at = claims["jti"], _refused_from(issuer, claims)
-    # a node of the version before looks there alone
-    is_new = insert_if_new(UsedForeignAssertion, issuer_id=issuer.id, jti_hash=hash_jti(jti), expires_at=expires_at)
-    return is_new and spent_assertions.spend(realm.id, Signer.ISSUER, _names_of(issuer, claims), jti, expires_at)
-
-
 def use_up_grant(realm: KnownRealm, grant: Grant) -> bool:
     """Use a grant for a person up, whatever has become of the issuer since it was shown first: True for exactly one caller."""
     return spent_assertions.spend(realm.id, Signer.GRANT, grant.names, grant.jti, grant.refused_from)
-
-
-def _names_of(issuer: KnownIssuer, claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return what the issuer of an assertion could be trusted as: one that is known by its SPIFFE IDs may also have a URL."""
-    said = claims.get("iss")
-    return frozenset({issuer.issuer, said} if isinstance(said, str) else {issuer.issuer})
-
-
-def _refused_from(issuer: KnownIssuer, claims: Mapping[str, Any]) -> datetime:
-    """Return from when on an assertion is refused by its age alone."""
-    return datetime.fromtimestamp(claims["exp"] + 2 * issuer.leeway, UTC)
-
-
-def forget_used_assertions() -> None:
-    """Remove what has expired, and so would be refused anyway."""
-    db.session.execute(delete(UsedForeignAssertion).where(UsedForeignAssertion.expires_at < clock.now()))
 
 
 def _shown(value: Any) -> str:

@@ -65,6 +65,8 @@ class KnownRule:
     """The application that it admits."""
     application_uid: str
     """Its uid: a name may be given to another application."""
+    enabled: bool
+    """Whether it counts. What admits asks for no others; explanations do."""
     mode: Mode
     lines: tuple[Line, ...]
     token_seconds: int
@@ -138,7 +140,7 @@ def known_audits(realm: KnownRealm, issuer: KnownIssuer, client_id: str) -> Sequ
 
 
 def read_rules(query: Select[FederationRule]) -> list[KnownRule]:
-    """Return rules from the database, past what is in memory: for explanations, which may ask for all of an issuer."""
+    """Return rules from the database, past what is in memory: for explanations, which may ask for any of an issuer."""
     with reading() as session:
         return [_known_rule(row) for row in session.scalars(query)]
 
@@ -198,6 +200,7 @@ def _known_rule(row: FederationRule) -> KnownRule:
         name=row.name,
         client_id=row.application.name,
         application_uid=row.application.uid,
+        enabled=row.enabled,
         mode=Mode(row.mode),
         lines=tuple(Line(each["claim"], each["value"]) for each in row.lines),
         token_seconds=row.token_seconds or 0,

@@ -72,5 +72,5 @@ PRESETS: dict[PresetName, Preset] = {
     "buildkite": Preset(
         "Buildkite", issuer="https://agent.buildkite.com", pins=("pipeline_id", "organization_id"), longest_life=HOUR
     ),
-    "circleci": Preset("CircleCI", pins=("sub",), longest_age=HOUR, longest_life=HOUR),
+    "circleci": Preset("CircleCI", pins=("sub", "oidc.circleci.com/project-id"), longest_age=HOUR, longest_life=HOUR),
 }

@@ -105,6 +105,17 @@ def count_rules_by_issuer(realm: Realm) -> dict[int, int]:
     return {row[0]: row[1] for row in db.session.execute(query.group_by(FederationRule.issuer_id))}
 
 
+def vouches_for(application: Application) -> bool:
+    """Tell whether any rule that counts, of an issuer that does, admits an application."""
+    query = select(FederationRule.id).where(
+        FederationRule.application_id == application.id,
+        FederationRule.enabled.is_(True),
+        FederationRule.mode == Mode.ENFORCE,
+        FederationRule.issuer.has(TrustedIssuer.enabled.is_(True)),
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def refresh_issuer(realm: Realm, issuer: TrustedIssuer) -> None:
     """Have the keys of an issuer fetched a moment later.
 

@@ -228,16 +228,15 @@ def admit(realm: KnownRealm, assertion: str, client_id: str, address: str) -> Cl
     try:
         admission = federation.admit(realm, assertion, client_id=client_id)
     except federation.AssertionRefusedError as error:
-        refusal = note_refusal(realm, error, applications.known_application(realm, client_id), address)
+        application = error.examination.application or applications.known_application(realm, client_id)
+        refusal = note_refusal(realm, error, application, address)
         count_failure(realm, client_id, address)
         want_keys(error)
         raise refusal from error
     commit()
-    client = Client(admission.application, None, address, admission.digest)
-    _check_profile(realm, client)
     for missed in admission.unmatched:
         _note_miss(realm, admission, missed, address)
-    return client
+    return Client(admission.application, None, address, admission.digest)
 
 
 def note_refusal(
@@ -245,7 +244,7 @@ def note_refusal(
 ) -> InvalidClientError:
     """Note that an assertion of a trusted issuer was refused, and why.
 
-    :param application: the one that the request names; None for none.
+    :param application: the one that the request names, or that a rule has led to; None for none.
     """
     issuer = error.examination.issuer
     _log.info("assertion refused: %s", error)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from idp import access, applications, clock
+from idp import access, applications, clock, federation
 from idp.applications import NEW_SECRET, Application, ApplicationSecret, ApplicationSheet, SecretSheet
 from idp.callers import DeniedError
 from idp.db import db
@@ -95,6 +95,16 @@ def rotate_secrets(authority: Authority, named: str, *, name: str, until: dateti
         elif secret.expires_at is None or secret.expires_at > until:
             applications.change_expiry(authority.realm, application, secret, until)
     return made
+
+
+def can_authenticate(application: Application, *, without: ApplicationSecret | None = None) -> bool:
+    """Tell whether an application has any way to show who it is: a secret that works, a key, or the word of a trusted issuer.
+
+    :param without: a secret that does not count, as it is about to go.
+    """
+    now, gone = clock.now(), without.id if without is not None else None
+    secrets = (each for each in applications.list_secrets(application) if each.id != gone)
+    return application.has_keys or any(each.is_live(now) for each in secrets) or federation.vouches_for(application)
 
 
 def visible(authority: Authority, named: str) -> Application:

@@ -6,7 +6,7 @@ Whoever can say whose word counts can act as every application that is admitted 
 from idp import applications, federation
 from idp.callers import DeniedError
 from idp.errors import NotFoundError, Sentence
-from idp.federation import Examination, FederatedPerson, FederationRule, FederationRuleSheet, TrustedIssuer, TrustedIssuerSheet
+from idp.federation import Explanation, FederatedPerson, FederationRule, FederationRuleSheet, TrustedIssuer, TrustedIssuerSheet
 from idp.realms import known_realm
 from idp.rules import applications as rules_of_applications
 from idp.rules.authority import Authority
@@ -213,7 +213,7 @@ def check_explaining(authority: Authority) -> None:
     authority.require(rules_of_applications.READ)
 
 
-def explain(authority: Authority, assertion: str, client_id: str = "") -> Examination:
+def explain(authority: Authority, assertion: str, client_id: str = "") -> Explanation:
     """Tell what becomes of an assertion, rule by rule and line by line. Nothing of it is kept, and it is not used up.
 
     :raises DeniedError: the caller may not; see `can_explain`.
@@ -222,7 +222,7 @@ def explain(authority: Authority, assertion: str, client_id: str = "") -> Examin
     known = known_realm(authority.caller.realm.runtime, authority.realm.name)
     if known is None:
         raise NotFoundError(Sentence("There is no {realm} {name!r}.", name=authority.realm.name))
-    return federation.examine(known, assertion, client_id=client_id, every_rule=True)
+    return federation.explain(known, assertion, client_id=client_id)
 
 
 def _manageable(authority: Authority, name: str) -> applications.Application:

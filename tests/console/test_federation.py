@@ -7,10 +7,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from idp import applications
+from idp import applications, federation
+from idp.federation import FederationRuleSheet, TrustedIssuerSheet
 from idp.realms import Realm
 from tests.console.surfing import Surfer
-from tests.factories import Factory, ask, assertion_form, claims_of, key_pair
+from tests.factories import Factory, ask, assertion_form, claims_of, key_pair, set_application
 from tests.federation.issuing import Issuer, github
 
 BASE = "/console/realms/acme"
@@ -130,3 +131,52 @@ def test_an_assertion_is_explained_line_by_line(surfer: Surfer, client: FlaskCli
     surfer.open(f"{BASE}/explain").send("Explain", {"assertion": good})
     assert "It is admitted as deployer, by the rule deploy." in surfer.text
     assert ask(client, "token", assertion_form(good, grant_type="client_credentials")).status_code == 200, "it is not used up"
+
+
+LAST = "It is the last one: without it, the application cannot fetch tokens."
+NONE_LEFT = "Without a secret that works, this application cannot fetch tokens."
+
+
+def test_a_secret_beside_a_rule_is_not_the_last_way_in(surfer: Surfer, client: FlaskClient, make: Factory, hub: Issuer) -> None:
+    """But beside one that is disabled, only records, or is of an issuer that is disabled, it is."""
+
+    def asked() -> str:
+        return surfer.open(f"{BASE}/applications/deployer/secrets/main/retire").text
+
+    def change(kind: str, **fields: object) -> None:
+        def act(realm: Realm) -> None:
+            if kind == "rule":
+                rule = federation.get_rule(realm, "deploy")
+                federation.update_rule(realm, rule, FederationRuleSheet.of(rule).changed(fields), frozen=None)
+            else:
+                issuer = federation.get_issuer(realm, "hub")
+                federation.update_issuer(realm, issuer, TrustedIssuerSheet.of(issuer).changed(fields))
+
+        make.do(act)
+
+    make.application("deployer")
+    assert LAST in asked()
+    trust(surfer, hub)
+    surfer.open(f"{BASE}/new-federation-rule?application=deployer").send("Create", {"name": "deploy", "lines": LINES})
+    assert LAST not in asked()
+    for kind, off, on in (
+        ("rule", {"enabled": False}, {"enabled": True}),
+        ("rule", {"mode": "audit"}, {"mode": "enforce"}),
+        ("issuer", {"enabled": False}, {"enabled": True}),
+    ):
+        change(kind, **off)
+        assert LAST in asked(), off
+        change(kind, **on)
+        assert LAST not in asked(), on
+    surfer.send("Retire")
+    assert "Retired." in surfer.text
+    assert token(client, hub) == (200, "deployer")
+    assert NONE_LEFT not in surfer.open(f"{BASE}/applications/deployer").text
+    change("rule", enabled=False)
+    assert NONE_LEFT in surfer.open(f"{BASE}/applications/deployer").text, "of rules, one that is disabled is no way in"
+
+
+def test_a_secret_beside_a_key_is_not_the_last_way_in(surfer: Surfer, make: Factory) -> None:
+    make.application("signer")
+    make.change(lambda realm, row: set_application(realm, row, jwks=key_pair()[1]), "signer")
+    assert LAST not in surfer.open(f"{BASE}/applications/signer/secrets/main/retire").text

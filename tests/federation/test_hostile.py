@@ -17,7 +17,7 @@ from joserfc.jwk import RSAKey
 
 from idp import federation, realms, runtime
 from idp.errors import Words, told
-from idp.federation import Examination
+from idp.federation import Explanation
 from tests.factories import Factory, ask
 from tests.federation.issuing import REALM_ISSUER, Issuer, github
 from tests.federation.test_admission import APP, ask_with, rule, trust
@@ -206,13 +206,13 @@ def admitting(make: Factory) -> Factory:
     return make
 
 
-def explained(make: Factory, assertion: str) -> Examination:
-    def examine(realm: Any) -> Examination:
+def explained(make: Factory, assertion: str) -> Explanation:
+    def explain(realm: Any) -> Explanation:
         known = realms.known_realm(runtime.current(), realm.name)
         assert known is not None
-        return federation.examine(known, assertion, every_rule=True)
+        return federation.explain(known, assertion)
 
-    found: Examination = make.do(examine)
+    found: Explanation = make.do(explain)
     return found
 
 
@@ -226,8 +226,8 @@ def test_what_is_not_as_it_should_be_is_refused_alike_and_explained(client: Flas
     make, reason = HOSTILE[what]
     assertion = make()
     found = explained(admitting, assertion)
-    assert found.admitted is None
-    problem = told(found.problem, Words())
+    assert found.verdict.admitted is None
+    problem = told(found.verdict.problem, Words())
     assert problem, what
     assert reason in problem
     if reason == NO_MATCH:
@@ -255,7 +255,7 @@ def test_our_own_tokens_are_no_assertions(client: FlaskClient, admitting: Factor
     answer = ask(client, "token", form).json
     for name in ("access_token", "id_token"):
         assert ask_with(client, answer[name]).status_code == 401
-        assert told(explained(admitting, answer[name]).problem, Words()).startswith(NO_ISSUER)
+        assert told(explained(admitting, answer[name]).verdict.problem, Words()).startswith(NO_ISSUER)
 
 
 def test_a_wildcard_in_what_an_assertion_says_is_a_star(client: FlaskClient, admitting: Factory) -> None:

@@ -191,7 +191,7 @@ def explain(realm: Realm, token: str) -> list[tuple[str, tuple[str, ...]]]:
     """Return the lines that fail, and what the token says there."""
     known = known_realm(runtime.current(), realm.name)
     assert known is not None
-    rules = federation.examine(known, token, every_rule=True).rules
+    rules = federation.explain(known, token).rules
     return [(each.line.claim, each.found) for found in rules for each in found.lines if not each.holds]
 
 
@@ -209,3 +209,38 @@ def test_a_name_pins_nothing(make: Factory, name: str) -> None:
     trust(make, ISSUERS[name], name="outside", preset=name)
     with pytest.raises(InvalidValueError, match="others can register a name again"):
         rule(make, "program", {"repository": "acme/app"}, issuer="outside")
+
+
+def test_a_job_of_circleci_is_admitted_whoever_has_started_it(client: FlaskClient, make: Factory) -> None:
+    """`sub` has the id of the user within: a pattern stands for that, and the id of the project is pinned beside it."""
+    circle = ISSUERS["circleci"]
+    make.application("program")
+    trust(make, circle, name="outside", preset="circleci")
+    jobs = f"org/{ORGANISATION}/project/{PROJECT}/user/*"
+    rule(make, "program", {"sub": jobs, "oidc.circleci.com/project-id": PROJECT}, issuer="outside")
+    anybody = jobs.replace("*", another(OBJECT))
+    assert ask_with(client, circle.sign()).status_code == 200
+    assert ask_with(client, circle.sign(sub=anybody)).status_code == 200
+    elsewhere = another(PROJECT)
+    assert ask_with(client, circle.sign(**{"oidc.circleci.com/project-id": elsewhere})).status_code == 401
+    assert ask_with(client, circle.sign(sub=anybody.replace(PROJECT, elsewhere))).status_code == 401
+    # what CircleCI calls the second version has repository and branch behind the user
+    assert (
+        ask_with(client, circle.sign(sub=f"{anybody}/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main")).status_code == 401
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        {"sub": f"org/{ORGANISATION}/project/{PROJECT}/user/*"},
+        {"sub": f"org/{ORGANISATION}/project/*/user/*", "oidc.circleci.com/project-id": "*-2222-4333-8444-555555555555"},
+        {"sub": "org/*/project/*/user/*", "oidc.circleci.com/vcs-origin": "github.com/acme/app"},
+        {"oidc.circleci.com/context-ids": OBJECT},
+    ],
+)
+def test_a_rule_for_circleci_pins_project_or_user(make: Factory, lines: dict[str, str]) -> None:
+    make.application("program")
+    trust(make, ISSUERS["circleci"], name="outside", preset="circleci")
+    with pytest.raises(InvalidValueError, match=r"an exact id \(sub, oidc\.circleci\.com/project-id\)"):
+        rule(make, "program", lines, issuer="outside")

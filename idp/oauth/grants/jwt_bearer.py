@@ -138,6 +138,6 @@ def admitted_client(realm: KnownRealm, client: Client | None, form: Form, assert
     """
     name = client.application.client_id if client is not None else form.text("client_id")
     admitted = admit(realm, assertion, name, address)
-    if "client_credentials" not in admitted.application.grants:
+    if not admitted.application.gets_own_tokens:
         raise UnauthorizedClientError("The application may not get tokens for itself. Add client_credentials to its grants.")
     return admitted
