@@ -25,26 +25,18 @@ class Found:
     note: str = ""
 
 
-def _permitted(permission: str) -> Callable[[Visit], bool]:
-    return lambda visit: visit.can(permission)
-
-
-def _permitted_somewhere(permission: str) -> Callable[[Visit], bool]:
-    return lambda visit: visit.can_somewhere(permission)
-
-
 _ACTS: tuple[tuple[str, str, str, Callable[[Visit], bool]], ...] = (
-    ("New application", "/new-application", "plus-lg", _permitted("applications:write")),
-    ("New user", "/new-user", "person-plus", _permitted("users:write")),
-    ("New API key", "/api-keys/new", "plus-lg", _permitted("api-keys:write")),
-    ("New project", "/new-project", "folder-plus", _permitted("projects:write")),
-    ("New group", "/new-group", "plus-lg", _permitted("users:write")),
-    ("New role", "/new-role", "plus-lg", _permitted("roles:write")),
-    ("New keyset", "/new-keyset", "plus-lg", _permitted_somewhere("keysets:write")),
+    ("New application", "/new-application", "plus-lg", lambda visit: visit.can("applications:write")),
+    ("New user", "/new-user", "person-plus", lambda visit: visit.can("users:write")),
+    ("New API key", "/api-keys/new", "plus-lg", lambda visit: visit.can("api-keys:write")),
+    ("New project", "/new-project", "folder-plus", lambda visit: visit.can("projects:write")),
+    ("New group", "/new-group", "plus-lg", lambda visit: visit.can("users:write")),
+    ("New role", "/new-role", "plus-lg", lambda visit: visit.can("roles:write")),
+    ("New keyset", "/new-keyset", "plus-lg", lambda visit: visit.can_somewhere("keysets:write")),
     ("New trusted issuer", "/new-issuer", "plus-lg", lambda visit: rules.federation.can_change_issuers(visit.authority)),
-    ("New federation rule", "/new-federation-rule", "plus-lg", _permitted("applications:write")),
+    ("New federation rule", "/new-federation-rule", "plus-lg", lambda visit: visit.can("applications:write")),
     ("New protected API", "/new-api", "plus-lg", lambda visit: rules.protected_apis.can_change(visit.authority)),
-    ("Assign role", "/access/give", "person-check", _permitted_somewhere("grants:write")),
+    ("Assign role", "/access/give", "person-check", lambda visit: visit.can_somewhere("grants:write")),
     ("Explain an assertion", "/explain", "search", lambda visit: rules.federation.can_explain(visit.authority)),
 )
 """What can be done: its name, where, its icon, and whether somebody may."""

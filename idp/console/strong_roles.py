@@ -61,7 +61,7 @@ def ask_about(form: Form, strong: Sequence[Role], offered: Sequence[Role] = ()) 
     if not form.is_sent or form.problem or not strong:
         del form[SURE]
         return told
-    sure: wtforms.BooleanField = form[SURE]
+    sure = form[SURE]
     about = " ".join(sorted({role.name for role in strong}))
     sure.render_kw = {"value": about}
     if len(strong) > 1:
