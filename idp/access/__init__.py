@@ -22,11 +22,11 @@ from idp.access.held import HeldRole
 from idp.access.models import Grant, GrantState, HolderKind, Project, Role
 from idp.access.policy import (
     PERMISSIONS,
-    STRONG,
     administers,
     check_permissions,
     covers,
     granting_until,
+    is_strong,
     may,
     may_grant,
     permissions_on,
@@ -62,7 +62,6 @@ from idp.access.sheets import GrantSheet, ProjectSettings, ProjectSheet, RoleSet
 __all__ = [
     "BUILT_IN_ROLES",
     "PERMISSIONS",
-    "STRONG",
     "Frozen",
     "Grant",
     "GrantSheet",
@@ -103,6 +102,7 @@ __all__ = [
     "held_listing",
     "holders_of",
     "holders_on",
+    "is_strong",
     "limited_to",
     "list_grants",
     "list_projects",

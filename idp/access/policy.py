@@ -41,7 +41,7 @@ PERMISSIONS = {
 STRONG = frozenset(
     {"grants:write", "roles:write", "applications:write", "users:write", "realm:write", "keys:write", "api-keys:write"}
 )
-"""Permissions by which their holder comes to act as others, or changes what everybody relies on."""
+"""Permissions by which their holder comes to act as others, or changes what everybody relies on; see `is_strong`."""
 
 READING = frozenset(permission for permission in PERMISSIONS if permission.endswith(":read"))
 
@@ -57,6 +57,14 @@ def check_permissions(permissions: Collection[str]) -> list[str]:
                 f"{permission[:80]!r} is not a permission. There are: {', '.join(PERMISSIONS)}.", field="permissions"
             )
     return sorted(set(permissions))
+
+
+def is_strong(permissions: Collection[str], project: str = "") -> bool:
+    """Tell whether a role with these permissions is one to ask about before it is given.
+
+    :param project: name of the project that it is given on, beyond which it does not reach; empty for the whole realm.
+    """
+    return not project and not STRONG.isdisjoint(permissions)
 
 
 def permissions_on(held: Iterable[HeldRole], project: str = "") -> frozenset[str]:

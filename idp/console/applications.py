@@ -27,6 +27,7 @@ from idp.console.rotating import Rotated, overlap_field, rotate_several
 from idp.console.rule_lines import RULE_HINT, LinesOfRule, lines_typed
 from idp.console.sheet_forms import JsonField, sheet_form, stored_in, values_in
 from idp.console.snippets import snippets
+from idp.console.strong_roles import roles_to_give, sure_field, weigh
 from idp.console.usage import use_of_application
 from idp.errors import InvalidValueError
 from idp.federation import FederationRuleSheet
@@ -101,6 +102,7 @@ class NewApplicationForm(Form):
     roles = NamesField("Roles on the whole organisation", kind="role")
     projects = wtforms.FieldList(wtforms.FormField(ProjectRow), min_entries=1, max_entries=MOST_ROWS)
     audience = LinesField("Audience")
+    sure = sure_field()
 
 
 ApplicationForm = sheet_form(ApplicationSheet, without={"enabled"})
@@ -254,10 +256,12 @@ def new_application(visit: Visit) -> Response | str:
         form.is_sent = False
     for row in form.projects:
         row.form.role.choices = choices(["", *roles], {"": CHOOSE})
+    grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
+    given = [*((role, "") for role in form.roles.data or []), *((role, project) for project, role, _ in grants)]
+    weighed = weigh(form, roles_to_give(visit), given)
     made: dict[str, Any] = {}
 
     def act() -> None:
-        grants = [grant for row in form.projects if (grant := _wished(row.form)) is not None]
         sheet = ApplicationSheet.read(values_in(ApplicationSheet, form))
         _check_credential(form, sheet)
         name, with_secret = form.name.data or "", form.credential.data == SECRET
@@ -273,7 +277,9 @@ def new_application(visit: Visit) -> Response | str:
             return see_other(f"{application_url(visit, made['name'])}?done=created")
         return show_secret(visit, made["name"], made["plain"], say("Created."))
     in_projects = asks_for_more or any(any(row.form.data.values()) or row.errors for row in form.projects)
-    return form_page("console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS, issuers=issuers)
+    return form_page(
+        "console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS, issuers=issuers, weighed=weighed
+    )
 
 
 def _issuers(visit: Visit) -> list[str]:

@@ -37,12 +37,13 @@ EVENTS = 20
 _TIME = "%Y-%m-%dT%H:%M"
 """How a field of a form has a time."""
 
-_RANGES = (
-    ("Last hour", timedelta(hours=1)),
-    ("Last 24 hours", timedelta(days=1)),
-    ("Last 7 days", timedelta(days=7)),
-    ("Last 30 days", timedelta(days=30)),
-)
+_RANGES = {
+    "hour": ("Last hour", timedelta(hours=1)),
+    "day": ("Last 24 hours", timedelta(days=1)),
+    "week": ("Last 7 days", timedelta(days=7)),
+    "month": ("Last 30 days", timedelta(days=30)),
+}
+"""Times up to now, by what the URL calls them: they begin anew whenever the page is opened."""
 
 
 @page
@@ -63,7 +64,7 @@ def list_events(visit: Visit) -> Response | str:
         first=before is None,
         filters=filters,
         export=f"{base(visit.realm.name)}/audit.jsonl?{urlencode(filters | {ZONE: zone_name()})}",
-        ranges=[(name, shown_time(clock.now() - span, "%Y-%m-%dT%H:00")) for name, span in _RANGES],
+        ranges=[(name, title) for name, (title, _) in _RANGES.items()],
         subjects=subjects,
         together=[(name, title) for name, (title, _) in _TOGETHER.items()],
         guarded=trail.is_guarded(),
@@ -100,7 +101,11 @@ def _record(visit: Visit, how: str) -> None:
 def _filters() -> dict[str, str]:
     """Return what the URL narrows the trail by, its times in the reader's zone."""
     given = {name: request.args.get(name, "")[:300].strip() for name in ("actor", "target", "tag", "outcome", "since", "until")}
-    return given | {name: _shown(given[name], typed_zone()) for name in ("since", "until")}
+    asked = request.args.get("range", "")
+    if asked in _RANGES:
+        since = clock.now() - _RANGES[asked][1]
+        return given | {"since": shown_time(since, _TIME), "until": "", "range": asked}
+    return given | {name: _shown(given[name], typed_zone()) for name in ("since", "until")} | {"range": ""}
 
 
 def _query(filters: dict[str, str]) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def _query(filters: dict[str, str]) -> dict[str, Any]:
         "tag": None if filters["tag"] in _TOGETHER else filters["tag"] or None,
         "tags": _TOGETHER[filters["tag"]][1] if filters["tag"] in _TOGETHER else (),
         "outcome": filters["outcome"] or None,
-        "since": _time(filters["since"], reader_zone()),
+        "since": clock.now() - _RANGES[filters["range"]][1] if filters["range"] else _time(filters["since"], reader_zone()),
         "until": _time(filters["until"], reader_zone()),
     }
 

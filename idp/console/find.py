@@ -10,7 +10,7 @@ from idp import access, apikeys, applications, rules, users
 from idp.console.browser import Visit, page
 from idp.console.language import say
 from idp.console.names import MOST, suggested
-from idp.console.navigation import EVERYWHERE, SOMEWHERE, base, sections
+from idp.console.navigation import base, sections
 from idp.console.render import part, render
 from idp.paging import Listing
 
@@ -25,17 +25,21 @@ class Found:
     note: str = ""
 
 
-_ACTS = (
-    ("New application", "/new-application", "plus-lg", "applications:write", EVERYWHERE),
-    ("New user", "/new-user", "person-plus", "users:write", EVERYWHERE),
-    ("New API key", "/api-keys/new", "plus-lg", "api-keys:write", EVERYWHERE),
-    ("New project", "/new-project", "folder-plus", "projects:write", EVERYWHERE),
-    ("New group", "/new-group", "plus-lg", "users:write", EVERYWHERE),
-    ("New role", "/new-role", "plus-lg", "roles:write", EVERYWHERE),
-    ("New keyset", "/new-keyset", "plus-lg", "keysets:write", SOMEWHERE),
-    ("Assign role", "/access/give", "person-check", "grants:write", SOMEWHERE),
+_ACTS: tuple[tuple[str, str, str, Callable[[Visit], bool]], ...] = (
+    ("New application", "/new-application", "plus-lg", lambda visit: visit.can("applications:write")),
+    ("New user", "/new-user", "person-plus", lambda visit: visit.can("users:write")),
+    ("New API key", "/api-keys/new", "plus-lg", lambda visit: visit.can("api-keys:write")),
+    ("New project", "/new-project", "folder-plus", lambda visit: visit.can("projects:write")),
+    ("New group", "/new-group", "plus-lg", lambda visit: visit.can("users:write")),
+    ("New role", "/new-role", "plus-lg", lambda visit: visit.can("roles:write")),
+    ("New keyset", "/new-keyset", "plus-lg", lambda visit: visit.can_somewhere("keysets:write")),
+    ("New trusted issuer", "/new-issuer", "plus-lg", lambda visit: rules.federation.can_change_issuers(visit.authority)),
+    ("New federation rule", "/new-federation-rule", "plus-lg", lambda visit: visit.can("applications:write")),
+    ("New protected API", "/new-api", "plus-lg", lambda visit: rules.protected_apis.can_change(visit.authority)),
+    ("Assign role", "/access/give", "person-check", lambda visit: visit.can_somewhere("grants:write")),
+    ("Explain an assertion", "/explain", "search", lambda visit: rules.federation.can_explain(visit.authority)),
 )
-"""What can be done: its name, where, its icon, what it takes, and whether on the realm or on a project of it."""
+"""What can be done: its name, where, its icon, and whether somebody may."""
 
 
 @page
@@ -59,11 +63,7 @@ def _search(visit: Visit, text: str) -> Sequence[tuple[str, list[Found]]]:
         for link in section.links
         if named(f"{say(section.title)} {say(link.title)}")
     ]
-    acts = [
-        Found(say(title), here + end, icon)
-        for title, end, icon, need, everywhere in _ACTS
-        if named(say(title)) and (visit.can(need) if everywhere else visit.can_somewhere(need))
-    ]
+    acts = [Found(say(title), here + end, icon) for title, end, icon, may in _ACTS if named(say(title)) and may(visit)]
     if not text:
         return [(say("Actions"), acts), (say("Pages"), pages)]
     return [*_things(visit, here, text), (say("Actions"), acts), (say("Pages"), pages)]

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import wtforms
 from flask import Response, request
 
 from idp import access, applications, callers, clock, realms, rules, users
-from idp.access import PERMISSIONS, STRONG, Grant, GrantSheet, Holder, HolderKind, Role
+from idp.access import Grant, GrantSheet, GrantState, Holder, HolderKind
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other
@@ -20,6 +19,7 @@ from idp.console.navigation import base
 from idp.console.people import role_choices
 from idp.console.render import part
 from idp.console.sheet_forms import sheet_form
+from idp.console.strong_roles import roles_to_give, sure_field, weigh
 from idp.console.usage import use_of_holder
 from idp.errors import InvalidValueError
 from idp.web.downloads import download
@@ -38,9 +38,9 @@ GrantForm = sheet_form(
     ),
     role=choice("Role"),
     project=text("Project", "Leave empty for the whole organisation.", longest=64, render_kw={"data-suggest": "project"}),
-    sure=wtforms.BooleanField("Yes, assign this role"),
+    sure=sure_field(),
 )
-EndForm = sheet_form(GrantSheet)
+EndForm = sheet_form(GrantSheet, sure=sure_field())
 
 
 _LIST = ListView(
@@ -124,15 +124,9 @@ def give(visit: Visit) -> Response | str:
     if held is not None:
         return _change_end(visit, asked, held)
     form = GrantForm(visit.posted, {**asked, "role": "", "held": False})  # no link chooses a role for somebody
-    roles = _roles(visit, asked["project"])
+    roles = roles_to_give(visit, asked["project"])
     form.role.choices = choices(["", *(role.name for role in roles)], {"": CHOOSE})
-    chosen = next((role for role in roles if role.name == form.role.data), None)
-    is_strong = chosen is not None and bool(STRONG.intersection(chosen.permissions)) and not form.project.data
-    asks = form.is_sent and is_strong and not form.sure.data
-    if asks:
-        form.is_sent = False  # nothing is done before that was answered
-    if not asks and not (form.is_sent and is_strong):
-        del form.sure
+    weighed = weigh(form, roles, [(form.role.data or "", form.project.data or "")])
 
     def act() -> None:
         role, project = form.role.data or "", form.project.data or ""
@@ -141,16 +135,17 @@ def give(visit: Visit) -> Response | str:
 
     if form.do(act):
         return see_other(_done(_back(visit, asked, form.holder.data or ""), "granted"))
-    projects = rules.grants.projects_to_give(visit.authority)
     return form_page(
         "console/access/give.html",
         form,
-        projects=projects[:300],
-        back=_back(visit, asked, asked["holder"]),
-        who=asked["holder"],
-        roles=roles,
-        meanings=PERMISSIONS,
-        asked_about=chosen if asks else None,
+        title=say("Assign role"),
+        submit=say("Assign"),
+        back=(_back(visit, asked, asked["holder"]), asked["holder"] or say("Access review")),
+        intro=say(
+            "If the role is already assigned, its end date changes to the one you choose here. You cannot assign more than you "
+            "hold yourself, nor for longer."
+        ),
+        weighed=weighed,
     )
 
 
@@ -158,6 +153,9 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
     """Give what is held already another end."""
     form = EndForm(visit.posted, {"until": held.until, "held": held.id})
     holder = find_holder(visit, asked["holder"])
+    has_ended = held.state(clock.now()) is GrantState.ENDED  # another end gives it once more
+    offered = roles_to_give(visit, asked["project"])
+    weighed = weigh(form, offered, [(held.role.name, asked["project"])] if has_ended else [])
 
     def act() -> None:
         until = form.until.data
@@ -169,12 +167,13 @@ def _change_end(visit: Visit, asked: dict[str, str], held: Grant) -> Response | 
     if form.do(act):
         return see_other(_done(url, "saved"))
     return form_page(
-        "console/form.html",
+        "console/access/give.html",
         form,
         title=say("Change end date"),
         submit=say("Save"),
         back=(url, holder.name),
         intro=_what_is_held(holder.name, asked["role"], asked["project"]),
+        weighed=weighed,
     )
 
 
@@ -247,11 +246,6 @@ def _held(visit: Visit, asked: dict[str, str]) -> Grant | None:
         return None
     holder = find_holder(visit, asked["holder"])
     return access.find_grant(visit.realm, holder, asked["role"], project=asked["project"] or None)
-
-
-def _roles(visit: Visit, project: str) -> list[Role]:
-    """Return the roles that the caller could give: on the project that is named, or anywhere."""
-    return [role for role in access.list_roles(visit.realm) if rules.grants.can_give(visit.authority, role, project)]
 
 
 def _what_is_held(name: str, role: str, project: str) -> str:

@@ -2,7 +2,8 @@
 
 from flask import Response
 
-from idp import rules, users
+from idp import clock, rules, users
+from idp.access import GrantState
 from idp.console.browser import Visit, current_draft, page
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import file_asked, list_page
@@ -13,6 +14,7 @@ from idp.console.navigation import base
 from idp.console.people import find_user, role_choices
 from idp.console.render import part
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.strong_roles import Weighed, ask_about, sure_field
 from idp.errors import NotFoundError
 from idp.paging import Listing
 from idp.users import Group, GroupSheet
@@ -26,6 +28,7 @@ class MemberForm(Form):
     """A user to put into a group."""
 
     user = text("Email address or name", required=True, longest=254, render_kw={"data-suggest": "user"})
+    sure = sure_field()
 
 
 _LIST = ListView(
@@ -104,7 +107,10 @@ def show_group(visit: Visit, name: str) -> Response | str:
         return see_other(f"{base(visit.realm.name)}/groups/{name}?tab=settings&done=saved")
     asked = _MEMBERS.asked()
     file = file_asked(visit, _MEMBERS, _members(visit, group, asked), asked)
-    return file if file is not None else _group_page(visit, name, form, MemberForm(None))
+    if file is not None:
+        return file
+    member_form = MemberForm(None)
+    return _group_page(visit, name, form, member_form, ask_about(member_form, ()))
 
 
 def _members(visit: Visit, group: Group, asked: Asked) -> Listing:
@@ -114,10 +120,11 @@ def _members(visit: Visit, group: Group, asked: Asked) -> Listing:
 @page
 def add_member(visit: Visit, name: str) -> Response | str:
     """Put a user into a group."""
-    rules.groups.visible(visit.authority, name)
+    group = rules.groups.visible(visit.authority, name)
     if visit.posted is None and current_draft() is None:  # the address of a refused form, opened again
         return see_other(f"{base(visit.realm.name)}/groups/{part(name)}")
     form = MemberForm(visit.posted)
+    weighed = ask_about(form, rules.groups.strong_roles(visit.authority, group))
 
     def act() -> None:
         user = users.find_user(visit.realm, form.user.data or "")
@@ -127,7 +134,7 @@ def add_member(visit: Visit, name: str) -> Response | str:
 
     if form.do(act):
         return see_other(f"{base(visit.realm.name)}/groups/{name}?done=saved")
-    return _group_page(visit, name, _described(users.get_group(visit.realm, name), None), form)
+    return _group_page(visit, name, _described(users.get_group(visit.realm, name), None), form, weighed)
 
 
 def _described(group: Group, posted: Posted | None) -> Form:
@@ -136,11 +143,12 @@ def _described(group: Group, posted: Posted | None) -> Form:
     return form
 
 
-def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Response:
+def _group_page(visit: Visit, name: str, form: Form, member_form: Form, weighed: Weighed) -> Response:
     group = users.get_group(visit.realm, name)
     changes = [("settings", say("Settings")), ("danger", say("Danger zone"))] if visit.can("users:write") else []
     tabs = [("", say("Members")), ("access", say("Access")), *changes]
-    asked = _MEMBERS.asked()
+    asked, grants = _MEMBERS.asked(), rules.grants.visible_of(visit.authority, users.group_holder(group))
+    live = {each.role.name: each.role for each in grants if each.state(clock.now()) is GrantState.LIVE}
     response = form_page(
         "console/people/group.html",
         form,
@@ -149,7 +157,9 @@ def _group_page(visit: Visit, name: str, form: Form, member_form: Form) -> Respo
         member_form=member_form,
         group=group,
         list=_MEMBERS.page(_members(visit, group, asked), asked),
-        grants=rules.grants.visible_of(visit.authority, users.group_holder(group)),
+        grants=grants,
+        held=[role for _, role in sorted(live.items())],
+        weighed=weighed,
     )
     response.status_code = max(form.status, member_form.status)
     return response

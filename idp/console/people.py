@@ -17,6 +17,7 @@ from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
 from idp.console.render import part, render
 from idp.console.sheet_forms import sheet_form, stored_in, values_in
+from idp.console.strong_roles import roles_to_give, sure_field, weigh
 from idp.console.usage import use_of_user
 from idp.users import LinkPurpose, User, UserKind, UserSettings, UserSheet
 
@@ -35,6 +36,7 @@ class NewUserForm(Form):
     first_name = text("First name", longest=100)
     last_name = text("Last name", longest=100)
     role = choice("Role on the whole organisation", required=False)
+    sure = sure_field()
 
 
 UserForm = sheet_form(UserSettings)
@@ -135,6 +137,7 @@ def new_user(visit: Visit) -> Response | str:
     form = NewUserForm(visit.posted)
     form.kind.choices = choices(["", *UserKind], _KINDS)
     form.role.choices = choices(["", *(role.name for role in access.list_roles(visit.realm))], {"": "None for now"})
+    weighed = weigh(form, roles_to_give(visit), [(form.role.data or "", "")])
     made: list[str] = []
 
     def act() -> None:
@@ -151,12 +154,13 @@ def new_user(visit: Visit) -> Response | str:
         done = _invited() if form.kind.data == "person" else "created"
         return see_other(f"{base(visit.realm.name)}/users/{made[0]}?done={done}")
     return form_page(
-        "console/form.html",
+        "console/access/give.html",
         form,
         title=say("New user"),
         submit=say("Create"),
         back=(f"{base(visit.realm.name)}/users", say("Users")),
         intro="",
+        weighed=weighed,
     )
 
 

@@ -9,6 +9,7 @@ from idp.db import is_uid
 
 _PAGES = {
     "application": ("applications", "applications:read"),
+    "api-key": ("api-keys", "api-keys:read"),
     "user": ("users", "users:read"),
     "group": ("groups", "users:read"),
     "project": ("projects", "projects:read"),

@@ -57,11 +57,6 @@ def visible(authority: Authority, uid: str) -> Grant:
     return grant
 
 
-def projects_to_give(authority: Authority) -> list[str]:
-    """Return the names of the projects on which the caller may give roles."""
-    return [each.name for each in access.list_projects(authority.realm) if authority.can(WRITE, each.name)]
-
-
 def check_giving_somewhere(authority: Authority) -> None:
     """See that the caller may give some role somewhere.
 

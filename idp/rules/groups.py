@@ -1,6 +1,7 @@
 """Who sees and changes which groups. Nobody lends by one what they could not give."""
 
-from idp import users
+from idp import access, clock, users
+from idp.access import GrantState, Role
 from idp.callers import DeniedError
 from idp.errors import NotFoundError
 from idp.rules.authority import Authority
@@ -53,6 +54,15 @@ def manageable(authority: Authority, group: Group) -> Group:
     if not covers(authority, users.group_holder(group)):
         raise DeniedError("This group holds roles that the caller could not assign: only a caller who could can change it.")
     return group
+
+
+def strong_roles(authority: Authority, group: Group) -> list[Role]:
+    """Return the strong roles that a new member of a group would come to hold; none if the caller could add nobody."""
+    holder = users.group_holder(group)
+    if not authority.can(WRITE) or not covers(authority, holder):
+        return []
+    held = [each for each in access.list_grants(authority.realm, holder=holder) if each.state(clock.now()) is GrantState.LIVE]
+    return [each.role for each in held if access.is_strong(each.role.permissions, each.project.name if each.project else "")]
 
 
 def add_member(authority: Authority, group: Group, uid: str) -> User:

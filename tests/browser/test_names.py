@@ -115,6 +115,32 @@ def test_without_a_script_each_is_the_box_that_it_was(console: Console, page: Pa
     assert restricted(console, "by-hand") == (["researcher", "viewer"], [])
 
 
+def test_what_roles_permit_is_shown_while_they_are_chosen(page: Page) -> None:
+    page.goto(f"{BASE}/new-application")
+    told = page.locator("[data-roles-of=roles] > :visible")
+    expect(told).to_have_count(0)
+    roles = page.get_by_role("combobox", name="Roles on the whole organisation")
+    for name in ("viewer", "auditor"):
+        roles.fill(name)
+        roles.press("Enter")
+    expect(told).to_have_count(2)
+    expect(told.first).to_contain_text("Read the audit trail.")
+    page.get_by_role("button", name="Remove auditor").click()
+    expect(told).to_have_count(1)
+    expect(told).to_contain_text("View projects.")
+
+
+def test_button_is_pressed_although_what_a_role_permits_is_shown_above_it(page: Page) -> None:
+    page.goto(f"{BASE}/new-application")
+    page.get_by_label("Name").first.fill("by-pointer")
+    page.get_by_role("combobox", name="Roles on the whole organisation").press_sequentially("administrator")
+    page.get_by_role("button", name="Create").last.click()  # the name is taken over as the field is left
+    expect(page.get_by_text("administrator is a strong role.")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Yes, assign this role")).not_to_be_checked()
+    result = Axe().run(page)
+    assert result.violations_count == 0, result.generate_report()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation_while_suggestions_are_open(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from joserfc.jwk import OKPKey
 from playwright.sync_api import Browser, Page, expect
 
-from idp import clock, users
+from idp import clock, federation, users
+from idp.realms import Realm
 from tests import seed
 from tests.browser.conftest import Console, serve_console, shoot
 from tests.factories import ask_token
@@ -57,10 +59,22 @@ def furnish(console: Console) -> Console:
     make.key("bob@example.test", hours=100)
     make.key("ann@example.test", hours=1_000)
     make.do(lambda realm: users.add_member(realm, users.get_group(realm, "modellers"), users.get_user(realm, "bob@example.test")))
+    make.do(trust_an_issuer)
     lend_a_keyset(make)
     for _ in range(5):
         assert ask_token(make.app.test_client(), made).status_code == 200
     return console
+
+
+def trust_an_issuer(realm: Realm) -> None:
+    """Have an issuer, whose keys need no network, vouch for a program and for a person."""
+    key = OKPKey.generate_key("Ed25519", {"kid": "hub-1", "alg": "Ed25519", "use": "sig"})
+    sheet = {"issuer": "https://hub.example", "key_source": "uploaded", "jwks": {"keys": [key.as_dict(private=False)]}}
+    federation.create_issuer(realm, "hub", federation.TrustedIssuerSheet.read(sheet))
+    lines = [federation.LineSheet(claim="sub", value="pipeline:4711")]
+    rule = {"issuer": "hub", "application": "nightly-build", "lines": lines}
+    federation.create_rule(realm, "nightly", federation.FederationRuleSheet.read(rule), frozen=None)
+    federation.link_person(realm, "hub", "00u4711", "bob@example.test")
 
 
 def links(page: Page) -> list[str]:
@@ -77,7 +91,7 @@ def crawl(page: Page) -> list[str]:
         url = waiting.popleft()
         shape = re.sub(
             r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/applications/)(?!new)[^/?]+|(?<=/roles/)(?!new)[^/?]+|(?<=/projects/)(?!new)[^/?]+"
-            r"|(?<=/users/)[^/?]+|(?<=/groups/)[^/?]+|(?<=/apis/)[^/?]+",
+            r"|(?<=/users/)[^/?]+|(?<=/groups/)[^/?]+|(?<=/apis/)[^/?]+|(?<=/issuers/)[^/?]+|(?<=/federation-rules/)[^/?]+",
             "_",
             url,
         )
@@ -98,6 +112,7 @@ def urls(furnished: Console) -> list[str]:
     """A page of every shape, found by following links."""
     found = [*crawl(furnished.sign_in(furnished.visitor())), *UNLINKED]
     assert len(found) > 40, found
+    assert {"/console/realms/acme/issuers/hub", "/console/realms/acme/federation-rules/nightly"} <= set(found)
     return found
 
 

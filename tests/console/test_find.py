@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
 from flask import Flask
 
+from idp import access
+from idp.access import PERMISSIONS
 from tests.console.surfing import Surfer
 from tests.factories import Factory
 
@@ -49,6 +52,37 @@ def test_nobody_finds_what_they_may_not_see(app: Flask, make: Factory) -> None:
     for kind in ("user", "holder", "owner", "project", "role"):
         assert nobody.open(f"/console/realms/acme/suggest?kind={kind}&q=").page.json == []
     assert nobody.open(f"{FIND}?part=1&q=bot").text.count("menu-item") == 0
+
+
+FEDERATION = {
+    "New trusted issuer": "/new-issuer",
+    "New federation rule": "/new-federation-rule",
+    "New protected API": "/new-api",
+    "Explain an assertion": "/explain",
+}
+
+
+@pytest.mark.parametrize(
+    ("permissions", "offered"),
+    [
+        ([], set()),
+        (["realm:read"], set()),
+        (["realm:read", "applications:read"], {"Explain an assertion"}),
+        (["applications:write"], {"New federation rule"}),
+        (["realm:write"], {"New protected API"}),
+        (sorted(PERMISSIONS), set(FEDERATION)),
+    ],
+)
+def test_acts_about_issuers_and_apis_are_offered_to_who_may_do_them(
+    app: Flask, make: Factory, permissions: list[str], offered: set[str]
+) -> None:
+    make.do(lambda realm: access.create_role(realm, "some", access.RoleSheet(permissions=permissions)))
+    make.user("eve@example.test", roles=("some",))
+    eve = Surfer(app).sign_in("eve@example.test")
+    found = {title: url for title, url in links(eve.open(f"{FIND}?part=1")).items() if title in FEDERATION}
+    assert found == {title: f"/console/realms/acme{FEDERATION[title]}" for title in offered}
+    for title, end in FEDERATION.items():
+        assert (eve.open(f"/console/realms/acme{end}").status == 200) == (title in offered), title
 
 
 def test_names_are_suggested(ann: Surfer, make: Factory) -> None:

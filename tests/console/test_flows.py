@@ -320,9 +320,8 @@ def test_the_overview_counts_what_goes_on_and_why_it_was_refused(app: Flask, ann
         assert "Applications: 1" in ann.text
         assert "a wrong, expired or retired secret" in ann.text
         assert "<svg" in ann.text
-        assert "<code>client:token:refuse</code> application:ci-bot: a wrong, expired or retired secret" in ann.text, (
-            "the most recent one"
-        )
+        party = f'<a href="{BASE}/applications/ci-bot">application:ci-bot</a>'
+        assert f"<code>client:token:refuse</code> {party}: a wrong, expired or retired secret" in ann.text, "the most recent one"
     assert "ci of ann@example.test" in ann.text, "a key that expires within 30 days"
 
 

@@ -67,6 +67,30 @@ def test_who_and_what_the_details_name_are_links_to_pages_of_this_organisation(a
     }
 
 
+def test_latest_refusals_of_the_overview_lead_to_whom_they_are_about(app: Flask, ann: Surfer, make: Factory) -> None:
+    make.application()
+    key = make.key("ann@example.test", hours=24)
+    with app.app_context():
+        for actor, target in (
+            ("unauthenticated", "application:ci-bot"),
+            ("unauthenticated", f"api-key:{key.public_part}"),
+            ("unauthenticated", "user:ann@example.test"),
+            ("unauthenticated", "application:(unknown)"),
+            ("user:ann@example.test", "role:administrator"),
+        ):
+            with audit.acting_as(audit.Actor(actor)):
+                audit.record(Tag.ROLE_CREATE, "acme", target, outcome="refused")
+        commit()
+    refused = ann.open(BASE).text.partition('<ul class="plain-list refused">')[2].partition("</ul>")[0]
+    linked = re.findall(r'<a href="([^"]+)">([^<]+)</a>', refused)
+    assert sorted(name for _, name in linked) == [
+        f"api-key:{key.public_part}", "application:ci-bot", "user:ann@example.test", "user:ann@example.test"
+    ]  # fmt: skip # one a row
+    assert "</code> application:(unknown)" in refused
+    for url, _ in linked:
+        assert ann.open(url).status == 200, url
+
+
 def test_who_may_not_open_a_page_gets_no_link_to_it(app: Flask, make: Factory) -> None:
     make.do(lambda realm: access.create_role(realm, "trail-reader", access.RoleSheet(permissions=["audit:read"])))
     make.user("eve@example.test", roles=("trail-reader",))

@@ -1,7 +1,9 @@
 """Times are shown and typed in the zone of whoever reads them, and mean the same to everybody."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask, g
@@ -10,6 +12,7 @@ from idp import access, clock, users
 from idp.audit import AuditEvent, Tag, event_values
 from idp.console import zones
 from idp.db import commit, db
+from tests.conftest import FrozenClock
 from tests.console.surfing import Surfer
 from tests.factories import Factory
 
@@ -163,16 +166,35 @@ def test_trail_shows_the_range_of_a_url_in_the_zone_of_the_reader(app: Flask, an
     assert '"at": "2026-07-01T22:30:00+00:00"' in ann.text, "a file has UTC"
 
 
-def test_ranges_of_the_trail_are_links_in_the_zone_of_the_reader(ann: Surfer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "title", "span"),
+    [
+        ("hour", "Last hour", timedelta(hours=1)),
+        ("day", "Last 24 hours", timedelta(days=1)),
+        ("week", "Last 7 days", timedelta(days=7)),
+        ("month", "Last 30 days", timedelta(days=30)),
+    ],
+)
+def test_range_of_the_trail_is_as_long_as_it_says_whenever_it_is_opened(
+    app: Flask, ann: Surfer, frozen_clock: FrozenClock, name: str, title: str, span: timedelta
+) -> None:
     ann.client.set_cookie(COOKIE, "Europe/Berlin")
-    ann.open(f"{BASE}/audit?zone=UTC&since=2026-07-02T00:15")
-    hour = next(link for link in ann.read().links if "since=" in link and "audit?" in link)
-    assert hour.count("zone=") == 1
-    assert "zone=Europe%2FBerlin" in hour
-    assert '<details class="event">' in ann.open(hour).text, "of this hour"
-    since = re.search(r'name="since" value="([^"]*)"', ann.text)
-    assert since is not None
-    assert since[1] in hour.replace("%3A", ":")
+    page = ann.open(f"{BASE}/audit?zone=UTC&since=2026-07-02T00:15&actor=application:at-the-time").text
+    found = re.search(rf'href="([^"]*)">{title}</a>', page)
+    assert found is not None
+    link = found[1].replace("&amp;", "&")
+    assert parse_qs(urlsplit(link).query) == {"actor": ["application:at-the-time"], "range": [name]}
+    frozen_clock.advance(minutes=9)
+    now: datetime = frozen_clock.now()
+    for seconds in (-1, 1):
+        add_event(app, now - span + timedelta(seconds=seconds))
+    ann.open(link)
+    assert ann.text.count('<details class="event">') == 1, "what is a second older is not of it"
+    assert re.search(rf'aria-current="true"[^>]*>{title}</a>', ann.text)
+    since = datetime.fromisoformat(dict(ann.form("Search").values)["since"]).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    assert timedelta() <= now - span - since < timedelta(minutes=1), "the field has minutes"
+    export = next(each for each in ann.read().links if "audit.jsonl" in each)
+    assert ann.open(export).text.count("\n") == 1
 
 
 def test_zone_is_chosen_and_told_by_the_browser_again(ann: Surfer) -> None:

@@ -244,11 +244,19 @@ if (note) {
   });
 }
 
-// What a role permits is told as soon as it is chosen.
-const role = document.querySelector("select#role");
-if (role) {
-  const tell = () => { for (const each of document.querySelectorAll("[data-role]")) each.hidden = each.dataset.role !== role.value; };
-  role.addEventListener("change", tell);
+// What roles permit is told as soon as they are chosen; not while a button is pressed, which would move away from under the pointer.
+let pressing = false;
+for (const [name, is] of [["mousedown", true], ["mouseup", false]]) window.addEventListener(name, () => { pressing = is; }, true);
+for (const box of document.querySelectorAll("[data-roles-of]")) {
+  const field = document.getElementById(box.dataset.rolesOf);
+  const tell = () => {
+    const chosen = field.value.split("\n");
+    for (const each of box.children) each.hidden = !chosen.includes(each.dataset.role);
+  };
+  field.addEventListener("change", () => {
+    if (pressing && field.hidden) window.addEventListener("mouseup", () => window.setTimeout(tell), { once: true });
+    else tell();
+  });
   tell();
 }
 
@@ -302,7 +310,7 @@ for (const field of document.querySelectorAll("[data-suggest]")) {
   let chips = null;
   let names = [];
   const label = document.querySelector(`label[for="${field.id}"]`);
-  const write = () => { field.value = names.join(field.tagName === "TEXTAREA" ? "\n" : " "); };
+  const write = () => { field.value = names.join(field.tagName === "TEXTAREA" ? "\n" : " "); field.dispatchEvent(new Event("change")); };
   const draw = () => {
     chips.replaceChildren(...names.map((name) => {
       const item = make("li", { className: "chip", textContent: name }, {});
