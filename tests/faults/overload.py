@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.browsing import NAME
 from tests.factories import PASSWORD
 from tests.faults import flood
 from tests.faults.drills import Drill, Result, finish, is_long, two_nodes
@@ -25,8 +26,7 @@ MOST_BYTES = 1.5 * 1024**3
 MOST_WAITING = 400
 """Sign-ins that wait for an answer at the same time: more than all threads of the workers."""
 
-KNOWN = "ann@example.test"
-ACCOUNTS = [KNOWN, "nobody@example.test"]
+ACCOUNTS = [NAME, "nobody@example.test"]
 """The second does not exist, which costs the server as much."""
 
 SETTINGS = {"IDP_TRUSTED_PROXIES": "127.0.0.1"}
@@ -65,13 +65,6 @@ def memory_of(process: psutil.Process) -> int:
         return 0
 
 
-def add_person(fleet: Fleet) -> None:
-    """Have somebody who can sign in."""
-    command = ("users", "create", "--realm", "acme", "--email", KNOWN, "--password-stdin")
-    done = fleet.nodes[0].run(*command, typed=PASSWORD)
-    assert done.returncode == 0, done.stderr
-
-
 def capacity(fleet: Fleet, seconds: float) -> float:
     """Return how many sign-ins the nodes can check in a second."""
     process = flood.start(fleet.urls(), ACCOUNTS, PASSWORD, rate=0, at_once=8, seconds=seconds)
@@ -80,7 +73,7 @@ def capacity(fleet: Fleet, seconds: float) -> float:
 
 def is_signed_in(fleet: Fleet) -> bool:
     """Tell whether somebody can sign in at each node."""
-    body = json.dumps({"emailId": KNOWN, "password": PASSWORD, "org": "acme"}).encode()
+    body = json.dumps({"emailId": NAME, "password": PASSWORD, "org": "acme"}).encode()
     kind = {"Content-Type": "application/json", "X-Forwarded-For": f"10.1.1.{secrets.randbelow(250)}"}
     return all(ask("POST", f"{url}/v1/auth/authenticate", body, kind).status == 200 for url in fleet.urls())
 
@@ -88,7 +81,6 @@ def is_signed_in(fleet: Fleet) -> bool:
 def flood_of_sign_ins(folder: Path, times: float = 1) -> Result:
     """Ten times as many sign-ins are tried as can be checked (13)."""
     with two_nodes(folder, **SETTINGS) as (fleet, load):
-        add_person(fleet)
         most = capacity(fleet, 1.5 * times)
         with _memory(fleet) as memory:
             begun, seconds, rate = time.monotonic(), (60.0 if is_long(times) else 5.0), TIMES_CAPACITY * most
@@ -147,7 +139,6 @@ def _describe(events: list[Event]) -> str:
 
 def find_starving(fleet: Fleet, load: Load) -> str:
     """Flood nodes that have a bug, and return the first thing that is found; empty for nothing."""
-    add_person(fleet)
     begun = time.monotonic()
     process = flood.start(fleet.urls(), ACCOUNTS, PASSWORD, rate=300, at_once=MOST_WAITING, seconds=10)
     answered = flood.read(process)
