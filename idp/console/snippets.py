@@ -69,11 +69,12 @@ def asserted_request(issuer: str, client_id: str, assertion: str, *, output: str
 
 
 _ASSERTED = """\
-curl --fail --silent --show-error {output}{url} \\
+curl --fail --silent --show-error {output}\\
   --data grant_type=client_credentials \\
   --data-urlencode {client_id} \\
   --data client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \\
-  --data-urlencode {assertion}"""
+  --data-urlencode {assertion} \\
+  {url}"""
 
 _PYTHON = """\
 # pip install authlib requests
