@@ -75,7 +75,7 @@ def signing(issuer: str, client_id: str, signer: Signer) -> Sequence[Snippet]:
 _MAKING = '''\
 # pip install joserfc
 cat > new_key.py <<'END'
-"""Makes a key pair: python new_key.py KID. Writes the private half to KID.private.json and adds the public half to public-keys.json."""
+"""Creates a key pair: python new_key.py KID. Writes the private half to KID.private.json and adds the public half to public-keys.json."""
 import json, os, pathlib, sys
 from joserfc.jwk import ECKey
 

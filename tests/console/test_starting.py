@@ -213,13 +213,15 @@ def test_no_text_has_a_secret(ann: Surfer, make: Factory) -> None:
             assert part not in ann.text, part
 
 
+NO_PLAIN_YAML = """{*a:&b!"'\\"""
+
 HOSTILE = """https://x.example/<b>&"'$(id)`id`;\\"""
 
 
 def test_values_are_texts_to_the_page_and_to_the_shell(ann: Surfer, make: Factory) -> None:
     kid = HOSTILE + "\nEND\nid"
     trust(make, "hub", preset="github", audiences=[HOSTILE])
-    trust(make, "lab", preset="gitlab", issuer="https://gitlab.example", audiences=[HOSTILE])
+    trust(make, "lab", preset="gitlab", issuer="https://gitlab.example", audiences=[NO_PLAIN_YAML])
     trust(make, "pods", preset="kubernetes", issuer="https://pods.example", audiences=[HOSTILE])
     trust(make, "jobs", issuer="https://jobs.example", audiences=[HOSTILE])
     trust(make, "steps", preset="buildkite", audiences=[HOSTILE])
@@ -230,7 +232,7 @@ def test_values_are_texts_to_the_page_and_to_the_shell(ann: Surfer, make: Factor
     step = yaml.safe_load(shown["GitHub Actions: hub"])["steps"][0]["run"]
     asked = shlex.split(step[step.index("curl") : step.index("| jq --raw-output .value")])
     assert f"audience={HOSTILE}" in asked
-    assert yaml.safe_load(shown["GitLab: lab"])["fetch-token"]["id_tokens"]["ASSERTION"]["aud"] == HOSTILE
+    assert yaml.safe_load(shown["GitLab: lab"])["fetch-token"]["id_tokens"]["ASSERTION"]["aud"] == NO_PLAIN_YAML
     pod = yaml.safe_load(shown["Kubernetes: pods"])["spec"]
     assert pod["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]["audience"] == HOSTILE
     assert f"AUDIENCE={HOSTILE}" in shlex.split(shown["curl: jobs"], comments=True)
