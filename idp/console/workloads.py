@@ -16,7 +16,8 @@ def workload_snippets(issuer: str, client_id: str, trusted: Sequence[TrustedIssu
     :param issuer: of the realm.
     :param trusted: those that may vouch for the program.
     """
-    known, others = [], []
+    known: list[Snippet] = []
+    others: list[Snippet] = []
     for each in trusted:
         audience = (each.audiences or [issuer])[0]
         platform = _PLATFORMS.get(each.preset)
