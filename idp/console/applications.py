@@ -326,7 +326,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
     stored = stored_in(ApplicationSheet, application, without={"enabled"})
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
-    form.jwks.guide = (f"{application_url(visit, name)}/start#pair", say("Create a key pair"))
+    form.jwks.guide = (f"{application_url(visit, name)}/start#pair", say("How to create a key pair"))
 
     def act() -> None:
         changes = values_in(ApplicationSheet, form)

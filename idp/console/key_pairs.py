@@ -39,7 +39,7 @@ class Signer:
 
 def making_key_pair(kid: str = FIRST) -> Snippet:
     """Return how a key pair is made, where the program runs."""
-    return Snippet("Create a key pair", "new_key.sh", _MAKING % {"kid": kid})
+    return Snippet("New key pair", "new_key.sh", _MAKING % {"kid": kid})
 
 
 def registering(realm: str, name: str) -> Snippet:

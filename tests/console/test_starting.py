@@ -153,7 +153,7 @@ def test_an_application_with_a_key_pair_begins_with_what_signs(client: FlaskClie
     ann.open(f"{BASE}/new-application").send("Create", {"name": "signer", "jwks": json.dumps(jwks)})
     assert ann.url == f"{BASE}/applications/signer/start"
     shown = texts(ann)
-    assert list(shown) == ["Key pair: curl", "Key pair: Python", "Create a key pair", "Register its public half"]
+    assert list(shown) == ["Key pair: curl", "Key pair: Python", "New key pair", "Register its public half"]
     _, form = sent_by(shown["Key pair: curl"])
     assert form.pop("client_assertion") == "$ASSERTION"
     assert f"\nASSERTION=$(python assertion.py client-key signer {REALM_ISSUER})\n" in shown["Key pair: curl"]
@@ -168,7 +168,7 @@ def test_scripts_are_those_of_the_page_on_key_pairs(ann: Surfer, make: Factory) 
     written = (PROJECT / "docs" / "key-pairs.md").read_text()
     without_secret(make, "signer", jwks={"keys": [ECKey.generate_key("P-256", {"kid": "first"}).as_dict(private=False)]})
     shown = texts(ann.open(f"{BASE}/applications/signer/start"))
-    for title, file in (("Create a key pair", "new_key.py"), ("Key pair: curl", "assertion.py")):
+    for title, file in (("New key pair", "new_key.py"), ("Key pair: curl", "assertion.py")):
         (script,) = re.findall(rf"^cat > {file} <<'END'\n.*?^END\n", shown[title], re.DOTALL | re.MULTILINE)
         assert script in written, title
 
@@ -255,7 +255,7 @@ def test_what_proves_nothing_yet_is_led_to_each_way(ann: Surfer, make: Factory) 
     assert f"{BASE}/applications/bare/start" in ann.read().links
     links = ann.open(f"{BASE}/applications/bare/start").read().links
     assert {f"{BASE}/new-federation-rule?application=bare", f"{BASE}/applications/bare/secrets/new"} <= set(links)
-    assert list(texts(ann)) == ["Create a key pair", "Register its public half", "curl", "Key pair: curl", "Key pair: Python"]
+    assert list(texts(ann)) == ["New key pair", "Register its public half", "curl", "Key pair: curl", "Key pair: Python"]
 
 
 def test_one_that_people_sign_in_to_is_told_what_a_library_needs(ann: Surfer) -> None:
@@ -317,14 +317,14 @@ def test_trying_asks_for_no_secret_where_there_is_none(ann: Surfer, make: Factor
 
 
 def test_the_fields_for_public_keys_say_how_a_pair_is_made(ann: Surfer, make: Factory) -> None:
-    making = texts(ann.open(f"{BASE}/new-application"))["Create a key pair"]
+    making = texts(ann.open(f"{BASE}/new-application"))["New key pair"]
     assert "python new_key.py first\n" in making
     without_secret(make, "signer", jwks=key_pair()[1])
     ann.open(f"{BASE}/applications/signer?tab=settings")
-    assert f'<a href="{BASE}/applications/signer/start#pair">Create a key pair</a>' in ann.text
+    assert f'<a href="{BASE}/applications/signer/start#pair">How to create a key pair</a>' in ann.text
     ann.open(f"{BASE}/applications/signer/start")
     assert ' id="pair"' in ann.text
-    assert "python new_key.py next\n" in texts(ann)["Create a key pair"], "beside the one that is in use"
+    assert "python new_key.py next\n" in texts(ann)["New key pair"], "beside the one that is in use"
 
 
 def test_who_may_not_see_the_application_does_not_see_how_it_begins(app: Flask, make: Factory) -> None:
