@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Console, shoot
+from tests.browser.test_pages import SPILLS
 from tests.factories import claims_of
 from tests.federation.issuing import github
 from tests.interop.test_federation_clients import tokens_of
@@ -69,6 +71,10 @@ def test_a_key_pair_is_made_registered_and_fetches_the_first_token(console: Cons
     waiting = page.locator("#first-token")
     expect(waiting).to_contain_text("Waiting for its first token")
     shoot(page, "started with a key pair")
+    assert Axe().run(page).violations_count == 0, Axe().run(page).generate_report()
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate(SPILLS) == []
+    page.set_viewport_size({"width": 1280, "height": 900})
     assert run(tmp_path, [*SHELL, copied(page, "Key pair: curl")]) == "", "a token is not for the terminal"
     expect(waiting).to_contain_text("It works: 1 token fetched")
     expect(waiting).to_have_class("alert alert-success")
