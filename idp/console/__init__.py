@@ -30,6 +30,7 @@ from idp.console import (
     settings,
     sign_in,
     signing_keys,
+    starting,
 )
 from idp.console.assets import ASSETS, serve_accent
 from idp.console.errors import answer_error
@@ -72,6 +73,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET POST", f"{_REALM}/several-grants", grants.take_several),
     ("GET POST", f"{_REALM}/several-api-keys", api_keys.change_several),
     ("GET POST", f"{_REALM}/applications/<name>", applications.show_application),
+    ("GET", f"{_REALM}/applications/<name>/start", starting.start),
     ("GET", f"{_REALM}/applications/<name>/used", applications.first_use),
     ("GET POST", f"{_REALM}/applications/<name>/try", applications.try_application),
     ("GET POST", f"{_REALM}/applications/<name>/disable", applications.disable_application),

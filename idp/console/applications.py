@@ -10,13 +10,14 @@ from wtforms import validators
 
 from idp import access, apikeys, applications, audit, clock, federation, keysets, posture, rules, runtime
 from idp.apikeys import ApiKey
-from idp.applications import Application, ApplicationSheet, Kind
+from idp.applications import Application, ApplicationSecret, ApplicationSheet, Kind
 from idp.console.browser import Visit, page
 from idp.console.bulk import BulkAct, bulk
 from idp.console.charts import REFUSALS, USES, Chart, day_label, last_days
 from idp.console.dialogs import Confirmation, confirmed, form_page, see_other, tab_asked
 from idp.console.exports import list_page
 from idp.console.forms import CHOOSE, Form, LinesField, NamesField, TimeField, choices, name_field, text
+from idp.console.key_pairs import making_key_pair
 from idp.console.language import count_of, say, say_count
 from idp.console.lists import Act, Column, Filter, ListView
 from idp.console.navigation import base
@@ -274,12 +275,11 @@ def new_application(visit: Visit) -> Response | str:
 
     if form.do(act):
         if not made["plain"]:
-            return see_other(f"{application_url(visit, made['name'])}?done=created")
+            return see_other(f"{application_url(visit, made['name'])}/start?done=created")
         return show_secret(visit, made["name"], made["plain"], say("Created."))
     in_projects = asks_for_more or any(any(row.form.data.values()) or row.errors for row in form.projects)
-    return form_page(
-        "console/applications/new.html", form, in_projects=in_projects, most=MOST_ROWS, issuers=issuers, weighed=weighed
-    )
+    shown = {"most": MOST_ROWS, "issuers": issuers, "weighed": weighed, "pair": making_key_pair()}
+    return form_page("console/applications/new.html", form, in_projects=in_projects, **shown)
 
 
 def _issuers(visit: Visit) -> list[str]:
@@ -312,7 +312,7 @@ def _wished(row: Any) -> tuple[str, str, datetime | None] | None:
 def show_secret(visit: Visit, name: str, plain: str, done: str) -> str:
     """Return the page that shows a secret, this once, with the command that uses it."""
     issuer = _issuer(visit)
-    shown = {"name": name, "plain": plain, "issuer": issuer, "done": done}
+    shown = {"name": name, "plain": plain, "issuer": issuer, "done": done, "used": False}
     return render("console/applications/secret.html", **shown, snippets=snippets(issuer, name, plain))
 
 
@@ -330,6 +330,7 @@ def show_application(visit: Visit, name: str) -> Response | str:
     stored = stored_in(ApplicationSheet, application, without={"enabled"})
     form = ApplicationForm(visit.posted, stored)
     form.audience.description = say(_AUDIENCE, issuer=_issuer(visit))
+    form.jwks.guide = (f"{application_url(visit, name)}/start#pair", say("How to create a key pair"))
 
     def act() -> None:
         changes = values_in(ApplicationSheet, form)
@@ -381,7 +382,7 @@ def _facts(visit: Visit, application: Application) -> dict[str, Any]:
         ),
         "secrets": [(secret, applications.safe_to_retire(secret, secrets)) for secret in reversed(secrets)],
         "key_set": applications.find_key_set(application),
-        "live": sum(secret.is_live(clock.now()) for secret in secrets),
+        "live": _count_live(secrets),
         "can_authenticate": rules.applications.can_authenticate(application),
         "grants": rules.grants.visible_of(visit.authority, applications.holder_of(application)),
         "holder": target,
@@ -428,7 +429,7 @@ def delete_application(visit: Visit, name: str) -> Response | str:
     """Delete an application, once that is confirmed."""
     application = rules.applications.manageable(visit.authority, name)
     secrets = applications.list_secrets(application)
-    live = sum(secret.is_live(clock.now()) for secret in secrets)
+    live = _count_live(secrets)
     question = Confirmation(
         title=say("Delete {name}", name=name),
         question=say("Delete {name} with its secrets, API keys and roles?", name=name),
@@ -455,7 +456,7 @@ def try_application(visit: Visit, name: str) -> Response | str:
     """Fetch a token with a secret, as the application would, and explain it."""
     from idp.console.trial import carries_roles, explain, fetch_token  # noqa: PLC0415 (rarely needed)
 
-    rules.applications.visible(visit.authority, name)
+    application = rules.applications.visible(visit.authority, name)
     form = TryForm(visit.posted)
     answer: dict[str, Any] = {}
     if form.is_sent and form.validate():
@@ -470,9 +471,16 @@ def try_application(visit: Visit, name: str) -> Response | str:
         answer=answer,
         claims=claims,
         has_roles=bool(claims) and carries_roles(answer["access_token"]),
+        live=_count_live(applications.list_secrets(application)),
+        explains=rules.federation.can_explain(visit.authority),
         url=application_url(visit, name),
         issuer=_issuer(visit),
     )
+
+
+def _count_live(secrets: Sequence[ApplicationSecret]) -> int:
+    """Return how many of an application's secrets work."""
+    return sum(secret.is_live(clock.now()) for secret in secrets)
 
 
 def application_url(visit: Visit, name: str) -> str:

@@ -313,6 +313,8 @@ def explain(visit: Visit) -> Response | str:
     """Tell what becomes of an assertion, rule by rule and line by line."""
     rules.federation.check_explaining(visit.authority)
     form = ExplainForm(visit.posted)
+    if visit.posted is None:
+        form.client_id.data = request.args.get("application", "")[:64]
     explained: list[federation.Explanation] = []
 
     def act() -> None:

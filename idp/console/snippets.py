@@ -4,8 +4,15 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from idp import tokens
+
+TOKEN_FILE = "token.json"  # noqa: S105 (a name, no secret)
+"""Where commands put what the token endpoint answers: a token is for no terminal, and for no log of a pipeline."""
+
+FROM_THE_SHELL = '"client_assertion=$ASSERTION"'
+"""The parameter of a request for which the line before it has found the assertion."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +26,11 @@ class Snippet:
 
 
 def snippets(issuer: str, client_id: str, secret: str) -> Sequence[Snippet]:
-    """Return what a program can begin with.
+    """Return what a program with a secret can begin with.
 
     :param issuer: of the realm.
     """
-    url = f"{issuer}/protocol/openid-connect/token"
+    url = token_url(issuer)
     curl = tokens.curl_command(issuer, client_id, secret)
     return (
         Snippet("curl", f"{client_id}.sh", curl),
@@ -31,11 +38,43 @@ def snippets(issuer: str, client_id: str, secret: str) -> Sequence[Snippet]:
         Snippet("Node", "token.mjs", _NODE % {"url": url, "client_id": client_id, "secret": secret}),
         Snippet("Go", "token.go", _GO % {"url": url, "client_id": client_id, "secret": secret}),
         Snippet("Java", "Token.java", _JAVA % {"url": url, "client_id": client_id, "secret": secret}),
-        Snippet(".env", f"{client_id}.env", _ENV.format(issuer=issuer, url=url, client_id=client_id, secret=secret)),
+        Snippet(".env", f"{client_id}.env", environment(issuer, client_id) + f"OIDC_CLIENT_SECRET={secret}\n"),
         Snippet("Kubernetes Secret", f"{client_id}.yaml", _kubernetes(issuer, client_id, secret)),
         Snippet("GitHub Actions", "token.yml", _ACTIONS % {"url": url, "client_id": client_id}),
     )
 
+
+def token_url(issuer: str) -> str:
+    """Return where a realm issues tokens."""
+    return f"{issuer}/protocol/openid-connect/token"
+
+
+def environment(issuer: str, client_id: str) -> str:
+    """Return variables of an environment that say who a program is, and where its tokens come from."""
+    return f"OIDC_ISSUER={issuer}\nOIDC_TOKEN_URL={token_url(issuer)}\nOIDC_CLIENT_ID={client_id}\n"
+
+
+def asserted_request(issuer: str, client_id: str, assertion: str, *, output: str = TOKEN_FILE) -> str:
+    """Return the command that fetches a token with a signed assertion in the place of a secret (RFC 7523 §2.2).
+
+    :param assertion: the argument of curl's `--data-urlencode`, as the shell is to read it.
+    :param output: the file for the answer; empty for what reads the command's output.
+    """
+    return _ASSERTED.format(
+        output=f"--output {output} " if output else "",
+        url=quote(token_url(issuer)),
+        client_id=quote(f"client_id={client_id}"),
+        assertion=assertion,
+    )
+
+
+_ASSERTED = """\
+curl --fail --silent --show-error {output}\\
+  --data grant_type=client_credentials \\
+  --data-urlencode {client_id} \\
+  --data client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \\
+  --data-urlencode {assertion} \\
+  {url}"""
 
 _PYTHON = """\
 # pip install authlib requests
@@ -100,13 +139,6 @@ public class Token {
         System.out.println(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
     }
 }
-"""
-
-_ENV = """\
-OIDC_ISSUER={issuer}
-OIDC_TOKEN_URL={url}
-OIDC_CLIENT_ID={client_id}
-OIDC_CLIENT_SECRET={secret}
 """
 
 _ACTIONS = """\

@@ -91,7 +91,7 @@ def test_where_no_issuer_is_trusted_a_key_pair_is_offered_first(surfer: Surfer, 
     offered = re.findall(r'<option[^>]* value="(federation|key|secret)"', surfer.text)
     assert offered == ["federation", "key", "secret"]
     surfer.send("Create", {"name": "signer", "jwks": json.dumps(key_pair()[1])})
-    assert "private_key_jwt, with 1 public key" in surfer.text
+    assert "private_key_jwt, with 1 public key" in surfer.open(f"{BASE}/applications/signer").text
     native = {"name": "tool", "kind": "native", "redirect_uris": "http://127.0.0.1/done"}
     surfer.open(f"{BASE}/new-application").send("Create", native)
     assert "Created." in surfer.text, "it keeps nothing, and so proves nothing"
@@ -116,7 +116,7 @@ def test_what_a_new_application_proves_itself_by_has_to_be_there(surfer: Surfer,
         assert problem in surfer.text, sent
     surfer.open(f"{BASE}/new-application")
     surfer.send("Create", {"name": "signer", "credential": "key", "jwks": json.dumps(key_pair()[1])})
-    assert "private_key_jwt, with 1 public key" in surfer.text
+    assert "private_key_jwt, with 1 public key" in surfer.open(f"{BASE}/applications/signer").text
 
 
 def test_an_assertion_is_explained_line_by_line(surfer: Surfer, client: FlaskClient, make: Factory, hub: Issuer) -> None:
