@@ -11,7 +11,8 @@ import pytest
 
 from tests.factories import claims_of, compact
 from tests.interop.built import PAGES, write_files
-from tests.interop.built.jvm import MISSING, Sign, build, call, lines_of, realm_signer, running
+from tests.interop.built.jvm import MISSING, build, call, lines_of, running
+from tests.interop.signing import Sign, realm_signer
 from tests.serving import Server
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing here: {MISSING}")
