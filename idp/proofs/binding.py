@@ -66,7 +66,12 @@ def bound_to(claims: Mapping[str, Any]) -> Binding:
     :raises ProofError: to something that is not known here.
     """
     confirmation = claims.get("cnf", {})
-    if not isinstance(confirmation, dict) or not set(confirmation) <= set(_MEMBERS):
+    if (
+        not isinstance(confirmation, dict)
+        or not set(confirmation) <= set(_MEMBERS)
+        or ("cnf" in claims) != bool(confirmation)
+        or not all(isinstance(each, str) and each for each in confirmation.values())
+    ):
         raise ProofError("The token is bound to something that is not known here.", error="invalid_token")
     return Binding(*(confirmation.get(name, "") for name in _MEMBERS))
 

@@ -8,9 +8,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests.bound.proving import Prover
+from tests.interop.signing import Sign, bound_tokens, realm_signer
 from tests.serving import PATIENCE, Server, send, wait_until
 
 HOUR = 3600
@@ -23,6 +26,11 @@ class Realm:
         self.server = server
         token = server.token(server.create_application("interop-administrator", "--role", "administrator")).json["access_token"]
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    @cached_property
+    def sign(self) -> Sign:
+        """What signs claims with the realm's key."""
+        return realm_signer(self.server)
 
     def post(self, path: str, body: Any) -> Any:
         """Make something."""
@@ -66,6 +74,10 @@ class Callers:
     """The ID token of `viewer`."""
     without_openid: str
     """As `viewer`, without the scope openid."""
+    bound: dict[str, str]
+    """As `viewer`, by what they are bound to."""
+    prover: Prover = field(repr=False)
+    """Has the key."""
 
     @classmethod
     def of(cls, realm: Realm, name: str, token_type: str) -> "Callers":
@@ -84,6 +96,7 @@ class Callers:
             f"{name}-engineer", ours | {"signingAlgorithm": "ES256", "roles": ["researcher"], "projects": [on_speech]}
         )
         answer = server.token(viewer, scope="openid", audience=name).json
+        prover = Prover()
         return cls(
             server,
             viewer,
@@ -93,6 +106,8 @@ class Callers:
             viewer_elsewhere=server.token(viewer, scope="openid", audience="elsewhere").json["access_token"],
             id_token=answer["id_token"],
             without_openid=server.token(viewer, audience=name).json["access_token"],
+            bound=bound_tokens(server, realm.sign, viewer, prover, scope="openid", audience=name),
+            prover=prover,
         )
 
     def fetch(self) -> str:
@@ -113,10 +128,15 @@ class Api:
     clock: Path
     output: Path
 
-    def ask(self, path: str, token: str | None = None) -> int:
-        """Return the status for who shows that token."""
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return send(f"http://127.0.0.1:{self.port}{path}", headers=headers).status
+    @property
+    def url(self) -> str:
+        """Return where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, path: str, token: str | None = None, **headers: str) -> int:
+        """Return the status for who shows that token as `Bearer`, with further headers or others."""
+        shown = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return send(self.url + path, headers=shown | headers).status
 
     def advance(self, seconds: int) -> None:
         """Let the process's clock be ahead of this one's."""
@@ -172,6 +192,7 @@ def statuses(api: Api, callers: Callers) -> dict[str, int]:
         "a changed token": api.ask("/jobs", _changed(callers.engineer)),
         "an unsigned token": api.ask("/jobs", _unsigned(callers.viewer)),
     }
+    found |= {f"a token that is bound to {what}": api.ask("/jobs", token) for what, token in callers.bound.items()}
     api.advance(2 * HOUR)
     found |= {
         "a role that has ended": api.ask("/jobs", callers.viewer),
@@ -197,6 +218,11 @@ EXPECTED = {
     "an ID token": 401,
     "a changed token": 401,
     "an unsigned token": 401,
+    "a token that is bound to a key": 401,
+    "a token that is bound to a certificate": 401,
+    "a token that is bound to both": 401,
+    "a token that is bound to something else": 401,
+    "a token that is bound to nothing": 401,
     "a role that has ended": 403,
     "its other role": 200,
     "a role on a project that has ended": 403,

@@ -2,11 +2,13 @@
 
 import contextlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bound.proving import Prover
 from tests.interop.apis import EXPECTED, Api, Callers, running, statuses
 from tests.interop.pages import write_files
 from tests.prepare import NODE_FOLDER, node_clients_missing
@@ -49,6 +51,28 @@ def run(tmp_path: Path) -> Run:
 def test_access_tokens_pass_and_nothing_else(run: Run, callers: Callers, page: str, replaced: dict[str, str]) -> None:
     with run(callers, page, **replaced) as api:
         assert statuses(api, callers) == EXPECTED
+
+
+def test_express_takes_a_bound_token_with_a_proof_of_its_key(run: Run, callers: Callers) -> None:
+    prover, token, now = callers.prover, callers.bound["a key"], int(time.time())
+    with run(callers, "express") as api:
+        url = f"{api.url}/jobs"
+        assert api.ask("/jobs", **prover.headers("GET", url, token=token)) == 200
+        assert api.ask("/jobs", callers.viewer) == 200
+        wrong = {
+            "no proof": {"Authorization": f"DPoP {token}"},
+            "as Bearer": {"Authorization": f"Bearer {token}", "DPoP": prover.proof("GET", url, token=token)},
+            "another key": Prover().headers("GET", url, token=token),
+            "another method": prover.headers("POST", url, token=token),
+            "another URL": prover.headers("GET", f"{api.url}/projects/vision/jobs", token=token),
+            "of another token": {"Authorization": f"DPoP {token}", "DPoP": prover.proof("GET", url, token=callers.viewer)},
+            "old": prover.headers("GET", url, token=token, iat=now - 90),
+            "not bound": prover.headers("GET", url, token=callers.viewer),
+            "bound to a certificate as well": prover.headers("GET", url, token=callers.bound["both"]),
+        }
+        found = {what: api.ask("/jobs", **headers) for what, headers in wrong.items()}
+        found["in the URL"] = api.ask(f"/jobs?access_token={token}")
+    assert set(found.values()) <= {400, 401}, found
 
 
 @WAYS

@@ -1,27 +1,19 @@
-"""Building and running the Java programs of docs/integrations, and tokens that only the realm's own key can sign."""
+"""Building and running the Java programs of docs/integrations."""
 
 import contextlib
-import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from idp import clock, keys, realms, runtime
-from idp.app import close_app, create_app
-from idp.settings import Settings
-from tests.serving import PATIENCE, PROJECT, Answer, Server, free_port, send, wait_until
+from tests.serving import PATIENCE, Answer, free_port, send, wait_until
 
 MISSING = ", ".join(each for each in ("java", "mvn") if shutil.which(each) is None)
 """What the machine lacks to build Java programs; empty when it has all."""
 
 _BUILD_SECONDS = 540
 """The first build fetches everything from Maven's registry."""
-
-Sign = Callable[[str, Mapping[str, Any]], str]
-"""Sign claims with a realm's key: the header's `typ`, and the claims."""
 
 
 def build(folder: Path) -> None:
@@ -96,16 +88,3 @@ def lines_of(folder: Path, main: str, lines: Iterable[str], *arguments: str) -> 
 def call(url: str, token: str = "", *, post: bool = False) -> Answer:
     """Call an API, with a bearer token or without."""
     return send(url, {} if post else None, {"Authorization": f"Bearer {token}"} if token else {})
-
-
-def realm_signer(server: Server) -> Sign:
-    """Return what signs any claims with the key of realm acme, as the server would: for tokens that only time makes."""
-    app = create_app(Settings.load(data_dir=server.data_dir, realms_dir=PROJECT / "realms", public_url=server.url))
-    try:
-        with app.app_context():
-            realm = realms.known_realm(runtime.current(), "acme")
-            assert realm is not None
-            signer = keys.key_ring(realm).signer("RS256", clock.timestamp())
-    finally:
-        close_app(app)
-    return lambda typ, claims: signer.sign(typ, json.dumps(claims))

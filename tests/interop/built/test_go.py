@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.bound.proving import Prover
 from tests.factories import claims_of
 from tests.interop.built import write_files
 from tests.interop.built.golang import go, needs_go, running, version_of
 from tests.interop.built.issuer import issuing
 from tests.interop.built.tokens import Kind, access_token, bearer, each_kind, id_token, revoke_key, tampered
+from tests.interop.signing import bound_tokens, realm_signer
 from tests.serving import Answer, Server, free_port, send, wait_until
 
 pytestmark = needs_go
@@ -119,6 +121,14 @@ def test_api_refuses_what_no_issuer_should_sign(programs: Path) -> None:
         assert reports(url, issuer.sign(issuer.claims(AUDIENCE))).status == 200
         found = {what: reports(url, token).status for what, token in issuer.wrong_tokens(AUDIENCE).items()}
         assert set(found.values()) == {401}, found
+
+
+def test_api_refuses_a_token_that_is_bound(api: str, served: Server) -> None:
+    application = served.create_application("go-bound", *FOR_IT, "--role", "researcher")
+    assert reports(api, access_token(served, application)).status == 200
+    for what, token in bound_tokens(served, realm_signer(served), application, Prover()).items():
+        refused = reports(api, token)
+        assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"'), what
 
 
 def test_api_wants_the_role(api: str, served: Server) -> None:

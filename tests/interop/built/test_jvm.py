@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.bound.proving import Prover
 from tests.factories import claims_of, compact
 from tests.interop.built import PAGES, write_files
-from tests.interop.built.jvm import MISSING, Sign, build, call, lines_of, realm_signer, running
-from tests.serving import Server
+from tests.interop.built.jvm import MISSING, build, call, lines_of, running
+from tests.interop.signing import Sign, bound_tokens, realm_signer
+from tests.serving import Server, send
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"missing here: {MISSING}")
 
@@ -22,6 +24,11 @@ AUDIENCE = "jobs"
 ROLES = ("--role", "viewer", "--project", "vision:ml-engineer")
 
 TYPES = ("at+jwt", "JWT")
+
+PROVER = Prover()
+"""Has the key that tokens are bound to."""
+
+BOUND = "bound to "
 
 Tokens = dict[str, str]
 Note = Callable[[str, str, str], None]
@@ -50,13 +57,16 @@ def tokens(served: Server, sign: Sign, id_token: str) -> dict[str, Tokens]:
 def tokens_of(served: Server, sign: Sign, typ: str) -> Tokens:
     """Return access tokens of one type, good ones and all that are to be refused."""
 
-    def token(name: str, *options: str, realm: str = "acme") -> str:
+    def make(name: str, *options: str, realm: str = "acme") -> dict[str, str]:
         name = f"jvm-{typ.replace('+', '-').lower()}-{name}"
-        made = served.create_application(name, *(() if typ == "at+jwt" else ("--token-type", typ)), *options, realm=realm)
-        access_token: str = served.token(made, realm=realm).json["access_token"]
+        return served.create_application(name, *(() if typ == "at+jwt" else ("--token-type", typ)), *options, realm=realm)
+
+    def token(name: str, *options: str, realm: str = "acme") -> str:
+        access_token: str = served.token(make(name, *options, realm=realm), realm=realm).json["access_token"]
         return access_token
 
-    good = token("good", "--audience", AUDIENCE, *ROLES)
+    ours = make("good", "--audience", AUDIENCE, *ROLES)
+    good: str = served.token(ours).json["access_token"]
     claims = claims_of(good)
     return {
         "good": good,
@@ -72,6 +82,7 @@ def tokens_of(served: Server, sign: Sign, typ: str) -> Tokens:
         "expired": sign(typ, past(claims)),
         "altered": altered(good),
         "unsigned": compact({"alg": "none", "typ": typ}, claims, b""),
+        **{f"{BOUND}{what}": each for what, each in bound_tokens(served, sign, ours, PROVER).items()},
     }
 
 
@@ -117,6 +128,11 @@ EXPECTED = {
     "expired": (401, 401, 401),
     "altered": (401, 401, 401),
     "unsigned": (401, 401, 401),
+    "bound to a key": (401, 401, 401),
+    "bound to a certificate": (401, 401, 401),
+    "bound to both": (401, 401, 401),
+    "bound to something else": (401, 401, 401),
+    "bound to nothing": (401, 401, 401),
 }
 
 
@@ -195,12 +211,27 @@ def test_spring_boot_with_plain_jwt(spring_plain_jwt: str, tokens: dict[str, Tok
         version_on("spring", "spring-boot-starter-parent"),
         "tokens of type JWT: roles, audience, refusals",
     )
-    assert seen(spring_plain_jwt, tokens["JWT"]) == EXPECTED
+    passed_over = dict.fromkeys(
+        ("bound to something else", "bound to nothing"), (200, 200, 403)
+    )  # Realmgate issues no such tokens
+    assert seen(spring_plain_jwt, tokens["JWT"]) == EXPECTED | passed_over
 
 
 def test_spring_boot_takes_one_type(spring_at_jwt: str, spring_plain_jwt: str, tokens: dict[str, Tokens]) -> None:
     assert call(f"{spring_at_jwt}/jobs", tokens["JWT"]["good"]).status == 401
     assert call(f"{spring_plain_jwt}/jobs", tokens["at+jwt"]["good"]).status == 401
+
+
+def test_spring_boot_takes_a_bound_token_with_a_proof_of_its_key_once(
+    spring_at_jwt: str, spring_plain_jwt: str, tokens: dict[str, Tokens]
+) -> None:
+    for api, typ in ((spring_at_jwt, "at+jwt"), (spring_plain_jwt, "JWT")):
+        url, token = f"{api}/jobs", tokens[typ]["bound to a key"]
+        shown = PROVER.headers("GET", url, token=token)
+        assert [send(url, headers=shown).status for _ in range(2)] == [200, 401]
+        assert send(url, headers=Prover().headers("GET", url, token=token)).status == 401
+        both = PROVER.headers("GET", url, token=tokens[typ]["bound to both"])
+        assert send(url, headers=both).status == 401
 
 
 @pytest.mark.parametrize("typ", TYPES)
@@ -263,7 +294,8 @@ def test_elasticsearch_settings(
     settings = json.dumps(elasticsearch_settings(tmp_path, served))
     of_type = tokens[typ]
     said = dict(zip(of_type, lines_of(elasticsearch, "example.Check", of_type.values(), "JWT,at+jwt", settings), strict=True))
-    assert {name: said.pop(name) for name in TAKEN} == {name: claims_of(of_type[name])["client_id"] for name in TAKEN}
+    taken = TAKEN | {name for name in of_type if name.startswith(BOUND)}  # the warning in docs/integrations/elasticsearch.md
+    assert {name: said.pop(name) for name in taken} == {name: claims_of(of_type[name])["client_id"] for name in taken}
     assert [line for line in said.values() if not line.startswith("refused: ")] == []
 
 

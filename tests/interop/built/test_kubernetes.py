@@ -150,7 +150,9 @@ def test_api_server_refuses_what_no_issuer_should_sign(
         with serving(program, tmp_path) as url:
             assert who(url, issuer.sign(issuer.claims(FOR_IT[1]))).status == 200
             found = {what: who(url, token).status for what, token in issuer.wrong_tokens(FOR_IT[1]).items()}
+            bound = [who(url, issuer.sign(issuer.claims(FOR_IT[1], cnf=cnf))) for cnf in ({"jkt": "k"}, {"x5t#S256": "c"}, {})]
     assert set(found.values()) == {401}, found
+    assert all(each.status == 401 and b"bound to a key" in each.body for each in bound), bound
 
 
 def copy_changed(folder: Path, target: Path, old: str, new: str) -> None:

@@ -145,6 +145,13 @@ def test_proxy_refuses_what_no_issuer_should_sign(serve: Serve) -> None:
         assert set(found.values()) == {401}, found
 
 
+def test_proxy_passes_over_what_a_token_is_bound_to(serve: Serve) -> None:
+    """What the page warns of."""
+    with issuing() as issuer, serve(issuer=issuer.base) as url:
+        for bound in ({"jkt": "a key"}, {"x5t#S256": "a certificate"}):
+            assert ask(url, issuer.sign(issuer.claims(AUDIENCE, cnf=bound))).status == 200
+
+
 def test_proxy_answers_another_proxy(proxy: str, served: Server, bot: dict[str, str]) -> None:
     mute = served.create_application("proxied-mute", *FOR_IT)
     assert ask(proxy, access_token(served, bot), "/oauth2/auth").status == 202
