@@ -134,7 +134,7 @@ def test_an_assertion_is_explained_line_by_line(surfer: Surfer, client: FlaskCli
 
 
 LAST = "It is the last one: without it, the application cannot fetch tokens."
-NONE_LEFT = "Without a secret that works, this application cannot fetch tokens."
+NONE_LEFT = "This application has nothing to prove itself by, so it cannot fetch tokens."
 
 
 def test_a_secret_beside_a_rule_is_not_the_last_way_in(surfer: Surfer, client: FlaskClient, make: Factory, hub: Issuer) -> None:
