@@ -167,7 +167,7 @@ def test_pictures_show_what_the_pages_say(acme: Console) -> None:
 def take(page: Page, name: str, said: str) -> None:
     for folder in (PICTURES, SAID):
         folder.mkdir(parents=True, exist_ok=True)
-    page.evaluate("document.activeElement?.blur()")
+    page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")  # the bar at the top goes along with what is scrolled
     height = min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST)
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
     (SAID / f"{name}.txt").write_text(said)
