@@ -95,9 +95,11 @@ class BoundedPool(QueuePool):
         :raises PoolTimeoutError: they are not in time.
         """
         began = time.monotonic()
-        in_time = self._changed.wait_for(lambda: self._out < most, min(self._timeout, patience.left()))
+        in_time = self._changed.wait_for(lambda: self._out < most, self._timeout)
+        waited = time.monotonic() - began
+        patience.forgive(waited)
         self.counts.waits += 1
-        self.counts.seconds += time.monotonic() - began
+        self.counts.seconds += waited
         if not in_time:
             self.counts.timeouts += 1
             raise PoolTimeoutError(f"no connection within {self._timeout} seconds: {self._out} of {self.size()} are in use")

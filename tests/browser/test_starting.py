@@ -65,6 +65,7 @@ def run(folder: Path, command: list[str], **environment: str) -> str:
 def test_a_key_pair_is_made_registered_and_fetches_the_first_token(console: Console, page: Page, tmp_path: Path) -> None:
     page.goto(f"{BASE}/new-application")
     page.fill("#name", "night-build")
+    page.select_option("#credential", "key")  # which is preselected only while no issuer is trusted
     page.fill("#jwks", run(tmp_path, [*SHELL, copied(page, "New key pair")]))
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="night-build: the first token")).to_be_visible()

@@ -14,7 +14,7 @@ from tests.factories import Factory
 from tests.serving import PROJECT
 
 PARTS = PROJECT / "idp" / "console" / "templates" / "console" / "parts.html"
-OF_ONE_THING = {"token", "grants", "holder_link", "key_state", "keys", "leases"}
+OF_ONE_THING = {"token", "grants", "holder_link", "key_state", "keys", "leases", "rule_state"}
 """Macros that show the things of a realm."""
 
 
@@ -28,7 +28,7 @@ def test_it_shows_every_component_and_colour(ann: Surfer) -> None:
     assert "too low" not in text
     shown = "".join(path.read_text() for path in (PARTS.parent / "design").glob("*.html"))
     macros = set(re.findall(r"\{% macro ([a-z]\w*)\(", PARTS.read_text())) - OF_ONE_THING
-    assert {name for name in macros if f"ui.{name}(" not in shown} <= {"field", "pages", "party", "said_by_script"}, (
+    assert {name for name in macros if f"ui.{name}(" not in shown} <= {"field", "pages", "party", "said_by_script", "snippets"}, (
         "within others"
     )
 

@@ -338,6 +338,18 @@ def test_request_waits_so_long_for_all_statements_together(pg_make: Factory, mon
         db.session.rollback()
 
 
+def test_wait_for_a_connection_that_others_use_does_not_count(pg_make: Factory) -> None:
+    with pg_make.app.app_context(), patience.answering():
+        before = patience.left()
+        with patience.waiting():
+            patience.forgive(60)
+        assert patience.left() >= before
+        with patience.waiting():
+            patience.forgive(-60)  # as if it had waited for the database itself
+        with pytest.raises(patience.SlowDatabaseError):
+            patience.left()
+
+
 def test_statement_is_cut_when_the_request_has_waited_for_as_long_as_it_may(
     pg_make: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -406,19 +406,13 @@ class HTTPException(Exception):  # noqa: N818 (as the framework calls it)
         self.status_code, self.detail, self.headers = status_code, detail, headers
 
 
-class Headers:
-    def __init__(self, *values: str) -> None:
-        self.values = list(values)
-
-    def getlist(self, name: str) -> list[str]:
-        return self.values if name == "authorization" else []
-
-
 class Request:
     """As much of Starlette's as is used."""
 
     def __init__(self, *authorization: str, **parameters: str) -> None:
-        self.headers, self.path_params = Headers(*authorization), parameters
+        headers = [(b"authorization", value.encode()) for value in authorization]
+        self.scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+        self.path_params = parameters
 
 
 @pytest.fixture
