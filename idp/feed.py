@@ -241,11 +241,11 @@ class Feed:
         age = asked - self._confirmed
         if age < CONFIRM_AFTER:
             return
-        if age < CONFIRM_AT_LAST and not self._lock.acquire(blocking=False):
-            return  # a neighbouring thread is asking already
         with patience.waiting():
             if age >= CONFIRM_AT_LAST:
                 self._wait_for_turn()
+            elif not self._lock.acquire(blocking=False):
+                return  # a neighbouring thread is asking already
             try:
                 if time.monotonic() - self._confirmed >= CONFIRM_AFTER:
                     self._ask(asked, oldest=CONFIRM_AT_LAST)
@@ -288,7 +288,7 @@ class Feed:
         :raises StorageUnavailableError: it gets no answer.
         """
         left = LONGEST_WAIT - (time.monotonic() - self._asking_since) if self._failed_at < self._confirmed else 0.0
-        if not self._lock.acquire(timeout=min(max(AWAY_AFTER, left), max(0.0, patience.left()))):
+        if not self._lock.acquire(timeout=min(max(AWAY_AFTER, left), patience.left())):
             raise StorageUnavailableError(cause="the database does not answer")
 
     def _ask(self, asked: float, *, oldest: float) -> None:

@@ -86,7 +86,8 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         """Note the places whose workers have died, and return those where it is time for the next one."""
         now = time.monotonic()
         for place in places:
-            if place not in self._due:
+            # one that lives was begun between a reminder's look and its word
+            if place not in self._due and not self.wrks[place].is_alive():
                 self._due[place] = now + self._pause(place)
         if not any(worker.is_alive() for worker in self.wrks):
             self._due = {place: min(due, now + LONGEST_PAUSE_OF_ALL) for place, due in self._due.items()}

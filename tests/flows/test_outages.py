@@ -39,6 +39,24 @@ def read_only(postgres: Any) -> Iterator[None]:
         postgres.psql("ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf();")
 
 
+@contextlib.contextmanager
+def stuck_statements_ended() -> Iterator[None]:
+    """End statements that get no answer, as each worker does, until the block ends."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            stuck.end_stuck_statements()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
+
+
 def turned(url: str, value: str) -> bool:
     with psycopg.connect(url) as connection:
         return connection.execute("SHOW default_transaction_read_only").fetchone() == (value,)
@@ -295,28 +313,32 @@ def test_memory_that_was_true_before_a_long_wait_in_vain_is_not_served(pg_make: 
             asked.confirm()
 
 
+@pytest.mark.parametrize("age", [feed.CONFIRM_AFTER, feed.CONFIRM_AT_LAST])
+def test_request_that_may_wait_no_longer_leaves_the_feed_to_others(pg_make: Factory, age: float) -> None:
+    with pg_make.app.app_context():
+        asked = runtime.current().feed
+        asked.confirm_now()
+        asked._confirmed -= age
+        with patience.answering():
+            with patience.waiting():
+                patience.forgive(-60)  # as if it had waited for a minute
+            with pytest.raises(patience.SlowDatabaseError):
+                asked.confirm()
+        asked.confirm()
+        assert time.monotonic() - asked._confirmed < age
+
+
 def test_statement_that_may_take_its_time_is_not_cut(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending many leases, and purging: these have told the server so, and the watch."""
     monkeypatch.setattr(stuck, "LATER", 0.1 - database.WAIT_FOR_LOCK)  # so that it would cut after a tenth of a second
     with pg_make.app.app_context():
         stuck.allow_seconds(db.session.connection(), 60)
-        done = threading.Event()
-
-        def look() -> None:
-            while not done.wait(0.05):
-                stuck.end_stuck_statements()
-
-        looking = threading.Thread(target=look)
-        looking.start()
-        try:
+        with stuck_statements_ended():
             db.session.execute(text("SELECT pg_sleep(0.6)"))
             db.session.commit()
             with pytest.raises(DBAPIError):
                 db.session.execute(text("SELECT pg_sleep(30)"))  # what is allowed ends with its transaction
-        finally:
-            done.set()
-            looking.join()
-            db.session.rollback()
+        db.session.rollback()
 
 
 def test_request_waits_so_long_for_all_statements_together(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,22 +378,10 @@ def test_statement_is_cut_when_the_request_has_waited_for_as_long_as_it_may(
     monkeypatch.setattr(patience, "LONGEST_CALL", patience.MARGIN + 0.5)
     monkeypatch.setattr(database, "WAIT_FOR_LOCK", 600)
     with pg_make.app.app_context():
-        over = threading.Event()
-
-        def look() -> None:
-            while not over.wait(0.05):
-                stuck.end_stuck_statements()
-
-        looking = threading.Thread(target=look)
-        looking.start()
-        try:
-            with patience.answering(), pytest.raises(DBAPIError) as cut:
-                db.session.execute(text("SELECT pg_sleep(3)"))
-            assert cut.value.connection_invalidated, "and not ended by the server's own limit"
-        finally:
-            over.set()
-            looking.join()
-            db.session.rollback()
+        with stuck_statements_ended(), patience.answering(), pytest.raises(DBAPIError) as cut:
+            db.session.execute(text("SELECT pg_sleep(3)"))
+        assert cut.value.connection_invalidated, "and not ended by the server's own limit"
+        db.session.rollback()
 
 
 def test_database_that_is_slow_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:

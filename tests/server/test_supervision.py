@@ -64,6 +64,12 @@ def test_place_is_looked_at_again_when_its_pause_is_over() -> None:
     assert made._died_young[0] == 2, "it has not died once more"
 
 
+def test_reminder_that_comes_late_ends_nobody() -> None:
+    made = server()
+    assert made._take_due([0]) == []
+    assert (made._due, made._died_young) == ({}, {})
+
+
 def test_while_nobody_is_left_none_waits_for_long() -> None:
     made = server()
     made._died_young = {0: 9, 1: 9}
