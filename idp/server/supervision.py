@@ -3,11 +3,13 @@
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from granian.net import SocketSpec
 from granian.server import Server
 
 from idp import nodes
@@ -51,6 +53,17 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         self._died_young: dict[int, int] = {}
         self._due: dict[int, float] = {}
         """When the next worker begins in a place whose worker has died, on the steady clock."""
+
+    def _init_shared_socket(self) -> None:
+        """Listen once, for all workers.
+
+        Granian has each worker listen for itself on Linux. What waits at one that dies is lost then, and where no worker is left
+        nobody listens: callers are refused for as long as it takes to begin the next one. Here they wait for it.
+        """
+        self._ssp = None
+        self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._sfd = self._shd.get_fd()
+        self._sso = socket.socket(fileno=self._sfd)
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
         """Take the signal to end; a second one means at once."""
