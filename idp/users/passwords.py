@@ -6,7 +6,7 @@ import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
@@ -26,6 +26,9 @@ MOST_COMMON = 3_000
 
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, hash_len=32, salt_len=16)
 """argon2id (RFC 9106): two passes over 64 MiB, on one thread so that two hashes at once do not become eight."""
+
+LONGEST_WAIT = 3.0
+"""Seconds for which a password waits to be hashed. Where hashing is slow, those that wait would be what is slow next."""
 
 SHARE = 3
 """Which part of the slots one network may hold: a third, and one at the least."""
@@ -102,8 +105,7 @@ class PasswordHashing:
             if free:
                 self._taken[network] += 1
         if not free:
-            count("realmgate_rate_limited", 1, "sign-in-seats")
-            raise BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
+            raise _too_many()
         try:
             yield
         finally:
@@ -113,13 +115,17 @@ class PasswordHashing:
                     del self._taken[network]
 
     def hash(self, password: str) -> str:
-        """Return the hash of a new password; to be called in a `slot`."""
+        """Return the hash of a new password; to be called in a `slot`.
+
+        :raises BusyError: its turn did not come in time.
+        """
         return self._run(lambda: HASHER.hash(_normal(password)))
 
     def verify(self, password_hash: str, password: str) -> tuple[bool, str]:
         """Tell whether a password is right, at the same cost when there is none to compare with.
 
         :returns: whether it is, and a new hash where the stored one was made with other parameters (else empty).
+        :raises BusyError: its turn did not come in time.
         """
 
         def compare() -> tuple[bool, str]:
@@ -137,7 +143,16 @@ class PasswordHashing:
         self._pool.shutdown()
 
     def _run(self, work: Callable[[], Result]) -> Result:
-        return self._pool.submit(work).result()
+        waiting = self._pool.submit(work)
+        wait([waiting], LONGEST_WAIT)
+        if waiting.cancel():  # which what has begun cannot be
+            raise _too_many()
+        return waiting.result()
+
+
+def _too_many() -> BusyError:
+    count("realmgate_rate_limited", 1, "sign-in-seats")
+    return BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
 
 
 def _step_back() -> None:

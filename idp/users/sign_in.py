@@ -14,7 +14,7 @@ from idp.realms import NAME_PATTERN, Realm, get_realm
 from idp.settings import Settings
 from idp.users.models import User
 from idp.users.names import LONGEST_NAME, canonical
-from idp.users.passwords import LONGEST, check_password, password_hashing
+from idp.users.passwords import LONGEST, BusyError, check_password, password_hashing
 from idp.users.service import change_password, lock_user
 from idp.users.usage import PasswordPurpose, password_usage
 
@@ -105,7 +105,12 @@ def check_sign_in(name: str, password: str, *, realm: str | None, address: str) 
         account = named.account
         attempt = reserve_attempt(_limits(settings, named, address), settings.sign_in_window)
         stored = account.password_hash if account is not None else ""
-        right, new_hash = hashing.verify(stored, password) if len(password) <= LONGEST else (False, "")
+        try:
+            right, new_hash = hashing.verify(stored, password) if len(password) <= LONGEST else (False, "")
+        except BusyError:  # it was not looked at, so it is no failure
+            attempt.give_back()
+            commit()
+            raise
     accepted = _accept(account, attempt, new_hash) if account is not None and right else None
     if accepted is None:
         _record_failure(account, address)

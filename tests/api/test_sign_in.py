@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -407,6 +409,28 @@ def test_busy_worker_says_so_instead_of_waiting(settings: Settings, make: Factor
     assert (answer.status_code, answer.json["code"]) == (503, "Unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert counted == ["realmgate_rate_limited sign-in-seats"]
+    assert sign_in(app.test_client()).status_code == 200
+    close_app(app)
+
+
+def test_who_has_waited_too_long_is_put_off_and_that_counts_as_no_failure(
+    settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user()
+    counted = refused_for_want_of_slots(monkeypatch)
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", 0.2)
+    app = create_app(settings.model_copy(update={"sign_in_limit_account": 1}))
+    works, has_begun, may_end = works_of(app), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as somebody:
+        hashing = somebody.submit(works._run, lambda: has_begun.set() or may_end.wait())
+        assert has_begun.wait(60)
+        answers = [sign_in(app.test_client()) for _ in range(3)]
+        may_end.set()
+        assert hashing.result(), "what has begun is not cut off"
+    assert [(answer.status_code, answer.json["code"], answer.headers["Retry-After"]) for answer in answers] == [
+        (503, "Unavailable", "5")
+    ] * 3
+    assert counted == ["realmgate_rate_limited sign-in-seats"] * 3
     assert sign_in(app.test_client()).status_code == 200
     close_app(app)
 
