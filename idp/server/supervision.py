@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from granian.net import SocketSpec
 from granian.server import Server
 
 from idp import nodes
@@ -39,6 +38,9 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
     Only while no worker has ever answered does it end, as what keeps all of them from beginning will not pass by itself.
     """
 
+    _ssp: Any
+    _shd: Any
+
     def __init__(self, *arguments: Any, has_answered: Callable[[], bool], stop_delay: float, **options: Any) -> None:
         """Take what Granian's takes.
 
@@ -60,10 +62,11 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         Granian has each worker listen for itself on Linux. What waits at one that dies is lost then, and where no worker is left
         nobody listens: callers are refused for as long as it takes to begin the next one. Here they wait for it.
         """
-        self._ssp = None
-        self._shd = SocketSpec(self.bind_addr, self.bind_port, self.backlog).build()
-        self._sfd = self._shd.get_fd()
-        self._sso = socket.socket(fileno=self._sfd)
+        super()._init_shared_socket()
+        if self._ssp is not None:
+            self._shd, self._ssp = self._ssp.build(), None
+            self._sfd = self._shd.get_fd()
+            self._sso = socket.socket(fileno=self._sfd)
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
         """Take the signal to end; a second one means at once."""
