@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +12,7 @@ from granian.server import Server
 
 from idp import nodes
 from idp.server.announce import notify_service_manager
+from idp.server.listening import Listeners
 from idp.telemetry import count_watching
 
 YOUNG = 60.0
@@ -40,6 +40,7 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
 
     _ssp: Any
     _shd: Any
+    _listeners: Listeners | None = None
 
     def __init__(self, *arguments: Any, has_answered: Callable[[], bool], stop_delay: float, **options: Any) -> None:
         """Take what Granian's takes.
@@ -49,24 +50,32 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         """
         super().__init__(*arguments, **options)
         # a worker that is told to end while it loads is to end: the handler that it inherits would only note it
-        os.register_at_fork(after_in_child=_end_at_once)
+        os.register_at_fork(after_in_child=self._become_worker)
         self._has_answered, self._stop_delay = has_answered, stop_delay
         self._signals = 0
         self._died_young: dict[int, int] = {}
         self._due: dict[int, float] = {}
         """When the next worker begins in a place whose worker has died, on the steady clock."""
 
-    def _init_shared_socket(self) -> None:
-        """Listen once, for all workers.
+    def _become_worker(self) -> None:
+        _end_at_once()
+        if self._listeners is not None:
+            self._listeners.keep_own()
 
-        Granian has each worker listen for itself on Linux. What waits at one that dies is lost then, and where no worker is left
-        nobody listens: callers are refused for as long as it takes to begin the next one. Here they wait for it.
-        """
+    def _init_shared_socket(self) -> None:
         super()._init_shared_socket()
-        if self._ssp is not None:
-            self._shd, self._ssp = self._ssp.build(), None
-            self._sfd = self._shd.get_fd()
-            self._sso = socket.socket(fileno=self._sfd)
+        if self._ssp is not None:  # on Linux; elsewhere one socket listens for all of them
+            self._listeners, self._ssp = Listeners(self._ssp), None
+
+    def _drop_shared_socket(self) -> None:
+        super()._drop_shared_socket()
+        if self._listeners is not None:
+            self._listeners.close_all()
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
+        if self._listeners is not None:
+            self._shd = self._listeners.take(idx)
+        return super()._spawn_worker(idx, target, callback_loader)
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
         """Take the signal to end; a second one means at once."""
@@ -100,12 +109,17 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
 
     def _take_due(self, places: Iterable[int]) -> list[int]:
         """Note the places whose workers have died, and return those where it is time for the next one."""
-        now = time.monotonic()
+        now, died = time.monotonic(), []
         for place in places:
             # one that lives was begun between a reminder's look and its word
             if place not in self._due and not self.wrks[place].is_alive():
                 self._due[place] = now + self._pause(place)
-        if not any(worker.is_alive() for worker in self.wrks):
+                died.append(place)
+        living = [place for place, worker in enumerate(self.wrks) if worker.is_alive()]
+        if self._listeners is not None:
+            for place in died:
+                self._listeners.leave_to(living, place)
+        if not living:
             self._due = {place: min(due, now + LONGEST_PAUSE_OF_ALL) for place, due in self._due.items()}
         for place, due in self._due.items():
             if due > now:

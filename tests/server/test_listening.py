@@ -1,34 +1,79 @@
-"""One socket listens for all workers: nobody is refused while one is replaced, and everybody is once the server ends."""
+"""Sockets outlive workers: nobody is refused while the last one is replaced, and everybody is once the server ends."""
 
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from idp.server.listening import Listeners
 from tests.serving import Server, send, wait_until
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path, settings={"IDP_WORKERS": "1"}).start()
+@pytest.fixture(params=["1", "2"])
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(tmp_path, settings={"IDP_WORKERS": request.param}).start()
     yield server
     server.kill()
 
 
-def test_who_comes_while_no_worker_is_left_waits_for_the_next_one(server: Server) -> None:
+class Holder:
+    """What Granian makes of an address: a socket of which it tells the number."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+
+    def listen(self) -> None:
+        """Listen, as a worker does with it."""
+        self.socket.listen()
+
+    def get_fd(self) -> int:
+        """Return the number of another one for the same."""
+        return self.socket.dup().detach()
+
+
+def workers(server: Server) -> list[psutil.Process]:
     assert server.process is not None
-    (worker,) = psutil.Process(server.process.pid).children()
+    return psutil.Process(server.process.pid).children()
+
+
+@pytest.mark.parametrize("server", ["1"], indirect=True)
+def test_who_comes_while_no_worker_is_left_waits_for_the_next_one(server: Server) -> None:
+    (worker,) = workers(server)
     worker.send_signal(signal.SIGSTOP)
+    wait_until(
+        lambda: all(
+            Path(f"/proc/{worker.pid}/task/{each.id}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+            for each in worker.threads()
+        ),
+        "the stop of all its threads",
+    )
     with ThreadPoolExecutor(8) as callers:
         answers = [callers.submit(send, f"{server.issuer()}/.well-known/openid-configuration") for _ in range(8)]
         worker.kill()
         worker.wait()
         answers += [callers.submit(send, f"{server.issuer()}/.well-known/openid-configuration") for _ in range(8)]
         assert {answer.result().status for answer in answers} == {200}
+
+
+def test_callers_are_left_to_others_only_where_those_listen() -> None:
+    listeners = Listeners(SimpleNamespace(build=Holder))
+    holders = [listeners.take(place) for place in range(2)]
+    holders[0].listen()
+    listeners.leave_to([1], 0)
+    assert listeners.take(0) is holders[0], "the other has only just begun"
+    holders[1].listen()
+    listeners.leave_to([1], 0)
+    holders.append(listeners.take(0))
+    assert holders[2] is not holders[0]
+    listeners.close_all()
+    for each in holders:
+        each.socket.close()
 
 
 def test_who_comes_after_the_end_has_begun_is_refused_and_not_left_waiting(server: Server) -> None:

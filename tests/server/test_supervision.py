@@ -1,6 +1,7 @@
 """Workers that die young are replaced later and later, whatever else dies meanwhile."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from idp.server.supervision import LONGEST_PAUSE, LONGEST_PAUSE_OF_ALL, PatientServer
@@ -86,3 +87,12 @@ def test_nothing_begins_after_the_signal_to_end() -> None:
     made.signal_handler_interrupt()
     made._remind(0)
     assert made.interrupt_children == []
+
+
+def test_callers_of_a_dead_worker_are_left_to_those_that_live() -> None:
+    made, left = server(), []
+    made._listeners = SimpleNamespace(leave_to=lambda others, place: left.append((others, place)))
+    made._died_young = {0: 9, 1: 9}
+    assert made.begin(0) == []
+    assert made.begin(1) == []
+    assert left == [([1], 0), ([], 1)]
