@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tests.faults import drills, overload, proxied, soak
+from tests.faults import drills, messages, overload, proxied, soak
 from tests.faults.drills import Drill
 
 FAULTS = {
@@ -24,7 +24,7 @@ FAULTS = {
     15: "all of it, for long",
 }
 
-DRILLS: dict[str, Drill] = drills.DRILLS | proxied.DRILLS | overload.DRILLS | soak.DRILLS
+DRILLS: dict[str, Drill] = drills.DRILLS | messages.DRILLS | proxied.DRILLS | overload.DRILLS | soak.DRILLS
 
 LONG_ONLY = {
     "workers are killed",

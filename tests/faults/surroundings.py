@@ -309,7 +309,7 @@ class Wire:
     def __init__(self, port: int) -> None:
         """Begin to pass on to a port of this machine."""
         self._target = port
-        self._delay, self._lost, self._swallows = 0.0, 0.0, False
+        self._delay, self._lost, self._swallows, self._is_mute = 0.0, 0.0, False, False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
@@ -326,6 +326,10 @@ class Wire:
     def swallow(self, *, swallows: bool = True) -> None:
         """Pass nothing on, and close nothing: a black hole."""
         self._swallows = swallows
+
+    def mute(self, *, is_mute: bool = True) -> None:
+        """Pass on what is said to the other side, and nothing of what it answers."""
+        self._is_mute = is_mute
 
     def cut(self) -> None:
         """End all connections."""
@@ -363,7 +367,7 @@ class Wire:
                     data = source.recv(65_536)
                     if not data:
                         return
-                    while self._swallows:
+                    while self._swallows or (self._is_mute and source is far):
                         time.sleep(0.02)  # the fault itself
                     time.sleep(self._delay + (SENT_AGAIN_AFTER if random.random() < self._lost else 0.0))
                     key.data.sendall(data)
