@@ -265,7 +265,7 @@ def swallowed_messages(folder: Path, times: float = 1) -> Result:
             told.mute()
             if not is_long(times):
                 bring_forward(database)
-            _go_on(load, quiet)
+            _go_on(load, 10.0 if is_long(times) else quiet)
             healed = time.monotonic()
             told.heal()
             begun = [since for since, _ in windows.values()]
@@ -305,7 +305,7 @@ def _wait_for_all(expected: Iterable[Told], told: Others, load: Load, database: 
 
     :param database: where what was put off can be brought forward; None where that is waited for.
     """
-    end = time.monotonic() + (150.0 if database is None else 20.0)
+    end = time.monotonic() + (240.0 if database is None else 20.0)
     while set(expected) - {each for each, _ in told.came()} and time.monotonic() < end:
         if database is not None:
             bring_forward(database)

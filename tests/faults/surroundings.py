@@ -100,10 +100,14 @@ class Fleet:
             node.data_dir.mkdir()
             shutil.copy(self.nodes[0].data_dir / "master.key", node.data_dir / "master.key")
             node.settings["IDP_PUBLIC_URL"] = self.nodes[0].url
+        self.prepare(node)
         node.start()
         self.nodes.append(node)
         self.serving.append(node.url)
         return node
+
+    def prepare(self, node: Node) -> None:
+        """Do to a node, before it starts, what makes it one of these in particular."""
 
     def replace(self, node: Node, source: Path) -> None:
         """Take a node out of the proxy, end it gracefully, and start another version in its place."""
