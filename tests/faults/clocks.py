@@ -1,20 +1,18 @@
 """A node whose clock is wrong, or is set while it serves: by libfaketime, which leaves the clock that nobody sets as it is."""
 
-import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from tests.browsing import DONE, Person
 from tests.faults.drills import Drill, Result, finish, is_long, serving
-from tests.faults.load import ask
+from tests.faults.load import Load
 from tests.faults.people import CLIENT
 from tests.faults.surroundings import Fleet, Node, Postgres, is_ready, postgres, wait_ready
 from tests.serving import Answer, Server, send, wait_until
@@ -76,32 +74,21 @@ class OneClockOff(Fleet):
 
 @dataclass
 class Once:
-    """What works once, of which each is shown to several nodes."""
+    """What works once, of which each is shown to several nodes: as clients of the load."""
 
+    load: Load
     right: Server
     off: Server
-    key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256"))
-
-    def __post_init__(self) -> None:
-        admin = self.right.create_application("clock-admin", "--role", "administrator", "--audience", self.right.issuer())
-        self.bot = self.right.create_application("clock-bot")
-        uid = self.right.create_application("clock-asserting")["uid"]
-        public = {"keys": [self.key.as_dict(private=False) | {"use": "sig", "alg": "ES256", "kid": "k"}]}
-        token = self.right.token(admin).json["access_token"]
-        body = json.dumps({"spec": {"jwks": public}}).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        answer = ask("PATCH", f"{self.right.url}/v1/applications/{uid}", body, headers)
-        assert answer.status in {200, 204}, answer.body
 
     def assertion(self, good_for: int = 60, at: float | None = None) -> Callable[[Server], Answer]:
         """Return what shows an assertion to a node."""
         now = int(time.time() if at is None else at)
-        claims: dict[str, Any] = {"iss": "clock-asserting", "sub": "clock-asserting", "aud": self.right.issuer()}
+        claims: dict[str, Any] = {"iss": "load-asserting", "sub": "load-asserting", "aud": self.right.issuer()}
         times = {"iat": min(now, now + good_for - 60), "exp": now + good_for, "jti": secrets.token_hex(8)}
         form = {
             "grant_type": "client_credentials",
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": jwt.encode({"alg": "ES256", "kid": "k"}, claims | times, self.key),
+            "client_assertion": jwt.encode({"alg": "ES256", "kid": "k"}, claims | times, self.load._key),
         }
         return lambda node: send(node.endpoint("token"), form)
 
@@ -119,15 +106,18 @@ def set_clocks(folder: Path, times: float = 1) -> Result:
         with serving(OneClockOff(folder, database.url()), 2) as (fleet, load):
             assert isinstance(fleet, OneClockOff)
             right, off = fleet.nodes[0], fleet.off
-            once, person = Once(right, off), Person(right, client_id=CLIENT)
+            once, person = Once(load, right, off), Person(right, client_id=CLIENT)
             findings, said, again = [], 0.0, 0.0
+            phases = [(0.0, "before")]
             for skew in SKEWS:
+                phases.append((time.monotonic(), f"at {skew:+d} s"))
                 fleet.set(skew)
-                load.run(30.0 if is_long(times) else 2.5)
+                load.run(15.0 if is_long(times) else 2.0)
                 findings += [f"{skew:+d} s: {problem}" for problem in _judge_skewed(once)]
             for jump in JUMPS:
                 fleet.set(0)
                 wait_ready(fleet)
+                phases.append((time.monotonic(), f"at {jump:+d} s"))
                 rows, used = _count(database), _used_up(once, person)
                 fleet.serving.remove(off.url)  # as a proxy does that asks whether it is ready
                 begun = time.monotonic()
@@ -148,7 +138,15 @@ def set_clocks(folder: Path, times: float = 1) -> Result:
                 wrong += _judge_used(used, off)
                 load.run(2.0 * times)
                 findings += [f"{jump:+d} s: {problem}" for problem in wrong]
-            result = finish(load, fleet, not_ready_after=f"{said:.1f} s", ready_again_after=f"{again:.1f} s")
+            slowest = max(load.history.events, key=lambda event: event.ended - event.begun)
+            when = next(name for since, name in reversed(phases) if slowest.begun >= since)
+            result = finish(
+                load,
+                fleet,
+                not_ready_after=f"{said:.1f} s",
+                ready_again_after=f"{again:.1f} s",
+                slowest_call=f"{slowest.ended - slowest.begun:.1f} s, {slowest.act} {when}",
+            )
             result.findings.extend(findings)
             if said > NOTICED_WITHIN:
                 result.findings.append(f"a node called itself ready for {said:.1f} s after its clock was set")
@@ -189,7 +187,7 @@ def _judge_fresh(once: Once, person: Person) -> list[str]:
 
 
 def _judge_lifetimes(once: Once) -> list[str]:
-    answer = once.off.token(once.bot)
+    answer = once.off.token(once.load._bot)
     said = answer.json.get("expires_in") if answer.status == 200 else 1
     return [] if isinstance(said, int) and 0 < said <= LONGEST_LIFETIME else [f"a token is said to be good for {said} seconds"]
 
