@@ -22,6 +22,9 @@ from idp.telemetry import set_gauge
 SECOND_LOOK = 3_600.0
 """Seconds from when a clock was set until what cannot be undone is done by it."""
 
+NOTICED = 5.0
+"""Seconds by which a clock must be set for the database to be asked again at once."""
+
 LONGEST_REST = timedelta(hours=1)
 """How old the newest change may be at a start: after a longer rest, too, what has expired is looked at twice."""
 
@@ -39,14 +42,21 @@ def check_clock() -> None:
 
     :raises ClockError: it is not.
     """
+    offset, extensions = _offset(), runtime.current().extensions
     ahead = _seconds_ahead()
     set_gauge("realmgate_clock_ahead_seconds", ahead)
-    runtime.current().extensions["clock-ahead"] = ahead
+    extensions["clock-ahead"], extensions["clock-offset"] = ahead, offset
     recall_check()
 
 
+def was_set() -> bool:
+    """Tell whether this machine's clock was set since `check_clock` has asked last."""
+    offset: float | None = runtime.current().extensions.get("clock-offset")
+    return offset is not None and abs(_offset() - offset) > NOTICED
+
+
 def recall_check() -> None:
-    """Tell what the last `check_clock` has found; a worker has one every minute, and one at its start.
+    """Tell what the last `check_clock` has found; a worker has one every minute, at its start, and when its clock was set.
 
     :raises ClockError: that this machine's clock is not the database's.
     """

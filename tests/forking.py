@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
 import select
@@ -24,6 +25,9 @@ from pathlib import Path
 from typing import IO, Any
 
 PROJECT = Path(__file__).parent.parent
+PREPARE = "REALMGATE_TESTS_PREPARE"
+"""The environment variable that names a module whose `put_in` changes the program before it runs."""
+
 _MOST = 1 << 20
 """Bytes of an order."""
 
@@ -167,8 +171,6 @@ def _end(orders: socket.socket, process: "subprocess.Popen[bytes]") -> None:
 
 def _load() -> None:
     """Load all that commands and workers of the server need, and compile the URL rules."""
-    import importlib
-
     from idp import cli, master_keys
     from idp.app import close_app, create_app
     from idp.settings import Settings
@@ -241,6 +243,8 @@ def main() -> None:
     if order is not None:
         from idp import cli
 
+        if prepared := os.environ.get(PREPARE):
+            importlib.import_module(prepared).put_in()
         sys.argv = [str(Path(sys.executable).with_name("idp")), *order["arguments"]]
         cli.main()
 

@@ -1,4 +1,4 @@
-"""Set-up for the tests that pip cannot do at once: clients and a compiler from npm, and old clients from PyPI; proxies, poolers, Prometheus and a browser from Debian.
+"""Set-up for the tests that pip cannot do at once: clients and a compiler from npm, and old clients from PyPI; proxies, poolers, Prometheus, a browser and faketime from Debian.
 
 `make test` runs it first.
 """
@@ -29,8 +29,9 @@ PACKAGES = {
     "chromium": "chromium",
     "pgbouncer": "pgbouncer",
     "softhsm2-util": "softhsm2",
+    "faketime": "faketime",
 }
-"""Programs that the gateway, the console and the database are tried with, and Debian's packages of them."""
+"""Programs that the gateway, the console, the database and clocks are tried with, and Debian's packages of them."""
 
 
 def node_clients_missing() -> str | None:
@@ -99,10 +100,10 @@ def google_auth_missing() -> str | None:
 
 
 def program_missing(program: str) -> str | None:
-    """Return why a proxy, what stands behind it, a browser, a pooler or a security module cannot be run; None when it can."""
+    """Return why a proxy, what stands behind it, a browser, a pooler, a security module or another clock cannot be run; None when it can."""
     if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
         what = {
-            "chromium": "console", "pgbouncer": "database", "haproxy": "server", "softhsm2-util": "master key"
+            "chromium": "console", "pgbouncer": "database", "haproxy": "server", "softhsm2-util": "master key", "faketime": "clock"
         }.get(program, "gateway")  # fmt: skip # a list of words
         return f"{program} is not installed, so the {what} is not tried with it (apt-get install {PACKAGES[program]})"
     return None

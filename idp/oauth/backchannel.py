@@ -1,5 +1,6 @@
 """Telling applications that a person has signed out (OpenID Connect Back-Channel Logout 1.0)."""
 
+import hashlib
 import json
 import logging
 from urllib.parse import urlencode
@@ -8,7 +9,6 @@ from idp import clock, keys, outbound, realms, runtime
 from idp.applications import Application, KnownApplication, known_application
 from idp.authorizations import notices
 from idp.authorizations.notices import DueNotice
-from idp.crypto import random_id
 from idp.db import db
 from idp.errors import StorageUnavailableError
 from idp.outbound import Reach
@@ -47,7 +47,7 @@ def _deliver(notice: DueNotice) -> bool:
     if realm is None or application is None or not application.enabled or not application.backchannel_logout_uri:
         notices.done(notice)
         return False
-    body = urlencode({"logout_token": logout_token(realm, application, notice.subject, notice.session_uid)}).encode()
+    body = urlencode({"logout_token": logout_token(realm, application, notice)}).encode()
     settings = realm.runtime.settings
     reach = Reach(private=settings.outbound_private, networks=settings.outbound_networks)
     try:
@@ -73,16 +73,21 @@ def _whom(notice: DueNotice) -> tuple[KnownRealm | None, KnownApplication | None
     return realm, known_application(realm, client_id) if realm is not None and client_id else None
 
 
-def logout_token(realm: KnownRealm, application: KnownApplication, subject: str, sid: str) -> str:
-    """Return a logout token: who has signed out, and of which session; never a nonce (Back-Channel Logout §2.4; R83)."""
-    now = clock.timestamp()
+def logout_token(realm: KnownRealm, application: KnownApplication, notice: DueNotice) -> str:
+    """Return a logout token: who has signed out, and of which session; never a nonce (Back-Channel Logout §2.4; R83).
+
+    Each try has one that is as young as the call, and all of them the same `jti`: an application whose answer was lost sees by it
+    that it was told before.
+    """
+    now, sid = clock.timestamp(), notice.session_uid
+    named = f"{realm.issuer} {notice.id} {notice.subject} {sid}"  # the id alone comes again after a backup was restored
     claims = {
         "iss": realm.issuer,
-        "sub": subject,
+        "sub": notice.subject,
         "aud": application.client_id,
         "iat": now,
         "exp": now + LIFETIME,
-        "jti": random_id(),
+        "jti": hashlib.sha256(named.encode()).hexdigest()[:32],
         "events": {_EVENT: {}},
     }
     written = json.dumps(claims | ({"sid": sid} if sid else {}), separators=(",", ":"))

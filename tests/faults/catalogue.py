@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tests.faults import drills, overload, proxied, soak
+from tests.faults import clocks, drills, messages, overload, proxied, soak
 from tests.faults.drills import Drill
 
 FAULTS = {
@@ -24,7 +24,7 @@ FAULTS = {
     15: "all of it, for long",
 }
 
-DRILLS: dict[str, Drill] = drills.DRILLS | proxied.DRILLS | overload.DRILLS | soak.DRILLS
+DRILLS: dict[str, Drill] = drills.DRILLS | messages.DRILLS | clocks.DRILLS | proxied.DRILLS | overload.DRILLS | soak.DRILLS
 
 LONG_ONLY = {
     "workers are killed",
@@ -69,4 +69,8 @@ def shown_by(number: int) -> Iterator[str]:
 
 def program_of(name: str) -> str:
     """Return the program that a drill needs besides Python's packages; empty for none."""
-    return "nginx" if name in soak.DRILLS else next((each for each in ("nginx", "haproxy") if each in name.lower()), "")
+    return (
+        "nginx"
+        if name in soak.DRILLS
+        else next((each for each in ("nginx", "haproxy") if each in name.lower()), "faketime" if name in clocks.DRILLS else "")
+    )

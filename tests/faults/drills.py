@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idp.patience import LONGEST_CALL
+from tests.faults.crashing import Breakable
 from tests.faults.history import LATE, Act, check, p99
 from tests.faults.load import Load
+from tests.faults.points import POINTS
 from tests.faults.surroundings import Fleet, SmallDisk, Wire, is_ready, postgres, small_disk, wait_ready
 from tests.serving import PROJECT, free_port, wait_until
 
@@ -93,15 +95,18 @@ def killed_workers(folder: Path, times: float = 1, fleet_of: type[Fleet] = Fleet
 
 
 def killed_servers(folder: Path, times: float = 1) -> Result:
-    """A server with all its workers is killed and begins again, on SQLite (2)."""
-    fleet = Fleet(folder, "")
-    with serving(fleet, 1) as (fleet, load):
+    """A server with all its workers is killed, at any time and at chosen points, and begins again, on SQLite (2)."""
+    fleet = Breakable(folder, "")
+    with serving(fleet, 1) as (_, load):
         chance, took, damaged = random.Random(2), [], 0
         (file,) = fleet.nodes[0].data_dir.glob("*.db")
-        rounds = 50 if is_long(times) else 2
-        for _ in range(rounds):
+        rounds = 50 if is_long(times) else 4
+        for number in range(rounds):
             load.run(chance.uniform(0.3, 1.3))
-            fleet.nodes[0].kill()
+            if number % 2:
+                fleet.crash(POINTS[number // 2 % len(POINTS)], chance.randint(1, 10))
+            else:
+                fleet.nodes[0].kill()
             damaged += not _is_whole(file)
             begun = time.monotonic()
             fleet.nodes[0].start()
@@ -111,6 +116,7 @@ def killed_servers(folder: Path, times: float = 1) -> Result:
         result = finish(load, fleet, rounds=str(rounds), serving_again=again, whole=f"{rounds - damaged} of {rounds}")
         if damaged:
             result.findings.append(f"SQLite was damaged {damaged} times")
+        result.figures["killed"] = ", ".join(f"{point}: {number}" for point, number in fleet.crashes.items())
         return result
 
 

@@ -34,6 +34,10 @@ class Act(StrEnum):
     """Somebody has signed in with their password; it is granted if that led to a code."""
     COME_BACK = "come back"
     """Somebody who has signed in before wanted a code; it is granted if there was one."""
+    SIGN_OUT = "sign out"
+    """Somebody has signed out; the subject is their session."""
+    ASK_MAIL = "ask for mail"
+    """Something was done of which a mail goes to the subject."""
     VERIFY = "verify"
     """A token was verified with the key set that was fetched before; it is granted if that succeeds."""
     READ = "read"
@@ -135,7 +139,7 @@ def _wronged(history: History) -> Iterator[str]:
     revoked = defaultdict(lambda: float("inf"))
     for event in history.of(Act.REVOKE):
         revoked[event.subject] = min(revoked[event.subject], event.begun)
-    for event in history.of(Act.CHECK, Act.ISSUE, Act.CREATE, Act.SIGN_IN, Act.COME_BACK):
+    for event in history.of(Act.CHECK, Act.ISSUE, Act.CREATE, Act.SIGN_IN, Act.COME_BACK, Act.SIGN_OUT, Act.ASK_MAIL):
         if not event.granted and not event.is_failed and event.ended < revoked[event.subject]:
             yield f"{event.subject} is good, and was refused with {event.status} {event.detail}".rstrip()
     once = defaultdict(list)

@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any
 
 from joserfc import jwt
@@ -33,13 +34,18 @@ def ask(method: str, url: str, body: bytes | None = None, headers: Mapping[str, 
     """Return what is answered; status 0 for nothing."""
     request = urllib.request.Request(url, body, dict(headers or {}), method=method)
     try:
+        return _answered(request)
+    except (OSError, HTTPException) as error:  # it has ended in the middle of it, say
+        return Answer(0, {}, str(error).encode())
+
+
+def _answered(request: urllib.request.Request) -> Answer:
+    try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, error.headers, error.read())
-    except (OSError, urllib.error.URLError) as error:
-        return Answer(0, {}, str(error).encode())
 
 
 def is_active(answer: Answer) -> bool:

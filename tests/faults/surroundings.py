@@ -100,10 +100,14 @@ class Fleet:
             node.data_dir.mkdir()
             shutil.copy(self.nodes[0].data_dir / "master.key", node.data_dir / "master.key")
             node.settings["IDP_PUBLIC_URL"] = self.nodes[0].url
+        self.prepare(node)
         node.start()
         self.nodes.append(node)
         self.serving.append(node.url)
         return node
+
+    def prepare(self, node: Node) -> None:
+        """Do to a node, before it starts, what makes it one of these in particular."""
 
     def replace(self, node: Node, source: Path) -> None:
         """Take a node out of the proxy, end it gracefully, and start another version in its place."""
@@ -309,7 +313,7 @@ class Wire:
     def __init__(self, port: int) -> None:
         """Begin to pass on to a port of this machine."""
         self._target = port
-        self._delay, self._lost, self._swallows = 0.0, 0.0, False
+        self._delay, self._lost, self._swallows, self._is_mute = 0.0, 0.0, False, False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._ends: list[socket.socket] = []
@@ -326,6 +330,10 @@ class Wire:
     def swallow(self, *, swallows: bool = True) -> None:
         """Pass nothing on, and close nothing: a black hole."""
         self._swallows = swallows
+
+    def mute(self, *, is_mute: bool = True) -> None:
+        """Pass on what is said to the other side, and nothing of what it answers."""
+        self._is_mute = is_mute
 
     def cut(self) -> None:
         """End all connections."""
@@ -363,7 +371,7 @@ class Wire:
                     data = source.recv(65_536)
                     if not data:
                         return
-                    while self._swallows:
+                    while self._swallows or (self._is_mute and source is far):
                         time.sleep(0.02)  # the fault itself
                     time.sleep(self._delay + (SENT_AGAIN_AFTER if random.random() < self._lost else 0.0))
                     key.data.sendall(data)

@@ -94,7 +94,7 @@ def test_clocks_that_differ_a_little_are_right_enough(pg_make: Factory, frozen_c
 def test_long_question_makes_no_difference(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is of some moment between question and answer."""
     now = clock.now()
-    times = iter([now - timedelta(minutes=5), now + timedelta(minutes=5)])
+    times = iter([now, now - timedelta(minutes=5), now + timedelta(minutes=5)])
     monkeypatch.setattr(clock, "now", lambda: next(times))
     with pg_make.app.app_context():
         clock_trust.check_clock()
@@ -129,6 +129,26 @@ def test_clock_that_is_set_while_the_server_runs_is_not_believed_for_an_hour(
         assert clock_trust.is_believed()
         setup.do_what_is_due()
     assert count_revoked(app) == 1, "by the right clock it has not expired"
+
+
+def test_clock_that_is_set_is_noticed_before_the_next_look(
+    pg_make: Factory, frozen_clock: FrozenClock, steady: list[float]
+) -> None:
+    with pg_make.app.app_context():
+        clock_trust.check_clock()
+        assert not clock_trust.was_set()
+        frozen_clock.advance(minutes=10)
+        assert clock_trust.was_set()
+        with pytest.raises(ClockError):
+            clock_trust.check_clock()
+        assert not clock_trust.was_set(), "the database was asked"
+        frozen_clock.advance(minutes=-10)
+        assert clock_trust.was_set()
+        clock_trust.check_clock()
+        for passed in (60, 600):
+            steady[0] += passed
+            frozen_clock.advance(seconds=passed)
+        assert not clock_trust.was_set(), "it has gone on"
 
 
 def test_after_a_long_rest_what_has_expired_is_looked_at_twice(

@@ -106,6 +106,23 @@ def test_what_is_not_taken_is_tried_again_and_given_up_at_last(
     assert waiting(telling.app) == 0
 
 
+def test_what_comes_again_can_be_told_from_what_is_new(telling: Browser, listener: Called, frozen_clock: FrozenClock) -> None:
+    """An application may have heard a notice whose answer was lost: by its `jti` it can see that it has."""
+    for _ in range(2):
+        telling.tokens()
+        telling.send(telling.client.get(f"{telling.base}logout"))
+        listener.answers = [(503, None), (503, None)]
+        for _ in range(3):
+            deliver(telling.app)
+            frozen_clock.advance(minutes=1)
+    assert waiting(telling.app) == 0
+    told_of = [telling.open(parse_qs(heard.body)["logout_token"][0], "logout+jwt").claims for heard in listener.heard]
+    first, second = told_of[:3], told_of[3:]
+    assert [len({claims["jti"] for claims in each}) for each in (first, second)] == [1, 1]
+    assert [len({claims["iat"] for claims in each}) for each in (first, second)] == [3, 3], "each is as young as its call"
+    assert first[0]["jti"] != second[0]["jti"]
+
+
 @pytest.mark.spec("T75", "T76", "T77")
 def test_nothing_of_this_machine_or_its_network_is_called(web: Browser, make: Factory, listener: Called) -> None:
     make.change(lambda realm, row: set_application(realm, row, backchannel_logout_uri=listener.url), "shop")

@@ -1,0 +1,206 @@
+"""A node whose clock is wrong, or is set while it serves: by libfaketime, which leaves the clock that nobody sets as it is."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from joserfc import jwt
+
+from tests.browsing import DONE, Person
+from tests.faults.drills import Drill, Result, finish, is_long, serving
+from tests.faults.load import Load
+from tests.faults.people import CLIENT
+from tests.faults.surroundings import Fleet, Node, Postgres, is_ready, postgres, wait_ready
+from tests.serving import Answer, Server, send, wait_until
+
+LIBRARY = Path("/usr/lib")
+LONGEST_LIFETIME = 24 * 3600
+"""Seconds: what a token is said to be good for is a part of a day."""
+
+LEEWAY = 60
+"""Seconds by which clocks may differ."""
+
+NOTICED_WITHIN = 10.0
+"""Seconds from when a clock is set until the node is not ready: a second or two, on a machine that is not busy."""
+
+KEPT = ("revoked_token", "app_authorization", "user_session", "audit_event", "application", "user_account", "signing_key")
+"""Tables from which nothing goes, for nothing in them is old enough."""
+
+SKEWS, JUMPS = (30, -30), (600, -600, 400 * 86_400)
+"""Seconds: what a clock may be off, and what it must not."""
+
+TIDIED_AFTER = 65.0
+"""Seconds within which a node that believes its clock removes what has expired."""
+
+
+@dataclass
+class OneClockOff(Fleet):
+    """Nodes of which the second has a clock that can be set."""
+
+    def prepare(self, node: Node) -> None:
+        """Have the second node go by what a file says."""
+        if not self.nodes:
+            return
+        library = next(LIBRARY.glob("*/faketime/libfaketimeMT.so.1"))
+        self.set(0)
+        node.within = ["env"]  # loaded with the library, and not forked off what was loaded without it
+        node.settings |= {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "clock"
+
+    def set(self, seconds: int) -> None:
+        """Set its clock so much ahead of the right one; it is read again within a second."""
+        fresh = self.folder / "clock.new"
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.replace(self._file)
+
+    @property
+    def off(self) -> Node:
+        """Return the node with that clock."""
+        return self.nodes[1]
+
+
+@dataclass
+class Once:
+    """What works once, of which each is shown to several nodes: as clients of the load."""
+
+    load: Load
+    right: Server
+    off: Server
+
+    def assertion(self, good_for: int = 60, at: float | None = None) -> Callable[[Server], Answer]:
+        """Return what shows an assertion to a node."""
+        now = int(time.time() if at is None else at)
+        claims: dict[str, Any] = {"iss": "load-asserting", "sub": "load-asserting", "aud": self.right.issuer()}
+        times = {"iat": min(now, now + good_for - 60), "exp": now + good_for, "jti": secrets.token_hex(8)}
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": jwt.encode({"alg": "ES256", "kid": "k"}, claims | times, self.load._key),
+        }
+        return lambda node: send(node.endpoint("token"), form)
+
+    def code(self, person: Person) -> Callable[[Server], Answer]:
+        """Return what redeems a code at a node."""
+        code = person.code()
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": DONE, "code_verifier": person.verifier}
+        return lambda node: send(node.endpoint("token"), form | {"client_id": CLIENT})
+
+
+def set_clocks(folder: Path, times: float = 1) -> Result:
+    """The clock of one node of two is half a minute off, and is then set by ten minutes and 400 days while it serves (9)."""
+    with postgres() as make:
+        database = make().create()
+        with serving(OneClockOff(folder, database.url()), 2) as (fleet, load):
+            assert isinstance(fleet, OneClockOff)
+            right, off = fleet.nodes[0], fleet.off
+            once, person = Once(load, right, off), Person(right, client_id=CLIENT)
+            findings, said, again = [], 0.0, 0.0
+            phases = [(0.0, "before")]
+            for skew in SKEWS:
+                phases.append((time.monotonic(), f"at {skew:+d} s"))
+                fleet.set(skew)
+                load.run(15.0 if is_long(times) else 2.0)
+                findings += [f"{skew:+d} s: {problem}" for problem in _judge_skewed(once)]
+            for jump in JUMPS:
+                fleet.set(0)
+                wait_ready(fleet)
+                phases.append((time.monotonic(), f"at {jump:+d} s"))
+                rows, used = _count(database), _used_up(once, person)
+                fleet.serving.remove(off.url)  # as a proxy does that asks whether it is ready
+                begun = time.monotonic()
+                fleet.set(jump)
+                wait_until(lambda: not any(is_ready(off.url) for _ in range(8)), "the end of readiness")
+                said = max(said, time.monotonic() - begun)
+                wrong = [*_judge_used(used, off), *_judge_fresh(once, person), *_judge_lifetimes(once)]
+                load.run(TIDIED_AFTER if is_long(times) else 0.5)
+                gone = [name for name, number in _count(database).items() if number < rows[name]]
+                wrong += [f"rows of {name} have gone" for name in gone]
+                if not is_ready(right.url):
+                    wrong.append("the other node is not ready")
+                begun = time.monotonic()
+                fleet.set(0)
+                wait_ready(fleet)
+                again = max(again, time.monotonic() - begun)
+                fleet.serving.append(off.url)
+                wrong += _judge_used(used, off)
+                load.run(2.0 * times)
+                findings += [f"{jump:+d} s: {problem}" for problem in wrong]
+            slowest = max(load.history.events, key=lambda event: event.ended - event.begun)
+            when = next(name for since, name in reversed(phases) if slowest.begun >= since)
+            result = finish(
+                load,
+                fleet,
+                not_ready_after=f"{said:.1f} s",
+                ready_again_after=f"{again:.1f} s",
+                slowest_call=f"{slowest.ended - slowest.begun:.1f} s, {slowest.act} {when}",
+            )
+            result.findings.extend(findings)
+            if said > NOTICED_WITHIN:
+                result.findings.append(f"a node called itself ready for {said:.1f} s after its clock was set")
+            return result
+
+
+def _judge_skewed(once: Once) -> list[str]:
+    """Return what is wrong with a node whose clock is half a minute off: the load says what it refuses."""
+    wrong = [] if all(is_ready(once.off.url) for _ in range(8)) else ["the node is not ready"]
+    late = once.assertion(good_for=-(LEEWAY + max(SKEWS) + 5))
+    if any(late(node).status == 200 for node in (once.off, once.right)):
+        wrong.append("an assertion was accepted that had expired before")
+    if once.assertion(good_for=60)(once.off).status != 200:
+        wrong.append("an assertion was refused that is good")
+    return wrong + _judge_lifetimes(once)
+
+
+def _used_up(once: Once, person: Person) -> list[Callable[[Server], Answer]]:
+    """Return an assertion and a code that were used, at the node whose clock is right."""
+    used = [once.assertion(), once.code(person)]
+    for show in used:
+        answer = show(once.right)
+        assert answer.status == 200, answer.body
+    return used
+
+
+def _judge_used(used: list[Callable[[Server], Answer]], off: Server) -> list[str]:
+    return ["what was used up has worked again" for show in used if show(off).status == 200]
+
+
+def _judge_fresh(once: Once, person: Person) -> list[str]:
+    """Show what is new to the node with the wrong clock first, and to both again: of each, one may work."""
+    theirs = time.time()
+    fresh = [once.assertion(), once.code(person)]
+    fresh += [once.assertion(at=theirs + ahead) for ahead in JUMPS]  # of a client whose clock is wrong by the same
+    won = [sum(show(node).status == 200 for node in (once.off, once.right, once.off, once.right)) for show in fresh]
+    return [f"what works once has worked {times} times" for times in won if times > 1]
+
+
+def _judge_lifetimes(once: Once) -> list[str]:
+    answer = once.off.token(once.load._bot)
+    said = answer.json.get("expires_in") if answer.status == 200 else 1
+    return [] if isinstance(said, int) and 0 < said <= LONGEST_LIFETIME else [f"a token is said to be good for {said} seconds"]
+
+
+def _count(database: Postgres) -> dict[str, int]:
+    """Return how many rows the tables have from which nothing may go."""
+    with psycopg.connect(database.url()) as connection:
+        found = {}
+        for name in KEPT:
+            row = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+            assert row is not None
+            found[name] = int(row[0])
+        return found
+
+
+DRILLS: dict[str, Drill] = {"clocks are set": set_clocks}
