@@ -43,6 +43,15 @@ def node_clients_missing() -> str | None:
     return None
 
 
+def jose_missing() -> str | None:
+    """Return why jose from npm cannot be run, whatever there is of the others, or None when it can."""
+    if shutil.which("node") is None:
+        return "node is not installed, so jose from npm is not tried"
+    if _installed(NODE_FOLDER, "jose") != json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]["jose"]:
+        return "jose could not be installed from npm (tests/interop/package.json)"
+    return None
+
+
 def typescript_missing() -> str | None:
     """Return why the verifier in TypeScript cannot be built and run, or None when it can."""
     if shutil.which("node") is None:

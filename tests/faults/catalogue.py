@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from tests.faults import clocks, drills, messages, overload, proxied, soak
+from tests.faults import clocks, drills, messages, overload, proxied, soak, storming
 from tests.faults.drills import Drill
 
 FAULTS = {
@@ -24,7 +24,9 @@ FAULTS = {
     15: "all of it, for long",
 }
 
-DRILLS: dict[str, Drill] = drills.DRILLS | messages.DRILLS | clocks.DRILLS | proxied.DRILLS | overload.DRILLS | soak.DRILLS
+DRILLS: dict[str, Drill] = (
+    drills.DRILLS | messages.DRILLS | clocks.DRILLS | proxied.DRILLS | storming.DRILLS | overload.DRILLS | soak.DRILLS
+)
 
 LONG_ONLY = {
     "workers are killed",
@@ -42,7 +44,7 @@ TESTS = {
         "thirty seconds are right enough": "tests/flows/test_clocks.py",
     },
     12: {
-        "codes, refresh tokens and device codes, at two workers": "tests/flows/test_one_winner.py",
+        "codes, refresh tokens and device codes, on SQLite too": "tests/flows/test_one_winner.py",
         "links": "tests/api/test_links.py",
         "session tokens": "tests/api/test_sessions.py",
         "assertions, secrets that work once": "tests/protocol/test_client_auth.py",

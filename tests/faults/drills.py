@@ -18,6 +18,7 @@ from tests.faults.history import LATE, Act, check, p99
 from tests.faults.load import Load
 from tests.faults.points import POINTS
 from tests.faults.surroundings import Fleet, SmallDisk, Wire, is_ready, postgres, small_disk, wait_ready
+from tests.faults.witnesses import MAX_AGE, Witnesses
 from tests.serving import PROJECT, free_port, wait_until
 
 
@@ -312,14 +313,24 @@ def _filled(fleet: Fleet, nodes: int, disk: SmallDisk, times: float) -> Result:
         return result
 
 
+VERIFICATIONS = 100_000
+"""How many valid tokens verifiers look at in the long form, at the least."""
+
+
 def turned_keys(folder: Path, times: float = 1) -> Result:
-    """Signing keys are replaced, again and again, under the eyes of verifiers (10)."""
-    with two_nodes(folder, IDP_KEY_SET_MAX_AGE="3") as (fleet, load):
-        turns = 20 if is_long(times) else 2
+    """Signing keys are replaced again and again under the eyes of four verifiers, and then revoked (10)."""
+    with two_nodes(folder, IDP_KEY_SET_MAX_AGE=str(MAX_AGE)) as (fleet, load), closing(Witnesses(fleet)) as witnesses:
+        witnesses.start(pause=0.035)
+        turns = 20 if is_long(times) else 1
         for _ in range(turns):
             load.turn_keys()
             load.run(7.5)  # which is when the successor has begun to sign
-        return finish(load, fleet, turns=str(turns), verified=str(len(load.history.of(Act.VERIFY))))
+        while is_long(times) and witnesses.verified < VERIFICATIONS:
+            load.run(1.0)
+        witnesses.stop()
+        result = finish(load, fleet, turns=str(turns), **witnesses.figures())
+        findings, figures = witnesses.see_revoked(load.revoke_signing_keys)
+        return Result(result.findings + witnesses.findings() + findings, result.figures | figures)
 
 
 def previous_release(folder: Path) -> Path | None:

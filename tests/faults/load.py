@@ -21,7 +21,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from tests.faults.history import Act, History
 from tests.faults.people import People
-from tests.serving import Answer, Server
+from tests.serving import Answer, Server, wait_until
 
 PATIENCE = 15.0
 """Seconds for which a client waits for an answer."""
@@ -151,6 +151,21 @@ class Load:
         for algorithm in ALGORITHMS:
             answer = self._api("POST", "signingKeys", {"spec": {"algorithm": algorithm}})
             assert answer.status == 201, answer.body
+
+    def revoke_signing_keys(self) -> dict[str, float]:
+        """Have the keys that sign be taken out of use as if they had leaked; return when that was answered, by their names."""
+        listed = self._api("GET", "signingKeys")
+        assert listed.status == 200, listed.body
+        kids = [key["metadata"]["uid"] for key in listed.json["items"] if key["status"]["state"] == "active"]
+        return {kid: wait_until(lambda kid=kid: self._revoke_signing_key(kid), "the revocation of a key") for kid in kids}
+
+    def _revoke_signing_key(self, kid: str) -> float:
+        answer = self._api("POST", f"signingKeys/{kid}/revoke", {"reason": "It may have leaked."})
+        assert answer.status in {200, 204, 401}, answer.body
+        self._authority = (
+            None  # which that key may have signed, and for a second after it also at a worker that does not know yet
+        )
+        return 0.0 if answer.status == 401 else time.monotonic()
 
     def present(self) -> set[str]:
         """Return the names of all applications that there are."""

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import overload
+from tests.faults import overload, storming
 from tests.faults.history import check
 from tests.faults.load import Load
 from tests.faults.proxied import BehindNginx
@@ -166,6 +166,11 @@ def replaced(folder: Path, source: Path) -> str:
         )
 
 
+def stormed(folder: Path, source: Path) -> str:
+    """Fifty try at once what works once."""
+    return storming.find_winners(folder, source)
+
+
 SCENES: dict[str, Callable[[Path, Path], str]] = {
     "load": under_load,
     "kill": killed,
@@ -175,4 +180,5 @@ SCENES: dict[str, Callable[[Path, Path], str]] = {
     "fill": full,
     "flood": flooded,
     "replace": replaced,
+    "storm": stormed,
 }

@@ -26,6 +26,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_works_that_should_not(name: st
     result = DRILLS[name](tmp_path / "fleet", 1)
     print(name, result.figures)
     assert result.findings == []
+    if reason := result.figures.get("not tried"):
+        pytest.skip(f"the rest has passed: {reason}")
 
 
 def test_every_fault_is_shown_by_something() -> None:

@@ -3,26 +3,24 @@
 import json
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.browsing import DONE, Person
 from tests.factories import PASSWORD
-from tests.serving import PATIENCE, Answer, Server, send
+from tests.serving import PATIENCE, Server
+from tests.storms import SETTINGS, Crowd, of_people
 
-PARALLEL = 50
 ROUNDS = int(os.environ.get("RACES", "4"))
 """More with `RACES=200 make test ARGS=tests/flows/test_one_winner.py`, which takes minutes."""
-DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-SETTINGS = {"IDP_WORKERS": "2", "IDP_RATE_APPLICATION": "0", "IDP_RATE_REALM": "0", "IDP_SIGN_IN_LIMIT_ADDRESS": "100000"}
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
 def person(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Person]:
-    settings = dict(SETTINGS)
+    settings = SETTINGS | {"IDP_WORKERS": "2"}
     if request.param == "PostgreSQL":
         settings["IDP_DATABASE_URL"] = request.getfixturevalue("database_url")
     server = Server(tmp_path / "served", settings=settings)
@@ -35,46 +33,11 @@ def person(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Person]:
     server.stop()
 
 
-def race(ask: Callable[[], Answer]) -> list[Answer]:
-    """Ask as many times as there are, at once."""
-    answers: list[Answer] = []
-    ready = threading.Barrier(PARALLEL)
-
-    def run() -> None:
-        ready.wait(PATIENCE)
-        answers.append(ask())
-
-    threads = [threading.Thread(target=run) for _ in range(PARALLEL)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(answers) == PARALLEL
-    return answers
-
-
-def check_one_winner(person: Person, answers: list[Answer]) -> None:
-    """See that one has won, that all others were told so, and that what the winner got is over, as somebody has used it again."""
-    statuses = Counter(answer.status for answer in answers)
-    assert statuses == {200: 1, 400: PARALLEL - 1}, statuses
-    assert {answer.json["error"] for answer in answers if answer.status == 400} == {"invalid_grant"}
-    (won,) = (answer.json for answer in answers if answer.status == 200)
-    again = person.ask({"grant_type": "refresh_token", "refresh_token": won["refresh_token"]})
-    assert (again.status, again.json["error"]) == (400, "invalid_grant")
-    headers = {"Authorization": f"Bearer {won['access_token']}"}
-    assert send(person.server.endpoint("userinfo"), headers=headers).status == 401
-
-
 @pytest.mark.spec("T54", "T62", "R11", "R19", "AUTHLIB-1", "AUTHLIB-2")
 def test_of_fifty_at_once_one_wins(person: Person) -> None:
-    for _ in range(ROUNDS):
-        code = person.code()
-        check_one_winner(person, race(lambda code=code: person.redeem(code)))  # type: ignore[misc]
-        first = person.redeem(person.code()).json["refresh_token"]
-        form = {"grant_type": "refresh_token", "refresh_token": first}
-        check_one_winner(person, race(lambda form=form: person.ask(form)))  # type: ignore[misc]
-        device = {"grant_type": DEVICE, "device_code": person.approved_device()}
-        check_one_winner(person, race(lambda device=device: person.ask(device)))  # type: ignore[misc]
+    every = of_people(person)
+    with closing(Crowd([person.server.url])) as crowd:
+        assert [problem for storm in every * ROUNDS for problem in storm.round(crowd)] == []
 
 
 @pytest.mark.spec("T55")
