@@ -162,9 +162,8 @@ class Load:
     def _revoke_signing_key(self, kid: str) -> float:
         answer = self._api("POST", f"signingKeys/{kid}/revoke", {"reason": "It may have leaked."})
         assert answer.status in {200, 204, 401}, answer.body
-        self._authority = (
-            None  # which that key may have signed, and for a second after it also at a worker that does not know yet
-        )
+        # which that key may have signed, and for a second after it also at a worker that does not know yet
+        self._authority = None
         return 0.0 if answer.status == 401 else time.monotonic()
 
     def present(self) -> set[str]:
