@@ -157,10 +157,12 @@ def _everywhere(realm: Realm, now: datetime) -> ColumnElement[bool]:
     held = and_(
         Grant.realm_id == realm.id,
         Grant.holder_kind == HolderKind.APPLICATION.value,
-        Grant.holder_id == Application.id,
+        Grant.project_id.is_not(None),
         or_(Grant.until.is_(None), Grant.until > now),
     )
-    return select(func.count(Grant.project_id.distinct())).where(held).scalar_subquery() > MANY
+    # all of them at once: counted for one application after another, a list that finds none looks at each that there is
+    many = select(Grant.holder_id).where(held).group_by(Grant.holder_id).having(func.count(Grant.project_id.distinct()) > MANY)
+    return Application.id.in_(many)
 
 
 def _shared(_realm: Realm, now: datetime) -> ColumnElement[bool]:

@@ -4,11 +4,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp import clock
-from idp.db import Base, Identified
+from idp.db import SLOW, Base, Identified
 
 
 class KeyStatus(StrEnum):
@@ -72,3 +72,24 @@ class ApiKey(Identified, Base):
         if self.expires_at is not None and self.expires_at <= now:
             return KeyStatus.EXPIRED
         return KeyStatus.ACTIVE if self.active else KeyStatus.INACTIVE
+
+
+def _by(name: str, *columns: Any) -> Index:
+    """Return an index of the keys of a realm in an order that the list has: among a million, sorting them takes seconds.
+
+    On PostgreSQL, which such realms need, and for which nothing comes first in an order.
+    """
+    return Index(
+        f"ix_api_key_realm_id_{name}",
+        ApiKey.realm_id,
+        *columns,
+        ApiKey.id,
+        info={SLOW: "postgresql"},
+        postgresql_concurrently=True,
+    )
+
+
+_by("name", ApiKey.name)
+_by("expires_at", ApiKey.expires_at.asc().nulls_first())
+_by("last_used_at", ApiKey.last_used_at.asc().nulls_first())
+_by("use_count", ApiKey.use_count)

@@ -1,13 +1,15 @@
 """What becomes due with time: the mails before a key expires, and its removal long after."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Row, and_, delete, or_, select
 
 from idp import audit, clock, mail
 from idp.apikeys.models import ApiKey
 from idp.apikeys.service import publish_key
-from idp.db import db
+from idp.db import AfterColon, db
 from idp.realms import Realm
 from idp.users import MailKind, User, may_mail, name_in_mails
 
@@ -15,7 +17,7 @@ NOTICES = (timedelta(days=7), timedelta(days=1))
 """How long before its expiry the owner of a key is told."""
 
 AT_ONCE = 500
-"""Mails that one query asks for."""
+"""Keys, and mails, that one query asks for."""
 
 KEEP_EXPIRED = timedelta(days=90)
 """How long an expired key is kept, so that who still uses it can be told why it fails."""
@@ -29,28 +31,46 @@ def send_notices(limit: int = 500) -> int:
     now, written = clock.now(), 0
     for index, notice in enumerate(NOTICES):
         closer = NOTICES[index + 1] if index + 1 < len(NOTICES) else timedelta(0)
-        rows = db.session.execute(
-            select(ApiKey, Realm)
-            .join(Realm, Realm.id == ApiKey.realm_id)
-            .where(
-                ApiKey.expires_at > now + closer,
-                ApiKey.expires_at <= now + notice,
-                ApiKey.active,
-                ApiKey.revoked_at.is_(None),
-            )
-            .order_by(ApiKey.expires_at)
-        ).all()
-        sent = _sent([_occasion(notice, key) for key, _ in rows])
-        for key, realm in rows:
-            if _occasion(notice, key) in sent:
-                continue
-            # a key that lives no longer than this notice is not announced as soon as it is made
-            if key.expires_at is None or key.expires_at - key.created_at <= notice or written >= limit:
-                continue
-            # what it says is true until the next notice is due, and the last one until the key has expired
-            until = key.expires_at - closer
-            written += _tell(realm, key, _occasion(notice, key), MailKind.KEY_EXPIRY, now, until)
+        for found in _expiring(now + closer, now + notice):
+            sent = _sent([_occasion(notice, row.uid, row.expires_at) for row in found])
+            for row in found:
+                occasion = _occasion(notice, row.uid, row.expires_at)
+                # a key that lives no longer than this notice is not announced as soon as it is made
+                if occasion in sent or row.expires_at - row.created_at <= notice:
+                    continue
+                if written >= limit:
+                    return written
+                key = db.session.get_one(ApiKey, row.id)
+                # what it says is true until the next notice is due, and the last one until the key has expired
+                until = row.expires_at - closer
+                realm = db.session.get_one(Realm, key.realm_id)
+                written += _tell(realm, key, occasion, MailKind.KEY_EXPIRY, now, until)
     return written
+
+
+def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[Any]]]:
+    """Yield the keys that expire after a time, and not after another, of which somebody can be told.
+
+    Few at once, and of each only what says whether it was announced: of millions of keys, many thousands expire within a week.
+    """
+    owner = select(User.id).where(User.id == ApiKey.user_id, User.email != "")
+    maker = select(User.id).where(
+        User.realm_id == ApiKey.realm_id, User.name == AfterColon(ApiKey.created_by), ApiKey.created_by.startswith("user:")
+    )
+    query = (
+        select(ApiKey.id, ApiKey.uid, ApiKey.expires_at, ApiKey.created_at)
+        .where(ApiKey.expires_at <= until, ApiKey.active, ApiKey.revoked_at.is_(None))
+        .where(or_(owner.exists(), maker.where(User.email != "").exists()))
+        .order_by(ApiKey.expires_at, ApiKey.id)
+        .limit(AT_ONCE)
+    )
+    beyond = ApiKey.expires_at > after
+    while found := db.session.execute(query.where(beyond)).all():
+        yield found
+        if len(found) < AT_ONCE:
+            return
+        last = found[-1]
+        beyond = and_(ApiKey.expires_at >= last.expires_at, or_(ApiKey.expires_at > last.expires_at, ApiKey.id > last.id))
 
 
 def tell_of_leak(realm: Realm, key: ApiKey) -> None:
@@ -74,19 +94,14 @@ def remove_long_expired() -> int:
     return len(gone)
 
 
-def _occasion(notice: timedelta, key: ApiKey) -> str:
+def _occasion(notice: timedelta, uid: str, expires_at: datetime) -> str:
     """Return what a key is announced for: this end of it. Another end is another occasion."""
-    end = int(key.expires_at.timestamp()) if key.expires_at is not None else 0
-    return f"api-key-expiry-{notice.days}:{key.uid}:{end}"
+    return f"api-key-expiry-{notice.days}:{uid}:{int(expires_at.timestamp())}"
 
 
-def _sent(occasions: list[str]) -> set[str]:
+def _sent(occasions: Sequence[str]) -> set[str]:
     """Return those of the occasions for which a mail was written."""
-    sent: set[str] = set()
-    for first in range(0, len(occasions), AT_ONCE):
-        named = mail.MailMessage.occasion.in_(occasions[first : first + AT_ONCE])
-        sent.update(db.session.scalars(select(mail.MailMessage.occasion).where(named)))
-    return sent
+    return set(db.session.scalars(select(mail.MailMessage.occasion).where(mail.MailMessage.occasion.in_(occasions))))
 
 
 def _tell(realm: Realm, key: ApiKey, occasion: str, kind: MailKind, now: datetime, useful_until: datetime | None) -> bool:

@@ -26,7 +26,7 @@ _VERSION = table("alembic_version", column("version_num", String(32)))
 """Where Alembic keeps which schema a database has."""
 
 
-OLDEST_SERVED = "0023"
+OLDEST_SERVED = "0024"
 """Oldest schema whose version works on a database that has this version's: the one before, so that nodes can be replaced.
 
 A migration only adds, then: what the former version does not know of, it must be able to leave alone (defaults of the database,

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from idp import access, applications, clock, realms, runtime, text_search, users
+from idp import access, apikeys, applications, clock, realms, runtime, text_search, users
 from idp.app import close_app, create_app
 from idp.console import kept_numbers, lists
 from idp.db import db
@@ -125,6 +125,29 @@ def some(app: Flask, make: Factory) -> None:
     with app.app_context():
         db.session.execute(text("ANALYZE"))
         db.session.commit()
+
+
+def test_a_key_is_found_by_its_beginning_by_the_index(app: Flask, make: Factory) -> None:
+    make.user("ann@example.test")
+    key = make.key("ann@example.test")
+    make.key("ann@example.test", name="next", description=f"Replaces {key.public_part}")
+    with app.app_context():
+        realm = realms.get_realm("acme")
+
+        def names(text: str) -> list[str]:
+            listing = apikeys.key_listing(realm, containing=text)
+            return [row.name for row in listing.take("name", descending=False, after=None, limit=51)]
+
+        assert names(key.public_part[:-1]) == ["ci", "next"]
+        plan = plan_of(lambda: names(key.public_part))
+        assert names(key.public_part) == ["ci"]
+        assert plan.count("(public_part=?)") == 2, plan
+
+
+def test_who_holds_a_role_is_asked_by_its_number(realm: realms.Realm) -> None:
+    with_role = applications.application_listing(realm, role="viewer").query
+    assert "role.name" not in str(with_role)
+    assert applications.application_listing(realm, role="no-such-role").count() == 0
 
 
 @pytest.mark.usefixtures("some")

@@ -244,9 +244,12 @@ def _account() -> pwd.struct_passwd:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[Callable[[], Postgres]]:
-    """Return what makes clusters, all of which are gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="realmgate-faults-"))
+def postgres(where: Path | None = None) -> Iterator[Callable[[], Postgres]]:
+    """Return what makes clusters, all of which are gone afterwards.
+
+    :param where: folder that they are kept in, if not the system's for what is temporary.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="realmgate-faults-", dir=where))
     folder.chmod(0o755)
     made: list[Postgres] = []
 

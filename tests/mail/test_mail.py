@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from idp import access, apikeys, clock, mail, organisations, realms, runtime, setup, users, vault
+from idp.apikeys import ApiKey
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.db import commit, db
@@ -228,6 +229,29 @@ def test_notice_of_a_key_is_of_use_until_the_next_one_or_the_end(
         db.session.rollback()
     expires_at = make.do(lambda realm: apikeys.get_key(realm, key.uid).expires_at)
     assert ends == [expires_at - timedelta(days=1), expires_at]
+
+
+def test_each_of_many_keys_is_announced_once_and_those_of_nobody_are_not_read(
+    make: Factory, context: Flask, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user()
+    make.application()
+    db.session.rollback()
+    mine = [make.key(hours=24 * 30, name=f"mine-{number}") for number in range(5)]
+    make.key("ci-bot", hours=24 * 30)  # of which nobody can be told
+    monkeypatch.setattr("idp.apikeys.notices.AT_ONCE", 2)
+    frozen_clock.advance(days=24)
+    read: list[str] = []
+
+    def note(key: ApiKey, _context: object) -> None:
+        read.append(key.public_part)
+
+    event.listen(ApiKey, "load", note)
+    try:
+        assert [make.do(lambda _: apikeys.send_notices(4)) for _ in range(3)] == [4, 1, 0]
+    finally:
+        event.remove(ApiKey, "load", note)
+    assert sorted(read) == sorted(key.public_part for key in mine)
 
 
 def test_content_is_sealed_in_the_outbox_and_gone_once_it_is_sent(context: Flask, mailbox: Mailbox) -> None:
