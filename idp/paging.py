@@ -14,6 +14,9 @@ from idp.errors import InvalidValueError
 
 _NO_PAGE = "This list has no such page. Start with its first one."
 
+MOST_COUNTED = 10_000
+"""Rows that are counted where it is enough to know that there are more."""
+
 Column = InstrumentedAttribute[Any]
 Field = SQLColumnExpression[Any]
 
@@ -78,8 +81,7 @@ class Listing:
         if not self.counted:
             return -1
         query = self.query.where(or_(*self.branches)) if self.branches else self.query
-        rows = query.with_only_columns(self.id).order_by(None).limit(most).subquery()
-        return db.session.scalar(select(func.count()).select_from(rows)) or 0
+        return count_up_to(most, query.with_only_columns(self.id).order_by(None))
 
     def take(self, order: str, *, descending: bool, after: Sequence[Any] | None, limit: int) -> list[Any]:
         """Return rows in an order, as the query returns them.
@@ -131,6 +133,11 @@ class Listing:
         values = [getattr(entity, key.key) for key in ([self.id] if column is None else [column, self.id])]
         # nothing comes before everything, see `_ordered`
         return [{"time": value.isoformat()} if isinstance(value, datetime) else value for value in values]
+
+
+def count_up_to(most: int | None, query: Select[Any]) -> int:
+    """Return how many rows a query finds, up to a number; all of them for None."""
+    return db.session.scalar(select(func.count()).select_from(query.limit(most).subquery())) or 0
 
 
 def _place(keys: Sequence[Column], after: Sequence[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from idp import clock
 from idp.access import Grant, HolderKind, Role
 from idp.apikeys import ApiKey, key_listing, key_works
 from idp.applications import Application, ApplicationSecret, application_listing, secret_works
-from idp.paging import Listing
+from idp.paging import MOST_COUNTED, Listing
 from idp.realms import Realm
 from idp.registrations import Registration
 from idp.users import User
@@ -27,9 +27,6 @@ OLD = timedelta(days=365)
 
 MANY = 3
 """Secrets that work at the same time, or projects worked in, beyond which one identity stands for several."""
-
-MOST_COUNTED = 10_000
-"""Things that are counted; of more it is enough to know that there are more."""
 
 
 class Question(StrEnum):

@@ -48,7 +48,7 @@ def send_notices(limit: int = 500) -> int:
     return written
 
 
-def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[Any]]]:
+def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[int, str, Any, datetime]]]:
     """Yield the keys that expire after a time, and not after another, of which somebody can be told.
 
     Few at once, and of each only what says whether it was announced: of millions of keys, many thousands expire within a week.

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from idp import clock
 from idp.applications.models import Application, ApplicationSecret
 from idp.db import db
+from idp.paging import MOST_COUNTED, count_up_to
 from idp.realms import Realm
 
 QUIET_AFTER = timedelta(hours=72)
@@ -44,10 +45,8 @@ def expiring_secrets(realm: Realm, limit: int = 10) -> Sequence[FoundSecret]:
 
 
 def count_expiring(before: datetime) -> int:
-    """Return how many live secrets of all realms expire before a time."""
-    soon = (ApplicationSecret.expires_at > clock.now()) & (ApplicationSecret.expires_at < before)
-    query = select(func.count()).select_from(ApplicationSecret).where(soon, ApplicationSecret.retired_at.is_(None))
-    return db.session.scalar(query) or 0
+    """Return how many live secrets of all realms expire before a time; of more than `MOST_COUNTED`, so many."""
+    return count_up_to(MOST_COUNTED, select(ApplicationSecret.id).where(expires_before(before)))
 
 
 def unused_secrets(realm: Realm, limit: int = 10) -> Sequence[FoundSecret]:

@@ -18,6 +18,7 @@ from idp.apikeys import ApiKey
 from idp.applications.review import FoundSecret
 from idp.console.kept_counts import recently_changed
 from idp.db import db, only_read
+from idp.paging import MOST_COUNTED
 from idp.posture import Answer
 from idp.realms import Realm
 
@@ -136,14 +137,14 @@ def look_at(realm: Realm) -> Wanting:
 def _count(realm: Realm, of_secrets: str, of_keys: str) -> Count:
     """Return how many applications, and API keys, are in these states."""
     found = applications.application_listing(realm, state=of_secrets), apikeys.key_listing(realm, state=of_keys)
-    return Count(*(listing.count(posture.MOST_COUNTED) for listing in found))
+    return Count(*(listing.count(MOST_COUNTED) for listing in found))
 
 
 def count_numbers(realm: Realm, *, is_large: bool) -> Numbers:
     """Look at all of a realm's credentials."""
     return Numbers(
         answers=posture.answers(realm, clock.now()),
-        enabled=applications.application_listing(realm, state="enabled").count(posture.MOST_COUNTED),
+        enabled=applications.application_listing(realm, state="enabled").count(MOST_COUNTED),
         expiring=_count(realm, "expiring", "expiring"),
         unused=_count(realm, "idle", "unused"),
         wanting=look_at(realm) if is_large else NOTHING,

@@ -16,14 +16,11 @@ from flask import request
 
 from idp.console.urls import page_url
 from idp.errors import InvalidValueError
-from idp.paging import Listing
+from idp.paging import MOST_COUNTED, Listing
 
 PAGE = 50
 SIZES = (25, PAGE)
 """Rows that a page can have: of names as long as they may be, more would be more than 100 KB."""
-
-MOST_COUNTED = 10_000
-"""Rows of a list that are counted; of more it is enough to know that there are more."""
 
 BATCH = 1_000
 """Rows of a file that are read at once."""

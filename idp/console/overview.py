@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from idp import applications, audit, clock, keys, posture, rules
+from idp import applications, audit, clock, keys, rules
 from idp.audit import Activity, AuditEvent, Tag
 from idp.console.audit_trail import REFUSED_CREDENTIALS, TOKENS_AND_CALLS
 from idp.console.browser import Visit, page
@@ -22,6 +22,7 @@ from idp.console.reviewing import LINES, REVIEW
 from idp.console.signing_keys import next_step
 from idp.console.trail_words import why
 from idp.console.zones import ZONE, shown_time, zone_name
+from idp.paging import MOST_COUNTED
 from idp.posture import Answer, Question
 
 KEYS_SOON = timedelta(days=7)
@@ -187,7 +188,7 @@ def _pages_of(visit: Visit) -> Callable[[str], bool]:
 
 
 def _some(count: int) -> str:
-    return f"{number(count)}+" if count >= posture.MOST_COUNTED else number(count)
+    return f"{number(count)}+" if count >= MOST_COUNTED else number(count)
 
 
 def _trend(count: int, before: int, span: str) -> str:

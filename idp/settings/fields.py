@@ -137,7 +137,7 @@ class Fields(Described, BaseSettings):
     password_hashers: int = Field(default=1, ge=1, le=16)
     """Passwords that each worker hashes at the same time, each on a low-priority thread and with 64 MiB of memory.
     Further sign-ins wait in a short queue, of which one address (for IPv6, one /48 network) gets at most a third, and for three
-    seconds at the most; beyond that they are told to try again later."""
+    seconds at most; beyond that they are told to try again later."""
 
     sign_in_window: int = Field(default=300, ge=1, le=86_400)
     """Seconds over which failed sign-ins are counted. When a limit below is reached, further ones have to wait until it ends."""
