@@ -77,7 +77,7 @@ class ApiKey(Identified, Base):
 def _by(name: str, *columns: Any) -> Index:
     """Return an index of the keys of a realm in an order that the list has: among a million, sorting them takes seconds.
 
-    On PostgreSQL, which such realms need, and for which nothing comes first in an order.
+    On PostgreSQL alone, where such realms are; what is empty comes first in an order.
     """
     return Index(
         f"ix_api_key_realm_id_{name}",

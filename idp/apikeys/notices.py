@@ -29,6 +29,8 @@ def send_notices(limit: int = 500) -> int:
     The owner is told; for a machine user or an application, the person who made the key.
     """
     now, written = clock.now(), 0
+    refused: set[tuple[int | None, str]] = set()
+    """Owners and makers of whom nobody may be mailed just now: of those with thousands of keys, one is tried."""
     for index, notice in enumerate(NOTICES):
         closer = NOTICES[index + 1] if index + 1 < len(NOTICES) else timedelta(0)
         for found in _expiring(now + closer, now + notice):
@@ -38,17 +40,24 @@ def send_notices(limit: int = 500) -> int:
                 # a key that lives no longer than this notice is not announced as soon as it is made
                 if occasion in sent or row.expires_at - row.created_at <= notice:
                     continue
+                if (row.user_id, row.created_by) in refused:
+                    continue
                 if written >= limit:
                     return written
-                key = db.session.get_one(ApiKey, row.id)
+                key = db.session.get(ApiKey, row.id)
+                if key is None or key.expires_at != row.expires_at or key.revoked_at is not None or not key.active:
+                    continue  # somebody was faster
                 # what it says is true until the next notice is due, and the last one until the key has expired
                 until = row.expires_at - closer
                 realm = db.session.get_one(Realm, key.realm_id)
-                written += _tell(realm, key, occasion, MailKind.KEY_EXPIRY, now, until)
+                if _tell(realm, key, occasion, MailKind.KEY_EXPIRY, now, until):
+                    written += 1
+                else:
+                    refused.add((row.user_id, row.created_by))
     return written
 
 
-def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[int, str, Any, datetime]]]:
+def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[int, str, Any, datetime, int | None, str]]]:
     """Yield the keys that expire after a time, and not after another, of which somebody can be told.
 
     Few at once, and of each only what says whether it was announced: of millions of keys, many thousands expire within a week.
@@ -58,7 +67,7 @@ def _expiring(after: datetime, until: datetime) -> Iterator[Sequence[Row[int, st
         User.realm_id == ApiKey.realm_id, User.name == AfterColon(ApiKey.created_by), ApiKey.created_by.startswith("user:")
     )
     query = (
-        select(ApiKey.id, ApiKey.uid, ApiKey.expires_at, ApiKey.created_at)
+        select(ApiKey.id, ApiKey.uid, ApiKey.expires_at, ApiKey.created_at, ApiKey.user_id, ApiKey.created_by)
         .where(ApiKey.expires_at <= until, ApiKey.active, ApiKey.revoked_at.is_(None))
         .where(or_(owner.exists(), maker.where(User.email != "").exists()))
         .order_by(ApiKey.expires_at, ApiKey.id)

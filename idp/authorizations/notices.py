@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
@@ -26,6 +26,7 @@ class DueNotice:
     application_id: int
     subject: str
     session_uid: str
+    created_at: datetime
     tries: int
 
 
@@ -63,6 +64,7 @@ def claim() -> DueNotice | None:
             LogoutNotice.application_id,
             LogoutNotice.subject,
             LogoutNotice.session_uid,
+            LogoutNotice.created_at,
             LogoutNotice.tries,
         )
     ).first()

@@ -80,7 +80,8 @@ def logout_token(realm: KnownRealm, application: KnownApplication, notice: DueNo
     that it was told before.
     """
     now, sid = clock.timestamp(), notice.session_uid
-    named = f"{realm.issuer} {notice.id} {notice.subject} {sid}"  # the id alone comes again after a backup was restored
+    # the number alone comes again after a backup was restored
+    named = f"{realm.issuer} {application.client_id} {notice.id} {notice.created_at.isoformat()} {notice.subject} {sid}"
     claims = {
         "iss": realm.issuer,
         "sub": notice.subject,

@@ -31,17 +31,23 @@ class Listeners:
             self._open[place] = holder, socket.socket(fileno=holder.get_fd())
         return self._open[place][0]
 
-    def leave_to(self, others: Iterable[int], place: int) -> None:
-        """Listen no more for a place until its next worker does, where others listen: one that is only just begun does not."""
-        if any(
-            other in self._open and self._open[other][1].getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for other in others
-        ):
-            self._close(place)
+    def leave_to(self, others: Iterable[int], place: int) -> bool:
+        """Listen no more for a place until its next worker does, where others listen; tell whether that is so.
+
+        One that has only just started is not listening yet.
+        """
+        if place in self._open and any(self._listens(other) for other in others):
+            self._open.pop(place)[1].close()
+        return place not in self._open
+
+    def _listens(self, place: int) -> bool:
+        return place in self._open and bool(self._open[place][1].getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
     def close_all(self) -> None:
         """Listen no more, but for workers, which close their own."""
-        for place in list(self._open):
-            self._close(place)
+        for _, opened in self._open.values():
+            opened.close()
+        self._open.clear()
 
     def keep_own(self) -> None:
         """Leave a new worker its own socket, which Granian closes: held open by others, it would listen with nobody behind it."""
@@ -51,7 +57,3 @@ class Listeners:
             else:
                 opened.close()
         self._open.clear()
-
-    def _close(self, place: int) -> None:
-        if place in self._open:
-            self._open.pop(place)[1].close()

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
 from granian.server import Server
@@ -23,6 +24,9 @@ LONGEST_PAUSE = 15.0
 
 LONGEST_PAUSE_OF_ALL = 1.0
 """The same while no worker is left: then nobody answers, and whatever they have died of may have passed."""
+
+LOOK_AGAIN = 0.25
+"""Seconds between two looks at whether another worker listens, to which the callers of one that has died can be left."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +60,8 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         self._died_young: dict[int, int] = {}
         self._due: dict[int, float] = {}
         """When the next worker begins in a place whose worker has died, on the steady clock."""
+        self._reminders: dict[int, float] = {}
+        """When such a place is looked at next."""
 
     def _become_worker(self) -> None:
         _end_at_once()
@@ -89,6 +95,7 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         end = time.monotonic() + self._stop_delay
         while self._signals == 1 and (left := end - time.monotonic()) > 0:
             self.main_loop_interrupt.clear()
+            self._leave_dead()  # nobody is begun in their place any more
             if self._signals == 1:
                 self.main_loop_interrupt.wait(left)
         super().shutdown(exit_code)
@@ -109,27 +116,38 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
 
     def _take_due(self, places: Iterable[int]) -> list[int]:
         """Note the places whose workers have died, and return those where it is time for the next one."""
-        now, died = time.monotonic(), []
+        now = time.monotonic()
         for place in places:
             # one that lives was begun between a reminder's look and its word
             if place not in self._due and not self.wrks[place].is_alive():
                 self._due[place] = now + self._pause(place)
-                died.append(place)
-        living = [place for place, worker in enumerate(self.wrks) if worker.is_alive()]
-        if self._listeners is not None:
-            for place in died:
-                self._listeners.leave_to(living, place)
-        if not living:
+        if not any(worker.is_alive() for worker in self.wrks):
             self._due = {place: min(due, now + LONGEST_PAUSE_OF_ALL) for place, due in self._due.items()}
+        held = self._leave_dead()
         for place, due in self._due.items():
             if due > now:
-                waiting = threading.Timer(due - now, self._remind, [place])
-                waiting.daemon = True
-                waiting.start()
+                self._look_again(place, min(due, now + LOOK_AGAIN) if place in held else due)
         return [place for place, due in self._due.items() if due <= now]
+
+    def _leave_dead(self) -> list[int]:
+        """Leave the callers of workers that have died to those that listen; return the places where nobody does yet."""
+        if self._listeners is None:
+            return []
+        living = [place for place, worker in enumerate(self.wrks) if worker.is_alive()]
+        dead = [place for place in range(len(self.wrks)) if place not in living]
+        return [place for place in dead if not self._listeners.leave_to(living, place)]
+
+    def _look_again(self, place: int, at: float) -> None:
+        """Have a place be looked at again at a time on the steady clock, or before."""
+        if at < self._reminders.get(place, inf):
+            self._reminders[place] = at
+            waiting = threading.Timer(at - time.monotonic(), self._remind, [place])
+            waiting.daemon = True
+            waiting.start()
 
     def _remind(self, place: int) -> None:
         """Have a place be looked at again, unless a worker has begun in it meanwhile, or none is to begin any more."""
+        self._reminders.pop(place, None)
         if place in self._due and not self.interrupt_signal:
             self.interrupt_children.append(place)
             self.main_loop_interrupt.set()

@@ -129,7 +129,7 @@ class Chores:
         if self._rounds % setup.TIDY_EVERY == 0:
             self._guarded(_do_what_is_due)
         else:
-            self._guarded(_look_at_clock)  # with a wrong one it must not serve for as long as that takes
+            self._guarded(_look_at_clock)  # it must not serve by a wrong one until the next tidying
         if self._rounds % setup.TIDY_EVERY == 0 or self._rounds == 1:
             self._guarded(measure_state)
         if self._rounds % CUT_EVERY == 0:

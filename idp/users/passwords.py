@@ -28,7 +28,7 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 """argon2id (RFC 9106): two passes over 64 MiB, on one thread so that two hashes at once do not become eight."""
 
 LONGEST_WAIT = 3.0
-"""Seconds for which a password waits to be hashed. Where hashing is slow, those that wait would be what is slow next."""
+"""Seconds for which a password waits while others are hashed. Where that is slow, those that wait would be what is slow next."""
 
 SHARE = 3
 """Which part of the slots one network may hold: a third, and one at the least."""
@@ -89,6 +89,7 @@ class PasswordHashing:
         self._slots = hashers + max(1, process.settings.threads // 4)
         self._share = max(1, self._slots // SHARE)
         self._taken: Counter[str] = Counter()
+        self._hashers, self._in_hand = hashers, 0
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
 
@@ -143,11 +144,18 @@ class PasswordHashing:
         self._pool.shutdown()
 
     def _run(self, work: Callable[[], Result]) -> Result:
-        waiting = self._pool.submit(work)
-        wait([waiting], LONGEST_WAIT)
-        if waiting.cancel():  # which what has begun cannot be
-            raise _too_many()
-        return waiting.result()
+        with self._lock:
+            has_to_wait = self._in_hand >= self._hashers
+            self._in_hand += 1
+        try:
+            waiting = self._pool.submit(work)
+            wait([waiting], LONGEST_WAIT if has_to_wait else None)  # which counts the start of a thread, too, for the first
+            if waiting.cancel():  # which what has begun cannot be
+                raise _too_many()
+            return waiting.result()
+        finally:
+            with self._lock:
+                self._in_hand -= 1
 
 
 def _too_many() -> BusyError:

@@ -89,10 +89,22 @@ def test_nothing_begins_after_the_signal_to_end() -> None:
     assert made.interrupt_children == []
 
 
-def test_callers_of_a_dead_worker_are_left_to_those_that_live() -> None:
-    made, left = server(), []
-    made._listeners = SimpleNamespace(leave_to=lambda others, place: left.append((others, place)))
+def test_callers_of_a_dead_worker_are_left_to_those_that_listen_as_soon_as_one_does() -> None:
+    made, left, listens = server(), [], False
+
+    def leave_to(others: list[int], place: int) -> bool:
+        left.append((others, place))
+        return listens and bool(others)
+
+    made._listeners = SimpleNamespace(leave_to=leave_to)
     made._died_young = {0: 9, 1: 9}
     assert made.begin(0) == []
+    assert left == [([1], 0)]
+    assert made.main_loop_interrupt.wait(60), "the other has not listened yet"
+    assert made.interrupt_children == [0]
+    listens = True
+    assert made.begin(0) == []
+    assert left == [([1], 0)] * 2
+    assert made._reminders == {0: made._due[0]}, "nobody has to look before it is time for the next one"
     assert made.begin(1) == []
-    assert left == [([1], 0), ([], 1)]
+    assert left[2:] == [([], 0), ([], 1)], "the last one's stays open"
