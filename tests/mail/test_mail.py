@@ -254,6 +254,19 @@ def test_each_of_many_keys_is_announced_once_and_those_of_nobody_are_not_read(
     assert sorted(read) == sorted(key.public_part for key in mine)
 
 
+def test_of_an_owner_who_may_not_be_mailed_just_now_one_key_is_tried(
+    make: Factory, context: Flask, frozen_clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user()
+    for number in range(5):
+        make.key(hours=24 * 30, name=f"mine-{number}")
+    frozen_clock.advance(days=24)
+    asked: list[object] = []
+    monkeypatch.setattr("idp.apikeys.notices.may_mail", lambda kind, _: bool(asked.append(kind)))
+    assert make.do(lambda _: apikeys.send_notices()) == 0
+    assert len(asked) == 1
+
+
 def test_content_is_sealed_in_the_outbox_and_gone_once_it_is_sent(context: Flask, mailbox: Mailbox) -> None:
     enqueue(code="canary-code")
     (row,) = mail.list_waiting()
