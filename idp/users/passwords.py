@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 
 LONGEST_WAIT = 3.0
 """Seconds for which a password waits while others are hashed. Where that is slow, those that wait would be what is slow next."""
+
+REMEMBERED = 4
+"""Hashes, about, by which it is told how long the next one takes."""
 
 SHARE = 3
 """Which part of the slots one network may hold: a third, and one at the least."""
@@ -90,6 +94,8 @@ class PasswordHashing:
         self._share = max(1, self._slots // SHARE)
         self._taken: Counter[str] = Counter()
         self._hashers, self._in_hand = hashers, 0
+        self._takes = 0.0
+        """Seconds that one takes, about: more where tokens leave it little of the processor."""
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
 
@@ -102,7 +108,9 @@ class PasswordHashing:
         """
         network = wide_network_of(audit.current_actor().address if address is None else address)
         with self._lock:
-            free = self._taken.total() < self._slots and self._taken[network] < self._share
+            taken = self._taken.total()
+            free = taken < self._slots and self._taken[network] < self._share
+            free = free and taken * self._takes <= LONGEST_WAIT * self._hashers  # else it would have waited in vain
             if free:
                 self._taken[network] += 1
         if not free:
@@ -148,7 +156,7 @@ class PasswordHashing:
             has_to_wait = self._in_hand >= self._hashers
             self._in_hand += 1
         try:
-            waiting = self._pool.submit(work)
+            waiting = self._pool.submit(self._timed, work)
             wait([waiting], LONGEST_WAIT if has_to_wait else None)  # which counts the start of a thread, too, for the first
             if waiting.cancel():  # which what has begun cannot be
                 raise _too_many()
@@ -156,6 +164,13 @@ class PasswordHashing:
         finally:
             with self._lock:
                 self._in_hand -= 1
+
+    def _timed(self, work: Callable[[], Result]) -> Result:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._takes += (time.monotonic() - began - self._takes) / REMEMBERED
 
 
 def _too_many() -> BusyError:

@@ -435,6 +435,20 @@ def test_who_has_waited_too_long_is_put_off_and_that_counts_as_no_failure(
     close_app(app)
 
 
+def test_who_would_wait_too_long_is_told_so_at_once(app: Flask, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.user()
+    works = works_of(app)
+    works._run(lambda: None)
+    assert works._takes < 1
+    works._takes = 2.0  # as of one that gets little of the processor
+    with works.slot("192.0.2.1"), works.slot("192.0.2.2"):
+        counted = refused_for_want_of_slots(monkeypatch)
+        assert sign_in(app.test_client()).status_code == 503
+        assert counted == ["realmgate_rate_limited sign-in-seats"]
+    assert sign_in(app.test_client()).status_code == 200
+    assert 1 < works._takes < 2, "it is quicker again"
+
+
 @pytest.mark.parametrize("address", ["192.0.2.{}", "2001:db8:0:{}::1"])
 def test_one_network_leaves_seats_to_the_others(
     settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch, address: str
