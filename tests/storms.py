@@ -114,26 +114,33 @@ class Crowd:
         for client in self._clients:
             client.make_ready()
         self._answers, self._call, self._apart = [], call, apart
-        self._begin.wait()
-        self._end.wait()
+        self._begin.wait(PATIENCE)
+        self._end.wait(2 * PATIENCE)  # a client gives up before
         return self._answers
 
     def close(self) -> None:
         """Let them go."""
-        self._call = None
-        self._begin.wait()
+        self._leave()
         for thread in self._threads:
             thread.join(PATIENCE)
         for client in self._clients:
             client.close()
 
+    def _leave(self) -> None:
+        self._begin.abort()
+        self._end.abort()
+
     def _work(self, client: _Client) -> None:
-        while True:
-            self._begin.wait()
-            if self._call is None:
-                return
-            self._answers.append(client.send(self._call, apart=self._apart))
-            self._end.wait()
+        try:
+            while True:
+                self._begin.wait()
+                assert self._call is not None
+                self._answers.append(client.send(self._call, apart=self._apart))
+                self._end.wait()
+        except threading.BrokenBarrierError:
+            pass  # it is over
+        finally:
+            self._leave()  # so that nobody waits for one who is gone
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,8 @@ class Storm:
     lost: frozenset[int]
     """Statuses of all others."""
     winners: int = 1
+    given_back: int = 0
+    """Status of whoever may have given a place back: where somebody did, fewer may win, but not nobody."""
     error: str = ""
     """What OAuth calls it to have lost; empty for what is not OAuth's."""
     apart: bool = False
@@ -160,7 +169,8 @@ class Storm:
         won = [answer for answer in answers if answer.status == self.won]
         statuses = Counter(answer.status for answer in answers)
         found = []
-        if len(won) != self.winners:
+        least = 1 if self.given_back in statuses else self.winners
+        if not least <= len(won) <= self.winners:
             found.append(f"{self.kind}: {len(won)} of {len(answers)} have won, and {self.winners} should: {dict(statuses)}")
         strange = [answer for answer in answers if answer.status != self.won and not self._is_lost(answer)]
         found += [f"{self.kind}: somebody was answered {answer.status} {answer.body[:120]!r}" for answer in strange[:1]]
@@ -255,7 +265,7 @@ class Prizes:
             Storm("rotations of API keys", self._rotation, 201, one({409}), after=self._deleted),
             Storm("session tokens", self._refreshed_session, 200, one({401}), after=self._kept),
             Storm("registration tokens", self._registration, 201, one({401}), apart=True),
-            Storm("passwords before the lock", self._wrong_password, 401, one({429, 503}), LOCKED_AFTER, apart=True),
+            Storm("passwords before the lock", self._wrong_password, 401, one({429, 503}), LOCKED_AFTER, 503, apart=True),
         ]
 
     # -- what works once -------------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -236,12 +236,12 @@ def _cost(server: Measured, request: bytes, seconds: float) -> float:
 def measure_cold(large: Filled, count: int) -> dict[str, dict[str, float]]:
     """Return how long the first use takes of applications, keys and realms of which this process has seen none."""
     sizes = large.sizes
-    of_large = random.Random(1).sample(range(1, sizes.applications // 10), 4 * count)
-    keys = [10 * each for each in random.Random(2).sample(range(1, sizes.known // 10), 3 * count)]
+    of_large = random.Random(1).sample(range(1, sizes.applications // 10), count)
+    keys = [10 * each for each in random.Random(2).sample(range(1, sizes.known // 10), 2 * count)]
     acts: dict[str, tuple[Callable[[Client, int], float], Sequence[int]]] = {
-        "an application": (lambda client, each: fetch_token(client, sizes, each), [10 * each for each in of_large[:count]]),
+        "an application": (lambda client, each: fetch_token(client, sizes, each), [10 * each for each in of_large]),
         "a key and the application that has it: gateway": (check, keys[:count]),
-        "a key and the application that has it: exchange": (exchange, keys[count : 2 * count]),
+        "a key and the application that has it: exchange": (exchange, keys[count:]),
         "a realm and an application of it": (
             lambda client, each: fetch_token(client, sizes, each),
             _of_different_realms(sizes, count),
@@ -258,10 +258,10 @@ def measure_cold(large: Filled, count: int) -> dict[str, dict[str, float]]:
         processor, warm_processor = sorted(one for _, one in first), statistics.median(one for _, one in second)
         found[name] = {
             "median_ms": round(statistics.median(wall), 2),
-            "p99_ms": round(wall[int(count * 0.99)], 2),
+            "p99_ms": round(wall[int(len(wall) * 0.99)], 2),
             "warm_ms": round(warm, 2),
             "processor_ms": round(statistics.median(processor), 2),
-            "processor_p99_ms": round(processor[int(count * 0.99)], 2),
+            "processor_p99_ms": round(processor[int(len(processor) * 0.99)], 2),
             "warm_processor_ms": round(warm_processor, 2),
         }
         say(f"  first use of {name}: {found[name]}")
@@ -399,14 +399,11 @@ def measure_memory(filled: Filled, cache_size: int, touched: int) -> dict[str, f
         exchange(client, 1)
         before = proportional_megabytes(server.workers)
         begun = time.monotonic()
-        threads = [
-            threading.Thread(target=_exchange_all, args=(server.port, filled.sizes, first, touched))
-            for first in range(1, _AT_ONCE + 1)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(_AT_ONCE) as callers:
+            firsts = range(1, _AT_ONCE + 1)
+            parts = [callers.submit(_exchange_all, server.port, filled.sizes, first, touched) for first in firsts]
+        for part in parts:
+            part.result()
         seconds = time.monotonic() - begun
         after = proportional_megabytes(server.workers)
     return {"before_mb": round(before, 1), "after_mb": round(after, 1), "seconds": round(seconds)}

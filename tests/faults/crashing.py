@@ -19,7 +19,7 @@ class Breakable(Fleet):
     """How often they were, by the point."""
 
     def prepare(self, node: Node) -> None:
-        """Have it have the points."""
+        """Put the crash points into a node."""
         node.settings |= {PREPARE: "tests.faults.points", ORDER: str(self._order)}
 
     @property
@@ -33,8 +33,10 @@ class Breakable(Fleet):
         fresh = self.folder / "crash.new"
         fresh.write_text(f"{passing} {point}")
         fresh.replace(self._order)
-        node.process.wait(PATIENCE)
-        assert node.process.returncode == -signal.SIGKILL
-        self._order.unlink()
+        try:
+            node.process.wait(PATIENCE)
+            assert node.process.returncode == -signal.SIGKILL
+        finally:
+            self._order.unlink(missing_ok=True)
         node.reader.join(PATIENCE)
         self.crashes[point] += 1

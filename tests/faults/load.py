@@ -22,12 +22,12 @@ from joserfc.jwk import ECKey, KeySet
 from tests.faults.history import Act, History
 from tests.faults.people import People
 from tests.serving import Answer, Server, wait_until
+from tests.storms import BEARER
 
 PATIENCE = 15.0
 """Seconds for which a client waits for an answer."""
 
 ALGORITHMS = ["RS256", "ES256"]
-_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def ask(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -66,10 +66,10 @@ class Load:
         self._urls, self._threads, self._seed = urls, threads, seed
         self._turn = itertools.count()
         self._issuer = made_at.issuer()
-        self._key = ECKey.generate_key("P-256")
-        public = json.dumps({"keys": [self._key.as_dict(private=False) | {"use": "sig", "alg": "ES256", "kid": "k"}]})
+        self.key = ECKey.generate_key("P-256")
+        public = json.dumps({"keys": [self.key.as_dict(private=False) | {"use": "sig", "alg": "ES256", "kid": "k"}]})
         self._admin = made_at.create_application("load-admin", "--role", "administrator", "--audience", self._issuer)
-        self._bot = made_at.create_application("load-bot")
+        self.bot = made_at.create_application("load-bot")
         self._asserting = made_at.create_application("load-asserting")
         self._victim = made_at.create_application("load-victim")
         self._prefix = secrets.token_hex(3)
@@ -125,7 +125,7 @@ class Load:
 
     def issue(self) -> str:
         """Return a token."""
-        answer = self._token(self._bot)
+        answer = self._token(self.bot)
         assert answer.status == 200, answer.body
         token: str = answer.json["access_token"]
         return token
@@ -142,7 +142,7 @@ class Load:
         issuer = self._endpoint("certs").removesuffix("/protocol/openid-connect/certs")
         documents = (issuer, f"{issuer}/.well-known/openid-configuration", self._endpoint("certs"))
         wrong = [f"{url}: {answer.status}" for url in documents if (answer := ask("GET", url)).status != 200]
-        if not is_active(answer := self._form("token/introspect", {"token": token, **_credentials(self._bot)})):
+        if not is_active(answer := self._form("token/introspect", {"token": token, **_credentials(self.bot)})):
             wrong.append(f"introspection: {answer.status} {_error(answer)}")
         return wrong
 
@@ -192,8 +192,8 @@ class Load:
     # -- acts ------------------------------------------------------------------------------------------------------------
 
     def _issue(self) -> None:
-        begun, name = time.monotonic(), f"the secret of {self._bot['client_id']}"
-        answer = self._token(self._bot)
+        begun, name = time.monotonic(), f"the secret of {self.bot['client_id']}"
+        answer = self._token(self.bot)
         self.history.add(Act.ISSUE, name, begun, answer.status, granted=answer.status == 200, detail=_error(answer))
         if answer.status == 200:
             token = answer.json["access_token"]
@@ -223,7 +223,7 @@ class Load:
 
     def _introspect(self, act: Act, token: str) -> None:
         begun = time.monotonic()
-        answer = self._form("token/introspect", {"token": token, **_credentials(self._bot)})
+        answer = self._form("token/introspect", {"token": token, **_credentials(self.bot)})
         detail = "" if act is Act.USE or is_active(answer) else _error(answer) or "inactive"
         self.history.add(act, f"token …{token[-12:]}", begun, answer.status, granted=is_active(answer), detail=detail)
 
@@ -231,11 +231,11 @@ class Load:
         self.create_one()
 
     def _revoke(self) -> None:
-        answer = self._token(self._bot)
+        answer = self._token(self.bot)
         if answer.status != 200:
             return
         token, begun = answer.json["access_token"], time.monotonic()
-        answer = self._form("revoke", {"token": token, **_credentials(self._bot)})
+        answer = self._form("revoke", {"token": token, **_credentials(self.bot)})
         self.history.add(Act.REVOKE, f"token …{token[-12:]}", begun, answer.status, granted=answer.status == 200)
         if answer.status == 200:
             self._use_later(lambda: self._introspect(Act.USE, token))
@@ -245,8 +245,8 @@ class Load:
         now = int(time.time())
         claims = {"iss": "load-asserting", "sub": "load-asserting", "aud": self._issuer, "iat": now, "exp": now + 60}
         jti = secrets.token_hex(8)
-        token = jwt.encode({"alg": "ES256", "kid": "k"}, {**claims, "jti": jti}, self._key)
-        form = {"grant_type": "client_credentials", "client_assertion_type": _BEARER, "client_assertion": token}
+        token = jwt.encode({"alg": "ES256", "kid": "k"}, {**claims, "jti": jti}, self.key)
+        form = {"grant_type": "client_credentials", "client_assertion_type": BEARER, "client_assertion": token}
 
         def redeem() -> None:
             begun = time.monotonic()

@@ -1,6 +1,6 @@
 """Points of the program at which it is killed, with all its workers: before and after a commit, and before and after a token is signed.
 
-Nothing happens there until a file says which point, and at which passing of it by a worker.
+Nothing happens there until a file says which point, and how many times a worker must pass it first.
 """
 
 import functools

@@ -107,7 +107,7 @@ class Fleet:
         return node
 
     def prepare(self, node: Node) -> None:
-        """Do to a node, before it starts, what makes it one of these in particular."""
+        """Hook for subclasses: change a node before it starts."""
 
     def replace(self, node: Node, source: Path) -> None:
         """Take a node out of the proxy, end it gracefully, and start another version in its place."""

@@ -34,6 +34,12 @@ MAX_AGE = 3
 NEVER = 1e9
 """Seconds until a verifier looks for a key that it does not know: these do not, for an API need not."""
 
+MOST_WAITING = 1000
+"""Tokens that wait for a verifier until no more are fetched: some 700 may, for a newer key set."""
+
+LATEST = 60.0
+"""Seconds for which a slow round may put off the last look at tokens of a revoked key."""
+
 
 class UnavailableError(Exception):
     """The key set could not be fetched, so that nothing was verified."""
@@ -117,9 +123,12 @@ class _Node:
     def refusal(self, token: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{token}\n")
-        self._process.stdin.flush()
-        said = self._process.stdout.readline()
+        try:
+            self._process.stdin.write(f"{token}\n")
+            self._process.stdin.flush()
+            said = self._process.stdout.readline()
+        except BrokenPipeError:
+            said = ""
         if not said:
             raise UnavailableError("jose has ended")
         return said.strip()
@@ -175,12 +184,23 @@ class _Witness:
     refused: list[str] = field(default_factory=list)
     without_keys: list[str] = field(default_factory=list)
 
-    def look(self, shown: _Shown) -> None:
-        """Verify a token."""
+    def ask(self, token: str) -> str | None:
+        """Return why a token is refused; empty if it is accepted, None if there was no key set, which is noted."""
         try:
-            refusal = self.verifier.refusal(shown.token)
+            return self.verifier.refusal(token)
         except UnavailableError as error:
             self.without_keys.append(f"{self.verifier.name} could not fetch the key set: {error}")
+            return None
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether more tokens wait than should."""
+        return len(self.fresh) + len(self.again) > MOST_WAITING
+
+    def look(self, shown: _Shown) -> None:
+        """Verify a token."""
+        refusal = self.ask(shown.token)
+        if refusal is None:
             return
         self.verified += 1
         if refusal:
@@ -200,13 +220,14 @@ class Witnesses:
             for algorithm in ALGORITHMS
         ]
         self._witnesses = [_Witness(each) for each in _verifiers(self._issuer, self._endpoints("certs"))]
-        self._enough, self._over = threading.Event(), threading.Event()
+        self._enough, self._over, self._closed = threading.Event(), threading.Event(), threading.Event()
         self._fetching: list[threading.Thread] = []
         self._verifying: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.tokens = 0
         self._failed: Counter[int] = Counter()
         self._published: dict[str, float] = {}
+        self._looked_at, self._not_yet = float("-inf"), dict[str, float]()
         self._first_signed: dict[str, float] = {}
         self._first_keys = self._look_at_keys()
 
@@ -242,8 +263,10 @@ class Witnesses:
 
     def close(self) -> None:
         """End what runs."""
-        self._enough.set()
-        self._over.set()
+        for event in (self._enough, self._over, self._closed):
+            event.set()
+        for thread in self._verifying:
+            thread.join(PATIENCE)  # one of them uses the pipes that are closed now
         for witness in self._witnesses:
             witness.verifier.close()
 
@@ -257,6 +280,8 @@ class Witnesses:
         assert place.hostname is not None
         with closing(http.client.HTTPConnection(place.hostname, place.port, timeout=PATIENCE)) as connection:
             while not self._enough.wait(pause):
+                if any(witness.is_behind for witness in self._witnesses):
+                    continue
                 begun = time.monotonic()
                 connection.request("POST", place.path, _form_of(caller), {"Content-Type": "application/x-www-form-urlencoded"})
                 with connection.getresponse() as answer:
@@ -275,7 +300,7 @@ class Witnesses:
             witness.fresh.append(shown)
 
     def _verify_on(self, witness: _Witness) -> None:
-        while witness.fresh or witness.again or not self._over.is_set():
+        while not self._closed.is_set() and (witness.fresh or witness.again or not self._over.is_set()):
             if witness.fresh:
                 shown = witness.fresh.popleft()
                 witness.look(shown)
@@ -291,12 +316,15 @@ class Witnesses:
 
     def _look_at_keys(self) -> frozenset[str]:
         """Note which keys all nodes publish."""
+        begun = time.monotonic()
         answers = [ask("GET", address) for address in self._endpoints("certs")]
         if not all(answer.status == 200 for answer in answers):
             return frozenset()
         kids = frozenset.intersection(*(frozenset({str(key["kid"]) for key in answer.json["keys"]}) for answer in answers))
         for kid in kids:
-            self._published.setdefault(kid, time.monotonic())
+            if kid not in self._published:
+                self._published[kid], self._not_yet[kid] = time.monotonic(), self._looked_at
+        self._looked_at = begun
         return kids
 
     # -- a key that may have leaked ---------------------------------------------------------------------------------------
@@ -313,7 +341,9 @@ class Witnesses:
         if not {kid_of(token) for token in old} <= set(gone):
             return [*findings, "a key that signs was not revoked"], {}
         accepted, late, all_new = [0.0], Counter[bool](), 0.0
-        while (now := time.monotonic()) < max(gone.values()) + MAX_AGE + GRACE + 1.0:
+        end = max(gone.values()) + MAX_AGE + GRACE + 1.0
+        unasked = {witness.verifier.name for witness in self._witnesses}
+        while (now := time.monotonic()) < end or (unasked and now < end + LATEST):
             new = [self._token(caller) for caller in self._callers]
             wrong = [kid for kid in map(kid_of, new) if now > gone.get(kid, now) + GRACE]
             findings += [f"key {kid} was revoked, and signed {now - gone[kid]:.1f} s later" for kid in wrong]
@@ -321,12 +351,17 @@ class Witnesses:
                 all_new = time.monotonic() - max(gone.values())
             for witness, token in itertools.product(self._witnesses, old):
                 since = time.monotonic() - gone[kid_of(token)]
-                is_refused, is_over = bool(witness.verifier.refusal(token)), since > MAX_AGE + GRACE
+                refusal = witness.ask(token)
+                if refusal is None:
+                    continue
+                is_refused, is_over = bool(refusal), since > MAX_AGE + GRACE
                 accepted += [] if is_refused else [since]
                 if is_over:
                     late[is_refused] += 1
+                    unasked.discard(witness.verifier.name)
                 if is_over and not is_refused:
                     findings.append(f"{witness.verifier.name} accepted a token {since:.1f} s after its key was revoked")
+        findings += [f"{name} was never asked later than {MAX_AGE + GRACE:.0f} s after a key was revoked" for name in unasked]
         if not all_new:
             findings.append("tokens of the keys that took the place of revoked ones are not accepted")
         return findings, {
@@ -343,7 +378,8 @@ class Witnesses:
 
     def _refusal(self, token: str) -> str:
         """Return why some verifier refuses a token; empty if none does."""
-        return next((reason for each in self._witnesses if (reason := each.verifier.refusal(token))), "")
+        said = (each.ask(token) for each in self._witnesses)
+        return next(("it has no key set" if reason is None else reason for reason in said if reason != ""), "")
 
     # -- judging ---------------------------------------------------------------------------------------------------------
 
@@ -352,7 +388,7 @@ class Witnesses:
         found = [each for witness in self._witnesses for each in (*witness.refused, *witness.without_keys)]
         found += [f"{count} calls for a token were answered {status}" for status, count in self._failed.items()]
         for kid, ahead in self._ahead().items():
-            if ahead < MAX_AGE:
+            if ahead + self._unseen(kid) < MAX_AGE:
                 found.append(f"key {kid} signed {ahead:.1f} s after all nodes had published it, and sets may be {MAX_AGE} s old")
         return found
 
@@ -367,6 +403,10 @@ class Witnesses:
             "refused": str(sum(len(witness.refused) for witness in self._witnesses)),
             "keys_published_before_they_signed": f"{len(ahead)}, {min(ahead.values(), default=0):.1f} s at the least",
         }
+
+    def _unseen(self, kid: str) -> float:
+        """Return for how many seconds a key may have been published before that was seen: since the look before."""
+        return self._published.get(kid, 0.0) - self._not_yet.get(kid, 0.0)
 
     def _ahead(self) -> dict[str, float]:
         """Return for how many seconds each key was published before the first token that it has signed was there."""

@@ -4,14 +4,16 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from idp.server.listening import Listeners
-from tests.serving import Server, send, wait_until
+from tests.serving import PATIENCE, Server, send, wait_until
 
 
 @pytest.fixture(params=["1", "2"])
@@ -42,6 +44,7 @@ def workers(server: Server) -> list[psutil.Process]:
     return psutil.Process(server.process.pid).children()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc here, so a worker that has stopped cannot be told")
 @pytest.mark.parametrize("server", ["1"], indirect=True)
 def test_who_comes_while_no_worker_is_left_waits_for_the_next_one(server: Server) -> None:
     (worker,) = workers(server)
@@ -53,12 +56,18 @@ def test_who_comes_while_no_worker_is_left_waits_for_the_next_one(server: Server
         ),
         "the stop of all its threads",
     )
-    with ThreadPoolExecutor(8) as callers:
-        answers = [callers.submit(send, f"{server.issuer()}/.well-known/openid-configuration") for _ in range(8)]
+    url = f"{server.issuer()}/.well-known/openid-configuration"
+    asked = f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE)) for _ in range(8)]
+        for each in waiting:
+            each.sendall(asked)
         worker.kill()
         worker.wait()
-        answers += [callers.submit(send, f"{server.issuer()}/.well-known/openid-configuration") for _ in range(8)]
-        assert {answer.result().status for answer in answers} == {200}
+        callers = stack.enter_context(ThreadPoolExecutor(8))
+        later = [callers.submit(send, url) for _ in range(8)]
+        assert {each.makefile("rb").readline().split()[1] for each in waiting} == {b"200"}
+        assert {answer.result().status for answer in later} == {200}
 
 
 def test_callers_are_left_to_others_only_where_those_listen() -> None:

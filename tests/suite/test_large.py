@@ -22,7 +22,7 @@ from tests.bench.filling import ROLES, Sizes, name_of
 from tests.faults.surroundings import postgres
 from tests.forking import PROJECT
 
-SIZES = Sizes(applications=100, realms=7, keys=300, known=60)
+SIZES = Sizes(applications=100, realms=7, keys=300, known=200)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,20 @@ def test_what_is_listed_is_there(filled: large.Filled) -> None:
     found = large.measure_lists(filled, rounds=1)
     assert set(found) == {url for urls in large.list_urls(filled).values() for url in urls}
     assert [url for url, each in found.items() if math.isinf(each["then"])] == []
+
+
+def test_first_uses_are_measured(filled: large.Filled) -> None:
+    found = large.measure_cold(filled, count=SIZES.realms + 2)  # which are more than there are realms
+    assert len(found) == 4
+    assert all(0 < each["median_ms"] <= each["p99_ms"] for each in found.values())
+
+
+def test_memory_is_measured_and_a_key_that_does_not_work_is_told_of(filled: large.Filled) -> None:
+    found = large.measure_memory(filled, cache_size=1000, touched=60)
+    assert found["before_mb"] > 0
+    assert found["after_mb"] > 0
+    with pytest.raises(RuntimeError, match="401"):
+        large.measure_memory(filled, cache_size=1000, touched=SIZES.known + 1)
 
 
 def test_the_command_says_how_it_is_used() -> None:
