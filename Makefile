@@ -34,7 +34,7 @@ coverage: $(VENV)/.dev  ## Run every test as `test` does, and fail when they rea
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-faults: $(VENV)/.dev  ## Try faults for longer than the tests do, and planted bugs; writes docs/reliability.md (takes half an hour)
+faults: $(VENV)/.dev  ## Try faults for longer than the tests do, and planted bugs; writes docs/reliability.md (takes an hour and a half)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 interop: $(VENV)/.dev  ## Build clients in Java and Go and try them; writes docs/interop.md (takes minutes)
