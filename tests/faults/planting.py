@@ -4,6 +4,7 @@ A patch begins with a line that says what is wrong, and one `Drill:` with what b
 """
 
 import contextlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,11 +33,23 @@ def title(bug: Path) -> str:
 
 
 def applies(bug: Path) -> str:
-    """Return why a patch cannot be applied to the sources as they are; empty if it can."""
-    done = subprocess.run(
-        ["patch", "--dry-run", "--force", "-p1", "-d", str(PROJECT), "-i", str(bug)], capture_output=True, text=True, check=False
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    """Return why a patch cannot be applied to the sources as they are, or leaves what is no Python; empty if it can."""
+    with tempfile.TemporaryDirectory() as place:
+        changed = [Path(name) for name in re.findall(r"^\+\+\+ b/(\S+)", bug.read_text(), re.MULTILINE)]
+        for name in changed:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, place / name)
+        done = subprocess.run(
+            ["patch", "--force", "-p1", "-d", place, "-i", str(bug)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            return done.stdout + done.stderr
+        try:
+            for name in changed:
+                compile((place / name).read_text(), name, "exec")
+        except SyntaxError as error:
+            return f"{error}"
+    return ""
 
 
 def plant(bug: Path) -> str:
