@@ -39,17 +39,21 @@ def applies(bug: Path) -> str:
         for name in changed:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, place / name)
-        done = subprocess.run(
-            ["patch", "--force", "-p1", "-d", place, "-i", str(bug)], capture_output=True, text=True, check=False
-        )
+        done = _patch(Path(place), bug)
         if done.returncode:
             return done.stdout + done.stderr
         try:
             for name in changed:
                 compile((place / name).read_text(), name, "exec")
         except SyntaxError as error:
-            return f"{error}"
+            return str(error)
     return ""
+
+
+def _patch(tree: Path, bug: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["patch", "--force", "-p1", "-d", str(tree), "-i", str(bug)], capture_output=True, text=True, check=False
+    )
 
 
 def plant(bug: Path) -> str:
@@ -61,7 +65,7 @@ def plant(bug: Path) -> str:
         for name in ("idp", "realms"):
             shutil.copytree(PROJECT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "pyproject.toml", source)
-        subprocess.run(["patch", "--force", "-p1", "-d", str(source), "-i", str(bug)], check=True, capture_output=True)
+        _patch(source, bug).check_returncode()
         folder = Path(place) / "served"
         folder.mkdir()
         return SCENES[scene](folder, source)
