@@ -1,6 +1,7 @@
 """Names are chosen from suggestions, with the keyboard alone; what is sent is what a form without a script would send."""
 
 import json
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -130,7 +131,9 @@ def test_what_roles_permit_is_shown_while_they_are_chosen(page: Page) -> None:
     expect(told).to_contain_text("View projects.")
 
 
-def test_button_is_pressed_although_what_a_role_permits_is_shown_above_it(page: Page) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_button_is_pressed_although_what_a_role_permits_is_shown_above_it(page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
     page.goto(f"{BASE}/new-application")
     page.get_by_label("Name").first.fill("by-pointer")
     page.get_by_role("combobox", name="Roles on the whole organisation").press_sequentially("administrator")
@@ -142,8 +145,8 @@ def test_button_is_pressed_although_what_a_role_permits_is_shown_above_it(page: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation_while_suggestions_are_open(page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+def test_axe_finds_no_violation_while_suggestions_are_open(page: Page, scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
     page.goto("/console/my/keys/new")
     roles = page.get_by_role("combobox", name="Only with these roles")
     roles.fill("viewer")

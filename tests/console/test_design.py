@@ -36,6 +36,15 @@ def test_themes_have_the_same_colours_and_no_other_file_names_one() -> None:
     assert used <= made, used - made
 
 
+def test_every_kind_of_alert_has_the_colours_of_a_theme() -> None:
+    pages = "".join(path.read_text() for path in (CONSOLE / "templates").rglob("*.html"))
+    sheet = (CONSOLE / "static" / "console.css").read_text()
+    kinds = set(re.findall(r"alert alert-([a-z]+)", pages))
+    assert kinds >= {"info", "secondary", "warning"}
+    without = {kind for kind in kinds for use in ("text-emphasis", "bg-subtle") if f"--bs-{kind}-{use}: var(--rg-" not in sheet}
+    assert without == set()
+
+
 def test_the_theme_that_was_chosen_is_kept_and_another_one_is_not_taken(ann: Surfer) -> None:
     assert "data-theme" not in ann.open("/console/my/keys").text
     ann.send("Dark", {"theme": "dark"})
