@@ -64,11 +64,11 @@ class Call:
 class _Client:
     """One of the crowd, with a connection of its own."""
 
-    def __init__(self, url: str, network: str) -> None:
+    def __init__(self, url: str, number: int) -> None:
         place = urlsplit(url)
         assert place.hostname is not None
         self._connection = http.client.HTTPConnection(place.hostname, place.port, timeout=PATIENCE)
-        self._network = {"X-Forwarded-For": network}
+        self._number = number
 
     def make_ready(self) -> None:
         """Open the connection, if it is not open or the server has closed it."""
@@ -77,10 +77,11 @@ class _Client:
         if self._connection.sock is None:
             self._connection.connect()
 
-    def send(self, call: Call, *, apart: bool) -> Answer:
-        """Return what is answered; status 0 for nothing."""
+    def send(self, call: Call, turn: int = 0, *, apart: bool) -> Answer:
+        """Return what is answered; status 0 for nothing. Who is apart is in another network at each of 250 turns, too."""
+        came_from = {"X-Forwarded-For": f"10.{turn % 250}.{self._number}.1"} if apart else {}
         try:
-            self._connection.request(call.method, call.path, call.body, dict(call.headers) | (self._network if apart else {}))
+            self._connection.request(call.method, call.path, call.body, dict(call.headers) | came_from)
             with self._connection.getresponse() as response:
                 return Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as error:
@@ -97,8 +98,9 @@ class Crowd:
 
     def __init__(self, urls: Sequence[str], size: int = PARALLEL) -> None:
         """Take the addresses of the nodes, which they are spread over."""
-        self._clients = [_Client(urls[number % len(urls)], f"10.1.{number}.1") for number in range(size)]
+        self._clients = [_Client(urls[number % len(urls)], number) for number in range(size)]
         self._answers: list[Answer] = []
+        self._turn = 0
         self._call: Call | None = None
         self._apart = False
         self._begin, self._end = threading.Barrier(size + 1), threading.Barrier(size + 1)
@@ -113,7 +115,7 @@ class Crowd:
         """
         for client in self._clients:
             client.make_ready()
-        self._answers, self._call, self._apart = [], call, apart
+        self._answers, self._turn, self._call, self._apart = [], self._turn + 1, call, apart
         self._begin.wait(PATIENCE)
         self._end.wait(2 * PATIENCE)  # a client gives up before
         return self._answers
@@ -135,7 +137,7 @@ class Crowd:
             while True:
                 self._begin.wait()
                 assert self._call is not None
-                self._answers.append(client.send(self._call, apart=self._apart))
+                self._answers.append(client.send(self._call, self._turn, apart=self._apart))
                 self._end.wait()
         except threading.BrokenBarrierError:
             pass  # it is over
@@ -342,7 +344,7 @@ class Prizes:
         return answer.json if answer.body else None
 
     def _send(self, method: str, path: str, content: Any, headers: Mapping[str, str]) -> Answer:
-        client = _Client(self.server.url, "")
+        client = _Client(self.server.url, 0)
         call = Call.of_json(method, f"/v1/{path}", content, headers)
         try:
             return client.send(call if content is not None else Call(method, call.path, b"", headers), apart=False)

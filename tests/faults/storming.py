@@ -18,7 +18,7 @@ ROUNDS = 200
 ROUNDS_TO_FIND = 4
 """Of each kind, for a bug that was planted."""
 
-LONGEST = 1320.0
+LONGEST = 3600.0
 """Seconds after which the long form ends, half of them at one node, however busy the machine is: it then had fewer rounds, and says so."""
 
 TOLD_EVERY = 20
