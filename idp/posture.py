@@ -15,7 +15,7 @@ from sqlalchemy import String as Text
 
 from idp import clock
 from idp.access import Grant, HolderKind, Role
-from idp.apikeys import ApiKey, key_listing, key_works
+from idp.apikeys import ApiKey, key_listing, key_works, unused_since
 from idp.applications import Application, ApplicationSecret, application_listing, secret_works
 from idp.paging import MOST_COUNTED, Listing
 from idp.realms import Realm
@@ -109,7 +109,7 @@ def _forgotten(_realm: Realm, now: datetime) -> ColumnElement[bool]:
 def _forgotten_key(realm: Realm, now: datetime) -> ColumnElement[bool]:
     """NHI1: keys that nobody has used for long; and keys of people who were disabled."""
     owner_is_gone = ApiKey.user_id.in_(select(User.id).where(User.realm_id == realm.id, User.enabled.is_(False)))
-    return or_(func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - clock.UNUSED, owner_is_gone)
+    return or_(unused_since(now - clock.UNUSED), owner_is_gone)
 
 
 def _unfindable(_realm: Realm, now: datetime) -> ColumnElement[bool]:

@@ -6,14 +6,16 @@ Who searches pays for what is found, and not for what there is: the index names 
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, and_, or_, text
+from sqlalchemy import ARRAY, ColumnElement, Select, TextClause, and_, any_, literal, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp import runtime
 from idp.db import db, holds
 
-FEW = 1_000
-"""Rows up to which the index names those that may be meant. What more of them contain is soon found in any order."""
+FEW = {"sqlite": 1_000, "postgresql": 10_000}
+"""Rows up to which the index names those that may be meant. What more of them contain is soon found in any order.
+
+PostgreSQL takes their numbers as one value, and so counts them sooner than it looks through all rows."""
 
 SHORTEST = 3
 """Letters that the index is made of."""
@@ -48,7 +50,14 @@ class TextSearch:
             return or_(*(holds(column, wanted) for column in self.always))
         found = or_(*(holds(column, wanted) for column in self.columns))
         ids = self._candidates(realm_id, wanted)
-        return found if ids is None else and_(self.table.id.in_(ids), found)
+        return found if ids is None else and_(is_one_of(self.table.id, ids), found)
+
+    def few(self, realm_id: int, wanted: str, column: InstrumentedAttribute[str]) -> list[int] | None:
+        """Return the numbers of the rows of a realm of which one column contains a text, in whatever case; None for too many."""
+        ids = self._candidates(realm_id, wanted) if len(wanted) >= SHORTEST else None
+        if ids is None:
+            return None
+        return list(db.session.scalars(select(self.table.id).where(is_one_of(self.table.id, ids), holds(column, wanted))))
 
     def _candidates(self, realm_id: int, wanted: str) -> list[int] | None:
         """Return the row numbers of all rows of a realm that can contain a text, or more; None for any."""
@@ -63,8 +72,9 @@ class TextSearch:
             asked = {"text": '"' + wanted.replace('"', '""') + '"'}
         else:
             return None
-        ids = [row[0] for row in db.session.execute(self._statements[kind], asked | {"few": FEW + 1})]
-        return ids if len(ids) <= FEW else None
+        few = FEW[kind]
+        ids = [row[0] for row in db.session.execute(self._statements[kind], asked | {"few": few + 1})]
+        return ids if len(ids) <= few else None
 
     def _has_fts5(self) -> bool:
         """Tell whether this database has the table of FTS5: one that was set up by a build of SQLite without it has none."""
@@ -73,3 +83,18 @@ class TextSearch:
             query = text("SELECT 1 FROM sqlite_master WHERE name = :name")
             known[self.fts5] = db.session.execute(query, {"name": self.fts5}).first() is not None
         return known[self.fts5]
+
+
+def few_rows(query: Select[Any]) -> list[int] | None:
+    """Return the row numbers that a query finds; None for too many of them, or where looking for them first gains nothing."""
+    kind = db.engine.dialect.name
+    if kind != "postgresql":
+        return None
+    ids = list(db.session.scalars(query.limit(FEW[kind] + 1)))
+    return ids if len(ids) <= FEW[kind] else None
+
+
+def is_one_of(column: Any, ids: list[int]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of these row numbers, of which there may be as many as `FEW`."""
+    found: ColumnElement[bool] = column.in_(ids)
+    return column == any_(literal(ids, ARRAY(column.type))) if db.engine.dialect.name == "postgresql" else found

@@ -21,6 +21,7 @@ from idp.apikeys.service import (
     owner_of,
     owners_of,
     revoke_key,
+    unused_since,
     update_key,
 )
 from idp.apikeys.sheet import ApiKeyNarrowing, ApiKeySheet
@@ -65,5 +66,6 @@ __all__ = [
     "send_notices",
     "successor_of",
     "unused_keys",
+    "unused_since",
     "update_key",
 ]

@@ -5,19 +5,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, false, or_, select
 
 from idp import audit, clock, crypto, feed, vault
 from idp.access import Frozen, Holder, HolderKind
-from idp.apikeys.models import ApiKey, KeyStatus
+from idp.apikeys.models import IS_NARROWED, ApiKey, KeyStatus
 from idp.apikeys.policy import check_projects, check_roles, choose_expiry
 from idp.apikeys.sheet import ApiKeySheet
-from idp.applications import Application
+from idp.applications import Application, few_applications_named
 from idp.db import AfterColon, db, holds
 from idp.errors import ConflictError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, check_text
-from idp.users import User
+from idp.text_search import few_rows, is_one_of
+from idp.users import User, few_users_named
 
 MADE_WITH = "api-key:"
 """How `created_by` of a key begins that was made with another."""
@@ -213,12 +214,12 @@ def key_listing(
     if containing:
         query = query.where(_contains(realm, containing))
     if state:
-        query = query.where(_in_state(state, clock.now()))
+        query = query.where(_in_state(realm, state, clock.now()))
     if owned_by:
         query = query.where(_is_owned_by(realm, owned_by))
     for narrowed_to, name in ((ApiKey.roles, role), (ApiKey.projects, project)):
         if name:
-            query = query.where(cast(narrowed_to, String).contains(f'"{name}"', autoescape=True))
+            query = query.where(_if_few(realm, IS_NARROWED), cast(narrowed_to, String).contains(f'"{name}"', autoescape=True))
     fields = {
         "name": ApiKey.name,
         "uid": ApiKey.uid,
@@ -252,38 +253,53 @@ def _is_open(now: datetime) -> ColumnElement[bool]:
     return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
 
 
-def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
+def unused_since(time: datetime) -> ColumnElement[bool]:
+    """Return the condition that a key was neither used nor made after a time, as the index of last uses can find it."""
+    return or_(ApiKey.last_used_at < time, and_(ApiKey.last_used_at.is_(None), ApiKey.created_at < time))
+
+
+def _if_few(realm: Realm, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that a key is one of those of the realm that meet a condition, if an index of its own finds few.
+
+    A database knows how many keys meet it in all, and not in this realm: it would look through a million, in the order of the
+    list, for some that only others have.
+    """
+    ids = few_rows(select(ApiKey.id).where(ApiKey.realm_id == realm.id, condition).order_by(ApiKey.id))
+    return condition if ids is None else and_(is_one_of(ApiKey.id, ids), condition)
+
+
+def _in_state(realm: Realm, state: str, now: datetime) -> ColumnElement[bool]:
     """Return the condition that a key is in a state; see `ApiKey.status`."""
     works = key_works(now)
     match state:
         case KeyStatus.REVOKED:
-            return ApiKey.revoked_at.is_not(None)
+            return _if_few(realm, ApiKey.revoked_at.is_not(None))
         case KeyStatus.EXPIRED:
             return and_(ApiKey.revoked_at.is_(None), ApiKey.expires_at <= now)
         case KeyStatus.INACTIVE:
-            return and_(_is_open(now), ApiKey.active.is_(False))
+            return and_(_is_open(now), _if_few(realm, ApiKey.active.is_(False)))
         case "expiring":
             return and_(works, ApiKey.expires_at < now + clock.SOON)
         case "unused":
-            return and_(works, func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - clock.UNUSED)
+            return and_(works, unused_since(now - clock.UNUSED))
     return works
 
 
 def _is_owned_by(realm: Realm, named: str) -> ColumnElement[bool]:
     """Return the condition that a key belongs to somebody of whose name this is a part, or `user:` or `application:` with one."""
     kind, colon, name = named.partition(":")
-    owners: tuple[tuple[str, Any, Any], ...] = (
-        ("user", User, ApiKey.user_id),
-        ("application", Application, ApiKey.application_id),
+    owners: tuple[tuple[HolderKind, Any, Any, Any], ...] = (
+        (HolderKind.USER, User, ApiKey.user_id, few_users_named),
+        (HolderKind.APPLICATION, Application, ApiKey.application_id, few_applications_named),
     )
-    return or_(
-        false(),
-        *(
-            column.in_(select(table.id).where(table.realm_id == realm.id, holds(table.name, name if colon else named)))
-            for of, table, column in owners
-            if not colon or kind == of
-        ),
-    )
+    found = []
+    for of, table, column, few_named in owners:
+        if not colon or kind == of.value:
+            wanted = name if colon else named
+            ids = few_named(realm, wanted)
+            many = select(table.id).where(table.realm_id == realm.id, holds(table.name, wanted))
+            found.append(column.in_(many) if ids is None else is_one_of(column, ids))
+    return or_(false(), *found)
 
 
 def owners_of(keys: Sequence[ApiKey]) -> dict[int, Holder]:

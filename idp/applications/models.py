@@ -27,6 +27,14 @@ class Application(Identified, Base):
             postgresql_concurrently=True,
             info={SLOW: "postgresql"},
         ),
+        Index(
+            "ix_application_disabled",
+            "realm_id",
+            "id",
+            postgresql_where=text("enabled IS false"),
+            postgresql_concurrently=True,
+            info={SLOW: "postgresql"},
+        ),
         {"sqlite_autoincrement": True},
     )
 

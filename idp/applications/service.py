@@ -296,6 +296,11 @@ def application_listing(
     return Listing(query, Application.id, orders, fields=FIELDS)
 
 
+def few_applications_named(realm: Realm, containing: str) -> list[int] | None:
+    """Return the row numbers of the applications of whose name this is a part, in whatever case; None for too many of them."""
+    return _SEARCH.few(realm.id, containing, Application.name)
+
+
 def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
     """Return the condition that an application is in a state; see `application_listing`."""
     match state:

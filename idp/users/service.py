@@ -258,6 +258,11 @@ def find_realm_of(uid: str) -> Realm | None:
     return db.session.scalar(select(Realm).join(User, User.realm_id == Realm.id).where(User.uid == uid))
 
 
+def few_users_named(realm: Realm, containing: str) -> list[int] | None:
+    """Return the row numbers of the users of whose name this is a part, in whatever case; None for too many of them."""
+    return _SEARCH.few(realm.id, containing, User.name)
+
+
 def user_listing(
     realm: Realm,
     *,

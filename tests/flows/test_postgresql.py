@@ -1,19 +1,23 @@
 """The same program on a real PostgreSQL: set-up, tokens, races, the change feed between workers, an outage."""
 
+import itertools
 import json
 import os
 import threading
+import uuid
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, event, select, text
+from sqlalchemy import create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from idp import applications, audit, clock, keysets, migrations, realms, runtime, setup, text_search, users
+from idp import apikeys, applications, audit, clock, keysets, migrations, realms, runtime, setup, text_search, users
+from idp.apikeys import ApiKey
 from idp.app import close_app, create_app
 from idp.audit import Tag
 from idp.cli import main
@@ -78,7 +82,7 @@ def test_applications_are_found_by_the_index(make: Factory, monkeypatch: pytest.
     make.change(lambda realm, row: set_application(realm, row, description="Sortiert Übergrößen"), "bot-059")
     wanted = {"branch 017": 1, "Bot-0": 60, "h 0%": 0, "%": 0, "_": 0, "ot": 60, '" OR "': 0, "ÜBER": 1, "sortiert": 1, "059": 1}
     assert {text: count(text) for text in wanted} == wanted
-    monkeypatch.setattr(text_search, "FEW", 5)  # more than a few: they are looked for one after the other
+    monkeypatch.setattr(text_search, "FEW", dict.fromkeys(text_search.FEW, 5))  # more than a few: looked for one after the other
     assert {text: count(text) for text in wanted} == wanted
     with make.app.app_context():
         db.session.execute(text("SET LOCAL enable_seqscan = off"))
@@ -98,6 +102,87 @@ def test_users_are_found_by_any_part_of_their_names(make: Factory) -> None:
         names = "name || chr(10) || first_name || chr(10) || last_name"
         plan = db.session.execute(text(f"EXPLAIN SELECT id FROM user_account WHERE grams_of({names}) @> ARRAY['ada', 'da@']"))
         assert "ix_user_account_grams" in "".join(row[0] for row in plan)
+
+
+FEW_KEYS: dict[str, dict[str, str]] = {
+    "off": {"state": "inactive"},
+    "gone": {"state": "revoked"},
+    "narrow": {"role": "viewer"},
+    "aside": {"project": "vision"},
+    "old": {"state": "unused"},
+    "of ann": {"owned_by": "user:ann"},
+    "none": {"owned_by": "no-such"},
+}
+"""By name of the one key that a filter finds in a realm, the filter."""
+
+
+@pytest.fixture
+def many_keys(make: Factory, pg_settings: Settings) -> None:
+    """Keys of a realm that all work and are for everything, but for one of each kind; and of another in which all are of all kinds."""
+    make.user()
+    make.application("ledger-bot", projects=("vision",))
+    for name, terms in {"off": {"active": False}, "narrow": {"roles": ["viewer"]}, "aside": {"projects": ["vision"]}}.items():
+        make.key("ledger-bot", name=name, **terms)
+    made = {name: make.key("ledger-bot", name=name).uid for name in ("gone", "old", "usual")}
+    make.key("ann@example.test", name="of ann")
+
+    def change(realm: Realm) -> None:
+        apikeys.revoke_key(realm, apikeys.get_key(realm, made["gone"]), "lost")
+        apikeys.get_key(realm, made["old"]).last_used_at = clock.now() - clock.UNUSED - timedelta(days=1)
+        db.session.flush()
+        row = db.session.execute(select(ApiKey.__table__).where(ApiKey.uid == made["usual"])).mappings().one()
+        usual = dict(row) | {"last_used_at": clock.now()}
+        other = {"realm_id": realms.get_realm("master").id, "active": False, "roles": ["viewer"], "projects": ["vision"]}
+        rows = [usual, usual | other, usual, usual | other | {"revoked_at": clock.now()}] * 1500
+        told = ({"id": 1000 + n, "uid": str(uuid.uuid4()), "public_part": f"idp_ak_{n:08}"} for n in range(len(rows)))
+        db.session.execute(insert(ApiKey), [row | own for row, own in zip(rows, told, strict=True)])
+
+    make.do(change)
+    with psycopg.connect(pg_settings.database_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE api_key")
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """Return how many rows all parts of a plan have looked at."""
+    own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return int(own) + sum(map(rows_read, plan.get("Plans", ())))
+
+
+@pytest.mark.usefixtures("many_keys")
+def test_the_few_keys_that_a_filter_finds_are_found_without_a_look_at_all(make: Factory) -> None:
+    with make.app.app_context():
+        realm = realms.get_realm("acme")
+        for (name, asked), order in itertools.product(FEW_KEYS.items(), ("name", "expires", "used", "uses", "")):
+            sent: list[tuple[str, Any]] = []
+
+            def note(_connection: Any, _cursor: Any, said: str, values: Any, *_: Any) -> None:
+                sent.append((said, values))  # noqa: B023 (it is removed in the same turn)
+
+            event.listen(db.engine, "before_cursor_execute", note)
+            listing = apikeys.key_listing(realm, **asked)
+            found = [key.name for key in listing.take(order, descending=True, after=None, limit=50)]
+            assert listing.count() == len(found)
+            event.remove(db.engine, "before_cursor_execute", note)
+            assert found == ([] if name == "none" else [name])
+            plans = [
+                db.session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {said}", values).scalar_one()[0]["Plan"]
+                for said, values in sent
+            ]
+            assert max(map(rows_read, plans)) < 100, (name, max(plans, key=rows_read))
+
+
+@pytest.mark.usefixtures("many_keys")
+def test_keys_are_found_by_a_part_of_the_names_of_their_owners(make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    owners = {"ledger": 3006, "LEDGER-bot": 3006, "ann": 1, "ex": 1, "application:ann": 0, "user:example.test": 1, "no-such": 0}
+
+    def counts(realm: Realm) -> dict[str, int]:
+        return {named: apikeys.key_listing(realm, owned_by=named).count() for named in owners}
+
+    assert make.do(counts) == owners
+    monkeypatch.setattr(
+        text_search, "FEW", dict.fromkeys(text_search.FEW, 0)
+    )  # more than a few owners: by their names themselves
+    assert make.do(counts) == owners
 
 
 def test_days_have_what_their_hours_have(make: Factory) -> None:

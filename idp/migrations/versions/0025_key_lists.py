@@ -1,4 +1,4 @@
-"""indexes of the API keys of a realm in the orders that their list has.
+"""indexes of the API keys of a realm in the orders that their list has, and of those that few are; of disabled applications.
 
 They are built after this, while others write; see `idp.migrations.schema.build_slow_indexes`. The version before neither names
 them nor has to keep them.
@@ -20,5 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for column in ("name", "expires_at", "last_used_at", "use_count"):
-        op.execute(f"DROP INDEX IF EXISTS ix_api_key_realm_id_{column}")
+    for which in ("name", "expires_at", "last_used_at", "use_count", "inactive", "revoked", "narrowed"):
+        op.execute(f"DROP INDEX IF EXISTS ix_api_key_realm_id_{which}")
+    op.execute("DROP INDEX IF EXISTS ix_application_disabled")
