@@ -2,8 +2,8 @@
 
 Granian has each worker make its own on Linux, and the system spreads callers over them. When the last worker of a node dies
 nobody listens then, and callers are refused until the next one has begun. So the process that watches them makes the sockets and
-keeps them open: whoever calls meanwhile waits. While another worker lives, the socket of one that has died is closed, and callers
-go to the other.
+keeps them open: whoever calls meanwhile waits, for some seconds. While another worker lives, the socket of one that has died is
+closed, and callers go to the other.
 """
 
 import socket
@@ -36,9 +36,14 @@ class Listeners:
 
         One that has only just started is not listening yet.
         """
-        if place in self._open and any(self._listens(other) for other in others):
-            self._open.pop(place)[1].close()
+        if any(self._listens(other) for other in others):
+            self.refuse(place)
         return place not in self._open
+
+    def refuse(self, place: int) -> None:
+        """Listen no more for a place until its next worker does, whoever else does; who waits is refused, too."""
+        if place in self._open:
+            self._open.pop(place)[1].close()
 
     def _listens(self, place: int) -> bool:
         return place in self._open and bool(self._open[place][1].getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

@@ -28,6 +28,13 @@ LONGEST_PAUSE_OF_ALL = 1.0
 LOOK_AGAIN = 0.25
 """Seconds between two looks at whether another worker listens, to which the callers of one that has died can be left."""
 
+LEFT_WAITING = 5.0
+"""Seconds for which callers are left waiting where worker after worker dies before it has answered: then they are refused, and a
+proxy asks another node."""
+
+ANSWERS_FROM = 1.0
+"""Age in seconds from which a worker is taken to have answered who waited: one begins within some tenths of a second."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +69,8 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         """When the next worker begins in a place whose worker has died, on the steady clock."""
         self._reminders: dict[int, float] = {}
         """When such a place is looked at next."""
+        self._waiting_since: dict[int, float] = {}
+        """Since when no worker of a place has lived long enough to answer, on the same clock."""
 
     def _become_worker(self) -> None:
         _end_at_once()
@@ -121,6 +130,8 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
             # one that lives was begun between a reminder's look and its word
             if place not in self._due and not self.wrks[place].is_alive():
                 self._due[place] = now + self._pause(place)
+                if now - self.wrks[place].birth > ANSWERS_FROM:
+                    self._waiting_since.pop(place, None)
         if not any(worker.is_alive() for worker in self.wrks):
             self._due = {place: min(due, now + LONGEST_PAUSE_OF_ALL) for place, due in self._due.items()}
         held = self._leave_dead()
@@ -130,11 +141,18 @@ class PatientServer(Server):  # type: ignore[misc,valid-type]  # which one it is
         return [place for place, due in self._due.items() if due <= now]
 
     def _leave_dead(self) -> list[int]:
-        """Leave the callers of workers that have died to those that listen; return the places where nobody does yet."""
+        """Leave the callers of workers that have died to those that listen; return the places where they go on waiting.
+
+        Who has waited in vain for long is refused.
+        """
         if self._listeners is None:
             return []
         living = [place for place, worker in enumerate(self.wrks) if worker.is_alive()]
         dead = [place for place in range(len(self.wrks)) if place not in living]
+        now = time.monotonic()
+        for place in dead:
+            if now - self._waiting_since.setdefault(place, now) > LEFT_WAITING:
+                self._listeners.refuse(place)
         return [place for place in dead if not self._listeners.leave_to(living, place)]
 
     def _look_again(self, place: int, at: float) -> None:

@@ -80,6 +80,11 @@ def test_callers_are_left_to_others_only_where_those_listen() -> None:
     listeners.leave_to([1], 0)
     holders.append(listeners.take(0))
     assert holders[2] is not holders[0]
+    holders[2].listen()
+    listeners.refuse(0)
+    listeners.refuse(0)
+    holders.append(listeners.take(0))
+    assert holders[3] is not holders[2], "nobody has answered for long"
     listeners.close_all()
     for each in holders:
         each.socket.close()

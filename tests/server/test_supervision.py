@@ -4,7 +4,9 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from idp.server.supervision import LONGEST_PAUSE, LONGEST_PAUSE_OF_ALL, PatientServer
+import pytest
+
+from idp.server.supervision import ANSWERS_FROM, LEFT_WAITING, LONGEST_PAUSE, LONGEST_PAUSE_OF_ALL, PatientServer
 
 
 class Worker:
@@ -96,7 +98,7 @@ def test_callers_of_a_dead_worker_are_left_to_those_that_listen_as_soon_as_one_d
         left.append((others, place))
         return listens and bool(others)
 
-    made._listeners = SimpleNamespace(leave_to=leave_to)
+    made._listeners = SimpleNamespace(leave_to=leave_to, refuse=pytest.fail)
     made._died_young = {0: 9, 1: 9}
     assert made.begin(0) == []
     assert left == [([1], 0)]
@@ -108,3 +110,15 @@ def test_callers_of_a_dead_worker_are_left_to_those_that_listen_as_soon_as_one_d
     assert made._reminders == {0: made._due[0]}, "nobody has to look before it is time for the next one"
     assert made.begin(1) == []
     assert left[2:] == [([], 0), ([], 1)], "the last one's stays open"
+
+
+def test_callers_are_refused_where_worker_after_worker_dies() -> None:
+    made, refused = server(), []
+    made._listeners = SimpleNamespace(leave_to=lambda *_: False, refuse=refused.append)
+    assert made.begin(0, 1) == [0, 1]
+    for place in made._waiting_since:
+        made._waiting_since[place] -= LEFT_WAITING
+    assert refused == []
+    made.wrks[1].birth -= ANSWERS_FROM
+    made.begin(0, 1)
+    assert refused == [0], "the other has lived, and may have answered"
