@@ -27,6 +27,9 @@ from tests.storms import BEARER
 PATIENCE = 15.0
 """Seconds for which a client waits for an answer."""
 
+VICTIMS = 4
+"""Applications whose secrets are retired in turn: each new secret has all workers read those of its application anew."""
+
 ALGORITHMS = ["RS256", "ES256"]
 
 
@@ -71,7 +74,9 @@ class Load:
         self._admin = made_at.create_application("load-admin", "--role", "administrator", "--audience", self._issuer)
         self.bot = made_at.create_application("load-bot")
         self._asserting = made_at.create_application("load-asserting")
-        self._victim = made_at.create_application("load-victim")
+        self._victims = [f"load-victim-{number}" for number in range(VICTIMS)]
+        for name in self._victims:
+            made_at.create_application(name)
         self._prefix = secrets.token_hex(3)
         self._number = itertools.count()
         self._issued: deque[str] = deque(maxlen=400)
@@ -85,7 +90,7 @@ class Load:
         uid = self._find("load-asserting")
         answer = self._api("PATCH", f"applications/{uid}", {"spec": {"jwks": json.loads(public)}})
         assert answer.status in {200, 204}, answer.body
-        self._victim_uid = self._find("load-victim")
+        self._victim_uids = {name: self._find(name) for name in self._victims}
         self._people = People(made_at, self.history, self._url, lambda form: self._form("token", form))
 
     # -- running ---------------------------------------------------------------------------------------------------------
@@ -264,16 +269,17 @@ class Load:
 
     def _retire(self) -> None:
         """Make a secret, use it, retire it, and try it again."""
-        name = f"s-{next(self._number)}"
-        made = self._api("POST", f"applications/{self._victim_uid}/secrets", {"metadata": {"name": name}})
+        number = next(self._number)
+        name, victim = f"s-{number}", self._victims[number % VICTIMS]
+        made = self._api("POST", f"applications/{self._victim_uids[victim]}/secrets", {"metadata": {"name": name}})
         if made.status != 201:
             return
-        secret, begun = {"client_id": "load-victim", "client_secret": made.json["clientSecret"]}, time.monotonic()
+        secret, begun = {"client_id": victim, "client_secret": made.json["clientSecret"]}, time.monotonic()
         subject = f"secret {name}"
         answer = self._token(secret)
         self.history.add(Act.ISSUE, subject, begun, answer.status, granted=answer.status == 200, detail=_error(answer))
         begun = time.monotonic()
-        gone = self._api("DELETE", f"applications/{self._victim_uid}/secrets/{name}")
+        gone = self._api("DELETE", f"applications/{self._victim_uids[victim]}/secrets/{name}")
         self.history.add(Act.REVOKE, subject, begun, gone.status, granted=gone.status in {200, 204})
 
         def use() -> None:
