@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 LONGEST_CALL = 5.0
 """Seconds after which every call is answered, whatever the database does."""
@@ -108,14 +109,22 @@ def count_statements(engine: Engine) -> None:
         note_left(connection.info)
         connection.info[_BEGAN] = time.monotonic()
 
-    @event.listens_for(engine, "commit")
-    def _commit(connection: Connection) -> None:
+    def _begin_to_end(connection: Connection) -> None:
         if not connection.invalidated:
             note_left(connection.info)
+            connection.info[_BEGAN] = time.monotonic()
+
+    for end in ("commit", "rollback"):
+        event.listen(engine, end, _begin_to_end)
 
     @event.listens_for(engine, "after_cursor_execute")
     def _end(connection: Connection, *_: Any) -> None:
         spend(time.monotonic() - connection.info.pop(_BEGAN, float("inf")))
+
+    @event.listens_for(engine, "checkin")
+    def _give_back(_: Any, record: ConnectionPoolEntry) -> None:
+        # where a transaction has ended before, for which there is no event of its own
+        spend(time.monotonic() - record.info.pop(_BEGAN, float("inf")))
 
 
 def note_left(info: dict[Any, Any]) -> None:

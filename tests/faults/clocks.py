@@ -127,6 +127,7 @@ def set_clocks(folder: Path, times: float = 1) -> Result:
                 phases.append((time.monotonic(), f"at {jump:+d} s"))
                 rows, used = _count(database), _used_up(once, person)
                 fleet.serving.remove(off.url)  # as a proxy does that asks whether it is ready
+                load.drain()
                 begun = time.monotonic()
                 fleet.set(jump)
                 wait_until(lambda: not any(is_ready(off.url) for _ in range(8)), "the end of readiness")

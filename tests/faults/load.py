@@ -83,8 +83,8 @@ class Load:
         self._keys: tuple[float, KeySet | None] = (0.0, None)
         self.pause = 0.05
         """Seconds that a client waits between one act and the next, on average."""
-        self.acts = 0
-        """How many were done, about."""
+        self._acts = [0] * threads
+        """How many each client has done."""
         self._stop = threading.Event()
         self._running: list[threading.Thread] = []
         uid = self._find("load-asserting")
@@ -101,7 +101,7 @@ class Load:
         :param readers: clients beside the others that read the key set all the time.
         """
         for number in range(self._threads):
-            self._run(lambda number=number: self._work(random.Random(self._seed * 1000 + number)))
+            self._run(lambda number=number: self._work(number, random.Random(self._seed * 1000 + number)))
         for _ in range(readers):
             self._run(self._read_on)
         return self
@@ -127,6 +127,16 @@ class Load:
         """Let it run until so many calls were made."""
         while len(self.history.events) < calls:
             self._stop.wait(0.1)
+
+    @property
+    def acts(self) -> int:
+        """Return how many were done."""
+        return sum(self._acts)
+
+    def drain(self) -> None:
+        """Wait until each client has ended what it is at: a node that was taken from them gets nothing from then on."""
+        before = list(self._acts)
+        wait_until(lambda: all(now > then for now, then in zip(self._acts, before, strict=True)), "the end of what was begun")
 
     def issue(self) -> str:
         """Return a token."""
@@ -183,7 +193,7 @@ class Load:
                 return found
             more = f"&continue={answer.json['listmeta']['continue']}"
 
-    def _work(self, chance: random.Random) -> None:
+    def _work(self, number: int, chance: random.Random) -> None:
         acts: list[tuple[Callable[[], None], int]] = [
             (self._issue, 40), (self._create, 10), (self._revoke, 8), (self._redeem, 10), (self._retire, 5), (self._disable, 6),
             (self._read, 15), (self._people.sign_in, 3), (self._people.come_back, 8), (self._people.refresh, 30),
@@ -191,7 +201,7 @@ class Load:
         while not self._stop.is_set():
             act = chance.choices([each for each, _ in acts], [weight for _, weight in acts])[0]
             act()
-            self.acts += 1
+            self._acts[number] += 1
             self._stop.wait(self.pause * chance.uniform(0.4, 1.6))
 
     # -- acts ------------------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -382,6 +384,50 @@ def test_statement_is_cut_when_the_request_has_waited_for_as_long_as_it_may(
             db.session.execute(text("SELECT pg_sleep(3)"))
         assert cut.value.connection_invalidated, "and not ended by the server's own limit"
         db.session.rollback()
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_end_of_a_transaction_waits_no_longer_than_the_request_may(
+    pg_make: Factory, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """It may have waited for another connection meanwhile: what is remembered is read on one of its own."""
+    monkeypatch.setattr(patience, "LONGEST_CALL", 600)
+    with pg_make.app.app_context(), stuck_statements_ended(), patience.answering():
+        for watch in stuck._watches:
+            monkeypatch.setattr(watch, "_seconds", 600)
+        backend = psutil.Process(db.session.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        with patience.waiting():
+            patience.forgive(-600)  # as if it had waited for as long as it may
+        backend.suspend()
+        answering_again = threading.Timer(PATIENCE / 2, backend.resume)
+        answering_again.start()
+        try:
+            with pytest.raises(DBAPIError) as cut:
+                getattr(db.session, end)()
+            assert cut.value.connection_invalidated
+        finally:
+            answering_again.cancel()
+            backend.resume()
+            db.session.remove()
+
+
+def test_what_the_end_of_a_transaction_takes_counts(pg_make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pg_make.app.app_context(), patience.answering():
+        passed, dialect = 0.0, db.engine.dialect
+
+        def slowly(end: Callable[[Any], None], connection: Any) -> None:
+            nonlocal passed
+            passed += 1.0
+            end(connection)
+
+        monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: passed))
+        for name in ("do_commit", "do_rollback"):
+            monkeypatch.setattr(dialect, name, partial(slowly, getattr(dialect, name)))
+        before = patience.left()
+        for end in (db.session.commit, db.session.rollback):
+            db.session.execute(text("SELECT 1"))
+            end()
+        assert before - patience.left() == passed > 1.0
 
 
 def test_database_that_is_slow_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
