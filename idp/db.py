@@ -341,9 +341,9 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     @event.listens_for(engine, "do_connect")
     def _connect_unless_silent(dialect: Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-        left = patience.left()
-        if left < CONNECT_WITHIN_EACH:  # less than libpq can be told
+        if patience.left() < CONNECT_WITHIN_EACH:  # less than libpq can be told
             raise SlowDatabaseError("the database answers too slowly")
+        left = max(patience.left_for_one(), CONNECT_WITHIN_EACH)
         within = {} if left > int(named["connect_timeout"]) > 0 else {"connect_timeout": int(left)}
         with connecting():
             return dialect.connect(*arguments, **named | within)

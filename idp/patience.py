@@ -24,6 +24,10 @@ SLIGHT = 0.1
 """Seconds of a wait that do not count: a machine that is busy adds them to each, however quick the database is."""
 
 
+LEAST = 1.0
+"""Seconds that are left for any one statement, however long a request has waited before for others of its process."""
+
+
 class SlowDatabaseError(PoolTimeoutError):
     """The request has waited for the database as long as it may."""
 
@@ -33,6 +37,8 @@ class _Patience(threading.local):
     """Seconds that this thread may still wait; None for as long as each wait's own limit says."""
     since: float | None = None
     """When the wait that it is in has begun; None for none."""
+    forgiven: float = 0.0
+    """Seconds of what it has waited that were left out of account."""
 
 
 _patience = _Patience()
@@ -41,11 +47,12 @@ _patience = _Patience()
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
     """Bound what this thread waits for the database until the block ends: somebody waits for an answer."""
-    before, _patience.left = _patience.left, LONGEST_CALL - MARGIN
+    before, _patience.left = (_patience.left, _patience.forgiven), LONGEST_CALL - MARGIN
+    _patience.forgiven = 0.0
     try:
         yield
     finally:
-        _patience.left = before
+        _patience.left, _patience.forgiven = before
 
 
 def lift() -> None:
@@ -62,6 +69,23 @@ def left() -> float:
     if found <= 0:
         raise SlowDatabaseError("the database answers too slowly")
     return found
+
+
+def left_for_one() -> float:
+    """Return the seconds for which this thread may wait at once.
+
+    What it has waited for others before does not keep it from the next statement, which a database that is well answers soon.
+    From one that does not answer, nobody waits for longer than a call may take altogether.
+
+    :raises SlowDatabaseError: there are none.
+    """
+    left()
+    return _left_for_one()
+
+
+def _left_for_one() -> float:
+    left = _left()
+    return min(left, max(left - _patience.forgiven, LEAST))
 
 
 def _left() -> float:
@@ -98,6 +122,7 @@ def forgive(seconds: float) -> None:
     """Leave out of account what this thread has waited for others of this process, and not for the database."""
     if _patience.since is not None:
         _patience.since += seconds
+        _patience.forgiven += seconds
 
 
 def count_statements(engine: Engine) -> None:
@@ -128,11 +153,11 @@ def count_statements(engine: Engine) -> None:
 
 
 def note_left(info: dict[Any, Any]) -> None:
-    """Note with a connection how long whoever uses it now may wait.
+    """Note with a connection how long whoever uses it now may wait at once.
 
     :param info: what SQLAlchemy keeps with it.
     """
-    info[_LEFT] = _left()
+    info[_LEFT] = _left_for_one()
 
 
 def left_for(info: dict[Any, Any]) -> float:

@@ -1,9 +1,10 @@
 """The connections of one process to the database: no more than so many, and no threads that wait for each other's."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,27 @@ from idp.stuck import refuse_while_silent
 
 FURTHER = 2
 """Connections that a thread may come to need besides its first: one to read what is to be remembered, one for a pepper in it."""
+
+
+BEHIND = 4
+"""Threads that may have connections at once of those that answer nobody: when the database is slow, all of them wait for it."""
+
+
+class _Own(threading.local):
+    is_behind: bool = False
+
+
+_own = _Own()
+
+
+@contextlib.contextmanager
+def behind_others() -> Iterator[None]:
+    """Leave most connections to others while the block lasts: nobody waits for what this thread does."""
+    before, _own.is_behind = _own.is_behind, True
+    try:
+        yield
+    finally:
+        _own.is_behind = before
 
 
 @dataclass
@@ -41,6 +63,8 @@ class BoundedPool(QueuePool):
         self._out = 0
         self._held: Counter[int] = Counter()
         """By thread, how many it has."""
+        self._behind: set[int] = set()
+        """Threads that have connections and answer nobody."""
         self._takers: dict[ConnectionPoolEntry, int] = {}
         self._changed = threading.Condition()
         self._peak = 0
@@ -74,9 +98,11 @@ class BoundedPool(QueuePool):
         refuse_while_silent()
         with self._changed:
             most = self.size() - max(0, FURTHER - self._held[thread])
-            if self._out >= most:
-                self._wait_for_room(most)
+            if not self._has_room(most, thread):
+                self._wait_for_room(most, thread)
                 refuse_while_silent()  # what there was to wait for, perhaps
+            if _own.is_behind:
+                self._behind.add(thread)
             self._out += 1
             self._peak = max(self._peak, self._out)
             self._held[thread] += 1
@@ -89,20 +115,24 @@ class BoundedPool(QueuePool):
         patience.note_left(entry.info)  # for the look at whether it still works
         return entry
 
-    def _wait_for_room(self, most: int) -> None:
-        """Wait until fewer connections than that are in use.
+    def _has_room(self, most: int, thread: int) -> bool:
+        is_too_many = _own.is_behind and len(self._behind - {thread}) >= BEHIND
+        return self._out < most and not is_too_many
+
+    def _wait_for_room(self, most: int, thread: int) -> None:
+        """Wait until fewer connections than that are in use, and few by threads that answer nobody where this is one.
 
         :raises PoolTimeoutError: they are not in time.
         """
         began = time.monotonic()
-        in_time = self._changed.wait_for(lambda: self._out < most, self._timeout)
+        in_time = self._changed.wait_for(lambda: self._has_room(most, thread), self._timeout)
         waited = time.monotonic() - began
         patience.forgive(waited)
         self.counts.waits += 1
         self.counts.seconds += waited
         if not in_time:
             self.counts.timeouts += 1
-            raise PoolTimeoutError(f"no connection within {self._timeout} seconds: {self._out} of {self.size()} are in use")
+            raise PoolTimeoutError(f"no connection within {waited:.1f} seconds: {self._out} of {self.size()} are in use")
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         try:
@@ -116,4 +146,5 @@ class BoundedPool(QueuePool):
             self._held[thread] -= 1
             if not self._held[thread]:
                 del self._held[thread]
+                self._behind.discard(thread)
             self._changed.notify_all()

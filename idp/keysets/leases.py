@@ -18,6 +18,9 @@ from idp.paging import Listing
 from idp.realms import Realm, check_text
 from idp.stuck import allow_seconds
 
+MANY = 1_000
+"""Leases from which on ending them may take longer than other statements."""
+
 KEEP = timedelta(days=90)
 """How long leases that are over are listed."""
 
@@ -44,7 +47,8 @@ def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
 
 def end_leases_of(realm: Realm, keyset: Keyset) -> int:
     """End all leases of a keyset that is deleted; return how many."""
-    return _end(realm.name, Lease.keyset_id == keyset.id, "the keyset was deleted")
+    of_keyset = Lease.keyset_id == keyset.id
+    return _end(realm.name, of_keyset, "the keyset was deleted") if _are_there(realm.name, of_keyset) else 0
 
 
 def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
@@ -57,6 +61,8 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     if db.engine.dialect.name == "postgresql":
         # a lease that is being taken is there to be seen after this, or is taken after what is changed here
         db.session.execute(select(Realm.id).where(Realm.name == realm).with_for_update(key_share=True))
+    if not _are_there(realm, *conditions):
+        return 0
     ended = _end(
         realm,
         and_(
@@ -72,10 +78,18 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     return ended
 
 
+def _are_there(realm: str, *which: ColumnElement[bool]) -> bool:
+    """Tell whether there are live leases of which these hold; if many, the statements that follow may take their time."""
+    some = select(Lease.id).where(_of(realm), _live(clock.now()), *which).limit(MANY).subquery()
+    number = db.session.scalar(select(func.count()).select_from(some)) or 0
+    if number == MANY:
+        allow_seconds(db.session.connection(), 60)
+    return number > 0
+
+
 def _end(realm: str, which: ColumnElement[bool], reason: str) -> int:
     """End live leases, and record how many of each application's keysets that were."""
     now = clock.now()
-    allow_seconds(db.session.connection(), 60)  # there may be many
     end = update(Lease).where(_of(realm), _live(now), which).values(ended_at=now, end_reason=reason, ended_by="system")
     ended = db.session.execute(
         end.returning(Lease.client_id, Lease.keyset_uid, Lease.keyset_name).execution_options(synchronize_session=False)

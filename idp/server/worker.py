@@ -33,6 +33,7 @@ from idp.errors import IdpError
 from idp.oauth.backchannel import deliver_notices
 from idp.oauth.client_documents import read_wanted
 from idp.outages import explain_any
+from idp.pool import behind_others
 from idp.server.flows import Flows
 from idp.server.front import CONNECTIONS, Front
 from idp.server.lane import Lane
@@ -156,7 +157,7 @@ class Chores:
 
     def _guarded(self, chore: Callable[[], object]) -> None:
         """Do one chore; whatever goes wrong is logged, and tried again the next time."""
-        with self._app.app_context():
+        with self._app.app_context(), behind_others():
             try:
                 with storage_errors():
                     chore()

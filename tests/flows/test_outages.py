@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +14,16 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from idp import db as database
 from idp import feed, patience, runtime, stuck
 from idp.db import db, storage_errors
 from idp.errors import StorageUnavailableError
 from idp.outages import explain, is_unavailable
+from idp.pool import BEHIND, FURTHER, BoundedPool, behind_others
 from idp.server.front import WAIT_FOR_PLACE
 from idp.settings import Settings
 from tests.console.surfing import Surfer
@@ -323,7 +326,7 @@ def test_request_that_may_wait_no_longer_leaves_the_feed_to_others(pg_make: Fact
         asked._confirmed -= age
         with patience.answering():
             with patience.waiting():
-                patience.forgive(-60)  # as if it had waited for a minute
+                patience._patience.since -= 60  # as if it had waited for a minute
             with pytest.raises(patience.SlowDatabaseError):
                 asked.confirm()
         asked.confirm()
@@ -369,9 +372,98 @@ def test_wait_for_a_connection_that_others_use_does_not_count(pg_make: Factory) 
             patience.forgive(60)
         assert patience.left() >= before
         with patience.waiting():
-            patience.forgive(-60)  # as if it had waited for the database itself
+            patience._patience.since -= 60  # as if it had waited for the database itself
         with pytest.raises(patience.SlowDatabaseError):
             patience.left()
+
+
+def test_statement_that_gets_no_answer_is_cut_soon_where_the_request_has_waited_before(
+    pg_make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a connection, which is not the database's doing: what is then refused is a wait that adds to that one."""
+    monkeypatch.setattr(patience, "SLIGHT", 60)  # so that statements count for nothing, however busy the machine is
+    with pg_make.app.app_context(), patience.answering():
+        with patience.waiting():
+            patience.forgive(2)
+        connection = db.session.connection()
+        assert patience.left_for(connection.info) == patience.left() - 2
+        with patience.waiting():
+            patience.forgive(60)
+        connection.execute(text("SELECT 1"))
+        assert patience.left_for(connection.info) == patience.left_for_one() == patience.LEAST
+        patience.lift()
+        connection.execute(text("SELECT 1"))
+        assert patience.left_for(connection.info) == float("inf")
+        db.session.rollback()
+
+
+def test_statement_that_gets_no_answer_is_cut_soon_where_the_request_has_waited_before(
+    pg_make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a connection, which is not the database's doing: what is then refused is a wait that adds to that one."""
+    monkeypatch.setattr(patience, "SLIGHT", 60)  # so that statements count for nothing, however busy the machine is
+    with pg_make.app.app_context(), patience.answering():
+        with patience.waiting():
+            patience.forgive(2)
+        connection = db.session.connection()
+        assert patience.left_for(connection.info) == patience.left() - 2
+        with patience.waiting():
+            patience.forgive(60)
+        connection.execute(text("SELECT 1"))
+        assert patience.left_for(connection.info) == patience.left_for_one() == patience.LEAST
+        patience.lift()
+        connection.execute(text("SELECT 1"))
+        assert patience.left_for(connection.info) == float("inf")
+        db.session.rollback()
+
+
+def test_who_waits_for_a_connection_waits_no_longer_than_its_request_may() -> None:
+    engine = create_engine("sqlite://", poolclass=BoundedPool, pool_size=3, max_overflow=0, pool_timeout=PATIENCE)
+    failed: list[Exception] = []
+
+    def wait_in_vain() -> None:
+        with patience.answering(), patience.waiting():
+            patience._patience.since -= patience.left() - 0.1
+            try:
+                engine.connect()
+            except PoolTimeoutError as error:
+                failed.append(error)
+
+    with engine.connect():
+        other = threading.Thread(target=wait_in_vain)  # the last two are kept for those who have one
+        other.start()
+        other.join()
+    assert len(failed) == 1
+    waited = re.search(r"no connection within (\d+\.\d) seconds", str(failed[0]))
+    assert waited is not None
+    assert float(waited[1]) < PATIENCE / 2
+
+
+def test_chores_leave_most_connections_to_requests() -> None:
+    size = BEHIND + FURTHER + 1
+    engine = create_engine("sqlite://", poolclass=BoundedPool, pool_size=size, max_overflow=0, pool_timeout=0.05)
+    over, begun = threading.Event(), threading.Barrier(BEHIND + 1)
+
+    def chore() -> None:
+        with behind_others(), engine.connect():
+            begun.wait(PATIENCE)
+            over.wait(PATIENCE)
+
+    chores = [threading.Thread(target=chore) for _ in range(BEHIND)]
+    for each in chores:
+        each.start()
+    try:
+        begun.wait(PATIENCE)
+        with pytest.raises(PoolTimeoutError), behind_others():
+            engine.connect()
+        with engine.connect():  # a request has room
+            pass
+    finally:
+        over.set()
+        for each in chores:
+            each.join()
+    with behind_others(), engine.connect(), engine.connect():  # as has a chore, when others are over
+        pass
 
 
 def test_statement_is_cut_when_the_request_has_waited_for_as_long_as_it_may(
@@ -397,7 +489,7 @@ def test_end_of_a_transaction_waits_no_longer_than_the_request_may(
             monkeypatch.setattr(watch, "_seconds", 600)
         backend = psutil.Process(db.session.execute(text("SELECT pg_backend_pid()")).scalar_one())
         with patience.waiting():
-            patience.forgive(-600)  # as if it had waited for as long as it may
+            patience._patience.since -= 600  # as if it had waited for as long as it may
         backend.suspend()
         answering_again = threading.Timer(PATIENCE / 2, backend.resume)
         answering_again.start()

@@ -10,7 +10,7 @@ from sqlalchemy import select, text, update
 from idp import access, applications, audit, keysets, realms
 from idp.app import close_app, create_app
 from idp.db import db
-from idp.keysets import Keyset, KeysetKey, Lease, LeaseState
+from idp.keysets import Keyset, KeysetKey, Lease, LeaseState, leases
 from idp.keysets.service import publish_keyset
 from idp.settings import Settings
 from tests.conftest import FrozenClock
@@ -238,6 +238,25 @@ def test_leases_die_with_what_they_hang_on(
     died = [(target, detail["application"], detail["leases"]) for _, target, detail in events(make, "system:lease")]
     assert died == [("keyset:prod aws", "deployer", 1)]
     assert take(client, bot, lent).status_code in {401, 403, 404}
+
+
+def test_only_many_leases_may_take_their_time_to_end(
+    client: FlaskClient, lent: str, bot: dict[str, str], make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever disables an application, or retires a secret, would wait for a silent database for longer than others."""
+    allowed: list[int] = []
+    monkeypatch.setattr(leases, "allow_seconds", lambda _, seconds: allowed.append(seconds))
+    borrower(make, "bystander")
+    make.change(disable, "bystander")
+    uid = take(client, bot, lent).json["uid"]
+    monkeypatch.setattr(leases, "MANY", 2)
+    make.change(disable, "deployer")
+    assert ended_at(make, uid) is not None
+    assert allowed == []
+    monkeypatch.setattr(leases, "MANY", 1)
+    take(client, token_of(client, borrower(make, "last")), lent)
+    make.change(disable, "last")
+    assert allowed == [60]
 
 
 def test_leases_die_with_the_keyset_and_with_its_move(
