@@ -110,7 +110,8 @@ class PasswordHashing:
         with self._lock:
             taken = self._taken.total()
             free = taken < self._slots and self._taken[network] < self._share
-            free = free and taken * self._takes <= LONGEST_WAIT * self._hashers  # else it would have waited in vain
+            # else it would have waited in vain; for one that waits behind each hash, that is a guess
+            free = free and (taken <= self._hashers or taken * self._takes <= LONGEST_WAIT * self._hashers)
             if free:
                 self._taken[network] += 1
         if not free:
