@@ -41,7 +41,7 @@ def behind_others() -> Iterator[None]:
 
 @dataclass
 class PoolCounts:
-    """What has become of those who wanted a connection."""
+    """What has become of those who wanted a connection, but for those who leave them to others."""
 
     waits: int = 0
     """How many had to wait for one."""
@@ -128,10 +128,11 @@ class BoundedPool(QueuePool):
         in_time = self._changed.wait_for(lambda: self._has_room(most, thread), self._timeout)
         waited = time.monotonic() - began
         patience.forgive(waited)
-        self.counts.waits += 1
-        self.counts.seconds += waited
+        if not _own.is_behind:  # which is to wait, and hurts nobody
+            self.counts.waits += 1
+            self.counts.seconds += waited
+            self.counts.timeouts += not in_time
         if not in_time:
-            self.counts.timeouts += 1
             raise PoolTimeoutError(f"no connection within {waited:.1f} seconds: {self._out} of {self.size()} are in use")
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
