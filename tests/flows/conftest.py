@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -64,9 +65,9 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture
-def database_url(postgres: Any, request: pytest.FixtureRequest) -> str:
+def database_url(postgres: Any) -> str:
     """A fresh database for each test."""
-    name = "test_" + str(abs(hash(request.node.name)))
+    name = f"test_{secrets.token_hex(8)}"
     postgres.psql(f"CREATE DATABASE {name};")
     url: str = postgres.get_uri(database=name)
     return url

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import secrets
 import shutil
 import subprocess
 import threading
@@ -78,7 +79,7 @@ def shown(watched: Server) -> str:
     """What the server shows after a token and a refusal."""
     form = {"grant_type": "client_credentials", "client_id": CANARY, "client_secret": f"{CANARY}-secret"}
     assert send(watched.endpoint("token"), form).status == 401
-    assert watched.token(watched.create_application("measured-" + str(id(form)))).status == 200
+    assert watched.token(watched.create_application(f"measured-{secrets.token_hex(6)}")).status == 200
     awaited = ('area="token",code="200"', "\nrealmgate_audit_events_unsealed ", "\nrealmgate_signing_keys_overdue ")
     return str(wait_until(lambda: all(each in (found := metrics(watched)) for each in awaited) and found, "the measurement"))
 
