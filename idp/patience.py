@@ -118,6 +118,21 @@ def waiting() -> Iterator[None]:
         spend(time.monotonic() - began)
 
 
+@contextlib.contextmanager
+def holding(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock that others hold while they wait for the database; to wait for it counts as that does.
+
+    :raises SlowDatabaseError: it was not given up in time.
+    """
+    with waiting():
+        if not lock.acquire(timeout=min(left_for_one(), threading.TIMEOUT_MAX)):
+            raise SlowDatabaseError("others have waited for the database for as long as this request may")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def forgive(seconds: float) -> None:
     """Leave out of account what this thread has waited for others of this process, and not for the database."""
     if _patience.since is not None:

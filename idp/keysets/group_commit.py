@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from idp import patience
+
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
 
@@ -20,6 +22,7 @@ class _Waiting(Generic[Entry, Result]):
         self.result: Result | None = None
         self.error: Exception | None = None
         self.is_done = False
+        self.is_given_up = False
 
 
 class GroupCommit(Generic[Entry, Result]):
@@ -34,13 +37,18 @@ class GroupCommit(Generic[Entry, Result]):
     def write(self, entry: Entry) -> Result:
         """Return what became of an entry, when it is committed.
 
+        :raises SlowDatabaseError: it was not written in time. It is not written later either, unless that is under way.
         :raises Exception: whatever the transaction ended with: nothing of it was stored.
         """
         own: _Waiting[Entry, Result] = _Waiting(entry)
         self._line.append(own)
-        with self._front:
-            while not own.is_done:
-                self._write_line()
+        try:
+            with patience.holding(self._front):
+                while not own.is_done:
+                    self._write_line()
+        except patience.SlowDatabaseError:
+            own.is_given_up = True
+            raise
         if own.error is not None:
             raise own.error
         assert own.result is not None
@@ -48,7 +56,10 @@ class GroupCommit(Generic[Entry, Result]):
 
     def _write_line(self) -> None:
         """Write the first entries of the line, and with them or with the next ones the caller's own."""
-        waiting = [self._line.popleft() for _ in range(min(len(self._line), MOST_AT_ONCE))]
+        first = [self._line.popleft() for _ in range(min(len(self._line), MOST_AT_ONCE))]
+        waiting = [each for each in first if not each.is_given_up]
+        if not waiting:
+            return
         try:
             for each, result in zip(waiting, self._write([each.entry for each in waiting]), strict=True):
                 each.result = result

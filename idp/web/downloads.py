@@ -14,6 +14,7 @@ from typing import Self
 
 from flask import Flask, Response, current_app, request
 
+from idp import patience
 from idp.db import db, only_read, storage_errors
 from idp.errors import IdpError, Kind
 from idp.web.answers import NO_STORE
@@ -91,7 +92,7 @@ class Download:
         try:
             if time.monotonic() > self._until:
                 raise DownloadOverError
-            with _one_reads, self._app.app_context(), storage_errors():
+            with self._app.app_context(), storage_errors(), patience.holding(_one_reads):
                 only_read()
                 return next(self._pieces).encode()
         except BaseException:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -21,10 +22,12 @@ from idp import db as database
 from idp import feed, patience, runtime, stuck
 from idp.db import db, storage_errors
 from idp.errors import StorageUnavailableError
+from idp.keysets.group_commit import GroupCommit
 from idp.outages import explain, is_unavailable
 from idp.pool import BEHIND, FURTHER, BoundedPool, behind_others
 from idp.server.front import WAIT_FOR_PLACE
 from idp.settings import Settings
+from idp.web import downloads
 from tests.console.surfing import Surfer
 from tests.factories import PASSWORD, Factory, ask_token, at_once, session_of
 from tests.faults.surroundings import Wire
@@ -394,6 +397,49 @@ def test_statement_that_gets_no_answer_is_cut_soon_where_the_request_has_waited_
         connection.execute(text("SELECT 1"))
         assert patience.left_for(connection.info) == float("inf")
         db.session.rollback()
+
+
+@contextlib.contextmanager
+def nearly_impatient() -> Iterator[None]:
+    """Have this thread wait for no longer than a moment, as one that has waited for the database until now."""
+    with patience.answering():
+        with patience.waiting():
+            patience._patience.since -= patience.left() - 0.1
+        yield
+
+
+def test_what_is_written_together_waits_for_nobody_longer_than_its_request_may() -> None:
+    written: list[str] = []
+    begun, may_end = threading.Event(), threading.Event()
+
+    def write(entries: Sequence[str]) -> Sequence[str]:
+        if "first" in entries:
+            begun.set()
+            may_end.wait(PATIENCE)
+        written.extend(entries)
+        return entries
+
+    line = GroupCommit(write)
+    first = threading.Thread(target=line.write, args=("first",))
+    first.start()
+    try:
+        assert begun.wait(PATIENCE)
+        with nearly_impatient(), pytest.raises(patience.SlowDatabaseError):
+            line.write("second")
+    finally:
+        may_end.set()
+        first.join()
+    assert line.write("third") == "third"
+    assert written == ["first", "third"], "who was told that it was not written may ask again"
+
+
+def test_file_waits_for_those_of_others_no_longer_than_its_request_may(make: Factory, client: FlaskClient) -> None:
+    make.user("lea@example.test", roles=("auditor",))
+    auditor = session_of(client, "lea@example.test")
+    with downloads._one_reads, nearly_impatient():
+        refused = client.get("/v1/accessReview?format=csv", headers=auditor)
+    assert (refused.status_code, bool(refused.headers.get("Retry-After"))) == (503, True)
+    assert client.get("/v1/accessReview?format=csv", headers=auditor).status_code == 200
 
 
 def test_chores_leave_most_connections_to_requests() -> None:
