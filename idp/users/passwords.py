@@ -31,6 +31,9 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 LONGEST_WAIT = 3.0
 """Seconds for which a password waits while others are hashed. Where that is slow, those that wait would be what is slow next."""
 
+CROWDED = 10.0
+"""Seconds after somebody was put off in which the next ones are put off at once rather than tried."""
+
 REMEMBERED = 4
 """Hashes, about, by which it is told how long the next one takes."""
 
@@ -96,6 +99,8 @@ class PasswordHashing:
         self._hashers, self._in_hand = hashers, 0
         self._takes = 0.0
         """Seconds that one takes, about: more where tokens leave it little of the processor."""
+        self._put_off_at = float("-inf")
+        """When somebody was put off last, on the steady clock."""
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
 
@@ -110,12 +115,13 @@ class PasswordHashing:
         with self._lock:
             taken = self._taken.total()
             free = taken < self._slots and self._taken[network] < self._share
-            # else it would have waited in vain; for one that waits behind each hash, that is a guess
-            free = free and (taken <= self._hashers or taken * self._takes <= LONGEST_WAIT * self._hashers)
+            # else it would have waited in vain: a guess, of which the first to wait behind each hash make the trial
+            is_first = taken <= self._hashers and time.monotonic() - self._put_off_at > CROWDED
+            free = free and (is_first or taken * self._takes <= LONGEST_WAIT * self._hashers)
             if free:
                 self._taken[network] += 1
         if not free:
-            raise _too_many()
+            raise self._too_many()
         try:
             yield
         finally:
@@ -160,11 +166,16 @@ class PasswordHashing:
             waiting = self._pool.submit(self._timed, work)
             wait([waiting], LONGEST_WAIT if has_to_wait else None)  # which counts the start of a thread, too, for the first
             if waiting.cancel():  # which what has begun cannot be
-                raise _too_many()
+                raise self._too_many()
             return waiting.result()
         finally:
             with self._lock:
                 self._in_hand -= 1
+
+    def _too_many(self) -> BusyError:
+        self._put_off_at = time.monotonic()
+        count("realmgate_rate_limited", 1, "sign-in-seats")
+        return BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         began = time.monotonic()
@@ -172,11 +183,6 @@ class PasswordHashing:
             return work()
         finally:
             self._takes += (time.monotonic() - began - self._takes) / REMEMBERED
-
-
-def _too_many() -> BusyError:
-    count("realmgate_rate_limited", 1, "sign-in-seats")
-    return BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
 
 
 def _step_back() -> None:

@@ -17,7 +17,7 @@ from idp import audit, realms, runtime, users
 from idp.app import close_app, create_app
 from idp.db import commit, db
 from idp.settings import Settings
-from idp.users import LinkPurpose
+from idp.users import LinkPurpose, passwords
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, at_once, claims_of, session_of, sign_in
 
@@ -449,6 +449,8 @@ def test_who_would_wait_too_long_is_told_so_at_once(app: Flask, make: Factory, m
     assert 1 < works._takes < 2, "it is quicker again"
     works._takes = 60.0  # as of one that was kept from the processor while another node began beside it
     with works.slot("192.0.2.1"):
+        assert sign_in(app.test_client()).status_code == 503, "somebody was put off just now"
+        works._put_off_at -= passwords.CROWDED
         assert sign_in(app.test_client()).status_code == 200, "there is room for one that waits"
 
 
