@@ -31,6 +31,9 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 LONGEST_WAIT = 3.0
 """Seconds for which a password waits while others are hashed. Where that is slow, those that wait would be what is slow next."""
 
+LIKELY = 0.5
+"""Part of that which a password may have to wait by what the last ones took: some take twice as long."""
+
 CROWDED = 10.0
 """Seconds after somebody was put off in which the next ones are put off at once rather than tried."""
 
@@ -117,7 +120,7 @@ class PasswordHashing:
             free = taken < self._slots and self._taken[network] < self._share
             # else it would have waited in vain: a guess, of which the first to wait behind each hash make the trial
             is_first = taken <= self._hashers and time.monotonic() - self._put_off_at > CROWDED
-            free = free and (is_first or taken * self._takes <= LONGEST_WAIT * self._hashers)
+            free = free and (is_first or taken * self._takes <= LIKELY * LONGEST_WAIT * self._hashers)
             if free:
                 self._taken[network] += 1
         if not free:

@@ -440,13 +440,13 @@ def test_who_would_wait_too_long_is_told_so_at_once(app: Flask, make: Factory, m
     works = works_of(app)
     works._run(lambda: None)
     assert works._takes < 1
-    works._takes = 2.0  # as of one that gets little of the processor
+    works._takes = 1.45  # as of one that gets little of the processor: another may take twice as long
     with works.slot("192.0.2.1"), works.slot("192.0.2.2"):
         counted = refused_for_want_of_slots(monkeypatch)
         assert sign_in(app.test_client()).status_code == 503
         assert counted == ["realmgate_rate_limited sign-in-seats"]
     assert sign_in(app.test_client()).status_code == 200
-    assert 1 < works._takes < 2, "it is quicker again"
+    assert 1 < works._takes < 1.45, "it is quicker again"
     works._takes = 60.0  # as of one that was kept from the processor while another node began beside it
     with works.slot("192.0.2.1"):
         assert sign_in(app.test_client()).status_code == 503, "somebody was put off just now"
