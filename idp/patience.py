@@ -23,7 +23,6 @@ MARGIN = 0.75
 SLIGHT = 0.1
 """Seconds of a wait that do not count: a machine that is busy adds them to each, however quick the database is."""
 
-
 LEAST = 1.0
 """Seconds that are left for any one statement, however long a request has waited before for others of its process."""
 

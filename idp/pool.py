@@ -54,6 +54,8 @@ class PoolCounts:
 class BoundedPool(QueuePool):
     """A pool whose last connections are kept for threads that have one already.
 
+    Those whom nobody waits for have few of them at once; see `behind_others`.
+
     A request that changes something reads what it remembers on a connection of its own, so that nothing uncommitted is
     remembered. Were all connections given to requests that have none, each would wait for another's until the time is over.
     """

@@ -48,7 +48,7 @@ def end_lease(realm: Realm, lease: Lease, reason: str) -> bool:
 def end_leases_of(realm: Realm, keyset: Keyset) -> int:
     """End all leases of a keyset that is deleted; return how many."""
     of_keyset = Lease.keyset_id == keyset.id
-    return _end(realm.name, of_keyset, "the keyset was deleted") if _are_there(realm.name, of_keyset) else 0
+    return _end(realm.name, of_keyset, "the keyset was deleted") if _allow_time_for(realm.name, of_keyset) else 0
 
 
 def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
@@ -61,7 +61,7 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     if db.engine.dialect.name == "postgresql":
         # a lease that is being taken is there to be seen after this, or is taken after what is changed here
         db.session.execute(select(Realm.id).where(Realm.name == realm).with_for_update(key_share=True))
-    if not _are_there(realm, *conditions):
+    if not _allow_time_for(realm, *conditions):
         return 0
     ended = _end(
         realm,
@@ -78,8 +78,8 @@ def review_leases(realm: str, *conditions: ColumnElement[bool]) -> int:
     return ended
 
 
-def _are_there(realm: str, *which: ColumnElement[bool]) -> bool:
-    """Tell whether there are live leases of which these hold; if many, the statements that follow may take their time."""
+def _allow_time_for(realm: str, *which: ColumnElement[bool]) -> bool:
+    """Let the statements that follow take their time where there are many live leases; return whether there are any at all."""
     some = select(Lease.id).where(_of(realm), _live(clock.now()), *which).limit(MANY).subquery()
     number = db.session.scalar(select(func.count()).select_from(some)) or 0
     if number == MANY:

@@ -118,7 +118,7 @@ class PasswordHashing:
         with self._lock:
             taken = self._taken.total()
             free = taken < self._slots and self._taken[network] < self._share
-            # else it would have waited in vain: a guess, of which the first to wait behind each hash make the trial
+            # else it would have waited in vain; which is a guess, and is tried with one behind each hash while nobody is put off
             is_first = taken <= self._hashers and time.monotonic() - self._put_off_at > CROWDED
             free = free and (is_first or taken * self._takes <= LIKELY * LONGEST_WAIT * self._hashers)
             if free:
