@@ -56,9 +56,8 @@ def redeem_first_secret(plain_secret: str, name: str, password: str, address: st
         raise FirstSecretError
     users.check_user_name(users.UserKind.PERSON, name)
     users.check_password(password, users.canonical(name), MASTER)
-    hashing = users.password_hashing(process)
-    with hashing.slot():
-        password_hash = hashing.hash(password)
+    with users.password_hashing(process).seat() as seat:
+        password_hash = seat.hash(password)
     lock_realm(MASTER)
     if not applications.use_up(secret_id):
         db.session.rollback()

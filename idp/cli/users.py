@@ -314,8 +314,8 @@ def _read_password(name: str, realm: str) -> str:
 
     password = read_line()
     users.check_password(password, name, realm)
-    hashing = users.password_hashing(runtime.current())
-    return hashing.hash(password)
+    with users.password_hashing(runtime.current()).seat() as seat:
+        return seat.hash(password)
 
 
 def user_json(user: Any) -> dict[str, Any]:

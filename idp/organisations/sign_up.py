@@ -166,9 +166,8 @@ def _administrators(realm: Realm) -> list[User]:
 def _hash(password: str, wish: SignUpWish) -> str:
     users.check_password(password, wish.email, wish.name)
     db.session.rollback()  # no transaction is kept open while the password is hashed
-    hashing = password_hashing(runtime.current())
-    with hashing.slot():
-        return hashing.hash(password)
+    with password_hashing(runtime.current()).seat() as seat:
+        return seat.hash(password)
 
 
 def _refuse_taken(name: str) -> None:

@@ -35,7 +35,7 @@ from idp.users.links import (
 )
 from idp.users.models import Group, LinkPurpose, Membership, OneTimeLink, ResetRequest, User, UserKind
 from idp.users.names import canonical, check_user_name
-from idp.users.passwords import BusyError, PasswordHashing, check_password, password_hashing
+from idp.users.passwords import BusyError, PasswordHashing, Seat, check_password, password_hashing
 from idp.users.recipients import MailKind, count_mail, may_mail, name_in_mails
 from idp.users.service import (
     change_password,
@@ -82,6 +82,7 @@ __all__ = [
     "PasswordPurpose",
     "PasswordUsage",
     "ResetRequest",
+    "Seat",
     "SignInError",
     "SignedIn",
     "UsedPassword",

@@ -153,9 +153,8 @@ def redeem_link(code: str, purpose: LinkPurpose, password: str) -> User:
     realm = db.session.get_one(Realm, user.realm_id)
     check_password(password, user.name, realm.name)
     db.session.rollback()  # no transaction is kept open while the password is hashed
-    hashing = password_hashing(runtime.current())
-    with hashing.slot():
-        password_hash = hashing.hash(password)
+    with password_hashing(runtime.current()).seat() as seat:
+        password_hash = seat.hash(password)
     user, realm = use_link(link)
     was_mailed = link.purpose != LinkPurpose.HANDED.value
     user.email_verified = was_mailed and user.email != "" and _address_of(user) == user.email  # to another address: void

@@ -5,9 +5,9 @@ import os
 import threading
 import time
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
@@ -35,13 +35,13 @@ LIKELY = 0.5
 """Part of that which a password may have to wait by what the last ones took: some take twice as long."""
 
 CROWDED = 10.0
-"""Seconds after somebody was put off in which the next ones are put off at once rather than tried."""
+"""Seconds after somebody waited in vain in which the next ones are put off at once rather than tried."""
 
 REMEMBERED = 4
 """Hashes, about, by which it is told how long the next one takes."""
 
 SHARE = 3
-"""Which part of the slots one network may hold: a third, and one at the least."""
+"""Which part of the seats one network may hold: a third, and one at the least."""
 
 Result = TypeVar("Result")
 
@@ -86,59 +86,18 @@ def _nobodys_hash() -> str:
     return HASHER.hash(os.urandom(16))
 
 
-class PasswordHashing:
-    """The threads that hash, and the slots in front of them.
+class Seat:
+    """A place in the queue, without which no password is hashed."""
 
-    A hash takes about a tenth of a second and lets go of the interpreter lock, so it runs on a thread of low priority:
-    tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads; and
-    only so many of one network, so that whoever sends many keeps nobody else out.
-    """
-
-    def __init__(self, process: Runtime) -> None:
-        hashers = process.settings.password_hashers
-        self._slots = hashers + max(1, process.settings.threads // 4)
-        self._share = max(1, self._slots // SHARE)
-        self._taken: Counter[str] = Counter()
-        self._hashers, self._in_hand = hashers, 0
-        self._takes = 0.0
-        """Seconds that one takes, about: more where tokens leave it little of the processor."""
-        self._put_off_at = float("-inf")
-        """When somebody was put off last, on the steady clock."""
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
-
-    @contextlib.contextmanager
-    def slot(self, address: str | None = None) -> Iterator[None]:
-        """Take a place in the queue for the time of the block, in which nothing else may be waited for that takes long.
-
-        :param address: the client's; by default that of who acts.
-        :raises BusyError: there is none, or none for that network.
-        """
-        network = wide_network_of(audit.current_actor().address if address is None else address)
-        with self._lock:
-            taken = self._taken.total()
-            free = taken < self._slots and self._taken[network] < self._share
-            # else it would have waited in vain; which is a guess, and is tried with one behind each hash while nobody is put off
-            is_first = taken <= self._hashers and time.monotonic() - self._put_off_at > CROWDED
-            free = free and (is_first or taken * self._takes <= LIKELY * LONGEST_WAIT * self._hashers)
-            if free:
-                self._taken[network] += 1
-        if not free:
-            raise self._too_many()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken[network] -= 1
-                if not self._taken[network]:
-                    del self._taken[network]
+    def __init__(self, hashing: "PasswordHashing", network: str, *, is_first: bool) -> None:
+        self._hashing, self.network, self.is_first = hashing, network, is_first
 
     def hash(self, password: str) -> str:
-        """Return the hash of a new password; to be called in a `slot`.
+        """Return the hash of a new password.
 
         :raises BusyError: its turn did not come in time.
         """
-        return self._run(lambda: HASHER.hash(_normal(password)))
+        return self._hashing.run(self, lambda: HASHER.hash(_normal(password)))
 
     def verify(self, password_hash: str, password: str) -> tuple[bool, str]:
         """Tell whether a password is right, at the same cost when there is none to compare with.
@@ -155,30 +114,114 @@ class PasswordHashing:
                 return False, ""
             return True, HASHER.hash(_normal(password)) if HASHER.check_needs_rehash(password_hash) else ""
 
-        return self._run(compare)
+        return self._hashing.run(self, compare)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
 
-    def _run(self, work: Callable[[], Result]) -> Result:
+class PasswordHashing:
+    """The threads that hash, and the seats in front of them.
+
+    A hash takes about a tenth of a second and lets go of the interpreter lock, so it runs on a thread of low priority:
+    tokens of the same worker come first. Only so many requests may wait, since each keeps one of the worker's threads; and
+    only so many of one network. Networks take turns, so that whoever sends many makes nobody else wait for more than one.
+    """
+
+    def __init__(self, process: Runtime) -> None:
+        hashers = process.settings.password_hashers
+        self._seats = hashers + max(1, process.settings.threads // 4)
+        self._share = max(1, self._seats // SHARE)
+        self._taken: Counter[str] = Counter()
+        self._waiting: dict[str, deque[Callable[[], None]]] = {}
+        self._turns: dict[str, int] = {}
+        """Which turn each network with a seat had last."""
+        self._turn = 0
+        self._hashers, self._in_hand = hashers, 0
+        self._takes = 0.0
+        """Seconds that one takes, about: more where tokens leave it little of the processor."""
+        self._in_vain_at = float("-inf")
+        """When the first of a network last waited in vain, on the steady clock. Of further ones it says nothing of others."""
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(hashers, thread_name_prefix="passwords", initializer=_step_back)
+
+    @contextlib.contextmanager
+    def seat(self, address: str | None = None) -> Iterator[Seat]:
+        """Take a place in the queue for the time of the block, in which nothing else may be waited for that takes long.
+
+        :param address: the client's; by default that of who acts.
+        :raises BusyError: there is none, or none for that network.
+        """
+        network = wide_network_of(audit.current_actor().address if address is None else address)
+        with self._lock:
+            of_its_own = self._taken[network]
+            if self._taken.total() >= self._seats or of_its_own >= self._share or not self._will_do(network):
+                raise _too_many()
+            self._taken[network] += 1
+        try:
+            yield Seat(self, network, is_first=not of_its_own)
+        finally:
+            with self._lock:
+                self._taken[network] -= 1
+                if not self._taken[network]:
+                    del self._taken[network]
+                    self._turns.pop(network, None)
+
+    def run(self, seat: Seat, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns when its turn has come.
+
+        :raises BusyError: it did not come in time.
+        """
+        waiting: Future[Result] = Future()
         with self._lock:
             has_to_wait = self._in_hand >= self._hashers
             self._in_hand += 1
+            self._waiting.setdefault(seat.network, deque()).append(lambda: self._hash(waiting, work))
         try:
-            waiting = self._pool.submit(self._timed, work)
+            self._pool.submit(self._serve_next)
             wait([waiting], LONGEST_WAIT if has_to_wait else None)  # which counts the start of a thread, too, for the first
             if waiting.cancel():  # which what has begun cannot be
-                raise self._too_many()
+                if seat.is_first:
+                    self._in_vain_at = time.monotonic()
+                raise _too_many()
             return waiting.result()
         finally:
             with self._lock:
                 self._in_hand -= 1
 
-    def _too_many(self) -> BusyError:
-        self._put_off_at = time.monotonic()
-        count("realmgate_rate_limited", 1, "sign-in-seats")
-        return BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _will_do(self, network: str) -> bool:
+        """Tell whether the turn of the next of a network is likely to come in time, as networks take turns.
+
+        That is a guess, so with one ahead for each hash it is tried, unless that was in vain just now.
+        """
+        of_its_own = self._taken[network]
+        ahead = sum(of_its_own if each == network else min(taken, of_its_own + 1) for each, taken in self._taken.items())
+        if ahead <= self._hashers and time.monotonic() - self._in_vain_at > CROWDED:
+            return True
+        return ahead * self._takes <= LIKELY * LONGEST_WAIT * self._hashers
+
+    def _serve_next(self) -> None:
+        """Do the next piece of work of the network whose last turn is longest ago."""
+        with self._lock:
+            network = min(self._waiting, key=lambda each: self._turns.get(each, 0))
+            work = self._waiting[network].popleft()
+            if not self._waiting[network]:
+                del self._waiting[network]
+            self._turn += 1
+            if network in self._taken:
+                self._turns[network] = self._turn
+        work()
+
+    def _hash(self, waiting: "Future[Result]", work: Callable[[], Result]) -> None:
+        if not waiting.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._timed(work)
+        except BaseException as error:  # noqa: BLE001 (whoever waits for it raises it)
+            waiting.set_exception(error)
+        else:
+            waiting.set_result(result)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         began = time.monotonic()
@@ -186,6 +229,11 @@ class PasswordHashing:
             return work()
         finally:
             self._takes += (time.monotonic() - began - self._takes) / REMEMBERED
+
+
+def _too_many() -> BusyError:
+    count("realmgate_rate_limited", 1, "sign-in-seats")
+    return BusyError("Too many sign-ins at the same time. Try again in a few seconds.")
 
 
 def _step_back() -> None:

@@ -54,7 +54,7 @@ def create_user(
 
     :param name: the email address of a person, or the name of a machine user.
     :param sheet: without an email address, a person gets emails at the one that they sign in with.
-    :param password_hash: see `PasswordHashing.hash`; empty for a person who is to be invited, and for machine users.
+    :param password_hash: see `Seat.hash`; empty for a person who is to be invited, and for machine users.
     :raises ConflictError: the name is taken.
     :raises InvalidValueError: the name is not usable.
     """

@@ -97,16 +97,16 @@ def check_sign_in(name: str, password: str, *, realm: str | None, address: str) 
     :raises BusyError: too many others are signing in.
     """
     process = runtime.current()
-    settings, hashing = process.settings, password_hashing(process)
+    settings = process.settings
     short = canonical(name[: 4 * LONGEST_NAME])[:LONGEST_NAME]
     short = short if short.isprintable() else ""
-    with hashing.slot(address):
+    with password_hashing(process).seat(address) as seat:
         named = _find(short, realm if realm is None or NAME_PATTERN.fullmatch(realm) else "")
         account = named.account
         attempt = reserve_attempt(_limits(settings, named, address), settings.sign_in_window)
         stored = account.password_hash if account is not None else ""
         try:
-            right, new_hash = hashing.verify(stored, password) if len(password) <= LONGEST else (False, "")
+            right, new_hash = seat.verify(stored, password) if len(password) <= LONGEST else (False, "")
         except BusyError:  # it was not looked at, so it is no failure
             attempt.give_back()
             commit()
@@ -143,9 +143,8 @@ def replace_password(name: str, current: str, new: str, *, realm: str | None, ad
     check_password(new, canonical(name), realm or "")
     used = use_password(name, current, realm=realm, address=address, purpose=PasswordPurpose.CHANGE)
     check_password(new, used.name, used.realm)
-    hashing = password_hashing(runtime.current())
-    with hashing.slot(address):
-        new_hash = hashing.hash(new)
+    with password_hashing(runtime.current()).seat(address) as seat:
+        new_hash = seat.hash(new)
     with audit.acting_as(audit.Actor(f"user:{used.name}", address)):
         if not change_password(get_realm(used.realm), used.uid, used.password_hash, new_hash):
             raise SignInError  # somebody else was faster

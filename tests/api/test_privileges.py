@@ -381,7 +381,7 @@ def test_old_password_does_not_win_a_race(
     client: FlaskClient, make: Factory, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
     uid = make.user()
-    works = users.PasswordHashing
+    works = users.Seat
     compared, goes_on = threading.Event(), threading.Event()
     verify = works.verify
 

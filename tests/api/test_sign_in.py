@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from idp.settings import Settings
 from idp.users import LinkPurpose, passwords
 from tests.conftest import FrozenClock
 from tests.factories import PASSWORD, Factory, at_once, claims_of, session_of, sign_in
+from tests.serving import PATIENCE, wait_until
 
 WRONG = "incorrect horse battery"
 
@@ -392,7 +394,7 @@ def works_of(app: Flask) -> users.PasswordHashing:
         return users.password_hashing(runtime.current())
 
 
-def refused_for_want_of_slots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def refused_for_want_of_seats(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of what is counted as refused because there were too many."""
     counted: list[str] = []
     monkeypatch.setattr("idp.users.passwords.count", lambda name, number, label: counted.extend([f"{name} {label}"] * number))
@@ -401,10 +403,10 @@ def refused_for_want_of_slots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_busy_worker_says_so_instead_of_waiting(settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     make.user()
-    counted = refused_for_want_of_slots(monkeypatch)
+    counted = refused_for_want_of_seats(monkeypatch)
     app = create_app(settings.model_copy(update={"threads": 4}))  # one hashes, one waits
     works = works_of(app)
-    with works.slot("192.0.2.1"), works.slot("192.0.2.2"):
+    with works.seat("192.0.2.1"), works.seat("192.0.2.2"):
         answer = sign_in(app.test_client())
     assert (answer.status_code, answer.json["code"]) == (503, "Unavailable")
     assert answer.headers["Retry-After"] == "5"
@@ -417,13 +419,14 @@ def test_who_has_waited_too_long_is_put_off_and_that_counts_as_no_failure(
     settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make.user()
-    counted = refused_for_want_of_slots(monkeypatch)
+    counted = refused_for_want_of_seats(monkeypatch)
     monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", 0.2)
     app = create_app(settings.model_copy(update={"sign_in_limit_account": 1}))
     works, has_begun, may_end = works_of(app), threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as somebody:
-        hashing = somebody.submit(works._run, lambda: has_begun.set() or may_end.wait())
-        assert has_begun.wait(60)
+        with works.seat("192.0.2.1") as seat:
+            hashing = somebody.submit(works.run, seat, lambda: has_begun.set() or may_end.wait())
+            assert has_begun.wait(60)
         answers = [sign_in(app.test_client()) for _ in range(3)]
         may_end.set()
         assert hashing.result(), "what has begun is not cut off"
@@ -438,20 +441,79 @@ def test_who_has_waited_too_long_is_put_off_and_that_counts_as_no_failure(
 def test_who_would_wait_too_long_is_told_so_at_once(app: Flask, make: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     make.user()
     works = works_of(app)
-    works._run(lambda: None)
+    with works.seat("192.0.2.1") as seat:
+        works.run(seat, lambda: None)
     assert works._takes < 1
     works._takes = 1.45  # as of one that gets little of the processor: another may take twice as long
-    with works.slot("192.0.2.1"), works.slot("192.0.2.2"):
-        counted = refused_for_want_of_slots(monkeypatch)
+    with works.seat("192.0.2.1"), works.seat("192.0.2.2"):
+        counted = refused_for_want_of_seats(monkeypatch)
         assert sign_in(app.test_client()).status_code == 503
         assert counted == ["realmgate_rate_limited sign-in-seats"]
     assert sign_in(app.test_client()).status_code == 200
     assert 1 < works._takes < 1.45, "it is quicker again"
     works._takes = 60.0  # as of one that was kept from the processor while another node began beside it
-    with works.slot("192.0.2.1"):
-        assert sign_in(app.test_client()).status_code == 503, "somebody was put off just now"
-        works._put_off_at -= passwords.CROWDED
+    with works.seat("192.0.2.1"):
+        works._in_vain_at = time.monotonic()
+        assert sign_in(app.test_client()).status_code == 503, "somebody waited in vain just now"
+        works._in_vain_at -= passwords.CROWDED
         assert sign_in(app.test_client()).status_code == 200, "there is room for one that waits"
+
+
+def test_whoever_sends_many_makes_nobody_else_wait_for_more_than_one(
+    settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.user()
+    app = create_app(settings.model_copy(update={"threads": 32}))  # three seats of nine are a network's
+    works, may_end = works_of(app), threading.Event()
+    works._takes = 60.0
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", PATIENCE)
+    order: list[str] = []
+
+    def hash_as(network: str, begun: threading.Event) -> None:
+        def work() -> None:
+            order.append(network)
+            begun.set()
+            assert may_end.wait(PATIENCE)
+
+        with works.seat(network) as seat:
+            works.run(seat, work)
+
+    has_begun = threading.Event()
+    crowd = [threading.Thread(target=hash_as, args=("192.0.2.1", has_begun))]
+    crowd[0].start()
+    assert has_begun.wait(PATIENCE)
+    works._takes = 0.0  # so that it is let in three times
+    for _ in range(2):
+        crowd.append(threading.Thread(target=hash_as, args=("192.0.2.1", threading.Event())))
+        crowd[-1].start()
+        wait_until(lambda: works._in_hand == len(crowd), "the next")
+    works._takes = 60.0
+    with pytest.raises(users.BusyError), works.seat("192.0.2.1"):
+        pass  # which is put off for want of a seat of its own, and changes nothing for others
+    crowd.append(threading.Thread(target=hash_as, args=("198.51.100.7", threading.Event())))
+    crowd[-1].start()
+    wait_until(lambda: works._in_hand == len(crowd), "another one, who is let in")
+    may_end.set()
+    for each in crowd:
+        each.join()
+    assert order == ["192.0.2.1", "198.51.100.7", "192.0.2.1", "192.0.2.1"], "and is the next"
+    close_app(app)
+
+
+def test_who_waits_in_vain_behind_its_own_says_nothing_of_others(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", 0.2)
+    works, has_begun, may_end = works_of(app), threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as somebody, works.seat("192.0.2.1") as seat:
+        hashing = somebody.submit(works.run, seat, lambda: has_begun.set() or may_end.wait())
+        assert has_begun.wait(PATIENCE)
+        with works.seat("192.0.2.1") as second, pytest.raises(users.BusyError):
+            works.run(second, lambda: None)
+        assert works._in_vain_at == float("-inf")
+        with works.seat("192.0.2.2") as first, pytest.raises(users.BusyError):
+            works.run(first, lambda: None)
+        assert works._in_vain_at > 0
+        may_end.set()
+        assert hashing.result()
 
 
 @pytest.mark.parametrize("address", ["192.0.2.{}", "2001:db8:0:{}::1"])
@@ -459,13 +521,13 @@ def test_one_network_leaves_seats_to_the_others(
     settings: Settings, make: Factory, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     make.user()
-    counted = refused_for_want_of_slots(monkeypatch)
+    counted = refused_for_want_of_seats(monkeypatch)
     app = create_app(settings.model_copy(update={"threads": 32}))  # nine seats
     works = works_of(app)
     with contextlib.ExitStack() as crowd:
         for number in range(24):
             with contextlib.suppress(users.BusyError):
-                crowd.enter_context(works.slot("192.0.2.7" if "db8" not in address else address.format(number)))
+                crowd.enter_context(works.seat("192.0.2.7" if "db8" not in address else address.format(number)))
         assert len(counted) == 24 - 3, "a third of them, however many ask"
         assert sign_in(app.test_client()).status_code == 200
         code = make.do(lambda realm: users.send_link(realm, users.get_user(realm, "ann@example.test"), LinkPurpose.RESET))
@@ -473,7 +535,7 @@ def test_one_network_leaves_seats_to_the_others(
         assert app.test_client().patch(f"/v1/auth/password/{code}/reset", json=new).status_code == 204
     with contextlib.ExitStack() as free:
         for number in range(9):
-            free.enter_context(works.slot(f"198.51.100.{number}"))
+            free.enter_context(works.seat(f"198.51.100.{number}"))
     close_app(app)
 
 
