@@ -90,7 +90,13 @@ def test_metrics_have_names_by_the_conventions_and_no_label_that_grows(operated:
     operated.token(operated.create_application("labelled"))
     for path in ("/v1/users/7d3a5b8e-3ee7-4d8f-8d41-9b7de1a0a6cf", "/auth/realms/who/ever", "/x" * 50, "/console/"):
         send(operated.url + path)
-    text = management(operated, "/metrics").body.decode()
+
+    def shown() -> str:
+        """Return the metrics when they tell of all requests: workers hand over what they count every now and then."""
+        text = str(management(operated, "/metrics").body.decode())
+        return text if all(f'area="{area}"' in text for area in ("token", "api", "console")) else ""
+
+    text = wait_until(shown, "all of them")
     kinds = dict(re.findall(r"# TYPE (\S+) (\S+)", text))
     assert all(name.startswith("realmgate_") for name in kinds)
     assert all(name.endswith("_total") for name, kind in kinds.items() if kind == "counter")
