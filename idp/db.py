@@ -4,7 +4,7 @@ import contextlib
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,7 @@ from sqlalchemy import (
     event,
     func,
     inspect,
+    select,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -77,6 +78,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SharedNow(FunctionElement[datetime]):
+    """The time of day by the clock that all nodes share, PostgreSQL's or else this machine's; later by the seconds that are said.
+
+    For a moment that is compared with one that another node has noted: a session's beginning and a sign-out, say. The clocks
+    of nodes may be a minute off, and one that is set wrong is noticed only after something was written by it.
+    """
+
+    inherit_cache = True
+    type = UtcDateTime()
+    name = "shared_now"
+
+
+@compiles(SharedNow)
+def _shared_now(element: Any, compiler: Any, **options: Any) -> str:
+    later = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {later}))" if later else "clock_timestamp()"
+
+
+@compiles(SharedNow, "sqlite")
+def _shared_now_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"shared_now({compiler.process(element.clauses, **options)})"
+
+
+def _this_machines_now(later: float = 0) -> str:
+    return (clock.now() + timedelta(seconds=later)).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def shared_now() -> datetime:
+    """Return the time of day by the clock that all nodes share; see `SharedNow`. On PostgreSQL that is a way to the server."""
+    if db.engine.dialect.name == "sqlite":
+        return clock.now()
+    return db.session.execute(select(SharedNow())).scalar_one()
 
 
 class _AsBytes(FunctionElement[bytes]):
@@ -293,6 +328,7 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late for DDL and savepoints
         # SQLite's own knows the letters of English only
         connection.create_function("lower", 1, _lower, deterministic=True)
+        connection.create_function("shared_now", -1, _this_machines_now)
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from idp import audit, clock
 from idp.authorizations.models import Consent
 from idp.authorizations.service import End, end_of_pair
-from idp.db import db, insert_if_new, reading
+from idp.db import db, insert_if_new, reading, shared_now
 
 ALWAYS = frozenset({"openid"})
 """Scopes that nobody is asked about: that one signs in at all is no secret from where one signs in to."""
@@ -34,7 +34,7 @@ def agree(realm: str, user_id: int, application_id: int, client_id: str, scopes:
 def take_back(realm: str, user_id: int, application_id: int, client_id: str, by: End) -> None:
     """Take back what a person has agreed to, and end all that the application does for them, codes under way included."""
     row = _row(user_id, application_id)
-    row.scopes, row.given_at, row.taken_back_at = [], None, clock.now()
+    row.scopes, row.given_at, row.taken_back_at = [], None, shared_now()
     end_of_pair(realm, user_id, application_id, by)
     audit.record(audit.Tag.CONSENT_TAKE_BACK, realm, f"application:{client_id}", by=by.value)
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 
 from idp import audit, clock, crypto
 from idp.authorizations.models import DeviceRequest
-from idp.db import commit, db, insert_if_new, reading
+from idp.db import SharedNow, commit, db, insert_if_new, reading, shared_now
 from idp.errors import IdpError, Kind
 from idp.realms import KnownRealm
 
@@ -100,7 +100,7 @@ def decide(realm: str, row: DeviceRequest, user_id: int, *, approved: bool, auth
     claim = update(DeviceRequest).where(
         DeviceRequest.id == row.id, DeviceRequest.approved.is_(None), DeviceRequest.expires_at > clock.now()
     )
-    values = {"user_id": user_id, "approved": approved, "auth_time": auth_time, "decided_at": clock.now()}
+    values = {"user_id": user_id, "approved": approved, "auth_time": auth_time, "decided_at": SharedNow()}
     if db.session.execute(claim.values(**values)).rowcount != 1:  # type: ignore[attr-defined]
         return False
     audit.record(audit.Tag.DEVICE_APPROVE if approved else audit.Tag.DEVICE_REFUSE, realm, f"device:{row.uid}", scope=row.scope)
@@ -117,7 +117,7 @@ def find_device(realm: KnownRealm, device_code: str) -> DeviceRequest | None:
 
 def asks_too_often(row: DeviceRequest) -> bool:
     """Note that a device has asked, and tell whether it was too early. Commits that."""
-    now = clock.now()
+    now = shared_now()
     early = row.asked_at is not None and now < row.asked_at + timedelta(seconds=row.interval)
     row.asked_at = now
     if early:

@@ -15,7 +15,7 @@ from idp import audit, clock, crypto, feed, vault
 from idp.authorizations import refresh
 from idp.authorizations.models import Authorization, Consent
 from idp.authorizations.notices import enqueue
-from idp.db import Base, commit, db
+from idp.db import Base, SharedNow, commit, db, shared_now
 from idp.errors import IdpError, NotFoundError
 from idp.realms import KnownRealm
 from idp.settings import CLOCK_LEEWAY
@@ -275,7 +275,7 @@ def _rotating() -> Any:
     return (
         update(row)
         .where(row.id == bindparam("row"), row.generation == bindparam("presented"), row.ended_at.is_(None))
-        .values(generation=bindparam("next"), rotated_at=bindparam("now"))
+        .values(generation=bindparam("next"), rotated_at=SharedNow())
     )
 
 
@@ -289,7 +289,7 @@ def rotate(realm: KnownRealm, found: Refreshed) -> str:
     if found.is_over(realm):
         raise RefusedError
     successor = found.presented + 1
-    values = {"row": found.id, "presented": found.presented, "next": successor, "now": clock.now()}
+    values = {"row": found.id, "presented": found.presented, "next": successor}
     if db.session.connection().execute(_rotating(), values).rowcount != 1:
         row = db.session.get_one(Authorization, found.id, populate_existing=True)
         if not _may_repeat(realm, row, found.presented):
@@ -303,8 +303,8 @@ def _may_repeat(realm: KnownRealm, row: Authorization, generation: int) -> bool:
     """Tell whether a token may be used again that was replaced a moment ago, and whose successor was not used yet."""
     overlap = realm.refresh_overlap_seconds
     if overlap == 0 or row.ended_at is not None or row.generation != generation + 1:
-        return False  # without an overlap no clocks are compared: those of two nodes may differ
-    return clock.now() - row.rotated_at < timedelta(seconds=overlap)
+        return False
+    return shared_now() - row.rotated_at < timedelta(seconds=overlap)
 
 
 def _end_replayed(realm: str, row: Authorization) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Select, delete, func, select
 
 from idp import audit, clock, feed, keys, vault
-from idp.db import db, holds
+from idp.db import db, holds, shared_now
 from idp.errors import ConflictError, IdpError, InvalidValueError, Kind, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.personal_tokens.models import PersonalToken
@@ -74,7 +74,7 @@ def create_personal_token(realm: KnownRealm, user: KnownUser, *, seconds: int | 
             pepper_id=pepper_id,
             token_hash=token_hash,
             made_with=maker.uid if maker else "",
-            created_at=clock.now(),
+            created_at=shared_now(),
             expires_at=now + timedelta(seconds=life),
             created_from=audit.current_actor().address,
         )

@@ -8,18 +8,17 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
 
 from sqlalchemy import Executable, Integer, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from idp import clock
-from idp.db import UtcDateTime, commit, db, write_alone
+from idp.db import SharedNow, commit, db, write_alone
 from idp.errors import IdpError, Kind, Sentence, Term
 from idp.networks import network_of, wide_network_of
 from idp.ratelimit.models import AttemptCount
+from idp.settings import CLOCK_LEEWAY
 from idp.telemetry import count
 
 WIDER = 5
@@ -107,24 +106,21 @@ def take_places(limits: Sequence[Limit | tuple[str, int]], window: int) -> tuple
     """
     # always in the same order, so that two requests never wait for each other
     counters = sorted((_key(limit.what), limit) for limit in (Limit(*each) for each in limits))
-    now = clock.now()
-    ends_at = now + timedelta(seconds=window)
     for key, limit in counters:
-        full_until = _take(key, limit, now, ends_at)
-        if full_until is not None:
+        if (left := _take(key, limit, window)) is not None:
             count("realmgate_attempts_refused", 1, _WORD.match(limit.what)[0])  # type: ignore[index]  # it matches any text
-            raise TooManyAttemptsError(max(1, int((full_until - now).total_seconds()) + 1))
+            raise TooManyAttemptsError(max(1, int(left) + 1))
     return tuple(key for key, limit in counters if limit.places)
 
 
-def _take(key: str, limit: Limit, now: datetime, ends_at: datetime) -> datetime | None:
-    """Take the places. Returns None, or when the window ends if it is full. One statement decides."""
+def _take(key: str, limit: Limit, window: int) -> float | None:
+    """Take the places. Returns None, or the seconds until the window ends if it is full. One statement decides."""
     statement = _take_a_place(db.engine.dialect.name)
-    values = {"key": key, "limit": limit.most, "places": limit.places, "now": now, "ends_at": ends_at}
+    values = {"key": key, "limit": limit.most, "places": limit.places, "window": window}
     if db.session.connection().execute(statement, values).first() is not None:
         return None
-    full = db.session.get(AttemptCount, key, populate_existing=True)
-    return full.window_ends_at if full is not None else ends_at
+    full = db.session.execute(select(AttemptCount.window_ends_at, SharedNow()).where(AttemptCount.key == key)).first()
+    return (full[0] - full[1]).total_seconds() if full is not None else window
 
 
 def prove_counting(*, within: float) -> None:
@@ -133,18 +129,20 @@ def prove_counting(*, within: float) -> None:
     :param within: seconds that it may take.
     :raises StorageUnavailableError: the database takes no writes.
     """
-    now = clock.now()
-    values = {"key": "proof", "limit": 2**31 - 1, "places": 1, "now": now, "ends_at": now + timedelta(hours=1)}
+    values = {"key": "proof", "limit": 2**31 - 1, "places": 1, "window": 3600}
     write_alone(_take_a_place(db.engine.dialect.name), values, within=within)
 
 
 @cache
 def _take_a_place(dialect: str) -> Executable:
-    """Return the statement that takes places unless the counter is full, written once: it runs several times a sign-in."""
+    """Return the statement that takes places unless the counter is full, written once: it runs several times a sign-in.
+
+    A window that ends later than one would that begins now was begun by a clock that has been set back since: it is over, too.
+    """
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    ends_at = bindparam("ends_at", type_=UtcDateTime)
-    places = bindparam("places", type_=Integer)
-    over = AttemptCount.window_ends_at <= bindparam("now", type_=UtcDateTime)
+    window, places = bindparam("window", type_=Integer), bindparam("places", type_=Integer)
+    ends_at = SharedNow(window)
+    over = (AttemptCount.window_ends_at <= SharedNow()) | (AttemptCount.window_ends_at > SharedNow(window + CLOCK_LEEWAY))
     return (
         insert(AttemptCount)
         .values(key=bindparam("key"), count=places, window_ends_at=ends_at)
@@ -162,7 +160,7 @@ def _take_a_place(dialect: str) -> Executable:
 
 def forget_old_attempts() -> None:
     """Remove counters whose window is over."""
-    db.session.execute(delete(AttemptCount).where(AttemptCount.window_ends_at <= clock.now()))
+    db.session.execute(delete(AttemptCount).where(AttemptCount.window_ends_at <= SharedNow()))
 
 
 def _key(what: str) -> str:

@@ -1,13 +1,13 @@
 """The life cycle of a session: started by a sign-in, refreshed by its newest token, ended manually, by idleness, by its limit."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnExpressionArgument, delete, or_, select, update
 
 from idp import audit, authorizations, clock, realms, runtime
 from idp.crypto import random_id
-from idp.db import commit, db, holds
+from idp.db import SharedNow, commit, db, holds, shared_now
 from idp.errors import IdpError, NotFoundError, Sentence
 from idp.errors import Kind as ErrorKind
 from idp.jose import Kind
@@ -73,7 +73,7 @@ def begin_session(realm: Realm, user: User, *, auth_method: str = "password", ag
 
 
 def _begin(realm: Realm, user: User, auth_method: str, agent: str) -> UserSession:
-    now = clock.now()
+    now = shared_now()
     row = UserSession(
         realm_id=realm.id,
         user_id=user.id,
@@ -107,22 +107,23 @@ def refresh_session(realm: KnownRealm, token: str) -> SessionToken:
     user = known_user(realm, claims["sub"])
     if session is None or user is None or not is_alive(session.started_at, session.expires_at, user):
         raise SessionOverError
-    now, jti = clock.now(), random_id()
+    jti = random_id()
     claim = update(UserSession).where(
         UserSession.uid == session.uid, UserSession.token_jti == claims["jti"], UserSession.ended_at.is_(None)
     )
-    if db.session.execute(claim.values(token_jti=jti, refreshed_at=now)).rowcount != 1:  # type: ignore[attr-defined]
-        _judge_replay(realm, session.uid, user, now)
+    if db.session.execute(claim.values(token_jti=jti, refreshed_at=SharedNow())).rowcount != 1:  # type: ignore[attr-defined]
+        _judge_replay(realm, session.uid, user)
         raise SessionOverError
     with audit.acting_as(audit.Actor(f"user:{user.name}", audit.current_actor().address)):
         audit.record(audit.Tag.SESSION_REFRESH, realm.name, f"session:{session.uid}")
     commit()
-    expires_at = datetime.fromtimestamp(session.expires_at, tz=now.tzinfo)
-    started_at = datetime.fromtimestamp(session.started_at, tz=now.tzinfo)
+    expires_at = datetime.fromtimestamp(session.expires_at, tz=UTC)
+    started_at = datetime.fromtimestamp(session.started_at, tz=UTC)
     return _issue(realm, user, session.uid, session.auth_method, started_at, expires_at, jti)
 
 
-def _judge_replay(realm: KnownRealm, sid: str, user: KnownUser, now: datetime) -> None:
+def _judge_replay(realm: KnownRealm, sid: str, user: KnownUser) -> None:
+    now = shared_now()
     row = db.session.scalar(select(UserSession).where(UserSession.uid == sid))
     if row is None or row.ended_at is not None or now - row.refreshed_at <= REPLAY_GRACE:
         return

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, delete, func, select, 
 
 from idp import access, audit, clock, mail
 from idp.access import Holder, HolderKind, Project
-from idp.db import AfterColon, db, holds, is_meant
+from idp.db import AfterColon, db, holds, is_meant, shared_now
 from idp.errors import ConflictError, InvalidValueError, NotFoundError, Sentence
 from idp.paging import Listing
 from idp.realms import Realm, publish_user
@@ -72,7 +72,7 @@ def create_user(
         kind=kind.value,
         name=canonical_name,
         password_hash=password_hash,
-        password_changed_at=clock.now() if password_hash else None,
+        password_changed_at=shared_now() if password_hash else None,
         created_by=audit.current_actor().name,
         **fields,
     )
@@ -93,7 +93,7 @@ def update_user(realm: Realm, user: User, sheet: UserSheet) -> None:
     for key, value in changed.items():
         setattr(user, key, value)
     if changed.get("enabled") is False:
-        user.signed_out_at = clock.now()
+        user.signed_out_at = shared_now()
     if changed.get("enabled") is False or "email" in changed:
         void_links(user)  # an open one went to the old address
     if "email" in changed:
@@ -126,7 +126,7 @@ def set_password(realm: Realm, user: User, password_hash: str, tag: audit.Tag) -
 
     :param tag: how it came to that: PASSWORD_CHANGE, PASSWORD_RESET, or USER_ACTIVATE.
     """
-    now = clock.now()
+    now = shared_now()
     user.password_hash = password_hash
     user.password_changed_at = user.signed_out_at = user.updated_at = now
     void_links(user)
@@ -172,7 +172,7 @@ def void_links(user: User, purpose: LinkPurpose | None = None) -> None:
 
 def sign_out_everywhere(realm: Realm, user: User) -> None:
     """End every session of a user."""
-    user.signed_out_at = clock.now()
+    user.signed_out_at = shared_now()
     audit.record(audit.Tag.SESSION_END, realm.name, f"user:{user.name}", uid=user.uid, all=True)
     publish_user(realm.name, user.uid)
 

@@ -3,7 +3,9 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,14 +13,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from idp import clock, clock_trust, mail, runtime, setup
+from idp import audit, clock, clock_trust, mail, realms, runtime, setup, users
 from idp.app import close_app, create_app
+from idp.authorizations import asks_too_often
 from idp.clock_trust import ClockError
 from idp.db import commit, db
 from idp.feed import Change
 from idp.tokens.models import RevokedToken
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token
+from tests.factories import Factory, Made, ask, ask_token, password_hash, session_of, set_user, sign_in
 
 
 def revoke_one(client: FlaskClient, make: Factory) -> tuple[Made, str]:
@@ -168,3 +171,77 @@ def test_error_says_what_to_do(pg_make: Factory, frozen_clock: FrozenClock) -> N
     frozen_clock.advance(minutes=2)
     with pg_make.app.app_context(), pytest.raises(ClockError, match="Set the clock, and keep it right by NTP"):
         clock_trust.check_clock()
+
+
+APART = 25
+"""Seconds by which the clock of one node is ahead, and that of another behind."""
+
+
+def signed_in(client: FlaskClient, session: dict[str, str]) -> bool:
+    return client.get("/v1/users/info", headers=session).status_code == 200
+
+
+@pytest.mark.parametrize("event", ["sign-out", "password change", "disable"])
+def test_what_ends_sessions_at_a_node_that_is_behind_ends_those_of_one_ahead(
+    pg_make: Factory, frozen_clock: FrozenClock, event: str
+) -> None:
+    client, uid = pg_make.app.test_client(), pg_make.user()
+    frozen_clock.advance(seconds=APART)
+    session = session_of(client)
+    frozen_clock.advance(seconds=-2 * APART)
+    assert signed_in(client, session)
+    acts: dict[str, Callable[[realms.Realm], Any]] = {
+        "sign-out": lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, uid)),
+        "password change": lambda realm: users.set_password(
+            realm, users.get_user(realm, uid), password_hash(), audit.Tag.PASSWORD_CHANGE
+        ),
+        "disable": lambda realm: set_user(realm, users.get_user(realm, uid), enabled=False),
+    }
+    pg_make.do(acts[event])
+    pg_make.do(lambda realm: set_user(realm, users.get_user(realm, uid), enabled=True))
+    assert not signed_in(client, session)
+
+
+def test_who_signs_out_at_a_node_that_is_ahead_can_sign_in_at_one_behind(pg_make: Factory, frozen_clock: FrozenClock) -> None:
+    client, uid = pg_make.app.test_client(), pg_make.user()
+    frozen_clock.advance(days=400)  # noticed within seconds, and until then
+    pg_make.do(lambda realm: users.sign_out_everywhere(realm, users.get_user(realm, uid)))
+    frozen_clock.advance(days=-400)
+    assert signed_in(client, session_of(client))
+
+
+@pytest.mark.parametrize("ahead", [-APART, APART])
+def test_session_token_that_is_refreshed_again_at_another_node_is_no_replay(
+    pg_make: Factory, frozen_clock: FrozenClock, ahead: int
+) -> None:
+    client = pg_make.app.test_client()
+    pg_make.user()
+    former = session_of(client)["Authorization"]
+    frozen_clock.advance(seconds=-ahead)
+    fresh = client.post("/v1/auth/refresh?setCookie=false", json={"token": former}).json["Authorization"]
+    frozen_clock.advance(seconds=2 * ahead)
+    assert client.post("/v1/auth/refresh?setCookie=false", json={"token": former}).status_code == 401
+    assert signed_in(client, {"Authorization": fresh}), "the answer was lost, which ends no session"
+
+
+def test_limits_of_attempts_go_by_no_clock_that_is_set(pg_make: Factory, frozen_clock: FrozenClock) -> None:
+    client, settings = pg_make.app.test_client(), pg_make.app.extensions["realmgate"].settings
+    most = settings.sign_in_limit_account
+    pg_make.user()
+    wrong = [sign_in(client, password="wrong wrong wrong").status_code for _ in range(most)]
+    assert wrong == [401] * most
+    for days in (400, -400, -400, 400):
+        frozen_clock.advance(days=days)
+        answer = sign_in(client)
+        assert answer.status_code == 429
+        assert 0 < int(answer.headers["Retry-After"]) <= settings.sign_in_window
+
+
+def test_device_that_asks_two_nodes_in_turn_is_told_to_slow_down_by_neither(pg_make: Factory, frozen_clock: FrozenClock) -> None:
+    row: Any = SimpleNamespace(asked_at=None, interval=0)
+    with pg_make.app.app_context():
+        for ahead in (APART, -2 * APART, 2 * APART):
+            frozen_clock.advance(seconds=ahead)
+            assert not asks_too_often(row)
+        row.interval = 3600
+        assert asks_too_often(row)

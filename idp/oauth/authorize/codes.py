@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 from idp import clock, crypto, vault
 from idp.crypto import DamagedError, MasterKeyError
+from idp.db import shared_now
 from idp.oauth.authorize.request import AuthorizationRequest
 from idp.realms import KnownRealm
 from idp.sessions import BrowserSession
@@ -58,7 +59,7 @@ _NAMES = tuple(each.name for each in fields(Code))
 
 def make_code(request: AuthorizationRequest, session: BrowserSession) -> str:
     """Return a new code for what was checked and agreed."""
-    now = clock.now().timestamp()
+    now = shared_now().timestamp()
     code = Code(
         id=crypto.ordered_uid(now),
         realm=request.realm.name,

@@ -8,7 +8,7 @@ from idp import authorizations, clock, federation, tokens
 from idp.applications import Origin
 from idp.audit import Tag
 from idp.authorizations import BY_WORD, Beginning, RefusedError
-from idp.db import commit, db
+from idp.db import commit, db, shared_now
 from idp.jose import InvalidTokenError
 from idp.oauth.client_auth import Client, admit, note_refusal, want_keys
 from idp.oauth.errors import InvalidClientError, InvalidGrantError, InvalidScopeError, InvalidTargetError, UnauthorizedClientError
@@ -99,7 +99,7 @@ def _for_person(realm: KnownRealm, client: Client | None, form: Form, assertion:
         is_refreshed=False,
         expires_at=datetime.fromtimestamp(ends, UTC),
         address=client.address,
-        agreed_at=clock.now(),
+        agreed_at=shared_now(),
         link_uid=grant.link_uid,
     )
     try:
