@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapper
 from idp import clock, feed
 from idp.applications import CREDENTIALS_CHANGED, Application, credentials_of
 from idp.authorizations import Authorization
-from idp.db import Base, db
+from idp.db import Base, db, shared_now
 from idp.keys import SigningKey
 from idp.realms import Realm
 from idp.recall.marks import LIFE, SESSION_LIFE, Kind
@@ -180,7 +180,7 @@ def _note_withdrawn(keys: Sequence[str]) -> None:
     for realm, whats in _by_realm(keys):
         for what in whats:
             kind, _, text = what.partition("/")
-            take_back(realm, Kind(kind), [text], at=clock.now() + _SETTLED, again=True)
+            take_back(realm, Kind(kind), [text], at=shared_now() + _SETTLED, again=True)
 
 
 def withdraw(realm: str, kind: Kind, text: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp import clock, feed
-from idp.db import db, insert_if_new
+from idp.db import db, insert_if_new, shared_now
 from idp.realms import Realm
 from idp.recall.marks import LIFE, SESSION_LIFE, Kind, mark_of
 from idp.recall.models import RecallCause, RecallClock
@@ -64,8 +64,10 @@ def take_back(realm: str, kind: Kind, texts: Iterable[str], *, at: datetime | No
     :param at: from when on; by default now.
     :param again: also where that is noted already, since it is about what was issued until then.
     """
-    found, when = _changes_of(realm), at or clock.now()
-    named = list(texts)
+    found, named = _changes_of(realm), list(texts)
+    if not named:
+        return
+    when = at or shared_now()
     known = {} if again else _known(realm, kind, named)
     new = []
     for text in named:
@@ -134,7 +136,7 @@ def write(realms: Sequence[str]) -> None:
         realm_id = db.session.scalar(select(Realm.id).where(Realm.name == name))
         if realm_id is None or name not in pending:
             continue  # purged, with everything
-        position, changes, now = _next_position(realm_id), pending[name], clock.now()
+        position, changes, now = _next_position(realm_id), pending[name], shared_now()
         rows = [
             {"kind": kind, "mark": mark, "at": at, "lifted": False} for (kind, mark), at in sorted(changes.taken_back.items())
         ]

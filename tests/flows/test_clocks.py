@@ -19,9 +19,10 @@ from idp.authorizations import asks_too_often
 from idp.clock_trust import ClockError
 from idp.db import commit, db
 from idp.feed import Change
+from idp.recall.models import RecallCause
 from idp.tokens.models import RevokedToken
 from tests.conftest import FrozenClock
-from tests.factories import Factory, Made, ask, ask_token, password_hash, session_of, set_user, sign_in
+from tests.factories import Factory, Made, ask, ask_token, password_hash, session_of, set_application, set_user, sign_in
 
 
 def revoke_one(client: FlaskClient, make: Factory) -> tuple[Made, str]:
@@ -245,3 +246,16 @@ def test_device_that_asks_two_nodes_in_turn_is_told_to_slow_down_by_neither(pg_m
             assert not asks_too_often(row)
         row.interval = 3600
         assert asks_too_often(row)
+
+
+def test_what_is_taken_back_at_a_node_whose_clock_is_wrong_counts_from_now_on(
+    pg_make: Factory, frozen_clock: FrozenClock
+) -> None:
+    pg_make.application()
+    frozen_clock.advance(days=400)
+    pg_make.change(lambda realm, application: set_application(realm, application, enabled=False))
+    frozen_clock.advance(days=-400)
+    with pg_make.app.app_context():
+        noted = db.session.scalars(select(RecallCause.at)).all()
+    assert noted
+    assert all(abs(at - clock.now()) < timedelta(minutes=5) for at in noted), "whoever follows would wait for it for 400 days"
