@@ -8,12 +8,11 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Interval, String, delete, func, literal, select
+from sqlalchemy import String, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp import clock
-from idp.db import Base, commit, db
+from idp.db import Base, SharedNow, commit, db
 from idp.errors import IdpError
 
 ANNOUNCE_EVERY = 20
@@ -87,7 +86,7 @@ def announce(workers: int) -> int:
     """
     if not _this_node:
         begin_node()
-    now = database_now()
+    now = SharedNow()
     statement = _insert(Node).values(id=_this_node[0], workers=workers, seen_at=now)
     db.session.execute(
         statement.on_conflict_do_update(
@@ -114,7 +113,7 @@ def take_turn(name: str, every: float) -> bool:
 
     :param every: seconds for which nobody else gets it.
     """
-    now = database_now()
+    now = SharedNow()
     statement = (
         _insert(Turn)
         .values(name=name, begun_at=now)
@@ -128,18 +127,9 @@ def take_turn(name: str, every: float) -> bool:
     return is_ours
 
 
-def _is_postgresql() -> bool:
-    return db.engine.dialect.name == "postgresql"
-
-
 def _insert(table: type[Base]) -> Any:
-    return postgresql.insert(table) if _is_postgresql() else sqlite.insert(table)
+    return postgresql.insert(table) if db.engine.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def database_now() -> Any:
-    """Return the time by the database's clock, as a part of a statement that asks for it."""
-    return func.clock_timestamp() if _is_postgresql() else clock.now()
-
-
-def _ago(time: timedelta) -> Any:
-    return func.clock_timestamp() - literal(time, Interval) if _is_postgresql() else clock.now() - time
+def _ago(time: timedelta) -> SharedNow:
+    return SharedNow(-time.total_seconds())

@@ -15,8 +15,8 @@ from typing import Any
 import jinja2
 from sqlalchemy import case, delete, func, literal, or_, select, update
 
-from idp import clock, nodes, runtime, vault
-from idp.db import commit, db, reading
+from idp import clock, runtime, vault
+from idp.db import SharedNow, commit, db, reading
 from idp.mail.models import MailMessage
 from idp.settings import Settings
 from idp.text_files import TextFileError, read_text
@@ -86,7 +86,7 @@ def _claim() -> _Claim | None:
     now = clock.now()
     waits = MailMessage.done_at.is_(None) & (MailMessage.due_at <= now)
     # by the clock that all nodes share: one of them whose own is wrong neither sends what is over nor holds back what is not
-    is_of_use = or_(MailMessage.useful_until.is_(None), MailMessage.useful_until > nodes.database_now())
+    is_of_use = or_(MailMessage.useful_until.is_(None), MailMessage.useful_until > SharedNow())
     due = select(MailMessage.id).where(waits, is_of_use).order_by(MailMessage.id).limit(1)
     with reading() as session:
         if session.scalar(due) is None:
@@ -188,7 +188,7 @@ def give_up_outdated() -> None:
     before = case((MailMessage.last_error == "", ""), else_=literal("; before that: ") + MailMessage.last_error)
     given_up = db.session.execute(
         update(MailMessage)
-        .where(MailMessage.done_at.is_(None), MailMessage.useful_until <= nodes.database_now())
+        .where(MailMessage.done_at.is_(None), MailMessage.useful_until <= SharedNow())
         .values(done_at=clock.now(), sealed="", last_error=func.substr(literal(OUTDATED) + before, 1, 300))
         .returning(MailMessage.id, MailMessage.tries, MailMessage.last_error)
         .execution_options(synchronize_session=False)

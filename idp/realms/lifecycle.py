@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Select, case, func, or_, select
 
 from idp import audit, clock
-from idp.db import db, holds
+from idp.db import db, holds, shared_now
 from idp.errors import ConflictError, Sentence, Term
 from idp.paging import Listing
 from idp.realms.models import Realm, RealmState
@@ -52,7 +52,7 @@ def delete_realm(realm: Realm) -> None:
     """
     _not_master(realm, "deleted")
     _expect(realm, RealmState.PENDING, RealmState.ACTIVE, RealmState.INACTIVE)
-    realm.deleted_at = clock.now()
+    realm.deleted_at = shared_now()
     _set_enabled(realm, audit.Tag.REALM_DELETE, enabled=False)
 
 

@@ -259,3 +259,12 @@ def test_what_is_taken_back_at_a_node_whose_clock_is_wrong_counts_from_now_on(
         noted = db.session.scalars(select(RecallCause.at)).all()
     assert noted
     assert all(abs(at - clock.now()) < timedelta(minutes=5) for at in noted), "whoever follows would wait for it for 400 days"
+
+
+def test_organisation_deleted_at_a_node_that_is_far_behind_can_be_restored_for_as_long_as_any(
+    pg_make: Factory, frozen_clock: FrozenClock
+) -> None:
+    frozen_clock.advance(days=-400)
+    pg_make.do(realms.delete_realm)
+    frozen_clock.advance(days=400)
+    pg_make.do(realms.restore_realm)

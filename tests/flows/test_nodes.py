@@ -9,6 +9,7 @@ from flask import Flask
 
 from idp import nodes
 from idp.server.worker import Chores
+from tests.conftest import FrozenClock
 from tests.factories import Factory
 
 
@@ -59,11 +60,10 @@ def test_one_of_many_gets_its_turn(served: Flask) -> None:
         assert nodes.take_turn("dusting", 600), "and others do other things"
 
 
-def test_turns_are_by_the_clock_that_nodes_share(pg_make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_are_by_the_clock_that_nodes_share(pg_make: Any, frozen_clock: FrozenClock) -> None:
     with pg_make.app.app_context():
         assert nodes.take_turn("sweeping", 600)
-        now = nodes.clock.now()
-        monkeypatch.setattr(nodes.clock, "now", lambda: now + nodes.timedelta(days=400))
+        frozen_clock.advance(days=400)
         assert not nodes.take_turn("sweeping", 600)
 
 
