@@ -53,11 +53,11 @@ def two_nodes(folder: Path, fleet: type[Fleet] = Fleet, **settings: str) -> Iter
 
 
 @contextmanager
-def serving(fleet: Fleet, nodes: int, threads: int = 4) -> Iterator[tuple[Fleet, Load]]:
+def serving(fleet: Fleet, nodes: int, threads: int = 4, source: Path = PROJECT) -> Iterator[tuple[Fleet, Load]]:
     """Start nodes and load, and end them whatever happens."""
     try:
         for _ in range(nodes):
-            fleet.add()
+            fleet.add(source)
         load = Load(fleet.nodes[0], fleet.urls, threads=threads).start(fleet.readers)
         load.wait_for(50)
         yield fleet, load

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.faults import overload, storming
+from tests.faults import clocks, overload, storming
 from tests.faults.history import check
 from tests.faults.load import Load
 from tests.faults.proxied import BehindNginx
@@ -188,6 +188,13 @@ def stormed(folder: Path, source: Path) -> str:
     return storming.find_winners(folder, source)
 
 
+def clock_set(folder: Path, source: Path) -> str:
+    """The clock of a node is set far ahead while it serves, and is so for longer than a minute."""
+    return next(
+        iter(clocks.set_clocks(folder, source=source, skews=(), jumps=clocks.JUMPS[-1:], rest=clocks.TIDIED_AFTER).findings), ""
+    )
+
+
 SCENES: dict[str, Callable[[Path, Path], str]] = {
     "load": under_load,
     "kill": killed,
@@ -198,4 +205,5 @@ SCENES: dict[str, Callable[[Path, Path], str]] = {
     "flood": flooded,
     "replace": replaced,
     "storm": stormed,
+    "clock": clock_set,
 }
