@@ -171,7 +171,7 @@ def set_clocks(
                 load.drain()
                 said = max(said, _set_wrong(fleet, jump))
                 wrong = [*_judge_used(used, off), *_judge_fresh(once, person), *_judge_lifetimes(once), *_judge_limit(off)]
-                load.run(rest)
+                _rest(load, database, rest)
                 gone = [name for name, number in _count(database).items() if number < rows[name]]
                 wrong += [f"rows of {name} have gone" for name in gone]
                 if not is_ready(right.url):
@@ -194,6 +194,15 @@ def set_clocks(
             if said > NOTICED_WITHIN:
                 result.findings.append(f"a node called itself ready for {said:.1f} s after its clock was set")
             return result
+
+
+def _rest(load: Load, database: Postgres, seconds: float) -> None:
+    """Let it run for a while in which each worker that looks whether it is its turn to tidy has one: the others leave it to them."""
+    with psycopg.connect(database.url(), autocommit=True) as connection:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            load.run(min(1.0, seconds))
+            connection.execute("DELETE FROM turn WHERE name = 'tidying'")
 
 
 def _set_wrong(fleet: OneClockOff, seconds: int) -> float:

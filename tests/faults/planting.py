@@ -190,9 +190,13 @@ def stormed(folder: Path, source: Path) -> str:
 
 def clock_set(folder: Path, source: Path) -> str:
     """The clock of a node is set far ahead while it serves, and is so for longer than a minute."""
-    return next(
-        iter(clocks.set_clocks(folder, source=source, skews=(), jumps=clocks.JUMPS[-1:], rest=clocks.TIDIED_AFTER).findings), ""
-    )
+    for jumps in (clocks.JUMPS[-1:], clocks.JUMPS[-1:] * 3):  # its look of each minute may come just when the clock was set
+        tried = folder / str(len(jumps))
+        tried.mkdir()
+        result = clocks.set_clocks(tried, source=source, skews=(), jumps=jumps, rest=clocks.TIDIED_AFTER)
+        if result.findings:
+            return result.findings[0]
+    return ""
 
 
 SCENES: dict[str, Callable[[Path, Path], str]] = {
