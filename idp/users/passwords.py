@@ -31,6 +31,9 @@ HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=65_536, parallelism=1, h
 LONGEST_WAIT = 3.0
 """Seconds for which a password waits while others are hashed. Where that is slow, those that wait would be what is slow next."""
 
+LONGEST_WAIT_OF_NEXT = 6.0
+"""Seconds for which the one waits whose turn is next, behind no more than what is being hashed: there are few of those."""
+
 LIKELY = 0.5
 """Part of that which a password may have to wait by what the last ones took: some take twice as long."""
 
@@ -89,8 +92,8 @@ def _nobodys_hash() -> str:
 class Seat:
     """A place in the queue, without which no password is hashed."""
 
-    def __init__(self, hashing: "PasswordHashing", network: str, *, is_first: bool) -> None:
-        self._hashing, self.network, self.is_first = hashing, network, is_first
+    def __init__(self, hashing: "PasswordHashing", network: str, *, is_first: bool, is_next: bool) -> None:
+        self._hashing, self.network, self.is_first, self.is_next = hashing, network, is_first, is_next
 
     def hash(self, password: str) -> str:
         """Return the hash of a new password.
@@ -152,11 +155,12 @@ class PasswordHashing:
         network = wide_network_of(audit.current_actor().address if address is None else address)
         with self._lock:
             of_its_own = self._taken[network]
-            if self._taken.total() >= self._seats or of_its_own >= self._share or not self._will_do(network):
+            ahead = self._ahead(network)
+            if self._taken.total() >= self._seats or of_its_own >= self._share or not self._will_do(ahead):
                 raise _too_many()
             self._taken[network] += 1
         try:
-            yield Seat(self, network, is_first=not of_its_own)
+            yield Seat(self, network, is_first=not of_its_own, is_next=ahead <= self._hashers)
         finally:
             with self._lock:
                 self._taken[network] -= 1
@@ -176,7 +180,8 @@ class PasswordHashing:
             self._waiting.setdefault(seat.network, deque()).append(lambda: self._hash(waiting, work))
         try:
             self._pool.submit(self._serve_next)
-            wait([waiting], LONGEST_WAIT if has_to_wait else None)  # which counts the start of a thread, too, for the first
+            longest = LONGEST_WAIT_OF_NEXT if seat.is_next else LONGEST_WAIT
+            wait([waiting], longest if has_to_wait else None)  # which counts the start of a thread, too, for the first
             if waiting.cancel():  # which what has begun cannot be
                 if seat.is_first:
                     self._in_vain_at = time.monotonic()
@@ -190,13 +195,16 @@ class PasswordHashing:
         """End the threads."""
         self._pool.shutdown()
 
-    def _will_do(self, network: str) -> bool:
-        """Tell whether the turn of the next of a network is likely to come in time, as networks take turns.
+    def _ahead(self, network: str) -> int:
+        """Return how many come before the next of a network, as networks take turns."""
+        of_its_own = self._taken[network]
+        return sum(of_its_own if each == network else min(taken, of_its_own + 1) for each, taken in self._taken.items())
+
+    def _will_do(self, ahead: int) -> bool:
+        """Tell whether a turn is likely to come in time that has so many before it.
 
         That is a guess, so with one ahead for each hash it is tried, unless that was in vain just now.
         """
-        of_its_own = self._taken[network]
-        ahead = sum(of_its_own if each == network else min(taken, of_its_own + 1) for each, taken in self._taken.items())
         if ahead <= self._hashers and time.monotonic() - self._in_vain_at > CROWDED:
             return True
         return ahead * self._takes <= LIKELY * LONGEST_WAIT * self._hashers

@@ -420,7 +420,7 @@ def test_who_has_waited_too_long_is_put_off_and_that_counts_as_no_failure(
 ) -> None:
     make.user()
     counted = refused_for_want_of_seats(monkeypatch)
-    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT_OF_NEXT", 0.2)
     app = create_app(settings.model_copy(update={"sign_in_limit_account": 1}))
     works, has_begun, may_end = works_of(app), threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as somebody:
@@ -467,6 +467,7 @@ def test_whoever_sends_many_makes_nobody_else_wait_for_more_than_one(
     works, may_end = works_of(app), threading.Event()
     works._takes = 60.0
     monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", PATIENCE)
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT_OF_NEXT", PATIENCE)
     order: list[str] = []
 
     def hash_as(network: str, begun: threading.Event) -> None:
@@ -501,7 +502,7 @@ def test_whoever_sends_many_makes_nobody_else_wait_for_more_than_one(
 
 
 def test_who_waits_in_vain_behind_its_own_says_nothing_of_others(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("idp.users.passwords.LONGEST_WAIT_OF_NEXT", 0.2)
     works, has_begun, may_end = works_of(app), threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as somebody, works.seat("192.0.2.1") as seat:
         hashing = somebody.submit(works.run, seat, lambda: has_begun.set() or may_end.wait())
