@@ -136,11 +136,13 @@ def write(realms: Sequence[str]) -> None:
         realm_id = db.session.scalar(select(Realm.id).where(Realm.name == name))
         if realm_id is None or name not in pending:
             continue  # purged, with everything
-        position, changes, now = _next_position(realm_id), pending[name], shared_now()
+        position, changes = _next_position(realm_id), pending[name]
         rows = [
             {"kind": kind, "mark": mark, "at": at, "lifted": False} for (kind, mark), at in sorted(changes.taken_back.items())
         ]
-        rows += [{"kind": kind, "mark": mark, "at": now, "lifted": True} for kind, mark in sorted(changes.lifted)]
+        if changes.lifted:
+            now = shared_now()
+            rows += [{"kind": kind, "mark": mark, "at": now, "lifted": True} for kind, mark in sorted(changes.lifted)]
         _upsert([row | {"realm_id": realm_id, "position": position} for row in rows])
 
 
